@@ -1,0 +1,133 @@
+/**
+ * Every error Sluice reports, in one table: who must act, whether the same attempt can succeed later,
+ * the HTTP status it maps to, and what to do about it. docs/errors.md is checked against this file.
+ */
+
+/** Who acts on an error; the names are those of the design's error classes. */
+export type ErrorClass = 'transient' | 'configuration' | 'data' | 'size' | 'overload' | 'refused' | 'usage'
+
+export interface ErrorKind {
+  readonly class: ErrorClass
+  /** The same attempt may succeed later without anybody changing anything. */
+  readonly canRetry: boolean
+  /** Status of the problem+json answer when this error ends an HTTP request. */
+  readonly status: number
+  /** One sentence: what the person who sees it should do. */
+  readonly fix: string
+}
+
+const data = (fix: string): ErrorKind => ({ class: 'data', canRetry: false, status: 400, fix })
+const refused = (status: number, fix: string): ErrorKind => ({ class: 'refused', canRetry: false, status, fix })
+const usage = (status: number, fix: string): ErrorKind => ({ class: 'usage', canRetry: false, status, fix })
+const configuration = (fix: string): ErrorKind => ({ class: 'configuration', canRetry: false, status: 500, fix })
+const overload = (fix: string): ErrorKind => ({ class: 'overload', canRetry: true, status: 503, fix })
+const transient = (fix: string): ErrorKind => ({ class: 'transient', canRetry: true, status: 503, fix })
+
+export const ERRORS = {
+  // A payload, or one reading of it, that cannot be stored as it is.
+  payload_empty: data('Send a JSON object or array; an empty payload holds no reading.'),
+  payload_not_utf8: data('Encode the payload as UTF-8.'),
+  payload_not_json: data('Send valid JSON; NaN, Infinity, comments and trailing commas are not JSON.'),
+  payload_too_deep: data('Nest objects at most 32 deep.'),
+  payload_too_many_readings: data('Send at most 10,000 readings in one message.'),
+  reading_not_object: data('Each reading must be a JSON object of field names and values.'),
+  reading_empty: data('A reading needs at least one value that is not null.'),
+  reading_too_wide: data('Send at most 1,000 fields in one reading.'),
+  field_name_invalid: data('A field name needs 1 to 256 bytes without control characters.'),
+  field_name_reserved: data('Rename the field: "time" and names that begin with "_" are reserved by the stores.'),
+  field_duplicate: data('Two values have the same field name after nested objects were flattened; rename one.'),
+  value_unsupported: data('Values are numbers, booleans, strings or nested objects; send one field per array element.'),
+  value_not_exact: data('The number cannot be stored exactly (integers beyond 2^53); send it as a string.'),
+  value_out_of_range: data('The number is beyond the range of a 64-bit float; send it as a string.'),
+  value_too_long: data('Send strings of at most 16 KiB.'),
+  time_invalid: data('Send the time as RFC 3339 with a zone, or as a number of s, ms, us or ns since 1970.'),
+  time_without_zone: data('Add the zone to the time: "2026-01-31T12:00:00Z" or "...+01:00".'),
+  time_out_of_range: data('Only times from 1970 up to 2262 can be stored; check the clock of the device.'),
+  clock_suspect: data('The reading was stored, but its time lies before 2000 or more than a day ahead: set the clock.'),
+  type_conflict: data('The field already holds another type; send the same type or use another field name.'),
+  store_rejected: data('The store refused this point; the detail holds its reason.'),
+
+  // A client or a message that is turned away.
+  not_authorised: refused(403, 'Publish below t/{tenant}/{device}/ with the names of the login, or add an allow rule.'),
+  login_failed: refused(401, 'Check username and secret; `sluice devices add` makes a login.'),
+  login_required: refused(401, 'Log in: anonymous clients are not accepted.'),
+  login_rate_limited: { class: 'refused', canRetry: true, status: 429, fix: 'Too many failed logins; wait a minute.' },
+  token_missing: refused(401, 'Send "Authorization: Bearer <token>"; the admin token is in DATA_DIR/admin-token.'),
+  token_invalid: refused(401, 'The token is not known; the admin token is in DATA_DIR/admin-token.'),
+  protocol_version: refused(400, 'Set the client to MQTT 3.1.1 (protocol version 4).'),
+  protocol_violation: refused(400, 'The client broke the MQTT specification; the detail names the clause.'),
+  client_id_invalid: refused(400, 'Use a client id of 1 to 256 bytes, or an empty one with clean session.'),
+  payload_too_large: {
+    class: 'size',
+    canRetry: false,
+    status: 413,
+    fix: 'Send smaller messages; see MAX_PACKET_BYTES.',
+  },
+  topic_invalid: refused(
+    400,
+    'Topics need 1 to 512 bytes, at most 16 levels, without wildcards or control characters.',
+  ),
+  topic_unknown: refused(400, 'Send telemetry to t/{tenant}/{device}/telemetry or .../telemetry/{stream}.'),
+  topic_reserved: refused(403, 'Topics that begin with $ belong to the broker; use another topic.'),
+  filter_invalid: refused(400, 'Use a valid topic filter without * ? [ ] \\ characters.'),
+
+  // Limits in action.
+  broker_overloaded: overload('The log cannot keep up or is down; the client should retry with backoff.'),
+  qos0_shed: overload('QoS 0 is shed first under load; publish with QoS 1 to be sure.'),
+  log_full: overload('The log reached its retention while a consumer is behind; free disk space or start the worker.'),
+  disk_full: overload('The disk is full: free space in the data folder; acknowledgements resume by themselves.'),
+  rate_limited: { class: 'overload', canRetry: true, status: 429, fix: 'Slow down; see the Retry-After header.' },
+
+  // Dependencies and the local system.
+  log_unavailable: transient('The log does not answer; clients keep their messages until it does.'),
+  store_unavailable: transient('The point store does not answer; the log keeps everything until it does.'),
+  registry_unavailable: transient('The registry does not answer; see /readyz.'),
+  offset_reset: configuration('Records were gone before they were read; the gap is counted. Raise the log retention.'),
+  log_partitions_changed: configuration('The number of partitions is fixed when the log is made; restore the setting.'),
+  log_corrupt: configuration('A stored batch fails its checksum; restore the data folder from a backup.'),
+  credential_key_mismatch: configuration('Start with the CREDENTIAL_KEY that this registry was made with.'),
+  data_newer: configuration('This data folder was written by a newer Sluice; upgrade, or use another DATA_DIR.'),
+  data_locked: configuration('Another process uses this data folder; stop it, or use another DATA_DIR.'),
+  data_unwritable: configuration('Make the data folder writable for this user, or set DATA_DIR.'),
+  port_in_use: configuration('Stop the process that listens there, or choose another port.'),
+  setting_invalid: configuration('Correct the environment variable named in the message.'),
+  node_too_old: configuration('Run npm ci again, or install Node 24 or newer.'),
+  closed: transient('The component is shutting down.'),
+  internal: { class: 'configuration', canRetry: false, status: 500, fix: 'This is a defect: please report it.' },
+
+  // Requests and commands.
+  bad_request: usage(400, 'Correct the field named in the detail.'),
+  not_found: usage(404, 'Check the name; names are case-sensitive.'),
+  already_exists: usage(409, 'Choose another name, or remove the existing one first.'),
+  name_invalid: usage(400, 'Names are 1 to 64 characters of A-Z a-z 0-9 _ . - (not "." or "..").'),
+  cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
+  command_failed: usage(500, 'See the message.'),
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** The one error type of Sluice: a code from {@link ERRORS}, what happened to what, and the cause if there is one. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'SluiceError'
+    this.code = code
+  }
+
+  get kind(): ErrorKind {
+    return ERRORS[this.code]
+  }
+
+  get canRetry(): boolean {
+    return this.kind.canRetry
+  }
+}
+
+/** Anything thrown, as a SluiceError: one passes through unchanged, the rest becomes `fallback` with its cause. */
+export function toSluiceError(error: unknown, fallback: ErrorCode = 'internal'): SluiceError {
+  if (error instanceof SluiceError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new SluiceError(fallback, message, { cause: error })
+}

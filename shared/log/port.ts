@@ -1,0 +1,108 @@
+import type { SluiceError } from '../errors.ts'
+import type { Instant, LogRecord } from '../telemetry.ts'
+
+/** The topics of the log. The broker writes the first, the worker and the broker write the second. */
+export type LogTopic = 'telemetry.raw' | 'telemetry.dead-letter'
+
+/** A run of records of one partition, in offset order; record i has offset `firstOffset + i`. */
+export interface LogBatch {
+  readonly topic: LogTopic
+  readonly partition: number
+  readonly firstOffset: number
+  readonly records: readonly LogRecord[]
+}
+
+export interface Position {
+  readonly partition: number
+  /** The next offset to read: last processed + 1. */
+  readonly offset: number
+}
+
+export interface PartitionOffsets {
+  readonly partition: number
+  /** First offset still kept. */
+  readonly start: number
+  /** Offset the next record will get. */
+  readonly end: number
+  /** Receive time of the newest record ever appended; undefined while there is none. */
+  readonly newest: Instant | undefined
+}
+
+export interface PartitionLag {
+  readonly partition: number
+  readonly committed: number
+  readonly end: number
+  /** `end - committed`. */
+  readonly records: number
+  /** Age of the oldest record that is not committed, by its receive time; 0 when there is none. */
+  readonly seconds: number
+}
+
+export interface ConsumeOptions {
+  readonly topic: LogTopic
+  readonly group: string
+  /** Upper bound of records per batch. */
+  readonly maxRecords: number
+  /**
+   * Called with the batches of a partition one after the other, never two at a time; batches of different partitions
+   * may be in progress together. The next one of a partition is read only after the returned promise settled. Reading
+   * starts at the committed offset, or at the start of the partition for a new group.
+   * `signal` is aborted when the partition is taken away or the consumer closes: stop, and do not commit.
+   * A rejection ends the consumer; it is given to `onError`.
+   */
+  readonly onBatch: (batch: LogBatch, signal: AbortSignal) => Promise<void>
+  /** The partition is no longer ours (a rebalance, or closing): forget what was kept for it. */
+  readonly onRevoked?: (partition: number) => void
+  /** The committed offset is below the first kept one: `lost` records were never read. Reading goes on behind the gap. */
+  readonly onGap?: (gap: { partition: number; from: number; lost: number }) => void
+  /** The consumer stopped by itself and will not resume. */
+  readonly onError: (error: SluiceError) => void
+}
+
+export interface LogConsumer {
+  /** Resolves when the positions are durable. A position below the committed one is ignored. */
+  commit(positions: readonly Position[]): Promise<void>
+  /** Aborts what is in progress, waits for it, and leaves the group. Uncommitted records are read again by the next. */
+  close(): Promise<void>
+}
+
+export interface ReadOptions {
+  readonly topic: LogTopic
+  readonly partition: number
+  /** Where to begin: an offset (clamped to what is kept), a receive time (first record at or after it), or the end. */
+  readonly from: { readonly offset: number } | { readonly time: Instant } | 'end'
+  /** Upper bound of records per batch. */
+  readonly maxRecords: number
+  /** False: ends at the end as it was when reading began. True: waits there for more until `signal` is aborted. */
+  readonly follow: boolean
+  readonly signal: AbortSignal
+}
+
+/**
+ * The durable, partitioned log. Errors: `log_full`, `disk_full`, `log_unavailable`, `closed`.
+ * Every method may be called concurrently.
+ */
+export interface TelemetryLog {
+  readonly partitions: number
+
+  /** The partition of a key; the same on every node and for ever (see `shared/log/partition.ts`). */
+  partitionOf(key: string): number
+
+  /**
+   * Appends in the given order and resolves when every record is durable. All or nothing in the embedded log; where an
+   * adapter cannot be atomic over partitions it resends until all are durable or rejects, and records may then repeat.
+   * Records of one partition of earlier calls lie before those of later ones. Returns each partition's first offset.
+   */
+  append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>>
+
+  consume(options: ConsumeOptions): Promise<LogConsumer>
+
+  /** Reads without a group; commits nothing. */
+  read(options: ReadOptions): AsyncIterable<LogBatch>
+
+  offsets(topic: LogTopic): Promise<readonly PartitionOffsets[]>
+
+  lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]>
+
+  close(): Promise<void>
+}

@@ -1,0 +1,17 @@
+import { collectDefaultMetrics, Registry } from 'prom-client'
+
+/** One registry per process, handed to each part; a part makes its own `sluice_*` metrics in it, in base units. */
+export type Metrics = Registry
+
+/** Opens a registry. `defaults` adds the process and Node metrics (event loop lag, memory, file handles). */
+export function createMetrics(options: { defaults: boolean }): Metrics {
+  const registry = new Registry()
+  if (options.defaults) collectDefaultMetrics({ register: registry })
+  return registry
+}
+
+/** Seconds; from an in-memory step to an SD card that stalls. */
+export const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+/** Records in a batch. */
+export const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]

@@ -1,0 +1,88 @@
+import type { SluiceError } from '../errors.ts'
+import type { FieldType, Instant, PointBatch, PointValue } from '../telemetry.ts'
+
+export type Aggregate = 'min' | 'max' | 'mean' | 'sum' | 'count' | 'first' | 'last'
+
+/** Which points: one stream of one device, all its fields or one; `from` inclusive, `to` exclusive. */
+export interface PointRange {
+  readonly tenant: string
+  readonly device: string
+  readonly stream: string
+  readonly field?: string
+  readonly from?: Instant
+  readonly to?: Instant
+}
+
+export interface PointQuery extends PointRange {
+  /** Points over all series, 1 to 10,000. */
+  readonly limit: number
+  /** `next` of the previous answer with the same query. `cursor_invalid` when it is not one. */
+  readonly cursor?: string
+  /**
+   * Windows of `intervalMs` (whole milliseconds, >= 1) aligned to 1970, each as one point at the window's start;
+   * empty windows are absent. Without `intervalMs` the whole range is one window: one point at the time of its first
+   * point. mean and sum are floats; min, max, mean and sum of boolean and string fields are refused (`bad_request`).
+   */
+  readonly aggregate?: { readonly function: Aggregate; readonly intervalMs?: number }
+}
+
+/** Points of one series in time order. `times[i]` belongs to `values[i]`. */
+export interface SeriesPoints {
+  readonly stream: string
+  readonly field: string
+  readonly type: FieldType
+  readonly times: readonly Instant[]
+  readonly values: readonly PointValue[]
+}
+
+/** Series by field name (code unit order), each in time order. `next` continues where the limit cut. */
+export interface PointPage {
+  readonly series: readonly SeriesPoints[]
+  readonly complete: boolean
+  readonly next: string | undefined
+}
+
+/** One point that the store refused for what it is; the others of its batch are stored. */
+export interface RejectedPoint {
+  /** Index into the batch. */
+  readonly index: number
+  readonly error: SluiceError
+}
+
+/** What a delete covers; omitted parts mean all. */
+export interface DeleteRange {
+  readonly tenant: string
+  readonly device?: string
+  readonly stream?: string
+  readonly field?: string
+  readonly from?: Instant
+  readonly to?: Instant
+}
+
+/**
+ * Points by identity (tenant, device, stream, field, time): writing one twice has no effect, and of two values for one
+ * identity the one written later wins. Errors: `store_unavailable`, `disk_full`, `closed`.
+ */
+export interface PointStore {
+  /** Resolves when the batch is visible to queries. Batches are applied in the order of the calls. */
+  write(batch: PointBatch): Promise<readonly RejectedPoint[]>
+
+  /** Resolves when everything written before the call survives a power cut. Offsets are committed behind this. */
+  sync(): Promise<void>
+
+  query(query: PointQuery): Promise<PointPage>
+
+  /** Streams of a device and their fields, in code unit order. */
+  series(tenant: string, device: string): Promise<readonly { stream: string; field: string; type: FieldType }[]>
+
+  /** Resolves when queries no longer see the points; points written later are kept. */
+  delete(range: DeleteRange): Promise<void>
+
+  /** How long points of a tenant are kept, by their own time, in whole milliseconds; undefined = for ever (the default). */
+  setRetention(tenant: string, keepMs: number | undefined): Promise<void>
+
+  /** Writes a consistent copy that can be opened as a store into an empty or absent folder. */
+  snapshot(folder: string): Promise<void>
+
+  close(): Promise<void>
+}

@@ -1,0 +1,125 @@
+import type { FieldType, Instant, PointValue } from '../telemetry.ts'
+
+export type RuleEffect = 'allow' | 'deny'
+export type RuleAction = 'publish' | 'subscribe'
+
+/** One ACL rule; `topic` is an MQTT topic filter. */
+export interface AclRule {
+  readonly effect: RuleEffect
+  readonly action: RuleAction
+  readonly topic: string
+}
+
+/** Who a login is. `name` is `{tenant}/{device}` for a device and the application's name otherwise (it has no slash). */
+export type Principal =
+  | { readonly kind: 'device'; readonly name: string; readonly tenant: string; readonly device: string }
+  | { readonly kind: 'application'; readonly name: string; readonly rules: readonly AclRule[] }
+
+/** What a new login is told, once: the registry keeps only keyed hashes. */
+export interface NewCredentials {
+  readonly username: string
+  readonly secret: string
+  /** Goes into the username with no password. */
+  readonly token: string
+}
+
+export interface Device {
+  readonly tenant: string
+  readonly device: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly createdMs: number
+  /** Receive time of the newest record, whole milliseconds; undefined before the first. */
+  readonly lastSeenMs: number | undefined
+}
+
+export interface Application {
+  readonly name: string
+  readonly rules: readonly AclRule[]
+  readonly createdMs: number
+}
+
+/** Newest value of one field; `time` is the reading's own. */
+export interface FieldState {
+  readonly time: Instant
+  readonly value: PointValue
+  readonly type: FieldType
+}
+
+/** Latest state of one stream of one device. A row is replaced only by one of a later log position. */
+export interface StreamState {
+  readonly tenant: string
+  readonly device: string
+  readonly stream: string
+  readonly fields: Readonly<Record<string, FieldState>>
+  readonly lastSeenMs: number
+  /** Where the newest record that went in lies in the log. */
+  readonly partition: number
+  readonly offset: number
+}
+
+export interface FieldDeclaration {
+  readonly tenant: string
+  readonly stream: string
+  readonly field: string
+  readonly type: FieldType
+}
+
+export interface AuditEntry {
+  readonly who: string
+  readonly action: string
+  readonly subject: string
+  readonly detail?: string
+}
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly next: string | undefined
+}
+
+/** Errors: `already_exists`, `not_found`, `name_invalid`, `cursor_invalid`, `registry_unavailable`. */
+export interface Registry {
+  /** Makes devices (and tenants on first use) with credentials, all or none: the first existing name is `already_exists`. */
+  createDevices(
+    devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[],
+  ): Promise<readonly NewCredentials[]>
+  getDevice(tenant: string, device: string): Promise<Device | undefined>
+  /** By tenant and device in code unit order. `limit` 1 to 1,000. */
+  listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>>
+  /** Removes the device, its credentials and its latest state; its points stay. `not_found` when there is none. */
+  removeDevice(tenant: string, device: string): Promise<void>
+
+  createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials>
+  getApplication(name: string): Promise<Application | undefined>
+  listApplications(): Promise<readonly Application[]>
+  removeApplication(name: string): Promise<void>
+
+  /** Whose username and secret these are, compared in constant time; undefined for no one's. */
+  verifySecret(username: string, secret: string): Promise<Principal | undefined>
+  /** Whose token this is; undefined for no one's. */
+  verifyToken(token: string): Promise<Principal | undefined>
+  /** A login by name without credentials, for `MQTT_ANONYMOUS_AS`. */
+  applicationPrincipal(name: string): Promise<Principal | undefined>
+  /** Called after devices, applications, rules or credentials of `name` changed or went. Returns the unsubscribe. */
+  onChange(listener: (name: string) => void): () => void
+
+  /** Makes the admin API key if there is none and returns it then; undefined when one exists. */
+  ensureAdminKey(): Promise<string | undefined>
+  /** Name of the API key, or undefined when it is not one. */
+  verifyApiKey(key: string): Promise<string | undefined>
+
+  /** Insert-if-absent, then read back: the types in force, in the order asked. The first to declare a field decides. */
+  pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]>
+
+  /** Latest state of all streams of a device, as last flushed. */
+  readState(tenant: string, device: string): Promise<readonly StreamState[]>
+  /** Latest state of given streams, in the order asked; undefined where there is none. */
+  readStreams(
+    streams: readonly { tenant: string; device: string; stream: string }[],
+  ): Promise<readonly (StreamState | undefined)[]>
+  /** Replaces rows that have an earlier position in the same partition (or none); durable when it resolves. */
+  writeState(rows: readonly StreamState[]): Promise<void>
+
+  audit(entry: AuditEntry): Promise<void>
+
+  close(): Promise<void>
+}

@@ -1,0 +1,77 @@
+/** The contract between the parts: what a record, a reading and a point are, with their units. */
+
+/**
+ * A moment in nanoseconds since 1970-01-01T00:00:00Z, split so that doubles hold both halves exactly:
+ * `ms` whole milliseconds (0 to 9,223,372,036,854), `ns` the rest within the millisecond (0 to 999,999).
+ */
+export interface Instant {
+  readonly ms: number
+  readonly ns: number
+}
+
+/** Last storable moment, 2262-04-11T23:47:16.854775807Z: the largest signed 64-bit count of nanoseconds. */
+export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_807 }
+
+/** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
+export interface LogRecord {
+  /** `{tenant}/{device}` for telemetry: what keeps a device's records in one partition. */
+  readonly key: string
+  readonly value: Uint8Array
+  /** Receive time, whole milliseconds since 1970 and nanoseconds within (0 to 999,999). */
+  readonly ms: number
+  readonly ns: number
+  /** For telemetry: `topic` when the stream is not the default one. Undefined rather than empty. */
+  readonly headers: Readonly<Record<string, string>> | undefined
+}
+
+/** What a field's values are. Numbers are floats unless the field was declared an integer. */
+export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
+
+/** Floats and safe integers as numbers; integers beyond 2^53 as bigint. */
+export type PointValue = number | bigint | boolean | string
+
+/**
+ * The identity of a series. Objects are interned by the decoder: one object per series while it is in use, so that
+ * adapters may hang prepared work (a line prefix, a numeric id) on its identity with a WeakMap.
+ */
+export interface Series {
+  readonly tenant: string
+  readonly device: string
+  readonly stream: string
+  readonly field: string
+  readonly type: FieldType
+}
+
+/**
+ * Points as columns, index by index, in log order. Of two points with the same series and time the later index wins.
+ */
+export interface PointBatch {
+  readonly series: Series[]
+  /** Time: whole milliseconds since 1970, and nanoseconds within. */
+  readonly ms: number[]
+  readonly ns: number[]
+  readonly values: PointValue[]
+}
+
+/** An instant in whole nanoseconds. Not for hot paths. */
+export function toNanoseconds({ ms, ns }: Instant): bigint {
+  return BigInt(ms) * 1_000_000n + BigInt(ns)
+}
+
+/** Inverse of {@link toNanoseconds}; the argument must not be negative. */
+export function fromNanoseconds(total: bigint): Instant {
+  return { ms: Number(total / 1_000_000n), ns: Number(total % 1_000_000n) }
+}
+
+/** Negative when `a` is earlier than `b`, 0 when equal. */
+export function compareInstants(a: Instant, b: Instant): number {
+  return a.ms - b.ms || a.ns - b.ns
+}
+
+/** RFC 3339 in UTC with as many fraction digits as the instant needs (none, 3, 6 or 9). */
+export function formatInstant({ ms, ns }: Instant): string {
+  const base = new Date(ms).toISOString()
+  if (ns === 0) return base.endsWith('.000Z') ? `${base.slice(0, -5)}Z` : base
+  const rest = String(ns).padStart(6, '0')
+  return `${base.slice(0, -1)}${rest.endsWith('000') ? rest.slice(0, 3) : rest}Z`
+}

@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config'
+
+const common = { pool: 'forks' as const, testTimeout: 20_000, hookTimeout: 20_000, setupFiles: ['test/setup.ts'] }
+
+// Three groups, one after the other: what runs in this process in parallel, what starts processes, and one at a time
+// the end-to-end tests, whose measurements of memory and time a neighbour would falsify.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...common,
+          name: 'unit',
+          include: ['test/{unit,contract}/**/*.test.ts', 'test/*.test.ts'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 300_000,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
+      },
+    ],
+  },
+})
