@@ -1,0 +1,155 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join, normalize, relative } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ERRORS } from '../shared/errors.ts'
+
+const root = join(import.meta.dirname, '..')
+
+interface Source {
+  readonly path: string
+  readonly text: string
+  /** Paths below the root, for relative imports; package names otherwise. */
+  readonly imports: readonly string[]
+}
+
+function sourcesBelow(...folders: string[]): Source[] {
+  return folders.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+      .map((entry) => readSource(relative(root, join(entry.parentPath, entry.name)))),
+  )
+}
+
+function readSource(path: string): Source {
+  const text = readFileSync(join(root, path), 'utf8')
+  const specifiers = [...text.matchAll(/(?:from|import\(|^import)\s*'([^']+)'/gm)].map((match) => match[1] ?? '')
+  const imports = specifiers.map((name) => (name.startsWith('.') ? normalize(join(dirname(path), name)) : name))
+  return { path, text, imports }
+}
+
+const services = sourcesBelow('services')
+const shared = sourcesBelow('shared')
+const production = [...services, ...shared, ...sourcesBelow('config')]
+const everything = [...production, ...sourcesBelow('load-tests', 'test')]
+
+const serviceOf = (path: string) => /^services\/([^/]+)\//.exec(path)?.[1]
+const isMain = (source: Source) => basename(source.path) === 'main.ts'
+/** Standalone and the CLI put services together; everything else stands alone. */
+const mayCompose = (source: Source) => ['standalone', 'cli'].includes(serviceOf(source.path) ?? '')
+
+function offenders(sources: readonly Source[], isWrong: (source: Source) => boolean): string[] {
+  return sources.filter(isWrong).map((source) => source.path)
+}
+
+describe('import arrows', () => {
+  it('shared and config never import services', () => {
+    const others = production.filter((source) => serviceOf(source.path) === undefined)
+    expect(offenders(others, (source) => source.imports.some((path) => path.startsWith('services/')))).toEqual([])
+  })
+
+  it('services never import services, but for standalone and the CLI', () => {
+    const wrong = (source: Source) =>
+      source.imports.some((path) => {
+        const other = serviceOf(path)
+        return other !== undefined && other !== serviceOf(source.path)
+      })
+    expect(
+      offenders(
+        services.filter((source) => !mayCompose(source)),
+        wrong,
+      ),
+    ).toEqual([])
+  })
+
+  it('production never imports tests or load tests', () => {
+    expect(offenders(production, (source) => source.imports.some((path) => /^(test|load-tests)\//.test(path)))).toEqual(
+      [],
+    )
+  })
+
+  it('only main files choose adapters', () => {
+    const adapter = /^shared\/(log|points|registry|cache)\/(?!port\.ts)/
+    const pure = /^shared\/(log\/partition|registry\/credentials)\.ts$/
+    const wrong = (source: Source) => source.imports.some((path) => adapter.test(path) && !pure.test(path))
+    expect(
+      offenders(
+        services.filter((source) => !isMain(source)),
+        wrong,
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('the process', () => {
+  it('only shared/config.ts reads the environment', () => {
+    const wrong = (source: Source) => source.path !== 'shared/config.ts' && /process\.env/.test(source.text)
+    expect(offenders(production, wrong)).toEqual([])
+  })
+
+  it('only main files touch signals, arguments and exits', () => {
+    const wrong = (source: Source) =>
+      !isMain(source) && /process\.(on|once|exit|exitCode|argv|kill)\b/.test(source.text)
+    expect(offenders(production, wrong)).toEqual([])
+  })
+})
+
+describe('size and names', () => {
+  it('a file has at most 250 lines', () => {
+    expect(offenders(everything, (source) => source.text.split('\n').length > 251)).toEqual([])
+  })
+
+  it('files are nouns of the field in kebab-case', () => {
+    const vague = /^(index|utils?|common|base|manager|misc|types)\.ts$/
+    const wrong = (source: Source) => vague.test(basename(source.path)) || /[A-Z_]/.test(basename(source.path))
+    expect(offenders(everything, wrong)).toEqual([])
+  })
+
+  it('no error is swallowed and no type check silenced', () => {
+    const silenced =
+      /catch\s*(\([^)]*\))?\s*\{\s*\}|\.catch\(\(\) => (\{\}|undefined)\)|@ts-(ignore|nocheck)|as any\b|: any\b/
+    const here = 'test/conventions.test.ts'
+    expect(
+      offenders(
+        everything.filter((source) => source.path !== here),
+        (source) => silenced.test(source.text),
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('documents', () => {
+  it('every error code is explained in docs/errors.md, with its fix', () => {
+    // The formatter pads tables and escapes characters.
+    const page = readFileSync(join(root, 'docs/errors.md'), 'utf8').replace(/ +/g, ' ').replaceAll('\\', '')
+    const missing = Object.entries(ERRORS).filter(
+      ([code, kind]) =>
+        !page.includes(
+          `| \`${code}\` | ${kind.class} | ${kind.canRetry ? 'yes' : 'no'} | ${kind.fix.replaceAll('\\', '')} |`,
+        ),
+    )
+    expect(missing.map(([code]) => code)).toEqual([])
+  })
+
+  it('links between pages and to files lead somewhere', () => {
+    const pages = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+    const broken = pages
+      .filter((page) => page.endsWith('.md'))
+      .flatMap((page) =>
+        [...readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#]+)(#[^)]*)?\)/g)]
+          .map((match) => match[1] ?? '')
+          .filter((target) => !target.includes('://'))
+          .filter((target) => !exists(join(root, dirname(page), target)))
+          .map((target) => `${page}: ${target}`),
+      )
+    expect(broken).toEqual([])
+  })
+})
+
+function exists(path: string): boolean {
+  try {
+    readdirSync(path)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOTDIR'
+  }
+}

@@ -1,0 +1,29 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ERRORS } from '../shared/errors.ts'
+
+/** Writes docs/errors.md from the error table: `npm run docs:errors`. */
+const rows = Object.entries(ERRORS).map(
+  ([code, kind]) => `| \`${code}\` | ${kind.class} | ${kind.canRetry ? 'yes' : 'no'} | ${kind.fix} |`,
+)
+const page = `# Errors
+
+Every error has a code. It is the \`code\` of a problem+json answer, of a dead letter, of a refusal on the page and in
+\`./sluice tail\`, and of a log line. This page is written from [shared/errors.ts](../shared/errors.ts) by
+\`npm run docs:errors\`.
+
+| class | who acts | what happens |
+| --- | --- | --- |
+| transient | nobody | retried for ever with backoff; the log keeps what waits |
+| configuration | the operator | the part stops, \`/readyz\` names it, nothing is dead-lettered |
+| data | whoever writes the device's payload | the reading becomes a dead letter, its neighbours are stored |
+| size | whoever writes the device's payload | the message is acknowledged, counted and kept in part as a dead letter |
+| overload | the operator, if it lasts | reading from sockets slows, QoS 0 is shed first |
+| refused | whoever configured the client | acknowledged or answered as MQTT says, counted, kept as a dead letter |
+| usage | whoever made the request | the request fails with this answer |
+
+| code | class | retry | what to do |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+`
+writeFileSync(join(import.meta.dirname, '../docs/errors.md'), page)
