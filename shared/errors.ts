@@ -77,6 +77,7 @@ export const ERRORS = {
   log_full: overload('The log reached its retention while a consumer is behind; free disk space or start the worker.'),
   disk_full: overload('The disk is full: free space in the data folder; acknowledgements resume by themselves.'),
   rate_limited: { class: 'overload', canRetry: true, status: 429, fix: 'Slow down; see the Retry-After header.' },
+  streams_exhausted: overload('Close a live view that nobody watches, or raise HTTP_STREAMS_MAX.'),
 
   // Dependencies and the local system.
   log_unavailable: transient('The log does not answer; clients keep their messages until it does.'),
@@ -99,6 +100,7 @@ export const ERRORS = {
   bad_request: usage(400, 'Correct the field named in the detail.'),
   not_found: usage(404, 'Check the name; names are case-sensitive.'),
   already_exists: usage(409, 'Choose another name, or remove the existing one first.'),
+  media_type_unsupported: usage(415, 'Send JSON as application/json, without a content encoding.'),
   name_invalid: usage(400, 'Names are 1 to 64 characters of A-Z a-z 0-9 _ . - (not "." or "..").'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   command_failed: usage(500, 'See the message.'),
