@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { startServer, type Server } from './server.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+/** What `./sluice simulate --verify --json` says at the end. */
+export interface Verdict {
+  readonly sent: number
+  readonly acked: number
+  readonly stored: number
+  readonly lost: number
+  readonly duplicated: number
+  readonly wrong: number
+}
+
+export interface KillPlan {
+  readonly seed: number
+  readonly qos: number
+  readonly entry?: string
+  /** How often the process is killed and started again. */
+  readonly kills?: number
+}
+
+const DEVICES = 20
+const RATE = 3_000
+const SECONDS = 6
+
+/** Load by the product's own simulator while the server is killed at random moments; then every acknowledged reading is looked up. */
+export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: number }> {
+  const entry = plan.entry === undefined ? {} : { entry: plan.entry }
+  const random = randomFrom(plan.seed)
+  const kills = plan.kills ?? 3
+  let server = await startServer(entry)
+  const simulation = simulate(server, [
+    ...['--devices', String(DEVICES), '--rate', String(RATE), '--duration', `${SECONDS}s`, '--inflight', '16'],
+    ...['--qos', String(plan.qos), '--seed', String(plan.seed), '--verify'],
+  ])
+  await simulation.sending
+  for (let kill = 0; kill < kills; kill += 1) {
+    // Not synchronisation: the moment of the kill is what the seed decides.
+    await new Promise((resolve) => setTimeout(resolve, 100 + random() * ((SECONDS * 1000) / (kills + 1))))
+    await server.kill('SIGKILL')
+    server = await startServer({
+      ...entry,
+      folder: server.folder,
+      mqttPort: server.mqttPort,
+      httpPort: server.httpPort,
+    })
+  }
+  const verdict = await simulation.verdict
+  return { ...verdict, kills }
+}
+
+/** Runs `./sluice simulate`; `sending` resolves with the first progress line. */
+export function simulate(
+  server: Pick<Server, 'url' | 'token' | 'folder'>,
+  args: readonly string[],
+): { sending: Promise<void>; verdict: Promise<Verdict> } {
+  const env = { ...process.env, SLUICE_URL: server.url, SLUICE_TOKEN: server.token, DATA_DIR: server.folder }
+  const child = spawn(join(root, 'sluice'), ['simulate', ...args, '--json'], { cwd: root, env, stdio: 'pipe' })
+  const sending = Promise.withResolvers<void>()
+  const output = { stdout: '', stderr: '' }
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    output.stderr += `${line}\n`
+    sending.resolve()
+  })
+  const finish = async () => {
+    await once(child, 'close')
+    sending.resolve()
+    try {
+      return JSON.parse(output.stdout) as Verdict
+    } catch (error) {
+      throw new Error(`the simulator gave no verdict:\n${output.stdout}\n${output.stderr}`, { cause: error })
+    }
+  }
+  return { sending: sending.promise, verdict: finish() }
+}
+
+/** mulberry32: small, seeded, good enough to choose moments. */
+function randomFrom(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
