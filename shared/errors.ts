@@ -94,6 +94,7 @@ export const ERRORS = {
   setting_invalid: configuration('Correct the environment variable named in the message.'),
   node_too_old: configuration('Run npm ci again, or install Node 24 or newer.'),
   closed: transient('The component is shutting down.'),
+  api_unreachable: transient('Start Sluice with `./sluice up`, or name the right address with --url or SLUICE_URL.'),
   internal: { class: 'configuration', canRetry: false, status: 500, fix: 'This is a defect: please report it.' },
 
   // Requests and commands.
