@@ -1,0 +1,226 @@
+import { Counter, Gauge } from 'prom-client'
+import * as acl from '../../shared/acl.ts'
+import { toSluiceError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import { LruMap } from '../../shared/lru.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { Principal, Registry, RuleAction } from '../../shared/registry/port.ts'
+
+export interface Authorizer {
+  /** Grows whenever a verdict may have changed: verdicts that are kept are kept for one epoch. */
+  readonly epoch: number
+  /**
+   * Notes a login; from now on its rules are kept current. The result is to be called once, when the connection has
+   * ended. Call it in the turn in which `authenticate` resolved.
+   */
+  login(principal: Principal): () => void
+  /** The verdicts of shared/acl.ts by the rules in force now; of one that was revoked: no. */
+  canPublish(principal: Principal, topic: string): boolean
+  canSubscribe(principal: Principal, filter: string): boolean
+  canReceive(principal: Principal, topic: string): boolean
+  /** Why; not for hot paths. */
+  explain(principal: Principal, action: RuleAction, topicOrFilter: string): acl.Explanation
+  /** Called with the name of a logged-in principal that no longer exists: its connections are to be closed. */
+  onRevoked(listener: (name: string) => void): () => void
+  close(): void
+}
+
+export interface AuthorizerOptions {
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export function createAuthorizer(options: AuthorizerOptions): Authorizer {
+  return new LiveAuthorizer(options)
+}
+
+/** Names that changed while nobody was logged in by them: far more than change while one login is on its way. */
+const MAX_CHANGED = 10_000
+/** Until then a changed principal keeps the rules it had; the registry that does not answer is not ready anyway. */
+const RETRY_MS = 1_000
+
+/** One name that is logged in, however often. */
+interface Active {
+  readonly name: string
+  readonly kind: Principal['kind']
+  /** Wall clock at the first login. One that was created later is another principal with the same name. */
+  readonly sinceMs: number
+  /** The principals as they logged in, one per connection. */
+  readonly logins: Set<{ readonly principal: Principal }>
+  /** Newer rules than those the principals came with. */
+  current: Principal | undefined
+  refresh: 'idle' | 'running' | 'again'
+}
+
+function newActive(name: string, kind: Principal['kind']): Active {
+  return { name, kind, sinceMs: Date.now(), logins: new Set(), current: undefined, refresh: 'idle' }
+}
+
+class LiveAuthorizer implements Authorizer {
+  readonly #registry: Registry
+  readonly #logger: Logger
+  readonly #active = new Map<string, Active>()
+  /** Outlives the connection: the will of a revoked principal is refused too. */
+  readonly #revoked = new WeakSet<Principal>()
+  readonly #changed = new LruMap<string, true>(MAX_CHANGED)
+  readonly #listeners = new Set<(name: string) => void>()
+  readonly #retries = new Map<string, NodeJS.Timeout>()
+  readonly #unsubscribe: () => void
+  readonly #revocations: Counter
+  #epoch = 0
+  #closed = false
+
+  constructor({ registry, logger, metrics }: AuthorizerOptions) {
+    this.#registry = registry
+    this.#logger = logger
+    this.#unsubscribe = registry.onChange((name) => this.#noteChange(name))
+    this.#revocations = new Counter({
+      name: 'sluice_broker_revocations_total',
+      help: 'Logged-in principals that were removed',
+      registers: [metrics],
+    })
+    const active = this.#active
+    new Gauge({
+      name: 'sluice_broker_principals',
+      help: 'Different principals that are logged in',
+      registers: [metrics],
+      collect() {
+        this.set(active.size)
+      },
+    })
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  login(principal: Principal): () => void {
+    const { name, kind } = principal
+    const known = this.#active.get(name)
+    const active = known ?? newActive(name, kind)
+    if (known === undefined) this.#active.set(name, active)
+    const login = { principal }
+    active.logins.add(login)
+    // It may have been removed after it was verified and before it came here.
+    if (this.#changed.delete(name)) this.#refresh(active)
+    return () => {
+      active.logins.delete(login)
+      if (active.logins.size === 0) this.#forget(active)
+    }
+  }
+
+  canPublish(principal: Principal, topic: string): boolean {
+    const current = this.#inForce(principal)
+    return current !== undefined && acl.canPublish(current, topic)
+  }
+
+  canSubscribe(principal: Principal, filter: string): boolean {
+    const current = this.#inForce(principal)
+    return current !== undefined && acl.canSubscribe(current, filter)
+  }
+
+  canReceive(principal: Principal, topic: string): boolean {
+    const current = this.#inForce(principal)
+    return current !== undefined && acl.canReceive(current, topic)
+  }
+
+  explain(principal: Principal, action: RuleAction, topicOrFilter: string): acl.Explanation {
+    const current = this.#inForce(principal)
+    if (current !== undefined) return acl.explain(current, action, topicOrFilter)
+    return { allowed: false, rule: undefined, reason: `${JSON.stringify(principal.name)} was removed` }
+  }
+
+  onRevoked(listener: (name: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#unsubscribe()
+    for (const timer of this.#retries.values()) clearTimeout(timer)
+    this.#retries.clear()
+    this.#listeners.clear()
+  }
+
+  #inForce(principal: Principal): Principal | undefined {
+    if (this.#revoked.has(principal)) return undefined
+    return this.#active.get(principal.name)?.current ?? principal
+  }
+
+  #noteChange(name: string): void {
+    const active = this.#active.get(name)
+    if (active === undefined) this.#changed.set(name, true)
+    else this.#refresh(active)
+  }
+
+  /** One look-up at a time per name; a change during one leads to another behind it. Never rejects. */
+  #refresh(active: Active): void {
+    const running = active.refresh !== 'idle'
+    active.refresh = running ? 'again' : 'running'
+    if (!running) void this.#lookUp(active)
+  }
+
+  async #lookUp(active: Active): Promise<void> {
+    try {
+      const found = await this.#find(active)
+      if (this.#closed || this.#active.get(active.name) !== active) return
+      // Removed and made again since: the same name, but not the login that was verified.
+      if (found === undefined || found.createdMs > active.sinceMs) return this.#revoke(active)
+      if (found.principal !== undefined) {
+        active.current = found.principal
+        this.#epoch += 1
+      }
+    } catch (error) {
+      this.#retry(active, error)
+    } finally {
+      const again = active.refresh === 'again'
+      active.refresh = 'idle'
+      if (again && !this.#closed) this.#refresh(active)
+    }
+  }
+
+  async #find({ name, kind }: Active): Promise<{ createdMs: number; principal: Principal | undefined } | undefined> {
+    if (kind === 'application') {
+      const application = await this.#registry.getApplication(name)
+      if (application === undefined) return undefined
+      return { createdMs: application.createdMs, principal: { kind, name, rules: application.rules } }
+    }
+    const slash = name.indexOf('/')
+    const device = await this.#registry.getDevice(name.slice(0, slash), name.slice(slash + 1))
+    return device === undefined ? undefined : { createdMs: device.createdMs, principal: undefined }
+  }
+
+  #revoke(active: Active): void {
+    for (const { principal } of active.logins) this.#revoked.add(principal)
+    this.#forget(active)
+    this.#epoch += 1
+    this.#revocations.inc()
+    this.#logger.info({ who: active.name }, 'login removed')
+    for (const listener of this.#listeners) {
+      try {
+        listener(active.name)
+      } catch (error) {
+        this.#logger.error({ err: error, who: active.name }, 'closing the connections of a removed login failed')
+      }
+    }
+  }
+
+  #retry(active: Active, error: unknown): void {
+    if (this.#closed || this.#retries.has(active.name) || this.#active.get(active.name) !== active) return
+    this.#logger.warn({ code: toSluiceError(error).code, who: active.name }, 'changed rules cannot be read')
+    const timer = setTimeout(() => {
+      this.#retries.delete(active.name)
+      this.#refresh(active)
+    }, RETRY_MS)
+    this.#retries.set(active.name, timer.unref())
+  }
+
+  #forget(active: Active): void {
+    if (this.#active.get(active.name) !== active) return
+    this.#active.delete(active.name)
+    clearTimeout(this.#retries.get(active.name))
+    this.#retries.delete(active.name)
+  }
+}

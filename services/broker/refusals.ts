@@ -1,0 +1,180 @@
+import { Counter, Gauge } from 'prom-client'
+import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../shared/dead-letter.ts'
+import { toSluiceError, type ErrorCode } from '../../shared/errors.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+
+/** Where the broker puts what it turned away: logins, connections and messages. */
+export interface Refusals {
+  /**
+   * Counts the refusal and, while the rate allows, keeps it as a dead letter. Never throws, never waits; the payload
+   * is copied before it returns (its first 4 KiB).
+   */
+  record(letter: DeadLetter): void
+  /** Writes what is waiting, for at most a second, and stops. */
+  close(): Promise<void>
+}
+
+export interface RefusalOptions {
+  readonly log: TelemetryLog
+  /** Refusals kept per second in the long run. */
+  readonly ratePerSecond: number
+  /** Refusals kept at once after a quiet time. */
+  readonly burst: number
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** Letters waiting for the log, each below 8 KiB: at most 2 MiB, which covers a log that stalls for 25 s. */
+const MAX_WAITING = 256
+/** Records per append: a refusal is never urgent enough to compete with telemetry. */
+const MAX_BATCH = 64
+const RETRY_MS = 1_000
+const CLOSE_MS = 1_000
+/** Longest topic and name kept, in UTF-16 units. Refused ones may be 64 KiB long. */
+const MAX_TEXT = 512
+
+type Dropped = 'rate' | 'queue_full' | 'log_failed'
+
+export function createRefusals(options: RefusalOptions): Refusals {
+  return new LoggedRefusals(options)
+}
+
+class LoggedRefusals implements Refusals {
+  readonly #log: TelemetryLog
+  readonly #logger: Logger
+  readonly #ratePerSecond: number
+  readonly #burst: number
+  /** Counted here and handed to the counter when it is read: a flood of refusals must stay cheap. */
+  readonly #counts = new Map<ErrorCode, number>()
+  readonly #dropped: Counter<'reason'>
+  #waiting: DeadLetter[] = []
+  #tokens: number
+  #refilledAt = performance.now()
+  #writing: Promise<void> | undefined
+  #retry: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor({ log, ratePerSecond, burst, logger, metrics }: RefusalOptions) {
+    this.#log = log
+    this.#logger = logger
+    this.#ratePerSecond = ratePerSecond
+    this.#burst = burst
+    this.#tokens = burst
+    const counts = this.#counts
+    new Counter({
+      name: 'sluice_broker_refused_total',
+      help: 'Logins, connections and messages turned away, by error code',
+      labelNames: ['code'],
+      registers: [metrics],
+      collect() {
+        for (const [code, count] of counts) this.inc({ code }, count)
+        counts.clear()
+      },
+    })
+    this.#dropped = new Counter({
+      name: 'sluice_broker_refusals_not_kept_total',
+      help: 'Refusals counted but not kept as dead letters, by reason',
+      labelNames: ['reason'],
+      registers: [metrics],
+    })
+    const waiting = (): number => this.#waiting.length
+    new Gauge({
+      name: 'sluice_broker_refusals_waiting',
+      help: 'Refusals that wait to be written to the log',
+      registers: [metrics],
+      collect() {
+        this.set(waiting())
+      },
+    })
+  }
+
+  record(letter: DeadLetter): void {
+    this.#counts.set(letter.code, (this.#counts.get(letter.code) ?? 0) + 1)
+    if (this.#closed) return this.#drop('log_failed', 1)
+    if (!this.#takeToken()) return this.#drop('rate', 1)
+    if (this.#waiting.length >= MAX_WAITING) return this.#drop('queue_full', 1)
+    this.#waiting.push(bounded(letter))
+    this.#write()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    this.#retry = undefined
+    this.#write()
+    const deadline = Promise.withResolvers<void>()
+    const timer = setTimeout(deadline.resolve, CLOSE_MS)
+    await Promise.race([this.#drain(), deadline.promise])
+    clearTimeout(timer)
+    if (this.#waiting.length === 0) return
+    this.#logger.warn({ refusals: this.#waiting.length }, 'refusals not kept: the log did not take them in time')
+    this.#drop('log_failed', this.#waiting.length)
+    this.#waiting = []
+  }
+
+  /** Ends with the first failure: after closing nothing is tried twice. */
+  async #drain(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing
+  }
+
+  #takeToken(): boolean {
+    const now = performance.now()
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#refilledAt) / 1000) * this.#ratePerSecond)
+    this.#refilledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+
+  /** One append at a time; what comes meanwhile goes into the next. */
+  #write(): void {
+    if (this.#writing !== undefined || this.#retry !== undefined || this.#waiting.length === 0) return
+    const writing = this.#append().then((written) => {
+      this.#writing = undefined
+      if (written) this.#write()
+    })
+    this.#writing = writing
+  }
+
+  /** Never rejects. False when the log did not take the batch and it is to be tried again later. */
+  async #append(): Promise<boolean> {
+    const batch = this.#waiting.splice(0, MAX_BATCH)
+    try {
+      await this.#log.append('telemetry.dead-letter', batch.map(deadLetterToRecord))
+      return true
+    } catch (error) {
+      const { code, canRetry, message } = toSluiceError(error)
+      this.#logger.warn({ code, reason: message, refusals: batch.length }, 'refusals could not be written to the log')
+      if (!canRetry) {
+        this.#drop('log_failed', batch.length)
+        return true
+      }
+      this.#waiting.unshift(...batch)
+      if (this.#closed) return false
+      this.#retry = setTimeout(() => {
+        this.#retry = undefined
+        this.#write()
+      }, RETRY_MS).unref()
+      return false
+    }
+  }
+
+  #drop(reason: Dropped, count: number): void {
+    this.#dropped.inc({ reason }, count)
+  }
+}
+
+/** A copy that holds on to nothing of the connection and has a bounded size. */
+function bounded(letter: DeadLetter): DeadLetter {
+  const text = (value: string): string => value.slice(0, MAX_TEXT).toWellFormed()
+  return {
+    ...letter,
+    detail: text(letter.detail),
+    who: text(letter.who),
+    key: text(letter.key),
+    topic: letter.topic === undefined ? undefined : text(letter.topic),
+    payload: new Uint8Array(letter.payload.subarray(0, KEPT_PAYLOAD_BYTES)),
+  }
+}
