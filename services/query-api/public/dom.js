@@ -1,0 +1,122 @@
+/**
+ * Building and finding elements. Everything that comes from a device or a client enters the page as a text node;
+ * nothing here (and nothing in the page's policy) can turn it into markup.
+ */
+
+/**
+ * The element with this id, of the class expected there.
+ * @template {Element} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function byId(id, type) {
+  const found = document.getElementById(id)
+  if (!(found instanceof type)) throw new Error(`The page has no ${type.name} #${id}`)
+  return found
+}
+
+/**
+ * A new element with text or children; `attributes` are set as they are.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string>} [attributes]
+ * @param {...(string | Node)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value)
+  element.append(...children)
+  return element
+}
+
+/**
+ * Sets the text only when it differs, so that a selection and a screen reader are left alone.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text
+}
+
+// C0 and C1 controls, zero-width and bidirectional marks: each can make text look like other text.
+const DECEIVING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
+
+/**
+ * Foreign text as it may be shown: at most `limit` characters, invisible and direction-changing characters spelled out.
+ * @param {string} text
+ * @param {number} limit
+ */
+export function visible(text, limit) {
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
+  return cut
+    .toWellFormed()
+    .replace(DECEIVING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/**
+ * A sentence in which `code` stands between backticks.
+ * @param {string} text
+ * @returns {(string | Node)[]}
+ */
+export function withCode(text) {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? make('code', {}, part) : part))
+}
+
+/**
+ * A button that copies what `text` returns when pressed, and says so.
+ * @param {HTMLButtonElement} button
+ * @param {() => string} text
+ */
+export function copyOnClick(button, text) {
+  const label = button.textContent ?? ''
+  button.addEventListener('click', () => {
+    void copy(text()).then((done) => {
+      button.textContent = done ? 'Copied' : 'Press Ctrl+C'
+      setTimeout(() => (button.textContent = label), 1_500)
+    })
+  })
+}
+
+/**
+ * @param {string} text
+ * @returns {Promise<boolean>}
+ */
+async function copy(text) {
+  // The clipboard interface exists only on https and localhost; on a LAN address the old command has to do.
+  if (navigator.clipboard !== undefined) {
+    try {
+      await navigator.clipboard.writeText(text)
+      return true
+    } catch {
+      return copyBySelection(text)
+    }
+  }
+  return copyBySelection(text)
+}
+
+/** @param {string} text */
+function copyBySelection(text) {
+  const area = make('textarea', { class: 'quiet', 'aria-hidden': 'true' })
+  area.value = text
+  document.body.append(area)
+  area.select()
+  const done = document.execCommand('copy')
+  area.remove()
+  return done
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const day = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' })
+
+/**
+ * A moment in local time; the date only when it is not today.
+ * @param {number} ms since 1970
+ */
+export function formatTime(ms) {
+  if (!Number.isFinite(ms)) return 'unknown'
+  const date = new Date(ms)
+  const time = clock.format(date)
+  return date.toDateString() === new Date().toDateString() ? time : `${day.format(date)}, ${time}`
+}

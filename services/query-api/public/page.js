@@ -1,0 +1,155 @@
+import { Connect, explain } from './connect.js'
+import { byId, formatTime, setText, visible } from './dom.js'
+import { Live } from './live.js'
+import { Refusals } from './refusals.js'
+import { Refused, Session } from './session.js'
+import { Stream } from './stream.js'
+
+/** @typedef {import('./session.js').DeviceRow} DeviceRow */
+/** @typedef {import('./stream.js').Letter} Letter */
+/** @typedef {import('./stream.js').Reading} Reading */
+
+const RETRY_MS = 2_000
+
+/**
+ * The page as a whole: loading -> gate (asks for a token) -> waiting (no reading yet) -> live.
+ * The state is one attribute of the body; the style sheet decides what each shows.
+ */
+class Page {
+  #session = new Session()
+  #live = new Live(this.#session)
+  #refusals = new Refusals()
+  #connect = new Connect(this.#session, ({ username }) => (this.#expected = username))
+  #stream = new Stream({
+    opened: () => void this.#opened(),
+    lost: (since) => void this.#lost(since),
+    reading: (reading) => this.#reading(reading),
+    letter: (letter, warning) => this.#letter(letter, warning),
+    skipped: (records) => this.#live.skipped(records),
+  })
+  /** The device made on this page and not heard of yet: its first reading is shown whatever else is. */
+  #expected = ''
+
+  constructor() {
+    byId('gate-form', HTMLFormElement).addEventListener('submit', (event) => {
+      event.preventDefault()
+      void this.open(byId('token', HTMLInputElement).value.trim())
+    })
+    addEventListener('hashchange', () => {
+      const token = this.#session.takeFromAddress()
+      if (token !== undefined) void this.open(token)
+    })
+  }
+
+  /** @param {string | undefined} [typed] */
+  async open(typed) {
+    const token = typed ?? this.#session.takeFromAddress() ?? this.#session.token
+    try {
+      if (token !== undefined) await this.#session.open(token)
+      const status = await this.#session.get('/v1/status')
+      const { devices } = await this.#session.get('/v1/devices', { limit: '1000' })
+      this.#connect.prepare(status, devices)
+      this.#start(devices)
+    } catch (error) {
+      if (error instanceof Refused && error.status < 429) this.#ask(token === undefined ? '' : explain(error))
+      else this.#unreachable(token)
+    }
+  }
+
+  /** @param {readonly DeviceRow[]} devices */
+  #start(devices) {
+    const seen = devices
+      .filter((row) => row.lastSeen !== null)
+      .sort((a, b) => Date.parse(b.lastSeen ?? '') - Date.parse(a.lastSeen ?? ''))
+    this.#live.addDevices(seen)
+    const [newest] = seen
+    if (newest !== undefined && !this.#live.isShowing) this.#live.choose(newest.tenant, newest.device)
+    this.#show(this.#live.isShowing ? 'live' : 'waiting')
+    this.#stream.open()
+  }
+
+  /** @param {string} problem */
+  #ask(problem) {
+    this.#stream.close()
+    this.#link('closed', 'Not connected')
+    byId('lost', HTMLElement).hidden = true
+    this.#show('gate')
+    setText(byId('gate-problem', HTMLElement), problem)
+    byId('token', HTMLInputElement).focus()
+  }
+
+  /** @param {string | undefined} token */
+  #unreachable(token) {
+    this.#showLost(new Date())
+    setTimeout(() => void this.open(token), RETRY_MS)
+  }
+
+  async #opened() {
+    this.#link('open', 'Live')
+    byId('lost', HTMLElement).hidden = true
+    void this.#live.reload()
+    // What was refused before the page was opened, or while the connection was lost; ids keep repeats out.
+    const answer = await this.#session.get('/v1/dead-letters', { limit: '100' }).catch(() => undefined)
+    for (const letter of answer?.deadLetters?.reverse() ?? []) this.#letter(letter, letter.code === 'clock_suspect')
+  }
+
+  /** @param {Date} since */
+  async #lost(since) {
+    this.#showLost(since)
+    try {
+      await this.#session.get('/v1/status')
+    } catch (error) {
+      if (error instanceof Refused && error.status === 401) void this.open()
+    }
+  }
+
+  /** @param {Date} since */
+  #showLost(since) {
+    this.#link('lost', 'Connection lost')
+    const bar = byId('lost', HTMLElement)
+    setText(bar, `No connection to Sluice since ${formatTime(since.getTime())}. Trying again.`)
+    bar.hidden = false
+  }
+
+  /** @param {Reading} reading */
+  #reading(reading) {
+    const isExpected = `${reading.tenant}/${reading.device}` === this.#expected
+    if (isExpected) {
+      this.#expected = ''
+      this.#live.choose(reading.tenant, reading.device, reading.measurement)
+    }
+    this.#live.reading(reading)
+    if (document.body.dataset['state'] !== 'live') {
+      byId('connect', HTMLDetailsElement).open = false
+      this.#show('live')
+    }
+  }
+
+  /**
+   * @param {Letter} letter
+   * @param {boolean} warning
+   */
+  #letter(letter, warning) {
+    if (!this.#refusals.add(letter, warning) || warning || document.body.dataset['state'] !== 'waiting') return
+    setText(
+      byId('hint', HTMLElement),
+      `Something arrived and was refused: ${visible(letter.code, 60)}. The list says why.`,
+    )
+  }
+
+  /** @param {'gate' | 'waiting' | 'live'} state */
+  #show(state) {
+    document.body.dataset['state'] = state
+  }
+
+  /**
+   * @param {'open' | 'lost' | 'closed'} state
+   * @param {string} text
+   */
+  #link(state, text) {
+    byId('link', HTMLElement).dataset['link'] = state
+    setText(byId('link-text', HTMLElement), text)
+  }
+}
+
+void new Page().open()

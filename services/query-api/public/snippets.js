@@ -1,0 +1,160 @@
+/** The ready-to-paste programs, one per client. Free of the DOM. */
+
+/**
+ * @typedef {object} Target
+ * @property {string} host name or address, IPv6 without brackets
+ * @property {number} mqttPort
+ * @property {string} origin of the HTTP API, such as http://127.0.0.1:8080
+ * @property {string} tenant
+ * @property {string} device
+ * @property {string} secret
+ * @property {string} token of the API
+ */
+/** @typedef {{ id: string, label: string, note: string, reachesOut: boolean, render: (target: Target) => string }} Snippet */
+
+export const NO_SECRET = 'SECRET-OF-THE-DEVICE'
+export const NO_TOKEN = 'TOKEN-OF-THE-API'
+
+/** @param {Target} target */
+const topicOf = ({ tenant, device }) => `t/${tenant}/${device}/telemetry`
+/** @param {Target} target */
+const userOf = ({ tenant, device }) => `${tenant}/${device}`
+/** @param {string} host */
+const inUrl = (host) => (host.includes(':') ? `[${host}]` : host)
+
+/**
+ * A string for a POSIX shell: nothing in it is expanded.
+ * @param {string} text
+ */
+export const shell = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`
+
+/**
+ * A string literal for Python, JavaScript and C: JSON's escapes mean the same in all three.
+ * @param {string} text
+ */
+export const quote = (text) => JSON.stringify(text)
+
+/** @type {readonly Snippet[]} */
+export const SNIPPETS = [
+  {
+    id: 'mosquitto',
+    label: 'mosquitto_pub',
+    note: 'Debian, Ubuntu: apt install mosquitto-clients. macOS: brew install mosquitto.',
+    reachesOut: false,
+    render: (target) => `mosquitto_pub -h ${shell(target.host)} -p ${target.mqttPort} -q 1 \\
+  -u ${shell(userOf(target))} \\
+  -P ${shell(target.secret)} \\
+  -t ${shell(topicOf(target))} \\
+  -m '{"temperature": 21.5}'`,
+  },
+  {
+    id: 'curl',
+    label: 'curl',
+    note: 'HTTP instead of MQTT, through the same log. Uses the API token, not the secret of the device.',
+    reachesOut: false,
+    render: (target) => `curl -i ${shell(`${target.origin}/v1/devices/${userOf(target)}/readings`)} \\
+  -H ${shell(`Authorization: Bearer ${target.token}`)} \\
+  -H 'Content-Type: application/json' \\
+  -d '{"temperature": 21.5}'`,
+  },
+  {
+    id: 'python',
+    label: 'Python',
+    note: 'pip install "paho-mqtt>=2". One reading a second, each acknowledged.',
+    reachesOut: false,
+    render: (target) => `import json, random, time
+import paho.mqtt.client as mqtt
+
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+client.username_pw_set(${quote(userOf(target))}, ${quote(target.secret)})
+client.on_connect = lambda client, data, flags, reason, props: print("connect:", reason)
+client.connect(${quote(target.host)}, ${target.mqttPort})
+client.loop_start()
+
+while True:
+    reading = {"temperature": round(random.uniform(20, 23), 2)}
+    sent = client.publish(${quote(topicOf(target))}, json.dumps(reading), qos=1)
+    sent.wait_for_publish(10)
+    print("acknowledged" if sent.is_published() else "no answer yet", reading)
+    time.sleep(1)`,
+  },
+  {
+    id: 'node',
+    label: 'Node',
+    note: 'npm install mqtt, save as reading.mjs, node reading.mjs. One reading a second, each acknowledged.',
+    reachesOut: false,
+    render: (target) => `import mqtt from 'mqtt'
+
+const client = await mqtt.connectAsync(${quote(`mqtt://${inUrl(target.host)}:${target.mqttPort}`)}, {
+  username: ${quote(userOf(target))},
+  password: ${quote(target.secret)},
+})
+
+while (true) {
+  const reading = { temperature: Number((20 + 3 * Math.random()).toFixed(2)) }
+  await client.publishAsync(${quote(topicOf(target))}, JSON.stringify(reading), { qos: 1 })
+  console.log('acknowledged', reading)
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+}`,
+  },
+  {
+    id: 'esp32',
+    label: 'ESP32',
+    note: 'Arduino with PubSubClient. That library publishes at QoS 0 only, which nobody acknowledges.',
+    reachesOut: true,
+    render: (target) => `#include <WiFi.h>
+#include <PubSubClient.h>
+
+WiFiClient net;
+PubSubClient mqtt(net);
+
+void setup() {
+  Serial.begin(115200);
+  WiFi.begin("YOUR-WIFI", "YOUR-WIFI-PASSWORD");
+  while (WiFi.status() != WL_CONNECTED) delay(250);
+  mqtt.setServer(${quote(target.host)}, ${target.mqttPort});
+  mqtt.setBufferSize(1024);  // the default of 256 bytes drops longer readings
+}
+
+void loop() {
+  if (!mqtt.connected() &&
+      !mqtt.connect(${quote(target.device)}, ${quote(userOf(target))},
+                    ${quote(target.secret)})) {
+    Serial.printf("connect failed, state %d\\n", mqtt.state());
+    delay(5000);
+    return;
+  }
+  mqtt.loop();
+  char reading[64];
+  snprintf(reading, sizeof reading, "{\\"temperature\\":%.1f}", temperatureRead());
+  mqtt.publish(${quote(topicOf(target))}, reading);
+  delay(1000);
+}`,
+  },
+  {
+    id: 'tasmota',
+    label: 'Tasmota',
+    note:
+      'Paste into the console of the device. Sensors then arrive as stream SENSOR, its state as STATE. Tasmota also ' +
+      'publishes the words Online and Offline (stream LWT); as they are no JSON, they are listed as rejected: harmless.',
+    reachesOut: true,
+    // One line: Tasmota restarts when the line is done, and would lose a second one.
+    render: (target) =>
+      [
+        `Backlog MqttHost ${target.host}`,
+        `MqttPort ${target.mqttPort}`,
+        `MqttUser ${userOf(target)}`,
+        `MqttPassword ${target.secret}`,
+        `Topic ${target.device}`,
+        'Prefix1 cmd',
+        'Prefix3 telemetry',
+        `FullTopic t/${target.tenant}/%topic%/%prefix%/`,
+        'TelePeriod 10',
+      ].join('; '),
+  },
+]
+
+/** @param {string} host */
+export function isLoopback(host) {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+}

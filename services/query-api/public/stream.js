@@ -1,0 +1,84 @@
+/** The live connection: one EventSource, made anew after a loss. */
+
+/** @typedef {{ tenant: string, device: string, measurement: string, time: string, receivedAt: string, values: Record<string, number | boolean | string> }} Reading */
+/**
+ * @typedef {object} Letter what became of a client, a message or a reading that was not accepted as it was
+ * @property {string} [id]
+ * @property {string} stage
+ * @property {string} code
+ * @property {string} detail
+ * @property {string} fix
+ * @property {string} who
+ * @property {string | null} [topic]
+ * @property {string} [time]
+ * @property {string} [receivedAt]
+ * @property {string} [payload]
+ * @property {string} [payloadBase64]
+ */
+/**
+ * @typedef {object} Listener
+ * @property {() => void} opened
+ * @property {(since: Date) => void} lost called at every failed try, with the moment of the first
+ * @property {(reading: Reading) => void} reading
+ * @property {(letter: Letter, warning: boolean) => void} letter
+ * @property {(records: number) => void} skipped
+ */
+
+/** EventSource gives up for good on any answer but 200, so the page does its own tries: soon at first, then calmly. */
+const RETRY_MS = [500, 1_000, 2_000, 5_000]
+
+export class Stream {
+  /** @type {Listener} */
+  #listener
+  /** @type {EventSource | undefined} */
+  #source
+  #tries = 0
+  #timer = 0
+  /** @type {Date | undefined} */
+  #lostSince
+
+  /** @param {Listener} listener */
+  constructor(listener) {
+    this.#listener = listener
+  }
+
+  open() {
+    this.close()
+    const source = new EventSource('/v1/stream')
+    this.#source = source
+    source.addEventListener('open', () => {
+      this.#tries = 0
+      this.#lostSince = undefined
+      this.#listener.opened()
+    })
+    source.addEventListener('error', () => this.#lost())
+    this.#on(source, 'reading', (data) => this.#listener.reading(data))
+    this.#on(source, 'refusal', (data) => this.#listener.letter(data, false))
+    this.#on(source, 'warning', (data) => this.#listener.letter(data, true))
+    this.#on(source, 'skipped', (data) => this.#listener.skipped(Number(data.records) || 0))
+  }
+
+  close() {
+    clearTimeout(this.#timer)
+    this.#source?.close()
+    this.#source = undefined
+  }
+
+  #lost() {
+    this.close()
+    this.#lostSince ??= new Date()
+    const wait = RETRY_MS[Math.min(this.#tries, RETRY_MS.length - 1)]
+    this.#tries += 1
+    this.#timer = setTimeout(() => this.open(), wait)
+    this.#listener.lost(this.#lostSince)
+  }
+
+  /**
+   * @param {EventSource} source
+   * @param {string} type
+   * @param {(data: any) => void} take
+   */
+  #on(source, type, take) {
+    source.addEventListener(type, (event) => take(JSON.parse(event.data)))
+  }
+}
