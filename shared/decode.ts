@@ -1,0 +1,103 @@
+import { DecodedColumns, type Decoded } from './decoded.ts'
+import { JsonDecoder } from './decoders/json.ts'
+import { StreamSeries, type SeriesCount } from './series.ts'
+import type { LogRecord } from './telemetry.ts'
+import { DEFAULT_STREAM, deviceKey, parseDeviceKey, parseTelemetryTopic, type TelemetryTopic } from './topics.ts'
+
+export type { Decoded, Reject } from './decoded.ts'
+
+/**
+ * Series kept at most, as a default: what 20,000 devices of ten fields have in use, about 60 MB when full.
+ * One that is made again after it was forgotten only costs adapters the work they had hung on the old object.
+ */
+const DEFAULT_MAX_SERIES = 200_000
+
+/** A stream that uses ever new names is forgotten in turn although it is in use; no honest one has so many. */
+const MAX_STREAM_SERIES = 5000
+
+export interface SeriesTableOptions {
+  /** Bound of the series kept, >= 1; a run of records may exceed it by its own series until the next run. */
+  readonly maxSeries?: number
+  /**
+   * Integers beyond 2^53 that no double holds come out as bigint in a float series, for a caller who knows which fields
+   * are declared integers and rejects the others. Without it they are rejects, code `value_not_exact`.
+   */
+  readonly wideIntegers?: boolean
+}
+
+/**
+ * The series in use, interned: a series is the same object in every run as long as it is used. Bounded in two
+ * generations: when the young one holds half of the bound, the old one is forgotten and the young one becomes old.
+ * Also keeps what the decoder learns (field names), so one table belongs to one loop of {@link decodeRecords} calls.
+ */
+export class SeriesTable {
+  readonly decoder: JsonDecoder
+  readonly #half: number
+  #young = new Map<string, StreamSeries>()
+  #old = new Map<string, StreamSeries>()
+  #count: SeriesCount = { series: 0 }
+  #oldCount: SeriesCount = { series: 0 }
+
+  constructor(options: SeriesTableOptions = {}) {
+    this.#half = Math.max(1, Math.floor((options.maxSeries ?? DEFAULT_MAX_SERIES) / 2))
+    this.decoder = new JsonDecoder({ wideIntegers: options.wideIntegers ?? false })
+  }
+
+  /** Series kept, for a metric. */
+  get size(): number {
+    return this.#count.series + this.#oldCount.series
+  }
+
+  /** Between runs is when series are forgotten: within one, equal series are the same object without exception. */
+  beginRun(): void {
+    if (this.#count.series < this.#half) return
+    this.#old = this.#young
+    this.#oldCount = this.#count
+    this.#young = new Map()
+    this.#count = { series: 0 }
+  }
+
+  /** The stream a record belongs to, or what is wrong with its name. */
+  streamOf(record: LogRecord): StreamSeries | string {
+    const { key } = record
+    const topic = record.headers?.['topic']
+    const known = this.#young.get(topic ?? key)
+    if (known !== undefined && known.key === key) return known
+    const parsed = topic === undefined ? parseDeviceKey(key) : parseTelemetryTopic(topic)
+    if (parsed === undefined) return `${topic ?? key} names no device`
+    if (key !== deviceKey(parsed.tenant, parsed.device)) return `the key ${key} is not that of the topic ${topic}`
+    const stream = 'stream' in parsed ? parsed.stream : DEFAULT_STREAM
+    // The default stream can be spelt in three ways, and is kept under one.
+    return this.#intern(stream === DEFAULT_STREAM ? key : (topic ?? key), { ...parsed, stream })
+  }
+
+  #intern(id: string, names: TelemetryTopic): StreamSeries {
+    const known = this.#young.get(id)
+    if (known !== undefined) return known
+    let stream = this.#old.get(id)
+    if (stream !== undefined && stream.size <= MAX_STREAM_SERIES) {
+      this.#old.delete(id)
+      stream.moveTo(this.#count)
+    } else stream = new StreamSeries(names, this.#count)
+    this.#young.set(id, stream)
+    return stream
+  }
+}
+
+/**
+ * Decodes records in order. Never throws for bad input: every reading of every record is among the points or among the
+ * rejects. Times are the device's own, or else the record's receive time plus one nanosecond per element.
+ */
+export function decodeRecords(records: readonly LogRecord[], table: SeriesTable): Decoded {
+  const out = new DecodedColumns()
+  table.beginRun()
+  for (const [index, record] of records.entries()) {
+    const stream = table.streamOf(record)
+    if (typeof stream !== 'string') table.decoder.decode(record, index, stream, out)
+    else {
+      const end = record.value.length
+      out.rejects.push({ record: index, element: 0, code: 'topic_unknown', detail: stream, start: 0, end })
+    }
+  }
+  return out
+}

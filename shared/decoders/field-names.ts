@@ -1,0 +1,184 @@
+import { randomInt } from 'node:crypto'
+import type { ErrorCode } from '../errors.ts'
+
+/** Bytes of a flattened field name in UTF-8. */
+export const MAX_FIELD_NAME_BYTES = 256
+
+/**
+ * Names kept. Devices of one kind share theirs, so a fleet has some hundreds; what comes on top is made up by clients.
+ * About 6 MB when full of the longest names; then all are forgotten and learnt again.
+ */
+export const MAX_NAMES = 10_000
+
+/** Keys that hold the time of the device when they stand at the top of a reading. */
+const TIME_KEYS: ReadonlySet<string> = new Set(['ts', 'time', 'timestamp'])
+const BUCKETS = 16_384
+const QUOTE = 0x22
+
+/** A flattened field name. Two ways to spell one (`{"a.b":1}`, `{"a":{"b":1}}`) meet in the same object. */
+export interface FieldName {
+  readonly text: string
+  /** The reading in which the name was last seen: how duplicates are noticed without a set per reading. */
+  seen: number
+}
+
+/** What a key means where it stands. */
+export type KeyRole = 'field' | 'time' | 'values'
+
+/** A key of an object at one place of the structure. */
+export interface Key {
+  readonly parent: Scope
+  readonly role: KeyRole
+  readonly name: FieldName
+  /** Why no field may have this name. */
+  readonly refused: ErrorCode | undefined
+  /** What lies below the key when its value is an object. */
+  readonly scope: Scope
+  /** The reading in which the key was last seen. */
+  seen: number
+  /** The key that followed last time, or that came first in the object: devices repeat themselves. */
+  next: Key | undefined
+  /** The key as it stands in a payload. */
+  readonly bytes: Uint8Array
+  /** False for keys that can only be written with an escape: bytes are never compared with theirs. */
+  readonly plain: boolean
+  /** Some of the bytes are beyond ASCII: whether they are UTF-8 has to be looked at in each payload. */
+  readonly beyondAscii: boolean
+  readonly hash: number
+  /** Next key of the same hash bucket. */
+  readonly chain: Key | undefined
+}
+
+/** An object's place: what its keys are prefixed with. */
+export interface Scope {
+  readonly id: number
+  readonly prefix: string
+  readonly kind: 'top' | 'values' | 'nested'
+  first: Key | undefined
+}
+
+/**
+ * Field names by the bytes of their keys, so that a known name costs a comparison and no string.
+ * Names are shared over devices; the bound is {@link MAX_NAMES}, and the hash is seeded against made-up collisions.
+ */
+export class FieldNames {
+  readonly #seed = randomInt(0x7fff_ffff)
+  #buckets: (Key | undefined)[] = []
+  #names = new Map<string, FieldName>()
+  /** Keys with a quote or a backslash in them, which never equal bytes of a payload. By scope id and text. */
+  #escaped = new Map<string, Key>()
+  #size = 0
+  #scopes = 0
+  #top: Scope
+
+  constructor() {
+    this.#top = this.#clear()
+  }
+
+  /** Where a reading starts. Between readings is when a full table is emptied: keys hold while one is read. */
+  top(): Scope {
+    if (this.#size > MAX_NAMES) this.#top = this.#clear()
+    return this.#top
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** True when the bytes from `start` are those of the plain key, followed by the closing quote. */
+  matches(key: Key, buffer: Uint8Array, start: number): boolean {
+    const bytes = key.bytes
+    const length = bytes.length
+    if (buffer[start + length] !== QUOTE) return false
+    for (let i = 0; i < length; i++) if (buffer[start + i] !== bytes[i]) return false
+    return true
+  }
+
+  /** The key of the bytes from `start` to `end`, which hold no escape and are well-formed UTF-8 if the payload is. */
+  find(scope: Scope, buffer: Uint8Array, start: number, end: number): Key {
+    if (end - start > MAX_FIELD_NAME_BYTES) return this.#tooLong(scope)
+    const hash = this.#hash(scope, buffer, start, end)
+    const head = this.#buckets[hash & (BUCKETS - 1)]
+    for (let key = head; key !== undefined; key = key.chain) {
+      if (key.hash === hash && key.parent === scope && key.bytes.length === end - start) {
+        if (this.matches(key, buffer, start)) return key
+      }
+    }
+    const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
+    const key = this.#make(scope, Buffer.from(bytes).toString('utf8'), { bytes, hash, chain: head, plain: true })
+    this.#buckets[hash & (BUCKETS - 1)] = key
+    return key
+  }
+
+  /** The key of a text that was written with escapes. */
+  findText(scope: Scope, text: string): Key {
+    const bytes = Buffer.from(text, 'utf8')
+    if (bytes.length > MAX_FIELD_NAME_BYTES) return this.#tooLong(scope)
+    // Such bytes between quotes are something else in a payload, so these keys stay out of the table of bytes.
+    if (!/["\\\p{Cc}]/u.test(text) && text.isWellFormed()) {
+      return this.find(scope, Buffer.concat([bytes, Buffer.of(QUOTE)]), 0, bytes.length)
+    }
+    const id = `${scope.id} ${text}`
+    const known = this.#escaped.get(id)
+    if (known !== undefined) return known
+    const key = this.#make(scope, text, { bytes, hash: 0, chain: undefined, plain: false })
+    this.#escaped.set(id, key)
+    return key
+  }
+
+  #make(parent: Scope, text: string, place: Pick<Key, 'bytes' | 'hash' | 'chain' | 'plain'>): Key {
+    const beyondAscii = place.bytes.some((byte) => byte >= 0x80)
+    const full = parent.prefix + text
+    this.#size += 1
+    let name = this.#names.get(full)
+    if (name === undefined) {
+      name = { text: full, seen: 0 }
+      this.#names.set(full, name)
+    }
+    const role = roleOf(parent, text)
+    const scope = role === 'values' ? this.#scope('', 'values') : this.#scope(`${full}.`, 'nested')
+    const refused = role === 'field' ? refusal(text, full) : undefined
+    return { parent, role, name, refused, scope, seen: 0, next: undefined, beyondAscii, ...place }
+  }
+
+  /** Refused whatever it says, and not worth remembering: it may be as long as the payload. */
+  #tooLong(parent: Scope): Key {
+    const name = { text: `${parent.prefix}...`, seen: 0 }
+    const refused = 'field_name_invalid'
+    const place = { bytes: new Uint8Array(0), plain: false, beyondAscii: false, hash: 0, chain: undefined }
+    return { parent, role: 'field', name, refused, scope: parent, seen: 0, next: undefined, ...place }
+  }
+
+  #scope(prefix: string, kind: Scope['kind']): Scope {
+    this.#scopes += 1
+    return { id: this.#scopes, prefix, kind, first: undefined }
+  }
+
+  /** FNV-1a over the bytes, begun with the seed and the scope. */
+  #hash(scope: Scope, buffer: Uint8Array, start: number, end: number): number {
+    let hash = Math.imul(this.#seed ^ scope.id, 0x0100_0193)
+    for (let i = start; i < end; i++) hash = Math.imul(hash ^ (buffer[i] ?? 0), 0x0100_0193)
+    return (hash ^ (hash >>> 15)) | 0
+  }
+
+  #clear(): Scope {
+    this.#buckets = new Array<Key | undefined>(BUCKETS).fill(undefined)
+    this.#names = new Map()
+    this.#escaped = new Map()
+    this.#size = 0
+    return this.#scope('', 'top')
+  }
+}
+
+function roleOf(parent: Scope, text: string): KeyRole {
+  if (parent.kind !== 'top') return 'field'
+  if (TIME_KEYS.has(text)) return 'time'
+  return text === 'values' ? 'values' : 'field'
+}
+
+/** Why no field may be called `full`, of which `key` is the last part. */
+function refusal(key: string, full: string): ErrorCode | undefined {
+  if (key === '' || !full.isWellFormed() || /\p{Cc}/u.test(full)) return 'field_name_invalid'
+  if (Buffer.byteLength(full) > MAX_FIELD_NAME_BYTES) return 'field_name_invalid'
+  return full === 'time' || full.startsWith('_') ? 'field_name_reserved' : undefined
+}

@@ -1,0 +1,13 @@
+/** The text of a JSON string whose grammar was checked. */
+export function unescape(body: string): string {
+  return JSON.parse(`"${body}"`) as string
+}
+
+/** A text as it may stand in a message: quoted, and not too long. */
+export function quote(text: string): string {
+  return JSON.stringify(shorten(text))
+}
+
+export function shorten(text: string): string {
+  return text.length > 64 ? `${text.slice(0, 61)}...` : text
+}
