@@ -1,0 +1,145 @@
+import type { FieldState, StreamState } from './registry/port.ts'
+import type { FieldType, PointValue, Series } from './telemetry.ts'
+import { deviceKey, type TelemetryTopic } from './topics.ts'
+
+/** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
+export const MAX_AHEAD_MS = 5 * 60_000
+
+/** Where in the cache the latest state of a stream lies. */
+export function latestKey(tenant: string, device: string, stream: string): string {
+  return `latest:${tenant}/${device}/${stream}`
+}
+
+/** One field as JSON: time, type, value; what JSON numbers do not hold (integers beyond 2^53, -0) as text. */
+type EncodedField = readonly [ms: number, ns: number, type: FieldType, value: string | number | boolean]
+
+interface EncodedState extends Omit<StreamState, 'fields'> {
+  readonly fields: Readonly<Record<string, EncodedField>>
+}
+
+/** A state as JSON, for the cache. */
+export function encodeLatest(state: StreamState): string {
+  const fields = Object.entries(state.fields).map(([name, { time, type, value }]): [string, EncodedField] => [
+    name,
+    [time.ms, time.ns, type, encodeValue(value)],
+  ])
+  return JSON.stringify({ ...state, fields: Object.fromEntries(fields) })
+}
+
+/** Inverse of {@link encodeLatest}; undefined for a text that is not of this version's making. */
+export function decodeLatest(text: string): StreamState | undefined {
+  const parsed = parse(text)
+  if (parsed === undefined) return undefined
+  const fields = Object.entries(parsed.fields).map(([name, [ms, ns, type, value]]): [string, FieldState] => [
+    name,
+    { time: { ms, ns }, type, value: decodeValue(type, value) },
+  ])
+  return { ...parsed, fields: Object.fromEntries(fields) }
+}
+
+function encodeValue(value: PointValue): string | number | boolean {
+  return typeof value === 'bigint' || Object.is(value, -0) ? value.toString().replace(/^0$/, '-0') : value
+}
+
+function decodeValue(type: FieldType, value: string | number | boolean): PointValue {
+  if (typeof value !== 'string' || type === 'string') return value
+  return type === 'integer' ? BigInt(value) : Number(value)
+}
+
+function parse(text: string): EncodedState | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isEncodedState(value) ? value : undefined
+  } catch (error) {
+    // Only what is no JSON; the cache may hold what another version wrote.
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+function isEncodedState(value: unknown): value is EncodedState {
+  if (typeof value !== 'object' || value === null) return false
+  const { fields, offset, partition, lastSeenMs } = value as Partial<Record<keyof EncodedState, unknown>>
+  if (typeof fields !== 'object' || fields === null) return false
+  if (typeof offset !== 'number' || typeof partition !== 'number' || typeof lastSeenMs !== 'number') return false
+  return Object.values(fields).every((field) => Array.isArray(field) && field.length === 4)
+}
+
+/** What is kept of a field while merging; replaced in place, because this is done for every point. */
+interface LatestField {
+  ms: number
+  ns: number
+  type: FieldType
+  value: PointValue
+}
+
+/**
+ * Latest state of one stream while records are merged into it, in log order. Per field the newest time wins, and of two
+ * values for one time the later in the log. Last seen is the receive time, whatever the device says.
+ */
+export class LatestStream {
+  readonly names: TelemetryTopic
+  readonly #fields = new Map<string, LatestField>()
+  #lastSeenMs = 0
+  #partition = -1
+  #offset = -1
+  /** Changes with every record that goes in. */
+  version = 0
+
+  constructor(names: TelemetryTopic, from?: StreamState) {
+    this.names = names
+    if (from === undefined) return
+    for (const [name, { time, type, value }] of Object.entries(from.fields)) {
+      this.#fields.set(name, { ms: time.ms, ns: time.ns, type, value })
+    }
+    this.#lastSeenMs = from.lastSeenMs
+    this.#partition = from.partition
+    this.#offset = from.offset
+  }
+
+  /** True when the record is among what is merged already: a replay, which must not put older values back. */
+  covers(partition: number, offset: number): boolean {
+    return partition === this.#partition && offset <= this.#offset
+  }
+
+  /** A record with stored readings, before its points. */
+  see(record: { readonly ms: number }, partition: number, offset: number): void {
+    this.#lastSeenMs = Math.max(this.#lastSeenMs, record.ms)
+    this.#partition = partition
+    this.#offset = offset
+    this.version += 1
+  }
+
+  /** One point of a record that was received at `receivedMs`. */
+  merge(series: Series, ms: number, ns: number, value: PointValue, receivedMs: number): void {
+    if (ms > receivedMs + MAX_AHEAD_MS) return
+    const field = this.#fields.get(series.field)
+    if (field === undefined) this.#fields.set(series.field, { ms, ns, type: series.type, value })
+    else if (ms > field.ms || (ms === field.ms && ns >= field.ns)) {
+      field.ms = ms
+      field.ns = ns
+      field.type = series.type
+      field.value = value
+    }
+  }
+
+  /** A copy that later merges do not change. */
+  toState(): StreamState {
+    const fields = Array.from(this.#fields, ([name, { ms, ns, type, value }]): [string, FieldState] => [
+      name,
+      { time: { ms, ns }, type, value },
+    ])
+    return {
+      ...this.names,
+      fields: Object.fromEntries(fields),
+      lastSeenMs: this.#lastSeenMs,
+      partition: this.#partition,
+      offset: this.#offset,
+    }
+  }
+}
+
+/** Identity of a stream as one text. */
+export function streamKey({ tenant, device, stream }: TelemetryTopic): string {
+  return `${deviceKey(tenant, device)}/${stream}`
+}
