@@ -1,4 +1,4 @@
-import { byId, copyOnClick, make, setText, visible } from './dom.js'
+import { byId, copyOnClick, make, setText, visible, withCode } from './dom.js'
 import { Refused } from './session.js'
 import { isLoopback, NO_SECRET, NO_TOKEN, SNIPPETS } from './snippets.js'
 
@@ -135,18 +135,18 @@ export class Connect {
       tenant,
       device,
       // A name edited afterwards is another device: its secret is not known.
-      secret: made?.tenant === tenant && made.device === device ? made.secret : NO_SECRET,
-      token: this.#session.token ?? NO_TOKEN,
+      ...(made?.tenant === tenant && made.device === device ? made : { secret: NO_SECRET, token: NO_TOKEN }),
     }
     setText(this.#snippet, this.#selected.render(target))
     setText(byId('panel-note', HTMLElement), this.#selected.note)
     this.#snippet.classList.toggle('wrap', this.#selected.id === 'tasmota')
     const reach = byId('reach', HTMLElement)
     reach.hidden = !(this.#selected.reachesOut && isLoopback(host))
-    setText(
-      reach,
-      `${host} is this computer, which a device cannot reach. Start Sluice with npm start -- --lan and open the page ` +
-        'at the address it prints; the snippet then holds that address.',
+    reach.replaceChildren(
+      ...withCode(
+        `${host} is this computer, which a device cannot reach. Start Sluice with \`npm start -- --lan\` and open the ` +
+          'page at the address it prints; the snippet then holds that address.',
+      ),
     )
   }
 }

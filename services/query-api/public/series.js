@@ -5,6 +5,9 @@
 /** What one chart keeps: enough for 1,000 pixels of width. */
 export const MAX_POINTS = 1_000
 
+/** Points beyond that until the surplus goes at once: finding the oldest arrivals costs a sort. */
+const SLACK = 100
+
 /** How long a point stays after it arrived. */
 export const KEEP_MS = 5 * 60_000
 
@@ -26,11 +29,11 @@ export class Series {
     while (index > 0 && points[index - 1].time > point.time) index -= 1
     if (index > 0 && points[index - 1].time === point.time) points[index - 1] = point
     else points.splice(index, 0, point)
-    if (points.length > MAX_POINTS) this.#dropOldestArrivals(MAX_POINTS)
+    if (points.length > MAX_POINTS + SLACK) this.#dropOldestArrivals(MAX_POINTS)
   }
 
   /**
-   * Puts stored points under those that arrived live meanwhile; both sides win over neither: a live point is newer.
+   * Puts stored points under those that arrived live meanwhile; of one time the live one stays, it is newer.
    * @param {Point[]} stored in order of time
    */
   addStored(stored) {
@@ -40,10 +43,13 @@ export class Series {
     if (this.#points.length > MAX_POINTS) this.#dropOldestArrivals(MAX_POINTS)
   }
 
-  /** @param {number} now ms since 1970 */
+  /**
+   * Drops what is too old or too much; what is drawn was pruned before.
+   * @param {number} now ms since 1970
+   */
   prune(now) {
-    const old = this.#points.filter((point) => point.arrived < now - KEEP_MS).length
-    if (old > 0) this.#dropOldestArrivals(Math.max(MIN_POINTS, this.#points.length - old))
+    const recent = this.#points.filter((point) => point.arrived >= now - KEEP_MS).length
+    this.#dropOldestArrivals(Math.min(MAX_POINTS, Math.max(MIN_POINTS, recent)))
   }
 
   // By arrival, not by time: a device may send last year's readings now, and they are what the person is looking at.
@@ -52,8 +58,8 @@ export class Series {
     const points = this.#points
     if (points.length <= keep) return
     const arrivals = points.map((point) => point.arrived).sort((a, b) => a - b)
-    const limit = arrivals[points.length - keep]
     let surplus = points.length - keep
+    const limit = arrivals[surplus - 1]
     this.#points = points.filter((point) => {
       if (surplus > 0 && point.arrived <= limit) {
         surplus -= 1

@@ -8,12 +8,12 @@
  * @property {string} tenant
  * @property {string} device
  * @property {string} secret
- * @property {string} token of the API
+ * @property {string} token of the device
  */
 /** @typedef {{ id: string, label: string, note: string, reachesOut: boolean, render: (target: Target) => string }} Snippet */
 
 export const NO_SECRET = 'SECRET-OF-THE-DEVICE'
-export const NO_TOKEN = 'TOKEN-OF-THE-API'
+export const NO_TOKEN = 'TOKEN-OF-THE-DEVICE'
 
 /** @param {Target} target */
 const topicOf = ({ tenant, device }) => `t/${tenant}/${device}/telemetry`
@@ -50,7 +50,7 @@ export const SNIPPETS = [
   {
     id: 'curl',
     label: 'curl',
-    note: 'HTTP instead of MQTT, through the same log. Uses the API token, not the secret of the device.',
+    note: 'HTTP instead of MQTT, through the same log. Answered when the reading is stored in it.',
     reachesOut: false,
     render: (target) => `curl -i ${shell(`${target.origin}/v1/devices/${userOf(target)}/readings`)} \\
   -H ${shell(`Authorization: Bearer ${target.token}`)} \\

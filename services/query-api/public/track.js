@@ -10,8 +10,13 @@ const HEIGHTS = [260, 170, 130]
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 2 })
 const plain = new Intl.NumberFormat(undefined, { maximumFractionDigits: 6 })
 const rounded = new Intl.NumberFormat(undefined, { maximumSignificantDigits: 6 })
-const hourMinute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
-const hourMinuteSecond = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+const hourMinute = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+const hourMinuteSecond = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+})
 const monthDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' })
 const yearMonth = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short' })
 

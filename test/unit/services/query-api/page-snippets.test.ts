@@ -1,0 +1,54 @@
+import { execFileSync } from 'node:child_process'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { isLoopback, quote, shell, SNIPPETS } from '../../../../services/query-api/public/snippets.js'
+
+const target = {
+  host: '192.0.2.7',
+  mqttPort: 18_830,
+  origin: 'http://192.0.2.7:18080',
+  tenant: 'plant',
+  device: 'pump-1',
+  secret: 'Zk3v9Qm2sT7xW1yB4nR8pA',
+  token: 'slt_8f3Kd02mXqPz71LwVbNtYs',
+}
+
+describe('every snippet', () => {
+  it.each(SNIPPETS)('$id holds the host, the device and its credentials', ({ id, render }) => {
+    const text = render(target)
+    expect(text).toContain(target.host)
+    expect(text).toContain(id === 'curl' ? target.token : target.secret)
+    expect(text).toContain(String(id === 'curl' ? 18_080 : target.mqttPort))
+    expect(text).toContain(id === 'tasmota' ? 'FullTopic t/plant/%topic%/%prefix%/' : 'plant/pump-1')
+  })
+
+  it('an IPv6 host has brackets in addresses only', () => {
+    const texts = new Map(SNIPPETS.map(({ id, render }) => [id, render({ ...target, host: '::1' })]))
+    expect(texts.get('node')).toContain('mqtt://[::1]:18830')
+    expect(texts.get('mosquitto')).toContain("-h '::1'")
+  })
+})
+
+describe('quoting', () => {
+  it('gives a shell back what went in', () => {
+    const texts = fc.array(fc.string({ unit: 'grapheme' }), { minLength: 1, maxLength: 20 })
+    fc.assert(
+      fc.property(texts, (raw) => {
+        const words = raw.map((text) => text.replaceAll('\0', ''))
+        const out = execFileSync('sh', ['-c', `printf '%s\\0' ${words.map(shell).join(' ')}`]).toString()
+        return isDeepStrictEqual(out.split('\0').slice(0, -1), words)
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('escapes what would end a literal', () => {
+    expect(quote('a"b\\c\n')).toBe(String.raw`"a\"b\\c\n"`)
+  })
+})
+
+it('knows the addresses that only this computer reaches', () => {
+  expect(['localhost', '127.0.0.1', '127.9.9.9', '::1'].every(isLoopback)).toBe(true)
+  expect(['192.168.1.4', 'sluice.local', '10.127.0.1'].some(isLoopback)).toBe(false)
+})
