@@ -1,0 +1,158 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import helmet from '@fastify/helmet'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import type { queryApiSettings } from '../../config/query-api.ts'
+import type { Cache } from '../../shared/cache/port.ts'
+import type { Config } from '../../shared/config.ts'
+import { SluiceError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { PointStore } from '../../shared/points/port.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import type { Instant } from '../../shared/telemetry.ts'
+import { Authentication } from './authentication.ts'
+import { describeApi, serveDescription } from './description.ts'
+import { LiveView } from './live.ts'
+import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
+import { observeRequests } from './requests.ts'
+import { applicationRoutes } from './routes/applications.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { deviceRoutes } from './routes/devices.ts'
+import { healthRoutes } from './routes/health.ts'
+import { latestRoutes } from './routes/latest.ts'
+import { registerPage } from './routes/page.ts'
+import { readingRoutes } from './routes/readings.ts'
+import { sessionRoutes } from './routes/session.ts'
+import { statusRoutes } from './routes/status.ts'
+import { streamRoutes } from './routes/stream.ts'
+import { validatorCompiler } from './validation.ts'
+
+export type Api = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
+
+/** One thing that must work for this process to be of use. `detail` is shown to anybody: no secrets, no paths. */
+export interface ReadinessCheck {
+  readonly name: string
+  check(): Promise<{ ok: boolean; detail?: string }>
+}
+
+/** What the process tells of itself beside the version. */
+export interface ProcessStatus {
+  readonly mode: 'standalone' | 'cluster'
+  /** Where devices connect; undefined when this process has no broker. */
+  readonly mqtt: { readonly host: string; readonly port: number } | undefined
+  /** Readings stored since the start; undefined when this process has no worker. */
+  readonly readings: number | undefined
+}
+
+export interface ApiOptions {
+  readonly log: TelemetryLog
+  readonly points: PointStore
+  readonly registry: Registry
+  readonly cache: Cache
+  /** The receive clock of this node, shared with the broker: strictly increasing, by at least `bytes` nanoseconds. */
+  readonly stamp: (bytes: number) => Instant
+  readonly status: () => ProcessStatus
+  readonly checks: readonly ReadinessCheck[]
+  readonly settings: Config<typeof queryApiSettings>
+  readonly version: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Static files of the page. */
+  readonly publicFolder: URL | string
+}
+
+/** Bulk requests hold up to 1,000 devices with their tags; payloads have their own limit. */
+const BODY_LIMIT = 1_048_576
+/** How long requests in flight may take once the server is closing. The process has 10 s for everything. */
+const DRAIN_MS = 5_000
+
+/** Answers to programs need nothing from a browser; the page and /docs bring what they need. */
+const CONTENT_SECURITY_POLICY = { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] }
+
+/**
+ * The HTTP API and the page, ready to listen. `close()` ends live views at once, finishes what is in flight (at most 5 s)
+ * and resolves when no connection is left.
+ */
+export async function createApi(options: ApiOptions): Promise<Api> {
+  const app = createServer(options)
+  const live = new LiveView({ ...options, maxClients: options.settings.HTTP_STREAMS_MAX })
+  const authentication = new Authentication(options.registry, options.metrics)
+  drainAtClose(app, live)
+  observeRequests(app, options.metrics)
+  await app.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
+    // Plain HTTP is what is served here; whoever puts TLS in front sets this.
+    strictTransportSecurity: false,
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+  })
+  await describeApi(app)
+  await app.register(async (open: Api) => {
+    healthRoutes(open, options, authentication)
+    sessionRoutes(open, authentication)
+  })
+  await app.register(
+    async (closed: Api) => {
+      closed.addHook('onRequest', (request) => authentication.check(request))
+      deviceRoutes(closed, options)
+      applicationRoutes(closed, options)
+      latestRoutes(closed, options)
+      readingRoutes(closed, options)
+      deadLetterRoutes(closed, options)
+      streamRoutes(closed, live)
+      statusRoutes(closed, options)
+    },
+    { prefix: '/v1' },
+  )
+  await serveDescription(app)
+  await registerPage(app, options.publicFolder)
+  return app
+}
+
+function createServer(options: ApiOptions): Api {
+  const loggerInstance: FastifyBaseLogger = options.logger.child({ part: 'http' })
+  const app: Api = fastify({
+    loggerInstance,
+    // One line per request is written by observeRequests.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_LIMIT,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
+    // Refused by a hook of ours instead, as a problem like every other refusal.
+    return503OnClosing: false,
+    // Idle connections are closed by Node's own server.close(); those with a request in flight must not be.
+    forceCloseConnections: false,
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.server.maxConnections = options.settings.HTTP_CONNECTIONS_MAX
+  app.setValidatorCompiler(validatorCompiler)
+  // Answers are made from typed code and checked against their schemas in the tests; writing needs no schema.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler(sendProblem)
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(new SluiceError('not_found', `There is no ${request.method} ${pathOf(request.url)}.`), request, reply),
+  )
+  app.decorateRequest('who', '')
+  app.decorateRequest('principal', undefined)
+  app.addSchema(Problem)
+  return app
+}
+
+function drainAtClose(app: Api, live: LiveView): void {
+  let closing = false
+  let limit: NodeJS.Timeout | undefined
+  app.addHook('onRequest', async () => {
+    if (closing) throw new SluiceError('closed', 'The server is stopping.')
+  })
+  app.addHook('preClose', async () => {
+    closing = true
+    limit = setTimeout(() => app.server.closeAllConnections(), DRAIN_MS)
+    await live.close()
+  })
+  app.addHook('onClose', async () => clearTimeout(limit))
+}
+
+function pathOf(url: string): string {
+  return (url.split('?')[0] ?? '').slice(0, 200)
+}

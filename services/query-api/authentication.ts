@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto'
+import type { FastifyRequest } from 'fastify'
+import { Counter } from 'prom-client'
+import { SluiceError } from '../../shared/errors.ts'
+import { LruMap } from '../../shared/lru.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { Principal, Registry } from '../../shared/registry/port.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Name of the API key or login that made the request; empty before it is known. */
+    who: string
+    /** Set when the request came with the token of a device or application instead of an API key. */
+    principal: Principal | undefined
+  }
+  interface FastifyContextConfig {
+    /** The route also takes the token of a device or application, and checks its rules itself. */
+    acceptsLoginToken?: boolean
+  }
+}
+
+/** Name of the cookie that stands for the bearer token in GET and HEAD: EventSource cannot send headers. */
+export const COOKIE = 'sluice_token'
+
+/** How long a key that was removed may still be taken. */
+const KEPT_MS = 30_000
+/** API keys in use at a time; a handful is usual. */
+const MAX_KEPT = 1000
+
+/**
+ * Who makes a request. Errors: `token_missing`, `token_invalid`, `registry_unavailable`.
+ * There is no limit of failed attempts: keys are random, at least 128 bits, and never guessed, while a limit by address
+ * would let one stale script lock out everybody behind the same proxy.
+ */
+export class Authentication {
+  readonly #registry: Registry
+  /** By the hash of the key, so that lookups tell nothing of a key by their time and hold none in memory. */
+  readonly #known = new LruMap<string, { name: string; untilMs: number }>(MAX_KEPT)
+  readonly #failures: Counter
+
+  constructor(registry: Registry, metrics: Metrics) {
+    this.#registry = registry
+    this.#failures = new Counter({
+      name: 'sluice_http_auth_failures_total',
+      help: 'HTTP requests without a valid token.',
+      registers: [metrics],
+    })
+  }
+
+  /** Sets `who` of the request (and `principal` where the route takes login tokens). */
+  async check(request: FastifyRequest): Promise<void> {
+    const token = presentedToken(request)
+    if (token === undefined) {
+      this.#failures.inc()
+      throw new SluiceError('token_missing', 'The request has no bearer token.')
+    }
+    const name = await this.nameOf(token)
+    if (name !== undefined) {
+      request.who = name
+      return
+    }
+    const accepts = request.routeOptions.config.acceptsLoginToken === true
+    const principal = accepts ? await this.#registry.verifyToken(token) : undefined
+    if (principal === undefined) {
+      this.#failures.inc()
+      throw new SluiceError('token_invalid', 'The bearer token is not a known API key.')
+    }
+    request.who = principal.name
+    request.principal = principal
+  }
+
+  /** Name of an API key; undefined when it is none. */
+  async nameOf(token: string): Promise<string | undefined> {
+    const hash = createHash('sha256').update(token).digest('base64')
+    const known = this.#known.get(hash)
+    if (known !== undefined && known.untilMs > Date.now()) return known.name
+    const name = await this.#registry.verifyApiKey(token)
+    if (name === undefined) return undefined
+    this.#known.set(hash, { name, untilMs: Date.now() + KEPT_MS })
+    return name
+  }
+}
+
+/** The cookie counts only where nothing can be changed, so that no other site can make a browser change anything. */
+function presentedToken(request: FastifyRequest): string | undefined {
+  const header = request.headers.authorization
+  if (header !== undefined) return /^bearer +(\S+) *$/i.exec(header)?.[1]
+  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined
+  const cookies = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim())
+  const value = cookies.find((pair) => pair.startsWith(`${COOKIE}=`))?.slice(COOKIE.length + 1)
+  return value === '' ? undefined : value
+}

@@ -1,0 +1,56 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifySchema } from 'fastify'
+import type { Api } from './app.ts'
+
+const ABOUT = `Devices, their readings and what was refused, over HTTP. Every error is a problem (RFC 9457) with a code, and
+what to do about it. Times are RFC 3339 unless \`epoch\` asks for something else; \`from\` is inclusive, \`to\` exclusive.`
+
+/** Swagger UI is served from here; its icons are data URLs. */
+const CONTENT_SECURITY_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Collects the OpenAPI document from the schemas of all routes that are registered afterwards. */
+export async function describeApi(app: Api): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Sluice', version: 'v1', description: ABOUT },
+      tags: [
+        { name: 'readings', description: 'What devices sent' },
+        { name: 'devices', description: 'Devices and their logins' },
+        { name: 'applications', description: 'Logins that are no devices' },
+        { name: 'operation', description: 'How Sluice is doing' },
+      ],
+      components: {
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', description: 'An API key.' },
+          cookie: { type: 'apiKey', in: 'cookie', name: 'sluice_token', description: 'For GET only; see /v1/session.' },
+        },
+      },
+      security: [{ bearer: [] }, { cookie: [] }],
+    },
+    transform: ({ schema, url }) => ({ schema: withoutDefaultsRequired(schema), url }),
+    refResolver: {
+      buildLocalReference: ({ $id }, _base, _fragment, index) => (typeof $id === 'string' ? $id : `schema${index}`),
+    },
+  })
+}
+
+/** A parameter with a default is there in the handler's type; clients may leave it out. */
+function withoutDefaultsRequired(schema: FastifySchema): FastifySchema {
+  const query = schema.querystring as { properties: Record<string, object>; required?: string[] } | undefined
+  if (query === undefined) return schema
+  const required = (query.required ?? []).filter((name) => !('default' in (query.properties[name] ?? {})))
+  return { ...schema, querystring: { ...query, required } }
+}
+
+/** The document at `/docs/json`, and a page to read and try it at `/docs`. */
+export async function serveDescription(app: Api): Promise<void> {
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: CONTENT_SECURITY_POLICY,
+    uiConfig: { docExpansion: 'list', validatorUrl: null },
+  })
+}

@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream'
+import type { DeadLetter } from '../../shared/dead-letter.ts'
+import { parseDeviceKey } from '../../shared/topics.ts'
+import { letterMatches } from './letters.ts'
+
+/** Characters that wait for one slow client; beyond it the oldest events go. */
+const MAX_QUEUED_LENGTH = 1_048_576
+/** Readings and warnings sent to one client in a second: what a person or a chart can still follow. */
+const MAX_EVENTS_PER_SECOND = 500
+
+export interface LiveFilter {
+  readonly tenant?: string | undefined
+  readonly device?: string | undefined
+}
+
+/** One live view: the body of its answer. What it is too slow for, or too much, is skipped and told. */
+export class LiveClient extends Readable {
+  readonly #filter: LiveFilter
+  readonly #queue: string[] = []
+  #queuedLength = 0
+  #allowance = MAX_EVENTS_PER_SECOND
+  #skipped = 0
+  #wanted = false
+  /** Until the past was sent, the present waits in the queue. */
+  #held = true
+
+  constructor(filter: LiveFilter) {
+    super()
+    this.#filter = filter
+  }
+
+  wantsKey(key: string): boolean {
+    const { tenant, device } = this.#filter
+    if (tenant === undefined && device === undefined) return true
+    const owner = parseDeviceKey(key)
+    if (owner === undefined) return false
+    return (tenant === undefined || owner.tenant === tenant) && (device === undefined || owner.device === device)
+  }
+
+  wantsLetter(letter: DeadLetter): boolean {
+    return letterMatches(this.#filter, letter)
+  }
+
+  /** Spends one of this second's events; false, and counted as skipped, when they are used up. */
+  spend(): boolean {
+    if (this.#allowance > 0) {
+      this.#allowance -= 1
+      return true
+    }
+    this.#skipped += 1
+    return false
+  }
+
+  skip(records: number): void {
+    this.#skipped += records
+  }
+
+  /** Sends what happened before the client came; what happened since follows it. */
+  begin(events: readonly string[]): void {
+    this.#queue.unshift(...events)
+    for (const event of events) this.#queuedLength += event.length
+    this.#held = false
+    this.#flush()
+  }
+
+  offer(event: string): void {
+    this.#queue.push(event)
+    this.#queuedLength += event.length
+    while (this.#queuedLength > MAX_QUEUED_LENGTH) {
+      this.#queuedLength -= this.#queue.shift()?.length ?? this.#queuedLength
+      this.#skipped += 1
+    }
+    this.#flush()
+  }
+
+  /** A new second: tells what was skipped in the last. Returns how many records that were. */
+  tick(): number {
+    const skipped = this.#skipped
+    this.#skipped = 0
+    this.#allowance = MAX_EVENTS_PER_SECOND
+    if (skipped > 0) this.offer(formatEvent('skipped', { records: skipped }))
+    return skipped
+  }
+
+  /** Ends the answer; one that its client does not read is cut off, because it would never end. */
+  end(): void {
+    if (this.#wanted) this.push(null)
+    else this.destroy()
+    this.#wanted = false
+  }
+
+  override _read(): void {
+    this.#wanted = true
+    this.#flush()
+  }
+
+  #flush(): void {
+    while (this.#wanted && !this.#held) {
+      const event = this.#queue.shift()
+      if (event === undefined) return
+      this.#queuedLength -= event.length
+      this.#wanted = this.push(event)
+    }
+  }
+}
+
+export function formatEvent(event: string, data: unknown): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+}

@@ -1,0 +1,74 @@
+import Type, { type Static } from 'typebox'
+import type { Decoded, Reject } from '../../shared/decode.ts'
+import { formatInstant, type LogRecord, type PointValue } from '../../shared/telemetry.ts'
+import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
+import { viewLetter, type LetterView } from './letters.ts'
+import { Value } from './time.ts'
+
+/** A reading as it passed, whatever the store says to it later. */
+export const ReadingView = Type.Object({
+  tenant: Type.String(),
+  device: Type.String(),
+  measurement: Type.String(),
+  time: Type.String({ format: 'date-time' }),
+  receivedAt: Type.String({ format: 'date-time' }),
+  values: Type.Record(Type.String(), Value),
+})
+type ReadingView = Static<typeof ReadingView>
+
+/** Readings out of decoded columns, in their order, each with the index of its record and its place in the payload. */
+export function* decodedReadings(
+  records: readonly LogRecord[],
+  { points, record, element }: Decoded,
+): Generator<{ record: number; element: number; view: ReadingView }> {
+  let from = 0
+  for (let to = 1; to <= record.length; to += 1) {
+    if (to < record.length && record[to] === record[from] && element[to] === element[from]) continue
+    const source = records[record[from] ?? 0]
+    const series = points.series[from]
+    if (source !== undefined && series !== undefined) {
+      const values: [string, Static<typeof Value>][] = []
+      for (let at = from; at < to; at += 1)
+        values.push([points.series[at]?.field ?? '', jsonValue(points.values[at] ?? '')])
+      const { tenant, device, stream } = series
+      const time = formatInstant({ ms: points.ms[from] ?? 0, ns: points.ns[from] ?? 0 })
+      // Object.fromEntries defines properties: a field named __proto__ stays a field.
+      const view = {
+        tenant,
+        device,
+        measurement: stream,
+        time,
+        receivedAt: formatInstant(source),
+        values: Object.fromEntries(values),
+      }
+      yield { record: record[from] ?? 0, element: element[from] ?? 0, view }
+    }
+    from = to
+  }
+}
+
+/** A reading that was stored although something about it is odd, in the form of a dead letter. */
+export function viewWarning(record: LogRecord, at: { partition: number; offset: number }, suspect: Reject): LetterView {
+  const owner = parseDeviceKey(record.key)
+  const topic = owner === undefined ? undefined : formatTelemetryTopic({ ...owner, stream: DEFAULT_STREAM })
+  const letter = {
+    stage: 'decode' as const,
+    code: suspect.code,
+    detail: suspect.detail,
+    who: record.key,
+    topic: record.headers?.['topic'] ?? topic,
+    key: record.key,
+    payload: record.value,
+    ms: record.ms,
+    ns: record.ns,
+    source: { ...at, element: suspect.element },
+    firstFailedMs: record.ms,
+    attempts: 1,
+  }
+  return viewLetter({ letter, ...at })
+}
+
+/** A value as JSON can hold it: integers beyond 2^53 as text. */
+export function jsonValue(value: PointValue): Static<typeof Value> {
+  return typeof value === 'bigint' ? String(value) : value
+}

@@ -1,0 +1,116 @@
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import Type, { type Static } from 'typebox'
+import { ERRORS, SluiceError, type ErrorCode } from '../../shared/errors.ts'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** One reading of a posted payload that was not taken. */
+export const RejectedReading = Type.Object({
+  element: Type.Integer({ description: 'Index of the reading in the posted array; 0 when it was one object.' }),
+  code: Type.String(),
+  detail: Type.String(),
+})
+
+/** RFC 9457 problem details with the code and the fix of the error table. */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'Always about:blank; the code says which problem it is.' }),
+    title: Type.String({ description: 'The HTTP status in words.' }),
+    status: Type.Integer(),
+    code: Type.String({ description: 'A code of docs/errors.md.' }),
+    detail: Type.String({ description: 'What was wrong with this request.' }),
+    fix: Type.String({ description: 'What to do about it.' }),
+    rejected: Type.Optional(Type.Array(RejectedReading)),
+  },
+  { $id: 'Problem' },
+)
+
+/** No reading of a posted payload can be stored: the first one's code, and what was wrong with each. */
+export class PayloadRejected extends SluiceError {
+  readonly rejected: readonly Static<typeof RejectedReading>[]
+
+  constructor(code: ErrorCode, message: string, rejected: readonly Static<typeof RejectedReading>[]) {
+    super(code, message)
+    this.rejected = rejected
+  }
+}
+
+/** Error bodies of every route, for the OpenAPI document. */
+export const problemResponses = {
+  '4xx': {
+    description: 'The request was not carried out; code, detail and fix say why.',
+    content: { [PROBLEM_TYPE]: { schema: Type.Unsafe<Static<typeof Problem>>({ $ref: 'Problem#' }) } },
+  },
+  '5xx': {
+    description: 'Sluice or something it needs is not working.',
+    content: { [PROBLEM_TYPE]: { schema: Type.Unsafe<Static<typeof Problem>>({ $ref: 'Problem#' }) } },
+  },
+} as const
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+}
+
+/** What fastify itself found wrong with a request, by its documented codes. */
+const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload_too_large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'media_type_unsupported',
+}
+
+/** Any error of a request as a problem. An unexpected one tells nothing of itself but where it is logged. */
+export function toProblem(error: unknown, requestId: string): Static<typeof Problem> {
+  const known = error instanceof SluiceError ? error : frameworkError(error)
+  if (known === undefined) {
+    return problem('internal', `An unexpected error; the log has it under request ${requestId}.`)
+  }
+  const rejected = known instanceof PayloadRejected ? { rejected: [...known.rejected] } : {}
+  return { ...problem(known.code, known.message), ...rejected }
+}
+
+export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const body = toProblem(error, request.id)
+  if (body.code === 'internal') request.log.error({ err: error, requestId: request.id }, 'request failed')
+  if (body.status === 401) {
+    const invalid = body.code === 'token_invalid' ? ', error="invalid_token"' : ''
+    reply.header('www-authenticate', `Bearer realm="sluice"${invalid}`)
+  }
+  if (ERRORS[body.code as ErrorCode].canRetry) reply.header('retry-after', '1')
+  return reply.code(body.status).type(PROBLEM_TYPE).send(body)
+}
+
+/** The answer to bytes that are no HTTP request: there is no reply object yet. */
+export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify(problem('bad_request', `This is not an HTTP request that can be read (${error.code}).`))
+  const length = Buffer.byteLength(body)
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
+  )
+}
+
+function problem(code: ErrorCode, detail: string): Static<typeof Problem> {
+  const { status, fix } = ERRORS[code]
+  return { type: 'about:blank', title: TITLES[status] ?? 'Error', status, code, detail, fix }
+}
+
+function frameworkError(error: unknown): SluiceError | undefined {
+  const { code, statusCode, message } = error as Partial<FastifyError>
+  const ours = FRAMEWORK_CODES[code ?? '']
+  if (ours !== undefined) return new SluiceError(ours, message ?? '')
+  const isClients = statusCode !== undefined && statusCode >= 400 && statusCode < 500
+  return isClients ? new SluiceError(statusCode === 404 ? 'not_found' : 'bad_request', message ?? '') : undefined
+}

@@ -1,0 +1,85 @@
+import Type from 'typebox'
+import { checkRules, MAX_RULES } from '../../../shared/acl.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { recordAction } from '../audit.ts'
+import { problemResponses } from '../problem.ts'
+import { rfc3339, TimeOrNull } from '../time.ts'
+import { Credentials } from './devices.ts'
+
+const Rule = Type.Object(
+  {
+    effect: Type.Enum(['allow', 'deny']),
+    action: Type.Enum(['publish', 'subscribe']),
+    topic: Type.String({ description: 'An MQTT topic filter.' }),
+  },
+  { additionalProperties: false },
+)
+const Rules = Type.Array(Rule, { maxItems: MAX_RULES, description: 'Nothing is allowed without a rule; deny wins.' })
+const Application = Type.Object({ name: Type.String(), rules: Rules, createdAt: TimeOrNull })
+
+/** Logins that are no devices: dashboards, gateways, bridges. */
+export function applicationRoutes(app: Api, options: ApiOptions): void {
+  const { registry } = options
+  const tags = ['applications']
+  app.post(
+    '/applications',
+    {
+      schema: {
+        tags,
+        summary: 'Make a login with rules; its secret and token are shown only now',
+        body: Type.Object({ name: Type.String(), rules: Rules }, { additionalProperties: false }),
+        response: {
+          201: Type.Object({ name: Type.String(), rules: Rules, ...Credentials }),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { name, rules } = request.body
+      checkRules(rules)
+      const credentials = await registry.createApplication(name, rules)
+      await recordAction(options, request, 'application.create', name)
+      return reply.code(201).send({ name, rules, ...credentials })
+    },
+  )
+  app.get(
+    '/applications',
+    {
+      schema: {
+        tags,
+        summary: 'All applications',
+        response: { 200: Type.Object({ applications: Type.Array(Application) }), ...problemResponses },
+      },
+    },
+    async () => {
+      const applications = await registry.listApplications()
+      return {
+        applications: applications.map(({ name, rules, createdMs }) => ({
+          name,
+          rules: rules.map(({ effect, action, topic }) => ({ effect, action, topic })),
+          createdAt: rfc3339(createdMs),
+        })),
+      }
+    },
+  )
+  removeRoute(app, options)
+}
+
+function removeRoute(app: Api, options: ApiOptions): void {
+  app.delete(
+    '/applications/:name',
+    {
+      schema: {
+        tags: ['applications'],
+        summary: 'Remove an application and its login',
+        params: Type.Object({ name: Type.String() }),
+        response: { 204: Type.Null({ description: 'It is gone.' }), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      await options.registry.removeApplication(request.params.name)
+      await recordAction(options, request, 'application.remove', request.params.name)
+      return reply.code(204).send(null)
+    },
+  )
+}

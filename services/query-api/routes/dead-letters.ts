@@ -1,0 +1,43 @@
+import Type from 'typebox'
+import type { Api, ApiOptions } from '../app.ts'
+import { LetterView, newestLetters, readCursor, viewLetter, writeCursor } from '../letters.ts'
+import { problemResponses } from '../problem.ts'
+
+const Query = Type.Object(
+  {
+    tenant: Type.Optional(Type.String()),
+    code: Type.Optional(Type.String({ description: 'A code of docs/errors.md.' })),
+    limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+    cursor: Type.Optional(Type.String({ maxLength: 4096 })),
+  },
+  { additionalProperties: false },
+)
+
+export function deadLetterRoutes(app: Api, { log }: ApiOptions): void {
+  app.get(
+    '/dead-letters',
+    {
+      schema: {
+        tags: ['readings'],
+        summary: 'Readings that were not stored, and clients and messages that were turned away, newest first',
+        description: 'One answer looks at no more than 20,000: with a filter it may hold few or none and have a next.',
+        querystring: Query,
+        response: {
+          200: Type.Object({
+            deadLetters: Type.Array(LetterView),
+            next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next answer.' }),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async ({ query }) => {
+      const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor)
+      const found = await newestLetters(log, { filter: query, limit: query.limit, cursor })
+      return {
+        deadLetters: found.letters.map(viewLetter),
+        next: found.next === undefined ? null : writeCursor(found.next),
+      }
+    },
+  )
+}

@@ -1,0 +1,175 @@
+import Type, { type Static } from 'typebox'
+import { SluiceError } from '../../../shared/errors.ts'
+import type { Device, Registry } from '../../../shared/registry/port.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { recordAction } from '../audit.ts'
+import { forgetLatest } from '../latest.ts'
+import { problemResponses } from '../problem.ts'
+import { rfc3339, TimeOrNull } from '../time.ts'
+
+/** What a new login is told, once. */
+export const Credentials = {
+  username: Type.String(),
+  secret: Type.String({ description: 'Password for the username. Not shown again.' }),
+  token: Type.String({ description: 'Instead of both: goes into the username, without a password. Not shown again.' }),
+}
+const Name = Type.String({ description: '1 to 64 characters of A-Z a-z 0-9 _ . -' })
+const Tags = Type.Record(Type.String(), Type.String({ maxLength: 256 }), { maxProperties: 32 })
+const NewDevice = Type.Object(
+  { tenant: Name, device: Name, tags: Type.Optional(Tags) },
+  { additionalProperties: false },
+)
+const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.String(), ...Credentials })
+const DeviceView = Type.Object({
+  tenant: Type.String(),
+  device: Type.String(),
+  tags: Tags,
+  createdAt: TimeOrNull,
+  lastSeen: TimeOrNull,
+})
+const Streams = Type.Array(
+  Type.Object({
+    measurement: Type.String(),
+    fields: Type.Array(
+      Type.Object({ field: Type.String(), type: Type.Enum(['float', 'integer', 'boolean', 'string']) }),
+    ),
+  }),
+)
+/** Path of everything that belongs to one device. */
+export const DeviceParams = Type.Object({ tenant: Type.String(), device: Type.String() })
+
+/** Error: `not_found`. */
+export async function requireDevice(registry: Registry, tenant: string, device: string): Promise<Device> {
+  const found = await registry.getDevice(tenant, device)
+  if (found === undefined) throw new SluiceError('not_found', `There is no device ${tenant}/${device}.`)
+  return found
+}
+
+export function deviceRoutes(app: Api, options: ApiOptions): void {
+  createRoutes(app, options)
+  readRoutes(app, options)
+  app.delete(
+    '/devices/:tenant/:device',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Remove a device and its login; its readings stay',
+        params: DeviceParams,
+        response: { 204: Type.Null({ description: 'It is gone.' }), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const { tenant, device } = request.params
+      await forgetLatest(options, tenant, device, () => options.registry.removeDevice(tenant, device))
+      await recordAction(options, request, 'device.remove', `${tenant}/${device}`)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function createRoutes(app: Api, options: ApiOptions): void {
+  app.post(
+    '/devices',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Make a device and its login; secret and token are shown only now',
+        body: NewDevice,
+        response: { 201: CreatedDevice, ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const [created] = await createDevices(options.registry, [request.body])
+      if (created === undefined) throw new SluiceError('internal', 'the registry answered without credentials')
+      await recordAction(options, request, 'device.create', created.username)
+      return reply.code(201).send(created)
+    },
+  )
+  app.post(
+    '/devices/bulk',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Make up to 1,000 devices, all or none',
+        body: Type.Object(
+          { devices: Type.Array(NewDevice, { minItems: 1, maxItems: 1000 }) },
+          { additionalProperties: false },
+        ),
+        response: { 201: Type.Object({ devices: Type.Array(CreatedDevice) }), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const devices = await createDevices(options.registry, request.body.devices)
+      const names = devices.map((device) => device.username).join(' ')
+      await recordAction(options, request, 'device.create', names)
+      return reply.code(201).send({ devices })
+    },
+  )
+}
+
+function readRoutes(app: Api, { registry, points }: ApiOptions): void {
+  app.get(
+    '/devices',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Devices by tenant and name',
+        querystring: Type.Object(
+          {
+            tenant: Type.Optional(Type.String()),
+            limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
+            cursor: Type.Optional(Type.String({ maxLength: 4096 })),
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: Type.Object({ devices: Type.Array(DeviceView), next: Type.Union([Type.String(), Type.Null()]) }),
+          ...problemResponses,
+        },
+      },
+    },
+    async ({ query }) => {
+      const page = await registry.listDevices(query)
+      return { devices: page.items.map(viewDevice), next: page.next ?? null }
+    },
+  )
+  app.get(
+    '/devices/:tenant/:device',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'One device with its measurements and their fields',
+        params: DeviceParams,
+        response: {
+          200: Type.Evaluate(Type.Intersect([DeviceView, Type.Object({ streams: Streams })])),
+          ...problemResponses,
+        },
+      },
+    },
+    async ({ params }) => {
+      const device = await requireDevice(registry, params.tenant, params.device)
+      const streams = new Map<string, Static<typeof Streams>[number]>()
+      for (const { stream, field, type } of await points.series(params.tenant, params.device)) {
+        const entry = streams.get(stream) ?? { measurement: stream, fields: [] }
+        entry.fields.push({ field, type })
+        streams.set(stream, entry)
+      }
+      return { ...viewDevice(device), streams: [...streams.values()] }
+    },
+  )
+}
+
+async function createDevices(
+  registry: Registry,
+  devices: readonly Static<typeof NewDevice>[],
+): Promise<Static<typeof CreatedDevice>[]> {
+  const credentials = await registry.createDevices(devices)
+  return devices.flatMap(({ tenant, device }, index) => {
+    const login = credentials[index]
+    return login === undefined ? [] : [{ tenant, device, ...login }]
+  })
+}
+
+function viewDevice({ tenant, device, tags, createdMs, lastSeenMs }: Device): Static<typeof DeviceView> {
+  return { tenant, device, tags: { ...tags }, createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs) }
+}

@@ -1,0 +1,55 @@
+import Type from 'typebox'
+import type { Api, ApiOptions } from '../app.ts'
+import { latestStates } from '../latest.ts'
+import { jsonValue } from '../live-events.ts'
+import { problemResponses } from '../problem.ts'
+import { Epoch, PointTime, rfc3339, TimeOrNull, Value, writeTime } from '../time.ts'
+import { DeviceParams, requireDevice } from './devices.ts'
+
+const FieldView = Type.Object({
+  value: Value,
+  type: Type.Enum(['float', 'integer', 'boolean', 'string']),
+  time: PointTime,
+})
+
+export function latestRoutes(app: Api, options: ApiOptions): void {
+  app.get(
+    '/devices/:tenant/:device/latest',
+    {
+      schema: {
+        tags: ['readings'],
+        summary: 'The newest value of every field of a device',
+        description: 'lastSeen is receive time. A time more than 5 minutes ahead of it never becomes the newest.',
+        params: DeviceParams,
+        querystring: Type.Object({ epoch: Epoch }, { additionalProperties: false }),
+        response: {
+          200: Type.Object({
+            tenant: Type.String(),
+            device: Type.String(),
+            lastSeen: TimeOrNull,
+            streams: Type.Array(
+              Type.Object({
+                measurement: Type.String(),
+                lastSeen: TimeOrNull,
+                fields: Type.Record(Type.String(), FieldView),
+              }),
+            ),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async ({ params: { tenant, device }, query }) => {
+      const { lastSeenMs } = await requireDevice(options.registry, tenant, device)
+      const states = await latestStates(options, tenant, device)
+      const streams = states.map((state) => {
+        const fields = Object.entries(state.fields).map(([field, { value, type, time }]) => {
+          return [field, { value: jsonValue(value), type, time: writeTime(time, query.epoch) }] as const
+        })
+        return { measurement: state.stream, lastSeen: rfc3339(state.lastSeenMs), fields: Object.fromEntries(fields) }
+      })
+      const seen = [lastSeenMs, ...states.map((state) => state.lastSeenMs)].filter((ms) => ms !== undefined)
+      return { tenant, device, lastSeen: rfc3339(seen.length === 0 ? undefined : Math.max(...seen)), streams }
+    },
+  )
+}

@@ -1,0 +1,201 @@
+import type { FastifyRequest } from 'fastify'
+import { Gauge } from 'prom-client'
+import Type, { type Static } from 'typebox'
+import { canPublish } from '../../../shared/acl.ts'
+import { decodeRecords, SeriesTable } from '../../../shared/decode.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
+import { compareInstants, type LogRecord } from '../../../shared/telemetry.ts'
+import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, isName } from '../../../shared/topics.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { jsonValue } from '../live-events.ts'
+import { PayloadRejected, problemResponses, RejectedReading } from '../problem.ts'
+import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
+import { DeviceParams, requireDevice } from './devices.ts'
+
+const Measurement = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings.' })
+
+const ReadingQuery = Type.Object(
+  {
+    measurement: Measurement,
+    field: Type.Optional(Type.String({ description: 'One field; all of them without it.' })),
+    from: Type.Optional(Type.String({ description: 'Inclusive: RFC 3339 or milliseconds since 1970.' })),
+    to: Type.Optional(Type.String({ description: 'Exclusive: RFC 3339 or milliseconds since 1970.' })),
+    interval: Type.Optional(
+      Type.String({
+        description: 'One point per window: 10s, 5m, 1h, 1d, or milliseconds. Windows are aligned to 1970.',
+      }),
+    ),
+    aggregate: Type.Optional(
+      Type.Enum(['min', 'max', 'mean', 'sum', 'count', 'first', 'last'], {
+        description:
+          'What a window is made into; mean when only interval is given. Without interval: of the whole range.',
+      }),
+    ),
+    limit: Type.Integer({ minimum: 1, maximum: 10_000, default: 1000, description: 'Points over all series.' }),
+    cursor: Type.Optional(Type.String({ maxLength: 4096, description: 'next of the previous answer.' })),
+    epoch: Epoch,
+  },
+  { additionalProperties: false },
+)
+
+const SeriesView = Type.Object({
+  measurement: Type.String(),
+  field: Type.String(),
+  type: Type.Enum(['float', 'integer', 'boolean', 'string']),
+  points: Type.Array(
+    // Type.Tuple writes the form of an older JSON Schema.
+    Type.Unsafe<[Static<typeof PointTime>, Static<typeof Value>]>({
+      type: 'array',
+      prefixItems: [PointTime, Value],
+      items: false,
+      minItems: 2,
+    }),
+  ),
+})
+
+/** Payloads that wait for the log, of at most MAX_PACKET_BYTES each. More are told to come back. */
+const MAX_PENDING = 256
+
+export function readingRoutes(app: Api, options: ApiOptions): void {
+  const { registry, points } = options
+  app.get(
+    '/devices/:tenant/:device/readings',
+    {
+      schema: {
+        tags: ['readings'],
+        summary: 'Readings of one device, raw or aggregated',
+        params: DeviceParams,
+        querystring: ReadingQuery,
+        response: {
+          200: Type.Object({
+            series: Type.Array(SeriesView),
+            complete: Type.Boolean(),
+            next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next answer.' }),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async ({ params, query }) => {
+      const pointQuery = readQuery(params, query)
+      await requireDevice(registry, params.tenant, params.device)
+      const page = await points.query(pointQuery)
+      const series = page.series.map((one) => viewSeries(one, query.epoch))
+      return { series, complete: page.complete, next: page.next ?? null }
+    },
+  )
+  // A context of its own, because it takes bytes whatever their media type is called.
+  app.register(async (raw: Api) => writeRoute(raw, options))
+}
+
+function writeRoute(app: Api, options: ApiOptions): void {
+  const { registry, log, metrics } = options
+  const table = new SeriesTable()
+  const gauge = new Gauge({
+    name: 'sluice_http_appends_pending',
+    help: 'Payloads posted over HTTP that are not in the log yet.',
+    registers: [metrics],
+  })
+  let pending = 0
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.post(
+    '/devices/:tenant/:device/readings',
+    {
+      bodyLimit: options.settings.MAX_PACKET_BYTES,
+      config: { acceptsLoginToken: true },
+      onRequest: takeBytes,
+      schema: {
+        tags: ['readings'],
+        summary: 'Store one payload, as if it had come over MQTT',
+        description:
+          'Answered when the readings are durable in the log. Any content type is taken. Takes an API key, or the ' +
+          'token of the device or of an application that may publish to its topic.',
+        params: DeviceParams,
+        querystring: Type.Object({ measurement: Measurement }, { additionalProperties: false }),
+        body: Type.Unknown({ description: 'A reading or an array of readings; see docs/payloads.md.' }),
+        response: {
+          202: Type.Object({ accepted: Type.Integer(), rejected: Type.Array(RejectedReading) }),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { tenant, device } = request.params
+      const stream = streamOf(request.query.measurement)
+      const topic = formatTelemetryTopic({ tenant, device, stream })
+      if (request.principal !== undefined && !canPublish(request.principal, topic)) {
+        throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
+      }
+      await requireDevice(registry, tenant, device)
+      if (pending >= MAX_PENDING) throw new SluiceError('broker_overloaded', `${pending} payloads wait for the log.`)
+      const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+      const headers = stream === DEFAULT_STREAM ? undefined : { topic }
+      const record = { key: deviceKey(tenant, device), value, ...options.stamp(value.byteLength), headers }
+      const answer = checkPayload(record, table)
+      try {
+        gauge.set((pending += 1))
+        await log.append('telemetry.raw', [record])
+      } finally {
+        gauge.set((pending -= 1))
+      }
+      return reply.code(202).send(answer)
+    },
+  )
+}
+
+async function takeBytes({ raw: { headers } }: FastifyRequest): Promise<void> {
+  const encoding = headers['content-encoding'] ?? 'identity'
+  if (encoding !== 'identity') {
+    throw new SluiceError('media_type_unsupported', `Content-Encoding "${encoding}" is not understood.`)
+  }
+  // curl -d says it sends a form, and others write no valid type at all: the bytes speak for themselves.
+  headers['content-type'] = 'application/octet-stream'
+}
+
+/** What will become of the readings of a payload. Throws {@link PayloadRejected} when none can be stored. */
+function checkPayload(
+  record: LogRecord,
+  table: SeriesTable,
+): { accepted: number; rejected: Static<typeof RejectedReading>[] } {
+  const decoded = decodeRecords([record], table)
+  const rejected = decoded.rejects.map(({ element, code, detail }) => ({ element, code, detail }))
+  const [first] = rejected
+  if (decoded.readings > 0 || first === undefined) return { accepted: decoded.readings, rejected }
+  throw new PayloadRejected(first.code, first.detail, rejected)
+}
+
+/** Errors: `name_invalid`. */
+function streamOf(measurement: string): string {
+  if (!isName(measurement)) throw new SluiceError('name_invalid', 'parameter "measurement" is not a name')
+  return measurement
+}
+
+/** Errors: `bad_request`, `name_invalid`. */
+function readQuery({ tenant, device }: Static<typeof DeviceParams>, query: Static<typeof ReadingQuery>): PointQuery {
+  const from = query.from === undefined ? {} : { from: parseTime('from', query.from) }
+  const to = query.to === undefined ? {} : { to: parseTime('to', query.to) }
+  if (from.from !== undefined && to.to !== undefined && compareInstants(from.from, to.to) > 0) {
+    throw new SluiceError('bad_request', 'parameter "from" is later than "to"')
+  }
+  const field = query.field === undefined ? {} : { field: query.field }
+  const cursor = query.cursor === undefined ? {} : { cursor: query.cursor }
+  const stream = streamOf(query.measurement)
+  return { tenant, device, stream, limit: query.limit, ...field, ...from, ...to, ...cursor, ...readAggregate(query) }
+}
+
+function readAggregate({ interval, aggregate }: Static<typeof ReadingQuery>): Pick<PointQuery, 'aggregate'> {
+  if (interval !== undefined) {
+    return { aggregate: { function: aggregate ?? 'mean', intervalMs: parseInterval(interval) } }
+  }
+  return aggregate === undefined ? {} : { aggregate: { function: aggregate } }
+}
+
+function viewSeries({ stream, field, type, times, values }: SeriesPoints, epoch: Epoch): Static<typeof SeriesView> {
+  const points = times.map((time, index): [number | string, Static<typeof Value>] => [
+    writeTime(time, epoch),
+    jsonValue(values[index] ?? ''),
+  ])
+  return { measurement: stream, field, type, points }
+}

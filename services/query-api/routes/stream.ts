@@ -1,0 +1,41 @@
+import Type from 'typebox'
+import type { Api } from '../app.ts'
+import type { LiveClient } from '../live-client.ts'
+import type { LiveView } from '../live.ts'
+import { problemResponses } from '../problem.ts'
+
+const ABOUT = `Server-sent events, each with JSON as data. At the start the newest 20 refusals, then what passes:
+\`reading\` {tenant, device, measurement, time, receivedAt, values}; \`refusal\` (as in /v1/dead-letters); \`warning\` (the
+same form, for a reading that was stored although its clock is suspect); \`skipped\` {records}: more came than this
+view shows or its client reads. At most 500 readings a second; nothing here is promised, /readings has it all.`
+
+export function streamRoutes(app: Api, live: LiveView): void {
+  app.get(
+    '/stream',
+    {
+      schema: {
+        tags: ['readings'],
+        summary: 'Readings and refusals as they pass',
+        description: ABOUT,
+        querystring: Type.Object(
+          { tenant: Type.Optional(Type.String()), device: Type.Optional(Type.String()) },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: {
+            description: 'Lasts until the client leaves; a comment every 15 s keeps it open.',
+            content: { 'text/event-stream': { schema: Type.Unsafe<LiveClient>({ type: 'string' }) } },
+          },
+          ...problemResponses,
+        },
+      },
+    },
+    async (request, reply) => {
+      const body = await live.open(request.query)
+      // The client may have gone while the past was read; nothing would end the body then.
+      if (request.raw.destroyed || reply.raw.destroyed) body.destroy()
+      reply.header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')
+      return reply.type('text/event-stream').send(body)
+    },
+  )
+}

@@ -1,0 +1,102 @@
+import { Writable } from 'node:stream'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { InjectOptions } from 'fastify'
+import { pino } from 'pino'
+import { expect, onTestFinished } from 'vitest'
+import { queryApiSettings } from '../../../config/query-api.ts'
+import { createApi, type Api, type ApiOptions } from '../../../services/query-api/app.ts'
+import { loadConfig } from '../../../shared/config.ts'
+import { createMetrics } from '../../../shared/metrics.ts'
+import { tempFolder } from '../../helpers.ts'
+import { MemoryCache, MemoryLog, MemoryPoints, MemoryRegistry } from './memory-ports.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  /** The parsed body, where it is JSON. */
+  readonly body: Record<string, unknown>
+  readonly text: string
+}
+
+type Call = (
+  method: 'GET' | 'POST' | 'DELETE',
+  url: string,
+  options?: InjectOptions & { token?: string | null },
+) => Promise<Answer>
+
+/** An API on fakes in memory, closed with the test. `call` checks every answer against the OpenAPI document. */
+export async function openApi(overrides: Partial<ApiOptions> = {}) {
+  const ports = {
+    log: new MemoryLog(),
+    points: new MemoryPoints(),
+    registry: new MemoryRegistry(),
+    cache: new MemoryCache(),
+  }
+  const metrics = createMetrics({ defaults: false })
+  const logged: string[] = []
+  const sink = new Writable({ write: (chunk, _encoding, done) => (logged.push(String(chunk)), done()) })
+  let stamped = 0
+  const app = await createApi({
+    ...ports,
+    stamp: (bytes) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, bytes)) }),
+    status: () => ({ mode: 'standalone', mqtt: { host: '127.0.0.1', port: 1883 }, readings: 0 }),
+    checks: [],
+    settings: loadConfig(queryApiSettings, {}),
+    version: '0.0.0-test',
+    logger: pino({ level: 'debug' }, sink),
+    metrics,
+    publicFolder: tempFolder(),
+    ...overrides,
+  })
+  onTestFinished(() => app.close())
+  const token = ports.registry.adminKey
+  return { app, ...ports, metrics, logged, token, call: caller(app, token) }
+}
+
+/** Calls as the administrator unless told otherwise, and holds every answer against `/docs/json`. */
+export function caller(app: Api, adminKey: string): Call {
+  const conforms = conformance(app)
+  return async (method, url, { token = adminKey, headers, ...rest } = {}) => {
+    const authorization = token === null ? {} : { authorization: `Bearer ${token}` }
+    const response = await app.inject({ method, url, ...rest, headers: { ...authorization, ...headers } })
+    const type = String(response.headers['content-type'] ?? '')
+    const body = type.includes('json') ? response.json<Record<string, unknown>>() : {}
+    await conforms(method, url, response.statusCode, type, body)
+    return { status: response.statusCode, headers: response.headers, body, text: response.payload }
+  }
+}
+
+interface Operation {
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, unknown>> }>>
+}
+
+function conformance(app: Api) {
+  let ajv: Ajv2020 | undefined
+  return async (method: string, url: string, status: number, type: string, body: unknown) => {
+    await app.ready()
+    const document = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }
+    ajv ??= new Ajv2020({ strict: false, formats: { 'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/ } })
+    if (ajv.getSchema('api') === undefined) ajv.addSchema(document, 'api')
+    const path = url.split('?')[0] ?? ''
+    const template = Object.keys(document.paths).find((candidate) => {
+      return new RegExp(`^${candidate.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path)
+    })
+    const operation = document.paths[template ?? '']?.[method.toLowerCase()]
+    if (template === undefined || operation === undefined) {
+      expect({ url, status }).toEqual({ url, status: 404 })
+      return
+    }
+    const key = [String(status), `${String(status)[0]}XX`].find((candidate) => candidate in operation.responses)
+    expect(key, `${method} ${template} does not describe ${status}`).toBeDefined()
+    if (status === 204) return
+    const media = type.split(';')[0] ?? ''
+    expect(Object.keys(operation.responses[key ?? '']?.content ?? {}), `${method} ${template} ${status}`).toContain(
+      media,
+    )
+    if (!media.includes('json')) return
+    const escape = (part: string) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))
+    const place = ['paths', template, method.toLowerCase(), 'responses', key ?? '', 'content', media, 'schema']
+    const validate = ajv.compile({ $ref: `api#/${place.map(escape).join('/')}` })
+    expect(validate(body), `${method} ${url}: ${JSON.stringify(validate.errors)} in ${JSON.stringify(body)}`).toBe(true)
+  }
+}
