@@ -1,0 +1,209 @@
+import { SluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Metrics } from '../metrics.ts'
+import type { LogRecord } from '../telemetry.ts'
+import { partitionOf } from './partition.ts'
+import type {
+  ConsumeOptions,
+  LogBatch,
+  LogConsumer,
+  LogTopic,
+  PartitionLag,
+  PartitionOffsets,
+  ReadOptions,
+  TelemetryLog,
+} from './port.ts'
+import { Appender } from './sqlite/appender.ts'
+import { GroupConsumer } from './sqlite/group-consumer.ts'
+import { createLogMetrics, type LogMetrics } from './sqlite/log-metrics.ts'
+import type { Retention, TopicSummary, TrimmedEvent } from './sqlite/messages.ts'
+import { PartitionReader } from './sqlite/partition-reader.ts'
+import { PartitionView } from './sqlite/partition-view.ts'
+import { ThreadClient } from './sqlite/thread-client.ts'
+
+/** Newest rows of a topic that stay in memory for readers right behind the appends: some seconds of heavy traffic. */
+const TAIL_BYTES = 8 * 1024 * 1024
+
+const DAY_MS = 24 * 60 * 60 * 1000
+/** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
+const DEAD_LETTER_AGE_MS = 30 * DAY_MS
+const DEAD_LETTER_BYTES = 256 * 1024 * 1024
+
+export interface SqliteLogOptions {
+  /** Made if missing, and locked while the log is open. */
+  readonly folder: string
+  /** Of each topic; fixed when the folder is made. */
+  readonly partitions: number
+  /** Of telemetry; without a bound it is kept for ever. */
+  readonly retention: Partial<Retention>
+  /** Of dead letters; 30 days and 256 MiB by default. */
+  readonly deadLetterRetention?: Partial<Retention>
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/**
+ * Opens the embedded log: a thread of its own owns the databases. Errors: `data_locked`, `data_unwritable`,
+ * `data_newer`, `log_partitions_changed`, `setting_invalid`, `disk_full`, `log_corrupt`, `log_unavailable`.
+ */
+export async function openSqliteLog(options: SqliteLogOptions): Promise<TelemetryLog> {
+  const { folder, partitions, retention, logger } = options
+  const metrics = createLogMetrics(options.metrics)
+  const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
+  const opened: { log?: SqliteLog } = {}
+  const { client, topics } = await ThreadClient.start(
+    {
+      folder,
+      partitions,
+      retention: {
+        'telemetry.raw': { ageMs: retention.ageMs, bytes: retention.bytes },
+        'telemetry.dead-letter': deadLetters,
+      },
+    },
+    {
+      onTrimmed(event) {
+        logger.info({ file: event.file }, 'retention removed a file of the log')
+        opened.log?.trimmed(event)
+      },
+      onTrouble: (error) => logger.warn({ code: error.code, err: error }, 'the log tries something again later'),
+      onLost(error) {
+        logger.fatal({ code: error.code, err: error }, 'the log is lost until the process starts again')
+        opened.log?.fail(error)
+      },
+    },
+  )
+  opened.log = new SqliteLog(client, topics, metrics)
+  return opened.log
+}
+
+interface Topic {
+  readonly views: readonly PartitionView[]
+  readonly appender: Appender
+  readonly metrics: LogMetrics
+}
+
+class SqliteLog implements TelemetryLog {
+  readonly partitions: number
+  readonly #client: ThreadClient
+  readonly #topics: Readonly<Record<LogTopic, Topic>>
+  readonly #consumers = new Map<string, GroupConsumer>()
+  #closing: Promise<void> | undefined
+
+  constructor(
+    client: ThreadClient,
+    summaries: Readonly<Record<LogTopic, TopicSummary>>,
+    metrics: (topic: LogTopic) => LogMetrics,
+  ) {
+    this.#client = client
+    this.partitions = summaries['telemetry.raw'].partitions.length
+    const topic = (name: LogTopic): Topic => {
+      const { partitions, diskBytes } = summaries[name]
+      const views = partitions.map((state) => new PartitionView(state, TAIL_BYTES / partitions.length))
+      const own = metrics(name)
+      own.diskBytes(diskBytes)
+      return { views, metrics: own, appender: new Appender({ topic: name, views, client, metrics: own }) }
+    }
+    this.#topics = {
+      'telemetry.raw': topic('telemetry.raw'),
+      'telemetry.dead-letter': topic('telemetry.dead-letter'),
+    }
+  }
+
+  partitionOf(key: string): number {
+    return partitionOf(key, this.partitions)
+  }
+
+  async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
+    this.#checkOpen()
+    return this.#topics[topic].appender.append(records)
+  }
+
+  async consume(options: ConsumeOptions): Promise<LogConsumer> {
+    this.#checkOpen()
+    const { topic, group } = options
+    const name = `${topic} ${group}`
+    const committed = await this.#client.ask('register', { topic, group })
+    this.#checkOpen()
+    if (this.#consumers.has(name)) {
+      throw new SluiceError('already_exists', `group ${group} has a consumer of ${topic} in this process already`)
+    }
+    const consumer = new GroupConsumer({
+      ...options,
+      client: this.#client,
+      views: this.#topics[topic].views,
+      committed,
+      onClosed: () => this.#consumers.delete(name),
+    })
+    this.#consumers.set(name, consumer)
+    return consumer
+  }
+
+  read(options: ReadOptions): AsyncIterable<LogBatch> {
+    const view = this.#viewOf(options.topic, options.partition)
+    // The end is that of the call, not of the first step of whoever iterates.
+    return this.#batches(options, view, view.end)
+  }
+
+  async offsets(topic: LogTopic): Promise<readonly PartitionOffsets[]> {
+    this.#checkOpen()
+    return this.#topics[topic].views.map(({ start, end, newest }, partition) => ({ partition, start, end, newest }))
+  }
+
+  async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
+    this.#checkOpen()
+    return this.#client.ask('lag', { topic, group })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  trimmed({ topic, starts, diskBytes }: TrimmedEvent): void {
+    const { views, metrics } = this.#topics[topic]
+    metrics.diskBytes(diskBytes)
+    views.forEach((view, partition) => (view.start = starts[partition] ?? view.start))
+  }
+
+  /** Ends whoever reads with this error. */
+  fail(error: SluiceError): void {
+    for (const { views } of Object.values(this.#topics)) for (const view of views) view.fail(error)
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#consumers.values()].map((consumer) => consumer.close()))
+    this.fail(new SluiceError('closed', 'the log is closed'))
+    await Promise.all(Object.values(this.#topics).map(({ appender }) => appender.drain()))
+    await this.#client.close()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new SluiceError('closed', 'the log is closed')
+  }
+
+  #viewOf(topic: LogTopic, partition: number): PartitionView {
+    const view = this.#topics[topic].views[partition]
+    if (view === undefined) throw new SluiceError('not_found', `${topic} has no partition ${partition}`)
+    return view
+  }
+
+  async *#batches(options: ReadOptions, view: PartitionView, end: number): AsyncGenerator<LogBatch> {
+    this.#checkOpen()
+    const { topic, partition, maxRecords, follow, signal } = options
+    const start = await this.#startOf(options, view, end)
+    const reader = new PartitionReader(start, { client: this.#client, view, topic, partition, onGap: () => {} })
+    while (!signal.aborted && (follow || reader.position < end)) {
+      const batch = await reader.next(follow ? maxRecords : Math.min(maxRecords, end - reader.position))
+      if (signal.aborted) return
+      if (batch !== undefined) yield batch
+      else if (follow) await view.waitFor(reader.position, signal)
+      else return
+    }
+  }
+
+  async #startOf({ topic, partition, from }: ReadOptions, view: PartitionView, end: number): Promise<number> {
+    if (from === 'end') return end
+    if ('time' in from) return this.#client.ask('seek', { topic, partition, time: from.time })
+    return Math.min(Math.max(from.offset, view.start), view.end)
+  }
+}

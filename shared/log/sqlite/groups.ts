@@ -1,0 +1,132 @@
+import { mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { SluiceError } from '../../errors.ts'
+import type { LogTopic, Position } from '../port.ts'
+import { storageError } from './storage-error.ts'
+import { syncFolder } from './sync-folder.ts'
+
+const VERSION = 1
+
+/**
+ * The small database beside the topics: partition count, consumer groups and their committed offsets. It is opened
+ * first and keeps SQLite's exclusive lock until it is closed: the lock of the whole folder, let go by the system when
+ * the process dies.
+ */
+export class Groups {
+  readonly #database: DatabaseSync
+  readonly #write: StatementSync
+  readonly #offsets = new Map<string, Map<string, number[]>>()
+
+  /** Errors: `data_locked`, `data_unwritable`, `data_newer`, `log_partitions_changed`, `disk_full`, `log_corrupt`. */
+  static open(folder: string, partitions: number): Groups {
+    try {
+      const made = mkdirSync(folder, { recursive: true })
+      if (made !== undefined) syncFolder(dirname(made))
+      return new Groups(folder, partitions)
+    } catch (error) {
+      throw storageError(error, folder, `opening the log in ${folder}`)
+    }
+  }
+
+  private constructor(folder: string, partitions: number) {
+    const file = join(folder, 'groups.sqlite')
+    this.#database = new DatabaseSync(file)
+    try {
+      prepareDatabase(this.#database, file)
+      checkPartitions(this.#database, partitions)
+      this.#load()
+      this.#write = this.#database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)')
+      syncFolder(folder)
+    } catch (error) {
+      this.#database.close()
+      throw error
+    }
+  }
+
+  /** The group's committed offsets by partition; a new group gets `starts`, durable on return. */
+  register(topic: LogTopic, group: string, starts: readonly number[]): readonly number[] {
+    const known = this.committed(topic, group)
+    if (known !== undefined) return known
+    this.#save(topic, group, [...starts.entries()])
+    return starts
+  }
+
+  committed(topic: LogTopic, group: string): readonly number[] | undefined {
+    return this.#offsets.get(topic)?.get(group)
+  }
+
+  /** Durable on return. A position below the committed one is ignored. The group must be registered. */
+  commit(topic: LogTopic, group: string, positions: readonly Position[]): void {
+    const higher = new Map<number, number>()
+    for (const { partition, offset } of positions) {
+      const before = higher.get(partition) ?? this.committed(topic, group)?.[partition]
+      if (before === undefined) throw new SluiceError('internal', `group ${group} has no partition ${partition}`)
+      if (offset > before) higher.set(partition, offset)
+    }
+    if (higher.size > 0) this.#save(topic, group, [...higher])
+  }
+
+  /** Lowest committed offset of a partition over all groups; undefined when the topic has no group. */
+  slowest(topic: LogTopic, partition: number): number | undefined {
+    const offsets = [...(this.#offsets.get(topic)?.values() ?? [])].map((committed) => committed[partition] ?? 0)
+    return offsets.length === 0 ? undefined : Math.min(...offsets)
+  }
+
+  /** Highest committed offset of a partition over all groups; 0 when the topic has none. */
+  furthest(topic: LogTopic, partition: number): number {
+    return Math.max(0, ...[...(this.#offsets.get(topic)?.values() ?? [])].map((committed) => committed[partition] ?? 0))
+  }
+
+  close(): void {
+    this.#database.close()
+  }
+
+  #save(topic: LogTopic, group: string, offsets: readonly (readonly [number, number])[]): void {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      for (const [partition, offset] of offsets) this.#write.run(topic, group, partition, offset)
+      this.#database.exec('COMMIT')
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      throw error
+    }
+    for (const [partition, offset] of offsets) this.#remember(topic, group, partition, offset)
+  }
+
+  #load(): void {
+    for (const row of this.#database.prepare('SELECT topic, name, partition, offset FROM committed').all()) {
+      this.#remember(String(row['topic']), String(row['name']), Number(row['partition']), Number(row['offset']))
+    }
+  }
+
+  #remember(topic: string, group: string, partition: number, offset: number): void {
+    const groups = this.#offsets.get(topic) ?? new Map<string, number[]>()
+    const committed = groups.get(group) ?? []
+    committed[partition] = offset
+    this.#offsets.set(topic, groups.set(group, committed))
+  }
+}
+
+function prepareDatabase(database: DatabaseSync, file: string): void {
+  database.exec('PRAGMA locking_mode = EXCLUSIVE')
+  // The first read takes the lock.
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  if (version > VERSION) throw new SluiceError('data_newer', `${file} has version ${version}, ours is ${VERSION}`)
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 64`)
+  if (version === VERSION) return
+  database.exec(`BEGIN;
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE committed (topic TEXT, name TEXT, partition INTEGER, offset INTEGER,
+      PRIMARY KEY (topic, name, partition)) WITHOUT ROWID;
+    PRAGMA user_version = ${VERSION};
+    COMMIT`)
+}
+
+function checkPartitions(database: DatabaseSync, partitions: number): void {
+  database.prepare("INSERT OR IGNORE INTO settings VALUES ('partitions', ?)").run(partitions)
+  const stored = Number(database.prepare("SELECT value FROM settings WHERE name = 'partitions'").get()?.['value'])
+  if (stored === partitions) return
+  throw new SluiceError('log_partitions_changed', `the log has ${stored} partitions, the setting says ${partitions}`)
+}

@@ -1,0 +1,58 @@
+import { Counter, Gauge, Histogram } from 'prom-client'
+import type { ErrorCode } from '../../errors.ts'
+import { LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../../metrics.ts'
+import type { LogTopic } from '../port.ts'
+
+/** What is counted of one topic; every call is per append, never per record. */
+export interface LogMetrics {
+  appended(records: number, bytes: number, seconds: number): void
+  refused(code: ErrorCode): void
+  /** Bytes of records that wait for the disk. */
+  waiting(bytes: number): void
+  diskBytes(bytes: number): void
+}
+
+/** Makes the metrics of the embedded log; once per registry. */
+export function createLogMetrics(registry: Metrics): (topic: LogTopic) => LogMetrics {
+  const about = (
+    name: string,
+    help: string,
+  ): { name: string; help: string; labelNames: string[]; registers: Metrics[] } => {
+    return { name: `sluice_log_${name}`, help, labelNames: ['topic'], registers: [registry] }
+  }
+  const records = new Counter(about('appended_records_total', 'Records that are durable in the log'))
+  const bytes = new Counter(about('appended_bytes_total', 'Bytes of records that are durable in the log'))
+  const sizes = new Histogram({ ...about('append_records', 'Records per append'), buckets: SIZE_BUCKETS })
+  const latency = new Histogram({
+    ...about('append_seconds', 'From the call to the durable commit, per append'),
+    buckets: LATENCY_BUCKETS,
+  })
+  const refused = new Counter({
+    ...about('refused_appends_total', 'Appends that failed, by error code'),
+    labelNames: ['topic', 'code'],
+  })
+  const waiting = new Gauge(about('waiting_bytes', 'Bytes of records that wait for their commit'))
+  const disk = new Gauge(about('disk_bytes', 'Bytes of the files of the log, a checkpoint that is due counted as done'))
+  return (topic) => {
+    const label = { topic }
+    const of = {
+      records: records.labels(label),
+      bytes: bytes.labels(label),
+      sizes: sizes.labels(label),
+      latency: latency.labels(label),
+      waiting: waiting.labels(label),
+      disk: disk.labels(label),
+    }
+    return {
+      appended(count, size, seconds) {
+        of.records.inc(count)
+        of.bytes.inc(size)
+        of.sizes.observe(count)
+        of.latency.observe(seconds)
+      },
+      refused: (code) => refused.inc({ topic, code }),
+      waiting: (size) => of.waiting.set(size),
+      diskBytes: (size) => of.disk.set(size),
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import { SluiceError } from '../../errors.ts'
+import { compareInstants, type Instant } from '../../telemetry.ts'
+import type { LogTopic, PartitionLag } from '../port.ts'
+import { BatchCursor, seal } from '../record-format.ts'
+import type { Groups } from './groups.ts'
+import type { Calls, PackedRow, Retention, StoredRow, TopicSummary } from './messages.ts'
+import { type Mark, PAGE_BYTES, type Segment } from './segment.ts'
+import { SegmentFiles } from './segment-files.ts'
+import { storageError } from './storage-error.ts'
+
+/** Size of a file when nothing bounds the topic's bytes; with a bound, an eighth of it, because files go whole. */
+const SEGMENT_BYTES = 128 * 1024 * 1024
+const SEGMENTS_PER_BOUND = 8
+
+export interface TopicOptions {
+  readonly topic: LogTopic
+  readonly folder: string
+  readonly partitions: number
+  readonly retention: Retention
+  readonly groups: Groups
+  readonly onTrimmed: (file: string, starts: readonly number[], diskBytes: number) => void
+  readonly onTrouble: (error: SluiceError) => void
+}
+
+/** One topic in the thread that owns it: transactions, reads, retention. */
+export class TopicLog {
+  readonly #options: TopicOptions
+  readonly #segmentBytes: number
+  readonly #files: SegmentFiles
+
+  /** Errors: those of {@link storageError}, `data_newer`, `setting_invalid`. */
+  constructor(options: TopicOptions) {
+    const { topic, folder, groups, onTrouble } = options
+    this.#options = options
+    this.#segmentBytes = segmentBytesFor(options)
+    const what = `opening ${topic} in ${folder}`
+    try {
+      this.#files = new SegmentFiles({
+        ...options,
+        segmentBytes: this.#segmentBytes,
+        floor: (partition) => groups.furthest(topic, partition),
+        onTrouble: (error) => onTrouble(storageError(error, folder, what)),
+      })
+    } catch (error) {
+      throw storageError(error, folder, what)
+    }
+  }
+
+  summary(): TopicSummary {
+    const starts = this.#files.starts()
+    const partitions = this.#files.end.map(({ offset, ms, ns }, p) => ({ start: starts[p] ?? 0, end: offset, ms, ns }))
+    return { partitions, diskBytes: this.#files.diskBytes() }
+  }
+
+  diskBytes(): number {
+    return this.#files.diskBytes()
+  }
+
+  /** All rows in one transaction, on the disk on return. Errors: `log_full`, `disk_full`, `log_unavailable`. */
+  append(rows: readonly PackedRow[]): StoredRow[] {
+    const { folder, topic } = this.#options
+    let reached = 0
+    try {
+      let active = this.#files.active()
+      if (this.#isRollDue(active)) this.#files.roll()
+      this.#makeRoom(rows)
+      active = this.#files.active()
+      reached = Math.max(active.walBytes, active.databaseBytes)
+      return this.#insert(active, rows)
+    } catch (error) {
+      const known = storageError(error, folder, `appending to ${topic}`, reached)
+      if (known.code === 'log_full' || known.code === 'disk_full') throw known
+      this.#files.dropActive()
+      throw new SluiceError('log_unavailable', known.message, { cause: known })
+    }
+  }
+
+  /** The slow work that an append need not wait for: checkpoint, sealing, retention. */
+  tidy(): void {
+    try {
+      this.#files.active().checkpointIfDue()
+      this.#files.sealFinished()
+      this.#trim(0)
+    } catch (error) {
+      this.#options.onTrouble(storageError(error, this.#options.folder, `tidying ${this.#options.topic}`))
+    }
+  }
+
+  read(partition: number, offset: number, records: number): Calls['read']['answer'] {
+    const { topic, folder } = this.#options
+    try {
+      const active = this.#files.active()
+      const from = Math.max(offset, this.#files.starts()[partition] ?? 0)
+      for (const finished of this.#files.finished) {
+        if ((finished.end[partition]?.offset ?? 0) <= from) continue
+        const rows = this.#files.reader(finished).read(topic, partition, from, records)
+        if (rows[0] !== undefined) return { from: Math.max(from, rows[0].firstOffset), rows }
+      }
+      const rows = active.read(topic, partition, from, records)
+      // Without a row all up to the end is gone.
+      return { from: Math.max(from, rows[0]?.firstOffset ?? this.endOf(partition)), rows }
+    } catch (error) {
+      throw storageError(error, folder, `reading ${topic} partition ${partition} offset ${offset}`)
+    }
+  }
+
+  /** First kept offset at or after a receive time; the end when there is none. */
+  seek(partition: number, time: Instant): number {
+    const { topic, folder } = this.#options
+    const reaches = (marks: readonly Mark[]): boolean => {
+      const mark = marks[partition]
+      return mark !== undefined && compareInstants(mark, time) >= 0
+    }
+    try {
+      const active = this.#files.active()
+      if (!reaches(this.#files.end)) return this.#files.end[partition]?.offset ?? 0
+      const finished = this.#files.finished.find(({ end }) => reaches(end))
+      // When a record that is gone by now was the first to reach it, the first kept one answers.
+      const begin = (finished ?? active).begin
+      if (reaches(begin)) return begin[partition]?.offset ?? 0
+      return (finished === undefined ? active : this.#files.reader(finished)).seek(topic, partition, time)
+    } catch (error) {
+      throw storageError(error, folder, `reading ${topic} partition ${partition}`)
+    }
+  }
+
+  lag(group: string): PartitionLag[] {
+    const { groups, topic } = this.#options
+    const committed = groups.committed(topic, group) ?? this.#files.starts()
+    return this.#files.end.map(({ offset: end }, partition) => {
+      const from = committed[partition] ?? 0
+      return { partition, committed: from, end, records: end - from, seconds: this.#ageOf(partition, from) }
+    })
+  }
+
+  /** Committed offsets of the group; a new one begins at what is kept, and holds retention back from now on. */
+  register(group: string): readonly number[] {
+    return this.#options.groups.register(this.#options.topic, group, this.#files.starts())
+  }
+
+  endOf(partition: number): number {
+    return this.#files.end[partition]?.offset ?? 0
+  }
+
+  close(): void {
+    this.#files.close()
+  }
+
+  #insert(active: Segment, rows: readonly PackedRow[]): StoredRow[] {
+    const end = [...this.#files.end]
+    const stored: StoredRow[] = []
+    active.transaction(() => {
+      for (const { partition, records, ms, ns, packed } of rows) {
+        const before = end[partition]
+        if (before === undefined) throw new SluiceError('internal', `no partition ${partition}`)
+        const newest = compareInstants(before, { ms, ns }) < 0 ? { ms, ns } : before
+        seal(packed)
+        active.insert(partition, before.offset, records, newest, packed)
+        stored.push({ firstOffset: before.offset, records, packed })
+        end[partition] = { offset: before.offset + records, ms: newest.ms, ns: newest.ns }
+      }
+    })
+    this.#files.end = end
+    return stored
+  }
+
+  #isRollDue(active: Segment): boolean {
+    if (active.databaseBytes >= this.#segmentBytes) return true
+    const { ageMs } = this.#options.retention
+    return ageMs !== undefined && Date.now() - active.madeMs > ageMs / SEGMENTS_PER_BOUND && this.#hasRows(active)
+  }
+
+  #hasRows({ begin }: Segment): boolean {
+    return begin.some(({ offset }, partition) => offset < this.endOf(partition))
+  }
+
+  #makeRoom(rows: readonly PackedRow[]): void {
+    const bound = this.#options.retention.bytes
+    if (bound === undefined) return
+    // Once in the WAL and once in the database, each row ending in a page of its own.
+    const incoming = 2 * rows.reduce((sum, { packed }) => sum + packed.byteLength + PAGE_BYTES, 0)
+    this.#trim(incoming)
+    const bytes = this.diskBytes()
+    if (bytes + incoming <= bound) return
+    const message = `${this.#options.topic} holds ${bytes} of ${bound} bytes and a consumer group has not read them yet`
+    throw new SluiceError('log_full', message)
+  }
+
+  /** Unlinks files, oldest first, that are too old or beyond the bound, as far as every known group has read. */
+  #trim(incoming: number): void {
+    const { retention, onTrimmed } = this.#options
+    const bound = retention.bytes ?? Infinity
+    const oldest = Date.now() - (retention.ageMs ?? Infinity)
+    const isOld = (marks: readonly Mark[]): boolean => marks.every(({ ms }) => ms < oldest)
+    const active = this.#files.active()
+    if (isOld(this.#files.end) && this.#isConsumed(this.#files.end) && this.#hasRows(active)) this.#files.roll()
+    for (let first = this.#files.finished[0]; first !== undefined; first = this.#files.finished[0]) {
+      if (!isOld(first.end) && this.diskBytes() + incoming <= bound) return
+      if (!this.#isConsumed(first.end)) return
+      this.#files.removeOldest()
+      onTrimmed(first.file, this.#files.starts(), this.diskBytes())
+    }
+  }
+
+  /** Every group that is known has committed up to these marks; without a group nothing is held back. */
+  #isConsumed(marks: readonly Mark[]): boolean {
+    const { groups, topic } = this.#options
+    return marks.every(({ offset }, partition) => (groups.slowest(topic, partition) ?? offset) >= offset)
+  }
+
+  /** Seconds since the receive time of the first record from `offset` on; 0 when there is none. */
+  #ageOf(partition: number, offset: number): number {
+    if (offset >= this.endOf(partition)) return 0
+    const [row] = this.read(partition, offset, 1).rows
+    if (row === undefined) return 0
+    const cursor = new BatchCursor(row.packed)
+    cursor.skip(Math.max(0, offset - row.firstOffset))
+    return Math.max(0, (Date.now() - cursor.peekTime().ms) / 1000)
+  }
+}
+
+/** Error: `setting_invalid` when the bound is too small to be kept with whole files. */
+function segmentBytesFor({ topic, partitions, retention }: TopicOptions): number {
+  if (retention.bytes === undefined) return SEGMENT_BYTES
+  // An empty file has a page or two per partition; most of it should be rows.
+  const least = Math.max(1024 * 1024, partitions * 8 * PAGE_BYTES)
+  const bytes = Math.min(SEGMENT_BYTES, Math.floor(retention.bytes / SEGMENTS_PER_BOUND))
+  if (bytes >= least) return bytes
+  throw new SluiceError(
+    'setting_invalid',
+    `the retention of ${topic} is ${retention.bytes} bytes, at least ${least * SEGMENTS_PER_BOUND} are needed`,
+  )
+}
