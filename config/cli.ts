@@ -1,0 +1,14 @@
+import { optionalText, secret } from '../shared/config.ts'
+import { standaloneSettings } from './standalone.ts'
+
+const { BIND_ADDRESS, MQTT_PORT, HTTP_PORT, DATA_DIR } = standaloneSettings
+
+/** Settings of the commands: those of their own, and where a Sluice on this machine is found. */
+export const cliSettings = {
+  SLUICE_URL: optionalText('Address of the API that the commands speak to; http://127.0.0.1:HTTP_PORT when unset.'),
+  SLUICE_TOKEN: secret('API key of the commands; read from DATA_DIR/admin-token when unset.'),
+  BIND_ADDRESS,
+  MQTT_PORT,
+  HTTP_PORT,
+  DATA_DIR,
+} as const

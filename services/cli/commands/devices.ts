@@ -1,0 +1,114 @@
+import { collectTag, parseDeviceName, parseName, wholeNumber, type DeviceName } from '../argument-parsers.ts'
+import { devicePath } from '../api-client.ts'
+import { collectPages } from '../pages.ts'
+import type { Commands, Session } from '../session.ts'
+import { textTable } from '../text-table.ts'
+
+interface DeviceAnswer {
+  readonly tenant: string
+  readonly device: string
+  readonly tags: Readonly<Record<string, string>>
+  readonly createdAt: string | null
+  readonly lastSeen: string | null
+}
+
+interface DeviceDetails extends DeviceAnswer {
+  readonly streams: readonly {
+    readonly measurement: string
+    readonly fields: readonly { readonly field: string; readonly type: string }[]
+  }[]
+}
+
+export interface NewLogin {
+  readonly username: string
+  readonly secret: string
+  readonly token: string
+}
+
+export function addDevices({ program, run }: Commands): void {
+  const devices = program.command('devices').description('logins of devices')
+  devices
+    .command('add')
+    .description('make a device, and its tenant on first use; prints its secret and token, once')
+    .argument('<tenant/device>', 'name of the device', parseDeviceName)
+    .option('--tag <key=value>', 'describe the device; may be repeated', collectTag)
+    .action(run(addDevice))
+  devices
+    .command('list')
+    .description('list devices by name')
+    .option('--tenant <name>', 'of one tenant only', parseName)
+    .option('--limit <count>', 'at most so many', wholeNumber(1, 1_000_000), 1000)
+    .action(run(listDevices))
+  devices
+    .command('show')
+    .description('show one device with its streams and fields')
+    .argument('<tenant/device>', 'name of the device', parseDeviceName)
+    .action(run(showDevice))
+  devices
+    .command('remove')
+    .description('remove a device and its login; its readings stay')
+    .argument('<tenant/device>', 'name of the device', parseDeviceName)
+    .action(run(removeDevice))
+}
+
+async function addDevice(session: Session, name: DeviceName, options: { tag?: Record<string, string> }): Promise<void> {
+  const { tag: tags } = options
+  const added = await session.api.post<DeviceName & NewLogin>(
+    '/v1/devices',
+    tags === undefined ? name : { ...name, tags },
+  )
+  session.result(added, () => loginText(`device ${name.tenant}/${name.device}`, added))
+}
+
+/** The credentials as a person needs them; they are not shown again. */
+export function loginText(what: string, { username, secret, token }: NewLogin): string {
+  return [
+    `Made ${what}. The secret and the token are shown only now:`,
+    '',
+    `  username  ${username}`,
+    `  secret    ${secret}`,
+    `  token     ${token}   (as the username, with no password)`,
+  ].join('\n')
+}
+
+async function listDevices(session: Session, { tenant, limit }: { tenant?: string; limit: number }): Promise<void> {
+  const { items, more } = await collectPages(limit, async (cursor, size) => {
+    const page = await session.api.get<{ devices: DeviceAnswer[]; next: string | null }>('/v1/devices', {
+      tenant,
+      cursor,
+      limit: size,
+    })
+    return { items: page.devices, next: page.next }
+  })
+  session.result({ devices: items, more }, () => {
+    if (items.length === 0) return 'No devices. Make one: ./sluice devices add demo/first'
+    const rows = items.map((it) => [`${it.tenant}/${it.device}`, it.lastSeen ?? 'never', tagText(it.tags)])
+    return textTable(['device', 'last seen', 'tags'], rows) + (more ? `\n... more; see --limit and --tenant` : '')
+  })
+}
+
+async function showDevice(session: Session, { tenant, device }: DeviceName): Promise<void> {
+  const found = await session.api.get<DeviceDetails>(devicePath(tenant, device))
+  session.result(found, () => {
+    const head = [
+      ['device', `${tenant}/${device}`],
+      ['tags', tagText(found.tags)],
+      ['created', found.createdAt ?? ''],
+      ['last seen', found.lastSeen ?? 'never'],
+    ] as const
+    const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.measurement, field.field, field.type]))
+    const lines = head.map(([name, value]) => `${name.padEnd(10)} ${value}`.trimEnd())
+    return [...lines, ...(fields.length === 0 ? [] : ['', textTable(['stream', 'field', 'type'], fields)])].join('\n')
+  })
+}
+
+async function removeDevice(session: Session, { tenant, device }: DeviceName): Promise<void> {
+  await session.api.delete(devicePath(tenant, device))
+  session.result({ removed: `${tenant}/${device}` }, () => `Removed ${tenant}/${device}; its readings stay.`)
+}
+
+function tagText(tags: Readonly<Record<string, string>>): string {
+  return Object.entries(tags)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ')
+}

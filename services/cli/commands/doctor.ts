@@ -1,0 +1,80 @@
+import { toSluiceError } from '../../../shared/errors.ts'
+import {
+  checkClock,
+  checkDataFolder,
+  checkDiskSpace,
+  checkNode,
+  checkOpenFiles,
+  checkPort,
+  type Finding,
+  type Health,
+} from '../health-checks.ts'
+import type { Commands, Session } from '../session.ts'
+
+/** What a running Sluice says of itself. */
+interface Running {
+  readonly mqttPort: number | undefined
+  /** Receive time of the newest record, ms since 1970. */
+  readonly newestMs: number | undefined
+  readonly finding: Finding
+}
+
+export function addDoctor({ program, run }: Commands): void {
+  program
+    .command('doctor')
+    .description('check this machine for what Sluice needs, each finding with its fix; exit code 1 when one fails')
+    .action(run(doctor))
+}
+
+async function doctor(session: Session): Promise<0 | 1> {
+  const { BIND_ADDRESS: host, MQTT_PORT, HTTP_PORT, DATA_DIR } = session.settings
+  const running = await askRunning(session)
+  const isOurs = running !== undefined && Number(new URL(session.url).port) === HTTP_PORT
+  const findings = [
+    checkNode(session.host.nodeVersion),
+    checkDataFolder(DATA_DIR),
+    checkDiskSpace(DATA_DIR),
+    await checkPort('MQTT_PORT', { host, port: MQTT_PORT }, isOurs && running.mqttPort === MQTT_PORT),
+    await checkPort('HTTP_PORT', { host, port: HTTP_PORT }, isOurs),
+    checkClock(Date.now(), running?.newestMs),
+    checkOpenFiles(),
+    ...(running === undefined ? [] : [running.finding]),
+  ]
+  const ok = findings.every(({ health }) => health !== 'fail')
+  session.result({ ok, running: running !== undefined, findings }, () =>
+    findings.map((it) => text(it, session)).join('\n'),
+  )
+  return ok ? 0 : 1
+}
+
+/** Undefined when no Sluice answers; a service that answers but lets us see nothing is a finding. */
+async function askRunning(session: Session): Promise<Running | undefined> {
+  const check = 'service'
+  try {
+    const { api } = session
+    const readiness = await api.probe('/readyz')
+    const status = await api.get<{ mqtt?: { port?: number } }>('/v1/status')
+    const { devices } = await api.get<{ devices: { lastSeen: string | null }[] }>('/v1/devices', { limit: 1000 })
+    const seen = devices.flatMap(({ lastSeen }) => (lastSeen === null ? [] : [Date.parse(lastSeen)]))
+    const newestMs = seen.length === 0 ? undefined : Math.max(...seen)
+    const ready: Finding = { check, health: 'ok', detail: `${api.url.origin} is ready` }
+    const fix = 'See the log of the service for the part that is named.'
+    const detail = `${api.url.origin} is not ready: ${JSON.stringify(readiness.body)}`
+    const finding: Finding = readiness.status === 200 ? ready : { check, health: 'fail', detail, fix }
+    return { mqttPort: status.mqtt?.port, newestMs, finding }
+  } catch (error) {
+    const { code, message, kind } = toSluiceError(error)
+    if (code === 'api_unreachable' || code === 'token_missing') return undefined
+    return {
+      mqttPort: undefined,
+      newestMs: undefined,
+      finding: { check, health: 'warn', detail: message, fix: kind.fix },
+    }
+  }
+}
+
+function text({ check, health, detail, fix }: Finding, { color }: Session): string {
+  const paint: Record<Health, (word: string) => string> = { ok: color.green, warn: color.yellow, fail: color.red }
+  const line = `${paint[health](health.padEnd(4))}  ${check.padEnd(12)} ${detail}`
+  return fix === undefined ? line : `${line}\n${' '.repeat(19)}${fix}`
+}

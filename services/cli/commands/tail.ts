@@ -1,0 +1,88 @@
+import { parseTenantOrDevice, wholeNumber } from '../argument-parsers.ts'
+import { parseEventStream, type ServerEvent } from '../event-stream.ts'
+import type { Commands, Session } from '../session.ts'
+
+interface ReadingEvent {
+  readonly tenant: string
+  readonly device: string
+  readonly measurement: string
+  readonly time: string
+  readonly values: Readonly<Record<string, unknown>>
+}
+
+interface RefusalEvent {
+  readonly code: string
+  readonly detail: string
+  readonly fix: string
+  readonly who: string
+  readonly topic: string | null
+  readonly receivedAt: string
+}
+
+export function addTail({ program, run }: Commands): void {
+  program
+    .command('tail')
+    .description('print decoded readings and refusals as they pass, one line each, until Ctrl-C')
+    .argument('[tenant[/device]]', 'of one tenant or device only', parseTenantOrDevice)
+    .option('--limit <count>', 'stop after so many events', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .action(run(tail))
+}
+
+async function tail(
+  session: Session,
+  filter: { tenant?: string; device?: string } | undefined,
+  { limit = Infinity }: { limit?: number },
+): Promise<0 | 1> {
+  const interruption = session.host.interruption()
+  const enough = new AbortController()
+  const signal = AbortSignal.any([interruption, enough.signal])
+  try {
+    const body = await session.api.stream('/v1/stream', { ...filter }, signal)
+    let left = limit
+    for await (const event of parseEventStream(body)) {
+      session.host.stdout(session.json ? jsonLine(event) : `${line(event, session)}\n`)
+      left -= 1
+      if (left <= 0) return 0
+    }
+  } catch (error) {
+    if (interruption.aborted) return 0
+    throw error
+  } finally {
+    enough.abort()
+  }
+  session.note(`sluice: ${session.url} ended the stream; is it being stopped?`)
+  return 1
+}
+
+function jsonLine({ event, data }: ServerEvent): string {
+  return `${JSON.stringify({ event, ...(JSON.parse(data) as object) })}\n`
+}
+
+function line({ event, data }: ServerEvent, { color }: Session): string {
+  switch (event) {
+    case 'reading': {
+      const { tenant, device, measurement, time, values } = JSON.parse(data) as ReadingEvent
+      const stream = measurement === 'telemetry' ? '' : ` ${measurement}`
+      const fields = Object.entries(values).map(([field, value]) => `${field}=${JSON.stringify(value)}`)
+      return `${color.dim(time)} ${color.cyan(printable(`${tenant}/${device}${stream}`))} ${printable(fields.join(' '))}`
+    }
+    case 'refusal':
+    case 'warning': {
+      const { code, detail, fix, who, topic, receivedAt } = JSON.parse(data) as RefusalEvent
+      const what = event === 'refusal' ? color.red(`refused ${code}`) : color.yellow(`warning ${code}`)
+      const where = topic === null ? '' : ` ${printable(topic)}`
+      return `${color.dim(receivedAt)} ${what} ${printable(who)}${where}: ${printable(detail)} ${color.dim(fix)}`
+    }
+    case 'skipped':
+      return color.yellow(`... ${String((JSON.parse(data) as { records?: number }).records)} passed too fast to show`)
+    default:
+      return `${event} ${printable(data)}`
+  }
+}
+
+/** Names and texts come from devices: what could steer a terminal is shown as an escape. */
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
+    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+  })
+}

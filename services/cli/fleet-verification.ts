@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { toSluiceError } from '../../shared/errors.ts'
+import { devicePath, type ApiClient } from './api-client.ts'
+import type { Ledger } from './ledger.ts'
+import type { LoadDevice } from './load-run.ts'
+import { addVerdict, emptyVerdict, isClean, verifyDevice, type ReadingsAnswer, type Verdict } from './verification.ts'
+import type { Workload } from './workload.ts'
+
+export interface FleetVerification {
+  readonly api: ApiClient
+  readonly devices: readonly LoadDevice[]
+  readonly workload: Workload
+  readonly ledger: Ledger
+  /** Gives up when nothing more was found for so long: an acknowledged reading is durable, and queryable a little later. */
+  readonly patienceMs: number
+  readonly onProgress?: (checked: number, found: number) => void
+}
+
+const READERS = 4
+const PAUSE_MS = 250
+const PAGE_POINTS = 10_000
+
+/**
+ * Reads back everything the devices sent, from the API, until all of it is there or nothing more comes. What is found
+ * too often or with another value stays so, but is read again with the rest: only the last look counts.
+ * Error: that of the API, when it fails for longer than the patience.
+ */
+export async function verifyFleet(options: FleetVerification): Promise<Verdict> {
+  const { devices, patienceMs } = options
+  const verdicts = new Map<number, Verdict>()
+  let open = [...devices.keys()]
+  let progressAt = performance.now()
+  let found = -1
+  for (;;) {
+    const failure = await verifyOnce(open, verdicts, options)
+    open = open.filter((device) => !isClean(verdicts.get(device) ?? INCOMPLETE))
+    const nowFound = [...verdicts.values()].reduce((sum, verdict) => sum + readingsIn(verdict), 0)
+    if (nowFound > found) progressAt = performance.now()
+    found = nowFound
+    if (open.length === 0 || performance.now() - progressAt > patienceMs) {
+      if (failure !== undefined) throw failure
+      break
+    }
+    await delay(PAUSE_MS)
+  }
+  const total = emptyVerdict()
+  for (const verdict of verdicts.values()) addVerdict(total, verdict)
+  return total
+}
+
+/** What has not been looked at yet. */
+const INCOMPLETE: Verdict = { ...emptyVerdict(), lost: 1 }
+
+function readingsIn({ stored, duplicated, wrong, unacknowledgedStored }: Verdict): number {
+  return stored + duplicated + wrong + unacknowledgedStored
+}
+
+/** Looks at each device once, several at a time; returns what kept it from looking at some. */
+async function verifyOnce(
+  open: readonly number[],
+  verdicts: Map<number, Verdict>,
+  { api, devices, workload, ledger, onProgress }: FleetVerification,
+): Promise<Error | undefined> {
+  let failure: Error | undefined
+  const read = (device: number, cursor: string | undefined) => readPage(api, devices[device], cursor)
+  const left = open.values()
+  const verifyNext = async () => {
+    for (const device of left) {
+      try {
+        verdicts.set(device, await verifyDevice(device, { workload, ledger, read }))
+      } catch (error) {
+        failure = toSluiceError(error)
+        if (!toSluiceError(error).canRetry) throw error
+      }
+      onProgress?.(verdicts.size, devices.length)
+    }
+  }
+  await Promise.all(Array.from({ length: READERS }, verifyNext))
+  return failure
+}
+
+function readPage(api: ApiClient, device: LoadDevice | undefined, cursor: string | undefined): Promise<ReadingsAnswer> {
+  if (device === undefined) throw new RangeError('no such device in the fleet')
+  const path = devicePath(device.tenant, device.device, '/readings')
+  return api.get<ReadingsAnswer>(path, { epoch: 'us', limit: PAGE_POINTS, cursor })
+}

@@ -1,0 +1,74 @@
+import { Command, CommanderError } from 'commander'
+import { toSluiceError } from '../../shared/errors.ts'
+import { addApplications } from './commands/applications.ts'
+import { addConfig } from './commands/config.ts'
+import { addDeadLetters } from './commands/dead-letters.ts'
+import { addDevices } from './commands/devices.ts'
+import { addDoctor } from './commands/doctor.ts'
+import { addSimulate } from './commands/simulate.ts'
+import { addStatus } from './commands/status.ts'
+import { addTail } from './commands/tail.ts'
+import { addUp } from './commands/up.ts'
+import { Session, type Commands, type GlobalOptions, type Host } from './session.ts'
+
+const EXIT = { done: 0, failed: 1, usage: 2 } as const
+
+/** The tree of commands. `outcome` receives the exit code of the one that runs. */
+export function buildProgram(host: Host, outcome: { code: number }): Command {
+  const program = new Command('sluice')
+    .description('MQTT telemetry ingestion in which an acknowledgement means stored')
+    .option('--json', 'print only JSON on stdout')
+    .option('--url <address>', 'API to speak to (SLUICE_URL; default http://127.0.0.1:8080)')
+    .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
+    .configureOutput({ writeOut: host.stdout, writeErr: host.stderr })
+    .showHelpAfterError('(--help shows what is possible)')
+    .exitOverride()
+  const commands: Commands = {
+    program,
+    run:
+      <A extends unknown[]>(action: (session: Session, ...args: A) => Promise<number | void>) =>
+      async (...args: [...A, Command]) => {
+        // commander passes the command itself behind everything else.
+        const command = args.at(-1) as Command
+        const session = new Session(host, command.optsWithGlobals<GlobalOptions>())
+        outcome.code = (await action(session, ...(args.slice(0, -1) as A))) ?? EXIT.done
+      },
+  }
+  for (const add of COMMANDS) add(commands)
+  return program
+}
+
+const COMMANDS = [
+  addUp,
+  addStatus,
+  addDevices,
+  addApplications,
+  addSimulate,
+  addTail,
+  addDeadLetters,
+  addDoctor,
+  addConfig,
+] as const
+
+/** Runs one command line and resolves with the exit code: 0 done, 1 failed, 2 a command line that is none. */
+export async function runCli(args: readonly string[], host: Host): Promise<number> {
+  const outcome: { code: number } = { code: EXIT.done }
+  const json = args.includes('--json')
+  try {
+    await buildProgram(host, outcome).parseAsync([...args], { from: 'user' })
+    return outcome.code
+  } catch (error) {
+    if (!(error instanceof CommanderError)) return reportFailure(error, json, host)
+    if (error.exitCode === 0) return EXIT.done
+    if (json) host.stdout(`${JSON.stringify({ error: { code: 'usage', message: error.message } })}\n`)
+    return EXIT.usage
+  }
+}
+
+function reportFailure(error: unknown, json: boolean, host: Host): number {
+  const { code, message, kind } = toSluiceError(error)
+  if (json) host.stdout(`${JSON.stringify({ error: { code, message, fix: kind.fix } })}\n`)
+  const fix = code === 'command_failed' ? '' : ` ${kind.fix}`
+  host.stderr(`sluice: ${message}${/[.!?]$/.test(message) ? '' : '.'}${fix}\n`)
+  return EXIT.failed
+}
