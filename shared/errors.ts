@@ -88,6 +88,7 @@ export const ERRORS = {
   log_corrupt: configuration('A stored batch fails its checksum; restore the data folder from a backup.'),
   credential_key_mismatch: configuration('Start with the CREDENTIAL_KEY that this registry was made with.'),
   data_newer: configuration('This data folder was written by a newer Sluice; upgrade, or use another DATA_DIR.'),
+  data_corrupt: configuration('A database in the data folder is damaged; restore the folder from a backup.'),
   data_locked: configuration('Another process uses this data folder; stop it, or use another DATA_DIR.'),
   data_unwritable: configuration('Make the data folder writable for this user, or set DATA_DIR.'),
   port_in_use: configuration('Stop the process that listens there, or choose another port.'),
