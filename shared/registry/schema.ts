@@ -1,0 +1,51 @@
+import type { Generated } from 'kysely'
+import type { FieldType } from '../telemetry.ts'
+import type { RuleAction, RuleEffect } from './port.ts'
+
+/**
+ * The tables of the registry, as kysely sees them; `migrations/` makes them. Times are whole milliseconds since 1970.
+ * Identifiers compare byte by byte: names that differ in case, accents or trailing spaces are different names.
+ */
+export interface RegistrySchema {
+  /** Facts about this registry itself, such as the fingerprint of the credential key. */
+  registry_facts: { name: string; value: string }
+  tenants: { tenant: string; created_ms: number }
+  devices: {
+    tenant: string
+    device: string
+    /** JSON object of strings. */
+    tags: string
+    created_ms: number
+  }
+  applications: { application: string; created_ms: number }
+  /** A login may have several of each kind, so that one can be replaced while the other is still in use. */
+  credentials: {
+    hash: string
+    kind: 'secret' | 'token'
+    /** `{tenant}/{device}`, or the name of an application, which has no slash. */
+    principal: string
+    key_id: string
+    created_ms: number
+  }
+  acl_rules: { application: string; position: number; effect: RuleEffect; action: RuleAction; topic: string }
+  device_state: {
+    tenant: string
+    device: string
+    stream: string
+    /** See `state-fields.ts`. */
+    fields: string
+    last_seen_ms: number
+    log_partition: number
+    log_offset: number
+  }
+  field_types: { tenant: string; stream: string; field: string; type: FieldType }
+  api_keys: { name: string; hash: string; key_id: string; created_ms: number }
+  audit_log: {
+    id: Generated<number>
+    at_ms: number
+    who: string
+    action: string
+    subject: string
+    detail: string | null
+  }
+}

@@ -1,0 +1,238 @@
+import type { Kysely } from 'kysely'
+import { checkRules } from '../acl.ts'
+import { SluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { FieldType } from '../telemetry.ts'
+import { deviceKey, isName, parseDeviceKey } from '../topics.ts'
+import { credentialHashes, type CredentialHashes } from './credentials.ts'
+import type { SqlFlavour } from './flavour.ts'
+import * as logins from './logins.ts'
+import { migrateToLatest } from './migrate.ts'
+import type {
+  AclRule,
+  Application,
+  AuditEntry,
+  Device,
+  FieldDeclaration,
+  NewCredentials,
+  Page,
+  Principal,
+  Registry,
+  StreamState,
+} from './port.ts'
+import * as queries from './queries.ts'
+import * as stateQueries from './queries-state.ts'
+import type { RegistrySchema } from './schema.ts'
+
+export interface SqlRegistryOptions {
+  readonly db: Kysely<RegistrySchema>
+  readonly flavour: SqlFlavour
+  readonly credentialKey: Buffer
+  readonly logger: Logger
+}
+
+/**
+ * A registry on a database that kysely speaks to; it owns `db` once it is returned. Errors: `data_newer`,
+ * `credential_key_mismatch`, `setting_invalid` (the key's length), and those of the flavour.
+ */
+export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Registry> {
+  const { db, flavour, credentialKey } = options
+  const hashes = credentialHashes(credentialKey)
+  await migrateToLatest(db, flavour)
+  const fact = { name: 'credential_key', value: hashes.keyId }
+  await flavour.insertIfAbsent(db.insertInto('registry_facts').values(fact)).execute()
+  const kept = db.selectFrom('registry_facts').select('value').where('name', '=', fact.name)
+  const { value } = await kept.executeTakeFirstOrThrow()
+  if (value !== hashes.keyId) {
+    const ids = `key ${value}, and this is key ${hashes.keyId}`
+    throw new SluiceError('credential_key_mismatch', `the logins of this registry were made with ${ids}`)
+  }
+  return new SqlRegistry(options, hashes)
+}
+
+type Listener = (name: string) => void
+
+class SqlRegistry implements Registry {
+  readonly #db: Kysely<RegistrySchema>
+  readonly #flavour: SqlFlavour
+  readonly #logger: Logger
+  readonly #hashes: CredentialHashes
+  readonly #listeners = new Set<Listener>()
+  #closing: Promise<void> | undefined
+
+  constructor({ db, flavour, logger }: SqlRegistryOptions, hashes: CredentialHashes) {
+    this.#db = db
+    this.#flavour = flavour
+    this.#logger = logger
+    this.#hashes = hashes
+  }
+
+  async createDevices(
+    devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[],
+  ): Promise<readonly NewCredentials[]> {
+    const rows = devices.map(({ tenant, device, tags }) => {
+      queries.checkName('tenant', tenant)
+      queries.checkName('device', device)
+      return { tenant, device, tags: queries.encodeTags(deviceKey(tenant, device), tags) }
+    })
+    const names = rows.map(({ tenant, device }) => deviceKey(tenant, device))
+    const seen = new Set<string>()
+    for (const name of names) if (seen.size === seen.add(name).size) throw alreadyExists('device', name)
+    if (rows.length === 0) return []
+    const made = names.map((name) => logins.newLogin(this.#hashes, name))
+    const credentials = made.flatMap(({ rows: hashed }) => hashed)
+    await this.#run(async (db) => {
+      try {
+        await db.transaction().execute((trx) => queries.insertDevices(trx, this.#flavour, rows, credentials))
+      } catch (error) {
+        if (!this.#flavour.isDuplicate(error)) throw error
+        const existing = await queries.firstExisting(db, rows)
+        if (existing !== undefined) throw alreadyExists('device', existing)
+        throw new SluiceError('registry_unavailable', 'the devices changed meanwhile; try again', { cause: error })
+      }
+    })
+    for (const name of names) this.#changed(name)
+    return made.map(({ shown }) => shown)
+  }
+
+  async getDevice(tenant: string, device: string): Promise<Device | undefined> {
+    if (!isName(tenant) || !isName(device)) return undefined
+    return this.#run((db) => queries.findDevice(db, tenant, device))
+  }
+
+  async listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>> {
+    const { tenant, cursor, limit } = query
+    if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
+      throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
+    }
+    const after = cursor === undefined ? undefined : queries.decodeCursor(cursor, tenant)
+    if (tenant !== undefined && !isName(tenant)) return { items: [], next: undefined }
+    return this.#run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
+  }
+
+  async removeDevice(tenant: string, device: string): Promise<void> {
+    const name = deviceKey(tenant, device)
+    const removed =
+      parseDeviceKey(name) !== undefined &&
+      (await this.#run((db) => db.transaction().execute((trx) => queries.deleteDevice(trx, tenant, device))))
+    if (!removed) throw new SluiceError('not_found', `there is no device ${JSON.stringify(name.slice(0, 160))}`)
+    this.#changed(name)
+  }
+
+  async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
+    queries.checkName('application', name)
+    checkRules(rules)
+    const { shown, rows } = logins.newLogin(this.#hashes, name)
+    await this.#run(async (db) => {
+      try {
+        await db.transaction().execute((trx) => queries.insertApplication(trx, name, rules, rows))
+      } catch (error) {
+        throw this.#flavour.isDuplicate(error) ? alreadyExists('application', name) : error
+      }
+    })
+    this.#changed(name)
+    return shown
+  }
+
+  async getApplication(name: string): Promise<Application | undefined> {
+    if (!isName(name)) return undefined
+    const [application] = await this.#run((db) => queries.findApplications(db, name))
+    return application
+  }
+
+  async listApplications(): Promise<readonly Application[]> {
+    return this.#run((db) => queries.findApplications(db))
+  }
+
+  async removeApplication(name: string): Promise<void> {
+    const removed =
+      isName(name) && (await this.#run((db) => db.transaction().execute((trx) => queries.deleteApplication(trx, name))))
+    if (!removed) throw new SluiceError('not_found', `there is no application ${JSON.stringify(name.slice(0, 80))}`)
+    this.#changed(name)
+  }
+
+  async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
+    return this.#run((db) => logins.loginBySecret(db, this.#hashes, username, secret))
+  }
+
+  async verifyToken(token: string): Promise<Principal | undefined> {
+    return this.#run((db) => logins.loginByToken(db, this.#hashes, token))
+  }
+
+  async applicationPrincipal(name: string): Promise<Principal | undefined> {
+    const application = await this.getApplication(name)
+    return application === undefined ? undefined : { kind: 'application', name, rules: application.rules }
+  }
+
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async ensureAdminKey(): Promise<string | undefined> {
+    return this.#run((db) => logins.makeAdminKey(db, this.#flavour, this.#hashes))
+  }
+
+  async verifyApiKey(key: string): Promise<string | undefined> {
+    return this.#run((db) => logins.nameOfApiKey(db, this.#hashes, key))
+  }
+
+  async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
+    return this.#run((db) => stateQueries.pinTypes(db, this.#flavour, fields))
+  }
+
+  async readState(tenant: string, device: string): Promise<readonly StreamState[]> {
+    return this.#run((db) => stateQueries.statesOfDevice(db, tenant, device))
+  }
+
+  async readStreams(
+    streams: readonly { tenant: string; device: string; stream: string }[],
+  ): Promise<readonly (StreamState | undefined)[]> {
+    return this.#run((db) => stateQueries.statesOfStreams(db, streams))
+  }
+
+  async writeState(rows: readonly StreamState[]): Promise<void> {
+    if (rows.length === 0) return
+    await this.#run((db) => db.transaction().execute((trx) => stateQueries.writeStates(trx, this.#flavour, rows)))
+  }
+
+  async audit({ who, action, subject, detail }: AuditEntry): Promise<void> {
+    const row = {
+      at_ms: Date.now(),
+      who: who.slice(0, 256),
+      action: action.slice(0, 64),
+      subject: subject.slice(0, 256),
+      detail: detail?.slice(0, 2000) ?? null,
+    }
+    await this.#run((db) => db.insertInto('audit_log').values(row).execute())
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#db.destroy()
+    return this.#closing
+  }
+
+  #changed(name: string): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(name)
+      } catch (error) {
+        this.#logger.error({ err: error, name }, 'a listener to changes of the registry failed')
+      }
+    }
+  }
+
+  /** Errors leave as SluiceErrors. */
+  async #run<T>(work: (db: Kysely<RegistrySchema>) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new SluiceError('closed', 'the registry is closed')
+    try {
+      return await work(this.#db)
+    } catch (error) {
+      throw this.#flavour.toSluiceError(error)
+    }
+  }
+}
+
+function alreadyExists(what: string, name: string): SluiceError {
+  return new SluiceError('already_exists', `${what} "${name}" already exists`)
+}
