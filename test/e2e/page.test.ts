@@ -1,0 +1,232 @@
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import type { Page } from 'playwright-core'
+import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { needChromium, openPage } from './chromium.ts'
+import { startServer, type Server } from './server.ts'
+
+beforeEach(needChromium)
+
+interface Login {
+  readonly username: string
+  readonly secret: string
+}
+
+/** The page, opened with the address that the server prints. */
+async function openFresh(server: Server) {
+  const visit = await openPage(server.url)
+  await visit.page.goto(`${server.url}/#token=${server.token}`)
+  await visit.page.waitForSelector('[data-state="waiting"], [data-state="live"]')
+  await visit.page.waitForSelector('[data-link="open"]')
+  return visit
+}
+
+/** Makes a device the way a person does. */
+async function createDevice(page: Page, name: string): Promise<Login & { token: string }> {
+  await page.fill('#name', name)
+  await page.click('#create button')
+  await page.waitForSelector('#credentials code')
+  const [username = '', secret = '', token = ''] = await page.locator('#credentials code').allTextContents()
+  return { username, secret, token }
+}
+
+async function connectDevice(server: Server, login: Login, options: IClientOptions = {}): Promise<MqttClient> {
+  const { username, secret: password } = login
+  const client = await connectAsync(
+    `mqtt://127.0.0.1:${server.mqttPort}`,
+    { username, password, reconnectPeriod: 0, ...options },
+    false,
+  )
+  onTestFinished(() => client.endAsync(true))
+  return client
+}
+
+const row = (page: Page, code: string) => page.locator('.refusal', { has: page.getByText(code, { exact: true }) })
+
+/** How many pixels of the first chart are not empty. */
+function paintedPixels(page: Page): Promise<number> {
+  return page.evaluate<number>(`(() => {
+    const canvas = document.querySelector('.track canvas')
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+    return data.filter((value, index) => index % 4 === 3 && value > 0).length
+  })()`)
+}
+
+describe('a first visit', () => {
+  it('waits, makes a device, fills every snippet, and turns into a chart when the reading arrives', async () => {
+    const server = await startServer()
+    const { page } = await openFresh(server)
+    expect(await page.getByRole('heading', { level: 1 }).first().textContent()).toBe('Waiting for your first reading')
+    expect(new URL(page.url()).hash).toBe('')
+
+    const login = await createDevice(page, 'demo/my-device')
+    expect(login.username).toBe('demo/my-device')
+    for (const tab of ['mosquitto_pub', 'curl', 'Python', 'Node', 'ESP32', 'Tasmota']) {
+      await page.getByRole('tab', { name: tab }).click()
+      const text = (await page.locator('#snippet').textContent()) ?? ''
+      expect(text).toContain('127.0.0.1')
+      expect(text).toContain(tab === 'curl' ? login.token : login.secret)
+      expect(text).toContain(String(tab === 'curl' ? server.httpPort : server.mqttPort))
+      await page.locator('#copy-snippet').click()
+      expect(await page.evaluate('navigator.clipboard.readText()')).toBe(text)
+    }
+
+    const device = await connectDevice(server, login)
+    await device.publishAsync('t/demo/my-device/telemetry', '{"temperature":21.5,"ok":true,"name":"first"}', { qos: 1 })
+    await page.waitForSelector('[data-state="live"] .track canvas')
+    await page.waitForFunction(`document.querySelector('#latest tbody')?.rows.length === 3`)
+    expect(await page.locator('.track-value').textContent()).toBe('21.5')
+    const table = await page.locator('#latest tbody tr').allTextContents()
+    expect(table.map((text) => text.replace(/\d\d:\d\d:\d\d$/, ''))).toEqual([
+      'temperature21.5number',
+      'oktrueboolean',
+      'namefirsttext',
+    ])
+    expect(await paintedPixels(page)).toBeGreaterThan(100)
+    expect(await page.locator('#count').textContent()).toBe('1')
+  })
+
+  it('asks for the token without one, says where it is, and refuses a wrong one', async () => {
+    const server = await startServer()
+    const { page, faults } = await openPage(server.url)
+    await page.goto(server.url)
+    await page.waitForSelector('[data-state="gate"]')
+    expect(await page.locator('#gate').textContent()).toContain('DATA_DIR')
+    await page.fill('#token', 'not-the-token')
+    await page.keyboard.press('Enter')
+    await page.waitForFunction(`document.querySelector('#gate-problem').textContent !== ''`)
+    expect(await page.locator('#gate-problem').textContent()).toContain('admin-token')
+    // Chromium itself writes a line for each 401: one without a token, one for the wrong token.
+    expect(faults.splice(0).filter((fault) => !fault.includes('401'))).toEqual([])
+
+    await page.fill('#token', server.token)
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('[data-state="waiting"]')
+    await page.reload()
+    await page.waitForSelector('[data-state="waiting"]')
+  })
+})
+
+describe('what was refused', () => {
+  it('is listed with who, what, the code and the fix', async () => {
+    const server = await startServer()
+    const { page } = await openFresh(server)
+    const login = await createDevice(page, 'demo/my-device')
+
+    await expect(connectDevice(server, { ...login, secret: 'wrong' })).rejects.toThrow()
+    await expect(connectDevice(server, login, { protocolVersion: 5 })).rejects.toThrow()
+    const device = await connectDevice(server, login)
+    await device.publishAsync('t/demo/other/telemetry', '{"temperature":1}', { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', '{temperature: 1}', { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', '{temperature: 2}', { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', '{"temperature":1,"ts":12}', { qos: 1 })
+
+    const codes = ['login_failed', 'protocol_version', 'not_authorised', 'payload_not_json', 'clock_suspect']
+    for (const code of codes) {
+      await row(page, code).waitFor()
+      expect((await row(page, code).locator('.fix').textContent())?.length).toBeGreaterThan(20)
+    }
+    const text = async (code: string) => (await row(page, code).textContent()) ?? ''
+    expect(await text('login_failed')).toContain('demo/my-device')
+    expect(await text('not_authorised')).toContain('t/demo/other/telemetry')
+    await row(page, 'payload_not_json').getByText('2 times').waitFor()
+    expect(await row(page, 'payload_not_json').locator('.payload').textContent()).toBe('{temperature: 2}')
+    expect(await text('clock_suspect')).toContain('Stored')
+    expect(await page.locator('#refusals-none').isVisible()).toBe(false)
+
+    await page.reload()
+    await row(page, 'login_failed').waitFor()
+    expect(await row(page, 'payload_not_json').getByText('2 times').count()).toBe(1)
+  })
+
+  it('stays text, whatever a topic, a payload, a name, a field or a value holds', async () => {
+    const server = await startServer()
+    const { page } = await openFresh(server)
+    const login = await createDevice(page, 'demo/my-device')
+    const hostile = '<img src=x onerror="document.title=\'owned\'"><script>document.title="owned"</script>'
+
+    await expect(connectDevice(server, { username: hostile, secret: 'x' })).rejects.toThrow()
+    const device = await connectDevice(server, login)
+    await device.publishAsync(`t/demo/${hostile}/telemetry`, hostile, { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', hostile, { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', '{"a\u202eb', { qos: 1 })
+    const reading = JSON.stringify({ [hostile]: 1, note: hostile, __proto: 2 })
+    await device.publishAsync('t/demo/my-device/telemetry', reading.replace('__proto', '__proto__'), { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', JSON.stringify({ [hostile]: 1, note: hostile }), { qos: 1 })
+
+    await page.locator('.track canvas').waitFor()
+    await row(page, 'login_failed').waitFor()
+    await row(page, 'payload_not_json').waitFor()
+    expect(await row(page, 'login_failed').textContent()).toContain(hostile)
+    expect(await row(page, 'payload_not_json').locator('.payload').textContent()).toContain('\\u202e')
+    await page.locator('#latest td', { hasText: hostile }).waitFor()
+    expect(await page.locator('main img, main script, main iframe, main [onerror]').count()).toBe(0)
+    expect(await page.title()).toBe('Sluice')
+  })
+})
+
+describe('a page that stays open', () => {
+  it('says so when the connection is lost, and goes on by itself when it is back', async () => {
+    const server = await startServer()
+    const { page, faults } = await openFresh(server)
+    const login = await createDevice(page, 'demo/my-device')
+    const before = await connectDevice(server, login)
+    await before.publishAsync('t/demo/my-device/telemetry', '{"temperature":20}', { qos: 1 })
+    await page.locator('.track canvas').waitFor()
+
+    await server.kill('SIGTERM')
+    await page.locator('#lost').waitFor({ state: 'visible' })
+    expect(await page.locator('#link').textContent()).toBe('Connection lost')
+
+    const { folder, mqttPort, httpPort } = server
+    const again = await startServer({ folder, mqttPort, httpPort })
+    await page.locator('#lost').waitFor({ state: 'hidden' })
+    const after = await connectDevice(again, login)
+    await after.publishAsync('t/demo/my-device/telemetry', '{"temperature":33}', { qos: 1 })
+    await page.locator('.track-value', { hasText: '33' }).waitFor()
+    expect(faults.splice(0).filter((fault) => !/ERR_|Failed to load resource/.test(fault))).toEqual([])
+  })
+
+  it('shows what was stored before it was opened, and each stream of a device', async () => {
+    const server = await startServer()
+    const first = await openFresh(server)
+    const login = await createDevice(first.page, 'demo/my-device')
+    const device = await connectDevice(server, login)
+    for (let i = 1; i <= 5; i += 1) {
+      await device.publishAsync('t/demo/my-device/telemetry', JSON.stringify({ temperature: i }), { qos: 1 })
+    }
+    await device.publishAsync('t/demo/my-device/telemetry/power', '{"watts":60}', { qos: 1 })
+    await first.page.locator('#stream-choice').waitFor({ state: 'visible' })
+
+    const { page } = await openFresh(server)
+    await page.waitForSelector('[data-state="live"] .track canvas')
+    await page.locator('#stream').selectOption('telemetry')
+    await page.locator('.track-value', { hasText: /^5$/ }).waitFor()
+    await page.locator('.track-aside', { hasText: '1 to 5' }).waitFor()
+    await page.getByRole('radio', { name: '1 hour' }).check()
+    await page.locator('#chart-note', { hasText: 'each 5 seconds' }).waitFor()
+    await page.locator('.track-value', { hasText: /^5$/ }).waitFor()
+  })
+
+  it('moves nothing when readings and refusals come in', async () => {
+    const server = await startServer()
+    const { page } = await openFresh(server)
+    const login = await createDevice(page, 'demo/my-device')
+    const device = await connectDevice(server, login)
+    await device.publishAsync('t/demo/my-device/telemetry', '{"temperature":20}', { qos: 1 })
+    await page.locator('.track canvas').waitFor()
+    await row(page, 'never').waitFor({ state: 'detached' })
+    await page.evaluate(`{
+      window.shifts = 0
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value
+      }).observe({ type: 'layout-shift' })
+    }`)
+    for (let i = 0; i < 20; i += 1) {
+      await device.publishAsync('t/demo/my-device/telemetry', JSON.stringify({ temperature: i * 1000 }), { qos: 1 })
+    }
+    await device.publishAsync('t/demo/my-device/telemetry', 'nonsense', { qos: 1 })
+    await page.locator('.track-value', { hasText: '19,000' }).waitFor()
+    await row(page, 'payload_not_json').waitFor()
+    expect(await page.evaluate('window.shifts')).toBeLessThan(0.01)
+  })
+})
