@@ -1,0 +1,31 @@
+import { integer, oneOf, optionalText, port, text, type Config } from '../shared/config.ts'
+
+/** Settings of the broker. */
+export const brokerSettings = {
+  BIND_ADDRESS: text('127.0.0.1', 'Address that is listened on. Anything but loopback is reachable by others.'),
+  MQTT_PORT: port(1883, 'Port of MQTT over TCP; 0 lets the system choose one.'),
+  MQTT_ANONYMOUS_AS: optionalText(
+    'Application that clients without username are. For laboratories only: refused unless the listener is loopback.',
+  ),
+  REFUSED_PUBLISH: oneOf(
+    'acknowledge',
+    ['acknowledge', 'close'],
+    'What a refused PUBLISH gets: an acknowledgement, so that it does not block the queue of the device, or a closed connection.',
+  ),
+  // A receive stamp reserves a nanosecond per payload byte and at most one millisecond per message: a million bytes.
+  MAX_PACKET_BYTES: integer(65_536, 'Longest MQTT packet that is taken, in bytes; a longer PUBLISH is refused.', {
+    min: 1024,
+    max: 1_000_000,
+  }),
+  MAX_IN_FLIGHT_PER_CLIENT: integer(64, 'Messages of one client that may wait for the log before it is not read on.', {
+    min: 1,
+    max: 4096,
+  }),
+  MAX_IN_FLIGHT_RECORDS: integer(20_000, 'Messages of all clients that may wait for the log.', {
+    min: 100,
+    max: 1_000_000,
+  }),
+  MAX_IN_FLIGHT_MB: integer(16, 'Payload of all clients that may wait for the log, in MiB.', { min: 1, max: 4096 }),
+} as const
+
+export type BrokerSettings = Config<typeof brokerSettings>

@@ -1,0 +1,96 @@
+import type { Forwarder } from './forward.ts'
+
+/** A connection that cannot go on until the node has room. */
+export interface Waiting {
+  resume(): void
+}
+
+export interface CapacityLimits {
+  readonly records: number
+  readonly bytes: number
+}
+
+/** QoS 0 goes first: from half of the caps on, so that the other half is there for messages with a promise. */
+const QOS0_SHARE = 0.5
+/** Received and held back behind a message that has no room: beyond it sockets are not read any more. */
+const MAX_HELD_BYTES = 16 * 1024 * 1024
+/**
+ * A log that lets nothing through for this long is down, not slow: a saturated one frees room with every batch, some
+ * milliseconds apart. Newcomers are sent away from here on.
+ */
+const REFUSE_AFTER_MS = 1_000
+/** Restarts and hiccups of a disk are over by then; what lasts longer is an outage that others may be spared. */
+const SHED_AFTER_MS = 10_000
+
+/** What one node takes in before it stops reading: messages on their way to the log, and bytes held back. */
+export class Capacity {
+  /** Bytes that connections hold back; kept by them. */
+  heldBytes = 0
+  /** Since when the caps are reached without a break, in ms of `performance.now()`. */
+  #fullSince: number | undefined
+  readonly #forwarder: Pick<Forwarder, 'records' | 'bytes'>
+  readonly #limits: CapacityLimits
+  readonly #waiting = new Set<Waiting>()
+  readonly #now: () => number
+
+  constructor(
+    forwarder: Pick<Forwarder, 'records' | 'bytes'>,
+    limits: CapacityLimits,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#forwarder = forwarder
+    this.#limits = limits
+    this.#now = now
+  }
+
+  /** No room for one more message. */
+  get isFull(): boolean {
+    return this.#forwarder.records >= this.#limits.records || this.#forwarder.bytes >= this.#limits.bytes
+  }
+
+  get shedsQos0(): boolean {
+    const { records, bytes } = this.#forwarder
+    return records >= this.#limits.records * QOS0_SHARE || bytes >= this.#limits.bytes * QOS0_SHARE
+  }
+
+  get holdsTooMuch(): boolean {
+    return this.heldBytes >= MAX_HELD_BYTES
+  }
+
+  get refusesNewcomers(): boolean {
+    return this.#fullFor() >= REFUSE_AFTER_MS
+  }
+
+  get shedsConnections(): boolean {
+    return this.#fullFor() >= SHED_AFTER_MS
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** Calls `resume` when there is room again. First come, first served. */
+  wait(connection: Waiting): void {
+    this.#fullSince ??= this.#now()
+    this.#waiting.add(connection)
+  }
+
+  forget(connection: Waiting): void {
+    this.#waiting.delete(connection)
+  }
+
+  /** To be called when messages became durable: lets those go on that wait, while there is room. */
+  release(): void {
+    if (this.isFull) return
+    this.#fullSince = undefined
+    for (const connection of this.#waiting) {
+      if (this.isFull) return
+      this.#waiting.delete(connection)
+      connection.resume()
+    }
+  }
+
+  #fullFor(): number {
+    return this.#fullSince === undefined ? 0 : this.#now() - this.#fullSince
+  }
+}

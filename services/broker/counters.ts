@@ -1,0 +1,132 @@
+import { Counter, Gauge, Histogram } from 'prom-client'
+import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
+
+/** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
+export type ShedReason = 'node_full' | 'subscriber_slow'
+
+/**
+ * What happened to messages, as plain numbers: the hot path adds one, a scrape reads them.
+ * For QoS 1 and 2: received = acked + refused + abandoned + inFlight, at any moment.
+ */
+export class Tally {
+  /** PUBLISH of QoS 1 and 2 taken from a socket, in either lane; repeats count again. */
+  received = 0
+  /** Answered with PUBACK or PUBREC. */
+  acked = 0
+  /** Dropped with a reason and, unless REFUSED_PUBLISH=close, acknowledged. */
+  refused = 0
+  /** Their connection ended before they were acknowledged. */
+  abandoned = 0
+  inFlight = 0
+  qos0Received = 0
+  qos0Shed = 0
+  qos0Refused = 0
+  retainIgnored = 0
+  /** Telemetry copied to subscribers, and copies that were not made. */
+  copies = 0
+  copiesNodeFull = 0
+  copiesSubscriberSlow = 0
+  connectionsShed = 0
+  keepaliveTimeouts = 0
+  takeovers = 0
+  newcomersRefused = 0
+  appendFailures = 0
+}
+
+/** What the gauges read. */
+export interface BrokerGauges {
+  connections(): number
+  queuedRecords(): number
+  queuedBytes(): number
+  heldBytes(): number
+  waiting(): number
+}
+
+const COUNTERS: readonly [keyof Tally, string, string][] = [
+  ['received', 'sluice_broker_publishes_received_total', 'PUBLISH of QoS 1 and 2 taken from a socket'],
+  ['acked', 'sluice_broker_publishes_acked_total', 'PUBLISH of QoS 1 and 2 answered with PUBACK or PUBREC'],
+  ['refused', 'sluice_broker_publishes_refused_total', 'PUBLISH of QoS 1 and 2 dropped with a reason'],
+  ['abandoned', 'sluice_broker_publishes_abandoned_total', 'PUBLISH of QoS 1 and 2 whose connection ended first'],
+  ['qos0Received', 'sluice_broker_qos0_received_total', 'PUBLISH of QoS 0 taken from a socket'],
+  ['qos0Refused', 'sluice_broker_qos0_refused_total', 'PUBLISH of QoS 0 dropped with a reason'],
+  ['retainIgnored', 'sluice_broker_retain_ignored_total', 'Telemetry with the retain flag, which is ignored'],
+  ['copies', 'sluice_broker_copies_total', 'Telemetry handed on to MQTT subscribers'],
+  ['connectionsShed', 'sluice_broker_connections_shed_total', 'Connections closed because the log stands still'],
+  ['newcomersRefused', 'sluice_broker_newcomers_refused_total', 'CONNECT answered with 3 because the log stands still'],
+  ['keepaliveTimeouts', 'sluice_broker_keepalive_timeouts_total', 'Connections closed because they were silent'],
+  ['takeovers', 'sluice_broker_takeovers_total', 'Connections replaced by a newer one with their client id'],
+  ['appendFailures', 'sluice_broker_append_failures_total', 'Appends to the log that failed and are repeated'],
+]
+
+/** Makes the broker's metrics over a tally; returns what observes a batch. */
+export function exposeTally(
+  tally: Tally,
+  gauges: BrokerGauges,
+  metrics: Metrics,
+): (records: number, s: number) => void {
+  for (const [field, name, help] of COUNTERS) {
+    new Counter({
+      name,
+      help,
+      registers: [metrics],
+      collect() {
+        this.reset()
+        this.inc(tally[field])
+      },
+    })
+  }
+  exposeShed(tally, metrics)
+  exposeGauges(tally, gauges, metrics)
+  const batches = new Histogram({
+    name: 'sluice_broker_batch_records',
+    help: 'Records per append to the log',
+    buckets: SIZE_BUCKETS,
+    registers: [metrics],
+  })
+  const seconds = new Histogram({
+    name: 'sluice_broker_append_seconds',
+    help: 'Time until an append was durable, repeats included',
+    buckets: LATENCY_BUCKETS,
+    registers: [metrics],
+  })
+  return (records, s) => {
+    batches.observe(records)
+    seconds.observe(s)
+  }
+}
+
+function exposeShed(tally: Tally, metrics: Metrics): void {
+  new Counter({
+    name: 'sluice_broker_shed_total',
+    help: 'Messages without a promise that were dropped under load: QoS 0 telemetry, and copies for subscribers',
+    labelNames: ['kind', 'reason'],
+    registers: [metrics],
+    collect() {
+      this.reset()
+      this.inc({ kind: 'qos0', reason: 'node_full' satisfies ShedReason }, tally.qos0Shed)
+      this.inc({ kind: 'copy', reason: 'node_full' satisfies ShedReason }, tally.copiesNodeFull)
+      this.inc({ kind: 'copy', reason: 'subscriber_slow' satisfies ShedReason }, tally.copiesSubscriberSlow)
+    },
+  })
+}
+
+function exposeGauges(tally: Tally, gauges: BrokerGauges, metrics: Metrics): void {
+  const all: [string, string, () => number][] = [
+    ['sluice_broker_in_flight', 'PUBLISH of QoS 1 and 2 not yet acknowledged', () => tally.inFlight],
+    ['sluice_broker_connections', 'Open connections', gauges.connections],
+    ['sluice_broker_queued_records', 'Records on their way to the log', gauges.queuedRecords],
+    ['sluice_broker_queued_bytes', 'Payload bytes on their way to the log', gauges.queuedBytes],
+    ['sluice_broker_held_bytes', 'Bytes received and held back because there is no room', gauges.heldBytes],
+    ['sluice_broker_waiting_connections', 'Connections that are not read because the node is full', gauges.waiting],
+  ]
+  for (const [name, help, read] of all) {
+    new Gauge({
+      name,
+      help,
+      registers: [metrics],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+}

@@ -1,0 +1,205 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { toSluiceError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { LogRecord } from '../../shared/telemetry.ts'
+
+/** Who waits for a record to be durable. */
+export interface Waiter {
+  /** One record of this waiter is durable, in the order of `enqueue`; what follows from it waits for `settled`. */
+  durable(): void
+  /** All of a batch is told: called once per batch for each waiter that was told `durable`. */
+  settled(): void
+}
+
+/** Told after each batch that is durable, behind all its waiters. Must not throw. */
+export interface BatchObserver {
+  (batch: {
+    readonly records: readonly LogRecord[]
+    readonly topics: readonly string[]
+    readonly seconds: number
+  }): void
+}
+
+export interface ForwarderOptions {
+  readonly log: Pick<TelemetryLog, 'append'>
+  readonly logger: Logger
+  readonly onBatch: BatchObserver
+  /** Called with each failed append, and how often this batch failed. */
+  readonly onFailure?: (attempts: number) => void
+}
+
+/** One fsync for this many at most: beyond it a batch gains nothing and its first message only waits longer. */
+const MAX_BATCH_RECORDS = 4_000
+const MAX_BATCH_BYTES = 4 * 1024 * 1024
+
+/** The pause before an append is tried again: short enough that the first ack comes within a second of the log's return. */
+const FIRST_PAUSE_MS = 20
+const LAST_PAUSE_MS = 500
+
+/** Repeated failures are logged this often. */
+const LOG_EVERY_MS = 10_000
+
+/**
+ * The only way of telemetry into the log. Records go in the order in which they were enqueued, in one append at a time:
+ * at once when nothing is in flight (what arrived in the same turn of the event loop goes together), else when the last
+ * append has returned. There is no timer: with one append in flight a batch never waits for anything but the disk.
+ *
+ * A failed append is repeated for ever, with the same records before any newer one: so nothing overtakes, nothing is
+ * acknowledged before it is durable, and whoever waits behind it keeps waiting. The caps on what waits are kept by the
+ * caller, who reads `records` and `bytes` (see capacity.ts).
+ */
+export class Forwarder {
+  /** Enqueued and not yet durable. */
+  records = 0
+  /** Payload bytes of these. */
+  bytes = 0
+
+  readonly #options: ForwarderOptions
+  #queue: Batch = newBatch()
+  readonly #full: Batch[] = []
+  #busy = false
+  #scheduled = false
+  /** Callers of `append` that wait. */
+  readonly #promised = new Set<(durable: boolean) => void>()
+  readonly #stop = new AbortController()
+  #idle: (() => void) | undefined
+  #loggedAt = -LOG_EVERY_MS
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options
+  }
+
+  /** Since when the append in flight is being tried without success, in ms of `performance.now()`. */
+  failingSince: number | undefined
+
+  /** Takes a record; `topic` is told to the observer. Without a waiter nobody is told (QoS 0). */
+  enqueue(record: LogRecord, topic: string, waiter: Waiter | undefined): void {
+    const queue = this.#queue
+    queue.records.push(record)
+    queue.topics.push(topic)
+    queue.waiters.push(waiter)
+    queue.bytes += record.value.byteLength
+    this.records += 1
+    this.bytes += record.value.byteLength
+    if (queue.records.length >= MAX_BATCH_RECORDS || queue.bytes >= MAX_BATCH_BYTES) {
+      this.#full.push(queue)
+      this.#queue = newBatch()
+    }
+    if (this.#busy || this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(this.#start)
+  }
+
+  /** Resolves when the record is durable; false when the forwarder was closed before. */
+  append(record: LogRecord, topic: string): Promise<boolean> {
+    if (this.#stop.signal.aborted) return Promise.resolve(false)
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const waiter = { durable: () => (this.#promised.delete(resolve), resolve(true)), settled: () => undefined }
+    this.#promised.add(resolve)
+    this.enqueue(record, topic, waiter)
+    return promise
+  }
+
+  /** Waits until all that was enqueued is durable, at most `limitMs`. False when something is not. */
+  async drain(limitMs: number): Promise<boolean> {
+    if (this.records === 0) return true
+    const drained = Promise.withResolvers<void>()
+    this.#idle = drained.resolve
+    const limit = new AbortController()
+    await Promise.race([drained.promise, pause(limitMs, limit.signal)])
+    limit.abort()
+    return this.records === 0
+  }
+
+  /** Stops trying. What is not durable by now never is: nobody is told about it. */
+  close(): void {
+    this.#stop.abort()
+    for (const resolve of this.#promised) resolve(false)
+    this.#promised.clear()
+  }
+
+  readonly #start = (): void => {
+    this.#scheduled = false
+    if (!this.#busy) void this.#run()
+  }
+
+  /** Appends until nothing is queued. Never rejects. */
+  async #run(): Promise<void> {
+    this.#busy = true
+    for (let batch = this.#take(); batch !== undefined && !this.#stop.signal.aborted; batch = this.#take()) {
+      const begun = performance.now()
+      if (!(await this.#appendUntilDurable(batch))) break
+      this.#settle(batch, (performance.now() - begun) / 1000)
+    }
+    this.#busy = false
+    if (this.records === 0) this.#idle?.()
+  }
+
+  #take(): Batch | undefined {
+    const full = this.#full.shift()
+    if (full !== undefined) return full
+    if (this.#queue.records.length === 0) return undefined
+    const batch = this.#queue
+    this.#queue = newBatch()
+    return batch
+  }
+
+  async #appendUntilDurable(batch: Batch): Promise<boolean> {
+    for (let attempts = 1; ; attempts += 1) {
+      try {
+        await this.#options.log.append('telemetry.raw', batch.records)
+        if (this.failingSince !== undefined) this.#options.logger.info({ attempts }, 'the log accepts records again')
+        this.failingSince = undefined
+        this.#loggedAt = -LOG_EVERY_MS
+        return true
+      } catch (error) {
+        this.#noteFailure(error, attempts)
+        const longest = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempts - 1, 10))
+        // Jitter: several nodes must not return to a log in the same instant.
+        await pause(longest * (0.5 + Math.random() / 2), this.#stop.signal)
+        if (this.#stop.signal.aborted) return false
+      }
+    }
+  }
+
+  #noteFailure(error: unknown, attempts: number): void {
+    const now = performance.now()
+    this.failingSince ??= now
+    this.#options.onFailure?.(attempts)
+    if (now - this.#loggedAt < LOG_EVERY_MS) return
+    this.#loggedAt = now
+    const { code, message } = toSluiceError(error, 'log_unavailable')
+    this.#options.logger.error(
+      { code, reason: message, attempts, waiting: this.records },
+      'append failed; trying again',
+    )
+  }
+
+  #settle({ records, topics, waiters, bytes }: Batch, seconds: number): void {
+    this.records -= records.length
+    this.bytes -= bytes
+    for (const waiter of waiters) waiter?.durable()
+    // Acks of one waiter go out in one write; a waiter that was already settled has nothing left to do.
+    for (const waiter of waiters) waiter?.settled()
+    this.#options.onBatch({ records, topics, seconds })
+  }
+}
+
+/** Resolves after `ms`, or at once when the signal is aborted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error
+  })
+}
+
+interface Batch {
+  readonly records: LogRecord[]
+  readonly topics: string[]
+  readonly waiters: (Waiter | undefined)[]
+  bytes: number
+}
+
+function newBatch(): Batch {
+  return { records: [], topics: [], waiters: [], bytes: 0 }
+}

@@ -1,0 +1,46 @@
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { SluiceError } from '../../shared/errors.ts'
+
+export interface Listener {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Accepts nothing more; connections stay. */
+  close(): void
+}
+
+/** Probes of the kernel: a peer that lost its power is noticed even while we do not read. */
+const TCP_KEEPALIVE_MS = 60_000
+/** Connections that the kernel holds while we are busy: a fleet comes back at once. */
+const BACKLOG = 4096
+
+/** Listens on TCP. Errors: `port_in_use`, `setting_invalid` (an address that is not ours, a port that is not allowed). */
+export function listen(host: string, port: number, onSocket: (socket: Socket) => void): Promise<Listener> {
+  const server = createServer({
+    allowHalfOpen: true,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: TCP_KEEPALIVE_MS,
+  })
+  server.on('connection', onSocket)
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, host, port)))
+    server.listen({ host, port, backlog: BACKLOG }, () => {
+      server.removeAllListeners('error')
+      // A failed accept (no more file handles) is told here; the next one may succeed.
+      server.on('error', () => undefined)
+      const address = server.address() as AddressInfo
+      resolve({ address: { host, port: address.port }, close: () => void server.close() })
+    })
+  })
+}
+
+function toListenError(error: NodeJS.ErrnoException, host: string, port: number): SluiceError {
+  const cause = { cause: error }
+  if (error.code === 'EADDRINUSE') return new SluiceError('port_in_use', `${host}:${port} is in use`, cause)
+  if (error.code === 'EACCES') return new SluiceError('setting_invalid', `MQTT_PORT: ${port} is not allowed`, cause)
+  return new SluiceError('setting_invalid', `BIND_ADDRESS: cannot listen on ${host}:${port}: ${error.message}`, cause)
+}
+
+/** True for an address that only this machine reaches. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
+}

@@ -1,0 +1,42 @@
+import { Violation } from './packets.ts'
+
+/** Where the parts of a PUBLISH stand in its buffer. */
+export interface PublishParts {
+  qos: number
+  retain: boolean
+  topicStart: number
+  topicEnd: number
+  /** Packet id; 0 with QoS 0. */
+  id: number
+  /** Where the payload begins. */
+  payload: number
+}
+
+/**
+ * Reads the fixed and variable header of the PUBLISH that lies in `buffer` from `body` to `end` into `parts`, which is
+ * reused because this runs once per message. Throws {@link Violation}.
+ */
+export function readPublish(
+  parts: PublishParts,
+  header: number,
+  buffer: Buffer,
+  body: number,
+  end: number,
+): PublishParts {
+  const qos = (header >> 1) & 3
+  if (qos === 3) throw new Violation('PUBLISH with QoS 3 [MQTT-3.3.1-4]')
+  if (qos === 0 && (header & 8) !== 0) throw new Violation('PUBLISH of QoS 0 with the DUP flag [MQTT-3.3.1-2]')
+  const topicStart = body + 2
+  const topicEnd = topicStart + (((buffer[body] ?? 0) << 8) | (buffer[body + 1] ?? 0))
+  const payload = qos === 0 ? topicEnd : topicEnd + 2
+  if (topicStart > end || payload > end) throw new Violation('PUBLISH is shorter than its topic')
+  const id = qos === 0 ? 0 : ((buffer[topicEnd] ?? 0) << 8) | (buffer[topicEnd + 1] ?? 0)
+  if (qos > 0 && id === 0) throw new Violation('PUBLISH with packet id 0 [MQTT-2.3.1-1]')
+  parts.qos = qos
+  parts.retain = (header & 1) !== 0
+  parts.topicStart = topicStart
+  parts.topicEnd = topicEnd
+  parts.id = id
+  parts.payload = payload
+  return parts
+}

@@ -1,0 +1,112 @@
+import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../../shared/topic-filter.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
+import type { Principal } from '../../shared/registry/port.ts'
+import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
+import type { Authorizer } from './authorize.ts'
+
+/** Where the messages of one topic of one login go. Everything that is the same for all of them is computed here, once. */
+export type Route = TelemetryRoute | BrokerRoute | RefusedRoute
+
+export interface TelemetryRoute {
+  readonly lane: 'telemetry'
+  readonly topic: string
+  /** Record key. */
+  readonly key: string
+  readonly headers: Readonly<Record<string, string>> | undefined
+}
+
+/** To aedes: sessions, retained messages and subscribers. */
+export interface BrokerRoute {
+  readonly lane: 'aedes'
+  readonly topic: string
+}
+
+/** Acknowledged and dropped (or closed, see REFUSED_PUBLISH). */
+export interface RefusedRoute {
+  readonly lane: 'refused'
+  readonly topic: string
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
+/** Decides over one topic of one login. `topic` is valid UTF-8 without control characters, wildcards, and not empty. */
+export type Router = (principal: Principal, topic: string) => Route
+
+/** What lies below `t/{tenant}/{device}/`; anything else there is most likely a typing error in `telemetry`. */
+const KINDS = new Set(['status', 'cmd', 'notice'])
+
+/** The two lanes of the design: telemetry to the log, the rest to aedes. */
+export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explain'>): Router {
+  return (principal, topic) => {
+    const refuse = (code: ErrorCode, detail: string): RefusedRoute => ({ lane: 'refused', topic, code, detail })
+    if (isReserved(topic)) return refuse('topic_reserved', 'the topic begins with $')
+    if (!isTopicName(topic)) {
+      return refuse('topic_invalid', `more than ${MAX_TOPIC_BYTES} bytes or ${MAX_TOPIC_LEVELS} levels`)
+    }
+    if (!authorizer.canPublish(principal, topic)) {
+      return refuse('not_authorised', authorizer.explain(principal, 'publish', topic).reason)
+    }
+    const telemetry = parseTelemetryTopic(topic)
+    if (telemetry !== undefined) {
+      const { tenant, device, stream } = telemetry
+      const headers = stream === DEFAULT_STREAM ? undefined : { topic }
+      return { lane: 'telemetry', topic, key: deviceKey(tenant, device), headers }
+    }
+    if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')
+    return { lane: 'aedes', topic }
+  }
+}
+
+/** `t/` is the namespace of devices: a topic there that is none of theirs would be lost without a word. */
+function isUnknownBelowDevice(topic: string): boolean {
+  const [root, , , kind] = topic.split('/', 5)
+  return root === 't' && (kind === undefined || !KINDS.has(kind))
+}
+
+/** Streams of one device that are used in turn; more of them only cost a look-up each. */
+const REMEMBERED = 8
+
+interface Remembered {
+  readonly bytes: Uint8Array
+  readonly route: Route
+}
+
+/**
+ * The routes of one connection's last topics, found by the bytes of the topic as they stand in the packet, so that the
+ * usual PUBLISH makes no string. Newest use first; verdicts are kept for one epoch of the rules.
+ */
+export class RouteCache {
+  #entries: Remembered[] = []
+  #epoch = -1
+
+  /** The route of the topic in `buffer` from `start` to `end`, or undefined when it must be looked up and `add`ed. */
+  find(buffer: Uint8Array, start: number, end: number, epoch: number): Route | undefined {
+    if (this.#epoch !== epoch) {
+      this.#entries = []
+      this.#epoch = epoch
+      return undefined
+    }
+    const entries = this.#entries
+    for (let index = 0; index < entries.length; index += 1) {
+      const entry = entries[index]
+      if (entry !== undefined && sameBytes(entry.bytes, buffer, start, end)) {
+        if (index > 0) entries.unshift(...entries.splice(index, 1))
+        return entry.route
+      }
+    }
+    return undefined
+  }
+
+  add(bytes: Uint8Array, route: Route): void {
+    this.#entries.unshift({ bytes, route })
+    if (this.#entries.length > REMEMBERED) this.#entries.pop()
+  }
+}
+
+/** From the end: topics of one device differ there. */
+function sameBytes(bytes: Uint8Array, buffer: Uint8Array, start: number, end: number): boolean {
+  let index = bytes.length
+  if (index !== end - start) return false
+  while (--index >= 0) if (bytes[index] !== buffer[start + index]) return false
+  return true
+}

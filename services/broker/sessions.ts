@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { Aedes, type AedesOptions, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
+import type { Logger } from '../../shared/logger.ts'
+import type { Principal } from '../../shared/registry/port.ts'
+import { isReserved } from '../../shared/topic-filter.ts'
+import { parseTelemetryTopic } from '../../shared/topics.ts'
+import { AedesEnd } from './aedes-end.ts'
+import type { Authorizer } from './authorize.ts'
+import type { Tally } from './counters.ts'
+
+/** How aedes stores what outlives a connection; the part that we touch. */
+interface Persistence {
+  addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
+  streamWill(brokers: unknown): Readable
+}
+
+/**
+ * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
+ * telemetry but wills.
+ */
+export interface Sessions {
+  /** A connection that has logged in; the CONNECT follows as its first packet. */
+  open(end: AedesEnd): AedesClient
+  /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
+  copy(topic: string, payload: Uint8Array): void
+  close(): Promise<void>
+}
+
+/** What the gate needs to know of aedes' client. */
+export type AedesClient = Pick<Client, 'closed' | 'connected' | 'connecting'>
+
+export interface SessionOptions {
+  readonly authorizer: Pick<Authorizer, 'canPublish' | 'canSubscribe' | 'canReceive'>
+  /** Appends a will on a telemetry topic; resolves when it is durable, false when it never will be. */
+  readonly forwardWill: (topic: string, payload: Uint8Array) => Promise<boolean>
+  readonly tally: Tally
+  readonly logger: Logger
+  /** The hooks as they are given to aedes; a composition may replace some. */
+  readonly overrides?: AedesOptions
+}
+
+/** A client that takes nothing for so long is disconnected; until then it delays what is published to it at QoS 2. */
+const DRAIN_TIMEOUT_MS = 5_000
+/** Bytes that a subscriber may lag behind before it gets no more telemetry. */
+const SLOW_SUBSCRIBER_BYTES = 128 * 1024
+/** Copies on their way through aedes at once, and their payload: one batch of the forwarder. */
+const MAX_COPIES = 4_000
+const MAX_COPY_BYTES = 4 * 1024 * 1024
+
+/** The client id in aedes: nobody reaches another login's session. Two slashes, because an application may be named like a tenant. */
+export function scopedClientId(principal: Principal, clientId: string): string {
+  const id = clientId === '' ? `auto-${randomUUID()}` : clientId
+  return principal.kind === 'device' ? `${principal.name}/${id}` : `${principal.name}//${id}`
+}
+
+export async function openSessions(options: SessionOptions): Promise<Sessions> {
+  const aedes = new Aedes({ ...aedesOptions(options), ...hooks(options), ...options.overrides })
+  await aedes.listen()
+  guard(aedes, options)
+  let copies = 0
+  let bytes = 0
+  const { tally } = options
+  return {
+    open: (end) => aedes.handle(end),
+    copy(topic, payload) {
+      if (copies >= MAX_COPIES || bytes >= MAX_COPY_BYTES) {
+        tally.copiesNodeFull += 1
+        return
+      }
+      copies += 1
+      bytes += payload.byteLength
+      tally.copies += 1
+      const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+      aedes.publish({ cmd: 'publish', topic, payload: buffer, qos: 0, retain: false, dup: false }, () => {
+        copies -= 1
+        bytes -= payload.byteLength
+      })
+    },
+    close: () => new Promise((resolve) => aedes.close(resolve)),
+  }
+}
+
+function aedesOptions(_options: SessionOptions): AedesOptions {
+  return {
+    // Unlimited: with a bound one slow subscriber stops the delivery to all others.
+    concurrency: 0,
+    drainTimeout: DRAIN_TIMEOUT_MS,
+    // Ids are checked by the gate, and longer here than any client sent them.
+    maxClientsIdLength: Number.MAX_SAFE_INTEGER,
+  }
+}
+
+function hooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOptions {
+  return {
+    authorizePublish(client, packet, done) {
+      // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
+      // a client; whether its topic is still allowed is asked again.
+      if (client !== null && !isWillOf(client, packet)) return done(null)
+      const principal = client === null ? undefined : ownerOf(client)?.principal
+      const allowed = principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
+      if (!allowed || isReserved(packet.topic)) return done(new Error('the will is not allowed any more'))
+      if (parseTelemetryTopic(packet.topic) === undefined) return done(null)
+      // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
+      void forwardWill(packet.topic, bytesOf(packet.payload)).then(() => done(new Error('the will went to the log')))
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const owner = ownerOf(client)
+      const allowed = owner !== undefined && authorizer.canSubscribe(owner.principal, subscription.topic)
+      if (allowed) owner.subscribed(subscription.topic)
+      done(null, allowed ? subscription : null)
+    },
+    authorizeForward(client, packet) {
+      const owner = ownerOf(client)
+      if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
+      if (owner.unsentBytes > SLOW_SUBSCRIBER_BYTES && isTelemetryCopy(packet)) {
+        tally.copiesSubscriberSlow += 1
+        return null
+      }
+      return packet
+    },
+  }
+}
+
+/** Closes the gaps of aedes that its options do not reach. */
+function guard(aedes: Aedes, { authorizer, logger }: SessionOptions): void {
+  aedes.on('error' as 'closed', ((error: unknown) => logger.error({ err: error }, 'broker error')) as () => void)
+  aedes.on('clientError', (client, error) => {
+    logger.debug({ client: client.id, reason: error.message }, 'client error')
+  })
+  aedes.on('connectionError', (_client, error) => logger.debug({ reason: error.message }, 'connection error'))
+  aedes.on('clientReady', (client) => ownerOf(client)?.ready())
+  const { persistence } = aedes as Aedes & { persistence: Persistence }
+  // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
+  const addSubscriptions = persistence.addSubscriptions.bind(persistence)
+  persistence.addSubscriptions = (client, subscriptions) => {
+    const principal = ownerOf(client)?.principal
+    const granted = subscriptions.filter(
+      ({ topic }) => principal !== undefined && authorizer.canSubscribe(principal, topic),
+    )
+    return addSubscriptions(client, granted)
+  }
+  // Wills in memory belong to connections of this process: there are no orphans, and after the machine was suspended
+  // the sweep would take all of them for such.
+  persistence.streamWill = () => Readable.from([])
+}
+
+function ownerOf(client: Client): AedesEnd['owner'] | undefined {
+  return client.conn instanceof AedesEnd ? client.conn.owner : undefined
+}
+
+function isWillOf(client: Client, packet: PublishPacket): boolean {
+  return (client as Client & { will: unknown }).will === packet
+}
+
+function isTelemetryCopy(packet: AedesPublishPacket): boolean {
+  return packet.qos === 0 && parseTelemetryTopic(packet.topic) !== undefined
+}
+
+function bytesOf(payload: string | Buffer): Buffer {
+  return typeof payload === 'string' ? Buffer.from(payload) : payload
+}
