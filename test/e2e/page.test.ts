@@ -1,3 +1,6 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { Page } from 'playwright-core'
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -103,6 +106,46 @@ describe('a first visit', () => {
     await page.waitForSelector('[data-state="waiting"]')
     await page.reload()
     await page.waitForSelector('[data-state="waiting"]')
+  })
+})
+
+describe('a snippet as it is copied', () => {
+  const clients = [
+    {
+      tab: 'mosquitto_pub',
+      needs: ['mosquitto_pub', '--help'],
+      run: ['sh', '-c'],
+      enable: 'apt-get install mosquitto-clients',
+    },
+    { tab: 'curl', needs: ['curl', '--version'], run: ['sh', '-c'], enable: 'apt-get install curl' },
+    {
+      tab: 'Python',
+      needs: ['python3', '-c', 'import paho.mqtt.enums'],
+      run: ['python3', '-c'],
+      enable: 'pip install "paho-mqtt>=2"',
+    },
+    { tab: 'Node', needs: ['sh', '-c', ':'], run: [process.execPath, '--input-type=module', '-e'], enable: 'npm ci' },
+  ] as const
+
+  it.for(clients)('stores a reading: $tab', async ({ tab, needs, run, enable }, context) => {
+    const [probe, ...probeArgs] = needs
+    const { status } = spawnSync(probe, probeArgs)
+    context.skip(status === null || (tab === 'Python' && status !== 0), `no ${tab}; enable with: ${enable}`)
+    const server = await startServer()
+    const { page } = await openFresh(server)
+    await createDevice(page, 'demo/my-device')
+    await page.getByRole('tab', { name: tab }).click()
+    const snippet = (await page.locator('#snippet').textContent()) ?? ''
+
+    const [command, ...args] = run
+    const client = spawn(command, [...args, snippet], { cwd: join(import.meta.dirname, '../..'), stdio: 'ignore' })
+    const gone = once(client, 'exit')
+    onTestFinished(async () => {
+      client.kill('SIGKILL')
+      await gone
+    })
+    await page.waitForSelector('[data-state="live"] .track canvas')
+    await page.locator('#latest tbody th', { hasText: 'temperature' }).waitFor()
   })
 })
 

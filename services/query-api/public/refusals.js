@@ -61,6 +61,7 @@ export class Refusals {
     })
     byId('refusals-none', HTMLElement).hidden = groups.length > 0
     const more = groups.length === MAX_GROUPS ? `, the newest ${MAX_GROUPS} kinds` : ''
+    setText(byId('refused', HTMLElement), groups.length === 0 ? '' : `${this.#total} refused`)
     setText(byId('refusals-count', HTMLElement), groups.length === 0 ? '' : `${this.#total} in all${more}`)
     this.#speak()
   }

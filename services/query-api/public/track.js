@@ -131,7 +131,7 @@ export class Track {
         y: { range: padded },
       },
       axes: [
-        { ...axis, size: 26, gap: 6, space: 80, grid: { show: false }, values: timeLabels },
+        { ...axis, size: 26, gap: 6, space: 64, grid: { show: false }, values: timeLabels },
         { ...axis, size: 58, gap: 8, space: 30, grid: { stroke: colour('--line'), width: 1 }, values: valueLabels },
       ],
       series: [
