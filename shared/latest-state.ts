@@ -5,6 +5,12 @@ import { deviceKey, type TelemetryTopic } from './topics.ts'
 /** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
 export const MAX_AHEAD_MS = 5 * 60_000
 
+/**
+ * Fields kept per stream: as many as one reading may have. A device that makes up names would grow its state for ever;
+ * with one more the field that was first seen longest ago goes, and comes back with its next value.
+ */
+export const MAX_LATEST_FIELDS = 1000
+
 /** Where in the cache the latest state of a stream lies. */
 export function latestKey(tenant: string, device: string, stream: string): string {
   return `latest:${tenant}/${device}/${stream}`
@@ -38,7 +44,8 @@ export function decodeLatest(text: string): StreamState | undefined {
 }
 
 function encodeValue(value: PointValue): string | number | boolean {
-  return typeof value === 'bigint' || Object.is(value, -0) ? value.toString().replace(/^0$/, '-0') : value
+  if (typeof value === 'bigint') return value.toString()
+  return Object.is(value, -0) ? '-0' : value
 }
 
 function decodeValue(type: FieldType, value: string | number | boolean): PointValue {
@@ -114,13 +121,21 @@ export class LatestStream {
   merge(series: Series, ms: number, ns: number, value: PointValue, receivedMs: number): void {
     if (ms > receivedMs + MAX_AHEAD_MS) return
     const field = this.#fields.get(series.field)
-    if (field === undefined) this.#fields.set(series.field, { ms, ns, type: series.type, value })
+    if (field === undefined) this.#add(series.field, { ms, ns, type: series.type, value })
     else if (ms > field.ms || (ms === field.ms && ns >= field.ns)) {
       field.ms = ms
       field.ns = ns
       field.type = series.type
       field.value = value
     }
+  }
+
+  #add(name: string, field: LatestField): void {
+    if (this.#fields.size >= MAX_LATEST_FIELDS) {
+      const [oldest] = this.#fields.keys()
+      if (oldest !== undefined) this.#fields.delete(oldest)
+    }
+    this.#fields.set(name, field)
   }
 
   /** A copy that later merges do not change. */

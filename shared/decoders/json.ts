@@ -127,3 +127,23 @@ export class JsonDecoder {
     out.suspects.push({ record: index, element, code: 'clock_suspect', detail, start, end })
   }
 }
+
+/**
+ * Where each reading of a payload lies, in bytes, `end` exclusive; all of the payload as one when it is no array.
+ * For what was decoded before: a payload that is no JSON gives what comes before the fault.
+ */
+export function readingRanges(payload: Uint8Array): { start: number; end: number }[] {
+  const scanner = new JsonScanner()
+  scanner.load(payload)
+  let at = scanner.space(0)
+  if (scanner.buffer[at] !== ARRAY) return [{ start: 0, end: payload.length }]
+  const ranges: { start: number; end: number }[] = []
+  do {
+    const start = scanner.space(at + 1)
+    const end = scanner.skip(start)
+    if (end < 0) return ranges
+    ranges.push({ start, end })
+    at = scanner.space(end)
+  } while (scanner.buffer[at] === COMMA)
+  return ranges
+}

@@ -1,0 +1,168 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
+import type { SluiceError } from '../../shared/errors.ts'
+import type { LogBatch, LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { LogRecord } from '../../shared/telemetry.ts'
+import type { IngestMetrics } from './metrics.ts'
+import type { Progress, Slice } from './progress.ts'
+import type { Retry } from './retry.ts'
+
+/** Consumer group of all ingest workers. */
+export const GROUP = 'ingest-worker'
+
+/** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
+const SLICE_BYTES = 256 * 1024
+
+export interface IntakeOptions {
+  readonly log: TelemetryLog
+  readonly retry: Retry
+  readonly metrics: IngestMetrics
+  readonly logger: Logger
+  readonly batchRecords: number
+  /** Takes decoded records on; resolves when there is room for more. */
+  readonly push: (slice: Slice, signal: AbortSignal) => Promise<void>
+  readonly onRevoked: (progress: Progress) => void
+}
+
+/** Reads the log by group, decodes, and keeps how far each partition is. Opens a new consumer when one stops. */
+export class Intake {
+  readonly #options: IntakeOptions
+  readonly #table = new SeriesTable({ wideIntegers: true })
+  readonly #progress = new Map<number, Progress>()
+  #consumer: LogConsumer | undefined
+  #parked = false
+  /** Records that were gone before they were read. */
+  #lost = 0
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+  }
+
+  get consumer(): LogConsumer | undefined {
+    return this.#consumer
+  }
+
+  get lost(): number {
+    return this.#lost
+  }
+
+  progress(): Iterable<Progress> {
+    return this.#progress.values()
+  }
+
+  async open(): Promise<void> {
+    const { log, batchRecords, logger, metrics } = this.#options
+    this.#consumer = await log.consume({
+      topic: 'telemetry.raw',
+      group: GROUP,
+      maxRecords: batchRecords,
+      onBatch: (batch, signal) => this.#take(batch, signal),
+      onRevoked: (partition) => this.#revoke(partition),
+      onGap: ({ partition, from, lost }) => {
+        this.#lost += lost
+        metrics.gap.inc(lost)
+        logger.error({ code: 'offset_reset', partition, from, lost }, 'records were gone before they were read')
+      },
+      onError: (error) => void this.#reopen(error),
+    })
+  }
+
+  /** Takes nothing more; what is on its way goes on. */
+  park(): void {
+    this.#parked = true
+  }
+
+  #isParked(): boolean {
+    return this.#parked
+  }
+
+  async close(): Promise<void> {
+    this.#parked = true
+    await this.#consumer?.close()
+  }
+
+  async #take(batch: LogBatch, signal: AbortSignal): Promise<void> {
+    const progress = this.#progressOf(batch)
+    let firstOffset = batch.firstOffset
+    for (const records of slicesByBytes(batch.records)) {
+      // Not taken, and not refused: the consumer is about to be closed, and the next one reads it again.
+      if (this.#parked) return untilAborted(signal)
+      if (firstOffset > batch.firstOffset) await nextTurn()
+      if (signal.aborted) return
+      await this.#options.push(this.#decode(progress, firstOffset, records), signal)
+      firstOffset += records.length
+    }
+  }
+
+  #decode(progress: Progress, firstOffset: number, records: readonly LogRecord[]): Slice {
+    const { metrics } = this.#options
+    const started = performance.now()
+    const decoded = decodeRecords(records, this.#table)
+    metrics.decodeSeconds.observe((performance.now() - started) / 1000)
+    metrics.batchRecords.observe(records.length)
+    metrics.readings.inc(decoded.readings)
+    metrics.nulls.inc(decoded.nulls)
+    metrics.suspects.inc(decoded.suspects.length)
+    metrics.series.set(this.#table.size)
+    return { progress, firstOffset, records, decoded }
+  }
+
+  #progressOf({ partition, firstOffset }: LogBatch): Progress {
+    const known = this.#progress.get(partition)
+    if (known !== undefined) return known
+    const progress = { partition, stored: firstOffset, committed: firstOffset, revoked: false }
+    this.#progress.set(partition, progress)
+    return progress
+  }
+
+  #revoke(partition: number): void {
+    const progress = this.#progress.get(partition)
+    if (progress === undefined) return
+    this.#progress.delete(partition)
+    progress.revoked = true
+    this.#options.onRevoked(progress)
+  }
+
+  /** A consumer that stopped by itself is replaced; its partitions start again at what is committed. */
+  async #reopen(stopped: SluiceError): Promise<void> {
+    const { retry, logger } = this.#options
+    if (this.#parked) return
+    const old = this.#consumer
+    this.#consumer = undefined
+    for (const partition of [...this.#progress.keys()]) this.#revoke(partition)
+    let reason: SluiceError | undefined = stopped
+    try {
+      await old?.close()
+      await retry.run('log', async () => {
+        // The stop counts as the first failed attempt: it is shown, and waited for.
+        const failed = reason
+        reason = undefined
+        if (failed !== undefined) throw failed
+        await this.open()
+      })
+      // Closed while it was opening: nobody else would close it.
+      if (this.#isParked()) await this.#consumer?.close()
+    } catch (error) {
+      if (!retry.ended) logger.fatal({ err: error }, 'the consumer stopped for good')
+    }
+  }
+}
+
+function* slicesByBytes(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
+  let from = 0
+  let bytes = 0
+  for (const [i, { value }] of records.entries()) {
+    bytes += value.length
+    if (bytes < SLICE_BYTES) continue
+    yield records.slice(from, i + 1)
+    from = i + 1
+    bytes = 0
+  }
+  if (from < records.length) yield from === 0 ? records : records.slice(from)
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}

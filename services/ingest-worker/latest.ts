@@ -1,0 +1,224 @@
+import type { Cache } from '../../shared/cache/port.ts'
+import { encodeLatest, latestKey, LatestStream, streamKey } from '../../shared/latest-state.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Registry, StreamState } from '../../shared/registry/port.ts'
+import type { TelemetryTopic } from '../../shared/topics.ts'
+import type { IngestMetrics } from './metrics.ts'
+import type { Progress } from './progress.ts'
+import type { Retry } from './retry.ts'
+import type { Accepted } from './write.ts'
+
+/** Streams asked for in one call. */
+const LOAD_STREAMS = 1000
+/** Least time between two writes of the cache: under load a stream changes more often than anybody looks. */
+const PUBLISH_EVERY_MS = 50
+/** Longer than any flush takes to come: then the registry has it. */
+const CACHE_TTL_MS = 3_600_000
+
+interface Entry {
+  readonly key: string
+  readonly state: LatestStream
+  readonly progress: Progress
+  /** Version that the registry has, or had when it was loaded. */
+  flushed: number
+}
+
+/** States to be flushed, with the version each has. */
+export type Dirty = readonly { readonly entry: Entry; readonly version: number; readonly row: StreamState }[]
+
+/**
+ * Latest state of the streams in use: loaded when first touched, merged in memory in log order, written to the cache as
+ * it changes and to the registry at checkpoints. Bounded; what was used longest ago goes, once the registry has it.
+ */
+export class LatestStates {
+  readonly #registry: Registry
+  readonly #cache: Cache
+  readonly #retry: Retry
+  readonly #metrics: IngestMetrics
+  readonly #logger: Logger
+  readonly #maxStreams: number
+  /** In order of use, the newest last. */
+  readonly #entries = new Map<string, Entry>()
+  readonly #unpublished = new Set<Entry>()
+  #dirty = new Set<Entry>()
+  #publishing: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: {
+    registry: Registry
+    cache: Cache
+    retry: Retry
+    metrics: IngestMetrics
+    logger: Logger
+    maxStreams: number
+  }) {
+    this.#registry = options.registry
+    this.#cache = options.cache
+    this.#retry = options.retry
+    this.#metrics = options.metrics
+    this.#logger = options.logger
+    this.#maxStreams = options.maxStreams
+  }
+
+  /** Merges stored points; what a state covers already is a replay and changes nothing. */
+  async merge(stored: readonly Accepted[]): Promise<void> {
+    const runs = stored.flatMap(runsByRecord)
+    await this.#load(runs)
+    for (const run of runs) this.#mergeRun(run)
+    this.#evict()
+    this.#metrics.latestStreams.set(this.#entries.size)
+    this.#publish()
+  }
+
+  /** What changed since the last call, by tenant, device and stream: flushes in one order cannot lock each other out. */
+  takeDirty(): Dirty {
+    const dirty = Array.from(this.#dirty, (entry) => ({
+      entry,
+      version: entry.state.version,
+      row: entry.state.toState(),
+    }))
+    this.#dirty = new Set()
+    return dirty.sort((a, b) => compareTexts(a.entry.key, b.entry.key))
+  }
+
+  /** The registry has these. */
+  flushed(dirty: Dirty): void {
+    for (const { entry, version } of dirty) entry.flushed = version
+  }
+
+  /** The partition is somebody else's now; what was not flushed is not committed either, and is read again there. */
+  forgetPartition(progress: Progress): void {
+    for (const entry of this.#entries.values()) if (entry.progress === progress) this.#drop(entry)
+  }
+
+  /** The device was removed: what it sent must not come back with the next reading of another of its name. */
+  async forgetDevice(tenant: string, device: string): Promise<void> {
+    const gone = [...this.#entries.values()].filter(
+      ({ state: { names } }) => names.tenant === tenant && names.device === device,
+    )
+    for (const entry of gone) this.#drop(entry)
+    await this.#cache.delete(gone.map(({ state: { names } }) => latestKey(names.tenant, names.device, names.stream)))
+  }
+
+  /** Stops writing to the cache. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#unpublished.clear()
+    await this.#publishing
+  }
+
+  async #load(runs: readonly Run[]): Promise<void> {
+    const missing = new Map<string, Run>()
+    for (const run of runs) {
+      const known = this.#entries.get(run.key)
+      // What was kept before its partition went away and came back is not what the registry has now.
+      if (known === undefined || known.progress.revoked) missing.set(run.key, run)
+    }
+    const asked = [...missing.values()]
+    for (let from = 0; from < asked.length; from += LOAD_STREAMS) {
+      const part = asked.slice(from, from + LOAD_STREAMS)
+      const names = part.map((run) => run.names)
+      const states = await this.#retry.run('registry', () => this.#registry.readStreams(names))
+      for (const [i, run] of part.entries()) {
+        const state = new LatestStream(run.names, states[i])
+        this.#entries.set(run.key, { key: run.key, state, progress: run.part.slice.progress, flushed: state.version })
+      }
+    }
+  }
+
+  #mergeRun({ key, part, index, from, to }: Run): void {
+    const { partition } = part.slice.progress
+    const record = part.slice.records[index]
+    const entry = this.#entries.get(key)
+    const offset = part.slice.firstOffset + index
+    if (entry === undefined || record === undefined || entry.state.covers(partition, offset)) return
+    entry.state.see(record, partition, offset)
+    const { series, ms, ns, values } = part.points
+    for (let i = from; i < to; i++) {
+      const one = series[i]
+      if (one !== undefined) entry.state.merge(one, ms[i] ?? 0, ns[i] ?? 0, values[i] ?? 0, record.ms)
+    }
+    this.#entries.delete(key)
+    this.#entries.set(key, entry)
+    this.#dirty.add(entry)
+    this.#unpublished.add(entry)
+  }
+
+  /** States that are not flushed stay, so the bound gives way by what one checkpoint may be behind. */
+  #evict(): void {
+    let looked = 2 * (this.#entries.size - this.#maxStreams) + 100
+    if (this.#entries.size <= this.#maxStreams) return
+    for (const entry of this.#entries.values()) {
+      if (entry.state.version === entry.flushed) this.#drop(entry)
+      looked -= 1
+      if (this.#entries.size <= this.#maxStreams || looked <= 0) return
+    }
+  }
+
+  #drop(entry: Entry): void {
+    this.#entries.delete(entry.key)
+    this.#dirty.delete(entry)
+    this.#unpublished.delete(entry)
+  }
+
+  /** One write at a time, so that an older state never lands on a newer one. */
+  #publish(): void {
+    if (this.#timer !== undefined || this.#publishing !== undefined || this.#unpublished.size === 0) return
+    const entries = Array.from(this.#unpublished, ({ state }) => {
+      const { tenant, device, stream } = state.names
+      return { key: latestKey(tenant, device, stream), value: encodeLatest(state.toState()) }
+    })
+    this.#unpublished.clear()
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#publish()
+    }, PUBLISH_EVERY_MS)
+    this.#publishing = this.#write(entries)
+  }
+
+  /** Never rejects: the registry gets the same at the next checkpoint. */
+  async #write(entries: readonly { key: string; value: string }[]): Promise<void> {
+    try {
+      await this.#cache.setMany(entries, CACHE_TTL_MS)
+    } catch (error) {
+      this.#metrics.cacheErrors.inc()
+      this.#logger.debug({ err: error }, 'the cache did not take latest state')
+    } finally {
+      this.#publishing = undefined
+      this.#publish()
+    }
+  }
+}
+
+/** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */
+interface Run {
+  readonly key: string
+  readonly names: TelemetryTopic
+  readonly part: Accepted
+  /** Index of the record in the slice. */
+  readonly index: number
+  readonly from: number
+  readonly to: number
+}
+
+function runsByRecord(part: Accepted): Run[] {
+  const { record, points } = part
+  const runs: Run[] = []
+  for (let from = 0; from < record.length;) {
+    const index = record[from] ?? 0
+    let to = from + 1
+    while (to < record.length && record[to] === index) to++
+    const names = points.series[from]
+    if (names !== undefined) {
+      const { tenant, device, stream } = names
+      runs.push({ key: streamKey(names), names: { tenant, device, stream }, part, index, from, to })
+    }
+    from = to
+  }
+  return runs
+}
+
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}

@@ -1,0 +1,144 @@
+import type { Checkpoint } from './checkpoint.ts'
+import type { DeadLetters } from './dead-letter.ts'
+import type { LatestStates } from './latest.ts'
+import type { IngestMetrics } from './metrics.ts'
+import type { Progress, Slice } from './progress.ts'
+import type { Retry } from './retry.ts'
+import type { PointWriter } from './write.ts'
+
+/** Decoded points that may wait for their write, in writes: enough that decoding never waits for a store that keeps up. */
+const QUEUED_WRITES = 4
+/** Bytes of payload that weigh as much as a point while they wait: a long text may be a single one. */
+const BYTES_PER_POINT = 64
+
+export interface PipelineOptions {
+  readonly writer: PointWriter
+  readonly deadLetters: DeadLetters
+  readonly latest: LatestStates
+  readonly checkpoint: Checkpoint
+  readonly retry: Retry
+  readonly metrics: IngestMetrics
+  readonly writePoints: number
+}
+
+/**
+ * Decoded slices on their way into the stores: first in, first out, one write at a time, so that the points of a
+ * partition are stored in the order of the log. While one is written the next are decoded and collected.
+ */
+export class Pipeline {
+  readonly #options: PipelineOptions
+  #queue: Slice[] = []
+  /** What waits, in points; records without any count too, because they are kept as well. */
+  #queued = 0
+  #busy = false
+  readonly #waiting = new Set<() => void>()
+  readonly #idle = new Set<() => void>()
+
+  constructor(options: PipelineOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes a slice; resolves when there is room for more. The bound is four writes of points, plus one slice per
+   * partition that was on its way.
+   */
+  async push(slice: Slice, signal: AbortSignal): Promise<void> {
+    this.#queue.push(slice)
+    this.#count(weight(slice))
+    this.#start()
+    while (this.#queued > QUEUED_WRITES * this.#options.writePoints && !signal.aborted) await this.#room(signal)
+  }
+
+  /** Forgets what waits of a partition that was taken away. */
+  drop(progress: Progress): void {
+    for (const slice of this.#queue) if (slice.progress === progress) this.#count(-weight(slice))
+    this.#queue = this.#queue.filter((slice) => slice.progress !== progress)
+    this.#wake()
+  }
+
+  /** Resolves when everything pushed is stored, or the worker's retries were ended. */
+  async idle(): Promise<void> {
+    if (this.#busy) await new Promise<void>((resolve) => this.#idle.add(resolve))
+  }
+
+  #start(): void {
+    if (this.#busy) return
+    this.#busy = true
+    void this.#drain()
+  }
+
+  /** Never rejects: all that ends a retry is that the worker closes. */
+  async #drain(): Promise<void> {
+    const { retry } = this.#options
+    try {
+      for (let group = this.#take(); group.length > 0; group = this.#take()) {
+        // A defect of ours stops here and is shown, instead of losing what it met.
+        await retry.run('worker', () => this.#store(group))
+      }
+    } catch (error) {
+      if (!retry.ended) throw error
+    } finally {
+      this.#busy = false
+      for (const resolve of this.#idle) resolve()
+      this.#idle.clear()
+    }
+  }
+
+  /** The slices of the next write. */
+  #take(): Slice[] {
+    const group: Slice[] = []
+    let points = 0
+    for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      points += next.decoded.points.series.length
+      if (group.length > 0 && points > this.#options.writePoints) break
+      this.#queue.shift()
+      this.#count(-weight(next))
+      group.push(next)
+    }
+    this.#wake()
+    return group
+  }
+
+  /** Every step may be done again for the same slices and then changes nothing. */
+  async #store(group: readonly Slice[]): Promise<void> {
+    const { writer, deadLetters, latest, checkpoint, metrics } = this.#options
+    const started = performance.now()
+    const slices = group.filter(({ progress }) => !progress.revoked)
+    const { stored, refusals } = await writer.write(slices)
+    const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
+    if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
+    await deadLetters.append(slices, refusals)
+    await latest.merge(stored)
+    let records = 0
+    for (const slice of slices) {
+      slice.progress.stored = slice.firstOffset + slice.records.length
+      records += slice.records.length
+    }
+    metrics.writeSeconds.observe((performance.now() - started) / 1000)
+    await checkpoint.note(records)
+  }
+
+  #count(points: number): void {
+    this.#queued += points
+    this.#options.metrics.queuedPoints.set(this.#queued)
+  }
+
+  async #room(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.add(resolve)
+    const onAbort = () => resolve()
+    signal.addEventListener('abort', onAbort, { once: true })
+    await promise
+    signal.removeEventListener('abort', onAbort)
+    this.#waiting.delete(resolve)
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting) resolve()
+  }
+}
+
+function weight({ records, decoded }: Slice): number {
+  const bytes = records.reduce((sum, { value }) => sum + value.length, 0)
+  return Math.max(decoded.points.series.length, records.length, bytes / BYTES_PER_POINT)
+}

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Counter } from 'prom-client'
+import { SluiceError, toSluiceError, type ErrorClass } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+
+/** Waits between attempts, in milliseconds: doubling from `first` to `most`, each shortened by up to half at random. */
+const BACKOFF: Record<'passing' | 'lasting', { first: number; most: number }> = {
+  /** Timeouts, restarts, overload: over by themselves. */
+  passing: { first: 50, most: 5000 },
+  /** Somebody has to change something: no hurry, but it resumes without a restart. */
+  lasting: { first: 2000, most: 30_000 },
+}
+
+const PASSING: ReadonlySet<ErrorClass> = new Set(['transient', 'overload'])
+
+export interface RetryOptions {
+  /** Ends all waiting: the attempt in progress is the last. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  readonly retries: Counter<'dependency'>
+}
+
+export type Dependency = 'log' | 'points' | 'registry' | 'worker'
+
+/**
+ * Repeats what failed until it succeeds, for ever: the log keeps what waits. Only the step that failed is repeated.
+ * Remembers what is wrong at the moment, by dependency, for the status.
+ */
+export class Retry {
+  readonly #options: RetryOptions
+  readonly #problems = new Map<Dependency, SluiceError>()
+
+  constructor(options: RetryOptions) {
+    this.#options = options
+  }
+
+  /** Whether the signal ended all waiting: what rejects from now on was given up, and did not fail. */
+  get ended(): boolean {
+    return this.#options.signal.aborted
+  }
+
+  /** What is failing now, for a person; undefined when nothing is. */
+  problem(): string | undefined {
+    if (this.#problems.size === 0) return undefined
+    return Array.from(this.#problems, ([name, error]) => `${name}: ${error.code}: ${error.message}`).join('; ')
+  }
+
+  /**
+   * Resolves with what `attempt` resolves with. Rejects with `closed` once the signal is aborted, and at once with an
+   * error that `isAnswer` takes for an answer of the dependency rather than a failure.
+   */
+  async run<T>(
+    dependency: Dependency,
+    attempt: () => Promise<T>,
+    isAnswer: (error: SluiceError) => boolean = () => false,
+  ): Promise<T> {
+    const { signal, logger, retries } = this.#options
+    for (let failures = 1; ; failures++) {
+      signal.throwIfAborted()
+      try {
+        const result = await attempt()
+        if (this.#problems.delete(dependency)) logger.info({ dependency, failures: failures - 1 }, 'works again')
+        return result
+      } catch (caught) {
+        const error = toSluiceError(caught)
+        if (signal.aborted) throw closed()
+        if (isAnswer(error)) {
+          this.#problems.delete(dependency)
+          throw error
+        }
+        retries.inc({ dependency })
+        const known = this.#problems.get(dependency)
+        this.#problems.set(dependency, error)
+        const backoff = BACKOFF[PASSING.has(error.kind.class) ? 'passing' : 'lasting']
+        const level = known?.code === error.code ? 'debug' : 'error'
+        logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; trying again')
+        await this.#wait(Math.min(backoff.most, backoff.first * 2 ** Math.min(failures - 1, 16)))
+      }
+    }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const { signal } = this.#options
+    try {
+      await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal })
+    } catch (error) {
+      if (signal.aborted) throw closed()
+      throw error
+    }
+  }
+}
+
+/** The reason that a worker's signal is aborted with. */
+export function closed(): SluiceError {
+  return new SluiceError('closed', 'the worker is closing')
+}

@@ -1,0 +1,114 @@
+import type { ingestWorkerSettings } from '../../config/ingest-worker.ts'
+import type { Cache } from '../../shared/cache/port.ts'
+import type { Config } from '../../shared/config.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { PointStore } from '../../shared/points/port.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import { parseDeviceKey } from '../../shared/topics.ts'
+import { Checkpoint } from './checkpoint.ts'
+import { GROUP, Intake } from './consume.ts'
+import { DeadLetters } from './dead-letter.ts'
+import { FieldTypes } from './field-types.ts'
+import { LatestStates } from './latest.ts'
+import { createIngestMetrics, exposeLag } from './metrics.ts'
+import { Pipeline } from './pipeline.ts'
+import { closed, Retry } from './retry.ts'
+import { PointWriter } from './write.ts'
+
+export interface IngestWorkerOptions {
+  readonly log: TelemetryLog
+  readonly points: PointStore
+  readonly registry: Registry
+  readonly cache: Cache
+  readonly settings: Config<typeof ingestWorkerSettings>
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+export interface IngestWorker {
+  /** Not ok while a dependency fails, with what fails and why; the worker goes on by itself when it is back. */
+  status(): { readonly ok: boolean; readonly detail?: string }
+  /**
+   * Stops reading, stores and commits what was read, and leaves the group. Waits for failing stores no longer than
+   * `INGEST_CLOSE_MS`; what is not stored then is read again at the next start. May be called repeatedly.
+   */
+  close(): Promise<void>
+}
+
+/**
+ * Takes records from the log and ends every reading as points in the store or as a dead letter, in log order; offsets
+ * are committed behind both, and behind latest state. Rejects when the log cannot be consumed at all.
+ */
+export async function startIngestWorker(options: IngestWorkerOptions): Promise<IngestWorker> {
+  const { log, points, registry, cache, settings, logger, metrics: registerIn } = options
+  const ending = new AbortController()
+  const metrics = createIngestMetrics(registerIn)
+  const retry = new Retry({ signal: ending.signal, logger, retries: metrics.retries })
+  const shared = { log, points, registry, cache, retry, metrics, logger }
+  const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
+  const intake: Intake = new Intake({
+    ...shared,
+    batchRecords: settings.INGEST_BATCH_RECORDS,
+    push: (slice, signal) => pipeline.push(slice, signal),
+    onRevoked: (progress) => {
+      pipeline.drop(progress)
+      latest.forgetPartition(progress)
+    },
+  })
+  const checkpoint = new Checkpoint({
+    ...shared,
+    latest,
+    progress: () => intake.progress(),
+    consumer: () => intake.consumer,
+    everyMs: settings.INGEST_CHECKPOINT_MS,
+    everyRecords: settings.INGEST_CHECKPOINT_RECORDS,
+  })
+  const writePoints = settings.INGEST_WRITE_POINTS
+  const writer = new PointWriter({ ...shared, types: new FieldTypes(shared), writePoints })
+  const deadLetters = new DeadLetters(shared)
+  const pipeline = new Pipeline({ ...shared, writer, deadLetters, latest, checkpoint, writePoints })
+  const stopListening = registry.onChange((name) => void forgetRemoved(name, registry, latest, logger))
+  exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', GROUP)))
+  await intake.open().catch((error: unknown) => {
+    stopListening()
+    throw error
+  })
+
+  const close = async (): Promise<void> => {
+    intake.park()
+    stopListening()
+    const timer = setTimeout(() => ending.abort(closed()), settings.INGEST_CLOSE_MS)
+    const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
+    await Promise.race([pipeline.idle().then(() => checkpoint.finish()), ended])
+    clearTimeout(timer)
+    if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records that are not stored')
+    else ending.abort(closed())
+    checkpoint.close()
+    await intake.close()
+    await latest.close()
+  }
+  let closing: Promise<void> | undefined
+  return { status: () => status(retry, intake), close: () => (closing ??= close()) }
+}
+
+function status(retry: Retry, intake: Intake): { ok: boolean; detail?: string } {
+  const problem = retry.problem()
+  if (problem !== undefined) return { ok: false, detail: problem }
+  return intake.lost === 0
+    ? { ok: true }
+    : { ok: true, detail: `${intake.lost} records were gone before they were read` }
+}
+
+/** A device that was removed takes its latest state along. */
+async function forgetRemoved(name: string, registry: Registry, latest: LatestStates, logger: Logger): Promise<void> {
+  const names = parseDeviceKey(name)
+  if (names === undefined) return
+  try {
+    if ((await registry.getDevice(names.tenant, names.device)) !== undefined) return
+    await latest.forgetDevice(names.tenant, names.device)
+  } catch (error) {
+    logger.warn({ err: error, device: name }, 'latest state of a changed device was not looked after')
+  }
+}
