@@ -71,26 +71,29 @@ export async function startConsumer(
   close(): Promise<void>
 }> {
   const batches: LogBatch[] = []
-  let changed = Promise.withResolvers<void>()
+  let failure: SluiceError | undefined
+  let wake = (): void => {}
   const consumer = await log.consume({
     topic: RAW,
     group: 'worker',
     maxRecords: 100,
-    onError: (error) => changed.reject(error),
+    onError(error) {
+      failure = error
+      wake()
+    },
     async onBatch(batch) {
       batches.push(batch)
-      changed.resolve()
+      wake()
     },
     ...options,
   })
-  changed.promise.catch(() => {}) // a test that does not wait looks at onError itself
   onTestFinished(() => consumer.close())
   return {
     batches,
     async until(count) {
       while (batches.reduce((sum, { records }) => sum + records.length, 0) < count) {
-        await changed.promise
-        changed = Promise.withResolvers()
+        if (failure !== undefined) throw failure
+        await new Promise<void>((resolve) => (wake = resolve))
       }
     },
     commit: (positions) => consumer.commit(positions),
