@@ -8,8 +8,8 @@ export interface ServerEvent {
 const MAX_EVENT_LENGTH = 16_777_216
 
 /**
- * The events of a stream, as https://html.spec.whatwg.org/multipage/server-sent-events.html reads them, without ids and
- * retries; comments keep a connection open and are passed over. Cut at any byte.
+ * The events of a stream, as https://html.spec.whatwg.org/multipage/server-sent-events.html reads them, without ids,
+ * retries and line ends of a lone CR; comments keep a connection open and are passed over. Cut at any byte.
  */
 export async function* parseEventStream(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent> {
   const decoder = new TextDecoder()
@@ -17,7 +17,7 @@ export async function* parseEventStream(body: AsyncIterable<Uint8Array>): AsyncG
   let event = 'message'
   let data: string[] = []
   for await (const bytes of body) {
-    const lines = (rest + decoder.decode(bytes, { stream: true })).split(/\r\n|\n|\r(?!$)/)
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split(/\r?\n/)
     rest = lines.pop() ?? ''
     if (rest.length > MAX_EVENT_LENGTH) throw new RangeError('an event without end')
     for (const line of lines) {

@@ -6,18 +6,23 @@ const EVERY_MS = { terminal: 250, plain: 5_000 }
 /** One line on stderr that says how far a long command is: written over on a terminal, now and then elsewhere. */
 export class ProgressLine {
   readonly #host: Host
-  #nextAt = 0
+  #nextAt: number
   #shown = false
 
   constructor(host: Host) {
     this.#host = host
+    this.#nextAt = performance.now() + this.#pauseMs
   }
 
-  /** `text` is only made when it is shown. */
-  show(text: () => string): void {
+  get #pauseMs(): number {
+    return this.#host.isTerminal ? EVERY_MS.terminal : EVERY_MS.plain
+  }
+
+  /** `text` is only made when it is shown: when it is time for it, or at once when it is `news`. */
+  show(text: () => string, news = false): void {
     const now = performance.now()
-    if (now < this.#nextAt) return
-    this.#nextAt = now + (this.#host.isTerminal ? EVERY_MS.terminal : EVERY_MS.plain)
+    if (now < this.#nextAt && !news) return
+    this.#nextAt = now + this.#pauseMs
     this.#host.stderr(this.#host.isTerminal ? `\r\u001b[K${text()}` : `${text()}\n`)
     this.#shown = true
   }

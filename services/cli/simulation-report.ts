@@ -11,9 +11,10 @@ export interface Latencies {
   readonly maxMs: number
 }
 
-/** What a simulation found; what `simulate --json` prints. */
-export interface SimulationReport {
+/** What a simulation found; what `simulate --json` prints. What `--verify` finds is null without it. */
+export interface SimulationReport extends Found {
   readonly ok: boolean
+  readonly verified: boolean
   readonly devices: number
   /** Where the readings are, `{tenant}/{first device}`. */
   readonly firstDevice: string
@@ -27,14 +28,17 @@ export interface SimulationReport {
   readonly resent: number
   readonly connectionsLost: number
   readonly outOfOrder: number
+  /** Due by the rate and never sent. */
   readonly behind: number
   readonly ratePerSecond: number
   readonly ackLatency: Latencies
   readonly queryableLatency: Latencies
-  /** Undefined without `--verify`. */
-  readonly verification?: Omit<Verdict, 'differences'> & { readonly differences: readonly NamedDifference[] }
   readonly kept: boolean
+  /** The first of what is lost, duplicated, wrong or unexpected. */
+  readonly differences: readonly NamedDifference[]
 }
+
+type Found = { readonly [Name in Exclude<keyof Verdict, 'differences'>]: number | null }
 
 interface NamedDifference {
   readonly device: string
@@ -56,28 +60,32 @@ interface Findings {
 export function simulationReport(findings: Findings): SimulationReport {
   const { options, devices, seconds, run, sampler, verdict, kept } = findings
   const { sent, acknowledged, resent, connectionsLost, outOfOrder, behind } = run.stats
+  const { qos, inflight } = options
+  const found: Found = verdict === undefined ? NOT_VERIFIED : foundIn(verdict)
   return {
     ok: (verdict === undefined || isClean(verdict)) && outOfOrder === 0,
-    devices: devices.length,
-    firstDevice: devices[0]?.username ?? '',
-    qos: options.qos,
-    inflight: options.inflight,
-    seconds: round(seconds, 3),
-    ...{ sent, acked: acknowledged, unacknowledged: options.qos === 0 ? 0 : sent - acknowledged },
+    verified: verdict !== undefined,
+    ...{ sent, acked: acknowledged, ...found },
+    unacknowledged: qos === 0 ? 0 : sent - acknowledged,
     ...{ resent, connectionsLost, outOfOrder, behind },
-    ratePerSecond: round((options.qos === 0 ? sent : acknowledged) / seconds, 1),
+    ...{ devices: devices.length, firstDevice: devices[0]?.username ?? '', qos, inflight, seconds: round(seconds, 3) },
+    ratePerSecond: round((qos === 0 ? sent : acknowledged) / seconds, 1),
     ackLatency: latencies(run.latency),
     queryableLatency: latencies(sampler.latency),
-    ...(verdict === undefined ? {} : { verification: named(verdict, devices) }),
     kept,
+    differences: (verdict?.differences ?? []).map(({ device, sequence, problem, detail }) => {
+      return { device: devices[device]?.username ?? String(device), sequence: sequence ?? null, problem, detail }
+    }),
   }
 }
 
-function named(verdict: Verdict, devices: readonly LoadDevice[]) {
-  const differences = verdict.differences.map(({ device, sequence, problem, detail }) => {
-    return { device: devices[device]?.username ?? String(device), sequence: sequence ?? null, problem, detail }
-  })
-  return { ...verdict, differences }
+const NOT_VERIFIED: Found = {
+  ...{ stored: null, lost: null, duplicated: null, wrong: null, unexpected: null },
+  ...{ unacknowledgedStored: null, unacknowledgedAbsent: null },
+}
+
+function foundIn({ differences: _, ...counts }: Verdict): Found {
+  return counts
 }
 
 function latencies(histogram: LatencyHistogram): Latencies {
@@ -88,7 +96,7 @@ function latencies(histogram: LatencyHistogram): Latencies {
 
 /** The report for a person. */
 export function reportText(report: SimulationReport): string {
-  const { ackLatency: ack, queryableLatency: queryable, verification } = report
+  const { ackLatency: ack, queryableLatency: queryable } = report
   const lines: [string, string][] = [
     ['sent', `${report.sent} readings from ${report.devices} devices in ${report.seconds} s`],
     ['acked', report.qos === 0 ? 'none: QoS 0 is not acknowledged' : `${report.acked} (${report.ratePerSecond}/s)`],
@@ -96,41 +104,42 @@ export function reportText(report: SimulationReport): string {
   if (report.unacknowledged > 0) lines.push(['not acked', `${report.unacknowledged} (nothing was promised for them)`])
   if (report.resent > 0) lines.push(['sent again', `${report.resent}`])
   if (report.connectionsLost > 0) lines.push(['reconnected', `${report.connectionsLost} times`])
-  if (report.behind > 0)
-    lines.push(['not sent', `${report.behind} that were due: the rate is beyond what was acknowledged`])
+  if (report.behind > 0) lines.push(['not sent', `${report.behind} that were due: acknowledgements came too slowly`])
   if (report.outOfOrder > 0) lines.push(['out of order', `${report.outOfOrder} acknowledgements`])
-  if (verification !== undefined) lines.push(...verificationLines(report.qos, verification))
+  if (report.verified) lines.push(...verifiedLines(report))
   if (ack.count > 0) lines.push(['ack latency', latencyText(ack)])
-  if (queryable.count > 0)
+  if (queryable.count > 0) {
     lines.push(['queryable', `${latencyText(queryable)} after PUBLISH (${queryable.count} samples)`])
+  }
   lines.push(['devices', devicesText(report)])
   const width = Math.max(...lines.map(([name]) => name.length))
   const text = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}`)
-  const differences = (verification?.differences ?? []).map((it) => {
-    return `  ${it.problem}: ${it.device} sequence ${it.sequence ?? '?'}: ${it.detail}`
-  })
-  const listed = differences.length === MAX_DIFFERENCES ? [`  (the first ${MAX_DIFFERENCES} are listed)`] : []
-  return [...text, ...(differences.length > 0 ? ['', 'Differences:', ...differences, ...listed] : [])].join('\n')
+  return [...text, ...differenceLines(report)].join('\n')
 }
 
-type Shown = NonNullable<SimulationReport['verification']>
-
-function verificationLines(qos: number, verification: Shown): [string, string][] {
-  const { stored, lost, duplicated, wrong, unexpected, unacknowledgedStored, unacknowledgedAbsent } = verification
+function verifiedLines(report: SimulationReport): [string, string][] {
+  const { qos, stored, lost, duplicated, wrong, unexpected, unacknowledgedStored, unacknowledgedAbsent } = report
   const lines: [string, string][] = [
     ['stored', qos === 0 ? `${unacknowledgedStored}` : `${stored} of the acknowledged`],
     ['lost', `${lost}`],
     ['duplicated', `${duplicated}`],
     ['wrong', `${wrong}`],
   ]
-  if (unexpected > 0) lines.push(['unexpected', `${unexpected} points that were never sent`])
+  if ((unexpected ?? 0) > 0) lines.push(['unexpected', `${unexpected} points that were never sent`])
   if (qos === 0) return [...lines, ['not there', `${unacknowledgedAbsent} (QoS 0 has no promise)`]]
-  if (unacknowledgedStored > 0) lines.push(['also stored', `${unacknowledgedStored} that were not acknowledged`])
+  if ((unacknowledgedStored ?? 0) > 0) lines.push(['also stored', `${unacknowledgedStored} that were not acknowledged`])
   return lines
 }
 
+function differenceLines({ differences }: SimulationReport): string[] {
+  if (differences.length === 0) return []
+  const lines = differences.map((it) => `  ${it.problem}: ${it.device} sequence ${it.sequence ?? '?'}: ${it.detail}`)
+  const more = differences.length === MAX_DIFFERENCES ? [`  (the first ${MAX_DIFFERENCES} are listed)`] : []
+  return ['', 'Differences:', ...lines, ...more]
+}
+
 function devicesText({ kept, devices, firstDevice }: SimulationReport): string {
-  if (!kept) return `removed again (--keep leaves them); their readings stay`
+  if (!kept) return 'removed again; --keep leaves them, to look at their readings'
   return `${devices} kept, the first is ${firstDevice}`
 }
 

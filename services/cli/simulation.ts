@@ -109,6 +109,7 @@ async function drive(run: LoadRun, options: SimulationOptions, context: Simulati
   const tooLate = AbortSignal.timeout(options.patienceMs)
   await Promise.race([run.connect(), aborted(tooLate, 'connect'), aborted(interruption, 'interrupt')])
   startedAt = performance.now()
+  tell('send')
   run.start()
   while (elapsed() < options.durationMs && !run.exhausted && !interruption.aborted) {
     await pause(run, Math.min(LOOK_EVERY_MS, options.durationMs - elapsed()))

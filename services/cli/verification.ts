@@ -14,7 +14,7 @@ export interface ReadingsAnswer {
   readonly next: string | null
 }
 
-/** Asks for one page of all readings of a device, of all streams and fields, without bounds in time. */
+/** Asks for one page of all readings of a device's default stream, of all fields, without bounds in time. */
 export type ReadPage = (device: number, cursor: string | undefined) => Promise<ReadingsAnswer>
 
 export type Problem = 'lost' | 'duplicated' | 'wrong' | 'unexpected'

@@ -83,7 +83,7 @@ async function runSimulate(session: Session, options: SimulateOptions): Promise<
       api,
       workload,
       interruption: session.host.interruption(),
-      onProgress: (state) => progress.show(() => progressText(state, options.devices)),
+      onProgress: progressTo(progress, options.devices),
     },
   ).finally(() => progress.end())
   session.result(report, () => reportText(report))
@@ -131,6 +131,16 @@ function parseZoneOption(text: string): string {
   const zone = parseZone(text)
   if (zone === undefined) throw new InvalidArgumentError('Write Z or an offset like +01:00.')
   return zone
+}
+
+/** The moment when the sending begins is shown at once: whoever watches from outside may wait for it. */
+function progressTo(line: ProgressLine, devices: number): (progress: SimulationProgress) => void {
+  let phase: SimulationProgress['phase'] | undefined
+  return (progress) => {
+    const begins = progress.phase === 'send' && phase !== 'send'
+    phase = progress.phase
+    line.show(() => progressText(progress, devices), begins)
+  }
 }
 
 function progressText({ phase, stats, p99Ms, ratePerSecond, verified }: SimulationProgress, devices: number): string {
