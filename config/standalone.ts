@@ -8,10 +8,6 @@ export const standaloneSettings = {
   ...brokerSettings,
   ...ingestWorkerSettings,
   ...queryApiSettings,
-  BIND_ADDRESS: text(
-    '127.0.0.1',
-    'Address that MQTT and HTTP listen on. Anything but loopback is reachable by others.',
-  ),
   DATA_DIR: text('./data', 'Folder of everything that is kept.'),
   LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Least severe level that is logged.'),
   CREDENTIAL_KEY: secret('Key of the credential hashes, 32 bytes in base64url; made in DATA_DIR when unset.'),
@@ -20,6 +16,10 @@ export const standaloneSettings = {
   LOG_RETENTION_MB: integer(4096, 'Size of the log at which stored records go early; unstored ones never go.', {
     min: 64,
     max: 16_777_216,
+  }),
+  CACHE_ENTRIES: integer(50_000, 'Latest values kept in memory for the API, about 1 KB each.', {
+    min: 0,
+    max: 10_000_000,
   }),
   PUBLIC_URL: optionalText('Address that the printed page link uses, when it is not the listener itself.'),
 } as const

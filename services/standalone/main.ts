@@ -10,7 +10,7 @@ import { createLogger, type Logger } from '../../shared/logger.ts'
 import { openSqliteLog } from '../../shared/log/sqlite.ts'
 import { createMetrics, type Metrics } from '../../shared/metrics.ts'
 import { openSqlitePoints } from '../../shared/points/sqlite/sqlite.ts'
-import { loadCredentialKey } from '../../shared/registry/credentials.ts'
+import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openSqliteRegistry } from '../../shared/registry/sqlite.ts'
 import { banner } from './banner.ts'
 import { firstStart } from './first-start.ts'
@@ -29,6 +29,7 @@ export interface PortContext {
 
 /** A clean stop takes less; what takes longer is ended, and the log replays what was not committed. */
 const STOP_LIMIT_MS = 10_000
+const SAME_WISH_MS = 1_000
 
 /**
  * Runs every service in this process on the embedded adapters until SIGTERM or SIGINT.
@@ -92,7 +93,7 @@ async function start(
 export async function openEmbeddedPorts({ config, folder, logger, metrics, releasers }: PortContext): Promise<Ports> {
   const key = config.CREDENTIAL_KEY
   const credentialKey =
-    key === undefined ? loadCredentialKey(join(folder, 'credential-key')) : Buffer.from(key, 'base64url')
+    key === undefined ? loadCredentialKey(join(folder, 'credential-key')) : parseCredentialKey(key, 'CREDENTIAL_KEY')
   const retention = { ageMs: config.LOG_RETENTION_HOURS * 3_600_000, bytes: config.LOG_RETENTION_MB * 1_048_576 }
   const log = await openSqliteLog({
     folder: join(folder, 'log'),
@@ -131,13 +132,16 @@ function packageVersion(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-/** The first SIGTERM or SIGINT; a second one ends the process at once. */
+/**
+ * The first SIGTERM or SIGINT. A later one ends the process at once, but not one that follows closely: with Ctrl-C the
+ * terminal and npm both signal, and that is one wish.
+ */
 function nextStopSignal(): { received: Promise<string>; ignore: () => void } {
   const { promise, resolve: receive } = Promise.withResolvers<string>()
-  let count = 0
+  let first: number | undefined
   const listener = (signal: string) => {
-    count += 1
-    if (count > 1) process.exit(1)
+    first ??= performance.now()
+    if (performance.now() - first > SAME_WISH_MS) process.exit(1)
     receive(signal)
   }
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, listener)

@@ -1,4 +1,5 @@
 import type { Cache } from '../../shared/cache/port.ts'
+import { SluiceError } from '../../shared/errors.ts'
 import type { Releasers } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
@@ -9,7 +10,7 @@ import { compareInstants, type Instant } from '../../shared/telemetry.ts'
 import { createBroker } from '../broker/broker.ts'
 import { createReceiveClock } from '../broker/receive-clock.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
-import { createApi } from '../query-api/app.ts'
+import { createApi, type Api } from '../query-api/app.ts'
 import type { StandaloneConfig } from './main.ts'
 
 export interface Ports {
@@ -42,31 +43,47 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
 export async function startServices(context: ServiceContext): Promise<{ mqtt: Address; http: Address }> {
   const { config, ports, logger, metrics, releasers, version } = context
   const clock = createReceiveClock(await newestReceiveTime(ports.log))
+  const shared = { ...ports, settings: config, logger, metrics }
 
-  const worker = await startIngestWorker({ ...ports, settings: config, logger, metrics })
+  const worker = await startIngestWorker(shared)
   releasers.own('ingest worker', worker, (it) => it.close())
 
-  const broker = await createBroker({ ...ports, clock, settings: config, logger, metrics })
+  const broker = await createBroker({ ...shared, clock })
   releasers.own('broker', broker, (it) => it.close())
 
-  const checks = [{ name: 'ingest-worker', check: async () => worker.status() }]
-  const stamp = (bytes: number) => clock.nextStamp(bytes)
-  const publicFolder = fileURLToPath(PUBLIC_FOLDER)
-  const mqtt = broker.addresses.mqtt
+  const { mqtt } = broker.addresses
   const api = await createApi({
-    ...ports,
-    checks,
-    stamp,
-    mqtt,
-    settings: config,
+    ...shared,
+    stamp: (bytes) => clock.nextStamp(bytes),
+    status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
+    checks: [
+      { name: 'ingest-worker', check: async () => worker.status() },
+      { name: 'broker', check: async () => ({ ok: !broker.status().overloaded }) },
+    ],
     version,
-    publicFolder,
-    logger,
-    metrics,
+    publicFolder: PUBLIC_FOLDER,
   })
   releasers.own('query api', api, (it) => it.close())
-  const http = await listen(api, config.BIND_ADDRESS, config.HTTP_PORT)
-  return { mqtt, http }
+  return { mqtt, http: await listen(api, config.BIND_ADDRESS, config.HTTP_PORT) }
+}
+
+/** Errors: `port_in_use`, `setting_invalid` (an address that is not of this machine). */
+async function listen(api: Api, host: string, port: number): Promise<Address> {
+  try {
+    await api.listen({ host, port })
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'EADDRINUSE') {
+      throw new SluiceError('port_in_use', `HTTP cannot listen on ${host}:${port}: another process does`, {
+        cause: error,
+      })
+    }
+    throw new SluiceError('setting_invalid', `HTTP_PORT, BIND_ADDRESS: cannot listen on ${host}:${port}`, {
+      cause: error,
+    })
+  }
+  const address = api.server.address()
+  return { host, port: typeof address === 'object' && address !== null ? address.port : port }
 }
 
 /** The receive clock goes on behind the newest record, also when the machine's clock was set back in between. */
