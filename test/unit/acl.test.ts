@@ -1,9 +1,7 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canPublish, canReceive, canSubscribe, checkRules, explain, MAX_RULES, rulesOf } from '../../shared/acl.ts'
+import { canPublish, canReceive, canSubscribe, checkRules, explain, MAX_RULES } from '../../shared/acl.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import type { AclRule, Principal } from '../../shared/registry/port.ts'
-import { matches } from '../../shared/topic-filter.ts'
 
 const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
 
@@ -159,83 +157,6 @@ describe('applications', () => {
     })
     expect(explain(principal, 'publish', 'a/b').rule).toEqual(rule('deny publish a/b'))
     expect(explain(principal, 'publish', 'c')).toMatchObject({ allowed: false, rule: undefined })
-  })
-})
-
-const words = ['a', 'b', '$s', '+']
-const filterText = fc
-  .tuple(fc.array(fc.constantFrom(...words), { minLength: 1, maxLength: 3 }), fc.boolean())
-  .map(([levels, hash]) => [...levels, ...(hash ? ['#'] : [])].join('/'))
-const ruleText = fc
-  .tuple(fc.constantFrom('allow', 'allow', 'deny'), fc.constantFrom('publish', 'subscribe'), filterText)
-  .map((parts) => parts.join(' '))
-const topics = ['a', 'b', 'z', '$s'].flatMap((x) => [
-  x,
-  ...['a', 'z'].flatMap((y) => [`${x}/${y}`, `${x}/${y}/z`, `${x}/${y}/a`]),
-])
-
-describe('verdicts, for all rules', () => {
-  it('a granted subscription matches only topics that an allow rule allows; the rest is denied at delivery', () => {
-    fc.assert(
-      fc.property(fc.array(ruleText, { maxLength: 6 }), filterText, (rules, filter) => {
-        const principal = application(...rules)
-        if (!canSubscribe(principal, filter)) return
-        for (const topic of topics.filter((candidate) => matches(filter, candidate))) {
-          const of = (effect: string): boolean =>
-            rules.map(rule).some((r) => r.effect === effect && r.action === 'subscribe' && matches(r.topic, topic))
-          expect(of('allow')).toBe(true)
-          expect(canReceive(principal, topic)).toBe(!of('deny'))
-        }
-      }),
-      { numRuns: 2000 },
-    )
-  })
-
-  it('do not depend on the order of the rules, and a deny never adds to what is allowed', () => {
-    fc.assert(
-      fc.property(fc.array(ruleText, { maxLength: 6 }), filterText, (rules, filter) => {
-        const forward = application(...rules)
-        const backward = application(...rules.toReversed())
-        const denied = application(...rules, `deny publish ${filter}`, `deny subscribe ${filter}`)
-        expect(canSubscribe(backward, filter)).toBe(canSubscribe(forward, filter))
-        expect(canSubscribe(denied, filter)).toBe(false)
-        for (const topic of topics) {
-          for (const may of [canPublish, canReceive]) {
-            expect(may(backward, topic)).toBe(may(forward, topic))
-            expect(may(denied, topic)).toBe(may(forward, topic) && !matches(filter, topic))
-          }
-        }
-      }),
-      { numRuns: 500 },
-    )
-  })
-
-  it('are those that explain gives', () => {
-    fc.assert(
-      fc.property(fc.array(ruleText, { maxLength: 6 }), filterText, (rules, filter) => {
-        const principal = application(...rules)
-        expect(explain(principal, 'subscribe', filter).allowed).toBe(canSubscribe(principal, filter))
-        for (const topic of topics) {
-          expect(explain(principal, 'publish', topic).allowed).toBe(canPublish(principal, topic))
-        }
-      }),
-      { numRuns: 300 },
-    )
-  })
-
-  it('of a device are those of an application with the same rules', () => {
-    const asRules: Principal = { kind: 'application', name: 'app', rules: rulesOf(device) }
-    const rest = fc.array(fc.constantFrom('cmd', 'notice', 'cmdx', 'x', '', '+', '#'), { maxLength: 3 })
-    const head = fc.constantFrom('t/acme/p1', 't/acme/p1', 't/acme/p', 't/acme/p12', 't/acme', 't', '+/acme/p1')
-    fc.assert(
-      fc.property(head, rest, (start, levels) => {
-        const text = [start, ...levels].join('/')
-        expect(canPublish(device, text)).toBe(canPublish(asRules, text))
-        expect(canSubscribe(device, text)).toBe(canSubscribe(asRules, text))
-        expect(canReceive(device, text)).toBe(canReceive(asRules, text))
-      }),
-      { numRuns: 2000 },
-    )
   })
 })
 
