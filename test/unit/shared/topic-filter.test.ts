@@ -10,7 +10,7 @@ import {
   MAX_TOPIC_LEVELS,
   overlaps,
   unionContains,
-} from '../../shared/topic-filter.ts'
+} from '../../../shared/topic-filter.ts'
 
 // `z` is in no filter: it stands for every word that a filter does not spell out. Topics are one level longer than the
 // longest filter. So what holds for these topics holds for all.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { canPublish, canReceive, canSubscribe, checkRules, explain, MAX_RULES } from '../../shared/acl.ts'
-import { SluiceError } from '../../shared/errors.ts'
-import type { AclRule, Principal } from '../../shared/registry/port.ts'
+import { canPublish, canReceive, canSubscribe, checkRules, explain, MAX_RULES } from '../../../shared/acl.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import type { AclRule, Principal } from '../../../shared/registry/port.ts'
 
 const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canPublish, canReceive, canSubscribe, explain, rulesOf } from '../../shared/acl.ts'
-import type { AclRule, Principal } from '../../shared/registry/port.ts'
-import { matches } from '../../shared/topic-filter.ts'
+import { canPublish, canReceive, canSubscribe, explain, rulesOf } from '../../../shared/acl.ts'
+import type { AclRule, Principal } from '../../../shared/registry/port.ts'
+import { matches } from '../../../shared/topic-filter.ts'
 
 const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
 
