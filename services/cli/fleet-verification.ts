@@ -18,11 +18,13 @@ export interface FleetVerification {
 
 const READERS = 4
 const PAUSE_MS = 250
+/** Readings that nobody promised are waited for only so long without progress. */
+const SETTLE_MS = 1_000
 const PAGE_POINTS = 10_000
 
 /**
  * Reads back everything the devices sent, from the API, until all of it is there or nothing more comes. What is found
- * too often or with another value stays so, but is read again with the rest: only the last look counts.
+ * too often or with another value is looked at again, too: only the last look counts.
  * Error: that of the API, when it fails for longer than the patience.
  */
 export async function verifyFleet(options: FleetVerification): Promise<Verdict> {
@@ -33,11 +35,13 @@ export async function verifyFleet(options: FleetVerification): Promise<Verdict> 
   let found = -1
   for (;;) {
     const failure = await verifyOnce(open, verdicts, options)
-    open = open.filter((device) => !isClean(verdicts.get(device) ?? INCOMPLETE))
+    open = open.filter((device) => !isComplete(verdicts.get(device)))
+    const isBad = open.some((device) => !isClean(verdicts.get(device) ?? UNSEEN))
+    const limitMs = isBad ? patienceMs : SETTLE_MS
     const nowFound = [...verdicts.values()].reduce((sum, verdict) => sum + readingsIn(verdict), 0)
     if (nowFound > found) progressAt = performance.now()
     found = nowFound
-    if (open.length === 0 || performance.now() - progressAt > patienceMs) {
+    if (open.length === 0 || performance.now() - progressAt > limitMs) {
       if (failure !== undefined) throw failure
       break
     }
@@ -49,7 +53,12 @@ export async function verifyFleet(options: FleetVerification): Promise<Verdict> 
 }
 
 /** What has not been looked at yet. */
-const INCOMPLETE: Verdict = { ...emptyVerdict(), lost: 1 }
+const UNSEEN: Verdict = { ...emptyVerdict(), lost: 1 }
+
+/** Nothing more can come: all that was sent is there. */
+function isComplete(verdict: Verdict = UNSEEN): boolean {
+  return isClean(verdict) && verdict.unacknowledgedAbsent === 0
+}
 
 function readingsIn({ stored, duplicated, wrong, unacknowledgedStored }: Verdict): number {
   return stored + duplicated + wrong + unacknowledgedStored

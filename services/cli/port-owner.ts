@@ -7,7 +7,7 @@ export interface PortOwner {
 }
 
 const LISTEN = '0A'
-const MAX_COMMAND_LENGTH = 80
+const MAX_COMMAND_LENGTH = 160
 
 /**
  * The process that listens on a TCP port, from /proc (https://man7.org/linux/man-pages/man5/proc_net.5.html): undefined

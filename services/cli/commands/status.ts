@@ -12,7 +12,9 @@ async function showStatus(session: Session): Promise<0 | 1> {
   const [status, readiness] = await Promise.all([api.get<Record<string, unknown>>('/v1/status'), api.probe('/readyz')])
   const ready = readiness.status === 200
   session.result({ url: api.url.origin, ready, readiness: readiness.body, ...status }, () => {
-    const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status })
+    const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
+      ([, value]) => value !== null,
+    )
     const lines = values.map(([name, value]) => `${name.padEnd(10)} ${shown(value)}`)
     return [...lines, ...(ready ? [] : [`readyz     ${shown(readiness.body)}`])].join('\n')
   })
