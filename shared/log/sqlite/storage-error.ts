@@ -16,6 +16,18 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 /** Errors of the system that mean: no more bytes fit. EFBIG is the file size limit of the process. */
 const NO_SPACE: readonly unknown[] = ['ENOSPC', 'EDQUOT', 'EFBIG']
 
+/** Errors of the system that mean: this place cannot be written by this user. */
+const NO_ACCESS: readonly unknown[] = [
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOTDIR',
+  'EEXIST',
+  'ENOENT',
+  'ELOOP',
+  'ENAMETOOLONG',
+]
+
 const PROBE_BYTES = 64 * 1024
 
 /**
@@ -39,7 +51,7 @@ export function storageError(error: unknown, folder: string, what: string, reach
 function systemCode(error: unknown): ErrorCode | undefined {
   const code = errorField(error, 'code')
   if (NO_SPACE.includes(code)) return 'disk_full'
-  return typeof code === 'string' && /^E[A-Z]+$/.test(code) ? 'data_unwritable' : undefined
+  return NO_ACCESS.includes(code) ? 'data_unwritable' : undefined
 }
 
 function errorField(error: unknown, name: 'code' | 'errcode'): unknown {
@@ -57,11 +69,10 @@ function hasNoSpace(folder: string, reached: number): boolean {
       writeSync(descriptor, Buffer.alloc(PROBE_BYTES, 1), 0, PROBE_BYTES, reached)
     } finally {
       closeSync(descriptor)
+      rmSync(file)
     }
     return false
   } catch (error) {
     return NO_SPACE.includes(errorField(error, 'code'))
-  } finally {
-    rmSync(file, { force: true })
   }
 }

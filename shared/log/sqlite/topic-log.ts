@@ -61,10 +61,8 @@ export class TopicLog {
     const { folder, topic } = this.#options
     let reached = 0
     try {
-      let active = this.#files.active()
-      if (this.#isRollDue(active)) this.#files.roll()
       this.#makeRoom(rows)
-      active = this.#files.active()
+      const active = this.#files.active()
       reached = Math.max(active.walBytes, active.databaseBytes)
       return this.#insert(active, rows)
     } catch (error) {
@@ -75,10 +73,12 @@ export class TopicLog {
     }
   }
 
-  /** The slow work that an append need not wait for: checkpoint, sealing, retention. */
+  /** The slow work that an append need not wait for: the next file, checkpoint, sealing, retention. */
   tidy(): void {
     try {
-      this.#files.active().checkpointIfDue()
+      const active = this.#files.active()
+      if (this.#isRollDue(active)) this.#files.roll()
+      else active.checkpointIfDue()
       this.#files.sealFinished()
       this.#trim(0)
     } catch (error) {

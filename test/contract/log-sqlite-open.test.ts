@@ -1,0 +1,133 @@
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { getuid } from 'node:process'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { Worker } from 'node:worker_threads'
+import { describe, expect, it } from 'vitest'
+import { SluiceError } from '../../shared/errors.ts'
+import { tempFolder } from '../helpers.ts'
+import { codeOf, RAW, readAll, record, textsOf } from './log-harness.ts'
+import { filesOf, openEmbedded } from './log-sqlite-harness.ts'
+
+function setVersion(file: string, version: number): void {
+  const database = new DatabaseSync(file)
+  database.exec(`PRAGMA user_version = ${version}`)
+  database.close()
+}
+
+describe('opening', () => {
+  it('makes the folder, with all its parents', async () => {
+    const folder = join(tempFolder(), 'a', 'b', 'log')
+    const log = await openEmbedded(folder)
+    expect(await log.offsets(RAW)).toEqual([{ partition: 0, start: 0, end: 0, newest: undefined }])
+    expect(readdirSync(folder)).toContain('groups.sqlite')
+  })
+
+  it('leaves nothing but databases behind, without WAL', async () => {
+    const folder = join(tempFolder(), 'log')
+    const log = await openEmbedded(folder)
+    await log.append(RAW, [record('acme/a', '1')])
+    await log.close()
+    expect(readdirSync(folder).filter((name) => !name.endsWith('.sqlite'))).toEqual([])
+  })
+
+  it('refuses a folder that is open already, and takes it when it is closed', async () => {
+    const folder = join(tempFolder(), 'log')
+    const log = await openEmbedded(folder)
+    expect(await codeOf(openEmbedded(folder))).toBe('data_locked')
+    await log.append(RAW, [record('acme/a', '1')])
+    await log.close()
+    await openEmbedded(folder)
+  })
+
+  it('refuses another number of partitions, naming both', async () => {
+    const folder = join(tempFolder(), 'log')
+    await (await openEmbedded(folder, { partitions: 3 })).close()
+    const failure = await openEmbedded(folder, { partitions: 4 }).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(SluiceError)
+    expect(failure).toMatchObject({ code: 'log_partitions_changed' })
+    expect(String(failure)).toMatch(/has 3 partitions.*says 4/)
+    expect((await openEmbedded(folder, { partitions: 3 })).partitions).toBe(3)
+  })
+
+  it('refuses what a newer version has written', async () => {
+    const folder = join(tempFolder(), 'log')
+    await (await openEmbedded(folder)).close()
+    const [segment] = filesOf(folder)
+    for (const file of [join(folder, 'groups.sqlite'), segment ?? '']) {
+      setVersion(file, 2)
+      expect(await codeOf(openEmbedded(folder))).toBe('data_newer')
+      setVersion(file, 1)
+    }
+    await openEmbedded(folder)
+  })
+
+  it('refuses a folder that cannot be made', async () => {
+    const file = join(tempFolder(), 'file')
+    writeFileSync(file, '')
+    expect(await codeOf(openEmbedded(join(file, 'log')))).toBe('data_unwritable')
+  })
+
+  it.skipIf(getuid?.() === 0)('refuses a folder that cannot be written (not as root: root can)', async () => {
+    const folder = join(tempFolder(), 'log')
+    mkdirSync(folder)
+    chmodSync(folder, 0o555)
+    expect(await codeOf(openEmbedded(folder))).toBe('data_unwritable')
+    chmodSync(folder, 0o755)
+  })
+
+  it('refuses a file that is no database', async () => {
+    const folder = join(tempFolder(), 'log')
+    await (await openEmbedded(folder)).close()
+    writeFileSync(join(folder, 'groups.sqlite'), 'not a database, but long enough to look like one'.repeat(100))
+    expect(await codeOf(openEmbedded(folder))).toBe('log_corrupt')
+  })
+
+  it('makes a half-made newest file again', async () => {
+    const folder = join(tempFolder(), 'log')
+    const first = await openEmbedded(folder)
+    await first.append(RAW, [record('acme/a', '1')])
+    await first.close()
+    writeFileSync(join(folder, 'telemetry.raw-0000000002.sqlite'), '')
+    const log = await openEmbedded(folder)
+    await log.append(RAW, [record('acme/a', '2')])
+    expect(textsOf(await readAll(log, 0))).toEqual(['1', '2'])
+  })
+})
+
+describe('the thread ends by itself', () => {
+  it('rejects all that is pending, tells consumers and readers, and closes cleanly', async () => {
+    const started = Promise.withResolvers<Worker>()
+    process.once('worker', started.resolve)
+    const folder = join(tempFolder(), 'log')
+    const log = await openEmbedded(folder)
+    const thread = await started.promise
+    const lost = Promise.withResolvers<SluiceError>()
+    const consumer = await log.consume({
+      topic: RAW,
+      group: 'worker',
+      maxRecords: 10,
+      onError: lost.resolve,
+      onBatch: async () => {},
+    })
+    const following = codeOf(readAll(log, 0, { follow: true }))
+    await log.append(RAW, [record('acme/a', 'stored')])
+    // Posted, and never answered: the thread is told to end before it can look at them.
+    const ended = thread.terminate()
+    const pending = [
+      codeOf(log.append(RAW, [record('acme/a', 'pending')])),
+      codeOf(log.append('telemetry.dead-letter', [record('acme/a', 'pending')])),
+      codeOf(log.lag(RAW, 'worker')),
+      codeOf(consumer.commit([{ partition: 0, offset: 1 }])),
+    ]
+    await ended
+    expect(await Promise.all(pending)).toEqual(pending.map(() => 'log_unavailable'))
+    expect((await lost.promise).code).toBe('log_unavailable')
+    expect(await following).toBe('log_unavailable')
+    expect(await codeOf(log.append(RAW, [record('acme/a', 'later')]))).toBe('log_unavailable')
+    await consumer.close()
+    await log.close()
+    const again = await openEmbedded(folder)
+    expect(textsOf(await readAll(again, 0))[0]).toBe('stored')
+  })
+})
