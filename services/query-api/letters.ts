@@ -4,6 +4,7 @@ import { ERRORS, SluiceError } from '../../shared/errors.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { formatInstant, type LogRecord } from '../../shared/telemetry.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
+import { LetterReader, readWindow, WINDOW } from './letter-reader.ts'
 
 /** A reading that was not stored, or a client or message that was turned away, as people see it. */
 export const LetterView = Type.Object({
@@ -45,8 +46,6 @@ export type LetterCursor = ReadonlyMap<number, number>
 
 /** Letters looked at for one answer: what a filter that matches little may cost. */
 const MAX_SCANNED = 20_000
-/** Letters in memory at a time; one may hold a whole payload. */
-const WINDOW = 200
 
 /**
  * The newest dead letters, newest first, and the cursor that continues behind them (undefined at the end). Of the
@@ -190,61 +189,4 @@ async function noteSources(
       if (letter !== undefined) isNew(letter, seen)
     }
   }
-}
-
-/** One partition read backwards, a window at a time. */
-class LetterReader {
-  readonly partition: number
-  readonly #log: TelemetryLog
-  readonly #start: number
-  #window: { offset: number; record: LogRecord }[] = []
-  /** Lowest offset that was fetched. */
-  #low: number
-  /** Lowest offset that was taken: where the next page begins, exclusive. */
-  position: number
-
-  constructor(log: TelemetryLog, partition: number, start: number, end: number) {
-    this.#log = log
-    this.partition = partition
-    this.#start = start
-    this.#low = end
-    this.position = end
-  }
-
-  async peek(): Promise<LogRecord | undefined> {
-    while (this.#window.length === 0 && this.#low > this.#start) {
-      const high = this.#low
-      this.#low = Math.max(this.#start, high - WINDOW)
-      this.#window = await readWindow(this.#log, this.partition, this.#low, high)
-    }
-    return this.#window.at(-1)?.record
-  }
-
-  /** Moves behind the record that {@link peek} showed; its offset. */
-  take(): number {
-    const offset = this.#window.pop()?.offset ?? this.#start
-    this.position = offset
-    return offset
-  }
-}
-
-/** Records from `low` (inclusive) to `high` (exclusive); fewer where retention took some meanwhile. */
-async function readWindow(
-  log: TelemetryLog,
-  partition: number,
-  low: number,
-  high: number,
-): Promise<{ offset: number; record: LogRecord }[]> {
-  const found: { offset: number; record: LogRecord }[] = []
-  const signal = new AbortController().signal
-  const from = { offset: low }
-  const read = log.read({ topic: 'telemetry.dead-letter', partition, from, maxRecords: WINDOW, follow: false, signal })
-  for await (const batch of read) {
-    batch.records.forEach((record, index) => {
-      const offset = batch.firstOffset + index
-      if (offset >= low && offset < high) found.push({ offset, record })
-    })
-    if (batch.firstOffset + batch.records.length >= high) break
-  }
-  return found
 }

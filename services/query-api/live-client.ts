@@ -73,13 +73,20 @@ export class LiveClient extends Readable {
     this.#flush()
   }
 
-  /** A new second: tells what was skipped in the last. Returns how many records that were. */
+  /** A new second: tells what was skipped, unless more waits already. Returns how many records were told. */
   tick(): number {
-    const skipped = this.#skipped
-    this.#skipped = 0
     this.#allowance = MAX_EVENTS_PER_SECOND
-    if (skipped > 0) this.offer(formatEvent('skipped', { records: skipped }))
+    const skipped = this.#skipped
+    // In a queue that is not empty the notice itself could be dropped.
+    if (skipped === 0 || this.#queue.length > 0) return 0
+    this.#skipped = 0
+    this.offer(formatEvent('skipped', { records: skipped }))
     return skipped
+  }
+
+  /** Records that were skipped and not told yet. */
+  get untold(): number {
+    return this.#skipped
   }
 
   /** Ends the answer; one that its client does not read is cut off, because it would never end. */

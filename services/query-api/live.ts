@@ -23,6 +23,8 @@ const TICK_MS = 1000
 const HEARTBEAT_TICKS = 15
 /** Dead letters shown at the start: a page that is opened after the mistake shall show it. */
 const BACKLOG = 20
+/** Series kept between two batches: what is watched is little. */
+const MAX_SERIES = 20_000
 /** How long EventSource waits before it comes back. */
 const GREETING = 'retry: 2000\n\n'
 
@@ -33,7 +35,7 @@ const GREETING = 'retry: 2000\n\n'
  */
 export class LiveView {
   readonly #options: LiveOptions
-  readonly #table = new SeriesTable()
+  readonly #table = new SeriesTable({ maxSeries: MAX_SERIES, wideIntegers: true })
   readonly #clients = new Set<LiveClient>()
   readonly #skipped: Counter
   readonly #gauge: Gauge
@@ -117,6 +119,7 @@ export class LiveView {
 
   #leave(client: LiveClient): void {
     this.#clients.delete(client)
+    this.#skipped.inc(client.untold)
     this.#gauge.set((this.#count -= 1))
     if (this.#count === 0) this.#stopTail()
   }

@@ -54,6 +54,8 @@ const SeriesView = Type.Object({
   ),
 })
 
+/** Series kept between two payloads; making one again costs little. */
+const MAX_SERIES = 20_000
 /** Payloads that wait for the log, of at most MAX_PACKET_BYTES each. More are told to come back. */
 const MAX_PENDING = 256
 
@@ -91,7 +93,7 @@ export function readingRoutes(app: Api, options: ApiOptions): void {
 
 function writeRoute(app: Api, options: ApiOptions): void {
   const { registry, log, metrics } = options
-  const table = new SeriesTable()
+  const table = new SeriesTable({ maxSeries: MAX_SERIES })
   const gauge = new Gauge({
     name: 'sluice_http_appends_pending',
     help: 'Payloads posted over HTTP that are not in the log yet.',

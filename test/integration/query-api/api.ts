@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream'
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import type { InjectOptions } from 'fastify'
 import { pino } from 'pino'
 import { expect, onTestFinished } from 'vitest'
@@ -72,6 +72,7 @@ interface Operation {
 
 function conformance(app: Api) {
   let ajv: Ajv2020 | undefined
+  const compiled = new Map<string, ValidateFunction>()
   return async (method: string, url: string, status: number, type: string, body: unknown) => {
     await app.ready()
     const document = app.swagger() as unknown as { paths: Record<string, Record<string, Operation>> }
@@ -96,7 +97,9 @@ function conformance(app: Api) {
     if (!media.includes('json')) return
     const escape = (part: string) => encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))
     const place = ['paths', template, method.toLowerCase(), 'responses', key ?? '', 'content', media, 'schema']
-    const validate = ajv.compile({ $ref: `api#/${place.map(escape).join('/')}` })
+    const $ref = `api#/${place.map(escape).join('/')}`
+    const validate = compiled.get($ref) ?? ajv.compile({ $ref })
+    compiled.set($ref, validate)
     expect(validate(body), `${method} ${url}: ${JSON.stringify(validate.errors)} in ${JSON.stringify(body)}`).toBe(true)
   }
 }

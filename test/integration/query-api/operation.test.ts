@@ -1,0 +1,129 @@
+import { expect, it } from 'vitest'
+import { isLoopback } from '../../../services/query-api/routes/health.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import { openApi } from './api.ts'
+
+it('healthz says the process answers, whatever else is broken', async () => {
+  const { call, registry } = await openApi()
+  registry.verifyApiKey = async () => {
+    throw new SluiceError('registry_unavailable', 'no')
+  }
+  expect(await call('GET', '/healthz', { token: null })).toMatchObject({ status: 200, body: { status: 'ok' } })
+})
+
+it('readyz names every check and is 503 when one fails', async () => {
+  const results = { log: true, points: true }
+  const checks = Object.entries(results).map(([name]) => ({
+    name,
+    check: async () => (results[name as 'log'] ? { ok: true } : { ok: false, detail: 'behind by 5,000 records' }),
+  }))
+  const { call } = await openApi({ checks })
+  const good = await call('GET', '/readyz', { token: null })
+  expect(good).toMatchObject({
+    status: 200,
+    body: {
+      ready: true,
+      checks: [
+        { name: 'log', ok: true },
+        { name: 'points', ok: true },
+      ],
+    },
+  })
+  results.points = false
+  const bad = await call('GET', '/readyz', { token: null })
+  expect(bad.status).toBe(503)
+  expect(bad.body).toEqual({
+    ready: false,
+    checks: [
+      { name: 'log', ok: true },
+      { name: 'points', ok: false, detail: 'behind by 5,000 records' },
+    ],
+  })
+})
+
+it('readyz: a check that throws is shown by its code, and its message only in the log', async () => {
+  const checks = [
+    { name: 'registry', check: () => Promise.reject(new SluiceError('registry_unavailable', 'root:pw@10.0.0.1')) },
+    { name: 'points', check: () => Promise.reject(new Error('/home/x')) },
+  ]
+  const { call, logged } = await openApi({ checks })
+  const { status, body, text } = await call('GET', '/readyz', { token: null })
+  expect(status).toBe(503)
+  expect(body['checks']).toEqual([
+    { name: 'registry', ok: false, detail: 'registry_unavailable' },
+    { name: 'points', ok: false, detail: 'internal' },
+  ])
+  expect(text).not.toMatch(/pw|home/)
+  expect(logged.join('')).toContain('/home/x')
+})
+
+it('readyz: a check that does not answer is not ready, and many askers run it once', async () => {
+  let asked = 0
+  const checks = [{ name: 'log', check: () => new Promise<never>(() => (asked += 1)) }]
+  const { call } = await openApi({ checks })
+  const answers = await Promise.all([1, 2, 3].map(() => call('GET', '/readyz', { token: null })))
+  expect(asked).toBe(1)
+  for (const { status, body } of answers) {
+    expect(status).toBe(503)
+    expect(body['checks']).toEqual([{ name: 'log', ok: false, detail: 'no answer within 2 s' }])
+  }
+})
+
+it('metrics: by route template, never by what clients make up', async () => {
+  const { call } = await openApi()
+  await call('GET', '/v1/devices/demo/first')
+  await call('GET', '/v1/devices/demo/second')
+  await call('GET', '/made-up')
+  const { status, text } = await call('GET', '/metrics', { token: null })
+  expect(status).toBe(200)
+  expect(text).toContain(
+    'sluice_http_request_seconds_count{method="GET",route="/v1/devices/:tenant/:device",status="404"} 2',
+  )
+  expect(text).toContain('sluice_http_request_seconds_count{method="GET",route="none",status="404"} 1')
+  expect(text).not.toMatch(/demo|made-up/)
+})
+
+it('metrics need a token when another host asks', async () => {
+  const { app, token } = await openApi()
+  const ask = (headers: Record<string, string>) =>
+    app.inject({ url: '/metrics', remoteAddress: '192.168.1.5', headers })
+  expect((await ask({})).statusCode).toBe(401)
+  expect((await ask({ 'x-forwarded-for': '127.0.0.1' })).statusCode).toBe(401)
+  expect((await ask({ authorization: `Bearer ${token}` })).statusCode).toBe(200)
+})
+
+it.each([
+  ['127.0.0.1', true],
+  ['127.8.8.8', true],
+  ['::1', true],
+  ['::ffff:127.0.0.1', true],
+  ['::ffff:10.0.0.1', false],
+  ['192.168.1.1', false],
+  ['128.0.0.1', false],
+  ['fe80::1', false],
+  ['', false],
+])('loopback %s: %s', (address, expected) => {
+  expect(isLoopback(address)).toBe(expected)
+})
+
+it('status fills in snippets', async () => {
+  const status = () => ({ mode: 'standalone' as const, mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 })
+  const { call } = await openApi({ status })
+  const expected = { version: '0.0.0-test', mode: 'standalone', mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 }
+  expect((await call('GET', '/v1/status')).body).toEqual(expected)
+})
+
+it('docs: the document and the page are there without a token, under a policy without inline script', async () => {
+  const { app } = await openApi()
+  const json = await app.inject('/docs/json')
+  expect(json.json()).toMatchObject({ openapi: '3.1.0' })
+  const page = await app.inject('/docs')
+  expect(page.statusCode).toBe(200)
+  const policy = String(page.headers['content-security-policy'])
+  expect(policy).toContain("default-src 'none'")
+  expect(policy).not.toMatch(/unsafe|https?:/)
+  expect(page.body).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=/)
+  for (const [, path = ''] of page.body.matchAll(/(?:src|href)="([^"]+)"/g)) {
+    expect((await app.inject(new URL(path, 'http://x/docs').pathname)).statusCode, path).toBe(200)
+  }
+})
