@@ -24,6 +24,9 @@ import { ThreadClient } from './sqlite/thread-client.ts'
 /** Newest rows of a topic that stay in memory for readers right behind the appends: some seconds of heavy traffic. */
 const TAIL_BYTES = 8 * 1024 * 1024
 
+/** At most one warning about what is tried again in this time. */
+const TROUBLE_MS = 60_000
+
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
 const DEAD_LETTER_AGE_MS = 30 * DAY_MS
@@ -51,6 +54,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
   const metrics = createLogMetrics(options.metrics)
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
   const opened: { log?: SqliteLog } = {}
+  let troubledMs = -Infinity
   const { client, topics } = await ThreadClient.start(
     {
       folder,
@@ -65,7 +69,12 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
         logger.info({ file: event.file }, 'retention removed a file of the log')
         opened.log?.trimmed(event)
       },
-      onTrouble: (error) => logger.warn({ code: error.code, err: error }, 'the log tries something again later'),
+      onTrouble(error) {
+        // It comes back with every append while a disk is full: one line a minute is enough.
+        if (performance.now() - troubledMs < TROUBLE_MS) return
+        troubledMs = performance.now()
+        logger.warn({ code: error.code, err: error }, 'the log tries something again later')
+      },
       onLost(error) {
         logger.fatal({ code: error.code, err: error }, 'the log is lost until the process starts again')
         opened.log?.fail(error)

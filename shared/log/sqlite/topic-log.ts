@@ -63,7 +63,7 @@ export class TopicLog {
     try {
       this.#makeRoom(rows)
       const active = this.#files.active()
-      reached = Math.max(active.walBytes, active.databaseBytes)
+      reached = Math.max(active.walBytes, active.databaseBytes) + bytesOf(rows)
       return this.#insert(active, rows)
     } catch (error) {
       const known = storageError(error, folder, `appending to ${topic}`, reached)
@@ -177,8 +177,8 @@ export class TopicLog {
   #makeRoom(rows: readonly PackedRow[]): void {
     const bound = this.#options.retention.bytes
     if (bound === undefined) return
-    // Once in the WAL and once in the database, each row ending in a page of its own.
-    const incoming = 2 * rows.reduce((sum, { packed }) => sum + packed.byteLength + PAGE_BYTES, 0)
+    // Once in the WAL and once in the database.
+    const incoming = 2 * bytesOf(rows)
     this.#trim(incoming)
     const bytes = this.diskBytes()
     if (bytes + incoming <= bound) return
@@ -217,6 +217,11 @@ export class TopicLog {
     cursor.skip(Math.max(0, offset - row.firstOffset))
     return Math.max(0, (Date.now() - cursor.peekTime().ms) / 1000)
   }
+}
+
+/** Each row ends in a page of its own. */
+function bytesOf(rows: readonly PackedRow[]): number {
+  return rows.reduce((sum, { packed }) => sum + packed.byteLength + PAGE_BYTES, 0)
 }
 
 /** Error: `setting_invalid` when the bound is too small to be kept with whole files. */

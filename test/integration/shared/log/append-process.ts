@@ -43,7 +43,9 @@ try {
   })
   say('ready')
 
-  createInterface({ input: process.stdin }).on('line', (line) => {
+  const input = createInterface({ input: process.stdin })
+  input.on('close', () => process.exit(1)) // whoever started it is gone
+  input.on('line', (line) => {
     const [verb, name = '', records = '1', bytes = '10'] = line.split(' ')
     if (verb === 'append') {
       const batch: LogRecord[] = Array.from({ length: Number(records) }, (_, i) => {
