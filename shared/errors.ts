@@ -86,6 +86,9 @@ export const ERRORS = {
   offset_reset: configuration('Records were gone before they were read; the gap is counted. Raise the log retention.'),
   log_partitions_changed: configuration('The number of partitions is fixed when the log is made; restore the setting.'),
   log_corrupt: configuration('A stored batch fails its checksum; restore the data folder from a backup.'),
+  store_corrupt: configuration(
+    'A file of the point store is damaged or missing; restore the data folder from a backup.',
+  ),
   credential_key_mismatch: configuration('Start with the CREDENTIAL_KEY that this registry was made with.'),
   data_newer: configuration('This data folder was written by a newer Sluice; upgrade, or use another DATA_DIR.'),
   data_corrupt: configuration('A database in the data folder is damaged; restore the folder from a backup.'),

@@ -1,0 +1,190 @@
+import type { StatementSync } from 'node:sqlite'
+import type { FieldType, Series } from '../../telemetry.ts'
+import type { DeleteRange } from '../port.ts'
+import type { HotDatabase } from './hot.ts'
+import { int, optionalInt, text } from './row.ts'
+
+/** Types by the number they are stored as; only ever added to. */
+const TYPES: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
+
+export interface KnownSeries {
+  readonly id: number
+  readonly stream: string
+  readonly field: string
+  readonly type: FieldType
+}
+
+interface Unsaved {
+  readonly id: number
+  readonly series: Series
+}
+
+/**
+ * Tenants and series and their numeric ids. Names stay in the database; in memory are 5 bytes per series, and the
+ * few series that the next transaction will save.
+ */
+export class Catalogue {
+  readonly #hot: HotDatabase
+  readonly #find: StatementSync
+  readonly #insert: StatementSync
+  readonly #tenants = new Map<string, { readonly id: number; keepMs: number | undefined }>()
+  readonly #tenantOf: number[] = []
+  readonly #typeOf: number[] = []
+  /** Series of which all points were deleted: they are not listed until one is written again. */
+  readonly #hidden = new Set<number>()
+  /** Those written again by the transaction that is open. */
+  readonly #shown = new Set<number>()
+  #unsaved = new Map<string, Unsaved>()
+  #unsavedTenants: string[] = []
+  #lastTenant = 0
+
+  constructor(hot: HotDatabase) {
+    this.#hot = hot
+    for (const row of hot.db.prepare('SELECT id, name, keep_ms FROM tenant').iterate()) {
+      this.#tenants.set(text(row, 'name'), { id: int(row, 'id'), keepMs: optionalInt(row, 'keep_ms') })
+      this.#lastTenant = Math.max(this.#lastTenant, int(row, 'id'))
+    }
+    for (const row of hot.db.prepare('SELECT id, tenant, type, hidden FROM series ORDER BY id').iterate()) {
+      this.#note(int(row, 'id'), int(row, 'tenant'), int(row, 'type'))
+      if (int(row, 'hidden') === 1) this.#hidden.add(int(row, 'id'))
+    }
+    this.#find = hot.db.prepare(
+      'SELECT id, type FROM series WHERE tenant = ? AND device = ? AND stream = ? AND field = ?',
+    )
+    this.#insert = hot.db.prepare(
+      'INSERT INTO series (id, tenant, device, stream, field, type) VALUES (?, ?, ?, ?, ?, ?)',
+    )
+  }
+
+  /** The id of a series, made when it is new; undefined when it exists with another type. */
+  idOf(series: Series): number | undefined {
+    const tenant = this.#tenantFor(series.tenant)
+    const key = JSON.stringify([tenant, series.device, series.stream, series.field])
+    const unsaved = this.#unsaved.get(key)
+    if (unsaved !== undefined) return unsaved.series.type === series.type ? unsaved.id : undefined
+    const row = this.#find.get(tenant, series.device, series.stream, series.field)
+    if (row !== undefined) return this.typeOf(int(row, 'id')) === series.type ? int(row, 'id') : undefined
+    const id = Math.max(this.#tenantOf.length, 1)
+    this.#note(id, tenant, TYPES.indexOf(series.type))
+    this.#unsaved.set(key, { id, series })
+    return id
+  }
+
+  /** Within a transaction: writes what is new. Followed by {@link saved} when the transaction was committed. */
+  save(): void {
+    for (const name of this.#unsavedTenants) {
+      this.#hot.db.prepare('INSERT INTO tenant (id, name) VALUES (?, ?)').run(this.tenantId(name) ?? 0, name)
+    }
+    for (const { id, series } of this.#unsaved.values()) {
+      const { device, stream, field } = series
+      this.#insert.run(id, this.tenantOf(id), device, stream, field, TYPES.indexOf(series.type))
+    }
+  }
+
+  saved(): void {
+    if (this.#unsaved.size > 0) this.#unsaved = new Map()
+    if (this.#unsavedTenants.length > 0) this.#unsavedTenants = []
+    for (const id of this.#shown) this.#hidden.delete(id)
+    this.#shown.clear()
+  }
+
+  /** Within a transaction: the series among these that were hidden are listed again. */
+  show(ids: Iterable<number>): void {
+    if (this.#hidden.size === 0) return
+    this.#shown.clear()
+    for (const id of ids) if (this.#hidden.has(id)) this.#shown.add(id)
+    for (const id of this.#shown) this.#hot.db.prepare('UPDATE series SET hidden = 0 WHERE id = ?').run(id)
+  }
+
+  /** Within a transaction: these series are no longer listed. */
+  hide(ids: readonly number[]): void {
+    const statement = this.#hot.db.prepare('UPDATE series SET hidden = 1 WHERE id = ?')
+    for (const id of ids) {
+      statement.run(id)
+      this.#hidden.add(id)
+    }
+  }
+
+  typeOf(id: number): FieldType {
+    return TYPES[this.#typeOf[id] ?? 0] ?? 'float'
+  }
+
+  tenantOf(id: number): number {
+    return this.#tenantOf[id] ?? 0
+  }
+
+  tenantId(name: string): number | undefined {
+    return this.#tenants.get(name)?.id
+  }
+
+  /** How long points of a tenant are kept; undefined = for ever. */
+  keepMs(tenant: number | string): number | undefined {
+    if (typeof tenant === 'string') return this.#tenants.get(tenant)?.keepMs
+    for (const known of this.#tenants.values()) if (known.id === tenant) return known.keepMs
+    return undefined
+  }
+
+  setKeepMs(tenant: string, keepMs: number | undefined): void {
+    this.#tenantFor(tenant)
+    this.#hot.transaction(() => {
+      this.save()
+      this.#hot.db.prepare('UPDATE tenant SET keep_ms = ? WHERE name = ?').run(keepMs ?? null, tenant)
+    })
+    this.saved()
+    const known = this.#tenants.get(tenant)
+    if (known !== undefined) known.keepMs = keepMs
+  }
+
+  /** Series of a device that have points, or had some until they expired, by stream and field in code unit order. */
+  seriesOf(range: { tenant: string; device: string; stream?: string; field?: string }): KnownSeries[] {
+    const found = this.#select(range).filter(({ id }) => !this.#hidden.has(id))
+    // SQLite orders by code point, the port by code unit: they differ beyond U+FFFF.
+    return found.sort((a, b) => compareText(a.stream, b.stream) || compareText(a.field, b.field))
+  }
+
+  /** Every series that a delete covers, hidden ones too. */
+  covered(range: DeleteRange): number[] {
+    return this.#select(range).map(({ id }) => id)
+  }
+
+  #select({ tenant, device, stream, field }: Omit<DeleteRange, 'from' | 'to'>): KnownSeries[] {
+    const id = this.tenantId(tenant)
+    if (id === undefined) return []
+    const conditions = ['tenant = ?']
+    const values: (string | number)[] = [id]
+    for (const [name, value] of Object.entries({ device, stream, field })) {
+      if (value === undefined) continue
+      conditions.push(`${name} = ?`)
+      values.push(value)
+    }
+    const sql = `SELECT id, stream, field FROM series WHERE ${conditions.join(' AND ')}`
+    const rows = this.#hot.db.prepare(sql).all(...values)
+    return rows.map((row) => {
+      const series = int(row, 'id')
+      return { id: series, stream: text(row, 'stream'), field: text(row, 'field'), type: this.typeOf(series) }
+    })
+  }
+
+  #tenantFor(name: string): number {
+    const known = this.#tenants.get(name)
+    if (known !== undefined) return known.id
+    const id = ++this.#lastTenant
+    this.#tenants.set(name, { id, keepMs: undefined })
+    this.#unsavedTenants.push(name)
+    return id
+  }
+
+  #note(id: number, tenant: number, type: number): void {
+    while (this.#tenantOf.length <= id) {
+      this.#tenantOf.push(0)
+      this.#typeOf.push(0)
+    }
+    this.#tenantOf[id] = tenant
+    this.#typeOf[id] = type
+  }
+}
+
+/** By code units, as JavaScript compares. */
+export function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto'
+import { SluiceError } from '../../errors.ts'
+import { MAX_INSTANT, type Instant } from '../../telemetry.ts'
+import type { PointQuery } from '../port.ts'
+import type { CheckedQuery, Place } from './messages.ts'
+
+const VERSION = 1
+const MAX_LIMIT = 10_000
+const AGGREGATES: readonly string[] = ['min', 'max', 'mean', 'sum', 'count', 'first', 'last']
+
+/** The query after its checks. Errors: `bad_request` naming the part that is wrong, `cursor_invalid`. */
+export function checkQuery(query: PointQuery): CheckedQuery {
+  const { tenant, device, stream, field, from, to, limit, cursor, aggregate } = query
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    throw new SluiceError('bad_request', `limit: ${limit} is not a whole number from 1 to ${MAX_LIMIT}`)
+  }
+  checkInstant('from', from)
+  checkInstant('to', to)
+  if (aggregate !== undefined) checkAggregate(aggregate)
+  return {
+    range: {
+      tenant,
+      device,
+      stream,
+      ...(field === undefined ? {} : { field }),
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+    },
+    limit,
+    aggregate: aggregate && { function: aggregate.function, intervalMs: aggregate.intervalMs },
+    resume: cursor === undefined ? undefined : decodeCursor(query, cursor),
+  }
+}
+
+/** Error: `bad_request`, for a time that no point can have. */
+export function checkInstant(name: string, time: Instant | undefined): void {
+  if (time === undefined || isInstant(time.ms, time.ns)) return
+  throw new SluiceError('bad_request', `${name}: ${time.ms} ms and ${time.ns} ns is no time from 1970 up to 2262`)
+}
+
+/**
+ * A cursor names the next point by its field and time, so that it stays good whatever is written in between, and
+ * carries a fingerprint of its query, because with another one it would skip points.
+ */
+export function encodeCursor(query: PointQuery, { field, time }: Place): string {
+  return Buffer.from(JSON.stringify([VERSION, fingerprint(query), field, time.ms, time.ns])).toString('base64url')
+}
+
+function decodeCursor(query: PointQuery, cursor: string): Place {
+  const parts = parse(cursor)
+  if (!Array.isArray(parts) || parts.length !== 5)
+    throw new SluiceError('cursor_invalid', 'the cursor is not one of ours')
+  const [version, print, field, ms, ns] = parts as unknown[]
+  if (version !== VERSION || typeof field !== 'string' || !isInstant(ms, ns)) {
+    throw new SluiceError('cursor_invalid', 'the cursor is not one of ours')
+  }
+  if (print !== fingerprint(query)) throw new SluiceError('cursor_invalid', 'the cursor belongs to another query')
+  return { field, time: { ms: Number(ms), ns: Number(ns) } }
+}
+
+function parse(cursor: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+  } catch (error) {
+    throw new SluiceError('cursor_invalid', 'the cursor is not one of ours', { cause: error })
+  }
+}
+
+/** Of all that decides which points come in which order; the limit may change from page to page. */
+function fingerprint({ tenant, device, stream, field, from, to, aggregate }: PointQuery): string {
+  const parts = [tenant, device, stream, field, from?.ms, from?.ns, to?.ms, to?.ns, aggregate?.function]
+  const text = JSON.stringify([...parts, aggregate?.intervalMs])
+  return createHash('sha256').update(text).digest('base64url').slice(0, 11)
+}
+
+function checkAggregate({ function: name, intervalMs }: NonNullable<PointQuery['aggregate']>): void {
+  if (!AGGREGATES.includes(name)) {
+    throw new SluiceError('bad_request', `aggregate: "${name}" is not one of ${AGGREGATES.join(', ')}`)
+  }
+  if (intervalMs === undefined || (Number.isInteger(intervalMs) && intervalMs >= 1 && intervalMs <= MAX_INSTANT.ms))
+    return
+  throw new SluiceError('bad_request', `interval: ${intervalMs} is not a whole number of milliseconds from 1`)
+}
+
+function isInstant(ms: unknown, ns: unknown): boolean {
+  if (typeof ms !== 'number' || typeof ns !== 'number' || !Number.isInteger(ms) || !Number.isInteger(ns)) return false
+  // One nanosecond behind the last point is the `to` that includes it.
+  const last = ms < MAX_INSTANT.ms || (ms === MAX_INSTANT.ms && ns <= MAX_INSTANT.ns + 1)
+  return ms >= 0 && ns >= 0 && ns <= 999_999 && last
+}

@@ -1,0 +1,230 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { SluiceError } from '../../errors.ts'
+import type { DeleteRange } from '../port.ts'
+import { pickPoints, viewBatch, type PackedBatch } from './batch.ts'
+import { Catalogue } from './catalogue.ts'
+import { ChunkFiles, makeFolder } from './chunk-files.ts'
+import { eraseFromFiles, eraseFromMemory } from './erase.ts'
+import { Generation } from './generation.ts'
+import { HotDatabase, type Erasure } from './hot.ts'
+import type { Answers, CheckedQuery, QueryAnswer, Request, ThreadOptions } from './messages.ts'
+import { runQuery } from './query.ts'
+import type { Sources } from './read.ts'
+import { Sealer } from './sealer.ts'
+import { copyStore } from './snapshot.ts'
+import { ALL_TIME, monthStart } from './time.ts'
+
+type Write = Extract<Request, { kind: 'write' }>
+
+/** Pages given back to the disk in one step, about 1 ms. */
+const TIDY_PAGES = 256
+
+/**
+ * The store as its thread sees it: one hot database, files of chunks, and the unsealed points in memory. Synchronous,
+ * one caller, but for {@link PointDatabase.snapshot}.
+ */
+export class PointDatabase {
+  readonly #folder: string
+  readonly #hot: HotDatabase
+  readonly #catalogue: Catalogue
+  readonly #files: ChunkFiles
+  readonly #sources: Sources
+  readonly #generations: Generation[] = [new Generation()]
+  readonly sealer: Sealer
+  /** Ids of series by what the main thread calls them; 0 for one that exists with another type. */
+  #names: number[] = []
+  /** Deletes that the files of chunks do not reflect yet, oldest first. */
+  #pending: Erasure[] = []
+
+  constructor({ folder, sealAfterPoints, sealAfterMs }: ThreadOptions) {
+    this.#folder = folder
+    makeFolder(folder)
+    const file = join(folder, 'raw.db')
+    const chunks = join(folder, 'chunks')
+    if (!existsSync(file) && existsSync(chunks) && readdirSync(chunks).length > 0) {
+      throw new SluiceError('store_corrupt', `${chunks} is there, but ${file} is missing`)
+    }
+    this.#hot = new HotDatabase(file)
+    try {
+      this.#catalogue = new Catalogue(this.#hot)
+      this.#files = new ChunkFiles(chunks)
+      this.#sources = { catalogue: this.#catalogue, files: this.#files, generations: this.#generations }
+      const limits = { sealAfterPoints, sealAfterMs }
+      // A delete that failed half way must not meet what was written after it.
+      const prepare = (): void => this.#applyErasures()
+      this.sealer = new Sealer(this.#hot, this.#sources, this.#generations, limits, prepare)
+      this.#load()
+      this.#applyErasures()
+      this.expire()
+    } catch (error) {
+      this.#hot.close()
+      throw error
+    }
+  }
+
+  /** Stores the batches of several requests in one transaction: all or none. */
+  write(requests: readonly Write[]): Answers['write'][] {
+    this.sealer.makeRoom()
+    const parts: PackedBatch[] = []
+    const answers = requests.map(({ parts: received, names }) => {
+      this.#learn(names)
+      const conflicts: { part: number; index: number }[] = []
+      received.forEach((bytes, part) => parts.push(this.#resolve(viewBatch(bytes), part, conflicts)))
+      return conflicts
+    })
+    const writtenAt = Date.now()
+    const stored = parts.filter((part) => part.count > 0).map((batch) => ({ batch, seq: this.#hot.nextSeq() }))
+    this.#hot.transaction(() => {
+      this.#catalogue.save()
+      for (const { batch } of stored) this.#catalogue.show(batch.series)
+      for (const { batch, seq } of stored) this.#hot.addBatch({ seq, writtenAt, data: batch.bytes })
+    })
+    this.#catalogue.saved()
+    for (const { batch, seq } of stored) this.#append(batch, seq, writtenAt)
+    return answers
+  }
+
+  sync(): void {
+    this.#hot.sync()
+  }
+
+  query(query: CheckedQuery): QueryAnswer {
+    return runQuery(this.#sources, query, Date.now())
+  }
+
+  series(tenant: string, device: string): Answers['series'] {
+    const found = this.#catalogue.seriesOf({ tenant, device })
+    return found.map(({ stream, field, type }) => ({ stream, field, type }))
+  }
+
+  /**
+   * First the delete itself becomes durable, then the files are changed: a crash in between is made good when the
+   * store is opened, before anything newer is sealed.
+   */
+  delete(range: DeleteRange): void {
+    // What a sealing has read ahead would bring points back.
+    this.sealer.abort()
+    const erasure = { seq: this.#hot.nextSeq(), range, applied: false }
+    const { from = ALL_TIME.from, to } = range
+    const whole = from.ms === 0 && from.ns === 0 && to === undefined
+    this.#hot.transaction(() => {
+      this.#catalogue.save()
+      this.#hot.addErasure(erasure)
+      if (whole) this.#catalogue.hide(this.#catalogue.covered(range))
+    })
+    this.#catalogue.saved()
+    this.#hot.sync()
+    eraseFromMemory(this.#sources, range)
+    this.#pending.push(erasure)
+    this.#applyErasures()
+  }
+
+  setRetention(tenant: string, keepMs: number | undefined): void {
+    this.#catalogue.setKeepMs(tenant, keepMs)
+    this.#hot.sync()
+    this.expire()
+  }
+
+  /** Removes the files of which every point is past its tenant's retention. */
+  expire(): void {
+    for (const name of this.#files.all()) {
+      const keepMs = this.#catalogue.keepMs(name.tenant)
+      if (keepMs === undefined || monthStart(name.month + 1) > Date.now() - keepMs) continue
+      this.sealer.abort()
+      this.#files.remove(name)
+    }
+  }
+
+  /** One step of the work that can wait; true while there is more of it. */
+  tidy(): boolean {
+    return this.#hot.tidy(TIDY_PAGES)
+  }
+
+  /** Copies the store; until it is done nothing but writes and queries may be asked for, and nothing is sealed. */
+  async snapshot(folder: string): Promise<void> {
+    const resume = this.sealer.pause()
+    try {
+      await copyStore(this.#files, this.#hot, folder)
+    } finally {
+      resume()
+    }
+  }
+
+  get bytesOnDisk(): number {
+    const sizes = ['raw.db', 'raw.db-wal'].map(
+      (name) => statSync(join(this.#folder, name), { throwIfNoEntry: false })?.size,
+    )
+    return sizes.reduce<number>((sum, size) => sum + (size ?? 0), this.#files.bytes)
+  }
+
+  get rawPoints(): number {
+    return this.#generations.reduce((sum, { count }) => sum + count, 0)
+  }
+
+  close(): void {
+    this.sealer.abort()
+    this.#files.close()
+    this.#hot.close()
+  }
+
+  #learn({ first, added }: Write['names']): void {
+    if (first === 0) this.#names = []
+    added.forEach((series, i) => {
+      this.#names[first + i] = this.#catalogue.idOf(series) ?? 0
+    })
+  }
+
+  /** Puts ids into the column of series, and leaves out the points of series that exist with another type. */
+  #resolve(batch: PackedBatch, part: number, conflicts: { part: number; index: number }[]): PackedBatch {
+    const before = conflicts.length
+    for (let i = 0; i < batch.count; i++) {
+      const id = this.#names[batch.series[i] ?? 0]
+      // Its names came with a request that failed; the sender starts the names again.
+      if (id === undefined) throw new SluiceError('store_unavailable', 'an earlier write failed; write this one again')
+      if (id === 0) conflicts.push({ part, index: i })
+      batch.series[i] = id
+    }
+    if (conflicts.length === before) return batch
+    const kept: number[] = []
+    batch.series.forEach((id, i) => {
+      if (id !== 0) kept.push(i)
+    })
+    return pickPoints(batch, kept)
+  }
+
+  #append(batch: PackedBatch, seq: number, writtenAt: number): void {
+    this.#generations.at(-1)?.append(batch, seq, writtenAt, (series) => this.#catalogue.typeOf(series))
+  }
+
+  /** Brings the unsealed points back, each delete at its place in the order of writes. Nothing is sealed meanwhile. */
+  #load(): void {
+    const erasures = this.#hot.erasures()
+    this.#pending = erasures.filter(({ applied }) => !applied)
+    let next = 0
+    const eraseBefore = (seq: number): void => {
+      for (let erasure = erasures[next]; erasure !== undefined && erasure.seq < seq; erasure = erasures[++next]) {
+        eraseFromMemory(this.#sources, erasure.range)
+      }
+    }
+    for (const { seq, writtenAt, data } of this.#hot.batches()) {
+      eraseBefore(seq)
+      this.sealer.rotateWhenFull()
+      this.#append(viewBatch(data), seq, writtenAt)
+    }
+    eraseBefore(Infinity)
+  }
+
+  #applyErasures(): void {
+    for (let erasure = this.#pending[0]; erasure !== undefined; erasure = this.#pending[0]) {
+      try {
+        eraseFromFiles(this.#sources, erasure.range)
+      } catch (error) {
+        this.sealer.abort()
+        throw error
+      }
+      this.#hot.markApplied(erasure.seq)
+      this.#pending.shift()
+    }
+  }
+}

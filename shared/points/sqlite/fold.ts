@@ -1,0 +1,132 @@
+import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
+import type { Aggregate } from '../port.ts'
+import type { Run } from './columns.ts'
+import { ExactSum } from './exact-sum.ts'
+import type { Piece } from './read.ts'
+import { isNumeric, type Summary } from './summary.ts'
+
+/** One window of an aggregate. */
+export interface WindowPoint {
+  readonly time: Instant
+  readonly value: PointValue
+}
+
+/**
+ * Folds the pieces of a series into windows, in time order. Sums and means are exact before their one rounding, so it
+ * makes no difference which chunks were opened and which only told their summary.
+ */
+export function* windows(
+  pieces: Iterable<Piece>,
+  type: FieldType,
+  aggregate: Aggregate,
+  intervalMs: number | undefined,
+): Generator<WindowPoint> {
+  const windowOf = (ms: number): number => (intervalMs === undefined ? 0 : Math.floor(ms / intervalMs))
+  let fold: Fold | undefined
+  for (const piece of pieces) {
+    if (piece.kind === 'chunk') {
+      const { file, chunk } = piece
+      const window = windowOf(chunk.start.ms)
+      const summary = window === windowOf(chunk.end.ms) ? file.summaryOf(chunk, type) : undefined
+      if (summary !== undefined) {
+        if (fold?.window !== window) {
+          if (fold !== undefined) yield fold.point(aggregate, intervalMs)
+          fold = new Fold(window, chunk.start)
+        }
+        fold.addSummary(summary, chunk.count)
+        continue
+      }
+    }
+    const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, type)
+    for (let start = 0; start < run.ms.length;) {
+      const window = windowOf(run.ms[start] ?? 0)
+      let end = start + 1
+      while (end < run.ms.length && windowOf(run.ms[end] ?? 0) === window) end++
+      if (fold?.window !== window) {
+        if (fold !== undefined) yield fold.point(aggregate, intervalMs)
+        fold = new Fold(window, { ms: run.ms[start] ?? 0, ns: run.ns[start] ?? 0 })
+      }
+      fold.addRun(run, start, end, aggregate, type)
+      start = end
+    }
+  }
+  if (fold !== undefined) yield fold.point(aggregate, intervalMs)
+}
+
+/** What a series is after an aggregate. */
+export function typeAfter(aggregate: Aggregate, type: FieldType): FieldType {
+  if (aggregate === 'count') return 'integer'
+  return aggregate === 'mean' || aggregate === 'sum' ? 'float' : type
+}
+
+/** True for an aggregate that a type has. */
+export function canAggregate(aggregate: Aggregate, type: FieldType): boolean {
+  return isNumeric(type) || aggregate === 'count' || aggregate === 'first' || aggregate === 'last'
+}
+
+class Fold {
+  readonly window: number
+  readonly #start: Instant
+  readonly #sum = new ExactSum()
+  #count = 0
+  #min: number | bigint | undefined
+  #max: number | bigint | undefined
+  #first: PointValue | undefined
+  #last: PointValue | undefined
+
+  constructor(window: number, start: Instant) {
+    this.window = window
+    this.#start = start
+  }
+
+  addSummary({ first, last, numeric }: Summary, count: number): void {
+    this.#count += count
+    this.#first ??= first
+    this.#last = last
+    if (numeric === undefined) return
+    if (this.#min === undefined || numeric.min < this.#min) this.#min = numeric.min
+    if (this.#max === undefined || numeric.max > this.#max) this.#max = numeric.max
+    this.#sum.addParts(numeric.sum)
+  }
+
+  addRun({ values }: Run, start: number, end: number, aggregate: Aggregate, type: FieldType): void {
+    this.#count += end - start
+    this.#first ??= values[start]
+    this.#last = values[end - 1]
+    if (!isNumeric(type) || aggregate === 'count' || aggregate === 'first' || aggregate === 'last') return
+    // The type of the series says that these are numbers.
+    const numbers = values as (number | bigint)[]
+    for (let i = start; i < end; i++) {
+      const value = numbers[i] ?? 0
+      if (aggregate === 'sum' || aggregate === 'mean') this.#sum.addInteger(value)
+      else {
+        if (this.#min === undefined || value < this.#min) this.#min = value
+        if (this.#max === undefined || value > this.#max) this.#max = value
+      }
+    }
+  }
+
+  point(aggregate: Aggregate, intervalMs: number | undefined): WindowPoint {
+    const time = intervalMs === undefined ? this.#start : { ms: this.window * intervalMs, ns: 0 }
+    return { time, value: this.#value(aggregate) ?? 0 }
+  }
+
+  #value(aggregate: Aggregate): PointValue | undefined {
+    switch (aggregate) {
+      case 'count':
+        return this.#count
+      case 'sum':
+        return this.#sum.total()
+      case 'mean':
+        return this.#sum.mean(this.#count)
+      case 'min':
+        return this.#min
+      case 'max':
+        return this.#max
+      case 'first':
+        return this.#first
+      case 'last':
+        return this.#last
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { SluiceError } from '../../errors.ts'
+import type { DeleteRange } from '../port.ts'
+import { blob, int, one, text } from './row.ts'
+
+/** Version of everything below the folder. A higher one in the file was written by a newer Sluice. */
+const FORMAT = 1
+
+/** Marks the file as ours ("Slpt") for `file` and for whoever opens it by mistake. */
+const APPLICATION = 0x536c7074
+
+const SCHEMA = `
+  CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keep_ms INTEGER);
+  CREATE TABLE series (
+    id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, device TEXT NOT NULL, stream TEXT NOT NULL,
+    field TEXT NOT NULL, type INTEGER NOT NULL, hidden INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (tenant, device, stream, field));
+  CREATE TABLE batch (seq INTEGER PRIMARY KEY, written_at INTEGER NOT NULL, data BLOB NOT NULL);
+  CREATE TABLE erasure (seq INTEGER PRIMARY KEY, range TEXT NOT NULL, applied INTEGER NOT NULL DEFAULT 0);
+  CREATE TABLE synced (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL);
+  INSERT INTO synced VALUES (1, 0);`
+
+/** A delete, in the order of the batches: it covers those with a lower `seq`. */
+export interface Erasure {
+  readonly seq: number
+  readonly range: DeleteRange
+  /** The files of chunks have been rid of the points. */
+  readonly applied: boolean
+}
+
+export interface StoredBatch {
+  readonly seq: number
+  readonly writtenAt: number
+  readonly data: Uint8Array<ArrayBuffer>
+}
+
+/**
+ * The hot database, `raw.db`: batches as they were written and not sealed yet, deletes, tenants and series. In WAL mode
+ * with synchronous=NORMAL a commit outlives the process; {@link HotDatabase.sync} makes all before it outlive a power
+ * cut (https://www.sqlite.org/pragma.html#pragma_synchronous). Its exclusive lock is the lock of the whole folder.
+ */
+export class HotDatabase {
+  readonly db: DatabaseSync
+  readonly #insertBatch: StatementSync
+  readonly #deleteBatches: StatementSync
+  readonly #touch: StatementSync
+  #seq: number
+  #unsynced = false
+
+  constructor(file: string) {
+    this.db = new DatabaseSync(file, { timeout: 0 })
+    try {
+      prepareFile(this.db)
+      this.#insertBatch = this.db.prepare('INSERT INTO batch (seq, written_at, data) VALUES (?, ?, ?)')
+      this.#deleteBatches = this.db.prepare(
+        'DELETE FROM batch WHERE seq IN (SELECT seq FROM batch WHERE seq <= ? ORDER BY seq LIMIT ?)',
+      )
+      this.#touch = this.db.prepare('UPDATE synced SET count = count + 1')
+      const last =
+        'SELECT max(coalesce((SELECT max(seq) FROM batch), 0), coalesce((SELECT max(seq) FROM erasure), 0)) AS seq'
+      this.#seq = int(one(this.db.prepare(last)), 'seq')
+    } catch (error) {
+      this.db.close()
+      throw error
+    }
+  }
+
+  /** Runs `work` in one transaction; nothing of it remains when it throws. */
+  transaction<T>(work: () => T): T {
+    this.db.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.db.exec('COMMIT')
+      this.#unsynced = true
+      return result
+    } catch (error) {
+      // A full disk may have rolled back already.
+      if (this.db.isTransaction) this.db.exec('ROLLBACK')
+      throw error
+    }
+  }
+
+  /** Makes every commit so far survive a power cut: a commit under FULL syncs the WAL, and with it all before it. */
+  sync(): void {
+    if (!this.#unsynced) return
+    this.db.exec('PRAGMA synchronous = FULL')
+    try {
+      this.transaction(() => this.#touch.run())
+      this.#unsynced = false
+    } finally {
+      this.db.exec('PRAGMA synchronous = NORMAL')
+    }
+  }
+
+  nextSeq(): number {
+    return ++this.#seq
+  }
+
+  addBatch({ seq, writtenAt, data }: StoredBatch): void {
+    this.#insertBatch.run(seq, writtenAt, data)
+  }
+
+  *batches(): Generator<StoredBatch> {
+    for (const row of this.db.prepare('SELECT seq, written_at, data FROM batch ORDER BY seq').iterate()) {
+      yield { seq: int(row, 'seq'), writtenAt: int(row, 'written_at'), data: blob(row, 'data') }
+    }
+  }
+
+  /** Deletes up to `limit` of the oldest batches up to `seq`; false when none were left. */
+  dropBatches(seq: number, limit: number): boolean {
+    return this.transaction(() => Number(this.#deleteBatches.run(seq, limit).changes)) > 0
+  }
+
+  erasures(): Erasure[] {
+    const rows = this.db.prepare('SELECT seq, range, applied FROM erasure ORDER BY seq').all()
+    return rows.map((row) => ({
+      seq: int(row, 'seq'),
+      // Written by addErasure and nobody else.
+      range: JSON.parse(text(row, 'range')) as DeleteRange,
+      applied: int(row, 'applied') === 1,
+    }))
+  }
+
+  addErasure({ seq, range }: Omit<Erasure, 'applied'>): void {
+    this.db.prepare('INSERT INTO erasure (seq, range) VALUES (?, ?)').run(seq, JSON.stringify(range))
+  }
+
+  markApplied(seq: number): void {
+    this.transaction(() => this.db.prepare('UPDATE erasure SET applied = 1 WHERE seq = ?').run(seq))
+  }
+
+  /** Forgets deletes that no remaining batch lies before, and gives the space of deleted rows back to the disk. */
+  tidy(pages: number): boolean {
+    const stale = 'DELETE FROM erasure WHERE applied = 1 AND seq < coalesce((SELECT min(seq) FROM batch), 9e15)'
+    this.transaction(() => this.db.prepare(stale).run())
+    const free = this.#pragma('freelist_count')
+    if (free > 0) this.db.exec(`PRAGMA incremental_vacuum(${pages})`)
+    return free > pages
+  }
+
+  /** Copies everything into a new file, as of now. */
+  copyTo(file: string): void {
+    this.db.prepare('VACUUM INTO ?').run(file)
+  }
+
+  close(): void {
+    this.db.close()
+  }
+
+  #pragma(name: string): number {
+    return int(one(this.db.prepare(`PRAGMA ${name}`)), name)
+  }
+}
+
+function prepareFile(db: DatabaseSync): void {
+  // Taken at the first read and held until close, also against a process that only reads.
+  db.exec('PRAGMA locking_mode = EXCLUSIVE')
+  const version = int(one(db.prepare('PRAGMA user_version')), 'user_version')
+  if (version > FORMAT)
+    throw new SluiceError('data_newer', `the points have format ${version}, this Sluice knows ${FORMAT}`)
+  if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
+  db.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = NORMAL;
+    PRAGMA fullfsync = ON;
+    PRAGMA checkpoint_fullfsync = ON;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA journal_size_limit = 16777216;
+    PRAGMA cache_size = -8000;`)
+  // A writing transaction, so that the lock is there even when there is nothing to make.
+  db.exec('BEGIN EXCLUSIVE')
+  if (version === 0) {
+    db.exec(`${SCHEMA}; PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT}`)
+  }
+  db.exec('COMMIT')
+}

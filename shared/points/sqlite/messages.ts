@@ -1,0 +1,92 @@
+import type { ErrorCode } from '../../errors.ts'
+import type { FieldType, Instant, Series } from '../../telemetry.ts'
+import type { Aggregate, DeleteRange, PointRange } from '../port.ts'
+
+/** What the main thread asks of the thread that owns the databases. Requests are served in the order they are posted. */
+export type Request =
+  | { readonly kind: 'write'; readonly parts: readonly Uint8Array<ArrayBuffer>[]; readonly names: SeriesNames }
+  | { readonly kind: 'sync' }
+  | { readonly kind: 'query'; readonly query: CheckedQuery }
+  | { readonly kind: 'series'; readonly tenant: string; readonly device: string }
+  | { readonly kind: 'delete'; readonly range: DeleteRange }
+  | { readonly kind: 'retention'; readonly tenant: string; readonly keepMs: number | undefined }
+  | { readonly kind: 'snapshot'; readonly folder: string }
+  | { readonly kind: 'close' }
+
+export type Posted = Request & { readonly id: number }
+
+/** What each kind of request is answered with. */
+export interface Answers {
+  /** Points of which the series exists with another type, by part and index within the part. */
+  readonly write: readonly { readonly part: number; readonly index: number }[]
+  readonly sync: undefined
+  readonly query: QueryAnswer
+  readonly series: readonly { stream: string; field: string; type: FieldType }[]
+  readonly delete: undefined
+  readonly retention: undefined
+  readonly snapshot: undefined
+  readonly close: undefined
+}
+
+/**
+ * Series new to the connection between the threads: `added[i]` is called `first + i` from now on. `first` 0 forgets all
+ * earlier names, so that neither side keeps more of them than a bound.
+ */
+export interface SeriesNames {
+  readonly first: number
+  readonly added: readonly Series[]
+}
+
+/** A query after its checks, with the place where the cursor says to go on. */
+export interface CheckedQuery {
+  readonly range: PointRange
+  readonly limit: number
+  readonly aggregate: { readonly function: Aggregate; readonly intervalMs: number | undefined } | undefined
+  readonly resume: Place | undefined
+}
+
+/** The next point to hand out is of the field `field` at `time` or later, or else of a later field. */
+export interface Place {
+  readonly field: string
+  readonly time: Instant
+}
+
+export interface QueryAnswer {
+  readonly series: readonly SeriesColumns[]
+  readonly next: Place | undefined
+}
+
+export interface SeriesColumns {
+  readonly stream: string
+  readonly field: string
+  readonly type: FieldType
+  readonly ms: Float64Array<ArrayBuffer>
+  /** Undefined when all are 0. */
+  readonly ns: Uint32Array<ArrayBuffer> | undefined
+  readonly values: Float64Array<ArrayBuffer> | readonly (number | bigint | boolean | string)[]
+}
+
+/** What the thread says. `state` comes by itself, at most once per turn of its loop. */
+export type Reply =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'done'; readonly id: number; readonly answer: Answers[keyof Answers] }
+  | { readonly kind: 'failed'; readonly id: number | undefined; readonly code: ErrorCode; readonly message: string }
+  | { readonly kind: 'state'; readonly state: StoreState }
+  | { readonly kind: 'warning'; readonly message: string; readonly code: ErrorCode }
+
+/** Figures for the metrics. */
+export interface StoreState {
+  /** Points not sealed yet. */
+  readonly rawPoints: number
+  readonly bytesOnDisk: number
+  /** Since the last state: chunks written, and the working time of each finished sealing in seconds. */
+  readonly chunksSealed: number
+  readonly sealSeconds: readonly number[]
+}
+
+/** What the thread is started with. */
+export interface ThreadOptions {
+  readonly folder: string
+  readonly sealAfterPoints: number
+  readonly sealAfterMs: number
+}

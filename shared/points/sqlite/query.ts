@@ -1,0 +1,94 @@
+import { SluiceError } from '../../errors.ts'
+import type { FieldType, PointValue } from '../../telemetry.ts'
+import type { KnownSeries } from './catalogue.ts'
+import type { Run } from './columns.ts'
+import { canAggregate, typeAfter, windows } from './fold.ts'
+import type { CheckedQuery, Place, QueryAnswer, SeriesColumns } from './messages.ts'
+import { pieces, slice, type Sources } from './read.ts'
+import { ALL_TIME, isBefore, type Span } from './time.ts'
+
+/** Answers a query from what is stored now. `now` is the moment from which retention counts, in ms since 1970. */
+export function runQuery(sources: Sources, query: CheckedQuery, now: number): QueryAnswer {
+  const { range, aggregate, resume } = query
+  const found = sources.catalogue.seriesOf(range)
+  for (const { field, type } of found) {
+    if (aggregate === undefined || canAggregate(aggregate.function, type)) continue
+    throw new SluiceError(
+      'bad_request',
+      `aggregate: ${aggregate.function} is not defined for ${field}, a ${type} field`,
+    )
+  }
+  const span = visibleSpan(sources, range, now)
+  const series: SeriesColumns[] = []
+  let left = query.limit
+  for (const one of found) {
+    if (resume !== undefined && one.field < resume.field) continue
+    const rest = resume?.field === one.field ? startingAt(span, resume) : span
+    // One point more than wanted says whether there is more, and where.
+    const run = collect(sources, one, rest, left + 1, aggregate)
+    const cut = run.ms.length > left
+    if (Math.min(run.ms.length, left) > 0) {
+      const type = aggregate === undefined ? one.type : typeAfter(aggregate.function, one.type)
+      series.push(toColumns(one, type, slice(run, 0, Math.min(run.ms.length, left))))
+    }
+    if (cut) {
+      return { series, next: { field: one.field, time: { ms: run.ms[left] ?? 0, ns: run.ns[left] ?? 0 } } }
+    }
+    left -= run.ms.length
+  }
+  return { series, next: undefined }
+}
+
+/** What of a range is to be seen: points past the retention are not, also while their file is still there. */
+function visibleSpan({ catalogue }: Sources, range: CheckedQuery['range'], now: number): Span {
+  const { from = ALL_TIME.from, to = ALL_TIME.to } = range
+  const keepMs = catalogue.keepMs(range.tenant)
+  const kept = { ms: keepMs === undefined ? 0 : Math.max(0, now - keepMs), ns: 0 }
+  return { from: isBefore(from.ms, from.ns, kept.ms, kept.ns) ? kept : from, to }
+}
+
+function startingAt({ from, to }: Span, { time }: Place): Span {
+  return { from: isBefore(from.ms, from.ns, time.ms, time.ns) ? time : from, to }
+}
+
+/** The first `limit` points or windows of a series. */
+function collect(
+  sources: Sources,
+  series: KnownSeries,
+  span: Span,
+  limit: number,
+  aggregate: CheckedQuery['aggregate'],
+): Run {
+  const found = pieces(sources, series, span)
+  const run: Run = { ms: [], ns: [], values: [] }
+  if (aggregate === undefined) {
+    for (const piece of found) {
+      append(run, piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, series.type))
+      if (run.ms.length >= limit) break
+    }
+    return slice(run, 0, Math.min(limit, run.ms.length))
+  }
+  for (const { time, value } of windows(found, series.type, aggregate.function, aggregate.intervalMs)) {
+    run.ms.push(time.ms)
+    run.ns.push(time.ns)
+    run.values.push(value)
+    if (run.ms.length >= limit) break
+  }
+  return run
+}
+
+function append(to: Run, more: Run): void {
+  for (const ms of more.ms) to.ms.push(ms)
+  for (const ns of more.ns) to.ns.push(ns)
+  for (const value of more.values) to.values.push(value)
+}
+
+/** The form that crosses to the main thread without being copied. */
+function toColumns({ stream, field }: KnownSeries, type: FieldType, run: Run): SeriesColumns {
+  const ns = run.ns.some((rest) => rest !== 0) ? Uint32Array.from(run.ns) : undefined
+  return { stream, field, type, ms: Float64Array.from(run.ms), ns, values: toValueColumn(type, run.values) }
+}
+
+function toValueColumn(type: FieldType, values: readonly PointValue[]): SeriesColumns['values'] {
+  return type === 'float' ? Float64Array.from(values as readonly number[]) : values
+}

@@ -1,0 +1,110 @@
+import type { FieldType } from '../../telemetry.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Chunk, ChunkFile } from './chunk-file.ts'
+import type { ChunkFiles } from './chunk-files.ts'
+import type { Run } from './columns.ts'
+import type { Generation } from './generation.ts'
+import { isBefore, isWithin, type Span } from './time.ts'
+
+/** What reading a series needs. */
+export interface Sources {
+  readonly catalogue: Catalogue
+  readonly files: ChunkFiles
+  /** Oldest first: points of a later one win. */
+  readonly generations: readonly Generation[]
+}
+
+/** A part of a series: points, or a whole chunk that nothing unsealed falls into, so that its summary holds. */
+export type Piece =
+  | { readonly kind: 'run'; readonly run: Run }
+  | { readonly kind: 'chunk'; readonly file: ChunkFile; readonly chunk: Chunk }
+
+/** The points of a series within a span as pieces in time order; sealed and unsealed ones merged. */
+export function* pieces(sources: Sources, series: { id: number; type: FieldType }, span: Span): Generator<Piece> {
+  const { id, type } = series
+  const raw = unsealed(sources.generations, id, type, span)
+  const tenant = sources.catalogue.tenantOf(id)
+  let at = 0
+  for (const month of sources.files.months(tenant, span)) {
+    const file = sources.files.open({ tenant, month })
+    for (const chunk of file.overlapping(id, span.from, span.to)) {
+      const inside = firstFrom(raw, at, chunk.start.ms, chunk.start.ns)
+      const behind = firstFrom(raw, inside, chunk.end.ms, chunk.end.ns + 1)
+      if (inside > at) yield { kind: 'run', run: slice(raw, at, inside) }
+      if (inside === behind && isCovered(chunk, span)) yield { kind: 'chunk', file, chunk }
+      else {
+        const run = merge(clip(file.read(chunk, type), span), slice(raw, inside, behind))
+        if (run.ms.length > 0) yield { kind: 'run', run }
+      }
+      at = behind
+    }
+  }
+  if (at < raw.ms.length) yield { kind: 'run', run: slice(raw, at, raw.ms.length) }
+}
+
+function unsealed(generations: readonly Generation[], id: number, type: FieldType, span: Span): Run {
+  let run: Run = { ms: [], ns: [], values: [] }
+  for (const generation of generations) run = merge(run, generation.run(id, type, span))
+  return run
+}
+
+export function isCovered({ start, end }: Chunk, span: Span): boolean {
+  return isWithin(start.ms, start.ns, span) && isWithin(end.ms, end.ns, span)
+}
+
+/** Two runs as one; where both have a time, the second one's value counts. */
+export function merge(a: Run, b: Run): Run {
+  if (a.ms.length === 0) return b
+  if (b.ms.length === 0) return a
+  const run: Run = { ms: [], ns: [], values: [] }
+  let i = 0
+  let j = 0
+  while (i < a.ms.length || j < b.ms.length) {
+    const fromA = j >= b.ms.length || (i < a.ms.length && precedes(a, i, b, j))
+    if (fromA) push(run, a, i++)
+    else {
+      if (i < a.ms.length && !precedes(b, j, a, i)) i++
+      push(run, b, j++)
+    }
+  }
+  return run
+}
+
+/** The points within a span. */
+export function clip(run: Run, { from, to }: Span): Run {
+  return slice(run, firstFrom(run, 0, from.ms, from.ns), firstFrom(run, 0, to.ms, to.ns))
+}
+
+/** The points outside a span. */
+export function cutOut(run: Run, { from, to }: Span): Run {
+  const before = slice(run, 0, firstFrom(run, 0, from.ms, from.ns))
+  return merge(before, slice(run, firstFrom(run, 0, to.ms, to.ns), run.ms.length))
+}
+
+export function slice(run: Run, start: number, end: number): Run {
+  if (start === 0 && end === run.ms.length) return run
+  return { ms: run.ms.slice(start, end), ns: run.ns.slice(start, end), values: run.values.slice(start, end) }
+}
+
+/** Index of the first point, from `start` on, that is not before a time. */
+function firstFrom(run: Run, start: number, ms: number, ns: number): number {
+  let low = start
+  let high = run.ms.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (isBefore(run.ms[middle] ?? 0, run.ns[middle] ?? 0, ms, ns)) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function precedes(a: Run, i: number, b: Run, j: number): boolean {
+  return isBefore(a.ms[i] ?? 0, a.ns[i] ?? 0, b.ms[j] ?? 0, b.ns[j] ?? 0)
+}
+
+function push(to: Run, from: Run, index: number): void {
+  to.ms.push(from.ms[index] ?? 0)
+  to.ns.push(from.ns[index] ?? 0)
+  const value = from.values[index]
+  if (value !== undefined) to.values.push(value)
+}

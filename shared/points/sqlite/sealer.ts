@@ -1,0 +1,154 @@
+import type { SluiceError } from '../../errors.ts'
+import { toStoreError } from './failure.ts'
+import { Generation } from './generation.ts'
+import type { HotDatabase } from './hot.ts'
+import type { Sources } from './read.ts'
+import { seal } from './seal.ts'
+
+/** One generation is filled while one is sealed: what bounds the memory and the hot database. */
+const MAX_GENERATIONS = 2
+
+/** Strings and large integers of a generation, in bytes of memory, from which it is full whatever its points. */
+const MAX_EXTRA_BYTES = 64 * 1024 * 1024
+
+/** After a failure, most likely a full disk, sealing rests this long. */
+const RETRY_MS = 5_000
+
+/** Batches deleted in one step. */
+const DROP_BATCHES = 256
+
+interface Limits {
+  readonly sealAfterPoints: number
+  readonly sealAfterMs: number
+}
+
+/** Decides when unsealed points are sealed, and does it in bounded steps between the requests. */
+export class Sealer {
+  readonly #hot: HotDatabase
+  readonly #sources: Sources
+  readonly #generations: Generation[]
+  readonly #limits: Limits
+  readonly #prepare: () => void
+  #work: Generator<void> | undefined
+  #paused = false
+  #retryAt = 0
+  #failure: SluiceError | undefined
+  #workMs = 0
+  #chunks = 0
+  #durations: number[] = []
+
+  /** `generations` is the list that writes add to the last of. `prepare` runs before each sealing; it may throw. */
+  constructor(hot: HotDatabase, sources: Sources, generations: Generation[], limits: Limits, prepare: () => void) {
+    this.#hot = hot
+    this.#sources = sources
+    this.#generations = generations
+    this.#limits = limits
+    this.#prepare = prepare
+  }
+
+  /** False while a write would need a sealing that is paused. */
+  get hasRoom(): boolean {
+    return !this.#paused || !this.#isFull() || this.#generations.length < MAX_GENERATIONS
+  }
+
+  /** Before a write: starts a new generation when the last one is full, which may need an older one to be finished. */
+  makeRoom(): void {
+    while (this.#isFull() && this.#generations.length >= MAX_GENERATIONS) this.#finish()
+    this.rotateWhenFull()
+  }
+
+  rotateWhenFull(): void {
+    if (this.#isFull()) this.#generations.push(new Generation())
+  }
+
+  /** Seals for about this long; true while there is more to do. Throws when it cannot; it tries again after a rest. */
+  step(budgetMs: number): boolean {
+    if (this.#paused || Date.now() < this.#retryAt) return false
+    if (this.#work === undefined && !this.#isDue()) return false
+    const until = performance.now() + budgetMs
+    do {
+      if (this.#advance()) return this.#isDue()
+    } while (performance.now() < until)
+    return true
+  }
+
+  /** When the last generation will be old enough, in ms since 1970; undefined while it is empty. */
+  get dueAt(): number | undefined {
+    if (this.#generations.length > 1 || this.#isFull()) return Math.max(Date.now(), this.#retryAt)
+    const since = this.#generations.at(-1)?.since
+    return since === undefined ? undefined : Math.max(since + this.#limits.sealAfterMs, this.#retryAt)
+  }
+
+  /** Chunks written and working seconds of the sealings finished since the last call. */
+  takeFigures(): { chunks: number; seconds: number[] } {
+    const figures = { chunks: this.#chunks, seconds: this.#durations }
+    this.#chunks = 0
+    this.#durations = []
+    return figures
+  }
+
+  /** Drops a sealing that is half done: it starts again from the beginning, with what is unsealed then. */
+  abort(): void {
+    this.#work = undefined
+    this.#sources.files.rollback()
+  }
+
+  /** No sealing until the returned function is called: the files stay as they are now. */
+  pause(): () => void {
+    this.abort()
+    this.#paused = true
+    return () => {
+      this.#paused = false
+    }
+  }
+
+  #finish(): void {
+    // Not a whole attempt again for each write that a full disk turns away.
+    if (this.#failure !== undefined && Date.now() < this.#retryAt) throw this.#failure
+    while (!this.#advance());
+  }
+
+  /** One step; true when a sealing was finished with it. */
+  #advance(): boolean {
+    const began = performance.now()
+    try {
+      this.#work ??= this.#sealOldest()
+      if (this.#work.next().done !== true) return false
+    } catch (error) {
+      this.abort()
+      this.#retryAt = Date.now() + RETRY_MS
+      this.#failure = toStoreError(error)
+      throw this.#failure
+    } finally {
+      this.#workMs += performance.now() - began
+    }
+    this.#work = undefined
+    this.#failure = undefined
+    this.#durations.push(this.#workMs / 1000)
+    this.#workMs = 0
+    return true
+  }
+
+  *#sealOldest(): Generator<void> {
+    this.#prepare()
+    if (this.#generations.length === 1) this.#generations.push(new Generation())
+    const [oldest] = this.#generations
+    if (oldest === undefined) return
+    // The files will name series by id: a power cut must not take the names and leave the ids to others.
+    this.#hot.sync()
+    const chunks = yield* seal(this.#sources, oldest, Date.now())
+    // All chunks are durable: from here on the batches are not needed, and neither is the copy in memory.
+    this.#generations.shift()
+    this.#chunks += chunks
+    while (this.#hot.dropBatches(oldest.lastSeq, DROP_BATCHES)) yield
+  }
+
+  #isDue(): boolean {
+    return (this.dueAt ?? Infinity) <= Date.now()
+  }
+
+  #isFull(): boolean {
+    const last = this.#generations.at(-1)
+    return last !== undefined && (last.count >= this.#limits.sealAfterPoints || last.extraBytes >= MAX_EXTRA_BYTES)
+  }
+}

@@ -1,0 +1,123 @@
+import { Worker } from 'node:worker_threads'
+import { SluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { PointBatch } from '../../telemetry.ts'
+import type { DeleteRange, PointPage, PointQuery, PointStore, RejectedPoint, SeriesPoints } from '../port.ts'
+import { checkInstant, checkQuery, encodeCursor } from './cursor.ts'
+import type { SeriesColumns, ThreadOptions } from './messages.ts'
+import { BatchPacker } from './pack.ts'
+import { PointsMetrics } from './points-metrics.ts'
+import { ThreadClient } from './thread-client.ts'
+
+/**
+ * Unsealed points from which they are sealed: 24 bytes of memory each and as much on disk, twice (one generation is
+ * filled while another is sealed), so about 50 MB. With 100,000 series it is ten points of each, which the store can
+ * still merge at about four writes of a point; fewer would cost more than they save.
+ */
+const SEAL_AFTER_POINTS = 1_000_000
+
+const SEAL_AFTER_MS = 24 * 3_600_000
+
+export interface SqlitePointsOptions {
+  /** Made when it is absent. One process at a time: another one gets `data_locked`. */
+  readonly folder: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Points held unsealed before they are compressed into chunks; less memory, more work. Default 1,000,000. */
+  readonly sealAfterPoints?: number
+  /** The longest that points wait for that, in ms; at 0 nothing stays unsealed. Default one day. */
+  readonly sealAfterMs?: number
+}
+
+/**
+ * Opens the embedded point store. Its databases live in one thread of their own; points cross to it as columns that
+ * are handed over, not copied. Errors: `data_locked`, `data_newer`, `data_unwritable`, `disk_full`, `store_corrupt`.
+ */
+export async function openSqlitePoints(options: SqlitePointsOptions): Promise<PointStore> {
+  const { folder, logger, metrics, sealAfterPoints = SEAL_AFTER_POINTS, sealAfterMs = SEAL_AFTER_MS } = options
+  const figures = new PointsMetrics(metrics)
+  const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs }
+  const worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData })
+  const client = new ThreadClient(worker, logger, figures)
+  await client.opened
+  return new SqlitePoints(client, figures)
+}
+
+class SqlitePoints implements PointStore {
+  readonly #client: ThreadClient
+  readonly #metrics: PointsMetrics
+  readonly #packer = new BatchPacker()
+
+  constructor(client: ThreadClient, metrics: PointsMetrics) {
+    this.#client = client
+    this.#metrics = metrics
+  }
+
+  async write(batch: PointBatch): Promise<readonly RejectedPoint[]> {
+    const { series, ms, ns, values } = batch
+    if (ms.length !== series.length || ns.length !== series.length || values.length !== series.length) {
+      throw new SluiceError('bad_request', 'the columns of a batch differ in length')
+    }
+    const stop = this.#metrics.writeSeconds.startTimer()
+    const { rejected, indexOf, conflicts } = await this.#client.write(batch, this.#packer)
+    for (const { part, index } of conflicts) {
+      const at = indexOf(part, index)
+      const one = series[at]
+      const detail = `${one?.tenant}/${one?.device} ${one?.stream} ${one?.field} is stored with another type than ${one?.type}`
+      rejected.push({ index: at, error: new SluiceError('type_conflict', detail) })
+    }
+    stop()
+    this.#metrics.batchPoints.observe(series.length)
+    this.#metrics.written.inc(series.length - rejected.length)
+    for (const { error } of rejected) this.#metrics.rejected.inc({ code: error.code })
+    return rejected.sort((a, b) => a.index - b.index)
+  }
+
+  async sync(): Promise<void> {
+    await this.#client.ask('sync', { kind: 'sync' })
+  }
+
+  async query(query: PointQuery): Promise<PointPage> {
+    const checked = checkQuery(query)
+    const stop = this.#metrics.querySeconds.startTimer()
+    const { series, next } = await this.#client.ask('query', { kind: 'query', query: checked })
+    const page = series.map(toSeriesPoints)
+    stop()
+    return {
+      series: page,
+      complete: next === undefined,
+      next: next === undefined ? undefined : encodeCursor(query, next),
+    }
+  }
+
+  series(tenant: string, device: string): ReturnType<PointStore['series']> {
+    return this.#client.ask('series', { kind: 'series', tenant, device })
+  }
+
+  async delete(range: DeleteRange): Promise<void> {
+    checkInstant('from', range.from)
+    checkInstant('to', range.to)
+    await this.#client.ask('delete', { kind: 'delete', range })
+  }
+
+  async setRetention(tenant: string, keepMs: number | undefined): Promise<void> {
+    if (keepMs !== undefined && (!Number.isSafeInteger(keepMs) || keepMs < 1)) {
+      throw new SluiceError('bad_request', `retention: ${keepMs} is not a whole number of milliseconds from 1`)
+    }
+    await this.#client.ask('retention', { kind: 'retention', tenant, keepMs })
+  }
+
+  async snapshot(folder: string): Promise<void> {
+    await this.#client.ask('snapshot', { kind: 'snapshot', folder })
+  }
+
+  close(): Promise<void> {
+    return this.#client.close()
+  }
+}
+
+function toSeriesPoints({ stream, field, type, ms, ns, values }: SeriesColumns): SeriesPoints {
+  const times = Array.from(ms, (time, i) => ({ ms: time, ns: ns?.[i] ?? 0 }))
+  return { stream, field, type, times, values: Array.from<number | bigint | boolean | string>(values) }
+}
