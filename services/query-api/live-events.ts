@@ -58,14 +58,16 @@ export function viewWarning(record: LogRecord, at: { partition: number; offset: 
     who: record.key,
     topic: record.headers?.['topic'] ?? topic,
     key: record.key,
-    payload: record.value,
+    payload: record.value.subarray(suspect.start, suspect.end),
     ms: record.ms,
     ns: record.ns,
     source: { ...at, element: suspect.element },
     firstFailedMs: record.ms,
     attempts: 1,
   }
-  return viewLetter({ letter, ...at })
+  const view = viewLetter({ letter, ...at })
+  // The same reading may be refused as well, by the store.
+  return { ...view, id: `warning/${view.id}` }
 }
 
 /** A value as JSON can hold it: integers beyond 2^53 as text. */

@@ -24,6 +24,7 @@ export class Refusals {
   /** @type {Map<string, Row>} */
   #rows = new Map()
   #total = 0
+  #warnings = 0
   #drawing = 0
   /** @type {Group | undefined} the newest that has not been spoken yet */
   #unspoken
@@ -37,6 +38,7 @@ export class Refusals {
     const added = this.#book.add(letter, warning)
     if (added === undefined) return false
     this.#total += 1
+    if (warning) this.#warnings += 1
     if (added.isNew) this.#unspoken = added.group
     if (this.#drawing === 0) {
       this.#drawing = setTimeout(() => {
@@ -61,7 +63,8 @@ export class Refusals {
     })
     byId('refusals-none', HTMLElement).hidden = groups.length > 0
     const more = groups.length === MAX_GROUPS ? `, the newest ${MAX_GROUPS} kinds` : ''
-    setText(byId('refused', HTMLElement), groups.length === 0 ? '' : `${this.#total} refused`)
+    const refused = this.#total - this.#warnings
+    setText(byId('refused', HTMLElement), refused === 0 ? '' : `${refused} refused`)
     setText(byId('refusals-count', HTMLElement), groups.length === 0 ? '' : `${this.#total} in all${more}`)
     this.#speak()
   }

@@ -89,7 +89,8 @@ it('filters by tenant and device, readings and refusals', async () => {
 it('warns of a suspect clock in the form of a refusal', async () => {
   const { events, log } = await openLive()
   const reader = await events()
-  await log.append('telemetry.raw', [record('{"ts":5,"a":1}')])
+  await log.append('telemetry.raw', [record('[{"a":1},{"ts":5,"a":1}]')])
+  expect((await reader.next()).event).toBe('reading')
   expect((await reader.next()).event).toBe('reading')
   expect(await reader.next()).toMatchObject({
     event: 'warning',
@@ -98,7 +99,8 @@ it('warns of a suspect clock in the form of a refusal', async () => {
       who: 'demo/first',
       topic: 't/demo/first/telemetry',
       payload: '{"ts":5,"a":1}',
-      source: { partition: 0, offset: 0, element: 0 },
+      id: 'warning/0/0/1',
+      source: { partition: 0, offset: 0, element: 1 },
     },
   })
 })

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { AddressInfo } from 'node:net'
+import { pino } from 'pino'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { ingestWorkerSettings } from '../../../config/ingest-worker.ts'
+import { startIngestWorker } from '../../../services/ingest-worker/worker.ts'
+import { openMemoryCache } from '../../../shared/cache/memory.ts'
+import { loadConfig } from '../../../shared/config.ts'
+import { Releasers } from '../../../shared/lifecycle.ts'
+import { openSqliteLog } from '../../../shared/log/sqlite.ts'
+import { createMetrics } from '../../../shared/metrics.ts'
+import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
+import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
+import { tempFolder } from '../../helpers.ts'
+import { caller, openApi } from './api.ts'
+import { openEvents } from './event-reader.ts'
+
+/** The API on the embedded adapters, with a worker that stores. */
+async function openReal() {
+  const folder = tempFolder()
+  const releasers = new Releasers()
+  onTestFinished(() => releasers.close())
+  const metrics = createMetrics({ defaults: false })
+  const common = { logger: pino({ level: 'silent' }), metrics }
+  const log = await openSqliteLog({ ...common, folder: join(folder, 'log'), partitions: 3, retention: {} })
+  releasers.own('log', log, (it) => it.close())
+  const points = await openSqlitePoints({ ...common, folder: join(folder, 'points') })
+  releasers.own('points', points, (it) => it.close())
+  const registry = await openSqliteRegistry({
+    ...common,
+    file: join(folder, 'registry.db'),
+    credentialKey: randomBytes(32),
+  })
+  releasers.own('registry', registry, (it) => it.close())
+  const cache = openMemoryCache({ maxEntries: 1000, metrics })
+  const token = (await registry.ensureAdminKey()) ?? ''
+  const ports = { log, points, registry, cache }
+  const worker = await startIngestWorker({ ...ports, ...common, settings: loadConfig(ingestWorkerSettings, {}) })
+  releasers.own('worker', worker, (it) => it.close())
+  const { app } = await openApi({ ...ports, metrics })
+  releasers.own('api', app, (it) => it.close())
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  return { token, call: caller(app, token), url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
+}
+
+it('from a posted payload to latest, readings, aggregates, dead letters and the live view', async () => {
+  const { token, call, url } = await openReal()
+  for (const device of ['first', 'second']) await call('POST', '/v1/devices', { payload: { tenant: 'demo', device } })
+  const live = await openEvents(`${url}/v1/stream?tenant=demo&device=first`, token)
+  const payload = JSON.stringify([
+    ...Array.from({ length: 100 }, (_, i) => ({ ts: 1_767_225_600_000 + i * 1000, t: i, ok: i % 2 === 0 })),
+    { t: [] },
+    { _t: 1 },
+  ])
+  const posted = await call('POST', '/v1/devices/demo/first/readings', { payload })
+  expect(posted.body).toMatchObject({ accepted: 100, rejected: [{ element: 100 }, { element: 101 }] })
+  await call('POST', '/v1/devices/demo/second/readings?measurement=power', { payload: '{"u":230}' })
+
+  const letters = await vi.waitFor(
+    async () => {
+      const { body } = await call('GET', '/v1/dead-letters')
+      expect(body['deadLetters']).toHaveLength(2)
+      return body['deadLetters'] as Record<string, unknown>[]
+    },
+    { timeout: 10_000 },
+  )
+  expect(letters.map(({ code, payload: text }) => [code, text])).toEqual([
+    ['field_name_reserved', '{"_t":1}'],
+    ['value_unsupported', '{"t":[]}'],
+  ])
+
+  const first = await call('GET', '/v1/devices/demo/first/readings?limit=150')
+  const second = await call('GET', `/v1/devices/demo/first/readings?limit=150&cursor=${first.body['next'] as string}`)
+  const points = [first, second].flatMap(({ body }) =>
+    (body['series'] as { points: [number, unknown][] }[]).flatMap((one) => one.points),
+  )
+  expect(points).toHaveLength(200)
+  const mean = await call('GET', '/v1/devices/demo/first/readings?field=t&interval=1m')
+  expect(mean.body['series']).toEqual([
+    {
+      measurement: 'telemetry',
+      field: 't',
+      type: 'float',
+      points: [
+        [1_767_225_600_000, 29.5],
+        [1_767_225_660_000, 79.5],
+      ],
+    },
+  ])
+  expect(await call('GET', '/v1/devices/demo/first/readings?interval=1m')).toMatchObject({
+    status: 400,
+    body: { code: 'bad_request' },
+  })
+
+  const latest = await call('GET', '/v1/devices/demo/first/latest?epoch=rfc3339')
+  expect(latest.body['streams']).toMatchObject([
+    { measurement: 'telemetry', fields: { t: { value: 99, time: '2026-01-01T00:01:39Z' } } },
+  ])
+  const shown = await call('GET', '/v1/devices/demo/second')
+  expect(shown.body['streams']).toEqual([{ measurement: 'power', fields: [{ field: 'u', type: 'float' }] }])
+
+  const events = await live.until(({ data }) => JSON.stringify(data['values']) === '{"t":99,"ok":false}')
+  expect(events.filter(({ event }) => event === 'reading')).toHaveLength(100)
+})
+
+it('devices and applications on the real registry', async () => {
+  const { call } = await openReal()
+  expect((await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: '..' } })).body['code']).toBe(
+    'name_invalid',
+  )
+  const devices = Array.from({ length: 1000 }, (_, i) => ({ tenant: 'sim', device: `d${i}`, tags: { i: String(i) } }))
+  expect((await call('POST', '/v1/devices/bulk', { payload: { devices } })).status).toBe(201)
+  const again = {
+    devices: [
+      { tenant: 'sim', device: 'new' },
+      { tenant: 'sim', device: 'd7' },
+    ],
+  }
+  expect(await call('POST', '/v1/devices/bulk', { payload: again })).toMatchObject({ status: 409 })
+  const names = new Set<string>()
+  for (let next: unknown = undefined; next !== null;) {
+    const { body } = await call(
+      'GET',
+      `/v1/devices?tenant=sim&limit=300${next === undefined ? '' : `&cursor=${encodeURIComponent(next as string)}`}`,
+    )
+    for (const { device } of body['devices'] as { device: string }[]) names.add(device)
+    next = body['next']
+  }
+  expect(names.size).toBe(1000)
+  expect(await call('GET', '/v1/devices?cursor=nonsense')).toMatchObject({
+    status: 400,
+    body: { code: 'cursor_invalid' },
+  })
+  expect((await call('DELETE', '/v1/devices/sim/d7')).status).toBe(204)
+  expect((await call('GET', '/v1/devices/sim/D8')).status).toBe(404)
+  const rules = [{ effect: 'allow', action: 'subscribe', topic: '#' }]
+  expect((await call('POST', '/v1/applications', { payload: { name: 'board', rules } })).status).toBe(201)
+  expect((await call('GET', '/v1/applications')).body['applications']).toMatchObject([{ name: 'board', rules }])
+  expect((await call('POST', '/v1/applications', { payload: { name: 'a/b', rules } })).body['code']).toBe(
+    'name_invalid',
+  )
+  expect((await call('DELETE', '/v1/applications/board')).status).toBe(204)
+})
