@@ -1,48 +1,6 @@
-import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
-import type { AddressInfo } from 'node:net'
-import { pino } from 'pino'
-import { expect, it, onTestFinished, vi } from 'vitest'
-import { ingestWorkerSettings } from '../../../config/ingest-worker.ts'
-import { startIngestWorker } from '../../../services/ingest-worker/worker.ts'
-import { openMemoryCache } from '../../../shared/cache/memory.ts'
-import { loadConfig } from '../../../shared/config.ts'
-import { Releasers } from '../../../shared/lifecycle.ts'
-import { openSqliteLog } from '../../../shared/log/sqlite.ts'
-import { createMetrics } from '../../../shared/metrics.ts'
-import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
-import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
-import { tempFolder } from '../../helpers.ts'
-import { caller, openApi } from './api.ts'
+import { expect, it, vi } from 'vitest'
 import { openEvents } from './event-reader.ts'
-
-/** The API on the embedded adapters, with a worker that stores. */
-async function openReal() {
-  const folder = tempFolder()
-  const releasers = new Releasers()
-  onTestFinished(() => releasers.close())
-  const metrics = createMetrics({ defaults: false })
-  const common = { logger: pino({ level: 'silent' }), metrics }
-  const log = await openSqliteLog({ ...common, folder: join(folder, 'log'), partitions: 3, retention: {} })
-  releasers.own('log', log, (it) => it.close())
-  const points = await openSqlitePoints({ ...common, folder: join(folder, 'points') })
-  releasers.own('points', points, (it) => it.close())
-  const registry = await openSqliteRegistry({
-    ...common,
-    file: join(folder, 'registry.db'),
-    credentialKey: randomBytes(32),
-  })
-  releasers.own('registry', registry, (it) => it.close())
-  const cache = openMemoryCache({ maxEntries: 1000, metrics })
-  const token = (await registry.ensureAdminKey()) ?? ''
-  const ports = { log, points, registry, cache }
-  const worker = await startIngestWorker({ ...ports, ...common, settings: loadConfig(ingestWorkerSettings, {}) })
-  releasers.own('worker', worker, (it) => it.close())
-  const { app } = await openApi({ ...ports, metrics })
-  releasers.own('api', app, (it) => it.close())
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  return { token, call: caller(app, token), url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
-}
+import { openReal } from './real-api.ts'
 
 it('from a posted payload to latest, readings, aggregates, dead letters and the live view', async () => {
   const { token, call, url } = await openReal()
