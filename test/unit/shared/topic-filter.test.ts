@@ -218,6 +218,22 @@ describe('validity', () => {
     },
   )
 
+  it('is decided level by level', () => {
+    const unit = fc.constantFrom('a', 'é', '/', '/', '+', '#', '*', '\u2028', '\u2029', '\n', '\u0000', '\ud800', '$')
+    const isPlain = (level: string): boolean => !/[+#]/.test(level)
+    fc.assert(
+      fc.property(fc.string({ unit, maxLength: 8 }), (text) => {
+        const sound = text !== '' && text.isWellFormed() && !/[\n\u0000]/.test(text)
+        const levels = text.split('/')
+        const last = levels.length - 1
+        const wild = levels.every((level, at) => isPlain(level) || level === '+' || (level === '#' && at === last))
+        expect(isTopicName(text)).toBe(sound && levels.every(isPlain))
+        expect(isTopicFilter(text)).toBe(sound && wild && !text.includes('*'))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
   it('never throws, and a name is a filter unless it has characters of a glob', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
