@@ -52,7 +52,7 @@ export async function runStandalone(
     )
     const signal = await stop.received
     logger.info({ signal }, 'stopping')
-    await closeWithin(releasers, STOP_LIMIT_MS)
+    await closeOrExit(releasers)
     logger.info('stopped')
     return 0
   } catch (error) {
@@ -149,12 +149,15 @@ function nextStopSignal(): { received: Promise<string>; ignore: () => void } {
   return { received: promise, ignore }
 }
 
-async function closeWithin(releasers: Releasers, limitMs: number): Promise<void> {
-  const late = Promise.withResolvers<never>()
-  const message = `the stop took longer than ${limitMs / 1000} s and was ended; nothing acknowledged is lost`
-  const timer = setTimeout(() => late.reject(new SluiceError('internal', message)), limitMs)
+/** Closes everything, or ends the process with code 1: a part that cannot close must not keep it alive. */
+async function closeOrExit(releasers: Releasers): Promise<void> {
+  const timer = setTimeout(() => {
+    const message = `the stop took longer than ${STOP_LIMIT_MS / 1000} s and was ended; nothing acknowledged is lost`
+    reportFailure(new SluiceError('internal', message))
+    process.exit(1)
+  }, STOP_LIMIT_MS)
   try {
-    await Promise.race([releasers.close(), late.promise])
+    await releasers.close()
   } finally {
     clearTimeout(timer)
   }
