@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { createLogger } from '../../../shared/logger.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
@@ -8,15 +9,14 @@ import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
 import { tempFolder } from '../../helpers.ts'
 
 const KEY = Buffer.alloc(32, 1)
+const HOLDER = fileURLToPath(new URL('./holder.ts', import.meta.url))
 const options = (file: string) => {
   return { file, credentialKey: KEY, logger: createLogger('silent'), metrics: createMetrics({ defaults: false }) }
 }
 
 it('another process keeps us out of its registry, and leaves it whole when it is killed', async () => {
   const file = join(tempFolder(), 'registry.db')
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'holder.ts'), file, KEY.toString('hex')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(process.execPath, [HOLDER, file, KEY.toString('hex')], { stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
   await expect(openSqliteRegistry(options(file))).rejects.toMatchObject({ code: 'data_locked' })
