@@ -2,7 +2,7 @@ import type { Forwarder } from './forward.ts'
 
 /** A connection that cannot go on until the node has room. */
 export interface Waiting {
-  resume(): void
+  progress(): void
 }
 
 export interface CapacityLimits {
@@ -69,7 +69,7 @@ export class Capacity {
     return this.#waiting.size
   }
 
-  /** Calls `resume` when there is room again. First come, first served. */
+  /** Calls `progress` when there is room again. First come, first served. */
   wait(connection: Waiting): void {
     this.#fullSince ??= this.#now()
     this.#waiting.add(connection)
@@ -86,7 +86,7 @@ export class Capacity {
     for (const connection of this.#waiting) {
       if (this.isFull) return
       this.#waiting.delete(connection)
-      connection.resume()
+      connection.progress()
     }
   }
 

@@ -1,6 +1,5 @@
-import type { ErrorCode } from '../../shared/errors.ts'
 import type { FrameReader } from './frames.ts'
-import { connack, readField, readText, Violation } from './packets.ts'
+import { connack, readField, readText, Refused, Violation } from './packets.ts'
 
 export interface Will {
   readonly topic: string
@@ -21,22 +20,6 @@ export interface ConnectPacket {
   readonly password: Buffer | undefined
 }
 
-/** A CONNECT that is turned away with an answer. */
-export class ConnectRefused extends Error {
-  readonly code: ErrorCode
-  /** What the client is told before the connection closes. */
-  readonly answer: Buffer
-  /** What the client called itself. */
-  readonly who: string
-
-  constructor(code: ErrorCode, message: string, answer: Buffer, who: string) {
-    super(message)
-    this.code = code
-    this.answer = answer
-    this.who = who
-  }
-}
-
 const MAX_CLIENT_ID_BYTES = 256
 
 /** CONNACK of MQTT 5: no session, reason 0x84 "unsupported protocol version", no properties [MQTT 5.0, 3.2.2.2]. */
@@ -46,7 +29,7 @@ const MQTT5_UNSUPPORTED = Buffer.from([0x20, 3, 0, 0x84, 0])
 const NAME_MQTT = 'MQTT'
 const NAME_MQISDP = 'MQIsdp'
 
-/** Reads a CONNECT. Throws {@link Violation} (close without an answer) and {@link ConnectRefused}. */
+/** Reads a CONNECT. Throws {@link Refused}. */
 export function parseConnect(frame: FrameReader): ConnectPacket {
   if (frame.header !== 0x10) throw new Violation('CONNECT needs the flags 0000 [MQTT-2.2.2-2]')
   const { buffer, end } = frame
@@ -73,7 +56,7 @@ function checkLevel(name: string, level: number, frame: FrameReader, position: n
   const version5 = name === NAME_MQTT && level === 5
   const message = version5 ? 'the client speaks MQTT 5' : `protocol ${name} level ${level} is not known`
   const answer = version5 ? MQTT5_UNSUPPORTED : connack(1)
-  throw new ConnectRefused('protocol_version', message, answer, version5 ? clientIdOfVersion5(frame, position) : '')
+  throw new Refused('protocol_version', message, answer, version5 ? clientIdOfVersion5(frame, position) : '')
 }
 
 /** What an MQTT 5 client calls itself, to tell its owner whom we turned away; empty when it is cut. */
@@ -134,7 +117,7 @@ function readLogin(
 
 function checkClientId(id: string, bytes: number, clean: boolean, level: number, username: string | undefined): void {
   const who = username ?? id.slice(0, MAX_CLIENT_ID_BYTES)
-  const refuse = (message: string) => new ConnectRefused('client_id_invalid', message, connack(2), who)
+  const refuse = (message: string) => new Refused('client_id_invalid', message, connack(2), who)
   if (bytes > MAX_CLIENT_ID_BYTES) throw refuse(`a client id of ${bytes} bytes`)
   if (bytes > 0) return
   if (!clean) throw refuse('an empty client id without clean session [MQTT-3.1.3-8]')

@@ -1,4 +1,6 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { Capacity } from './capacity.ts'
+import type { BatchObserver, Forwarder } from './forward.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
@@ -34,12 +36,10 @@ export class Tally {
 }
 
 /** What the gauges read. */
-export interface BrokerGauges {
-  connections(): number
-  queuedRecords(): number
-  queuedBytes(): number
-  heldBytes(): number
-  waiting(): number
+export interface Load {
+  readonly tally: Tally
+  readonly forwarder: Pick<Forwarder, 'records' | 'bytes'>
+  readonly capacity: Pick<Capacity, 'heldBytes' | 'waiting'>
 }
 
 const COUNTERS: readonly [keyof Tally, string, string][] = [
@@ -58,12 +58,9 @@ const COUNTERS: readonly [keyof Tally, string, string][] = [
   ['appendFailures', 'sluice_broker_append_failures_total', 'Appends to the log that failed and are repeated'],
 ]
 
-/** Makes the broker's metrics over a tally; returns what observes a batch. */
-export function exposeTally(
-  tally: Tally,
-  gauges: BrokerGauges,
-  metrics: Metrics,
-): (records: number, s: number) => void {
+/** Makes the broker's metrics; returns what observes a batch. */
+export function exposeTally(load: Load, connections: { readonly size: number }, metrics: Metrics): BatchObserver {
+  const { tally } = load
   for (const [field, name, help] of COUNTERS) {
     new Counter({
       name,
@@ -76,22 +73,22 @@ export function exposeTally(
     })
   }
   exposeShed(tally, metrics)
-  exposeGauges(tally, gauges, metrics)
-  const batches = new Histogram({
+  exposeGauges(load, connections, metrics)
+  const sizes = new Histogram({
     name: 'sluice_broker_batch_records',
     help: 'Records per append to the log',
     buckets: SIZE_BUCKETS,
     registers: [metrics],
   })
-  const seconds = new Histogram({
+  const durations = new Histogram({
     name: 'sluice_broker_append_seconds',
     help: 'Time until an append was durable, repeats included',
     buckets: LATENCY_BUCKETS,
     registers: [metrics],
   })
-  return (records, s) => {
-    batches.observe(records)
-    seconds.observe(s)
+  return ({ records, seconds }) => {
+    sizes.observe(records.length)
+    durations.observe(seconds)
   }
 }
 
@@ -110,14 +107,22 @@ function exposeShed(tally: Tally, metrics: Metrics): void {
   })
 }
 
-function exposeGauges(tally: Tally, gauges: BrokerGauges, metrics: Metrics): void {
+function exposeGauges(
+  { tally, forwarder, capacity }: Load,
+  connections: { readonly size: number },
+  metrics: Metrics,
+): void {
   const all: [string, string, () => number][] = [
     ['sluice_broker_in_flight', 'PUBLISH of QoS 1 and 2 not yet acknowledged', () => tally.inFlight],
-    ['sluice_broker_connections', 'Open connections', gauges.connections],
-    ['sluice_broker_queued_records', 'Records on their way to the log', gauges.queuedRecords],
-    ['sluice_broker_queued_bytes', 'Payload bytes on their way to the log', gauges.queuedBytes],
-    ['sluice_broker_held_bytes', 'Bytes received and held back because there is no room', gauges.heldBytes],
-    ['sluice_broker_waiting_connections', 'Connections that are not read because the node is full', gauges.waiting],
+    ['sluice_broker_connections', 'Open connections', () => connections.size],
+    ['sluice_broker_queued_records', 'Records on their way to the log', () => forwarder.records],
+    ['sluice_broker_queued_bytes', 'Payload bytes on their way to the log', () => forwarder.bytes],
+    ['sluice_broker_held_bytes', 'Bytes received and held back because there is no room', () => capacity.heldBytes],
+    [
+      'sluice_broker_waiting_connections',
+      'Connections that are not read because the node is full',
+      () => capacity.waiting,
+    ],
   ]
   for (const [name, help, read] of all) {
     new Gauge({

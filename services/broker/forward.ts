@@ -24,7 +24,8 @@ export interface BatchObserver {
 export interface ForwarderOptions {
   readonly log: Pick<TelemetryLog, 'append'>
   readonly logger: Logger
-  readonly onBatch: BatchObserver
+  /** Told of each batch that is durable, in this order; the array may still grow. */
+  readonly observers: readonly BatchObserver[]
   /** Called with each failed append, and how often this batch failed. */
   readonly onFailure?: (attempts: number) => void
 }
@@ -182,7 +183,7 @@ export class Forwarder {
     for (const waiter of waiters) waiter?.durable()
     // Acks of one waiter go out in one write; a waiter that was already settled has nothing left to do.
     for (const waiter of waiters) waiter?.settled()
-    this.#options.onBatch({ records, topics, seconds })
+    for (const observe of this.#options.observers) observe({ records, topics, seconds })
   }
 }
 

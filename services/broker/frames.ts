@@ -95,9 +95,9 @@ export class FrameReader {
     this.#peeked = Peeked.more
   }
 
-  /** Moves what is held out of the chunk it came in, so that a small rest does not hold a large chunk. */
+  /** Moves what is held out of its chunk when most of that is consumed: a small rest does not hold a large chunk. */
   compact(): void {
-    if (this.#chunk.length === 0) return
+    if (this.#position * 2 <= this.#chunk.length) return
     const rest = Buffer.from(this.#chunk.subarray(this.#position))
     if (this.#gathered === undefined) {
       this.body -= this.#position

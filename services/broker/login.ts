@@ -1,12 +1,13 @@
-import type { ErrorCode } from '../../shared/errors.ts'
-import { toSluiceError } from '../../shared/errors.ts'
+import type { DeadLetter } from '../../shared/dead-letter.ts'
+import { toSluiceError, type ErrorCode } from '../../shared/errors.ts'
 import type { Principal } from '../../shared/registry/port.ts'
 import { describeLogin, type Authenticator } from './authenticate.ts'
 import type { Authorizer } from './authorize.ts'
 import type { Capacity } from './capacity.ts'
-import { ConnectRefused, type ConnectPacket } from './connect-packet.ts'
+import type { ConnectPacket } from './connect-packet.ts'
 import type { Tally } from './counters.ts'
-import { connack, type ConnackCode } from './packets.ts'
+import { connack, Refused, type ConnackCode } from './packets.ts'
+import type { ReceiveClock } from './receive-clock.ts'
 import type { Router } from './routes.ts'
 import { scopedClientId } from './sessions.ts'
 
@@ -38,7 +39,7 @@ export interface Admitted {
 
 /**
  * Lets a client in: who it is, whether its will is allowed, and the end of an older connection with its id
- * [MQTT-3.1.4-2]. Undefined when the connection closed meanwhile. Throws {@link ConnectRefused}.
+ * [MQTT-3.1.4-2]. Undefined when the connection closed meanwhile. Throws {@link Refused}.
  */
 export async function admit(
   context: LoginContext,
@@ -49,7 +50,7 @@ export async function admit(
   const who = describeLogin(packet)
   if (context.capacity.refusesNewcomers) {
     context.tally.newcomersRefused += 1
-    throw new ConnectRefused('broker_overloaded', 'the log stands still', connack(3), who)
+    throw new Refused('broker_overloaded', 'the log stands still', connack(3), who)
   }
   const principal = await authenticate(context, packet, remoteAddress, who)
   if (connection.isClosed) return undefined
@@ -81,8 +82,15 @@ async function authenticate(
     return await authenticator.authenticate({ username, password, remoteAddress })
   } catch (error) {
     const { code, message } = toSluiceError(error, 'registry_unavailable')
-    throw new ConnectRefused(code, message, connack(connackFor(code)), who)
+    throw new Refused(code, message, connack(connackFor(code)), who)
   }
+}
+
+/** What is kept of a client that was turned away: nothing it sent but what it called itself. */
+export function connectLetter(clock: ReceiveClock, code: ErrorCode, detail: string, who: string): DeadLetter {
+  const { ms, ns } = clock.nextStamp(1)
+  const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
+  return { stage: 'connect', code, detail, who, topic: undefined, key: who, payload: new Uint8Array(0), ...at }
 }
 
 /** [MQTT 3.1.1, table 3.1]; 3 tells a client to try again later. */
@@ -95,7 +103,7 @@ function connackFor(code: ErrorCode): ConnackCode {
 function checkWill(router: Router, principal: Principal, { will }: ConnectPacket, who: string): void {
   if (will === undefined) return
   const route = router(principal, will.topic)
-  if (route.lane === 'refused') throw new ConnectRefused(route.code, `will: ${route.detail}`, connack(5), who)
+  if (route.lane === 'refused') throw new Refused(route.code, `will: ${route.detail}`, connack(5), who)
 }
 
 /** Which connection holds which scoped client id. */

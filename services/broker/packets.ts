@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import type { ErrorCode } from '../../shared/errors.ts'
 import { isTopicFilter } from '../../shared/topic-filter.ts'
 import type { FrameReader } from './frames.ts'
 
@@ -30,8 +31,28 @@ export function connack(code: ConnackCode): Buffer {
   return Buffer.from([0x20, 2, 0, code])
 }
 
-/** What a client broke, for a person; the clause is in brackets. */
-export class Violation extends Error {}
+/** Why a connection is turned away. */
+export class Refused extends Error {
+  readonly code: ErrorCode
+  /** What the client is told before the connection closes; nothing when the specification wants it so. */
+  readonly answer: Buffer | undefined
+  /** What the client called itself; empty when it is not known. */
+  readonly who: string
+
+  constructor(code: ErrorCode, message: string, answer: Buffer | undefined, who: string) {
+    super(message)
+    this.code = code
+    this.answer = answer
+    this.who = who
+  }
+}
+
+/** What a client broke of the specification, for a person; the clause is in brackets. */
+export class Violation extends Refused {
+  constructor(message: string) {
+    super('protocol_violation', message, undefined, '')
+  }
+}
 
 /** A length-prefixed string [MQTT 1.5.3] at `position`, or the reason why there is none. */
 export function readText(buffer: Buffer, position: number, end: number, what: string): { text: string; next: number } {

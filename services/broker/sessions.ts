@@ -8,6 +8,7 @@ import { parseTelemetryTopic } from '../../shared/topics.ts'
 import { AedesEnd } from './aedes-end.ts'
 import type { Authorizer } from './authorize.ts'
 import type { Tally } from './counters.ts'
+import type { ForwardWill } from './wills.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
 interface Persistence {
@@ -30,14 +31,22 @@ export interface Sessions {
 /** What the gate needs to know of aedes' client. */
 export type AedesClient = Pick<Client, 'closed' | 'connected' | 'connecting'>
 
+/**
+ * Calls `done` when aedes has forgotten a client whose connection has ended: it runs the last steps of a closed client
+ * over a few turns of the event loop, and has no event for their end.
+ */
+export function forgotten(client: AedesClient | undefined, done: () => void): void {
+  if (client === undefined || (client.closed && !client.connected && !client.connecting)) done()
+  else setImmediate(forgotten, client, done)
+}
+
 export interface SessionOptions {
   readonly authorizer: Pick<Authorizer, 'canPublish' | 'canSubscribe' | 'canReceive'>
-  /** Appends a will on a telemetry topic; resolves when it is durable, false when it never will be. */
-  readonly forwardWill: (topic: string, payload: Uint8Array) => Promise<boolean>
+  readonly forwardWill: ForwardWill
   readonly tally: Tally
   readonly logger: Logger
-  /** The hooks as they are given to aedes; a composition may replace some. */
-  readonly overrides?: AedesOptions
+  /** In place of ours. */
+  readonly hooks: AedesOptions
 }
 
 /** A client that takes nothing for so long is disconnected; until then it delays what is published to it at QoS 2. */
@@ -48,6 +57,14 @@ const SLOW_SUBSCRIBER_BYTES = 128 * 1024
 const MAX_COPIES = 4_000
 const MAX_COPY_BYTES = 4 * 1024 * 1024
 
+const AEDES_OPTIONS: AedesOptions = {
+  // Unlimited: with a bound one slow subscriber stops the delivery to all others.
+  concurrency: 0,
+  drainTimeout: DRAIN_TIMEOUT_MS,
+  // Ids are checked by the gate, and are longer here than any client sent them.
+  maxClientsIdLength: Number.MAX_SAFE_INTEGER,
+}
+
 /** The client id in aedes: nobody reaches another login's session. Two slashes, because an application may be named like a tenant. */
 export function scopedClientId(principal: Principal, clientId: string): string {
   const id = clientId === '' ? `auto-${randomUUID()}` : clientId
@@ -55,7 +72,7 @@ export function scopedClientId(principal: Principal, clientId: string): string {
 }
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
-  const aedes = new Aedes({ ...aedesOptions(options), ...hooks(options), ...options.overrides })
+  const aedes = new Aedes({ ...AEDES_OPTIONS, ...ownHooks(options), ...options.hooks })
   await aedes.listen()
   guard(aedes, options)
   let copies = 0
@@ -81,17 +98,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   }
 }
 
-function aedesOptions(_options: SessionOptions): AedesOptions {
-  return {
-    // Unlimited: with a bound one slow subscriber stops the delivery to all others.
-    concurrency: 0,
-    drainTimeout: DRAIN_TIMEOUT_MS,
-    // Ids are checked by the gate, and longer here than any client sent them.
-    maxClientsIdLength: Number.MAX_SAFE_INTEGER,
-  }
-}
-
-function hooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOptions {
+function ownHooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOptions {
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without

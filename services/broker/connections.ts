@@ -1,0 +1,63 @@
+import type { Socket } from 'node:net'
+import { Gate } from './gate.ts'
+import type { GateContext } from './gate-context.ts'
+
+/** What is in flight gets this long at the end; an append takes milliseconds unless the log is down. */
+const DRAIN_MS = 4_000
+/** About this share of the connections goes each second of an outage over the caps. */
+const SHED_SHARE = 0.01
+const SECOND = 1_000
+
+/** All connections of a broker, and the one timer that they have: keepalives, time limits, shedding. */
+export class Connections {
+  readonly #context: GateContext
+  readonly #gates = new Set<Gate>()
+  readonly #sweep: NodeJS.Timeout
+  readonly #stopRevoking: () => void
+  /** Connections to be shed, with the fraction of one that small brokers gather over seconds. */
+  #owed = 0
+
+  constructor(context: GateContext) {
+    this.#context = context
+    this.#sweep = setInterval(() => this.#tick(), SECOND)
+    this.#stopRevoking = context.authorizer.onRevoked((name) => {
+      for (const gate of this.#gates) if (gate.who === name) gate.close()
+    })
+  }
+
+  get size(): number {
+    return this.#gates.size
+  }
+
+  /** Takes a socket of any listener. */
+  accept(socket: Socket): void {
+    const gate = new Gate(socket, this.#context)
+    this.#gates.add(gate)
+    void gate.ended.then(() => this.#gates.delete(gate))
+  }
+
+  /** Reads nothing more, waits for what is in flight and for the wills that closing sets off (bounded). */
+  async close(): Promise<void> {
+    const { forwarder } = this.#context
+    for (const gate of this.#gates) gate.stopReading()
+    await forwarder.drain(DRAIN_MS)
+    for (const gate of this.#gates) gate.close()
+    await Promise.all([...this.#gates].map((gate) => gate.ended))
+    await forwarder.drain(DRAIN_MS)
+    clearInterval(this.#sweep)
+    this.#stopRevoking()
+  }
+
+  #tick(): void {
+    const { time, capacity, tally } = this.#context
+    time.seconds += 1
+    for (const gate of this.#gates) gate.tick()
+    this.#owed = capacity.shedsConnections ? this.#owed + this.#gates.size * SHED_SHARE : 0
+    if (this.#owed < 1) return
+    const first = Math.floor(Math.random() * this.#gates.size)
+    const chosen = [...this.#gates, ...this.#gates].slice(first, first + Math.floor(this.#owed))
+    this.#owed -= chosen.length
+    tally.connectionsShed += chosen.length
+    for (const gate of chosen) gate.close()
+  }
+}

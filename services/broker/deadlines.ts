@@ -1,0 +1,70 @@
+/**
+ *   connecting --CONNECT--> admitting --logged in, CONNACK--> open --end of input--> half-closed
+ *       \_______________________\______________________________\________________________\____> closing --> ended
+ */
+export type GateState = 'connecting' | 'admitting' | 'open' | 'half-closed' | 'closing' | 'ended'
+
+/** For CONNECT to come, and for its answer: an attacker holds a socket no longer. */
+const CONNECT_SECONDS = 10
+/** For the outstanding answers of a client that has closed its side. */
+const HALF_CLOSED_SECONDS = 2
+/** For the last answers to be taken before the socket is destroyed. */
+const CLOSING_SECONDS = 5
+
+/** How many seconds a connection may be silent in a state; `keepalive` in seconds, 0 = no limit while open. */
+function limitFor(state: GateState, keepalive: number): number {
+  switch (state) {
+    case 'connecting':
+    case 'admitting':
+      return CONNECT_SECONDS
+    case 'open':
+      // One and a half times the keepalive [MQTT-3.1.2-24], and a second because the clock is coarse.
+      return keepalive === 0 ? Infinity : keepalive * 1.5 + 1
+    case 'half-closed':
+      return HALF_CLOSED_SECONDS
+    case 'closing':
+      return CLOSING_SECONDS
+    case 'ended':
+      return Infinity
+  }
+}
+
+/** Time in whole seconds, kept by one timer for all connections. */
+export interface CoarseTime {
+  seconds: number
+}
+
+/** The state of one connection, and how long its client has been silent in it. */
+export class Lifetime {
+  /** Seconds; from CONNECT. */
+  keepalive = 0
+  #state: GateState = 'connecting'
+  #heardAt: number
+  readonly #time: CoarseTime
+
+  constructor(time: CoarseTime) {
+    this.#time = time
+    this.#heardAt = time.seconds
+  }
+
+  get state(): GateState {
+    return this.#state
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closing' || this.#state === 'ended'
+  }
+
+  get isOverdue(): boolean {
+    return this.#time.seconds - this.#heardAt >= limitFor(this.#state, this.keepalive)
+  }
+
+  enter(state: GateState): void {
+    this.#state = state
+    this.#heardAt = this.#time.seconds
+  }
+
+  heard(): void {
+    this.#heardAt = this.#time.seconds
+  }
+}

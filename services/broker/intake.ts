@@ -1,0 +1,132 @@
+import type { Socket } from 'node:net'
+import type { SmallPackets } from './acks.ts'
+import type { Capacity } from './capacity.ts'
+import { FrameReader, Peeked } from './frames.ts'
+import { Type, Violation } from './packets.ts'
+
+/** A held connection reads on until it holds this much, so that a PINGREQ in it is found and answered. */
+const READ_AHEAD_BYTES = 8 * 1024
+
+const PINGREQ = 0xc0
+const PINGRESP = 0xd0
+const DISCONNECT = 0xe0
+
+/** Before CONNECT nobody is known, and no CONNECT of a device is near this long. */
+const MAX_CONNECT_BYTES = 4096
+/** Kept of a PUBLISH that is too long: topic, packet id and the beginning of the payload. */
+const KEPT_OF_LONG_BYTES = 8 * 1024
+
+/** Who gets the packets. `R` says why one has to wait. Methods may throw {@link Violation}. */
+export interface PacketTaker<R> {
+  /** Why not even the next packet may be looked at. */
+  obstacle(): R | undefined
+  takePacket(frame: FrameReader): R | undefined
+  /** The beginning of a PUBLISH that was too long is in `frame.kept`. */
+  takeOversized(frame: FrameReader): R | undefined
+}
+
+/** What has come from one socket and is not taken yet, and whether the socket is read. */
+export class Intake {
+  readonly reader: FrameReader
+  readonly #socket: Socket
+  readonly #capacity: Capacity
+  readonly #output: SmallPackets
+  /** PINGREQs among what is held, already answered. */
+  #answeredAhead = 0
+  /** As counted in the capacity. */
+  #heldBytes = 0
+
+  /** A PUBLISH that is too long may pass. */
+  #letsLongPass = false
+
+  constructor(socket: Socket, capacity: Capacity, output: SmallPackets) {
+    this.#socket = socket
+    this.#capacity = capacity
+    this.#output = output
+    this.reader = new FrameReader(MAX_CONNECT_BYTES)
+  }
+
+  /** The client has logged in: packets may have up to `limit` bytes, and a PUBLISH beyond it passes without being held. */
+  widen(limit: number): void {
+    this.reader.limit = limit
+    this.#letsLongPass = true
+  }
+
+  /** Gives packets away until there are none (undefined), or one has to wait. Throws {@link Violation}. */
+  takeAll<R>(taker: PacketTaker<R>): R | undefined {
+    const { reader } = this
+    for (;;) {
+      const obstacle = taker.obstacle()
+      if (obstacle !== undefined) return obstacle
+      let blocked: R | undefined
+      switch (reader.peek()) {
+        case Peeked.more:
+          return undefined
+        case Peeked.frame:
+          if (!this.#isAnswered()) blocked = taker.takePacket(reader)
+          break
+        case Peeked.skipped:
+          blocked = taker.takeOversized(reader)
+          break
+        case Peeked.long:
+          if (reader.header >> 4 !== Type.publish || !this.#letsLongPass) {
+            throw new Violation(`a packet of ${reader.total} bytes`)
+          }
+          reader.skip(KEPT_OF_LONG_BYTES)
+          continue
+        case Peeked.malformed:
+          throw new Violation('the remaining length has more than four bytes [MQTT-2.2.3]')
+      }
+      if (blocked !== undefined) return blocked
+      reader.consume()
+    }
+  }
+
+  /**
+   * A packet has to wait. Answers the PINGREQs behind it (`answerPings`), because a client that waits for its
+   * acknowledgements must not take us for dead, and stops reading when enough is held.
+   */
+  hold(answerPings: boolean): void {
+    const { reader } = this
+    reader.compact()
+    if (answerPings) {
+      let pings = 0
+      reader.scan((header) => (pings += header === PINGREQ ? 1 : 0))
+      for (; this.#answeredAhead < pings; this.#answeredAhead += 1) this.#output.empty(PINGRESP)
+    }
+    this.#count(reader.heldBytes)
+    if (!answerPings || reader.heldBytes >= READ_AHEAD_BYTES || this.#capacity.holdsTooMuch) this.#socket.pause()
+  }
+
+  /** Nothing waits any more. True when the socket was not read before. */
+  unhold(): boolean {
+    this.#count(0)
+    if (!this.#socket.isPaused()) return false
+    this.#socket.resume()
+    return true
+  }
+
+  /** A DISCONNECT is among what is held. */
+  holdsDisconnect(): boolean {
+    let found = false
+    this.reader.scan((header) => (found ||= header === DISCONNECT))
+    return found
+  }
+
+  /** The connection closes: what is held is given up. */
+  drop(): void {
+    this.#count(0)
+  }
+
+  /** True for a PINGREQ that was answered while it was held. */
+  #isAnswered(): boolean {
+    if (this.#answeredAhead === 0 || this.reader.header !== PINGREQ) return false
+    this.#answeredAhead -= 1
+    return true
+  }
+
+  #count(bytes: number): void {
+    this.#capacity.heldBytes += bytes - this.#heldBytes
+    this.#heldBytes = bytes
+  }
+}

@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net'
+import type { SmallPackets } from './acks.ts'
+
+/** A client that does not take its answers is not read. */
+const MAX_UNSENT_BYTES = 256 * 1024
+/** aedes is told to wait earlier, so that what it delivers never stops the reading of acknowledgements. */
+const AEDES_UNSENT_BYTES = 64 * 1024
+
+/** The way out to one socket. Whoever writes, writes whole packets. */
+export class Outlet {
+  readonly #socket: Socket
+  readonly #output: SmallPackets
+
+  constructor(socket: Socket, output: SmallPackets) {
+    this.#socket = socket
+    this.#output = output
+  }
+
+  /** Bytes that the client has not taken yet. */
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get isClogged(): boolean {
+    return this.#socket.writableLength > MAX_UNSENT_BYTES
+  }
+
+  /** Writes what was put into the small packets, at once. */
+  flush(): void {
+    if (this.#output.isEmpty) return
+    this.write(this.#output.take())
+  }
+
+  write(packets: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(packets)
+  }
+
+  /** Packets of aedes; `taken` is called when there is room for more. */
+  forward(packets: Buffer, taken: () => void): void {
+    if (!this.#socket.writable) return taken()
+    // Only a socket that is really behind is waited for: each wait costs aedes a timer.
+    if (this.#socket.writableLength <= AEDES_UNSENT_BYTES) {
+      this.#socket.write(packets)
+      taken()
+    } else {
+      this.#socket.write(packets, () => taken())
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { KEPT_PAYLOAD_BYTES } from '../../shared/dead-letter.ts'
+import { AckQueue, PacketIds } from './acks.ts'
+import type { Waiter } from './forward.ts'
+import type { Blocked, LaneContext, LaneOwner } from './lanes.ts'
+import { Header } from './packets.ts'
+import type { PublishParts } from './publish-packet.ts'
+import type { RefusedRoute, TelemetryRoute } from './routes.ts'
+
+/**
+ * The telemetry of one client: into the log, and an acknowledgement when it is durable. QoS 2 is ended here: PUBREC
+ * after the append and PUBCOMP to the client's PUBREL. Nothing of it is stored for a next connection, because a message
+ * that is repeated then is a record more, which changes nothing for readings that carry their time.
+ */
+export class TelemetryLane implements Waiter {
+  readonly #context: LaneContext
+  readonly #owner: LaneOwner
+  readonly #acks: AckQueue
+  /** QoS 2 between PUBLISH and PUBREL. */
+  readonly #exactlyOnce = new PacketIds()
+  #isSettling = false
+  #isClosed = false
+
+  constructor(context: LaneContext, owner: LaneOwner) {
+    this.#context = context
+    this.#owner = owner
+    this.#acks = new AckQueue(context.settings.MAX_IN_FLIGHT_PER_CLIENT)
+  }
+
+  /** Messages that are not acknowledged yet. */
+  get pending(): number {
+    return this.#acks.size
+  }
+
+  append(route: TelemetryRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
+    const { tally, capacity, clock, forwarder } = this.#context
+    const { qos, payload } = parts
+    if (qos > 0) {
+      if (this.#acks.isFull) return 'client'
+      if (capacity.isFull) return 'node'
+      tally.received += 1
+      if (qos === 2 && this.#isRepeated(parts.id)) return undefined
+      tally.inFlight += 1
+      this.#acks.add(parts.id, qos)
+    } else {
+      tally.qos0Received += 1
+      if (capacity.shedsQos0) {
+        tally.qos0Shed += 1
+        return undefined
+      }
+    }
+    if (parts.retain) tally.retainIgnored += 1
+    // Bytes of its own: the record must not hold on to the whole chunk while it waits.
+    const value = Buffer.allocUnsafe(end - payload)
+    buffer.copy(value, 0, payload, end)
+    clock.stamp(value.length)
+    const record = { key: route.key, value, ms: clock.ms, ns: clock.ns, headers: route.headers }
+    forwarder.enqueue(record, route.topic, qos > 0 ? this : undefined)
+    return undefined
+  }
+
+  /** Acknowledges without storing (or closes, by REFUSED_PUBLISH), counts, and leaves a dead letter. */
+  refuse(route: RefusedRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
+    const { tally, settings, output } = this.#context
+    const { qos, id, payload } = parts
+    if (qos > 0) {
+      if (this.#acks.isFull) return 'client'
+      tally.received += 1
+      tally.refused += 1
+    } else {
+      tally.qos0Received += 1
+      tally.qos0Refused += 1
+    }
+    this.#leaveLetter(route, buffer.subarray(payload, Math.min(end, payload + KEPT_PAYLOAD_BYTES)))
+    if (settings.REFUSED_PUBLISH === 'close') {
+      this.#owner.close()
+    } else if (qos > 0) {
+      if (qos === 2) this.#exactlyOnce.add(id)
+      this.#acks.addReady(id, qos)
+      this.#acks.release(output)
+    }
+    return undefined
+  }
+
+  /** Answers a PUBREL; false when its message was not telemetry of this connection. */
+  complete(id: number): boolean {
+    if (!this.#exactlyOnce.delete(id)) return false
+    this.#context.output.acknowledge(Header.pubcomp, id)
+    return true
+  }
+
+  durable(): void {
+    const { tally } = this.#context
+    tally.inFlight -= 1
+    if (this.#isClosed) {
+      tally.abandoned += 1
+      return
+    }
+    tally.acked += 1
+    this.#acks.durable()
+    this.#isSettling = true
+  }
+
+  settled(): void {
+    if (!this.#isSettling) return
+    this.#isSettling = false
+    if (this.#isClosed) return
+    this.#acks.release(this.#context.output)
+    this.#owner.progress()
+  }
+
+  /** The connection is gone: what is on its way to the log goes there, but nobody is told. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  /** [MQTT-4.3.3-2]: until PUBREL the same id is the same message, and is only acknowledged again. */
+  #isRepeated(id: number): boolean {
+    if (!this.#exactlyOnce.has(id)) {
+      this.#exactlyOnce.add(id)
+      return false
+    }
+    this.#context.tally.acked += 1
+    this.#acks.addReady(id, 2)
+    this.#acks.release(this.#context.output)
+    return true
+  }
+
+  #leaveLetter({ code, detail, topic }: RefusedRoute, payload: Buffer): void {
+    const { name } = this.#owner.principal
+    const { ms, ns } = this.#context.clock.nextStamp(payload.length)
+    const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
+    this.#context.refusals.record({ stage: 'publish', code, detail, who: name, topic, key: name, payload, ...at })
+  }
+}
