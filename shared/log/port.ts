@@ -79,7 +79,8 @@ export interface ReadOptions {
 }
 
 /**
- * The durable, partitioned log. Errors: `log_full`, `disk_full`, `log_unavailable`, `closed`.
+ * The durable, partitioned log. Errors: `log_full`, `disk_full`, `log_unavailable`, `closed`; reading also `log_corrupt`,
+ * and `closed` when the log closes before a read is at its end.
  * Every method may be called concurrently.
  */
 export interface TelemetryLog {

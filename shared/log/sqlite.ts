@@ -51,7 +51,6 @@ export interface SqliteLogOptions {
  */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<TelemetryLog> {
   const { folder, partitions, retention, logger } = options
-  const metrics = createLogMetrics(options.metrics)
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
   const opened: { log?: SqliteLog } = {}
   let troubledMs = -Infinity
@@ -81,7 +80,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
       },
     },
   )
-  opened.log = new SqliteLog(client, topics, metrics)
+  opened.log = new SqliteLog(client, topics, createLogMetrics(options.metrics))
   return opened.log
 }
 

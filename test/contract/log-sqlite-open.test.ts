@@ -6,7 +6,7 @@ import type { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../shared/errors.ts'
 import { tempFolder } from '../helpers.ts'
-import { codeOf, RAW, readAll, record, textsOf } from './log-harness.ts'
+import { codeOf, RAW, readAll, record, startConsumer, textsOf } from './log-harness.ts'
 import { filesOf, openEmbedded } from './log-sqlite-harness.ts'
 
 function setVersion(file: string, version: number): void {
@@ -92,6 +92,23 @@ describe('opening', () => {
     const log = await openEmbedded(folder)
     await log.append(RAW, [record('acme/a', '2')])
     expect(textsOf(await readAll(log, 0))).toEqual(['1', '2'])
+  })
+})
+
+describe('a consumer group', () => {
+  it('has one consumer at a time, because there is one process', async () => {
+    const log = await openEmbedded(join(tempFolder(), 'log'))
+    const first = await startConsumer(log)
+    expect(await codeOf(startConsumer(log))).toBe('already_exists')
+    await first.close()
+    await startConsumer(log)
+  })
+
+  it('cannot commit what is not in the log', async () => {
+    const log = await openEmbedded(join(tempFolder(), 'log'))
+    const consumer = await startConsumer(log)
+    expect(await codeOf(consumer.commit([{ partition: 0, offset: 1 }]))).toBe('internal')
+    expect(await codeOf(consumer.commit([{ partition: 1, offset: 0 }]))).toBe('internal')
   })
 })
 

@@ -1,10 +1,9 @@
-import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import type { LogTopic, Position } from '../port.ts'
 import { storageError } from './storage-error.ts'
-import { syncFolder } from './sync-folder.ts'
+import { makeFolder, syncFolder } from './sync-folder.ts'
 
 const VERSION = 1
 
@@ -21,8 +20,7 @@ export class Groups {
   /** Errors: `data_locked`, `data_unwritable`, `data_newer`, `log_partitions_changed`, `disk_full`, `log_corrupt`. */
   static open(folder: string, partitions: number): Groups {
     try {
-      const made = mkdirSync(folder, { recursive: true })
-      if (made !== undefined) syncFolder(dirname(made))
+      makeFolder(folder)
       return new Groups(folder, partitions)
     } catch (error) {
       throw storageError(error, folder, `opening the log in ${folder}`)

@@ -137,7 +137,8 @@ export class SegmentFiles {
   }
 
   diskBytes(): number {
-    return this.finished.reduce((sum, { bytes }) => sum + bytes, this.#active?.diskBytes ?? 0)
+    const { database, wal } = this.#active?.size ?? { database: 0, wal: 0 }
+    return this.finished.reduce((sum, { bytes }) => sum + bytes, database + wal)
   }
 
   close(): void {
@@ -177,8 +178,8 @@ export class SegmentFiles {
   }
 
   #finish(segment: Segment): void {
-    const { file, begin, diskBytes } = segment
-    this.finished.push({ file, begin, end: this.end, bytes: diskBytes, unsealed: segment })
+    const { file, begin, size } = segment
+    this.finished.push({ file, begin, end: this.end, bytes: size.database + size.wal, unsealed: segment })
   }
 }
 

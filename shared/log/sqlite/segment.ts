@@ -44,6 +44,7 @@ export class Segment {
   readonly #walLimit: number
   readonly #pageCount: StatementSync
   #sinceCheckpoint = 0
+  #size: { database: number; wal: number } | undefined
 
   private constructor(file: string, database: DatabaseSync, segmentBytes: number) {
     this.file = file
@@ -104,6 +105,7 @@ export class Segment {
 
   /** Runs `work` in one transaction that is on the disk when this returns; an error undoes it. */
   transaction(work: () => void): void {
+    this.#size = undefined
     this.#database.exec('BEGIN IMMEDIATE')
     try {
       work()
@@ -159,23 +161,19 @@ export class Segment {
     return row.firstOffset + row.records - cursor.remaining
   }
 
-  /** Bytes of the database as it will be after a checkpoint, without the WAL. */
-  get databaseBytes(): number {
-    return Number(this.#pageCount.get()?.['page_count']) * PAGE_BYTES
-  }
-
-  /** Bytes on the disk, at most: a checkpoint that is due is counted as done. */
-  get diskBytes(): number {
-    return this.databaseBytes + this.walBytes
-  }
-
-  get walBytes(): number {
-    return statSync(`${this.file}-wal`, { throwIfNoEntry: false })?.size ?? 0
+  /** Bytes of the database as a checkpoint will leave it, and of its WAL: together the most that the disk holds. */
+  get size(): { readonly database: number; readonly wal: number } {
+    this.#size ??= {
+      database: Number(this.#pageCount.get()?.['page_count']) * PAGE_BYTES,
+      wal: statSync(`${this.file}-wal`, { throwIfNoEntry: false })?.size ?? 0,
+    }
+    return this.#size
   }
 
   /** Moves the WAL into the database when it has grown; later appends then write over it from its start. */
   checkpointIfDue(): void {
     if (this.#sinceCheckpoint < this.#walLimit) return
+    this.#size = undefined
     this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)')
     this.#sinceCheckpoint = 0
   }

@@ -63,7 +63,7 @@ export class TopicLog {
     try {
       this.#makeRoom(rows)
       const active = this.#files.active()
-      reached = Math.max(active.walBytes, active.databaseBytes) + bytesOf(rows)
+      reached = Math.max(active.size.wal, active.size.database) + bytesOf(rows)
       return this.#insert(active, rows)
     } catch (error) {
       const known = storageError(error, folder, `appending to ${topic}`, reached)
@@ -165,7 +165,7 @@ export class TopicLog {
   }
 
   #isRollDue(active: Segment): boolean {
-    if (active.databaseBytes >= this.#segmentBytes) return true
+    if (active.size.database >= this.#segmentBytes) return true
     const { ageMs } = this.#options.retention
     return ageMs !== undefined && Date.now() - active.madeMs > ageMs / SEGMENTS_PER_BOUND && this.#hasRows(active)
   }
