@@ -76,7 +76,10 @@ export interface Page<T> {
   readonly next: string | undefined
 }
 
-/** Errors: `already_exists`, `not_found`, `name_invalid`, `cursor_invalid`, `registry_unavailable`. */
+/**
+ * Errors: `already_exists`, `not_found`, `name_invalid`, `bad_request` and `filter_invalid` (tags, rules, limits),
+ * `cursor_invalid`, `registry_unavailable`, `disk_full`, `closed`.
+ */
 export interface Registry {
   /** Makes devices (and tenants on first use) with credentials, all or none: the first existing name is `already_exists`. */
   createDevices(
@@ -99,7 +102,7 @@ export interface Registry {
   verifyToken(token: string): Promise<Principal | undefined>
   /** A login by name without credentials, for `MQTT_ANONYMOUS_AS`. */
   applicationPrincipal(name: string): Promise<Principal | undefined>
-  /** Called after devices, applications, rules or credentials of `name` changed or went. Returns the unsubscribe. */
+  /** Called after devices, applications, rules or credentials of `name` came, changed or went. Returns the unsubscribe. */
   onChange(listener: (name: string) => void): () => void
 
   /** Makes the admin API key if there is none and returns it then; undefined when one exists. */
@@ -116,7 +119,10 @@ export interface Registry {
   readStreams(
     streams: readonly { tenant: string; device: string; stream: string }[],
   ): Promise<readonly (StreamState | undefined)[]>
-  /** Replaces rows that have an earlier position in the same partition (or none); durable when it resolves. */
+  /**
+   * Replaces rows that have an earlier position in the same partition; positions of different partitions do not
+   * compare, and the row written last stands. All or none, durable when it resolves.
+   */
   writeState(rows: readonly StreamState[]): Promise<void>
 
   audit(entry: AuditEntry): Promise<void>

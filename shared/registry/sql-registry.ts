@@ -44,8 +44,8 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   const kept = db.selectFrom('registry_facts').select('value').where('name', '=', fact.name)
   const { value } = await kept.executeTakeFirstOrThrow()
   if (value !== hashes.keyId) {
-    const ids = `key ${value}, and this is key ${hashes.keyId}`
-    throw new SluiceError('credential_key_mismatch', `the logins of this registry were made with ${ids}`)
+    const message = `this registry was made with credential key ${value}; the one given is ${hashes.keyId}`
+    throw new SluiceError('credential_key_mismatch', message)
   }
   return new SqlRegistry(options, hashes)
 }
