@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { logIn, packet, startBroker } from '../../broker-harness.ts'
+import { startBroker } from '../../broker-harness.ts'
+import { logIn, packet } from '../../mqtt-bytes.ts'
 
 it('acknowledges telemetry of each QoS when it is in the log', async () => {
   const { port, log } = await startBroker()

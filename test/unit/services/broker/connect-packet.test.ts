@@ -1,0 +1,135 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { encodeConnect, parseConnect, type ConnectPacket } from '../../../../services/broker/connect-packet.ts'
+import { FrameReader, Peeked } from '../../../../services/broker/frames.ts'
+import { Refused } from '../../../../services/broker/packets.ts'
+import { frame, packet, utf8 } from '../../../mqtt-bytes.ts'
+
+function parse(bytes: Buffer): ConnectPacket {
+  const reader = new FrameReader(100_000)
+  reader.feed(bytes)
+  expect(reader.peek()).toBe(Peeked.frame)
+  return parseConnect(reader)
+}
+
+function refusal(bytes: Buffer): [string, number[] | undefined, string] {
+  try {
+    parse(bytes)
+  } catch (error) {
+    if (error instanceof Refused)
+      return [error.code, error.answer === undefined ? undefined : [...error.answer], error.who]
+    throw error
+  }
+  throw new Error('it was taken')
+}
+
+/** A CONNECT with the given pieces in place of the usual ones. */
+function connect(pieces: { name?: Buffer; level?: number; flags?: number; rest?: Buffer; header?: number }): Buffer {
+  const { name = utf8('MQTT'), level = 4, flags = 2, rest = utf8('c'), header = 0x10 } = pieces
+  return frame(header, Buffer.concat([name, Buffer.from([level, flags, 0, 60]), rest]))
+}
+
+const VIOLATION = ['protocol_violation', undefined, '']
+
+describe('parseConnect', () => {
+  it('reads what it encoded', () => {
+    const text = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
+      .filter((it) => !/[\p{Cc}+#]/u.test(it) && it.isWellFormed())
+    const will = fc.record({
+      topic: text,
+      payload: fc.uint8Array({ maxLength: 50 }).map((bytes) => Buffer.from(bytes)),
+      qos: fc.nat({ max: 2 }),
+      retain: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(text, fc.boolean(), fc.option(will, { nil: undefined }), (clientId, clean, last) => {
+        const parsed = parse(encodeConnect(clientId, { clean, will: last }))
+        expect(parsed).toEqual({ clean, keepalive: 0, clientId, will: last, username: undefined, password: undefined })
+      }),
+    )
+  })
+
+  it('reads login, keepalive and both protocol levels', () => {
+    for (const level of [3, 4]) {
+      const bytes = packet.connect({ level, username: 'ä/b', password: 'geheim', keepalive: 300, clean: false })
+      const { username, password, keepalive, clean, clientId } = parse(bytes)
+      expect([username, password?.toString(), keepalive, clean, clientId]).toEqual(['ä/b', 'geheim', 300, false, 'c'])
+    }
+  })
+
+  it.each<[string, Buffer]>([
+    ['header flags', connect({ header: 0x11 })],
+    ['another protocol', connect({ name: utf8('HTTP') })],
+    ['the reserved flag', connect({ flags: 0x03 })],
+    ['will QoS 3', connect({ flags: 0x1e, rest: Buffer.concat([utf8('c'), utf8('w'), utf8('x')]) })],
+    ['a will QoS without will', connect({ flags: 0x0a })],
+    ['will retain without will', connect({ flags: 0x22 })],
+    ['a password without username', connect({ flags: 0x42, rest: Buffer.concat([utf8('c'), utf8('s')]) })],
+    ['nothing behind the flags', frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([4, 2])]))],
+    ['no body', frame(0x10, Buffer.alloc(0))],
+    ['bytes behind the end', connect({ rest: Buffer.concat([utf8('c'), Buffer.from([0])]) })],
+    ['a client id that is cut', connect({ rest: Buffer.from([0, 5, 0x61]) })],
+    ['NUL in the client id', connect({ rest: utf8('a\0b') })],
+    ['a control character in the client id', connect({ rest: utf8('a\u0085b') })],
+    ['a surrogate in the client id', connect({ rest: Buffer.from([0, 3, 0xed, 0xa0, 0x80]) })],
+    ['overlong UTF-8 in the client id', connect({ rest: Buffer.from([0, 2, 0xc0, 0xaf]) })],
+    ['a username that is missing', connect({ flags: 0x82 })],
+    ['NUL in the username', connect({ flags: 0x82, rest: Buffer.concat([utf8('c'), utf8('a\0')]) })],
+    ['an empty will topic', connect({ flags: 0x06, rest: Buffer.concat([utf8('c'), utf8(''), utf8('x')]) })],
+    [
+      'a wildcard in the will topic',
+      connect({ flags: 0x06, rest: Buffer.concat([utf8('c'), utf8('a/+'), utf8('x')]) }),
+    ],
+    [
+      'a will payload that is cut',
+      connect({ flags: 0x06, rest: Buffer.concat([utf8('c'), utf8('w'), Buffer.from([0, 9, 1])]) }),
+    ],
+  ])('refuses %s without an answer', (_name, bytes) => {
+    expect(refusal(bytes)).toEqual(VIOLATION)
+  })
+
+  it('answers MQTT 5 in its own form and keeps what the client calls itself', () => {
+    const properties = Buffer.from([5, 0x11, 0, 0, 0, 10])
+    const bytes = connect({ level: 5, rest: Buffer.concat([properties, utf8('sensor-7')]) })
+    expect(refusal(bytes)).toEqual(['protocol_version', [0x20, 3, 0, 0x84, 0], 'sensor-7'])
+    expect(refusal(connect({ level: 5, rest: Buffer.alloc(0) }))).toEqual([
+      'protocol_version',
+      [0x20, 3, 0, 0x84, 0],
+      '',
+    ])
+  })
+
+  it('answers other levels with 1, and bad client ids with 2', () => {
+    const answered = (code: number) => [0x20, 2, 0, code]
+    expect(refusal(connect({ level: 6 }))).toEqual(['protocol_version', answered(1), ''])
+    expect(refusal(connect({ level: 0x84 }))).toEqual(['protocol_version', answered(1), ''])
+    expect(refusal(connect({ name: utf8('MQIsdp'), level: 4 }))).toEqual(['protocol_version', answered(1), ''])
+    expect(refusal(connect({ flags: 0, rest: utf8('') }))).toEqual(['client_id_invalid', answered(2), ''])
+    expect(refusal(connect({ name: utf8('MQIsdp'), level: 3, rest: utf8('') }))).toEqual([
+      'client_id_invalid',
+      answered(2),
+      '',
+    ])
+    expect(refusal(connect({ rest: utf8('x'.repeat(257)) }))[0]).toBe('client_id_invalid')
+    expect(parse(connect({ rest: utf8('x'.repeat(256)) })).clientId).toHaveLength(256)
+    expect(parse(connect({ rest: utf8('') })).clientId).toBe('')
+  })
+
+  it('never throws anything but a refusal, whatever the bytes', () => {
+    const valid = packet.connect({ username: 'a/1', password: 's' })
+    const change = fc.tuple(fc.nat({ max: valid.length - 1 }), fc.nat({ max: 255 }))
+    fc.assert(
+      fc.property(fc.array(change, { maxLength: 6 }), fc.nat({ max: valid.length }), (changes, cut) => {
+        const body = Buffer.from(valid.subarray(2, 2 + cut))
+        for (const [at, byte] of changes) if (at < body.length) body[at] = byte
+        try {
+          parse(frame(0x10, body))
+        } catch (error) {
+          if (!(error instanceof Refused)) throw error
+        }
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})

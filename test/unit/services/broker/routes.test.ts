@@ -1,0 +1,73 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { createRouter, RouteCache, type Route } from '../../../../services/broker/routes.ts'
+import * as acl from '../../../../shared/acl.ts'
+import type { Principal } from '../../../../shared/registry/port.ts'
+import { EVERYTHING } from '../../../broker-harness.ts'
+
+const router = createRouter(acl)
+const device: Principal = { kind: 'device', name: 'a/1', tenant: 'a', device: '1' }
+const app: Principal = { kind: 'application', name: 'app', rules: EVERYTHING }
+const outcome = (principal: Principal, topic: string): string => {
+  const route = router(principal, topic)
+  return route.lane === 'refused' ? route.code : route.lane
+}
+
+describe('createRouter', () => {
+  it.each([
+    [device, 't/a/1/telemetry', 'telemetry'],
+    [device, 't/a/1/telemetry/wind', 'telemetry'],
+    [device, 't/a/1/status', 'aedes'],
+    [device, 't/a/1/status/battery', 'aedes'],
+    [device, 't/a/1/telemetri', 'topic_unknown'],
+    [device, 't/a/1/telemetry/a/b', 'topic_unknown'],
+    [device, 't/a/1/telemetry/', 'topic_unknown'],
+    [device, 't/a/1/telemetry/with space', 'topic_unknown'],
+    [device, 't/a/2/telemetry', 'not_authorised'],
+    [device, 't/A/1/telemetry', 'not_authorised'],
+    [device, 't/a/1/cmd/x', 'not_authorised'],
+    [device, 'telemetry', 'not_authorised'],
+    [device, '$SYS/x', 'topic_reserved'],
+    [device, `t/a/1/telemetry/${'x'.repeat(512)}`, 'topic_invalid'],
+    [device, 't/a/1/telemetry/'.padEnd(60, '/'), 'topic_invalid'],
+    [app, 't/a/1/cmd/x', 'aedes'],
+    [app, 't/a/1/notice', 'aedes'],
+    [app, 't/a/1/telemetry', 'telemetry'],
+    [app, 't/a/telemetry', 'topic_unknown'],
+    [app, 'house/door', 'aedes'],
+  ])('%o to %s: %s', (principal, topic, expected) => {
+    expect(outcome(principal, topic)).toBe(expected)
+  })
+
+  it('keeps the key, and the topic as a header unless it is the default one', () => {
+    expect(router(device, 't/a/1/telemetry')).toMatchObject({ key: 'a/1', headers: undefined })
+    expect(router(device, 't/a/1/telemetry/wind')).toMatchObject({
+      key: 'a/1',
+      headers: { topic: 't/a/1/telemetry/wind' },
+    })
+  })
+})
+
+describe('RouteCache', () => {
+  it('finds a route by the bytes of its topic, of this epoch only', () => {
+    const topic = fc.constantFrom(...Array.from({ length: 12 }, (_, index) => `t/a/${index}/telemetry`), 't/a/1', '')
+    fc.assert(
+      fc.property(fc.array(fc.tuple(topic, fc.nat({ max: 40 })), { maxLength: 60 }), (uses) => {
+        const cache = new RouteCache()
+        for (const [name, time] of uses) {
+          const epoch = Math.floor(time / 20)
+          const buffer = Buffer.from(`..${name}...`)
+          const end = 2 + Buffer.byteLength(name)
+          const found = cache.find(buffer, 2, end, epoch)
+          if (found !== undefined) {
+            expect(found).toEqual({ lane: 'aedes', topic: `${name}@${epoch}` })
+            continue
+          }
+          const route: Route = { lane: 'aedes', topic: `${name}@${epoch}` }
+          cache.add(Uint8Array.from(buffer.subarray(2, end)), route)
+          expect(cache.find(buffer, 2, end, epoch)).toBe(route)
+        }
+      }),
+    )
+  })
+})
