@@ -4,8 +4,6 @@ import type { LogTopic, PartitionLag, Position } from '../port.ts'
 
 /** What the main thread and the thread that owns the database say to each other. */
 
-export const TOPICS: readonly LogTopic[] = ['telemetry.raw', 'telemetry.dead-letter']
-
 export interface Retention {
   /** Records older than this are removed; undefined: never for their age. */
   readonly ageMs: number | undefined
