@@ -50,8 +50,6 @@ export function checkDataFolder(folder: string): Finding {
   } catch (error) {
     const fix = 'Make the folder writable for this user, or set DATA_DIR to one that is.'
     return { check, health: 'fail', detail: `${existing} cannot be written: ${messageOf(error)}`, fix }
-  } finally {
-    rmSync(probe, { force: true })
   }
 }
 
@@ -68,6 +66,7 @@ function timeSyncs(file: string): number[] {
     return times.sort((a, b) => a - b)
   } finally {
     closeSync(descriptor)
+    rmSync(file)
   }
 }
 

@@ -70,6 +70,7 @@ export class LoadRun {
   #due = 0
   #neverOnline: number
   #keepAliveAt = 0
+  #lastTrouble: string | undefined
 
   constructor(options: LoadRunOptions) {
     const count = options.devices.length
@@ -92,6 +93,11 @@ export class LoadRun {
   /** Rejects when the run cannot go on (`login_failed`, `command_failed`); never resolves. */
   get failed(): Promise<never> {
     return this.#failed.promise
+  }
+
+  /** Why a connection was last lost or not made. */
+  get lastTrouble(): string | undefined {
+    return this.#lastTrouble
   }
 
   /** True when the workload has an end and all of it was sent. */
@@ -194,6 +200,7 @@ export class LoadRun {
   }
 
   #onDisconnected(device: number, reason: Disconnect): void {
+    this.#lastTrouble = reason.detail
     if (reason.wasOnline) {
       this.#counts.online -= 1
       this.#counts.connectionsLost += 1

@@ -106,8 +106,7 @@ async function drive(run: LoadRun, options: SimulationOptions, context: Simulati
     onProgress({ phase, stats, p99Ms: run.latency.percentile(0.99), ratePerSecond })
   }
   tell('connect')
-  const tooLate = AbortSignal.timeout(options.patienceMs)
-  await Promise.race([run.connect(), aborted(tooLate, 'connect'), aborted(interruption, 'interrupt')])
+  await connectAll(run, options, interruption)
   startedAt = performance.now()
   tell('send')
   run.start()
@@ -138,10 +137,20 @@ async function drain(run: LoadRun, patienceMs: number, tell: () => void): Promis
   }
 }
 
-function aborted(signal: AbortSignal, what: 'connect' | 'interrupt'): Promise<never> {
-  const message =
-    what === 'connect' ? 'not every device could connect over MQTT in time' : 'interrupted before anything was sent'
+/** Error: `command_failed` when a device is not connected within the patience, or the user is not that patient. */
+async function connectAll(run: LoadRun, options: SimulationOptions, interruption: AbortSignal): Promise<void> {
+  const { mqtt, devices, patienceMs } = options
+  const late = () => {
+    const count = `${run.stats.online} of ${devices} devices are connected`
+    return `${count} to MQTT at ${mqtt.host}:${mqtt.port} after ${patienceMs / 1000} s (${run.lastTrouble ?? 'no answer'})`
+  }
+  const limit = AbortSignal.timeout(patienceMs)
+  const early = () => 'interrupted before anything was sent'
+  await Promise.race([run.connect(), failsOn(limit, late), failsOn(interruption, early)])
+}
+
+function failsOn(signal: AbortSignal, message: () => string): Promise<never> {
   return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new SluiceError('command_failed', message)), { once: true })
+    signal.addEventListener('abort', () => reject(new SluiceError('command_failed', message())), { once: true })
   })
 }
