@@ -13,9 +13,10 @@ import { earlyAppend } from '../../../variants/early-append.ts'
  *     commit <offset>                   for group "worker"; answers `committed` or `failed commit <code>`
  *     close                             answers `closed` and ends
  *
- * Begins with `ready`, or `failed open <code>`. argv[3] "early" wraps the log in the variant that acknowledges early.
+ * Begins with `ready`, or `failed open <code>`. argv[3] bounds the bytes of the topic ("none": nothing does); argv[4]
+ * "early" wraps the log in the variant that acknowledges early.
  */
-const [folder = '', variant] = process.argv.slice(2)
+const [folder = '', bytes, variant] = process.argv.slice(2)
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`)
@@ -29,7 +30,7 @@ try {
   const opened = await openSqliteLog({
     folder,
     partitions: 1,
-    retention: {},
+    retention: bytes === undefined || bytes === 'none' ? {} : { bytes: Number(bytes) },
     logger: createLogger('silent'),
     metrics: createMetrics({ defaults: false }),
   })

@@ -6,11 +6,14 @@ import { createMetrics } from '../../../../shared/metrics.ts'
 import { tempFolder } from '../../../helpers.ts'
 import { startLogProcess } from './log-process.ts'
 
+/** Files of 2 MiB: the load of the test begins new ones again and again. */
+const BYTES = 16 * 1024 * 1024
+
 async function textsIn(folder: string): Promise<string[]> {
   const log = await openSqliteLog({
     folder,
     partitions: 1,
-    retention: {},
+    retention: { bytes: BYTES },
     logger: createLogger('silent'),
     metrics: createMetrics({ defaults: false }),
   })
@@ -30,9 +33,9 @@ async function textsIn(folder: string): Promise<string[]> {
 
 /** Appends until `acks` are there with more under way, kills the process, and returns the ledger of acked names. */
 async function runUntilKilled(folder: string, round: number, acks: number, variant?: 'early'): Promise<string[]> {
-  const child = startLogProcess(folder, variant === undefined ? {} : { variant })
+  const child = startLogProcess(folder, { bytes: BYTES, ...(variant === undefined ? {} : { variant }) })
   await child.next(/^ready$/)
-  for (let i = 0; i < acks + 40; i++) child.send(`append ${round}-${i} ${1 + (i % 9)} ${20 + ((i * 997) % 9000)}`)
+  for (let i = 0; i < acks + 60; i++) child.send(`append ${round}-${i} ${1 + (i % 9)} ${20 + ((i * 997) % 9000)}`)
   for (let i = 0; i < acks; i++) await child.next(/^acked/)
   await child.kill()
   return child.lines.filter((line) => line.startsWith('acked ')).map((line) => line.slice('acked '.length))

@@ -21,9 +21,9 @@ export interface LogProcess {
 /** Starts append-process.ts on a folder; `wrap` turns its command line into that of a program that starts it. */
 export function startLogProcess(
   folder: string,
-  options: { variant?: 'early'; wrap?: (command: string[]) => string[] } = {},
+  options: { variant?: 'early'; bytes?: number; wrap?: (command: string[]) => string[] } = {},
 ): LogProcess {
-  const plain = [process.execPath, PROGRAM, folder, ...(options.variant === undefined ? [] : [options.variant])]
+  const plain = [process.execPath, PROGRAM, folder, String(options.bytes ?? 'none'), options.variant ?? 'plain']
   const [command = '', ...args] = options.wrap?.(plain) ?? plain
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'close')
