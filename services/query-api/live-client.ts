@@ -21,8 +21,6 @@ export class LiveClient extends Readable {
   #allowance = MAX_EVENTS_PER_SECOND
   #skipped = 0
   #wanted = false
-  /** Until the past was sent, the present waits in the queue. */
-  #held = true
 
   constructor(filter: LiveFilter) {
     super()
@@ -55,12 +53,10 @@ export class LiveClient extends Readable {
     this.#skipped += records
   }
 
-  /** Sends what happened before the client came; what happened since follows it. */
+  /** Puts what happened before the client came in front of what happened since. To be called before it is read. */
   begin(events: readonly string[]): void {
     this.#queue.unshift(...events)
     for (const event of events) this.#queuedLength += event.length
-    this.#held = false
-    this.#flush()
   }
 
   offer(event: string): void {
@@ -102,7 +98,7 @@ export class LiveClient extends Readable {
   }
 
   #flush(): void {
-    while (this.#wanted && !this.#held) {
+    while (this.#wanted) {
       const event = this.#queue.shift()
       if (event === undefined) return
       this.#queuedLength -= event.length

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { queryApiSettings } from '../../../config/query-api.ts'
 import { loadConfig } from '../../../shared/config.ts'
@@ -66,6 +67,30 @@ it('reads the log only while somebody watches', async () => {
   const again = await events()
   await log.append('telemetry.raw', [record('{"n":1}')])
   expect((await again.next()).data['values']).toEqual({ n: 1 })
+})
+
+it('a client that goes while it comes leaves nothing behind', async () => {
+  const { log, port, token, app } = await openLive()
+  const gate = Promise.withResolvers<void>()
+  const offsets = log.offsets.bind(log)
+  const asked = Promise.withResolvers<void>()
+  log.offsets = async (topic) => {
+    asked.resolve()
+    await gate.promise
+    return offsets(topic)
+  }
+  const socket = connect(port, '127.0.0.1')
+  socket.write(`GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  await asked.promise
+  socket.destroy()
+  await vi.waitFor(async () => {
+    expect(await promisify(app.server.getConnections.bind(app.server))()).toBe(0)
+  })
+  gate.resolve()
+  await vi.waitFor(async () => {
+    expect((await app.inject('/metrics')).body).toMatch(/^sluice_http_streams 0$/m)
+    expect(log.reading).toBe(0)
+  })
 })
 
 it('has room for so many and no more', async () => {

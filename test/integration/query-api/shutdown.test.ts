@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Agent, request, type IncomingMessage } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { openApi } from './api.ts'
 import { openEvents } from './event-reader.ts'
@@ -77,7 +78,24 @@ it('a live view whose client does not read is cut off', async () => {
     const value = Buffer.from(`{"a":"${text}","b":"${text}","c":"${text}"}`)
     await log.append('telemetry.raw', [{ key: 'demo/first', value, ms: 1, ns: 0, headers: undefined }])
   }
+  // Without the limit that all requests have.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
   await app.close()
+})
+
+it('a request that does not end is cut off after 5 s', async () => {
+  const { app, log, post } = await openListening()
+  log.appendGate = new Promise(() => undefined)
+  const inFlight = post('{"n":1}').catch((error: NodeJS.ErrnoException) => error.code)
+  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1))
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const closing = app.close()
+  while (app.server.listening) await setImmediate()
+  vi.advanceTimersByTime(5000)
+  await closing
+  expect(await inFlight).toBe('ECONNRESET')
 })
 
 it('a request that comes on an open connection while it closes is told so', async () => {
