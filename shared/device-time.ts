@@ -17,6 +17,7 @@ const UNIT_BY_DIGITS = [
   { digits: 14, shift: 6 },
   { digits: 17, shift: 3 },
 ] as const
+const DAY_MS = 86_400_000
 /** A number of nanoseconds beyond the last storable one has more whole digits, or is caught by comparing. */
 const MAX_NS_DIGITS = 19
 
@@ -125,7 +126,7 @@ export function timeFromText(
   if (year < 1969) return 'time_out_of_range'
   const minuteStart = Date.UTC(year, month - 1, day, hour, minute) - offset * 60_000
   // Leap seconds are the last of a day in UTC; they get the time of the second that follows, as clocks do.
-  if (second === 60 && minuteStart % 86_400_000 !== 86_340_000) return 'time_invalid'
+  if (second === 60 && (minuteStart + 60_000) % DAY_MS !== 0) return 'time_invalid'
   into.ms += minuteStart + second * 1000
   return inRange(into)
 }

@@ -142,7 +142,7 @@ export class Intake {
         await this.open()
       })
       // Closed while it was opening: nobody else would close it.
-      if (this.#isParked()) await this.#consumer?.close()
+      if (this.#isParked()) await this.consumer?.close()
     } catch (error) {
       if (!retry.ended) logger.fatal({ err: error }, 'the consumer stopped for good')
     }

@@ -1,5 +1,6 @@
 import { deadLetterToRecord } from '../../shared/dead-letter.ts'
 import { readingRanges } from '../../shared/decoders/json.ts'
+import { JsonScanner } from '../../shared/decoders/json-scanner.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
@@ -50,6 +51,7 @@ export class DeadLetters {
  * whole payload when it could not be read.
  */
 function toRecords(refusals: readonly Refusal[]): LogRecord[] {
+  const scanner = new JsonScanner()
   const ranges = new Map<LogRecord, { start: number; end: number }[]>()
   return refusals.map((refusal) => {
     const { slice, record: index, element, start, end } = refusal
@@ -57,7 +59,7 @@ function toRecords(refusals: readonly Refusal[]): LogRecord[] {
     if (record === undefined) throw new RangeError(`a run of ${slice.records.length} records has no record ${index}`)
     if (start !== undefined && end !== undefined) return toRecord(refusal, record, { start, end })
     // Once per payload: an array may be refused element by element.
-    const known = ranges.get(record) ?? readingRanges(record.value)
+    const known = ranges.get(record) ?? readingRanges(record.value, scanner)
     ranges.set(record, known)
     return toRecord(refusal, record, known[element] ?? { start: 0, end: record.value.length })
   })

@@ -132,8 +132,7 @@ export class JsonDecoder {
  * Where each reading of a payload lies, in bytes, `end` exclusive; all of the payload as one when it is no array.
  * For what was decoded before: a payload that is no JSON gives what comes before the fault.
  */
-export function readingRanges(payload: Uint8Array): { start: number; end: number }[] {
-  const scanner = new JsonScanner()
+export function readingRanges(payload: Uint8Array, scanner: JsonScanner): { start: number; end: number }[] {
   scanner.load(payload)
   let at = scanner.space(0)
   if (scanner.buffer[at] !== ARRAY) return [{ start: 0, end: payload.length }]

@@ -1,0 +1,76 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decodeRecords, SeriesTable, type Decoded } from '../../../shared/decode.ts'
+import type { LogRecord } from '../../../shared/telemetry.ts'
+import { referenceDecode, type Outcome } from '../../reference/json-decode.ts'
+import { payload } from './payload-arbitraries.ts'
+
+const received = { ms: 1_769_860_800_000, ns: 999_998 }
+
+function record(value: Uint8Array): LogRecord {
+  return { key: 'demo/first', value, ...received, headers: undefined }
+}
+
+/** What the decoder made of one of several records. */
+function outcomeOf(
+  { points, record: records, element, rejects, suspects }: Decoded,
+  index: number,
+): Omit<Outcome, 'nulls'> {
+  const mine = [...records.keys()].filter((i) => records[i] === index)
+  return {
+    points: mine.map((i) => {
+      const series = points.series[i]
+      return [
+        element[i] ?? -1,
+        series?.field ?? '',
+        series?.type ?? 'float',
+        points.ms[i] ?? -1,
+        points.ns[i] ?? -1,
+        points.values[i],
+      ]
+    }),
+    rejects: rejects.filter((reject) => reject.record === index).map((reject) => [reject.element, reject.code]),
+    suspects: suspects.filter((suspect) => suspect.record === index).map((suspect) => suspect.element),
+  }
+}
+
+/** SLUICE_FUZZ_RUNS=100000 for a long run. The limit also ends the search for the smallest failing payload. */
+const numRuns = Number(process.env['SLUICE_FUZZ_RUNS'] ?? 1500)
+const limits = { numRuns, interruptAfterTimeLimit: Math.max(8000, numRuns) }
+
+describe('the decoder agrees with the reference on every payload', () => {
+  it.each([false, true])('with integers beyond 2^53 passed on: %s', (wideIntegers) => {
+    // One table for all: what was learnt from one payload must not change what the next one means.
+    const table = new SeriesTable({ wideIntegers, maxSeries: 100 })
+    fc.assert(
+      fc.property(fc.array(payload, { minLength: 1, maxLength: 4 }), (payloads) => {
+        const decoded = decodeRecords(payloads.map(record), table)
+        const expected = payloads.map((one) => referenceDecode(one, received, wideIntegers))
+        for (const [index, { nulls: _, ...outcome }] of expected.entries()) {
+          expect(outcomeOf(decoded, index)).toStrictEqual(outcome)
+        }
+        expect(decoded.nulls).toBe(expected.reduce((sum, { nulls }) => sum + nulls, 0))
+      }),
+      limits,
+    )
+  })
+
+  it('gives every reject the bytes of its reading', () => {
+    const table = new SeriesTable()
+    fc.assert(
+      fc.property(fc.array(payload, { minLength: 2, maxLength: 5 }), (elements) => {
+        const value = Buffer.concat([
+          Buffer.from('['),
+          ...elements.flatMap((one, i) => [Buffer.from(i > 0 ? ' , ' : ' '), one]),
+          Buffer.from(']'),
+        ])
+        for (const { code, start, end } of decodeRecords([record(value)], table).rejects) {
+          const alone = decodeRecords([record(value.subarray(start, end))], table)
+          // The bytes alone come to the same end, but for arrays in arrays, which alone are arrays of readings.
+          if (value[start] !== 0x5b || start === 0) expect(alone.rejects.map((reject) => reject.code)).toEqual([code])
+        }
+      }),
+      limits,
+    )
+  })
+})
