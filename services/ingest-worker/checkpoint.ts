@@ -11,8 +11,8 @@ import type { Retry } from './retry.ts'
 const FLUSH_ROWS = 1000
 
 export interface CheckpointOptions {
-  readonly points: PointStore
-  readonly registry: Registry
+  readonly points: Pick<PointStore, 'sync'>
+  readonly registry: Pick<Registry, 'writeState'>
   readonly latest: LatestStates
   readonly retry: Retry
   readonly metrics: IngestMetrics

@@ -15,7 +15,7 @@ export const GROUP = 'ingest-worker'
 const SLICE_BYTES = 256 * 1024
 
 export interface IntakeOptions {
-  readonly log: TelemetryLog
+  readonly log: Pick<TelemetryLog, 'consume'>
   readonly retry: Retry
   readonly metrics: IngestMetrics
   readonly logger: Logger

@@ -17,13 +17,13 @@ const APPEND_LETTERS = 1000
  * and counted again; after a restart they are, with the same source, and readers show them once.
  */
 export class DeadLetters {
-  readonly #log: TelemetryLog
+  readonly #log: Pick<TelemetryLog, 'append'>
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
   /** Per partition: offset behind the last record whose letters are durable. Bound: the partitions. */
   readonly #written = new Map<number, number>()
 
-  constructor({ log, retry, metrics }: { log: TelemetryLog; retry: Retry; metrics: IngestMetrics }) {
+  constructor({ log, retry, metrics }: { log: Pick<TelemetryLog, 'append'>; retry: Retry; metrics: IngestMetrics }) {
     this.#log = log
     this.#retry = retry
     this.#metrics = metrics

@@ -22,13 +22,13 @@ export type Fit =
  * decoder takes every number for a float; a field declared integer takes those that are whole.
  */
 export class FieldTypes {
-  readonly #registry: Registry
+  readonly #registry: Pick<Registry, 'pinFieldTypes'>
   readonly #retry: Retry
   #types = new Map<string, FieldType>()
   /** By the decoder's series: the series to write, or the type in force that it conflicts with. */
   #verdicts = new Map<Series, Series | FieldType>()
 
-  constructor({ registry, retry }: { registry: Registry; retry: Retry }) {
+  constructor({ registry, retry }: { registry: Pick<Registry, 'pinFieldTypes'>; retry: Retry }) {
     this.#registry = registry
     this.#retry = retry
   }

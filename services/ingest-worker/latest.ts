@@ -31,8 +31,8 @@ export type Dirty = readonly { readonly entry: Entry; readonly version: number; 
  * it changes and to the registry at checkpoints. Bounded; what was used longest ago goes, once the registry has it.
  */
 export class LatestStates {
-  readonly #registry: Registry
-  readonly #cache: Cache
+  readonly #registry: Pick<Registry, 'readStreams'>
+  readonly #cache: Pick<Cache, 'setMany' | 'delete'>
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
   readonly #logger: Logger
@@ -45,8 +45,8 @@ export class LatestStates {
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: {
-    registry: Registry
-    cache: Cache
+    registry: Pick<Registry, 'readStreams'>
+    cache: Pick<Cache, 'setMany' | 'delete'>
     retry: Retry
     metrics: IngestMetrics
     logger: Logger

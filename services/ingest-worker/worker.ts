@@ -17,11 +17,14 @@ import { Pipeline } from './pipeline.ts'
 import { closed, Retry } from './retry.ts'
 import { PointWriter } from './write.ts'
 
+/** What the worker asks of the registry. */
+export type WorkerRegistry = Pick<Registry, 'pinFieldTypes' | 'readStreams' | 'writeState' | 'getDevice' | 'onChange'>
+
 export interface IngestWorkerOptions {
-  readonly log: TelemetryLog
-  readonly points: PointStore
-  readonly registry: Registry
-  readonly cache: Cache
+  readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>
+  readonly points: Pick<PointStore, 'write' | 'sync'>
+  readonly registry: WorkerRegistry
+  readonly cache: Pick<Cache, 'setMany' | 'delete'>
   readonly settings: Config<typeof ingestWorkerSettings>
   readonly logger: Logger
   readonly metrics: Metrics
@@ -102,7 +105,12 @@ function status(retry: Retry, intake: Intake): { ok: boolean; detail?: string } 
 }
 
 /** A device that was removed takes its latest state along. */
-async function forgetRemoved(name: string, registry: Registry, latest: LatestStates, logger: Logger): Promise<void> {
+async function forgetRemoved(
+  name: string,
+  registry: WorkerRegistry,
+  latest: LatestStates,
+  logger: Logger,
+): Promise<void> {
   const names = parseDeviceKey(name)
   if (names === undefined) return
   try {

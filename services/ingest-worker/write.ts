@@ -26,14 +26,14 @@ const isAboutPoints = (error: SluiceError) => error.kind.class === 'data' || err
 
 /** Brings decoded slices into the point store: types first, then one write for as many points as go together. */
 export class PointWriter {
-  readonly #points: PointStore
+  readonly #points: Pick<PointStore, 'write'>
   readonly #types: FieldTypes
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
   readonly #writePoints: number
 
   constructor(options: {
-    points: PointStore
+    points: Pick<PointStore, 'write'>
     types: FieldTypes
     retry: Retry
     metrics: IngestMetrics
