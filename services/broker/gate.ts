@@ -10,7 +10,7 @@ import { Lanes, type Blocked, type LaneOwner } from './lanes.ts'
 import { admit, connectLetter, type Admitted, type Replaceable } from './login.ts'
 import { Outlet } from './outlet.ts'
 import { connack, Refused, Type, Violation } from './packets.ts'
-import { forgotten, type AedesClient } from './sessions.ts'
+import type { AedesClient } from './sessions.ts'
 
 /** Why the next packet waits: a lane's reason, the login, answers that the client does not take, or no more is taken. */
 type Reason = Blocked | 'login' | 'socket' | 'deaf'
@@ -36,9 +36,11 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
   #blocked: Reason | undefined
   /** Packets are being taken: what they cause must not take packets itself. */
   #isTaking = false
-  /** Nothing more is taken: the client has sent DISCONNECT, or the broker closes. */
+  /** Nothing more is taken: the client has left, or the broker closes. */
   #isDeaf = false
   #hasInputEnded = false
+  /** aedes has run the last steps of the client. */
+  #forgotten: Promise<void> = Promise.resolve()
   #resolveEnded: () => void = () => undefined
 
   constructor(socket: Socket, context: GateContext) {
@@ -84,7 +86,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     if (life.state === 'closing') return void this.#socket.destroy()
     if (life.state === 'half-closed') return this.#finish()
     if (life.state === 'open') this.#context.tally.keepaliveTimeouts += 1
-    this.#close(life.state === 'admitting' ? connack(3) : undefined)
+    this.close(life.state === 'admitting' ? connack(3) : undefined)
   }
 
   /** Reads nothing more; what was taken is still acknowledged. For the shutdown. */
@@ -94,9 +96,20 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#socket.pause()
   }
 
-  /** Closes the connection without a word, and the will fires. */
-  close(): void {
-    this.#close()
+  /** Closes the connection, with a last answer or without a word; the will fires unless the client has left. */
+  close(answer?: Buffer): void {
+    if (this.isClosed) return
+    this.#life.enter('closing')
+    this.#context.capacity.forget(this)
+    this.#intake.drop()
+    if (answer !== undefined) this.#outlet.write(answer)
+    this.#lanes?.close()
+    const client = this.#client
+    if (client !== undefined) this.#forgotten = new Promise((resolve) => client.close(resolve))
+    this.#end.destroy()
+    // Read on, so that the end of the other side is seen.
+    this.#socket.resume()
+    this.#socket.destroySoon()
   }
 
   /** Something that a packet may have waited for has come. */
@@ -124,7 +137,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
 
   aedesClosed(error: Error | null): void {
     if (error !== null) this.#context.logger.debug({ who: this.who, reason: error.message }, 'closed by the broker')
-    this.#close()
+    this.close()
   }
 
   subscribed(filter: string): void {
@@ -203,45 +216,35 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#outlet.flush()
     if (!(error instanceof Refused)) {
       this.#context.logger.error({ err: error, who: this.who }, 'a connection failed')
-      return this.#close(this.#life.state === 'admitting' ? connack(3) : undefined)
+      return this.close(this.#life.state === 'admitting' ? connack(3) : undefined)
     }
     const who = error.who || (this.who ?? this.#remoteAddress)
     this.#context.refusals.record(connectLetter(this.#context.clock, error.code, error.message, who))
-    this.#close(error.answer)
+    this.close(error.answer)
   }
 
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
   #onEnd(): void {
     this.#hasInputEnded = true
     if (this.#life.state === 'admitting') return
-    if (this.#life.state !== 'open') return this.#close()
+    if (this.#life.state !== 'open') return this.close()
     this.#life.enter('half-closed')
     this.progress()
   }
 
-  /** Nothing more comes, and nothing more is waited for. A DISCONNECT that is held keeps the will from firing. */
+  /** Nothing more comes or is waited for. A DISCONNECT that is held keeps the will from firing. */
   #finish(): void {
+    if (this.#isDeaf) return this.close()
+    this.#isDeaf = true
     if (this.#intake.holdsDisconnect()) this.#end.deliver(Buffer.from([Type.disconnect << 4, 0]))
-    else this.#close()
-  }
-
-  #close(answer?: Buffer): void {
-    if (this.isClosed) return
-    this.#life.enter('closing')
-    this.#context.capacity.forget(this)
-    this.#intake.drop()
-    if (answer !== undefined) this.#outlet.write(answer)
-    this.#lanes?.close()
-    this.#end.destroy()
-    // Read on, so that the end of the other side is seen.
-    this.#socket.resume()
-    this.#socket.destroySoon()
+    // aedes closes the connection when it has read what it was given.
+    else this.#end.push(null)
   }
 
   #onClose(): void {
-    this.#close()
+    this.close()
     this.#life.enter('ended')
-    forgotten(this.#client, () => {
+    void this.#forgotten.then(() => {
       this.#admitted?.release()
       this.#resolveEnded()
     })

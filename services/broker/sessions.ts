@@ -28,17 +28,8 @@ export interface Sessions {
   close(): Promise<void>
 }
 
-/** What the gate needs to know of aedes' client. */
-export type AedesClient = Pick<Client, 'closed' | 'connected' | 'connecting'>
-
-/**
- * Calls `done` when aedes has forgotten a client whose connection has ended: it runs the last steps of a closed client
- * over a few turns of the event loop, and has no event for their end.
- */
-export function forgotten(client: AedesClient | undefined, done: () => void): void {
-  if (client === undefined || (client.closed && !client.connected && !client.connecting)) done()
-  else setImmediate(forgotten, client, done)
-}
+/** aedes' client; the callback of `close` comes when it has run its last steps, or had done so before. */
+export type AedesClient = Pick<Client, 'close'>
 
 export interface SessionOptions {
   readonly authorizer: Pick<Authorizer, 'canPublish' | 'canSubscribe' | 'canReceive'>
@@ -71,8 +62,17 @@ export function scopedClientId(principal: Principal, clientId: string): string {
   return principal.kind === 'device' ? `${principal.name}/${id}` : `${principal.name}//${id}`
 }
 
+/** aedes registers a client at the end of its CONNECT even when it was closed meanwhile, and never forgets it then. */
+class LiveAedes extends Aedes {
+  registerClient(client: Client): void {
+    if (!client.closed) registerClient.call(this, client)
+  }
+}
+
+const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: Client): void }
+
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
-  const aedes = new Aedes({ ...AEDES_OPTIONS, ...ownHooks(options), ...options.hooks })
+  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...ownHooks(options), ...options.hooks })
   await aedes.listen()
   guard(aedes, options)
   let copies = 0
