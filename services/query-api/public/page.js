@@ -22,7 +22,8 @@ class Page {
   #connect = new Connect(this.#session, ({ username }) => (this.#expected = username))
   #stream = new Stream({
     opened: () => void this.#opened(),
-    lost: (since) => void this.#lost(since),
+    lost: (since) => this.#showLost(since),
+    answers: () => this.#answers(),
     reading: (reading) => this.#reading(reading),
     letter: (letter, warning) => this.#letter(letter, warning),
     skipped: (records) => this.#live.skipped(records),
@@ -93,13 +94,14 @@ class Page {
     for (const letter of answer?.deadLetters?.reverse() ?? []) this.#letter(letter, letter.code === 'clock_suspect')
   }
 
-  /** @param {Date} since */
-  async #lost(since) {
-    this.#showLost(since)
+  async #answers() {
     try {
       await this.#session.get('/v1/status')
+      return true
     } catch (error) {
+      // The token was taken back, or the data folder is another one: starts from the beginning.
       if (error instanceof Refused && error.status === 401) void this.open()
+      return false
     }
   }
 

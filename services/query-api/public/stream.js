@@ -19,12 +19,16 @@
  * @typedef {object} Listener
  * @property {() => void} opened
  * @property {(since: Date) => void} lost called at every failed try, with the moment of the first
+ * @property {() => Promise<boolean>} answers whether the server takes requests again; asked before each new try
  * @property {(reading: Reading) => void} reading
  * @property {(letter: Letter, warning: boolean) => void} letter
  * @property {(records: number) => void} skipped
  */
 
-/** EventSource gives up for good on any answer but 200, so the page does its own tries: soon at first, then calmly. */
+/**
+ * EventSource gives up for good on any answer but 200 and does not say which it was, so the page does its own tries,
+ * soon at first, then calmly, each after a plain request was answered.
+ */
 const RETRY_MS = [500, 1_000, 2_000, 5_000]
 
 export class Stream {
@@ -36,6 +40,8 @@ export class Stream {
   #timer = 0
   /** @type {Date | undefined} */
   #lostSince
+  /** Counts closings: a try that waited for an answer meanwhile is void. */
+  #closings = 0
 
   /** @param {Listener} listener */
   constructor(listener) {
@@ -59,6 +65,7 @@ export class Stream {
   }
 
   close() {
+    this.#closings += 1
     clearTimeout(this.#timer)
     this.#source?.close()
     this.#source = undefined
@@ -69,8 +76,16 @@ export class Stream {
     this.#lostSince ??= new Date()
     const wait = RETRY_MS[Math.min(this.#tries, RETRY_MS.length - 1)]
     this.#tries += 1
-    this.#timer = setTimeout(() => this.open(), wait)
+    this.#timer = setTimeout(() => void this.#retry(), wait)
     this.#listener.lost(this.#lostSince)
+  }
+
+  async #retry() {
+    const closings = this.#closings
+    const answers = await this.#listener.answers()
+    if (closings !== this.#closings) return
+    if (answers) this.open()
+    else this.#lost()
   }
 
   /**
