@@ -8,7 +8,7 @@ import { ChunkFiles, makeFolder } from './chunk-files.ts'
 import { eraseFromFiles, eraseFromMemory } from './erase.ts'
 import { Generation } from './generation.ts'
 import { HotDatabase, type Erasure } from './hot.ts'
-import type { Answers, CheckedQuery, QueryAnswer, Request, ThreadOptions } from './messages.ts'
+import type { Answers, CheckedQuery, Conflict, QueryAnswer, Request, ThreadOptions, WriteAnswer } from './messages.ts'
 import { runQuery } from './query.ts'
 import type { Sources } from './read.ts'
 import { Sealer } from './sealer.ts'
@@ -64,12 +64,12 @@ export class PointDatabase {
   }
 
   /** Stores the batches of several requests in one transaction: all or none. */
-  write(requests: readonly Write[]): Answers['write'][] {
+  write(requests: readonly Write[]): WriteAnswer[] {
     this.sealer.makeRoom()
     const parts: PackedBatch[] = []
-    const answers = requests.map(({ parts: received, names }) => {
+    const allConflicts = requests.map(({ parts: received, names }) => {
       this.#learn(names)
-      const conflicts: { part: number; index: number }[] = []
+      const conflicts: Conflict[] = []
       received.forEach((bytes, part) => parts.push(this.#resolve(viewBatch(bytes), part, conflicts)))
       return conflicts
     })
@@ -82,7 +82,8 @@ export class PointDatabase {
     })
     this.#catalogue.saved()
     for (const { batch, seq } of stored) this.#append(batch, seq, writtenAt)
-    return answers
+    const { rawPoints } = this
+    return allConflicts.map((conflicts) => ({ conflicts, rawPoints }))
   }
 
   sync(): void {
@@ -176,7 +177,7 @@ export class PointDatabase {
   }
 
   /** Puts ids into the column of series, and leaves out the points of series that exist with another type. */
-  #resolve(batch: PackedBatch, part: number, conflicts: { part: number; index: number }[]): PackedBatch {
+  #resolve(batch: PackedBatch, part: number, conflicts: Conflict[]): PackedBatch {
     const before = conflicts.length
     for (let i = 0; i < batch.count; i++) {
       const id = this.#names[batch.series[i] ?? 0]

@@ -129,13 +129,17 @@ export class HotDatabase {
     this.transaction(() => this.db.prepare('UPDATE erasure SET applied = 1 WHERE seq = ?').run(seq))
   }
 
-  /** Forgets deletes that no remaining batch lies before, and gives the space of deleted rows back to the disk. */
+  /** One step of giving the space of deleted rows back to the disk; false when there is nothing left to give. */
   tidy(pages: number): boolean {
+    if (this.#pragma('freelist_count') > 0) {
+      this.db.exec(`PRAGMA incremental_vacuum(${pages})`)
+      return true
+    }
     const stale = 'DELETE FROM erasure WHERE applied = 1 AND seq < coalesce((SELECT min(seq) FROM batch), 9e15)'
     this.transaction(() => this.db.prepare(stale).run())
-    const free = this.#pragma('freelist_count')
-    if (free > 0) this.db.exec(`PRAGMA incremental_vacuum(${pages})`)
-    return free > pages
+    // The file shrinks only when the WAL is written back to it.
+    this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    return false
   }
 
   /** Copies everything into a new file, as of now. */

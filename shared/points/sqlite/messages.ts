@@ -17,8 +17,7 @@ export type Posted = Request & { readonly id: number }
 
 /** What each kind of request is answered with. */
 export interface Answers {
-  /** Points of which the series exists with another type, by part and index within the part. */
-  readonly write: readonly { readonly part: number; readonly index: number }[]
+  readonly write: WriteAnswer
   readonly sync: undefined
   readonly query: QueryAnswer
   readonly series: readonly { stream: string; field: string; type: FieldType }[]
@@ -26,6 +25,18 @@ export interface Answers {
   readonly retention: undefined
   readonly snapshot: undefined
   readonly close: undefined
+}
+
+export interface WriteAnswer {
+  /** Points of which the series exists with another type, by part and index within the part. */
+  readonly conflicts: readonly Conflict[]
+  /** Points that are not sealed, with these. */
+  readonly rawPoints: number
+}
+
+export interface Conflict {
+  readonly part: number
+  readonly index: number
 }
 
 /**
@@ -68,7 +79,7 @@ export interface SeriesColumns {
 
 /** What the thread says. `state` comes by itself, at most once per turn of its loop. */
 export type Reply =
-  | { readonly kind: 'open' }
+  | { readonly kind: 'open'; readonly rawPoints: number }
   | { readonly kind: 'done'; readonly id: number; readonly answer: Answers[keyof Answers] }
   | { readonly kind: 'failed'; readonly id: number | undefined; readonly code: ErrorCode; readonly message: string }
   | { readonly kind: 'state'; readonly state: StoreState }

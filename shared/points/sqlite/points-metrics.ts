@@ -11,7 +11,7 @@ export class PointsMetrics {
   readonly querySeconds: Histogram
   readonly waiting: Gauge
   readonly failures: Counter<'code'>
-  readonly #raw: Gauge
+  readonly rawPoints: Gauge
   readonly #bytes: Gauge
   readonly #chunks: Counter
   readonly #sealSeconds: Histogram
@@ -53,7 +53,11 @@ export class PointsMetrics {
       labelNames: ['code'],
       registers,
     })
-    this.#raw = new Gauge({ name: 'sluice_points_raw_points', help: 'Points held in memory until sealed.', registers })
+    this.rawPoints = new Gauge({
+      name: 'sluice_points_raw_points',
+      help: 'Points held in memory until sealed.',
+      registers,
+    })
     this.#bytes = new Gauge({ name: 'sluice_points_disk_bytes', help: 'Size of all files of points.', registers })
     this.#chunks = new Counter({ name: 'sluice_points_chunks_sealed_total', help: 'Chunks written.', registers })
     this.#sealSeconds = new Histogram({
@@ -64,7 +68,7 @@ export class PointsMetrics {
   }
 
   observe({ rawPoints, bytesOnDisk, chunksSealed, sealSeconds }: StoreState): void {
-    this.#raw.set(rawPoints)
+    this.rawPoints.set(rawPoints)
     this.#bytes.set(bytesOnDisk)
     this.#chunks.inc(chunksSealed)
     for (const seconds of sealSeconds) this.#sealSeconds.observe(seconds)

@@ -61,15 +61,20 @@ export class Sealer {
     if (this.#isFull()) this.#generations.push(new Generation())
   }
 
-  /** Seals for about this long; true while there is more to do. Throws when it cannot; it tries again after a rest. */
-  step(budgetMs: number): boolean {
+  /** There is something to seal, or the rest of a sealing to do. */
+  get isDue(): boolean {
     if (this.#paused || Date.now() < this.#retryAt) return false
-    if (this.#work === undefined && !this.#isDue()) return false
+    return this.#work !== undefined || (this.dueAt ?? Infinity) <= Date.now()
+  }
+
+  /** Seals for about this long; true while there is more to do. Throws when it cannot; it is due again after a rest. */
+  step(budgetMs: number): boolean {
     const until = performance.now() + budgetMs
-    do {
-      if (this.#advance()) return this.#isDue()
-    } while (performance.now() < until)
-    return true
+    while (this.isDue) {
+      this.#advance()
+      if (performance.now() >= until) break
+    }
+    return this.isDue
   }
 
   /** When the last generation will be old enough, in ms since 1970; undefined while it is empty. */
@@ -141,10 +146,6 @@ export class Sealer {
     this.#generations.shift()
     this.#chunks += chunks
     while (this.#hot.dropBatches(oldest.lastSeq, DROP_BATCHES)) yield
-  }
-
-  #isDue(): boolean {
-    return (this.dueAt ?? Infinity) <= Date.now()
   }
 
   #isFull(): boolean {

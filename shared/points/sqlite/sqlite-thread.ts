@@ -39,7 +39,7 @@ class PointThread {
       this.#queue.push(request)
       this.#schedule()
     })
-    this.#say({ kind: 'open' })
+    this.#say({ kind: 'open', rawPoints: database.rawPoints })
     this.#schedule()
   }
 
@@ -154,7 +154,11 @@ class PointThread {
         this.#expiredAt = Date.now()
         this.#database.expire()
       }
-      if (this.#database.sealer.step(STEP_MS)) return true
+      if (this.#database.sealer.isDue) {
+        this.#reported = false
+        this.#tidied = false
+        return this.#database.sealer.step(STEP_MS)
+      }
       if (this.#tidied || Date.now() - this.#writtenAt < QUIET_MS) return false
       this.#reported = false
       this.#tidied = !this.#database.tidy()
@@ -209,7 +213,8 @@ function start(port: MessagePort, options: ThreadOptions): void {
     new PointThread(port, new PointDatabase(options))
   } catch (error) {
     const { code, message } = toStoreError(error)
-    port.postMessage({ kind: 'failed', id: undefined, code, message } satisfies Reply)
+    const where = `${options.folder}: ${message}`
+    port.postMessage({ kind: 'failed', id: undefined, code, message: where } satisfies Reply)
   }
 }
 

@@ -3,7 +3,7 @@ import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import type { PointBatch } from '../../telemetry.ts'
 import type { RejectedPoint } from '../port.ts'
-import type { Answers, Posted, Reply, Request } from './messages.ts'
+import type { Answers, Conflict, Posted, Reply, Request } from './messages.ts'
 import type { BatchPacker } from './pack.ts'
 import type { PointsMetrics } from './points-metrics.ts'
 
@@ -17,7 +17,7 @@ interface Waiting {
 
 export interface Written {
   readonly rejected: RejectedPoint[]
-  readonly conflicts: Answers['write']
+  readonly conflicts: readonly Conflict[]
   readonly indexOf: (part: number, index: number) => number
 }
 
@@ -39,8 +39,10 @@ export class ThreadClient {
     this.#metrics = metrics
     this.opened = new Promise((resolve, reject) => {
       worker.on('message', (reply: Reply) => {
-        if (reply.kind === 'open') resolve()
-        else if (reply.kind === 'state') metrics.observe(reply.state)
+        if (reply.kind === 'open') {
+          metrics.rawPoints.set(reply.rawPoints)
+          resolve()
+        } else if (reply.kind === 'state') metrics.observe(reply.state)
         else if (reply.kind === 'warning') {
           metrics.failures.inc({ code: reply.code })
           logger.warn({ code: reply.code, detail: reply.message }, 'points cannot be sealed; trying again')
@@ -64,11 +66,12 @@ export class ThreadClient {
     const points = batch.series.length
     let packed: ReturnType<BatchPacker['pack']> | undefined
     try {
-      const conflicts = await this.#post('write', points, () => {
+      const { conflicts, rawPoints } = await this.#post('write', points, () => {
         packed = packer.pack(batch)
         const parts = packed.parts.map(({ bytes }) => bytes)
         return { request: { kind: 'write', parts, names: packed.names }, transfer: parts.map(({ buffer }) => buffer) }
       })
+      this.#metrics.rawPoints.set(rawPoints)
       return { conflicts, rejected: packed?.rejected ?? [], indexOf: packed?.indexOf ?? ((_part, index) => index) }
     } catch (error) {
       // The thread may not know the names that came with it.

@@ -1,0 +1,13 @@
+import type { MakePointsHarness } from './points-harness.ts'
+import { describePointDeletes } from './points-delete-contract.ts'
+import { describePointModel } from './points-model-contract.ts'
+import { describePointQueries } from './points-query-contract.ts'
+import { describePointWrites } from './points-write-contract.ts'
+
+/** Every promise of the port, for any adapter: each test gets a harness of its own from `make`. */
+export function describePointStore(name: string, make: MakePointsHarness): void {
+  describePointWrites(name, make)
+  describePointQueries(name, make)
+  describePointDeletes(name, make)
+  describePointModel(name, make)
+}

@@ -1,0 +1,118 @@
+import type { DeleteRange, PointQuery } from '../../shared/points/port.ts'
+import { compareInstants, type FieldType, type Instant, type PointValue, type Series } from '../../shared/telemetry.ts'
+import { seriesOf, type Found, type TestPoint } from './points-harness.ts'
+
+export type Range = DeleteRange
+
+/** Two devices and two streams whose names differ in case, with every type. */
+export const SERIES: readonly Series[] = (['float', 'integer', 'boolean', 'string'] as const).flatMap((type) => [
+  seriesOf(type),
+  seriesOf(type, { device: 'Pump-1' }),
+  seriesOf(type, { stream: 'Telemetry' }),
+])
+
+interface Kept {
+  readonly series: Series
+  readonly time: Instant
+  readonly value: PointValue
+}
+
+/** The store as a plain map: what any adapter must look like from outside. */
+export class PointModel {
+  readonly #points = new Map<string, Kept>()
+  /** Types of the series that had a point ever; deleted points leave them listed or not, as the adapter knows. */
+  readonly #known = new Set<Series>()
+
+  write(points: readonly TestPoint[]): void {
+    for (const { series, ms, ns, value } of points) {
+      const { tenant, device, stream, field } = series
+      this.#points.set(JSON.stringify([tenant, device, stream, field, ms, ns]), { series, time: { ms, ns }, value })
+      this.#known.add(series)
+    }
+  }
+
+  delete(range: DeleteRange): void {
+    for (const [key, { series, time }] of this.#points) {
+      if (covers(range, series) && isWithin(range, time)) this.#points.delete(key)
+    }
+    if (range.to !== undefined || (range.from !== undefined && compareInstants(range.from, { ms: 0, ns: 0 }) > 0))
+      return
+    for (const series of this.#known) if (covers(range, series)) this.#known.delete(series)
+  }
+
+  /** All points or windows of a query; undefined when it must be refused. */
+  query(query: PointQuery): { points: Found; tolerance: number | undefined } | undefined {
+    const found = [...this.#points.values()]
+      .filter(({ series, time }) => covers(query, series) && isWithin(query, time))
+      .sort((a, b) => compare(a.series.field, b.series.field) || compareInstants(a.time, b.time))
+    const { aggregate } = query
+    if (aggregate === undefined) {
+      return { points: found.map(({ series, time, value }) => [series.field, time, value]), tolerance: undefined }
+    }
+    const isNumeric = (type: FieldType): boolean => type === 'float' || type === 'integer'
+    const numericOnly = !['count', 'first', 'last'].includes(aggregate.function)
+    const types = [...this.#known].filter((series) => covers(query, series)).map(({ type }) => type)
+    if (numericOnly && !types.every(isNumeric)) return undefined
+    const rounds = aggregate.function === 'sum' || aggregate.function === 'mean'
+    const magnitude = rounds ? found.reduce((sum, { value }) => sum + Math.abs(Number(value)), 0) : 0
+    return { points: toWindows(found, aggregate), tolerance: rounds ? magnitude * 1e-12 : undefined }
+  }
+}
+
+function covers(range: Omit<DeleteRange, 'from' | 'to'>, series: Series): boolean {
+  return (['tenant', 'device', 'stream', 'field'] as const).every(
+    (part) => (range[part] ?? series[part]) === series[part],
+  )
+}
+
+function isWithin({ from, to }: { from?: Instant; to?: Instant }, time: Instant): boolean {
+  return (from === undefined || compareInstants(time, from) >= 0) && (to === undefined || compareInstants(time, to) < 0)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function toWindows(points: readonly Kept[], { function: fn, intervalMs }: NonNullable<PointQuery['aggregate']>): Found {
+  const windows = new Map<string, Kept[]>()
+  for (const point of points) {
+    const window = intervalMs === undefined ? 0 : Math.floor(point.time.ms / intervalMs)
+    const key = `${window} ${point.series.field}`
+    windows.set(key, [...(windows.get(key) ?? []), point])
+  }
+  return [...windows].map(([key, inside]) => {
+    const first = inside[0]
+    if (first === undefined) throw new Error('no window is empty')
+    const time = intervalMs === undefined ? first.time : { ms: Number(key.split(' ')[0]) * intervalMs, ns: 0 }
+    return [
+      first.series.field,
+      time,
+      fold(
+        fn,
+        inside.map(({ value }) => value),
+      ),
+    ]
+  })
+}
+
+function fold(fn: NonNullable<PointQuery['aggregate']>['function'], values: readonly PointValue[]): PointValue {
+  const sum = (): number => values.reduce<number>((total, value) => total + Number(value), 0)
+  const least = (isBetter: (a: PointValue, b: PointValue) => boolean): PointValue =>
+    values.reduce((best, value) => (isBetter(value, best) ? value : best))
+  switch (fn) {
+    case 'count':
+      return values.length
+    case 'sum':
+      return sum()
+    case 'mean':
+      return sum() / values.length
+    case 'first':
+      return values[0] ?? 0
+    case 'last':
+      return values.at(-1) ?? 0
+    case 'min':
+      return least((a, b) => a < b)
+    case 'max':
+      return least((a, b) => a > b)
+  }
+}

@@ -1,0 +1,229 @@
+import { describe, expect, it } from 'vitest'
+import type { Aggregate, PointQuery } from '../../shared/points/port.ts'
+import {
+  allPages,
+  batchOf,
+  everySecond,
+  openStore,
+  pointsIn,
+  seriesOf,
+  streamOf,
+  valuesOf,
+  type MakePointsHarness,
+} from './points-harness.ts'
+
+const START = 1_700_000_000_000
+const at = (second: number, ns = 0) => ({ ms: START + second * 1000, ns })
+
+export function describePointQueries(name: string, make: MakePointsHarness): void {
+  describe(`${name}: querying`, () => {
+    it('includes from and excludes to, to the nanosecond', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const series = seriesOf('float')
+      await store.write(batchOf([0, 1, 2, 3].map((ns) => ({ series, ms: START, ns, value: ns }))))
+      const query = { ...streamOf(series), from: { ms: START, ns: 1 }, to: { ms: START, ns: 3 }, limit: 10 }
+      expect((await allPages(store, query)).map(([, , value]) => value)).toEqual([1, 2])
+      await harness.rest()
+      expect((await allPages(store, query)).map(([, , value]) => value)).toEqual([1, 2])
+    })
+
+    it('gives fields in code unit order, each in time order, and one field when asked', async () => {
+      const store = await openStore(await make())
+      // In UTF-8 the last two stand the other way round.
+      const fields = ['B', 'a', 'b', '\u{1f600}', '\uff5e']
+      const shuffled = ['b', '\uff5e', 'B', '\u{1f600}', 'a']
+      const points = [2, 1].flatMap((second) => shuffled.map((field) => ({ field, second })))
+      await store.write(
+        batchOf(
+          points.map(({ field, second }) => ({ series: seriesOf('float', { field }), ...at(second), value: second })),
+        ),
+      )
+      const found = await allPages(store, { ...streamOf(seriesOf('float')), limit: 3 })
+      expect(found.map(([field, , value]) => [field, value])).toEqual(
+        fields.flatMap((field) => [
+          [field, 1],
+          [field, 2],
+        ]),
+      )
+      const one = await allPages(store, { ...streamOf(seriesOf('float')), field: 'b', limit: 3 })
+      expect(one.map(([field]) => field)).toEqual(['b', 'b'])
+      expect(await store.series('acme', 'pump-1')).toEqual(
+        fields.map((field) => ({ stream: 'telemetry', field, type: 'float' })),
+      )
+    })
+
+    it('says at the end that it is complete, and not before', async () => {
+      const store = await openStore(await make())
+      const series = seriesOf('float')
+      await store.write(everySecond(series, [1, 2, 3, 4]))
+      const query = { ...streamOf(series), limit: 2 }
+      const first = await store.query(query)
+      expect(first.complete).toBe(false)
+      const second = await store.query({ ...query, cursor: first.next ?? '' })
+      expect(second).toMatchObject({ complete: true, next: undefined })
+      expect([...pointsIn(first), ...pointsIn(second)].map(([, , value]) => value)).toEqual([1, 2, 3, 4])
+      expect(await store.query({ ...query, device: 'unknown' })).toEqual({
+        series: [],
+        complete: true,
+        next: undefined,
+      })
+    })
+
+    it('goes on behind a cursor whatever is written in between', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const [a, b] = [seriesOf('float', { field: 'a' }), seriesOf('float', { field: 'b' })]
+      await store.write(everySecond(a, [0, 1, 2, 3], START))
+      await store.write(everySecond(b, [0, 1], START))
+      const query = { ...streamOf(a), limit: 2 }
+      const first = await store.query(query)
+      // One before the cursor, one behind, one changed; and a field before.
+      await store.write(batchOf([{ series: a, ms: START + 1, ns: 0, value: 9 }]))
+      await store.write(batchOf([{ series: a, ms: START + 2001, ns: 0, value: 8 }]))
+      await store.write(everySecond(seriesOf('float', { field: 'A' }), [7], START))
+      await harness.rest()
+      const rest = await allPages(store, { ...query, cursor: first.next ?? '' })
+      expect(pointsIn(first).map(([, , value]) => value)).toEqual([0, 1])
+      expect(rest.map(([field, , value]) => `${field}${String(value)}`)).toEqual(['a2', 'a8', 'a3', 'b0', 'b1'])
+    })
+
+    it('refuses a cursor that is not its own', async () => {
+      const store = await openStore(await make())
+      const series = seriesOf('float')
+      await store.write(everySecond(series, [1, 2, 3]))
+      const query: PointQuery = { ...streamOf(series), limit: 1 }
+      const next = (await store.query(query)).next ?? ''
+      const others: PointQuery[] = [
+        { ...query, cursor: '' },
+        { ...query, cursor: 'nonsense' },
+        { ...query, cursor: Buffer.from('[1,2,3]').toString('base64url') },
+        { ...query, cursor: `${next}${next}` },
+        { ...query, device: 'another', cursor: next },
+        { ...query, from: at(0), cursor: next },
+        { ...query, aggregate: { function: 'mean' }, cursor: next },
+      ]
+      for (const other of others) await expect(store.query(other)).rejects.toMatchObject({ code: 'cursor_invalid' })
+      expect(pointsIn(await store.query({ ...query, limit: 2, cursor: next }))).toHaveLength(2)
+    })
+
+    it.for([
+      { limit: 0 },
+      { limit: 10_001 },
+      { limit: 1.5 },
+      { from: { ms: -1, ns: 0 } },
+      { to: { ms: 0, ns: 1_000_000 } },
+      { aggregate: { function: 'mean', intervalMs: 0 } },
+      { aggregate: { function: 'mean', intervalMs: 0.5 } },
+      { aggregate: { function: 'median' as Aggregate } },
+    ] as Partial<PointQuery>[])('refuses %j', async (part) => {
+      const store = await openStore(await make())
+      await expect(store.query({ ...streamOf(seriesOf('float')), limit: 10, ...part })).rejects.toMatchObject({
+        code: 'bad_request',
+      })
+    })
+  })
+
+  describe(`${name}: aggregates`, () => {
+    const values = [5, -1.5, 2.25, 100, 0]
+    const expected: Record<Aggregate, unknown> = {
+      min: -1.5,
+      max: 100,
+      mean: 21.15,
+      sum: 105.75,
+      count: 5,
+      first: 5,
+      last: 0,
+    }
+
+    it.for(Object.entries(expected) as [Aggregate, unknown][])('%s is %s', async ([fn, value]) => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const series = seriesOf('float')
+      await store.write(everySecond(series, values, START + 500))
+      const query: PointQuery = { ...streamOf(series), limit: 10, aggregate: { function: fn } }
+      for (let round = 0; round < 2; round++) {
+        const [one, ...others] = (await store.query(query)).series
+        expect(others).toEqual([])
+        expect(one).toMatchObject({ times: [{ ms: START + 500, ns: 0 }], values: [value] })
+        const type = fn === 'count' ? 'integer' : 'float'
+        expect(one?.type).toBe(type)
+        await harness.rest()
+      }
+    })
+
+    it('has windows aligned to 1970, none where there is no point, and pages of them', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const series = seriesOf('float')
+      const seconds = [1, 2, 59, 60, 61, 185]
+      await store.write(batchOf(seconds.map((second) => ({ series, ms: second * 1000, ns: 5, value: second }))))
+      const aggregate = { function: 'sum' as const, intervalMs: 60_000 }
+      for (const limit of [1, 2, 10]) {
+        expect(await allPages(store, { ...streamOf(series), aggregate, limit })).toEqual([
+          ['float', { ms: 0, ns: 0 }, 62],
+          ['float', { ms: 60_000, ns: 0 }, 121],
+          ['float', { ms: 180_000, ns: 0 }, 185],
+        ])
+        await harness.rest()
+      }
+      const from = { ms: 2000, ns: 0 }
+      const to = { ms: 61_000, ns: 5 }
+      expect(await allPages(store, { ...streamOf(series), aggregate, from, to, limit: 1 })).toEqual([
+        ['float', { ms: 0, ns: 0 }, 61],
+        ['float', { ms: 60_000, ns: 0 }, 60],
+      ])
+    })
+
+    it('counts booleans and strings and gives their first and last, but has no mean of them', async () => {
+      const store = await openStore(await make())
+      await store.write(everySecond(seriesOf('boolean'), [true, false]))
+      await store.write(everySecond(seriesOf('string'), ['a', 'b', 'c']))
+      const query = (field: string, fn: Aggregate): PointQuery => {
+        return { ...streamOf(seriesOf('float')), field, limit: 10, aggregate: { function: fn } }
+      }
+      const answer = async (field: string, fn: Aggregate) => (await store.query(query(field, fn))).series[0]?.values
+      expect(await answer('boolean', 'count')).toEqual([2])
+      expect(await answer('boolean', 'last')).toEqual([false])
+      expect(await answer('string', 'first')).toEqual(['a'])
+      for (const fn of ['min', 'max', 'mean', 'sum'] as const) {
+        await expect(store.query(query('boolean', fn))).rejects.toMatchObject({ code: 'bad_request' })
+        await expect(store.query(query('string', fn))).rejects.toMatchObject({ code: 'bad_request' })
+      }
+    })
+
+    it('keeps the precision of large integers in min, max, first and last', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const series = seriesOf('integer')
+      const large = 2n ** 62n + 1n
+      await store.write(everySecond(series, [large, 3, -large]))
+      await harness.rest()
+      const answers = ['min', 'max', 'first', 'last', 'sum', 'mean'].map(async (fn) => {
+        const aggregate = { function: fn as Aggregate }
+        return (await store.query({ ...streamOf(series), limit: 1, aggregate })).series[0]?.values[0]
+      })
+      expect(await Promise.all(answers)).toEqual([-large, large, large, -large, 3, 1])
+    })
+
+    it('sees a point that was changed after others had been summed up', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const series = seriesOf('float')
+      await store.write(
+        everySecond(
+          series,
+          Array.from({ length: 1000 }, () => 1),
+        ),
+      )
+      await harness.rest()
+      await store.write(everySecond(series, [101]))
+      const query: PointQuery = { ...streamOf(series), limit: 1, aggregate: { function: 'sum' } }
+      for (let round = 0; round < 2; round++) {
+        expect((await store.query(query)).series[0]?.values).toEqual([1100])
+        await harness.rest()
+      }
+      expect((await valuesOf(store, series)).length).toBe(1000)
+    })
+  })
+}

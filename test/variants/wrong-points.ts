@@ -1,0 +1,42 @@
+import type { PointStore } from '../../shared/points/port.ts'
+import type { PointBatch, Series } from '../../shared/telemetry.ts'
+import { overriding } from './overriding.ts'
+
+/** Known-wrong: a store that takes `Pump-1` and `pump-1` for one name, in what is written and what is asked. */
+export function foldingPoints(store: PointStore): PointStore {
+  const fold = (text: string): string => text.toLowerCase()
+  const folded = (series: Series): Series => {
+    const { tenant, device, stream, field, type } = series
+    return { tenant: fold(tenant), device: fold(device), stream: fold(stream), field: fold(field), type }
+  }
+  return overriding(store, {
+    write: (batch) => store.write({ ...batch, series: batch.series.map(folded) }),
+    query: (query) => {
+      const { tenant, device, stream } = query
+      const field = query.field === undefined ? {} : { field: fold(query.field) }
+      return store.query({ ...query, ...field, tenant: fold(tenant), device: fold(device), stream: fold(stream) })
+    },
+  })
+}
+
+/** Known-wrong: a point that is there stays as it is, as an "insert or ignore" would have it. */
+export function keepingPoints(store: PointStore): PointStore {
+  const seen = new Set<string>()
+  return overriding(store, {
+    write(batch) {
+      const fresh = batch.series.map(({ device, field }, i) => {
+        const key = JSON.stringify([device, field, batch.ms[i], batch.ns[i]])
+        return !seen.has(key) && seen.add(key).size > 0
+      })
+      const kept = <T>(column: readonly T[]): T[] => column.filter((_, i) => fresh[i])
+      const { series, ms, ns, values } = batch
+      const only: PointBatch = { series: kept(series), ms: kept(ms), ns: kept(ns), values: kept(values) }
+      return store.write(only)
+    },
+  })
+}
+
+/** Known-wrong: times are whole milliseconds. */
+export function millisecondPoints(store: PointStore): PointStore {
+  return overriding(store, { write: (batch) => store.write({ ...batch, ns: batch.ns.map(() => 0) }) })
+}
