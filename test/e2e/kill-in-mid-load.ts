@@ -14,6 +14,8 @@ export interface Verdict {
   readonly lost: number
   readonly duplicated: number
   readonly wrong: number
+  /** `{tenant}/{device}` of the first device. */
+  readonly firstDevice: string
 }
 
 export interface KillPlan {

@@ -1,0 +1,132 @@
+/**
+ * One process from PUBLISH to stored: durable QoS 1 messages per second until the last point is in the store, and
+ * CPU-seconds of the server per million, by devices and messages in flight. The load runs in this process, beside it.
+ *
+ *     node load-tests/bench/standalone.ts [seconds per row] [--cpu-prof]
+ *
+ * With --cpu-prof the server writes one profile per thread and row into the current folder.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { ApiClient } from '../../services/cli/api-client.ts'
+import { registerFleet } from '../../services/cli/fleet.ts'
+import { LoadRun, type LoadDevice } from '../../services/cli/load-run.ts'
+import { generatedWorkload } from '../../services/cli/workload.ts'
+
+const root = join(import.meta.dirname, '../..')
+const seconds = Number(process.argv[2] ?? 10)
+const profile = process.argv.includes('--cpu-prof')
+const IDLE_CONNECTIONS = 2_000
+const CLOCK_TICKS = 100
+
+interface Service {
+  readonly child: ChildProcess
+  readonly pid: number
+  readonly mqttPort: number
+  readonly api: ApiClient
+  stop(): Promise<void>
+}
+
+async function startService(): Promise<Service> {
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
+  const env = { ...process.env, DATA_DIR: folder, MQTT_PORT: '0', HTTP_PORT: '0' }
+  const node = profile
+    ? ['--cpu-prof', '--disable-warning=ExperimentalWarning']
+    : ['--disable-warning=ExperimentalWarning']
+  const args = [...node, join(root, 'services/cli/main.ts'), 'up']
+  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+  for await (const line of createInterface({ input: child.stderr })) {
+    if (!line.includes('"msg":"ready"')) continue
+    const ready = JSON.parse(line) as { pid: number; mqtt: { port: number }; http: { port: number } }
+    child.stderr.resume()
+    const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim()
+    const api = new ApiClient({ url: `http://127.0.0.1:${ready.http.port}`, token })
+    const stop = async () => {
+      const gone = once(child, 'exit')
+      child.kill('SIGTERM')
+      await gone
+      rmSync(folder, { recursive: true, force: true })
+    }
+    return { child, pid: ready.pid, mqttPort: ready.mqtt.port, api, stop }
+  }
+  throw new Error('the service ended before it was ready')
+}
+
+/** User and system time of the whole process, in seconds. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS
+}
+
+function residentBytes(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
+}
+
+async function storedReadings(api: ApiClient): Promise<number> {
+  const { body } = await api.probe('/metrics')
+  const lines = String(body).split('\n')
+  const line = lines.find((candidate) => candidate.startsWith('sluice_ingest_points_total '))
+  return Number(line?.split(' ')[1]) / 2
+}
+
+function loadOf(service: Service, devices: readonly LoadDevice[], inflight: number): LoadRun {
+  const workload = generatedWorkload({ seed: 1, startMs: Date.now(), stepUs: 1_000 })
+  return new LoadRun({ host: '127.0.0.1', port: service.mqttPort, devices, workload, rate: 0, qos: 1, inflight })
+}
+
+async function measure(count: number, inflight: number): Promise<Record<string, number>> {
+  const service = await startService()
+  const devices = await registerFleet(service.api, { tenant: 'bench', prefix: 'd', count })
+  const run = loadOf(service, devices, inflight)
+  await run.connect()
+  const cpu = cpuSeconds(service.pid)
+  const own = process.cpuUsage()
+  const started = performance.now()
+  run.start()
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+  run.stop()
+  while (run.open > 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  const acked = run.stats.acknowledged
+  while ((await storedReadings(service.api)) < acked) await new Promise((resolve) => setTimeout(resolve, 20))
+  const elapsed = (performance.now() - started) / 1000
+  const used = cpuSeconds(service.pid) - cpu
+  const load = process.cpuUsage(own)
+  const row = {
+    devices: count,
+    'in flight': inflight,
+    'stored/s': Math.round(acked / elapsed),
+    'CPU-s/M': round((used / acked) * 1e6),
+    'load CPU-s/M': round((load.user + load.system) / acked),
+    'ack p50 ms': round(run.latency.percentile(0.5)),
+    'ack p99 ms': round(run.latency.percentile(0.99)),
+    'RSS MB': Math.round(residentBytes(service.pid) / 1e6),
+  }
+  await run.close()
+  await service.stop()
+  return row
+}
+
+async function measureIdle(): Promise<number> {
+  const service = await startService()
+  const devices = await registerFleet(service.api, { tenant: 'bench', prefix: 'idle', count: IDLE_CONNECTIONS })
+  const before = residentBytes(service.pid)
+  const run = loadOf(service, devices, 1)
+  await run.connect()
+  const bytes = (residentBytes(service.pid) - before) / IDLE_CONNECTIONS
+  await run.close()
+  await service.stop()
+  return Math.round(bytes)
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(2))
+}
+
+const rows: Record<string, number>[] = []
+for (const devices of [100, 1_000]) for (const inflight of [1, 16]) rows.push(await measure(devices, inflight))
+console.table(rows)
+console.log(`resident bytes per idle connection (${IDLE_CONNECTIONS} of them): ${await measureIdle()}`)
