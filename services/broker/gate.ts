@@ -104,8 +104,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#intake.drop()
     if (answer !== undefined) this.#outlet.write(answer)
     this.#lanes?.close()
-    const client = this.#client
-    if (client !== undefined) this.#forgotten = new Promise((resolve) => client.close(resolve))
+    this.#forgotten = new Promise((resolve) => (this.#client === undefined ? resolve() : this.#client.close(resolve)))
     this.#end.destroy()
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()
@@ -154,8 +153,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     const type = frame.header >> 4
     if (this.#lanes === undefined) {
       if (type !== Type.connect) throw new Violation('the first packet is not CONNECT [MQTT-3.1.0-1]')
-      void this.#connect(frame)
-      return undefined
+      return void this.#connect(frame)
     }
     const blocked = this.#lanes.take(frame)
     if (type === Type.disconnect && blocked === undefined) this.#isDeaf = true
