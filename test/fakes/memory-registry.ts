@@ -1,0 +1,50 @@
+import type { Device, FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
+import { streamKey } from '../../shared/latest-state.ts'
+import type { FieldType } from '../../shared/telemetry.ts'
+import type { TelemetryTopic } from '../../shared/topics.ts'
+
+/** What the worker uses of a registry, in memory. */
+export class MemoryRegistry {
+  readonly types = new Map<string, FieldType>()
+  readonly states = new Map<string, StreamState>()
+  readonly removed = new Set<string>()
+  readonly #listeners = new Set<(name: string) => void>()
+
+  async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
+    return fields.map(({ tenant, stream, field, type }) => {
+      const key = `${tenant}/${stream}/${field}`
+      const pinned = this.types.get(key) ?? type
+      this.types.set(key, pinned)
+      return pinned
+    })
+  }
+
+  async readStreams(streams: readonly TelemetryTopic[]): Promise<readonly (StreamState | undefined)[]> {
+    return streams.map((names) => this.states.get(streamKey(names)))
+  }
+
+  async writeState(rows: readonly StreamState[]): Promise<void> {
+    for (const row of rows) {
+      const known = this.states.get(streamKey(row))
+      if (known === undefined || row.offset > known.offset) this.states.set(streamKey(row), row)
+    }
+  }
+
+  async getDevice(tenant: string, device: string): Promise<Device | undefined> {
+    if (this.removed.has(`${tenant}/${device}`)) return undefined
+    return { tenant, device, tags: {}, createdMs: 0, lastSeenMs: undefined }
+  }
+
+  onChange(listener: (name: string) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  remove(tenant: string, device: string): void {
+    this.removed.add(`${tenant}/${device}`)
+    for (const [key, state] of this.states) {
+      if (state.tenant === tenant && state.device === device) this.states.delete(key)
+    }
+    for (const listener of this.#listeners) listener(`${tenant}/${device}`)
+  }
+}

@@ -1,0 +1,145 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { IngestWorkerOptions } from '../../../services/ingest-worker/worker.ts'
+import { logThatCommitsFirst, pointsNeverSynced, withMethods } from '../../variants/log-that-commits-first.ts'
+import { World } from './harness.ts'
+
+const T = 1_769_860_800_000
+
+type Ports = Pick<IngestWorkerOptions, 'log' | 'points' | 'registry' | 'cache'>
+
+/**
+ * Ports of a process that is killed at its `at`-th call: with `lost` before the call takes effect, else behind it but
+ * before its answer. From then on nothing it asks is done or answered.
+ */
+function mortal(ports: Ports, at: number, lost: boolean): { ports: Ports; killed: Promise<void> } {
+  const death = Promise.withResolvers<void>()
+  let calls = 0
+  let dead = false
+  const never = new Promise<never>(() => {})
+  const guard = async (call: () => unknown): Promise<unknown> => {
+    if (dead) return never
+    calls += 1
+    if (calls !== at) return call()
+    dead = true
+    if (!lost) await call()
+    death.resolve()
+    return never
+  }
+  const wrap = <T extends object>(port: T, names: readonly string[]): T => {
+    const call = (name: string, ...args: unknown[]): unknown => {
+      const method = Reflect.get(port, name) as (...args: unknown[]) => unknown // a method of the port, by its name below
+      return Reflect.apply(method, port, args)
+    }
+    const guarded = names.map((name) => [name, (...args: unknown[]) => guard(() => call(name, ...args))])
+    return withMethods(port, Object.fromEntries(guarded) as object)
+  }
+  const log = wrap(ports.log, ['append'])
+  const consume: typeof log.consume = async (options) => {
+    const onBatch: typeof options.onBatch = async (batch, signal) => (dead ? never : options.onBatch(batch, signal))
+    const consumer = await log.consume({ ...options, onBatch })
+    return withMethods(wrap(consumer, ['commit']), { close: async () => (dead ? undefined : consumer.close()) })
+  }
+  return {
+    killed: death.promise,
+    ports: {
+      log: withMethods(log, { consume }),
+      points: wrap(ports.points, ['write', 'sync']),
+      registry: wrap(ports.registry, ['pinFieldTypes', 'readStreams', 'writeState']),
+      cache: ports.cache,
+    },
+  }
+}
+
+/** What is there at the end: points, latest values, dead letters by source, each once. */
+function remains(world: World): unknown {
+  const letters = world.deadLetters().map(({ source, code }) => `${JSON.stringify(source)} ${code}`)
+  const states = [...world.registry.states].map(([key, { fields, offset }]) => [key, fields, offset])
+  return { points: [...world.points.visible].sort(), letters: [...new Set(letters)].sort(), states: states.sort() }
+}
+
+const payloads = Array.from({ length: 60 }, (_, n) => {
+  if (n % 20 === 13) return 'not JSON'
+  return { ts: T + (n % 17), n, [`f${n % 3}`]: n }
+})
+
+/** One worker until its death, a power cut, and another worker; what remains. */
+async function killAndRestart(at: number, lost: boolean, broken: (ports: Ports) => Ports): Promise<unknown> {
+  const world = new World()
+  await world.publish(payloads)
+  const { ports, killed } = mortal(broken(world), at, lost)
+  const settings = {
+    INGEST_BATCH_RECORDS: '10',
+    INGEST_WRITE_POINTS: '20',
+    INGEST_CHECKPOINT_RECORDS: '15',
+    INGEST_CLOSE_MS: '1',
+  }
+  const first = await world.work(ports, settings)
+  await Promise.race([killed, world.settled()])
+  await first.close()
+  world.points.crash()
+  await world.work({}, settings)
+  await world.settled()
+  return remains(world)
+}
+
+const MOMENTS = Array.from({ length: 24 }, (_, i) => ({ at: 1 + (i >> 1), lost: i % 2 === 0 }))
+
+async function undisturbed(): Promise<unknown> {
+  const world = new World()
+  await world.publish(payloads)
+  await world.work()
+  await world.settled()
+  return remains(world)
+}
+
+describe('a worker killed at any call to a port, and a power cut, change nothing in the end', () => {
+  it.each(MOMENTS)('call $at, effect lost: $lost', async ({ at, lost }) => {
+    expect(await killAndRestart(at, lost, (ports) => ports)).toEqual(await undisturbed())
+  })
+})
+
+describe('the same kills find the loss of known-wrong variants', () => {
+  it.each([
+    { name: 'offsets committed before the write', broken: (p: Ports) => ({ ...p, log: logThatCommitsFirst(p.log) }) },
+    { name: 'points never synced', broken: (p: Ports) => ({ ...p, points: pointsNeverSynced(p.points) }) },
+  ])('$name', async ({ broken }) => {
+    const right = await undisturbed()
+    const results = await Promise.all(MOMENTS.map(({ at, lost }) => killAndRestart(at, lost, broken)))
+    expect(results.some((result) => !isSame(result, right))).toBe(true)
+  })
+})
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+describe('a checkpoint', () => {
+  it('flushes state, syncs points and commits, in this order, behind the dead letters', async () => {
+    const world = new World()
+    await world.publish(['not JSON', { a: 1 }])
+    const journal: string[] = []
+    const noting = <T extends object>(port: T, ...names: string[]): T =>
+      withMethods(
+        port,
+        Object.fromEntries(
+          names.map((name) => [
+            name,
+            async (...args: unknown[]) => {
+              const result: unknown = await Reflect.apply(Reflect.get(port, name) as () => unknown, port, args) // a method
+              journal.push(name)
+              return result
+            },
+          ]),
+        ),
+      )
+    const log = noting(world.log, 'append')
+    const consume: typeof log.consume = async (options) => noting(await log.consume(options), 'commit')
+    await world.work({
+      log: withMethods(log, { consume }),
+      points: noting(world.points, 'write', 'sync'),
+      registry: noting(world.registry, 'writeState'),
+    })
+    await world.settled()
+    await vi.waitFor(() => expect(journal).toEqual(['write', 'append', 'writeState', 'sync', 'commit']))
+  })
+})

@@ -1,0 +1,199 @@
+import { describe, expect, it, vi } from 'vitest'
+import { decodeLatest, latestKey } from '../../../shared/latest-state.ts'
+import { counter, World } from './harness.ts'
+
+const T = 1_769_860_800_000
+
+describe('every reading ends as points or as a dead letter', () => {
+  it('stores the good ones and keeps the bytes, the source and the reason of the bad ones', async () => {
+    const world = new World()
+    await world.publish([
+      { ts: T, a: 1 },
+      '{"a":',
+      ` [ {"ts":${T + 1},"a":2} , {"a":[1]} , {"ts":${T + 2},"a":3} ] `,
+      '',
+    ])
+    const { options } = await world.work()
+    await world.settled()
+    expect([...world.points.visible]).toEqual([
+      [`demo/first/telemetry/a/float@${T}.0`, 1],
+      [`demo/first/telemetry/a/float@${T + 1}.0`, 2],
+      [`demo/first/telemetry/a/float@${T + 2}.0`, 3],
+    ])
+    const letters = world.deadLetters()
+    expect(letters.map(({ code, source, stage }) => ({ code, source, stage }))).toEqual([
+      { code: 'payload_not_json', stage: 'decode', source: { partition: 0, offset: 1, element: 0 } },
+      { code: 'value_unsupported', stage: 'decode', source: { partition: 0, offset: 2, element: 1 } },
+      { code: 'payload_empty', stage: 'decode', source: { partition: 0, offset: 3, element: 0 } },
+    ])
+    expect(letters.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['{"a":', '{"a":[1]}', ''])
+    expect(letters[1]).toMatchObject({
+      who: 'demo/first',
+      key: 'demo/first',
+      topic: 't/demo/first/telemetry',
+      ms: T + 2,
+    })
+    expect(await counter(options, 'readings_total')).toBe(3)
+    expect(await counter(options, 'points_total')).toBe(3)
+    expect(await counter(options, 'rejects_total')).toBe(3)
+  })
+
+  it('keeps the order of the log: of two values for one time the later wins, over batches and writes', async () => {
+    const world = new World(3)
+    const keys = ['demo/a', 'demo/bb', 'demo/ccc']
+    for (const key of keys)
+      await world.publish(
+        Array.from({ length: 100 }, (_, n) => ({ ts: T + (n % 7), n })),
+        key,
+      )
+    await world.work({}, { INGEST_BATCH_RECORDS: '9', INGEST_WRITE_POINTS: '20' })
+    await world.settled()
+    for (const key of keys) {
+      const values = Array.from({ length: 7 }, (_, i) =>
+        world.points.visible.get(`${key}/telemetry/n/float@${T + i}.0`),
+      )
+      expect(values).toEqual([98, 99, 93, 94, 95, 96, 97])
+    }
+  })
+
+  it('reads the stream from the topic', async () => {
+    const world = new World()
+    await world.publish([{ ts: T, a: 1 }], 'demo/first', 't/demo/first/telemetry/motor')
+    await world.publish([{ ts: T, a: 1 }], 'demo/first', 't/other/device/telemetry/motor')
+    await world.work()
+    await world.settled()
+    expect([...world.points.visible.keys()]).toEqual([`demo/first/motor/a/float@${T}.0`])
+    expect(world.deadLetters()).toMatchObject([{ code: 'topic_unknown', topic: 't/other/device/telemetry/motor' }])
+  })
+})
+
+describe('field types', () => {
+  it('are pinned by the first value; a reading that disagrees in one field is refused whole', async () => {
+    const world = new World()
+    await world.publish([{ ts: T, a: 1 }, `[{"ts":${T + 1},"a":true,"b":1},{"ts":${T + 2},"a":2}]`])
+    await world.work()
+    await world.settled()
+    expect([...world.points.visible.values()]).toEqual([1, 2])
+    const [letter] = world.deadLetters()
+    expect(letter).toMatchObject({
+      code: 'type_conflict',
+      stage: 'store',
+      source: { partition: 0, offset: 1, element: 0 },
+    })
+    expect(Buffer.from(letter?.payload ?? []).toString()).toBe(`{"ts":${T + 1},"a":true,"b":1}`)
+  })
+
+  it('declared integer: takes whole numbers, exactly, and refuses others', async () => {
+    const world = new World()
+    world.registry.types.set('demo/telemetry/n', 'integer')
+    const numbers = ['5', '-0', '9007199254740993', '9007199254740992', '1e3', '5.5', '1e300', '9223372036854775807']
+    await world.publish(numbers.map((number, i) => `{"ts":${T + i},"n":${number},"x":${i}}`))
+    await world.work()
+    await world.settled()
+    const stored = [...world.points.visible]
+      .filter(([id]) => id.includes('/n/'))
+      .map(([id, value]) => [id.split('/')[4], value])
+    expect(stored).toEqual([
+      [`integer@${T}.0`, 5],
+      [`integer@${T + 1}.0`, 0],
+      [`integer@${T + 2}.0`, 9_007_199_254_740_993n],
+      [`integer@${T + 3}.0`, 9_007_199_254_740_992n],
+      [`integer@${T + 4}.0`, 1000],
+      [`integer@${T + 7}.0`, 9_223_372_036_854_775_807n],
+    ])
+    expect(world.deadLetters().map(({ code, source }) => [code, source?.offset])).toEqual([
+      ['type_conflict', 5],
+      ['type_conflict', 6],
+    ])
+  })
+
+  it('floats refuse an integer that no float is', async () => {
+    const world = new World()
+    await world.publish([
+      { ts: T, n: 1 },
+      `{"ts":${T + 1},"n":9007199254740993}`,
+      `{"ts":${T + 2},"n":9007199254740992}`,
+    ])
+    await world.work()
+    await world.settled()
+    expect([...world.points.visible.values()]).toEqual([1, 9_007_199_254_740_992])
+    expect(world.deadLetters()).toMatchObject([{ code: 'value_not_exact', source: { offset: 1 } }])
+  })
+})
+
+describe('latest state', () => {
+  it('is in the cache after the write and in the registry after the checkpoint', async () => {
+    const world = new World()
+    await world.publish([
+      { ts: T, a: 1, b: 'x' },
+      { ts: T - 5, a: 2 },
+      { ts: T + 3_600_000, a: 9 },
+    ])
+    await world.work()
+    await world.settled()
+    const expected = {
+      tenant: 'demo',
+      device: 'first',
+      stream: 'telemetry',
+      partition: 0,
+      offset: 2,
+      lastSeenMs: T + 2,
+      fields: {
+        a: { time: { ms: T, ns: 0 }, type: 'float', value: 1 },
+        b: { time: { ms: T, ns: 0 }, type: 'string', value: 'x' },
+      },
+    }
+    expect(world.registry.states.get('demo/first/telemetry')).toEqual(expected)
+    await vi.waitFor(() => {
+      expect(decodeLatest(world.cached.get(latestKey('demo', 'first', 'telemetry')) ?? '')).toEqual(expected)
+    })
+  })
+
+  it('goes on from what the registry has', async () => {
+    const world = new World()
+    await world.publish([{ ts: T, a: 1, b: 1 }])
+    const first = await world.work()
+    await world.settled()
+    await first.close()
+    await world.publish([{ ts: T + 1, a: 2 }])
+    await world.work()
+    await world.settled()
+    expect(world.registry.states.get('demo/first/telemetry')?.fields).toMatchObject({
+      a: { value: 2 },
+      b: { value: 1 },
+    })
+  })
+
+  it('of a removed device does not come back', async () => {
+    const world = new World()
+    await world.publish([{ ts: T, a: 1, old: 1 }])
+    await world.work()
+    await world.settled()
+    await vi.waitFor(() => expect(world.cached.size).toBe(1))
+    world.registry.remove('demo', 'first')
+    await vi.waitFor(() => expect(world.cached.size).toBe(0))
+    await world.publish([{ ts: T + 1, a: 2 }])
+    await world.settled()
+    expect(Object.keys(world.registry.states.get('demo/first/telemetry')?.fields ?? {})).toEqual(['a'])
+  })
+})
+
+it('counts and shows records that were gone before they were read', async () => {
+  const world = new World()
+  await world.publish([{ a: 1 }, { a: 2 }, { a: 3 }])
+  world.log.kept[0] = 2
+  const worker = await world.work()
+  await world.settled()
+  expect(worker.status()).toEqual({ ok: true, detail: '2 records were gone before they were read' })
+  expect(await counter(worker.options, 'gap_records_total')).toBe(2)
+})
+
+it('close commits what was read', async () => {
+  const world = new World()
+  const worker = await world.work({}, { INGEST_CHECKPOINT_MS: '5000' })
+  await world.publish([{ a: 1 }])
+  await vi.waitFor(() => expect(world.points.visible.size).toBe(1))
+  expect(world.log.committed).toEqual([0])
+  await Promise.all([worker.close(), worker.close()])
+  expect(world.log.committed).toEqual([1])
+})
