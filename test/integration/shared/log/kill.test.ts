@@ -6,8 +6,8 @@ import { createMetrics } from '../../../../shared/metrics.ts'
 import { tempFolder } from '../../../helpers.ts'
 import { startLogProcess } from './log-process.ts'
 
-/** Files of 2 MiB: the load of the test begins new ones again and again. */
-const BYTES = 16 * 1024 * 1024
+/** Files of 3 MiB: the load of the test, at most 15 MB, begins new ones again and again and never fills the log. */
+const BYTES = 24 * 1024 * 1024
 
 async function textsIn(folder: string): Promise<string[]> {
   const log = await openSqliteLog({
@@ -36,7 +36,7 @@ async function runUntilKilled(folder: string, round: number, acks: number, varia
   const child = startLogProcess(folder, { bytes: BYTES, ...(variant === undefined ? {} : { variant }) })
   await child.next(/^ready$/)
   for (let i = 0; i < acks + 60; i++) child.send(`append ${round}-${i} ${1 + (i % 9)} ${20 + ((i * 997) % 9000)}`)
-  for (let i = 0; i < acks; i++) await child.next(/^acked/)
+  for (let i = 0; i < acks; i++) expect(await child.next(/^(acked|failed)/)).toMatch(/^acked/)
   await child.kill()
   return child.lines.filter((line) => line.startsWith('acked ')).map((line) => line.slice('acked '.length))
 }
