@@ -1,4 +1,4 @@
-import { ERRORS, type ErrorCode } from './errors.ts'
+import { isErrorCode, type ErrorCode } from './errors.ts'
 import type { LogRecord } from './telemetry.ts'
 
 /** Where on its way a message or reading ended. */
@@ -68,10 +68,6 @@ export function recordToDeadLetter(record: LogRecord): DeadLetter | undefined {
     firstFailedMs: Number(headers['failed'] ?? record.ms),
     attempts: Number(headers['attempts'] ?? 1),
   }
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERRORS, code)
 }
 
 function stageOf(text: string | undefined): DeadLetterStage {

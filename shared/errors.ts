@@ -113,6 +113,11 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** True for a code of the table; codes of a newer version, read from the log or over HTTP, are none. */
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code)
+}
+
 /** The one error type of Sluice: a code from {@link ERRORS}, what happened to what, and the cause if there is one. */
 export class SluiceError extends Error {
   readonly code: ErrorCode

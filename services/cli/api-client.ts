@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { ERRORS, SluiceError, type ErrorCode } from '../../shared/errors.ts'
+import { isErrorCode, SluiceError } from '../../shared/errors.ts'
 
 export type QueryValues = Readonly<Record<string, string | number | undefined>>
 
@@ -127,10 +127,6 @@ async function problemOf(response: Response): Promise<SluiceError> {
     'command_failed',
     `HTTP ${response.status}: ${[detail, problem.fix].filter(Boolean).join(' ')}`,
   )
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(ERRORS, code)
 }
 
 function reasonOf(error: unknown): string {
