@@ -203,7 +203,9 @@ describe('a page that stays open', () => {
       await device.publishAsync('t/demo/my-device/telemetry', JSON.stringify({ temperature: i }), { qos: 1 })
     }
     await device.publishAsync('t/demo/my-device/telemetry/power', '{"watts":60}', { qos: 1 })
-    await first.page.locator('#stream-choice').waitFor({ state: 'visible' })
+    const earlier = JSON.stringify({ level: 7, ts: Date.now() - 20 * 60_000 })
+    await device.publishAsync('t/demo/my-device/telemetry/tank', earlier, { qos: 1 })
+    await first.page.locator('#stream option').nth(2).waitFor({ state: 'attached' })
 
     const { page } = await openFresh(server)
     await page.waitForSelector('[data-state="live"] .track canvas')
@@ -213,6 +215,12 @@ describe('a page that stays open', () => {
     await page.getByRole('radio', { name: '1 hour' }).check()
     await page.locator('#chart-note', { hasText: 'each 5 seconds' }).waitFor()
     await page.locator('.track-value', { hasText: /^5$/ }).waitFor()
+
+    // What is older than the live minutes is shown with the hour, without being asked for.
+    await page.getByRole('radio', { name: '5 min' }).check()
+    await page.locator('#stream').selectOption('tank')
+    await page.locator('.track-value', { hasText: /^7$/ }).waitFor()
+    expect(await page.getByRole('radio', { name: '1 hour' }).isChecked()).toBe(true)
   })
 
   it('moves nothing when readings and refusals come in', async () => {

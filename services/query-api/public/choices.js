@@ -32,6 +32,11 @@ export class Choices {
     return document.querySelector('input[name="range"][value="hour"]:checked') === null ? 'live' : 'hour'
   }
 
+  set range(range) {
+    const input = document.querySelector(`input[name="range"][value="${range}"]`)
+    if (input instanceof HTMLInputElement) input.checked = true
+  }
+
   /**
    * @param {string} tenant
    * @param {string} device

@@ -43,6 +43,11 @@ export class ChosenStream {
     this.stream = stream
   }
 
+  /** Nothing to draw of the last minutes. */
+  get isQuiet() {
+    return [...this.series.values()].every((series) => series.points.length === 0)
+  }
+
   get #path() {
     return `/v1/devices/${encodeURIComponent(this.tenant)}/${encodeURIComponent(this.device)}`
   }

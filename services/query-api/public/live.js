@@ -32,6 +32,8 @@ export class Live {
   #chosen
   #drawing = 0
   #hourLoaded = 0
+  /** The hour is shown because the last minutes were empty, not because somebody asked for it. */
+  #isHourOurs = false
   #choices
   /** @type {Map<string, HTMLTableRowElement>} */
   #rows = new Map()
@@ -41,7 +43,10 @@ export class Live {
     this.#session = session
     this.#choices = new Choices({
       stream: (tenant, device, stream) => this.choose(tenant, device, stream),
-      range: () => this.#renewHour(true),
+      range: () => {
+        this.#isHourOurs = false
+        void this.#renewHour(true)
+      },
     })
     setInterval(() => this.#tick(), 1_000)
     document.addEventListener('visibilitychange', () => this.#draw())
@@ -63,7 +68,9 @@ export class Live {
     this.#rate.add(Date.now())
     this.#choices.add(reading.tenant, reading.device, reading.measurement)
     if (this.#chosen === undefined) this.choose(reading.tenant, reading.device, reading.measurement)
-    if (this.#chosen?.take(reading)) this.#schedule()
+    if (!this.#chosen?.take(reading)) return
+    if (this.#isHourOurs) this.#showRange('live', false)
+    this.#schedule()
   }
 
   /** @param {number} records that went by unseen */
@@ -78,6 +85,7 @@ export class Live {
    */
   choose(tenant, device, stream) {
     this.#chosen = new ChosenStream(this.#session, tenant, device, stream)
+    if (this.#isHourOurs) this.#showRange('live', false)
     this.#charts.clear()
     this.#rows.clear()
     byId('latest', HTMLTableElement).tBodies[0].replaceChildren()
@@ -99,8 +107,18 @@ export class Live {
     if (chosen !== this.#chosen) return
     for (const stream of chosen.streams) this.#choices.add(chosen.tenant, chosen.device, stream)
     this.#choices.show(chosen.tenant, chosen.device, chosen.stream)
+    if (chosen.isQuiet && this.#choices.range === 'live') this.#showRange('hour', true)
     await this.#renewHour(true)
     this.#schedule()
+  }
+
+  /**
+   * @param {'live' | 'hour'} range
+   * @param {boolean} isOurs
+   */
+  #showRange(range, isOurs) {
+    this.#choices.range = range
+    this.#isHourOurs = isOurs
   }
 
   /** @param {boolean} atOnce */
