@@ -10,6 +10,7 @@ import type { Logger } from '../../shared/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
+import type { ReadinessCheck } from '../../shared/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { Instant } from '../../shared/telemetry.ts'
 import { Authentication } from './authentication.ts'
@@ -30,12 +31,6 @@ import { streamRoutes } from './routes/stream.ts'
 import { validatorCompiler } from './validation.ts'
 
 export type Api = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
-
-/** One thing that must work for this process to be of use. `detail` is shown to anybody: no secrets, no paths. */
-export interface ReadinessCheck {
-  readonly name: string
-  check(): Promise<{ ok: boolean; detail?: string }>
-}
 
 /** What the process tells of itself beside the version. */
 export interface ProcessStatus {

@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
+import { portChecks } from '../../shared/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { compareInstants, type Instant } from '../../shared/telemetry.ts'
 import { createBroker } from '../broker/broker.ts'
@@ -57,6 +58,7 @@ export async function startServices(context: ServiceContext): Promise<{ mqtt: Ad
     stamp: (bytes) => clock.nextStamp(bytes),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     checks: [
+      ...portChecks(ports),
       { name: 'ingest-worker', check: async () => worker.status() },
       { name: 'broker', check: async () => ({ ok: !broker.status().overloaded }) },
     ],

@@ -1,19 +1,14 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import Type, { type Static } from 'typebox'
-import { toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
-import type { Api, ApiOptions, ReadinessCheck } from '../app.ts'
+import Type from 'typebox'
+import { runChecks } from '../../../shared/readiness.ts'
+import type { Api, ApiOptions } from '../app.ts'
 import type { Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'
-
-/** A dependency that does not answer within this is not ready. */
-const CHECK_LIMIT_MS = 2000
 
 const Readiness = Type.Object({
   ready: Type.Boolean(),
   checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), detail: Type.Optional(Type.String()) })),
 })
-type Readiness = Static<typeof Readiness>
 
 /** For machines that watch Sluice. None of it needs a token, but for /metrics asked from another host. */
 export function healthRoutes(app: Api, options: ApiOptions, authentication: Authentication): void {
@@ -25,7 +20,7 @@ export function healthRoutes(app: Api, options: ApiOptions, authentication: Auth
     async () => ({ status: 'ok' as const }),
   )
 
-  let running: Promise<Readiness> | undefined
+  let running: ReturnType<typeof runChecks> | undefined
   const response = { 200: Readiness, 503: Readiness, '4xx': problemResponses['4xx'] }
   app.get(
     '/readyz',
@@ -54,26 +49,6 @@ export function healthRoutes(app: Api, options: ApiOptions, authentication: Auth
     },
     async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
   )
-}
-
-async function runChecks(checks: readonly ReadinessCheck[], logger: Logger): Promise<Readiness> {
-  const results = await Promise.all(checks.map((check) => runCheck(check, logger)))
-  return { ready: results.every((result) => result.ok), checks: results }
-}
-
-async function runCheck({ name, check }: ReadinessCheck, logger: Logger): Promise<Readiness['checks'][number]> {
-  const late = Promise.withResolvers<{ ok: boolean; detail?: string }>()
-  const detail = `no answer within ${CHECK_LIMIT_MS / 1000} s`
-  const timer = setTimeout(() => late.resolve({ ok: false, detail }), CHECK_LIMIT_MS)
-  try {
-    return { name, ...(await Promise.race([check(), late.promise])) }
-  } catch (error) {
-    // Anybody may read the answer, and messages of dependencies name hosts and paths.
-    logger.warn({ err: error, check: name }, 'readiness check failed')
-    return { name, ok: false, detail: toSluiceError(error).code }
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** True for 127.0.0.0/8 and ::1, also when mapped into IPv6. */
