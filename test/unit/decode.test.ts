@@ -1,0 +1,165 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
+import { MAX_FIELD_NAME_BYTES, MAX_NAMES } from '../../shared/decoders/field-names.ts'
+import { MAX_DEPTH, MAX_FIELDS, MAX_STRING_BYTES } from '../../shared/decoders/json-reading.ts'
+import { MAX_READINGS } from '../../shared/decoders/json.ts'
+import { formatInstant, type LogRecord } from '../../shared/telemetry.ts'
+
+const received = { ms: 1_769_860_800_000, ns: 999_999 }
+
+function record(payload: unknown, key = 'demo/first', topic?: string): LogRecord {
+  const value = Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload))
+  return { key, value, ...received, headers: topic === undefined ? undefined : { topic } }
+}
+
+function decode(payload: unknown) {
+  const { points, rejects, readings } = decodeRecords([record(payload)], new SeriesTable())
+  return { fields: points.series.map(({ field }) => field), codes: rejects.map(({ code }) => code), readings, points }
+}
+
+const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+
+describe('limits hold to the last allowed one', () => {
+  it.each([
+    ['readings', (n: number) => Array.from({ length: n }, () => ({ a: 1 })), MAX_READINGS, 'payload_too_many_readings'],
+    [
+      'fields',
+      (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`f${i}`, i])),
+      MAX_FIELDS,
+      'reading_too_wide',
+    ],
+    [
+      'fields that are null',
+      (n: number) => `{${Array.from({ length: n }, (_, i) => `"f${i}":${i === 0 ? 1 : 'null'}`).join(',')}}`,
+      MAX_FIELDS,
+      'reading_too_wide',
+    ],
+    ['depth', nested, MAX_DEPTH, 'payload_too_deep'],
+    ['bytes of a string', (n: number) => ({ a: 'x'.repeat(n) }), MAX_STRING_BYTES, 'value_too_long'],
+    [
+      'bytes of a string beyond ASCII',
+      (n: number) => ({ a: 'é'.repeat(n / 2) + 'x'.repeat(n % 2) }),
+      MAX_STRING_BYTES,
+      'value_too_long',
+    ],
+    [
+      'bytes of an escaped string',
+      (n: number) => `{"a":"${'\\u00e9'.repeat(n / 2)}${'\\n'.repeat(n % 2)}"}`,
+      MAX_STRING_BYTES,
+      'value_too_long',
+    ],
+    ['bytes of a name', (n: number) => ({ ['x'.repeat(n)]: 1 }), MAX_FIELD_NAME_BYTES, 'field_name_invalid'],
+    [
+      'bytes of a flattened name',
+      (n: number) => ({ outer: { ['x'.repeat(n - 6)]: 1 } }),
+      MAX_FIELD_NAME_BYTES,
+      'field_name_invalid',
+    ],
+  ])('%s', (_, make, limit, code) => {
+    expect(decode(make(limit)).codes).toEqual([])
+    expect(decode(make(limit + 1)).codes).toEqual([code])
+    expect(decode(make(limit + 1)).readings).toBe(0)
+  })
+})
+
+describe('payloads made to hurt', () => {
+  it.each([
+    ['objects 100,000 deep', nested(100_000), 'payload_too_deep'],
+    ['arrays 100,000 deep', `${'['.repeat(100_000)}${']'.repeat(100_000)}`, 'reading_not_object'],
+    ['arrays 100,000 deep as a value', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'value_unsupported'],
+    ['never closed', '['.repeat(100_000), 'payload_not_json'],
+    ['10 MB', { a: 'x'.repeat(10_000_000) }, 'value_too_long'],
+    ['100,000 digits', `{"a":${'9'.repeat(100_000)}}`, 'value_out_of_range'],
+    ['100,000 digits of a time', `{"ts":${'9'.repeat(100_000)},"a":1}`, 'time_out_of_range'],
+    ['a key of 1 MB', { ['x'.repeat(1_000_000)]: 1 }, 'field_name_invalid'],
+    ['NUL behind the end', '{"a":1}\0', 'payload_not_json'],
+  ])('%s', (_, payload, code) => {
+    expect(decode(payload).codes).toEqual([code])
+  })
+
+  it('invalid UTF-8 in a key is refused again and again, and never learnt', () => {
+    const table = new SeriesTable()
+    const bad: LogRecord = { ...record(''), value: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]) }
+    for (let n = 0; n < 3; n++) {
+      expect(decodeRecords([bad, bad], table).rejects.map(({ code }) => code)).toEqual([
+        'payload_not_utf8',
+        'payload_not_utf8',
+      ])
+    }
+  })
+})
+
+describe('time', () => {
+  it('of nanoseconds survives, in every unit', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 10n ** 17n, max: 2n ** 63n - 1n }), (total) => {
+        const point = { ms: Number(total / 1_000_000n), ns: Number(total % 1_000_000n) }
+        const digits = String(total)
+        const written = [
+          digits,
+          `${digits.slice(0, -9)}.${digits.slice(-9)}`,
+          `${digits.slice(0, -6)}.${digits.slice(-6)}`,
+          `${digits.slice(0, -3)}.${digits.slice(-3)}`,
+          `${digits[0]}.${digits.slice(1)}e${digits.length - 1}`,
+          `"${formatInstant(point)}"`,
+        ]
+        const { points } = decode(`[${written.map((ts) => `{"ts":${ts},"a":1}`).join(',')}]`)
+        expect(points.ms).toEqual(written.map(() => point.ms))
+        expect(points.ns).toEqual(written.map(() => point.ns))
+      }),
+    )
+  })
+
+  it('that is not given is the receive time, each element a nanosecond later', () => {
+    const { points } = decode([{ a: 1 }, { a: [] }, { a: 2, ts: null }])
+    expect([points.ms, points.ns]).toEqual([
+      [received.ms, received.ms + 1],
+      [999_999, 1],
+    ])
+  })
+})
+
+describe('the series table', () => {
+  it('gives one object per series, over records, runs and spellings of the default stream', () => {
+    const table = new SeriesTable()
+    const one = decodeRecords([record({ a: 1 }), record({ a: 2 }, 'demo/first', 't/demo/first/telemetry')], table)
+    const two = decodeRecords(
+      [record({ a: true, b: { c: 1 } }), record({ a: 3 }, 'demo/first', 't/demo/first/telemetry/telemetry')],
+      table,
+    )
+    const [first, second] = one.points.series
+    expect(second).toBe(first)
+    expect(two.points.series[2]).toBe(first)
+    expect(two.points.series[0]).toMatchObject({ field: 'a', type: 'boolean' })
+  })
+
+  it('stays within its bound, and keeps what is in use', () => {
+    const table = new SeriesTable({ maxSeries: 100 })
+    const inUse = decodeRecords([record({ a: 1 })], table).points.series[0]
+    for (let n = 0; n < 1000; n++) {
+      const { points } = decodeRecords([record({ a: 1 }), record({ b: 1 }, `demo/device-${n}`)], table)
+      expect(points.series[0]).toBe(inUse)
+      expect(table.size).toBeLessThanOrEqual(102)
+    }
+  })
+
+  it('stays within its bound when one device makes up names', () => {
+    const table = new SeriesTable({ maxSeries: 100 })
+    for (let n = 0; n < 3 * MAX_NAMES; n += 100) {
+      decodeRecords([record(Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${n + i}`, 1])))], table)
+      expect(table.size).toBeLessThanOrEqual(10_300)
+    }
+  })
+
+  it.each([
+    ['demo', undefined],
+    ['demo/a/b', undefined],
+    ['demo/first', 't/demo/second/telemetry/x'],
+    ['demo/first', 'other/topic'],
+  ])('key %s with topic %s names no device', (key, topic) => {
+    const { rejects, points } = decodeRecords([record({ a: 1 }, key, topic)], new SeriesTable())
+    expect(rejects).toMatchObject([{ record: 0, element: 0, code: 'topic_unknown', start: 0, end: 7 }])
+    expect(points.series).toEqual([])
+  })
+})
