@@ -83,6 +83,9 @@ export const ERRORS = {
   log_unavailable: transient('The log does not answer; clients keep their messages until it does.'),
   store_unavailable: transient('The point store does not answer; the log keeps everything until it does.'),
   registry_unavailable: transient('The registry does not answer; see /readyz.'),
+  registry_refused: configuration(
+    'The database refuses the login, or lacks the database, tables or rights: correct MARIADB_URL or grant them.',
+  ),
   offset_reset: configuration('Records were gone before they were read; the gap is counted. Raise the log retention.'),
   log_partitions_changed: configuration('The number of partitions is fixed when the log is made; restore the setting.'),
   log_corrupt: configuration('A stored batch fails its checksum; restore the data folder from a backup.'),

@@ -6,6 +6,8 @@ export type StateRow = RegistrySchema['device_state']
 
 /** What differs between the databases that can hold a registry. Everything else is written once, in `queries*.ts`. */
 export interface SqlFlavour {
+  /** Several processes may have the database open: each is told what the others change. */
+  readonly isShared: boolean
   /** Column type of a JSON text of any length. */
   readonly longText: ColumnDataType | RawBuilder<unknown>
   /**
@@ -19,11 +21,13 @@ export interface SqlFlavour {
   ): InsertQueryBuilder<RegistrySchema, T, InsertResult>
   /**
    * Inserts rows in the given order, replacing those that have an earlier position in the same partition, or one in
-   * another partition. One statement.
+   * another partition.
    */
   writeState(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void>
   /** True for the error of an insert whose primary key exists. */
   isDuplicate(error: unknown): boolean
+  /** True when the database gave the work up to let other work finish: nothing of it happened, it may be repeated. */
+  isConflict(error: unknown): boolean
   /** What this database's error means. */
   toSluiceError(error: unknown): SluiceError
 }

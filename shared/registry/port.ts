@@ -102,7 +102,10 @@ export interface Registry {
   verifyToken(token: string): Promise<Principal | undefined>
   /** A login by name without credentials, for `MQTT_ANONYMOUS_AS`. */
   applicationPrincipal(name: string): Promise<Principal | undefined>
-  /** Called after devices, applications, rules or credentials of `name` came, changed or went. Returns the unsubscribe. */
+  /**
+   * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
+   * process changed, within about a second of what others did, or of the database's return. Returns the unsubscribe.
+   */
   onChange(listener: (name: string) => void): () => void
 
   /** Makes the admin API key if there is none and returns it then; undefined when one exists. */

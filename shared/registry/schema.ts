@@ -39,6 +39,10 @@ export interface RegistrySchema {
     log_offset: number
   }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
+  /** One row: the number of the last change below. */
+  registry_revision: { id: number; revision: number }
+  /** Each login with the last change of it, and which process made that. */
+  registry_changes: { name: string; origin: string; revision: number }
   api_keys: { name: string; hash: string; key_id: string; created_ms: number }
   audit_log: {
     id: Generated<number>

@@ -1,9 +1,10 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { checkRules } from '../acl.ts'
 import { SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { FieldType } from '../telemetry.ts'
 import { deviceKey, isName, parseDeviceKey } from '../topics.ts'
+import { ChangeFeed } from './change-feed.ts'
 import { credentialHashes, type CredentialHashes } from './credentials.ts'
 import type { SqlFlavour } from './flavour.ts'
 import * as logins from './logins.ts'
@@ -22,6 +23,7 @@ import type {
 } from './port.ts'
 import * as queries from './queries.ts'
 import * as stateQueries from './queries-state.ts'
+import { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
 
 export interface SqlRegistryOptions {
@@ -36,34 +38,35 @@ export interface SqlRegistryOptions {
  * `credential_key_mismatch`, `setting_invalid` (the key's length), and those of the flavour.
  */
 export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Registry> {
-  const { db, flavour, credentialKey } = options
+  const { db, flavour, credentialKey, logger } = options
   const hashes = credentialHashes(credentialKey)
   await migrateToLatest(db, flavour)
   const fact = { name: 'credential_key', value: hashes.keyId }
-  await flavour.insertIfAbsent(db.insertInto('registry_facts').values(fact)).execute()
   const kept = db.selectFrom('registry_facts').select('value').where('name', '=', fact.name)
+  // Looked for first, so that a registry that cannot be written at the moment can still be read.
+  if ((await kept.executeTakeFirst()) === undefined) {
+    await flavour.insertIfAbsent(db.insertInto('registry_facts').values(fact)).execute()
+  }
   const { value } = await kept.executeTakeFirstOrThrow()
   if (value !== hashes.keyId) {
     const message = `this registry was made with credential key ${value}; the one given is ${hashes.keyId}`
     throw new SluiceError('credential_key_mismatch', message)
   }
-  return new SqlRegistry(options, hashes)
+  const database = new RegistryDatabase(db, flavour)
+  return new SqlRegistry(database, await ChangeFeed.start(database, logger), flavour, hashes)
 }
 
-type Listener = (name: string) => void
-
 class SqlRegistry implements Registry {
-  readonly #db: Kysely<RegistrySchema>
+  readonly #database: RegistryDatabase
+  readonly #changes: ChangeFeed
   readonly #flavour: SqlFlavour
-  readonly #logger: Logger
   readonly #hashes: CredentialHashes
-  readonly #listeners = new Set<Listener>()
   #closing: Promise<void> | undefined
 
-  constructor({ db, flavour, logger }: SqlRegistryOptions, hashes: CredentialHashes) {
-    this.#db = db
+  constructor(database: RegistryDatabase, changes: ChangeFeed, flavour: SqlFlavour, hashes: CredentialHashes) {
+    this.#database = database
+    this.#changes = changes
     this.#flavour = flavour
-    this.#logger = logger
     this.#hashes = hashes
   }
 
@@ -81,9 +84,9 @@ class SqlRegistry implements Registry {
     if (rows.length === 0) return []
     const made = names.map((name) => logins.newLogin(this.#hashes, name))
     const credentials = made.flatMap(({ rows: hashed }) => hashed)
-    await this.#run(async (db) => {
+    await this.#database.run(async (db) => {
       try {
-        await db.transaction().execute((trx) => queries.insertDevices(trx, this.#flavour, rows, credentials))
+        await this.#changes.change(db, names, (trx) => queries.insertDevices(trx, this.#flavour, rows, credentials))
       } catch (error) {
         if (!this.#flavour.isDuplicate(error)) throw error
         const existing = await queries.firstExisting(db, rows)
@@ -91,13 +94,13 @@ class SqlRegistry implements Registry {
         throw new SluiceError('registry_unavailable', 'the devices changed meanwhile; try again', { cause: error })
       }
     })
-    for (const name of names) this.#changed(name)
+    for (const name of names) this.#changes.announce(name)
     return made.map(({ shown }) => shown)
   }
 
   async getDevice(tenant: string, device: string): Promise<Device | undefined> {
     if (!isName(tenant) || !isName(device)) return undefined
-    return this.#run((db) => queries.findDevice(db, tenant, device))
+    return this.#database.run((db) => queries.findDevice(db, tenant, device))
   }
 
   async listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>> {
@@ -107,56 +110,51 @@ class SqlRegistry implements Registry {
     }
     const after = cursor === undefined ? undefined : queries.decodeCursor(cursor, tenant)
     if (tenant !== undefined && !isName(tenant)) return { items: [], next: undefined }
-    return this.#run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
+    return this.#database.run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
   }
 
   async removeDevice(tenant: string, device: string): Promise<void> {
     const name = deviceKey(tenant, device)
-    const removed =
-      parseDeviceKey(name) !== undefined &&
-      (await this.#run((db) => db.transaction().execute((trx) => queries.deleteDevice(trx, tenant, device))))
-    if (!removed) throw new SluiceError('not_found', `there is no device ${JSON.stringify(name.slice(0, 160))}`)
-    this.#changed(name)
+    if (parseDeviceKey(name) === undefined) throw notFound('device', name)
+    await this.#remove('device', name, (trx) => queries.deleteDevice(trx, tenant, device))
   }
 
   async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
     queries.checkName('application', name)
     checkRules(rules)
     const { shown, rows } = logins.newLogin(this.#hashes, name)
-    await this.#run(async (db) => {
+    await this.#database.run(async (db) => {
       try {
-        await db.transaction().execute((trx) => queries.insertApplication(trx, name, rules, rows))
+        await this.#changes.change(db, [name], (trx) => queries.insertApplication(trx, name, rules, rows))
       } catch (error) {
         throw this.#flavour.isDuplicate(error) ? alreadyExists('application', name) : error
       }
     })
-    this.#changed(name)
+    this.#changes.announce(name)
     return shown
   }
 
   async getApplication(name: string): Promise<Application | undefined> {
     if (!isName(name)) return undefined
-    const [application] = await this.#run((db) => queries.findApplications(db, name))
+    const [application] = await this.#database.run((db) => queries.findApplications(db, name))
     return application
   }
 
   async listApplications(): Promise<readonly Application[]> {
-    return this.#run((db) => queries.findApplications(db))
+    return this.#database.run((db) => queries.findApplications(db))
   }
 
   async removeApplication(name: string): Promise<void> {
-    const removed =
-      isName(name) && (await this.#run((db) => db.transaction().execute((trx) => queries.deleteApplication(trx, name))))
-    if (!removed) throw new SluiceError('not_found', `there is no application ${JSON.stringify(name.slice(0, 80))}`)
-    this.#changed(name)
+    if (!isName(name)) throw notFound('application', name)
+    await this.#remove('application', name, (trx) => queries.deleteApplication(trx, name))
   }
 
   async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
-    return this.#run((db) => logins.loginBySecret(db, this.#hashes, username, secret))
+    return this.#database.run((db) => logins.loginBySecret(db, this.#hashes, username, secret))
   }
 
   async verifyToken(token: string): Promise<Principal | undefined> {
-    return this.#run((db) => logins.loginByToken(db, this.#hashes, token))
+    return this.#database.run((db) => logins.loginByToken(db, this.#hashes, token))
   }
 
   async applicationPrincipal(name: string): Promise<Principal | undefined> {
@@ -164,36 +162,37 @@ class SqlRegistry implements Registry {
     return application === undefined ? undefined : { kind: 'application', name, rules: application.rules }
   }
 
-  onChange(listener: Listener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  onChange(listener: (name: string) => void): () => void {
+    return this.#changes.listen(listener)
   }
 
   async ensureAdminKey(): Promise<string | undefined> {
-    return this.#run((db) => logins.makeAdminKey(db, this.#flavour, this.#hashes))
+    return this.#database.run((db) => logins.makeAdminKey(db, this.#flavour, this.#hashes))
   }
 
   async verifyApiKey(key: string): Promise<string | undefined> {
-    return this.#run((db) => logins.nameOfApiKey(db, this.#hashes, key))
+    return this.#database.run((db) => logins.nameOfApiKey(db, this.#hashes, key))
   }
 
   async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
-    return this.#run((db) => stateQueries.pinTypes(db, this.#flavour, fields))
+    return this.#database.run((db) => stateQueries.pinTypes(db, this.#flavour, fields))
   }
 
   async readState(tenant: string, device: string): Promise<readonly StreamState[]> {
-    return this.#run((db) => stateQueries.statesOfDevice(db, tenant, device))
+    return this.#database.run((db) => stateQueries.statesOfDevice(db, tenant, device))
   }
 
   async readStreams(
     streams: readonly { tenant: string; device: string; stream: string }[],
   ): Promise<readonly (StreamState | undefined)[]> {
-    return this.#run((db) => stateQueries.statesOfStreams(db, streams))
+    return this.#database.run((db) => stateQueries.statesOfStreams(db, streams))
   }
 
   async writeState(rows: readonly StreamState[]): Promise<void> {
     if (rows.length === 0) return
-    await this.#run((db) => db.transaction().execute((trx) => stateQueries.writeStates(trx, this.#flavour, rows)))
+    await this.#database.run((db) =>
+      db.transaction().execute((trx) => stateQueries.writeStates(trx, this.#flavour, rows)),
+    )
   }
 
   async audit({ who, action, subject, detail }: AuditEntry): Promise<void> {
@@ -204,35 +203,39 @@ class SqlRegistry implements Registry {
       subject: subject.slice(0, 256),
       detail: detail?.slice(0, 2000) ?? null,
     }
-    await this.#run((db) => db.insertInto('audit_log').values(row).execute())
+    await this.#database.run((db) => db.insertInto('audit_log').values(row).execute())
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#db.destroy()
+    this.#closing ??= this.#close()
     return this.#closing
   }
 
-  #changed(name: string): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(name)
-      } catch (error) {
-        this.#logger.error({ err: error, name }, 'a listener to changes of the registry failed')
-      }
-    }
+  async #close(): Promise<void> {
+    const database = this.#database.close()
+    await this.#changes.close()
+    await database
   }
 
-  /** Errors leave as SluiceErrors. */
-  async #run<T>(work: (db: Kysely<RegistrySchema>) => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) throw new SluiceError('closed', 'the registry is closed')
-    try {
-      return await work(this.#db)
-    } catch (error) {
-      throw this.#flavour.toSluiceError(error)
-    }
+  /** `work` says whether there was anything to remove. */
+  async #remove(
+    what: string,
+    name: string,
+    work: (trx: Transaction<RegistrySchema>) => Promise<boolean>,
+  ): Promise<void> {
+    await this.#database.run((db) =>
+      this.#changes.change(db, [name], async (trx) => {
+        if (!(await work(trx))) throw notFound(what, name)
+      }),
+    )
+    this.#changes.announce(name)
   }
 }
 
 function alreadyExists(what: string, name: string): SluiceError {
   return new SluiceError('already_exists', `${what} "${name}" already exists`)
+}
+
+function notFound(what: string, name: string): SluiceError {
+  return new SluiceError('not_found', `there is no ${what} ${JSON.stringify(name.slice(0, 160))}`)
 }

@@ -74,6 +74,7 @@ const CONSTRAINT_PRIMARY_KEY = 1555
 const CONSTRAINT_UNIQUE = 2067
 
 const sqliteFlavour: SqlFlavour = {
+  isShared: false,
   longText: 'text',
   tableOptions: undefined,
   insertIfAbsent: (insert) => insert.onConflict((conflict) => conflict.doNothing()),
@@ -82,6 +83,8 @@ const sqliteFlavour: SqlFlavour = {
     const code = error instanceof SqliteError ? error.resultCode : undefined
     return code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE
   },
+  // One connection, one writer.
+  isConflict: () => false,
   toSluiceError(error) {
     if (!(error instanceof SqliteError) || error.resultCode === undefined) return toSluiceError(error)
     return new SluiceError(CODES[error.resultCode & 0xff] ?? 'internal', error.message, { cause: error })

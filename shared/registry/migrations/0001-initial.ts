@@ -14,11 +14,14 @@ export function initialMigration(flavour: SqlFlavour): Migration {
     async up(db: Kysely<unknown>): Promise<void> {
       const create = async (table: CreateTableBuilder<string, string>): Promise<void> => {
         const { tableOptions } = flavour
-        await (tableOptions === undefined ? table : table.modifyEnd(tableOptions)).execute()
+        // Where DDL has no transactions, a process that was killed half way left tables behind.
+        const made = table.ifNotExists()
+        await (tableOptions === undefined ? made : made.modifyEnd(tableOptions)).execute()
       }
       await createLogins(db, flavour, create)
       await createData(db, flavour, create)
-      await db.schema.createIndex('credentials_by_principal').on('credentials').column('principal').execute()
+      const index = db.schema.createIndex('credentials_by_principal').ifNotExists()
+      await index.on('credentials').column('principal').execute()
     },
   }
 }

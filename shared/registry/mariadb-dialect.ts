@@ -1,0 +1,140 @@
+import {
+  CompiledQuery,
+  MysqlAdapter,
+  MysqlIntrospector,
+  MysqlQueryCompiler,
+  sql,
+  ValueNode,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type Kysely,
+  type LimitNode,
+} from 'kysely'
+import { createConnection, type Pool, type PoolConfig } from 'mariadb'
+import { SluiceError } from '../errors.ts'
+import { MariadbConnection } from './mariadb-connection.ts'
+import { mariadbError } from './mariadb-errors.ts'
+import type { MariadbMetrics } from './mariadb-metrics.ts'
+
+/**
+ * More than wait in the worst case meant to work, 10,000 clients that log in at once. What comes beyond is told to come
+ * back; the time of waiting has the pool's own bound.
+ */
+const MAX_WAITING = 20_000
+
+export interface MariadbDialectOptions {
+  readonly pool: Pool
+  /** What the pool was made with. */
+  readonly config: PoolConfig
+  readonly metrics: MariadbMetrics
+}
+
+/** kysely on a pool of the mariadb connector; owns the pool. */
+export function mariadbDialect(options: MariadbDialectOptions): Dialect {
+  return {
+    createDriver: () => new PoolDriver(options),
+    createQueryCompiler: () => new TextCompiler(),
+    createAdapter: () => new LockingAdapter(),
+    createIntrospector: (db: Kysely<unknown>) => new MysqlIntrospector(db),
+  }
+}
+
+/** Parameters travel as text, which LIMIT does not take. */
+class TextCompiler extends MysqlQueryCompiler {
+  protected override visitLimit(node: LimitNode): void {
+    const limit = ValueNode.is(node.limit) ? node.limit.value : undefined
+    if (!Number.isSafeInteger(limit)) throw new TypeError('LIMIT is a whole number')
+    this.append('limit ')
+    this.appendImmediateValue(limit)
+  }
+}
+
+/** Longer than any migration of a registry takes, so that a second process waits for the first. */
+const MIGRATION_WAIT_MS = 60_000
+/** One wait for the lock: shorter than the socket's timeout. */
+const LOCK_WAIT_S = 2
+
+class LockingAdapter extends MysqlAdapter {
+  /** Locks are the server's, not the database's: the name tells databases of one server apart. */
+  readonly #lock = sql`concat(left(database(), 40), '/sluice-migrations')`
+
+  // kysely's own takes a timeout for success.
+  override async acquireMigrationLock(db: Kysely<unknown>): Promise<void> {
+    const end = performance.now() + MIGRATION_WAIT_MS
+    while (performance.now() < end) {
+      const query = sql<{ locked: number | null }>`select get_lock(${this.#lock}, ${sql.lit(LOCK_WAIT_S)}) as locked`
+      if ((await query.execute(db)).rows[0]?.locked === 1) return
+    }
+    throw new SluiceError('registry_unavailable', 'another process has been migrating the registry for a minute')
+  }
+
+  override async releaseMigrationLock(db: Kysely<unknown>): Promise<void> {
+    await sql`select release_lock(${this.#lock})`.execute(db)
+  }
+}
+
+class PoolDriver implements Driver {
+  readonly #pool: Pool
+  readonly #config: PoolConfig
+  readonly #metrics: MariadbMetrics
+  #asking: Promise<unknown> | undefined
+
+  constructor({ pool, config, metrics }: MariadbDialectOptions) {
+    this.#pool = pool
+    this.#config = config
+    this.#metrics = metrics
+  }
+
+  async init(): Promise<void> {}
+
+  async acquireConnection(): Promise<DatabaseConnection> {
+    if (this.#pool.taskQueueSize() >= MAX_WAITING) {
+      throw new SluiceError('registry_unavailable', 'too many requests are waiting')
+    }
+    try {
+      return new MariadbConnection(await this.#pool.getConnection(), this.#metrics)
+    } catch (error) {
+      this.#metrics.failed(error)
+      this.#asking ??= this.#reason().finally(() => {
+        this.#asking = undefined
+      })
+      throw (await this.#asking) ?? error
+    }
+  }
+
+  async releaseConnection(connection: DatabaseConnection): Promise<void> {
+    if (connection instanceof MariadbConnection) await connection.release()
+  }
+
+  async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin'))
+  }
+
+  async commitTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('commit'))
+  }
+
+  async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
+    if (connection instanceof MariadbConnection) await connection.rollback()
+  }
+
+  async destroy(): Promise<void> {
+    await this.#pool.end()
+  }
+
+  /**
+   * Why no connection can be had at the moment; undefined when one can. The pool only tells its first failure since it
+   * last worked, which may be of a server that has come up since and refuses the password.
+   */
+  async #reason(): Promise<unknown> {
+    if (this.#pool.activeConnections() > 0) return undefined
+    try {
+      const connection = await createConnection(this.#config)
+      await connection.end()
+      return undefined
+    } catch (error) {
+      return mariadbError(error)
+    }
+  }
+}
