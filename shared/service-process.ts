@@ -1,0 +1,84 @@
+import { mkdirSync } from 'node:fs'
+import { SluiceError, toSluiceError } from './errors.ts'
+import { Releasers } from './lifecycle.ts'
+import type { Logger } from './logger.ts'
+
+/** A clean stop takes less; what takes longer is ended, and the log replays what was not committed. */
+const STOP_LIMIT_MS = 10_000
+/** Ctrl-C reaches a process twice, from the terminal and from npm: signals so close together are one wish. */
+const SAME_WISH_MS = 1_000
+
+export interface ProcessContext {
+  readonly releasers: Releasers
+  /** Aborted by the first signal: a start that waits for a server gives up. */
+  readonly stopping: AbortSignal
+}
+
+/**
+ * The life of a process: `start` opens everything and gives what it opened to `releasers`; the first SIGTERM or SIGINT
+ * releases it in reverse order, within 10 s; a later one ends the process at once. Resolves with the exit code: 0 after a
+ * clean stop, 1 when start or stop failed (one line on stderr says why and what to do).
+ */
+export async function runProcess(start: (context: ProcessContext) => Promise<Logger>): Promise<number> {
+  const releasers = new Releasers()
+  const stop = onStopSignal()
+  let started = false
+  try {
+    const logger = await start({ releasers, stopping: stop.signal })
+    started = true
+    if (!stop.signal.aborted) await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
+    logger.info({ signal: String(stop.signal.reason) }, 'stopping')
+    await closeOrExit(releasers)
+    logger.info('stopped')
+    return 0
+  } catch (error) {
+    // A signal during the start is no failure, whatever the start made of it.
+    if (!stop.signal.aborted || started) reportFailure(error)
+    await closeOrExit(releasers).catch(reportFailure)
+    return stop.signal.aborted && !started ? 0 : 1
+  } finally {
+    stop.ignore()
+  }
+}
+
+/** Makes a folder that only this user may enter. Error: `data_unwritable`. */
+export function makeFolder(folder: string): string {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new SluiceError('data_unwritable', `cannot make ${folder}: ${toSluiceError(error).message}`, { cause: error })
+  }
+  return folder
+}
+
+function onStopSignal(): { signal: AbortSignal; ignore: () => void } {
+  const controller = new AbortController()
+  let first: number | undefined
+  const listener = (signal: string) => {
+    first ??= performance.now()
+    if (performance.now() - first > SAME_WISH_MS) process.exit(1)
+    controller.abort(signal)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, listener)
+  const ignore = () => ['SIGTERM', 'SIGINT'].forEach((signal) => process.off(signal, listener))
+  return { signal: controller.signal, ignore }
+}
+
+/** Closes everything, or ends the process with code 1: a part that cannot close must not keep it alive. */
+async function closeOrExit(releasers: Releasers): Promise<void> {
+  const timer = setTimeout(() => {
+    const message = `the stop took longer than ${STOP_LIMIT_MS / 1000} s and was ended; nothing acknowledged is lost`
+    reportFailure(new SluiceError('internal', message))
+    process.exit(1)
+  }, STOP_LIMIT_MS)
+  try {
+    await releasers.close()
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function reportFailure(error: unknown): void {
+  const { code, message, kind } = toSluiceError(error)
+  process.stderr.write(`sluice: ${message} (${code}). ${kind.fix}\n`)
+}
