@@ -185,7 +185,7 @@ export class JsonReading {
     const end = scanner.number(position)
     if (end < 0) return end
     const text = scanner.buffer.toString('latin1', position, end)
-    const value = numberValue(text, scanner.fractional)
+    const value = numberValue(text)
     if (typeof value === 'string') return this.reject(value, `${quote(field)} is ${shorten(text)}`)
     if (typeof value === 'bigint' && !this.#wideIntegers) {
       return this.reject('value_not_exact', `${quote(field)} is ${shorten(text)}`)

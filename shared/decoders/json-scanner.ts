@@ -30,8 +30,6 @@ export class JsonScanner {
   /** Set by strings: whether the last one held an escape, and whether any held a byte beyond ASCII. */
   escaped = false
   beyondAscii = false
-  /** Set by numbers: whether the last one had a fraction or an exponent. */
-  fractional = false
   /** Where the payload stopped being JSON. */
   failedAt = 0
   /** Containers that a skip is in: their closing bytes. */
@@ -118,16 +116,11 @@ export class JsonScanner {
   number(position: number): number {
     const buffer = this.buffer
     let at = position
-    this.fractional = false
     if (buffer[at] === 0x2d) at++
     if (buffer[at] === 0x30) at++
     else at = this.#digits(at)
-    if (at >= 0 && buffer[at] === 0x2e) {
-      this.fractional = true
-      at = this.#digits(at + 1)
-    }
+    if (at >= 0 && buffer[at] === 0x2e) at = this.#digits(at + 1)
     if (at >= 0 && (buffer[at] === 0x65 || buffer[at] === 0x45)) {
-      this.fractional = true
       at++
       if (buffer[at] === 0x2b || buffer[at] === 0x2d) at++
       at = this.#digits(at)

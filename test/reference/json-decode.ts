@@ -177,8 +177,9 @@ function leafOf(
   if (value.kind !== 'number') return [name, 'boolean', value.kind === 'true']
   const number = Number(value.text)
   if (!Number.isFinite(number)) throw new Refused('value_out_of_range')
-  if (/^-?\d+$/.test(value.text) && BigInt(number) !== BigInt(value.text)) {
-    const exact = BigInt(value.text)
+  const [, integer] = /^(-?\d+)(?:\.0+)?$/.exec(value.text) ?? []
+  if (integer !== undefined && BigInt(number) !== BigInt(integer)) {
+    const exact = BigInt(integer)
     if (!wideIntegers || BigInt.asIntN(64, exact) !== exact) throw new Refused('value_not_exact')
     return [name, 'float', exact]
   }

