@@ -142,6 +142,29 @@ describe('sealing', () => {
     expect((await store.query(counted)).series.map(({ values }) => values[0])).toEqual(series.map(() => 5000))
   })
 
+  it('brings nothing back that is deleted while it goes on', { timeout: 60_000 }, async () => {
+    const { store, sealed } = await openEmbedded(tempFolder(), { sealAfterPoints: 1 })
+    const series = seriesOf('integer')
+    const count = 200_000
+    await store.write(
+      everySecond(
+        series,
+        Array.from({ length: count }, (_, i) => i),
+        0,
+      ),
+    )
+    const rounds = 20
+    for (let i = 0; i < rounds; i++) {
+      const from = count - 1 - i * 1000
+      await store.delete({ tenant: 'acme', from: { ms: from * 1000, ns: 0 }, to: { ms: (from + 1) * 1000, ns: 0 } })
+      // A few turns of the thread, so that the next one meets the sealing elsewhere.
+      for (let turn = 0; turn < i; turn++) await store.series('acme', 'pump-1')
+    }
+    await sealed()
+    const query = { ...streamOf(series), limit: 1, aggregate: { function: 'count' as const } }
+    expect((await store.query(query)).series[0]?.values).toEqual([count - rounds])
+  })
+
   it('merges small chunks instead of gathering them', async () => {
     const folder = tempFolder()
     const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 1 })
