@@ -11,6 +11,7 @@ const host: Host = {
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
   isTerminal: process.stderr.isTTY,
+  outputIsTerminal: process.stdout.isTTY,
   colors: process.stdout.isTTY && process.stdout.hasColors(),
   nodeVersion: process.versions.node,
   interruption,

@@ -13,6 +13,8 @@ export interface Host {
   readonly stderr: (text: string) => void
   /** A person watches stderr, so a line may be written over. */
   readonly isTerminal: boolean
+  /** stdout is read by a person and kept by no journal. */
+  readonly outputIsTerminal: boolean
   readonly colors: boolean
   readonly nodeVersion: string
   /** The process's own when undefined. */

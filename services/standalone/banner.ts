@@ -1,6 +1,7 @@
 import type { FirstStart } from './first-start.ts'
 
-export interface BannerFacts {
+/** What a start tells whoever started it. */
+export interface StartFacts {
   readonly mqtt: { readonly host: string; readonly port: number }
   readonly http: { readonly host: string; readonly port: number }
   readonly publicUrl: string | undefined
@@ -10,17 +11,20 @@ export interface BannerFacts {
   readonly version: string
 }
 
-/** What a person sees when Sluice is ready: where it listens, and commands that work when pasted. */
-export function banner(facts: BannerFacts): string {
+/**
+ * What a person sees when Sluice is ready: where it listens, and commands that work when pasted. `showToken` puts the
+ * API key into the link to the page: for a terminal, not for a journal that keeps every start.
+ */
+export function banner(facts: StartFacts, { showToken }: { showToken: boolean }): string {
   const { mqtt, first } = facts
-  const url = facts.publicUrl ?? `http://${facts.http.host}:${facts.http.port}`
+  const url = httpUrl(facts)
   const lines = [
     '',
     `  Sluice ${facts.version} is ready`,
     '',
     `  MQTT    ${mqtt.host}:${mqtt.port}  (3.1.1, login required)`,
     `  HTTP    ${url}  (API description: ${url}/docs)`,
-    `  Page    ${url}/#token=${first.token}`,
+    `  Page    ${url}/${showToken ? `#token=${first.token}` : '  (asks for the token)'}`,
     `  Data    ${facts.folder}`,
     `  Token   ${first.tokenFile}`,
     '',
@@ -29,7 +33,7 @@ export function banner(facts: BannerFacts): string {
   return [...lines, ...tryIt(facts, url), ''].join('\n')
 }
 
-function tryIt({ mqtt, first }: BannerFacts, url: string): string[] {
+function tryIt({ mqtt, first }: StartFacts, url: string): string[] {
   const host = mqtt.host === '127.0.0.1' ? 'localhost' : mqtt.host
   const device = first.device
   if (device === undefined) return ['  Make a device: ./sluice devices add demo/second', '']
@@ -42,4 +46,14 @@ function tryIt({ mqtt, first }: BannerFacts, url: string): string[] {
     `  curl -H "Authorization: Bearer $(cat ${first.tokenFile})" ${url}/v1/devices/${device.username}/latest`,
     '',
   ]
+}
+
+/** The same for a program. Holds the credentials of the first device, once; the API key stays in its file. */
+export function startReport(facts: StartFacts): Record<string, unknown> {
+  const { version, mqtt, folder, first } = facts
+  return { version, mqtt, url: httpUrl(facts), folder, tokenFile: first.tokenFile, device: first.device ?? null }
+}
+
+function httpUrl({ publicUrl, http }: StartFacts): string {
+  return publicUrl ?? `http://${http.host}:${http.port}`
 }

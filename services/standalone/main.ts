@@ -12,7 +12,7 @@ import { openSqlitePoints } from '../../shared/points/sqlite/sqlite.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openSqliteRegistry } from '../../shared/registry/sqlite.ts'
 import { makeFolder, runProcess } from '../../shared/service-process.ts'
-import { banner } from './banner.ts'
+import type { StartFacts } from './banner.ts'
 import { firstStart } from './first-start.ts'
 import { startServices, type Ports } from './services.ts'
 
@@ -27,12 +27,19 @@ export interface PortContext {
   readonly releasers: Releasers
 }
 
+export interface StandaloneOptions {
+  /** Listens on every address, and names the one that the local network reaches. */
+  readonly lan: boolean
+  /** Told once, when everything accepts work. */
+  readonly announce?: (facts: StartFacts) => void
+}
+
 /**
  * Runs every service in this process on the embedded adapters until SIGTERM or SIGINT. Resolves with the exit code
  * (see {@link runProcess}).
  */
 export function runStandalone(
-  options: { lan: boolean },
+  options: StandaloneOptions,
   openPorts: (context: PortContext) => Promise<Ports> = openEmbeddedPorts,
 ): Promise<number> {
   return runProcess(async ({ releasers }) => {
@@ -48,7 +55,7 @@ export function runStandalone(
 
 async function start(
   context: PortContext,
-  options: { lan: boolean },
+  options: StandaloneOptions,
   openPorts: (context: PortContext) => Promise<Ports>,
 ): Promise<void> {
   const { config, folder, logger, metrics, releasers } = context
@@ -59,9 +66,7 @@ async function start(
   logger.info({ pid: process.pid, mqtt, http, folder, version }, 'ready')
   const shown = (address: typeof mqtt) => (options.lan ? { ...address, host: lanAddress() } : address)
   const publicUrl = config.PUBLIC_URL
-  process.stdout.write(
-    banner({ mqtt: shown(mqtt), http: shown(http), publicUrl, lan: options.lan, folder, first, version }),
-  )
+  options.announce?.({ mqtt: shown(mqtt), http: shown(http), publicUrl, lan: options.lan, folder, first, version })
 }
 
 /** The adapters of this deployment: SQLite in the data folder, a cache in memory. */

@@ -6,10 +6,15 @@ export function addUp({ program, run }: Commands): void {
     .description('run the whole of Sluice in this process, on embedded parts, until SIGTERM or Ctrl-C')
     .option('--lan', 'listen on the local network, too; plain MQTT and HTTP can be read there')
     .action(
-      run(async (_session, options: { lan?: boolean }) => {
+      run(async (session, options: { lan?: boolean }) => {
         // Loaded here only: the other commands start faster without the servers.
         const { runStandalone } = await import('../../standalone/main.ts')
-        const code = await runStandalone({ lan: options.lan === true })
+        const { banner, startReport } = await import('../../standalone/banner.ts')
+        const code = await runStandalone({
+          lan: options.lan === true,
+          announce: (facts) =>
+            session.result(startReport(facts), () => banner(facts, { showToken: session.host.outputIsTerminal })),
+        })
         return code === 0 ? 0 : 1
       }),
     )

@@ -81,6 +81,7 @@ export async function runAgainst(
     stdout: (text) => (output.stdout += text),
     stderr: (text) => (output.stderr += text),
     isTerminal: false,
+    outputIsTerminal: false,
     colors: false,
     nodeVersion: process.versions.node,
     env: { SLUICE_URL: url, SLUICE_TOKEN: 'key' },

@@ -12,6 +12,7 @@ function silentHost(): Host & { output: { stdout: string; stderr: string } } {
     stdout: (text) => (output.stdout += text),
     stderr: (text) => (output.stderr += text),
     isTerminal: false,
+    outputIsTerminal: false,
     colors: false,
     nodeVersion: '26.0.0',
     env: { SLUICE_URL: 'http://127.0.0.1:1', SLUICE_TOKEN: 'key' },
