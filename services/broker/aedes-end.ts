@@ -46,10 +46,21 @@ export class AedesEnd extends Duplex {
     this.wantsMore = this.push(packet)
   }
 
+  /**
+   * All that is queued, not just the first packet: aedes reads again from within its parser, which loses its place when
+   * there is still something to read then. For the same reason nothing new is queued while it reads.
+   */
+  override read(size?: number): Buffer | null {
+    const chunks: Buffer[] = []
+    for (let chunk = nextChunk(super.read(size)); chunk !== null; chunk = nextChunk(super.read(size)))
+      chunks.push(chunk)
+    return chunks.length > 1 ? Buffer.concat(chunks) : (chunks[0] ?? null)
+  }
+
   override _read(): void {
     if (this.wantsMore) return
     this.wantsMore = true
-    this.owner.aedesWantsMore()
+    process.nextTick(() => this.owner.aedesWantsMore())
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -78,4 +89,8 @@ export class AedesEnd extends Duplex {
     if (reader.heldBytes > 0) return done(new Error('aedes wrote something else than whole packets'))
     this.owner.packetsFromAedes(bytes, types, done)
   }
+}
+
+function nextChunk(chunk: unknown): Buffer | null {
+  return Buffer.isBuffer(chunk) ? chunk : null
 }

@@ -8,9 +8,14 @@ import { parseSubscribe, parseUnsubscribe, Type } from './packets.ts'
 export class AedesLane {
   readonly #context: LaneContext
   readonly #end: AedesEnd
-  #pending = 0
-  /** QoS of the pending messages. */
+  /** Messages without PUBACK or PUBREC. */
+  #messages = 0
+  /** PUBRELs without PUBCOMP. */
+  #releases = 0
+  /** QoS of the messages. */
   #qos = 0
+  /** A SUBSCRIBE or UNSUBSCRIBE is not answered; aedes would overtake it with a later one that has less to do. */
+  #isSubscribing = false
   /** Subscriptions that can match telemetry. */
   #filters: Set<string> | undefined
   #isClosed = false
@@ -20,9 +25,9 @@ export class AedesLane {
     this.#end = end
   }
 
-  /** Messages that aedes has not acknowledged yet. */
+  /** What aedes has not answered yet. */
   get pending(): number {
-    return this.#pending
+    return this.#messages + this.#releases
   }
 
   /**
@@ -31,9 +36,9 @@ export class AedesLane {
    */
   publish(frame: FrameReader, qos: number): Blocked | undefined {
     const { tally, settings } = this.#context
-    if (qos > 0 && this.#pending > 0) {
+    if (qos > 0 && this.#messages > 0) {
       if (qos === 2 || this.#qos === 2) return 'lane'
-      if (this.#pending >= settings.MAX_IN_FLIGHT_PER_CLIENT) return 'client'
+      if (this.#messages >= settings.MAX_IN_FLIGHT_PER_CLIENT) return 'client'
     }
     const blocked = this.deliver(frame)
     if (blocked !== undefined) return blocked
@@ -42,14 +47,22 @@ export class AedesLane {
     } else {
       tally.received += 1
       tally.inFlight += 1
-      this.#pending += 1
+      this.#messages += 1
       this.#qos = qos
     }
     return undefined
   }
 
+  /** A PUBREL. */
+  release(frame: FrameReader): Blocked | undefined {
+    const blocked = this.deliver(frame)
+    if (blocked === undefined) this.#releases += 1
+    return blocked
+  }
+
   /** Throws {@link Violation}. */
   subscribe(frame: FrameReader): Blocked | undefined {
+    if (this.#isSubscribing) return 'lane'
     const filters = parseSubscribe(frame)
     if (!this.#end.wantsMore) return 'aedes'
     const packet = copyOf(frame)
@@ -57,15 +70,19 @@ export class AedesLane {
     const start = frame.end - frame.total
     for (const { filter, at } of filters) if (isTelemetryOnly(filter)) packet[at - start] = 0
     this.#end.deliver(packet)
+    this.#isSubscribing = true
     return undefined
   }
 
   /** Throws {@link Violation}. */
   unsubscribe(frame: FrameReader): Blocked | undefined {
-    for (const filter of parseUnsubscribe(frame)) {
-      if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
-    }
-    return this.deliver(frame)
+    if (this.#isSubscribing) return 'lane'
+    const filters = parseUnsubscribe(frame)
+    const blocked = this.deliver(frame)
+    if (blocked !== undefined) return blocked
+    this.#isSubscribing = true
+    for (const filter of filters) if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
+    return undefined
   }
 
   deliver(frame: FrameReader): Blocked | undefined {
@@ -86,9 +103,13 @@ export class AedesLane {
   /** aedes wrote packets of these types. */
   wrote(types: readonly number[]): void {
     let acknowledged = 0
-    for (const type of types) if (type === Type.puback || type === Type.pubrec) acknowledged += 1
-    const own = Math.min(acknowledged, this.#pending)
-    this.#pending -= own
+    for (const type of types) {
+      if (type === Type.puback || type === Type.pubrec) acknowledged += 1
+      else if (type === Type.pubcomp && this.#releases > 0) this.#releases -= 1
+      else if (type === Type.suback || type === Type.unsuback) this.#isSubscribing = false
+    }
+    const own = Math.min(acknowledged, this.#messages)
+    this.#messages -= own
     this.#context.tally.inFlight -= own
     this.#context.tally.acked += own
   }
@@ -96,9 +117,9 @@ export class AedesLane {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#context.tally.inFlight -= this.#pending
-    this.#context.tally.abandoned += this.#pending
-    this.#pending = 0
+    this.#context.tally.inFlight -= this.#messages
+    this.#context.tally.abandoned += this.#messages
+    this.#messages = 0
     for (const filter of this.#filters ?? []) this.#context.interest.remove(filter)
     this.#filters = undefined
   }

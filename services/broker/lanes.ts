@@ -43,8 +43,8 @@ export interface LaneOwner {
 
 /**
  * The packets of one logged-in client, in order. Telemetry goes to the log and is acknowledged when it is durable;
- * everything else goes to aedes. All acknowledgements leave in the order of the messages [MQTT-4.6.0-2]: a message goes
- * into the other lane only when nothing waits in this one.
+ * everything else goes to aedes. All acknowledgements leave in the order of the messages [MQTT-4.6.0-2], PUBCOMPs in
+ * that of the PUBRELs: what is answered goes into the other lane only when nothing waits in this one.
  */
 export class Lanes {
   readonly telemetry: TelemetryLane
@@ -75,10 +75,8 @@ export class Lanes {
         expectEmpty(frame, 0xc0)
         this.#context.output.empty(0xd0)
         return undefined
-      case Type.pubrel: {
-        const id = parseAcknowledgement(frame, Header.pubrel)
-        return this.telemetry.complete(id) ? undefined : this.aedes.deliver(frame)
-      }
+      case Type.pubrel:
+        return this.#takeRelease(frame, parseAcknowledgement(frame, Header.pubrel))
       case Type.puback:
       case Type.pubrec:
       case Type.pubcomp:
@@ -129,6 +127,13 @@ export class Lanes {
       case 'refused':
         return this.telemetry.refuse(route, buffer, parts, end)
     }
+  }
+
+  #takeRelease(frame: FrameReader, id: number): Blocked | undefined {
+    if (!this.telemetry.expectsRelease(id)) return this.aedes.release(frame)
+    if (this.aedes.pending > 0) return 'lane'
+    this.telemetry.complete(id)
+    return undefined
   }
 
   #look(buffer: Buffer, parts: PublishParts): Route {

@@ -81,11 +81,15 @@ export class TelemetryLane implements Waiter {
     return undefined
   }
 
-  /** Answers a PUBREL; false when its message was not telemetry of this connection. */
-  complete(id: number): boolean {
-    if (!this.#exactlyOnce.delete(id)) return false
+  /** True when the message of this id was telemetry of this connection. */
+  expectsRelease(id: number): boolean {
+    return this.#exactlyOnce.has(id)
+  }
+
+  /** Answers a PUBREL. */
+  complete(id: number): void {
+    this.#exactlyOnce.delete(id)
     this.#context.output.acknowledge(Header.pubcomp, id)
-    return true
   }
 
   durable(): void {

@@ -126,3 +126,12 @@ it('takes what a client sent before it closed its side, also when it did not wai
   await client.closed()
   await expect.poll(() => log.records.length).toBe(100)
 })
+
+it('gives aedes each packet once, also when many come at once and some are done at once', async () => {
+  const { port } = await startBroker()
+  const client = await logIn(port)
+  const status = Array.from({ length: 20 }, () => packet.publish('t/a/1/status', ''))
+  client.send(...status, packet.subscribe(1, ['t/a/1/cmd/#', 0]), ...status, packet.unsubscribe(2, 'x'), ...status)
+  client.send(packet.publish('t/a/1/status', 'last', { qos: 1, id: 3 }))
+  expect((await client.packetsUpTo(4)).slice(1).toSorted()).toEqual(['puback 3', 'suback 1 0', 'unsuback 2'])
+})

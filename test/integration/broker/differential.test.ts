@@ -1,0 +1,118 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { BrokerParts } from '../../../services/broker/gate-context.ts'
+import { FakeLog, startBroker } from '../../broker-harness.ts'
+import { logIn, packet } from '../../mqtt-bytes.ts'
+import { ONE_LANE } from '../../variants/one-lane-broker.ts'
+
+const TOPICS = [
+  't/a/1/telemetry',
+  't/a/1/telemetry/wind',
+  't/a/1/status',
+  't/a/1/telemetri',
+  't/b/1/telemetry',
+  '$SYS/x',
+]
+
+const publish: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constant('publish' as const),
+  topic: fc.constantFrom(...TOPICS, 't/a/1/telemetry', 't/a/1/telemetry'),
+  qos: fc.nat({ max: 2 }),
+  retain: fc.boolean(),
+  payload: fc.string({ maxLength: 300 }),
+})
+const other: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('ping' as const, 'subscribe' as const, 'unsubscribe' as const),
+})
+const rounds = fc.array(
+  fc.array(fc.oneof({ weight: 6, arbitrary: publish }, { weight: 1, arbitrary: other }), { maxLength: 40, size: '+1' }),
+  {
+    minLength: 1,
+    maxLength: 3,
+  },
+)
+const cuts = fc.array(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 10, max: 3_000 })), {
+  minLength: 1,
+  maxLength: 12,
+})
+
+type Step =
+  | { kind: 'publish'; topic: string; qos: number; retain: boolean; payload: string }
+  | { kind: 'ping' | 'subscribe' | 'unsubscribe' }
+
+function control(kind: 'ping' | 'subscribe' | 'unsubscribe', id: number): Buffer {
+  if (kind === 'ping') return packet.pingreq
+  return kind === 'subscribe'
+    ? packet.subscribe(id, ['t/a/1/cmd/#', 1], ['#', 0])
+    : packet.unsubscribe(id, 't/a/1/cmd/#')
+}
+
+interface Seen {
+  /** PUBACK and PUBREC in order; PUBCOMP in order; the rest of each kind in order. */
+  readonly answers: Record<string, string[]>
+  readonly records: [string, string, string | undefined][]
+  readonly refusals: string[]
+}
+
+/** What a device sees and the log holds after some rounds, each sent in pieces and answered before the next. */
+async function play(
+  sent: readonly (readonly Step[])[],
+  lengths: readonly number[],
+  waits: readonly number[],
+  parts?: BrokerParts,
+): Promise<Seen> {
+  const log = new FakeLog()
+  log.before = async () => {
+    for (let turn = waits[log.appends % waits.length] ?? 0; turn > 0; turn -= 1) {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  const { port, broker } = await startBroker({}, parts, log)
+  const client = await logIn(port)
+  let id = 0
+  let expected = 1
+  for (const round of sent) {
+    const releases: Buffer[] = []
+    const packets = round.map((step) => {
+      if (step.kind !== 'publish' || step.qos > 0) expected += 1
+      id += 1
+      if (step.kind !== 'publish') return control(step.kind, id)
+      if (step.qos === 2) releases.push(packet.ack(0x62, id))
+      return packet.publish(step.topic, step.payload, { ...step, id })
+    })
+    const bytes = Buffer.concat(packets)
+    for (let at = 0, index = 0; at < bytes.length; index += 1) {
+      const length = lengths[index % lengths.length] ?? 1
+      client.socket.write(bytes.subarray(at, at + length))
+      at += length
+      if (index % 7 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await client.packetsUpTo(expected)
+    client.send(...releases)
+    expected += releases.length
+    await client.packetsUpTo(expected)
+  }
+  client.send(packet.pingreq)
+  const got = await client.packetsUpTo(expected + 1)
+  client.send(packet.disconnect)
+  await client.closed()
+  await broker.close()
+  const kindOf = (name: string) => (/^pub(ack|rec)/.test(name) ? 'acks' : (name.split(' ')[0] ?? ''))
+  return {
+    answers: Object.groupBy(got, kindOf) as Record<string, string[]>,
+    records: log.records.map(({ key, value, headers }) => [key, Buffer.from(value).toString(), headers?.['topic']]),
+    refusals: log.letters.map(({ code, topic }) => `${code} ${topic ?? ''}`),
+  }
+}
+
+it('a device sees the same answers in the same order, and the log holds the same, with and without the telemetry lane', async () => {
+  const waits = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 5 })
+  await fc.assert(
+    fc.asyncProperty(rounds, cuts, waits, async (sent, lengths, delays) => {
+      const twoLanes = await play(sent, lengths, delays)
+      const oneLane = await play(sent, lengths, delays, ONE_LANE)
+      expect(twoLanes).toEqual(oneLane)
+    }),
+    { numRuns: 60 },
+  )
+}, 120_000)

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest'
+import { EVERYTHING, startBroker } from '../../broker-harness.ts'
+import { describe as name, frame, packet, RawClient, utf8 } from '../../mqtt-bytes.ts'
+
+const anonymous = frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([4, 2, 0, 0]), utf8('c')]))
+
+describe('the listener', () => {
+  it('says which port is in use', async () => {
+    const { port } = await startBroker()
+    await expect(startBroker({ MQTT_PORT: port })).rejects.toMatchObject({
+      code: 'port_in_use',
+      message: `127.0.0.1:${port} is in use`,
+    })
+  })
+
+  it('says which address cannot be listened on', async () => {
+    await expect(startBroker({ BIND_ADDRESS: '192.0.2.1' })).rejects.toMatchObject({ code: 'setting_invalid' })
+  })
+
+  it.each(['0.0.0.0', '::', '192.168.1.2'])('refuses anonymous clients on %s', async (BIND_ADDRESS) => {
+    const error = { code: 'setting_invalid', message: expect.stringContaining('MQTT_ANONYMOUS_AS') as string }
+    await expect(startBroker({ BIND_ADDRESS, MQTT_ANONYMOUS_AS: 'lab' })).rejects.toMatchObject(error)
+  })
+
+  it('lets clients without username be an application once it exists', async () => {
+    const { port, registry } = await startBroker({ MQTT_ANONYMOUS_AS: 'lab' })
+    const early = new RawClient(port)
+    early.send(anonymous)
+    await early.closed()
+    expect(early.packets.map(name)).toEqual(['connack 0 5'])
+    registry.applications.set('lab', EVERYTHING)
+    const client = new RawClient(port)
+    client.send(anonymous, packet.publish('t/a/1/telemetry', '{}', { qos: 1, id: 2 }))
+    expect(await client.packetsUpTo(2)).toEqual(['connack 0 0', 'puback 2'])
+  })
+})

@@ -1,0 +1,19 @@
+import type { BrokerParts } from '../../services/broker/gate-context.ts'
+import { createWillForwarder } from '../../services/broker/wills.ts'
+import { parseTelemetryTopic } from '../../shared/topics.ts'
+import { ONE_LANE } from './one-lane-broker.ts'
+
+/** Wrong: telemetry is appended in aedes' `published` hook, which runs behind PUBACK. An outage then loses what was acknowledged. */
+export const APPEND_AFTER_ACK: BrokerParts = {
+  createRouter: ONE_LANE.createRouter,
+  aedesHooks(forwarder, clock) {
+    const append = createWillForwarder(forwarder, clock)
+    return {
+      authorizePublish: (_client, _packet, done) => done(null),
+      published(packet, _client, done) {
+        if (parseTelemetryTopic(packet.topic) === undefined) return done(null)
+        void append(packet.topic, Buffer.from(packet.payload)).then(() => done(null))
+      },
+    }
+  },
+}
