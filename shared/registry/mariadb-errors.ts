@@ -67,7 +67,7 @@ const isOfConnector = (errno: number): boolean => errno > 45_000 && errno < 46_0
 
 /** The text says what happened, but neither the statement nor its values. */
 export function mariadbError(error: unknown): SluiceError {
-  if (!(error instanceof SqlError)) return toSluiceError(error)
+  if (!(error instanceof SqlError)) return toSluiceError(error, isOfSocket(error) ? 'registry_unavailable' : 'internal')
   const { errno, fatal, sqlMessage, code, cause } = error
   const known = CODES.get(errno)
   // A pool that cannot connect says why in the cause.
@@ -75,6 +75,11 @@ export function mariadbError(error: unknown): SluiceError {
   const isPassing = fatal || isOfConnector(errno) || errno <= 0
   const text = `MariaDB: ${sqlMessage ?? error.message} (${code ?? errno})`
   return new SluiceError(known ?? (isPassing ? 'registry_unavailable' : 'internal'), text, { cause: error })
+}
+
+/** An error of the system: the connector only marks those that end its connection. */
+function isOfSocket(error: unknown): boolean {
+  return error instanceof Error && 'fatal' in error && error.fatal === true
 }
 
 export function isDuplicate(error: unknown): boolean {

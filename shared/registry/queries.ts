@@ -195,8 +195,8 @@ export async function findApplications(db: Db, name?: string): Promise<Applicati
     .selectFrom('applications as a')
     .leftJoin('acl_rules as r', 'r.application', 'a.application')
     .select(['a.application', 'a.created_ms', 'r.effect', 'r.action', 'r.topic'])
-  if (name !== undefined) query = query.where('a.application', '=', name)
-  const rows = await query.orderBy('a.application').orderBy('r.position').execute()
+  query = name === undefined ? query.orderBy('a.application') : query.where('a.application', '=', name)
+  const rows = await query.orderBy('r.position').execute()
   const found = new Map<string, Application & { rules: AclRule[] }>()
   for (const { application, created_ms: createdMs, effect, action, topic } of rows) {
     const known = found.get(application) ?? { name: application, rules: [], createdMs }

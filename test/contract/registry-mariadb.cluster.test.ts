@@ -1,29 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { foldingRegistry } from '../variants/folding-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
-import { startMariadb, type Mariadb } from '../servers/mariadb.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
 import { openRegistry } from './registry-harness.ts'
 import { describeLogins } from './registry-logins-contract.ts'
-import { makeMariadbHarness } from './registry-mariadb-harness.ts'
+import { MariadbOfFile } from './registry-mariadb-harness.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'sluice-mariadb-'))
-let server: Mariadb
-
-beforeAll(async () => {
-  server = await startMariadb(folder)
-})
-
-afterAll(async () => {
-  await server.stop()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-const make = () => makeMariadbHarness(server)
+const mariadb = new MariadbOfFile()
+const make = () => mariadb.harness()
 
 describeDevices('MariaDB registry', make)
 describeLogins('MariaDB registry', make)

@@ -1,0 +1,146 @@
+import { Kysely, type CompiledQuery } from 'kysely'
+import { createPool } from 'mariadb'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { createLogger } from '../../shared/logger.ts'
+import { createMetrics } from '../../shared/metrics.ts'
+import { mariadbDialect } from '../../shared/registry/mariadb-dialect.ts'
+import { MariadbMetrics } from '../../shared/registry/mariadb-metrics.ts'
+import { mariadbFlavour } from '../../shared/registry/mariadb.ts'
+import type { Registry, StreamState } from '../../shared/registry/port.ts'
+import type { RegistrySchema } from '../../shared/registry/schema.ts'
+import { openSqlRegistry } from '../../shared/registry/sql-registry.ts'
+import { connectTo, KEY, MariadbOfFile } from './registry-mariadb-harness.ts'
+
+const mariadb = new MariadbOfFile()
+
+interface Plan {
+  readonly table: string | null
+  readonly type: string | null
+  readonly key: string | null
+  readonly rows: number | bigint | string | null
+  readonly Extra: string | null
+}
+
+/** A registry whose statements are heard. */
+async function openHeard(url: string): Promise<{ registry: Registry; heard: CompiledQuery[] }> {
+  const { hostname: host, port, username: user, password, pathname } = new URL(url)
+  const config = { host, port: Number(port), user, password, database: pathname.slice(1) }
+  const typed = { ...config, bigIntAsNumber: true, insertIdAsNumber: true, foundRows: false }
+  const pool = createPool(typed)
+  const metrics = new MariadbMetrics(pool, createLogger('silent'), createMetrics({ defaults: false }))
+  const heard: CompiledQuery[] = []
+  const dialect = mariadbDialect({ pool, config: typed, metrics })
+  const db = new Kysely<RegistrySchema>({ dialect, log: ({ query }) => void heard.push(query) })
+  const options = { db, flavour: mariadbFlavour, credentialKey: KEY, logger: createLogger('silent') }
+  const registry = await openSqlRegistry(options)
+  onTestFinished(() => registry.close())
+  return { registry, heard }
+}
+
+const TENANTS = 20
+const DEVICES = 1_000
+
+/** 20,000 devices with two logins and two streams each, and 200 applications with 5 rules each. */
+async function populate(url: string): Promise<void> {
+  const admin = await connectTo(url)
+  const each = `from seq_1_to_${TENANTS} t join seq_1_to_${DEVICES} d`
+  await admin.query(`insert into tenants select concat('t', seq), 1 from seq_1_to_${TENANTS}`)
+  await admin.query(`insert into devices select concat('t', t.seq), concat('d', d.seq), '{}', 1 ${each}`)
+  for (const kind of ['secret', 'token']) {
+    const hash = `sha2(concat('${kind}', t.seq, '/', d.seq), 256)`
+    const name = "concat('t', t.seq, '/d', d.seq)"
+    await admin.query(`insert into credentials select left(${hash}, 43), '${kind}', ${name}, 'k', 1 ${each}`)
+  }
+  await admin.query(`insert into device_state
+    select concat('t', t.seq), concat('d', d.seq), s.stream, '[]', 1, 0, 1 ${each}
+    join (select 'power' as stream union select 'telemetry') s`)
+  await admin.query(`insert into field_types
+    select concat('t', t.seq), 's', concat('f', d.seq), 'float' ${each}`)
+  await admin.query(`insert into registry_changes
+    select concat('t', t.seq, '/d', d.seq), 'x', t.seq * 10000 + d.seq ${each}`)
+  await admin.query(`update registry_revision set revision = 1000000`)
+  await admin.query("insert into applications select concat('a', seq), 1 from seq_1_to_200")
+  await admin.query(`insert into acl_rules
+    select concat('a', a.seq), p.seq, 'allow', 'publish', '#' from seq_1_to_200 a join seq_1_to_5 p`)
+  await admin.query("insert into api_keys select concat('k', seq), sha2(seq, 256), 'k', 1 from seq_1_to_200")
+  const tables = 'devices, credentials, device_state, field_types, registry_changes, applications, acl_rules, api_keys'
+  await admin.query(`analyze table ${tables}`)
+}
+
+/** Everything that API, broker and worker ask of a registry. */
+async function askEverything(registry: Registry): Promise<void> {
+  const names = Array.from({ length: 500 }, (_, index) => ({ tenant: 't7', device: `d${index + 1}` }))
+  const row = { fields: {}, lastSeenMs: 2, partition: 0, offset: 2 }
+  const states = names.map((name): StreamState => ({ ...name, stream: 'telemetry', ...row }))
+  await registry.createDevices(['n1', 'n2', 'n3'].map((device) => ({ tenant: 't7', device })))
+  await expect(registry.createDevices(names)).rejects.toThrow('already exists')
+  await registry.getDevice('t7', 'd3')
+  const first = await registry.listDevices({ limit: 100 })
+  await registry.listDevices({ limit: 100, cursor: first.next ?? '' })
+  const ofTenant = await registry.listDevices({ tenant: 't7', limit: 100 })
+  await registry.listDevices({ tenant: 't7', limit: 100, cursor: ofTenant.next ?? '' })
+  await registry.removeDevice('t7', 'n1')
+  const { username, secret, token } = await registry.createApplication('new', [
+    { effect: 'allow', action: 'publish', topic: 'a' },
+  ])
+  await registry.verifySecret(username, secret)
+  await registry.verifyToken(token)
+  await registry.getApplication('a7')
+  await registry.applicationPrincipal('a7')
+  await registry.listApplications()
+  await registry.removeApplication('new')
+  await registry.verifyApiKey(`slk_${'x'.repeat(32)}`)
+  await registry.ensureAdminKey()
+  const fields = names.map(({ device }): Parameters<Registry['pinFieldTypes']>[0][number] => {
+    return { tenant: 't7', stream: 's', field: device.replace('d', 'f'), type: 'float' }
+  })
+  await registry.pinFieldTypes([...fields, { tenant: 't7', stream: 's', field: 'new', type: 'float' }])
+  await registry.readState('t7', 'd3')
+  await registry.readStreams(states)
+  await registry.writeState(states)
+  await registry.audit({ who: 'a', action: 'b', subject: 'c' })
+}
+
+/** Reads of a whole table, or of its index in order, and why that is right. */
+const STATED: readonly { readonly sql: RegExp; readonly why: string }[] = [
+  { sql: /^select .* from `applications` as `a` left join `acl_rules` .* order by/, why: 'lists all applications' },
+  {
+    sql: /^select .* from `devices` order by `tenant`, `device` limit/,
+    why: 'the first page, which ends at its limit',
+  },
+]
+
+it('every statement of a registry finds its rows by an index', async () => {
+  const url = await mariadb.newDatabase()
+  const { registry, heard } = await openHeard(url)
+  await populate(url)
+  const admin = await connectTo(url)
+  heard.splice(0)
+  await askEverything(registry)
+  // The look for changes that comes each second, of one row and of those since.
+  await vi.waitFor(() => expect(heard.some(({ sql }) => /`registry_changes` where/.test(sql))).toBe(true), {
+    timeout: 10_000,
+  })
+  const statements = new Map(heard.map((query) => [query.sql, query]))
+  const explained = [...statements.values()].filter(({ sql }) => /^(select|update|delete|insert|replace) /.test(sql))
+  expect(explained.length).toBeGreaterThan(25)
+  const stated = new Set<string>()
+  for (const { sql, parameters } of explained) {
+    const plans = await admin.query<Plan[]>(`explain ${sql}`, parameters.map(String))
+    for (const { table, type, key, rows, Extra } of plans) {
+      if (type === null || /^insert|^replace/.test(sql)) continue
+      const exception = STATED.find((entry) => entry.sql.test(sql))
+      const isScan = type === 'ALL' || type === 'index' || key === null
+      const shown = `${sql.slice(0, 200)}\n${JSON.stringify({ table, type, key, rows, Extra })}`
+      if (exception !== undefined) {
+        if (isScan) stated.add(exception.why)
+        continue
+      }
+      expect(isScan, shown).toBe(false)
+      // Of 20,000 rows at most what was asked for: a thousand devices of the tenant, or a page.
+      expect(Number(rows), shown).toBeLessThanOrEqual(sql.includes('limit') ? 25_000 : 2_100)
+      expect(Extra ?? '', shown).not.toMatch(/temporary|join buffer/)
+    }
+  }
+  expect(stated.size).toBe(STATED.length)
+})
