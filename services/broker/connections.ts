@@ -52,12 +52,12 @@ export class Connections {
     const { time, capacity, tally } = this.#context
     time.seconds += 1
     for (const gate of this.#gates) gate.tick()
-    this.#owed = capacity.shedsConnections ? this.#owed + this.#gates.size * SHED_SHARE : 0
-    if (this.#owed < 1) return
-    const first = Math.floor(Math.random() * this.#gates.size)
-    const chosen = [...this.#gates, ...this.#gates].slice(first, first + Math.floor(this.#owed))
-    this.#owed -= chosen.length
-    tally.connectionsShed += chosen.length
-    for (const gate of chosen) gate.close()
+    const open = [...this.#gates].filter((gate) => !gate.isClosed)
+    this.#owed = capacity.shedsConnections ? this.#owed + open.length * SHED_SHARE : 0
+    const first = Math.floor(Math.random() * open.length)
+    for (let index = first; this.#owed >= 1; index += 1, this.#owed -= 1) {
+      open[index % open.length]?.close()
+      tally.connectionsShed += 1
+    }
   }
 }

@@ -28,6 +28,9 @@ export class Tally {
   copies = 0
   copiesNodeFull = 0
   copiesSubscriberSlow = 0
+  /** Messages for sessions that have enough, and retained messages beyond their number. */
+  sessionMessagesDropped = 0
+  retainedDropped = 0
   connectionsShed = 0
   keepaliveTimeouts = 0
   takeovers = 0
@@ -51,6 +54,8 @@ const COUNTERS: readonly [keyof Tally, string, string][] = [
   ['qos0Refused', 'sluice_broker_qos0_refused_total', 'PUBLISH of QoS 0 dropped with a reason'],
   ['retainIgnored', 'sluice_broker_retain_ignored_total', 'Telemetry with the retain flag, which is ignored'],
   ['copies', 'sluice_broker_copies_total', 'Telemetry handed on to MQTT subscribers'],
+  ['sessionMessagesDropped', 'sluice_broker_session_messages_dropped_total', 'Messages for sessions that hold enough'],
+  ['retainedDropped', 'sluice_broker_retained_dropped_total', 'Messages not retained because enough are'],
   ['connectionsShed', 'sluice_broker_connections_shed_total', 'Connections closed because the log stands still'],
   ['newcomersRefused', 'sluice_broker_newcomers_refused_total', 'CONNECT answered with 3 because the log stands still'],
   ['keepaliveTimeouts', 'sluice_broker_keepalive_timeouts_total', 'Connections closed because they were silent'],

@@ -8,13 +8,8 @@ import { parseTelemetryTopic } from '../../shared/topics.ts'
 import { AedesEnd } from './aedes-end.ts'
 import type { Authorizer } from './authorize.ts'
 import type { Tally } from './counters.ts'
+import { limitPersistence, type Persistence } from './session-limits.ts'
 import type { ForwardWill } from './wills.ts'
-
-/** How aedes stores what outlives a connection; the part that we touch. */
-interface Persistence {
-  addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
-  streamWill(brokers: unknown): Readable
-}
 
 /**
  * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
@@ -130,7 +125,7 @@ function ownHooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOpti
 }
 
 /** Closes the gaps of aedes that its options do not reach. */
-function guard(aedes: Aedes, { authorizer, logger }: SessionOptions): void {
+function guard(aedes: Aedes, { authorizer, logger, tally }: SessionOptions): void {
   aedes.on('error' as 'closed', ((error: unknown) => logger.error({ err: error }, 'broker error')) as () => void)
   aedes.on('clientError', (client, error) => {
     logger.debug({ client: client.id, reason: error.message }, 'client error')
@@ -138,6 +133,7 @@ function guard(aedes: Aedes, { authorizer, logger }: SessionOptions): void {
   aedes.on('connectionError', (_client, error) => logger.debug({ reason: error.message }, 'connection error'))
   aedes.on('clientReady', (client) => ownerOf(client)?.ready())
   const { persistence } = aedes as Aedes & { persistence: Persistence }
+  limitPersistence(persistence, tally)
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
   const addSubscriptions = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {

@@ -4,7 +4,7 @@ import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { FakeLog, startBroker } from '../../broker-harness.ts'
 import { logIn, packet } from '../../mqtt-bytes.ts'
 import { APPEND_AFTER_ACK } from '../../variants/append-after-ack-broker.ts'
-import { earlyAckLog } from '../../variants/early-ack-log.ts'
+import { earlyAppend } from '../../variants/early-append.ts'
 import { ONE_LANE } from '../../variants/one-lane-broker.ts'
 
 /** What a device is told while the log stands still. */
@@ -28,7 +28,7 @@ async function toldWhileStalled(parts?: BrokerParts, log = new FakeLog()): Promi
 
 class EarlyLog extends FakeLog {
   override asPort(): TelemetryLog {
-    return earlyAckLog(super.asPort())
+    return earlyAppend(super.asPort())
   }
 }
 

@@ -137,6 +137,32 @@ describe('a persistent session', () => {
   })
 })
 
+describe('a session that is full', () => {
+  it('keeps the oldest 1,000 messages, and the others are counted', async () => {
+    const { port, metric } = await startBroker()
+    const options = { username: 'a/1', clientId: 'p', clean: false }
+    const first = await logIn(port, options)
+    first.send(packet.subscribe(1, ['t/a/1/cmd/#', 1]))
+    await first.packetsUpTo(2)
+    first.send(packet.disconnect)
+    await first.closed()
+    const app = await connect(port, 'app')
+    const all = Array.from({ length: 1_010 }, (_, n) => app.client.publishAsync('t/a/1/cmd/x', String(n), { qos: 1 }))
+    await Promise.all(all)
+    // aedes acknowledges before it stores.
+    await expect.poll(() => metric('sluice_broker_session_messages_dropped_total')).toBe(10)
+    const second = await logIn(port, options)
+    const got = await second.packetsUpTo(1_001)
+    expect(got.slice(1)).toEqual(Array.from({ length: 1_000 }, (_, n) => `publish t/a/1/cmd/x ${n} q1`))
+    for (const bytes of second.packets.slice(1))
+      second.send(packet.ack(0x40, bytes.readUInt16BE(bytes.indexOf('x') + 1)))
+    second.send(packet.subscribe(2, ['t/a/1/cmd/#', 1]))
+    await second.until(() => second.packets.some((bytes) => bytes[0] === 0x90))
+    await app.client.publishAsync('t/a/1/cmd/x', 'room again', { qos: 1 })
+    await second.until(() => second.packets.map(name).includes('publish t/a/1/cmd/x room again q1'))
+  })
+})
+
 describe('a client id', () => {
   it('is taken over by the same login, and not by another', async () => {
     const { port, metric } = await startBroker()

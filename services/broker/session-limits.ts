@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream'
+import type { Client } from 'aedes'
+import type { Tally } from './counters.ts'
+
+/** How aedes stores what outlives a connection; the part that we touch. */
+export interface Persistence {
+  addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
+  streamWill(brokers: unknown): Readable
+  storeRetained(packet: { topic: string; payload: Buffer }): Promise<void>
+  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: unknown): Promise<void>
+  /** The message that was acknowledged, or undefined. */
+  outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<unknown>
+}
+
+/** Messages that one session keeps for its client: about 200 KB of commands, far more than a device works off. */
+const MAX_PER_SESSION = 1_000
+/** Retained messages: the status of 100,000 devices. */
+const MAX_RETAINED = 100_000
+
+/**
+ * Bounds what aedes keeps in memory without one. A session that is full takes no newer messages (a client that is
+ * connected and acknowledges nothing is disconnected by aedes then); a topic beyond the bound is not retained, but
+ * delivered. Both are counted.
+ */
+export function limitPersistence(persistence: Persistence, tally: Tally): void {
+  const waiting = new Map<string, number>()
+  const enqueue = persistence.outgoingEnqueueCombi.bind(persistence)
+  persistence.outgoingEnqueueCombi = (subscriptions, packet) => {
+    const open = subscriptions.filter(({ clientId }) => (waiting.get(clientId) ?? 0) < MAX_PER_SESSION)
+    tally.sessionMessagesDropped += subscriptions.length - open.length
+    for (const { clientId } of open) waiting.set(clientId, (waiting.get(clientId) ?? 0) + 1)
+    return enqueue(open, packet)
+  }
+  const clear = persistence.outgoingClearMessageId.bind(persistence)
+  persistence.outgoingClearMessageId = async (client, packet) => {
+    const cleared = await clear(client, packet)
+    const count = (waiting.get(client.id) ?? 0) - (cleared === undefined ? 0 : 1)
+    if (count > 0) waiting.set(client.id, count)
+    else waiting.delete(client.id)
+    return cleared
+  }
+  const topics = new Set<string>()
+  const store = persistence.storeRetained.bind(persistence)
+  persistence.storeRetained = async (packet) => {
+    if (packet.payload.length === 0) topics.delete(packet.topic)
+    else if (topics.size < MAX_RETAINED) topics.add(packet.topic)
+    else if (!topics.has(packet.topic)) {
+      tally.retainedDropped += 1
+      return
+    }
+    return store(packet)
+  }
+}
