@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { parseInterval, parseTime, writeTime } from '../../../services/query-api/time.ts'
-import type { SluiceError } from '../../../shared/errors.ts'
-import { MAX_INSTANT, toNanoseconds } from '../../../shared/telemetry.ts'
+import { parseInterval, parseTime, writeTime } from '../../../../services/query-api/time.ts'
+import type { SluiceError } from '../../../../shared/errors.ts'
+import { MAX_INSTANT, toNanoseconds } from '../../../../shared/telemetry.ts'
 
 const instant = fc.record({
   ms: fc.integer({ min: 0, max: MAX_INSTANT.ms - 1 }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { acksBeforeSync } from '../e2e/system-calls.ts'
+import { acksBeforeSync } from '../../e2e/system-calls.ts'
 
 const hex = (text: string | number[]) =>
   [...Buffer.from(text as string)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { ERRORS } from '../../shared/errors.ts'
+import { ERRORS } from '../../../shared/errors.ts'
 import { describeOutcome } from './payloads-page.ts'
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/payloads.md'), 'utf8')
+const page = readFileSync(join(import.meta.dirname, '../../../docs/payloads.md'), 'utf8')
 
 /** Rows of a table: text of both cells. */
 function rows(pattern: RegExp): { payload: string; outcome: string }[] {

@@ -1,18 +1,18 @@
 import { pino } from 'pino'
 import { onTestFinished, vi } from 'vitest'
-import { ingestWorkerSettings } from '../../../config/ingest-worker.ts'
-import { loadConfig } from '../../../shared/config.ts'
-import { recordToDeadLetter, type DeadLetter } from '../../../shared/dead-letter.ts'
-import { createMetrics } from '../../../shared/metrics.ts'
-import type { LogRecord } from '../../../shared/telemetry.ts'
+import { ingestWorkerSettings } from '../../../../config/ingest-worker.ts'
+import { loadConfig } from '../../../../shared/config.ts'
+import { recordToDeadLetter, type DeadLetter } from '../../../../shared/dead-letter.ts'
+import { createMetrics } from '../../../../shared/metrics.ts'
+import type { LogRecord } from '../../../../shared/telemetry.ts'
 import {
   startIngestWorker,
   type IngestWorker,
   type IngestWorkerOptions,
-} from '../../../services/ingest-worker/worker.ts'
-import { MemoryLog } from '../../fakes/memory-log.ts'
-import { MemoryPoints } from '../../fakes/memory-points.ts'
-import { MemoryRegistry } from '../../fakes/memory-registry.ts'
+} from '../../../../services/ingest-worker/worker.ts'
+import { MemoryLog } from '../../../fakes/memory-log.ts'
+import { MemoryPoints } from '../../../fakes/memory-points.ts'
+import { MemoryRegistry } from '../../../fakes/memory-registry.ts'
 
 /** What outlives a worker. */
 export class World {

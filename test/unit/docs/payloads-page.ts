@@ -1,5 +1,5 @@
-import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
-import { formatInstant } from '../../shared/telemetry.ts'
+import { decodeRecords, SeriesTable } from '../../../shared/decode.ts'
+import { formatInstant } from '../../../shared/telemetry.ts'
 
 /** The receive time that docs/payloads.md names. */
 const received = { ms: Date.UTC(2026, 0, 31, 12), ns: 0 }

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { decodeLatest, latestKey } from '../../../shared/latest-state.ts'
+import { decodeLatest, latestKey } from '../../../../shared/latest-state.ts'
 import { counter, World } from './harness.ts'
 
 const T = 1_769_860_800_000

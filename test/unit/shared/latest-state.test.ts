@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeLatest, encodeLatest, LatestStream, MAX_AHEAD_MS, MAX_LATEST_FIELDS } from '../../shared/latest-state.ts'
-import type { StreamState } from '../../shared/registry/port.ts'
-import type { FieldType, PointValue, Series } from '../../shared/telemetry.ts'
+import { decodeLatest, encodeLatest, LatestStream, MAX_AHEAD_MS, MAX_LATEST_FIELDS } from '../../../shared/latest-state.ts'
+import type { StreamState } from '../../../shared/registry/port.ts'
+import type { FieldType, PointValue, Series } from '../../../shared/telemetry.ts'
 
 const names = { tenant: 'demo', device: 'first', stream: 'telemetry' }
 const seriesOf = (field: string, type: FieldType = 'float'): Series => ({ ...names, field, type })

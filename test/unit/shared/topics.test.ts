@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { deviceKey, formatTelemetryTopic, isName, parseDeviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
+import { deviceKey, formatTelemetryTopic, isName, parseDeviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
 
 const name = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
 
