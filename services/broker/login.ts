@@ -7,7 +7,7 @@ import type { Capacity } from './capacity.ts'
 import type { ConnectPacket } from './connect-packet.ts'
 import type { Tally } from './counters.ts'
 import { connack, Refused, type ConnackCode } from './packets.ts'
-import type { ReceiveClock } from './receive-clock.ts'
+import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import type { Router } from './routes.ts'
 import { scopedClientId } from './sessions.ts'
 

@@ -5,11 +5,10 @@ import type { Logger } from '../../shared/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
+import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import { compareInstants, type Instant } from '../../shared/telemetry.ts'
 import { createBroker } from '../broker/broker.ts'
-import { createReceiveClock } from '../broker/receive-clock.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi, type Api } from '../query-api/app.ts'
 import type { StandaloneConfig } from './main.ts'
@@ -43,7 +42,7 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  */
 export async function startServices(context: ServiceContext): Promise<{ mqtt: Address; http: Address }> {
   const { config, ports, logger, metrics, releasers, version } = context
-  const clock = createReceiveClock(await newestReceiveTime(ports.log))
+  const clock = await receiveClockBehind(ports.log)
   const shared = { ...ports, settings: config, logger, metrics }
 
   const worker = await startIngestWorker(shared)
@@ -86,10 +85,4 @@ async function listen(api: Api, host: string, port: number): Promise<Address> {
   }
   const address = api.server.address()
   return { host, port: typeof address === 'object' && address !== null ? address.port : port }
-}
-
-/** The receive clock goes on behind the newest record, also when the machine's clock was set back in between. */
-async function newestReceiveTime(log: TelemetryLog): Promise<Instant | undefined> {
-  const newest = (await log.offsets('telemetry.raw')).flatMap((offsets) => offsets.newest ?? [])
-  return newest.toSorted(compareInstants).at(-1)
 }

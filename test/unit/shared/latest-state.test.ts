@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeLatest, encodeLatest, LatestStream, MAX_AHEAD_MS, MAX_LATEST_FIELDS } from '../../../shared/latest-state.ts'
+import {
+  decodeLatest,
+  encodeLatest,
+  LatestStream,
+  MAX_AHEAD_MS,
+  MAX_LATEST_FIELDS,
+} from '../../../shared/latest-state.ts'
 import type { StreamState } from '../../../shared/registry/port.ts'
 import type { FieldType, PointValue, Series } from '../../../shared/telemetry.ts'
 

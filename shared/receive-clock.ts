@@ -1,6 +1,13 @@
-import type { Instant } from '../../shared/telemetry.ts'
+import type { TelemetryLog } from './log/port.ts'
+import { compareInstants, type Instant } from './telemetry.ts'
 
 const NANOSECONDS_PER_MS = 1_000_000
+
+/** The clock of a node that goes on behind the newest record, also when the machine's clock was set back in between. */
+export async function receiveClockBehind(log: TelemetryLog): Promise<ReceiveClock> {
+  const newest = (await log.offsets('telemetry.raw')).flatMap((offsets) => offsets.newest ?? [])
+  return createReceiveClock(newest.toSorted(compareInstants).at(-1))
+}
 
 /** See {@link ReceiveClock}. `newest` is the receive time of the newest record in the log, of any partition. */
 export function createReceiveClock(newest: Instant | undefined): ReceiveClock {

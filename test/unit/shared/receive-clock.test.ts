@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createReceiveClock, ReceiveClock } from '../../../../services/broker/receive-clock.ts'
+import { createReceiveClock, ReceiveClock } from '../../../shared/receive-clock.ts'
 import { toNanoseconds } from '../../../../shared/telemetry.ts'
 
 describe('ReceiveClock', () => {
