@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createReceiveClock, ReceiveClock } from '../../../shared/receive-clock.ts'
-import { toNanoseconds } from '../../../../shared/telemetry.ts'
+import { toNanoseconds } from '../../../shared/telemetry.ts'
 
 describe('ReceiveClock', () => {
   it('leaves a nanosecond for each byte of a payload before the next stamp, whatever the wall clock does', () => {
