@@ -1,4 +1,13 @@
-import { integer, oneOf, optionalText, secret, text, type Setting } from '../shared/config.ts'
+import {
+  integer,
+  oneOf,
+  optionalText,
+  requiredSecret,
+  secret,
+  text,
+  type Config,
+  type Setting,
+} from '../shared/config.ts'
 import { brokerSettings } from './broker.ts'
 import { ingestWorkerSettings } from './ingest-worker.ts'
 import { queryApiSettings } from './query-api.ts'
@@ -36,16 +45,30 @@ const kafkaSettings = {
   LOG_RETENTION_HOURS: integer(168, 'How long records stay in the log, stored or not.', { min: 1, max: 87_600 }),
 } as const
 
-const influxSettings = {
+/** What `openKafkaLog` takes, from the settings; `clientId` names the service in Kafka's logs and quotas. */
+export function kafkaOptions(config: Config<typeof kafkaSettings>, clientId: string) {
+  const { KAFKA_SASL: mechanism, KAFKA_USERNAME: username = '', KAFKA_PASSWORD: password = '' } = config
+  return {
+    clientId,
+    brokers: config.KAFKA_BROKERS,
+    partitions: config.LOG_PARTITIONS,
+    replication: config.LOG_REPLICATION === '3' ? (3 as const) : (1 as const),
+    retention: { ageMs: config.LOG_RETENTION_HOURS * 3_600_000 },
+    ssl: config.KAFKA_TLS === 'on',
+    ...(mechanism === 'none' ? {} : { sasl: { mechanism, username, password } }),
+  }
+}
+
+export const influxSettings = {
   INFLUX_URL: text('http://127.0.0.1:8086', 'InfluxDB 2.'),
   INFLUX_ORG: text('sluice', 'Organisation in InfluxDB.'),
   INFLUX_BUCKET: text('telemetry', 'Bucket of the points; made when it is missing and the token may.'),
-  INFLUX_TOKEN: secret('Token for InfluxDB: the workers write with theirs, the API reads with its own.'),
+  INFLUX_TOKEN: requiredSecret('Token for InfluxDB: the workers write with theirs, the API reads with its own.'),
 } as const
 
 const registrySettings = {
-  MARIADB_URL: { ...secret('mariadb://user:password@host:port/database'), secret: true },
-  CREDENTIAL_KEY: secret('Key of the credential hashes, 32 bytes in base64url; the same in every process.'),
+  MARIADB_URL: requiredSecret('mariadb://user:password@host:port/database; TLS with ?ssl=true.'),
+  CREDENTIAL_KEY: requiredSecret('Key of the credential hashes, 32 bytes in base64url; the same in every process.'),
 } as const
 
 const cacheSettings = {
@@ -70,6 +93,6 @@ export const queryApiProcessSettings = {
   ...registrySettings,
   ...influxSettings,
   ...cacheSettings,
-  ADMIN_TOKEN: secret('API key of the administrator; set by whoever deploys.'),
+  ADMIN_TOKEN: requiredSecret('API key of the administrator; set by whoever deploys.'),
   MQTT_ADDRESS: optionalText('host:port that devices connect to, for the page and the commands.'),
 }

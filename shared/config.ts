@@ -11,6 +11,8 @@ export interface Setting<T> {
   readonly about: string
   /** Secrets are masked everywhere and may come from the file that NAME_FILE names. */
   readonly secret?: boolean
+  /** There is no default: the start fails when it is not set. */
+  readonly required?: boolean
   /** Returns the value, or throws an Error whose message is the reason. */
   readonly parse: (text: string) => T
 }
@@ -33,6 +35,7 @@ export function loadConfig<S extends Settings>(settings: S, env: Environment = p
   for (const [name, setting] of Object.entries(settings)) {
     try {
       const text = settingText(name, setting, env)
+      if (text === undefined && setting.required === true) throw new Error(missing(name, setting))
       config[name] = text === undefined ? setting.default : setting.parse(text.value)
     } catch (error) {
       problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`)
@@ -40,6 +43,18 @@ export function loadConfig<S extends Settings>(settings: S, env: Environment = p
   }
   if (problems.length > 0) throw new SluiceError('setting_invalid', problems.join('; '))
   return Object.freeze(config) as Config<S>
+}
+
+function missing(name: string, { secret: isSecret }: Setting<unknown>): string {
+  return isSecret === true ? `is not set; give it, or ${name}_FILE with the file that holds it` : 'is not set'
+}
+
+/**
+ * Reads a secret again each time it is asked: a file that NAME_FILE names may have been replaced since the start.
+ * Error: `setting_invalid`.
+ */
+export function secretReader(name: string, setting: Setting<string>, env: Environment = process.env): () => string {
+  return () => loadConfig({ [name]: setting }, env)[name] ?? ''
 }
 
 /** Every setting with its value (secrets masked) and where it came from. Same errors as {@link loadConfig}. */
@@ -110,6 +125,10 @@ export function optionalText(about: string): Setting<string | undefined> {
 
 export function secret(about: string): Setting<string | undefined> {
   return { default: undefined, about, secret: true, parse: (value) => value }
+}
+
+export function requiredSecret(about: string): Setting<string> {
+  return { default: '', about, secret: true, required: true, parse: (value) => value }
 }
 
 export function oneOf<const T extends string>(fallback: T, values: readonly T[], about: string): Setting<T> {

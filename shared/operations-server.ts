@@ -1,4 +1,5 @@
 import fastify from 'fastify'
+import { listenHttp } from './listen.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import { runChecks, type ReadinessCheck } from './readiness.ts'
@@ -24,10 +25,9 @@ export async function startOperationsServer(
     return reply.code(readiness.ready ? 200 : 503).send(readiness)
   })
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
-  await app.listen({ host, port })
-  const address = app.server.address()
+  const address = await listenHttp(app, { host, port }, 'OPS_PORT')
   return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
+    port: address.port,
     close: async () => {
       await app.close()
     },

@@ -51,7 +51,10 @@ export function portChecks(ports: {
     return { ok: true }
   }
   const checks: ReadinessCheck[] = []
-  if (log !== undefined) checks.push({ name: 'log', check: () => answers(log.offsets('telemetry.raw')) })
+  if (log !== undefined) {
+    checks.push({ name: 'log', check: () => answers(log.offsets('telemetry.raw')) })
+    checks.push({ name: 'log durability', check: () => log.durability() })
+  }
   if (points !== undefined) checks.push({ name: 'points', check: () => answers(points.series('readiness', 'check')) })
   if (registry !== undefined) {
     checks.push({ name: 'registry', check: () => answers(registry.getDevice('readiness', 'check')) })

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { SluiceError } from '../../shared/errors.ts'
+import { toListenError } from '../../shared/listen.ts'
 
 export interface Listener {
   readonly address: { readonly host: string; readonly port: number }
@@ -22,7 +22,7 @@ export function listen(host: string, port: number, onSocket: (socket: Socket) =>
   })
   server.on('connection', onSocket)
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, host, port)))
+    server.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, { host, port }, 'MQTT_PORT')))
     server.listen({ host, port, backlog: BACKLOG }, () => {
       server.removeAllListeners('error')
       // A failed accept (no more file handles) is told here; the next one may succeed.
@@ -31,13 +31,6 @@ export function listen(host: string, port: number, onSocket: (socket: Socket) =>
       resolve({ address: { host, port: address.port }, close: () => void server.close() })
     })
   })
-}
-
-function toListenError(error: NodeJS.ErrnoException, host: string, port: number): SluiceError {
-  const cause = { cause: error }
-  if (error.code === 'EADDRINUSE') return new SluiceError('port_in_use', `${host}:${port} is in use`, cause)
-  if (error.code === 'EACCES') return new SluiceError('setting_invalid', `MQTT_PORT: ${port} is not allowed`, cause)
-  return new SluiceError('setting_invalid', `BIND_ADDRESS: cannot listen on ${host}:${port}: ${error.message}`, cause)
 }
 
 /** True for an address that only this machine reaches. */

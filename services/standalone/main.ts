@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { standaloneSettings } from '../../config/standalone.ts'
@@ -12,6 +11,7 @@ import { openSqlitePoints } from '../../shared/points/sqlite/sqlite.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openSqliteRegistry } from '../../shared/registry/sqlite.ts'
 import { makeFolder, runProcess } from '../../shared/service-process.ts'
+import { packageVersion } from '../../shared/version.ts'
 import type { StartFacts } from './banner.ts'
 import { firstStart } from './first-start.ts'
 import { startServices, type Ports } from './services.ts'
@@ -93,9 +93,4 @@ export async function openEmbeddedPorts({ config, folder, logger, metrics, relea
 function lanAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
   return addresses.find((address) => address.family === 'IPv4' && !address.internal)?.address ?? '0.0.0.0'
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

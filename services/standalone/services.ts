@@ -1,5 +1,5 @@
 import type { Cache } from '../../shared/cache/port.ts'
-import { SluiceError } from '../../shared/errors.ts'
+import { listenHttp, type Address } from '../../shared/listen.ts'
 import type { Releasers } from '../../shared/lifecycle.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
@@ -10,7 +10,7 @@ import { portChecks } from '../../shared/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { createBroker } from '../broker/broker.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
-import { createApi, type Api } from '../query-api/app.ts'
+import { createApi } from '../query-api/app.ts'
 import type { StandaloneConfig } from './main.ts'
 
 export interface Ports {
@@ -27,11 +27,6 @@ export interface ServiceContext {
   readonly metrics: Metrics
   readonly releasers: Releasers
   readonly version: string
-}
-
-export interface Address {
-  readonly host: string
-  readonly port: number
 }
 
 const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
@@ -65,24 +60,5 @@ export async function startServices(context: ServiceContext): Promise<{ mqtt: Ad
     publicFolder: PUBLIC_FOLDER,
   })
   releasers.own('query api', api, (it) => it.close())
-  return { mqtt, http: await listen(api, config.BIND_ADDRESS, config.HTTP_PORT) }
-}
-
-/** Errors: `port_in_use`, `setting_invalid` (an address that is not of this machine). */
-async function listen(api: Api, host: string, port: number): Promise<Address> {
-  try {
-    await api.listen({ host, port })
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'EADDRINUSE') {
-      throw new SluiceError('port_in_use', `HTTP cannot listen on ${host}:${port}: another process does`, {
-        cause: error,
-      })
-    }
-    throw new SluiceError('setting_invalid', `HTTP_PORT, BIND_ADDRESS: cannot listen on ${host}:${port}`, {
-      cause: error,
-    })
-  }
-  const address = api.server.address()
-  return { host, port: typeof address === 'object' && address !== null ? address.port : port }
+  return { mqtt, http: await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT') }
 }
