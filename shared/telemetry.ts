@@ -9,8 +9,11 @@ export interface Instant {
   readonly ns: number
 }
 
-/** Last storable moment, 2262-04-11T23:47:16.854775807Z: the largest signed 64-bit count of nanoseconds. */
-export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_807 }
+/**
+ * Last storable moment, 2262-04-11T23:47:16.854775806Z: the largest signed 64-bit count of nanoseconds less one, because
+ * InfluxDB needs the last one as the end of its last range (`MaxNanoTime` in its models/time.go).
+ */
+export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_806 }
 
 /** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
 export interface LogRecord {

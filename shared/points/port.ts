@@ -49,22 +49,26 @@ export interface RejectedPoint {
   readonly error: SluiceError
 }
 
-/** What a delete covers; omitted parts mean all. */
+/** What a delete covers; omitted parts mean all. Not one field of a stream: InfluxDB 2 has no delete by field (it answers 501). */
 export interface DeleteRange {
   readonly tenant: string
   readonly device?: string
   readonly stream?: string
-  readonly field?: string
   readonly from?: Instant
   readonly to?: Instant
 }
 
 /**
  * Points by identity (tenant, device, stream, field, time): writing one twice has no effect, and of two values for one
- * identity the one written later wins. Errors: `store_unavailable`, `disk_full`, `closed`.
+ * identity the one written later wins. Errors: `store_unavailable` (with `retryAfterMs` where the store asks for it),
+ * `store_unauthorised`, `store_misconfigured`, `disk_full`, `closed`.
  */
 export interface PointStore {
-  /** Resolves when the batch is visible to queries. Batches are applied in the order of the calls. */
+  /**
+   * Resolves when the batch is visible to queries. Batches are applied in the order of the calls; one that rejects may
+   * be written in part, and is to be written again before anything newer of its series. A field has one type per
+   * stream of a tenant; callers see to it, because a store may notice a second one only where it met the first.
+   */
   write(batch: PointBatch): Promise<readonly RejectedPoint[]>
 
   /** Resolves when everything written before the call survives a power cut. Offsets are committed behind this. */
@@ -81,7 +85,10 @@ export interface PointStore {
   /** How long points of a tenant are kept, by their own time, in whole milliseconds; undefined = for ever (the default). */
   setRetention(tenant: string, keepMs: number | undefined): Promise<void>
 
-  /** Writes a consistent copy that can be opened as a store into an empty or absent folder. */
+  /**
+   * Writes a consistent copy that can be opened as a store into an empty or absent folder. Error: `unsupported` of a
+   * store that has its own backup.
+   */
   snapshot(folder: string): Promise<void>
 
   close(): Promise<void>

@@ -25,7 +25,6 @@ const range = fc
   .record({
     device: maybe(fc.constantFrom('pump-1', 'Pump-1')),
     stream: maybe(fc.constant('telemetry')),
-    field: maybe(fc.constantFrom('float', 'string')),
     from: maybe(instant),
     to: maybe(instant),
   })

@@ -59,7 +59,7 @@ export class PointModel {
   }
 }
 
-function covers(range: Omit<DeleteRange, 'from' | 'to'>, series: Series): boolean {
+function covers(range: Omit<DeleteRange, 'from' | 'to'> & { field?: string }, series: Series): boolean {
   return (['tenant', 'device', 'stream', 'field'] as const).every(
     (part) => (range[part] ?? series[part]) === series[part],
   )

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, vi } from 'vitest'
@@ -101,12 +101,12 @@ describe('files by tenant and month', () => {
   it('are gone when a delete leaves nothing in them', async () => {
     const folder = tempFolder()
     const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 1 })
-    const [a, b] = [seriesOf('float', { field: 'a' }), seriesOf('float', { field: 'b' })]
+    const [a, b] = [seriesOf('float', { device: 'a' }), seriesOf('float', { device: 'b' })]
     await store.write(batchOf([a, b].flatMap((series) => [0, 40 * DAY].map((ms) => ({ series, ms, ns: 0, value: 1 })))))
     await sealed()
-    await store.delete({ tenant: 'acme', field: 'a' })
+    await store.delete({ tenant: 'acme', device: 'a' })
     expect(filesIn(folder)).toEqual(['1970-01.db', '1970-02.db'])
-    await store.delete({ tenant: 'acme', field: 'b', to: { ms: 31 * DAY, ns: 0 } })
+    await store.delete({ tenant: 'acme', device: 'b', to: { ms: 31 * DAY, ns: 0 } })
     expect(filesIn(folder)).toEqual(['1970-02.db'])
     await store.delete({ tenant: 'acme' })
     expect(filesIn(folder)).toEqual([])
@@ -194,6 +194,15 @@ describe('sealing', () => {
 })
 
 describe('a snapshot', () => {
+  it('is not made in a folder that holds something', async () => {
+    const { store } = await openEmbedded(join(tempFolder(), 'points'))
+    const folder = join(tempFolder(), 'copy')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'mine'), 'text')
+    await expect(store.snapshot(folder)).rejects.toMatchObject({ code: 'already_exists' })
+    expect(existsSync(join(folder, 'mine'))).toBe(true)
+  })
+
   it('opens as a store with everything written before it, sealed or not', { timeout: 60_000 }, async () => {
     const folder = tempFolder()
     const { store } = await openEmbedded(join(folder, 'points'), { sealAfterPoints: 700 })

@@ -72,6 +72,8 @@ export class Catalogue {
 
   /** Within a transaction: writes what is new. Followed by {@link saved} when the transaction was committed. */
   save(): void {
+    // What an earlier transaction showed and did not commit is hidden still.
+    this.#shown.clear()
     for (const name of this.#unsavedTenants) {
       this.#hot.db.prepare('INSERT INTO tenant (id, name) VALUES (?, ?)').run(this.tenantId(name) ?? 0, name)
     }
@@ -91,7 +93,6 @@ export class Catalogue {
   /** Within a transaction: the series among these that were hidden are listed again. */
   show(ids: Iterable<number>): void {
     if (this.#hidden.size === 0) return
-    this.#shown.clear()
     for (const id of ids) if (this.#hidden.has(id)) this.#shown.add(id)
     for (const id of this.#shown) this.#hot.db.prepare('UPDATE series SET hidden = 0 WHERE id = ?').run(id)
   }
@@ -147,7 +148,7 @@ export class Catalogue {
     return this.#select(range).map(({ id }) => id)
   }
 
-  #select({ tenant, device, stream, field }: Omit<DeleteRange, 'from' | 'to'>): KnownSeries[] {
+  #select({ tenant, device, stream, field }: Omit<DeleteRange, 'from' | 'to'> & { field?: string }): KnownSeries[] {
     const id = this.tenantId(tenant)
     if (id === undefined) return []
     const conditions = ['tenant = ?']

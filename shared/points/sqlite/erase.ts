@@ -20,7 +20,7 @@ export function eraseFromFiles(sources: Sources, range: DeleteRange): void {
   const tenant = catalogue.tenantId(range.tenant)
   if (tenant === undefined) return
   const span = spanOf(range)
-  const everything = range.device === undefined && range.stream === undefined && range.field === undefined
+  const everything = range.device === undefined && range.stream === undefined
   const covered = catalogue.covered(range)
   for (const month of files.months(tenant, span)) {
     const whole = monthStart(month) >= span.from.ms && monthStart(month + 1) <= span.to.ms && span.from.ns === 0

@@ -1,9 +1,10 @@
 import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
+import { isNumeric } from '../aggregate.ts'
 import type { Aggregate } from '../port.ts'
 import type { Run } from './columns.ts'
 import { ExactSum } from './exact-sum.ts'
 import type { Piece } from './read.ts'
-import { isNumeric, type Summary } from './summary.ts'
+import type { Summary } from './summary.ts'
 
 /** One window of an aggregate. */
 export interface WindowPoint {
@@ -51,17 +52,6 @@ export function* windows(
     }
   }
   if (fold !== undefined) yield fold.point(aggregate, intervalMs)
-}
-
-/** What a series is after an aggregate. */
-export function typeAfter(aggregate: Aggregate, type: FieldType): FieldType {
-  if (aggregate === 'count') return 'integer'
-  return aggregate === 'mean' || aggregate === 'sum' ? 'float' : type
-}
-
-/** True for an aggregate that a type has. */
-export function canAggregate(aggregate: Aggregate, type: FieldType): boolean {
-  return isNumeric(type) || aggregate === 'count' || aggregate === 'first' || aggregate === 'last'
 }
 
 class Fold {

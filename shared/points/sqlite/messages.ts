@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../errors.ts'
-import type { FieldType, Instant, Series } from '../../telemetry.ts'
-import type { Aggregate, DeleteRange, PointRange } from '../port.ts'
+import type { FieldType, Series } from '../../telemetry.ts'
+import type { CheckedQuery, Place } from '../cursor.ts'
+import type { DeleteRange } from '../port.ts'
 
 /** What the main thread asks of the thread that owns the databases. Requests are served in the order they are posted. */
 export type Request =
@@ -46,20 +47,6 @@ export interface Conflict {
 export interface SeriesNames {
   readonly first: number
   readonly added: readonly Series[]
-}
-
-/** A query after its checks, with the place where the cursor says to go on. */
-export interface CheckedQuery {
-  readonly range: PointRange
-  readonly limit: number
-  readonly aggregate: { readonly function: Aggregate; readonly intervalMs: number | undefined } | undefined
-  readonly resume: Place | undefined
-}
-
-/** The next point to hand out is of the field `field` at `time` or later, or else of a later field. */
-export interface Place {
-  readonly field: string
-  readonly time: Instant
 }
 
 export interface QueryAnswer {

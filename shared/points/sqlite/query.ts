@@ -1,9 +1,11 @@
 import { SluiceError } from '../../errors.ts'
 import type { FieldType, PointValue } from '../../telemetry.ts'
+import { canAggregate, typeAfter } from '../aggregate.ts'
+import type { CheckedQuery, Place } from '../cursor.ts'
 import type { KnownSeries } from './catalogue.ts'
 import type { Run } from './columns.ts'
-import { canAggregate, typeAfter, windows } from './fold.ts'
-import type { CheckedQuery, Place, QueryAnswer, SeriesColumns } from './messages.ts'
+import { windows } from './fold.ts'
+import type { QueryAnswer, SeriesColumns } from './messages.ts'
 import { pieces, slice, type Sources } from './read.ts'
 import { ALL_TIME, isBefore, type Span } from './time.ts'
 

@@ -3,11 +3,12 @@ import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { PointBatch } from '../../telemetry.ts'
+import { PointsMetrics } from '../points-metrics.ts'
 import type { DeleteRange, PointPage, PointQuery, PointStore, RejectedPoint, SeriesPoints } from '../port.ts'
-import { checkInstant, checkQuery, encodeCursor } from './cursor.ts'
+import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
 import type { SeriesColumns, ThreadOptions } from './messages.ts'
 import { BatchPacker } from './pack.ts'
-import { PointsMetrics } from './points-metrics.ts'
+import { SealMetrics } from './seal-metrics.ts'
 import { ThreadClient } from './thread-client.ts'
 
 /**
@@ -39,7 +40,7 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
   const figures = new PointsMetrics(metrics)
   const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs }
   const worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData })
-  const client = new ThreadClient(worker, logger, figures)
+  const client = new ThreadClient(worker, logger, figures, new SealMetrics(metrics))
   await client.opened
   return new SqlitePoints(client, figures)
 }

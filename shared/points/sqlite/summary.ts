@@ -1,4 +1,5 @@
 import type { FieldType, PointValue } from '../../telemetry.ts'
+import { isNumeric } from '../aggregate.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { toInteger, type Run } from './columns.ts'
 import { ExactSum, type SumParts } from './exact-sum.ts'
@@ -9,10 +10,6 @@ export interface Summary {
   readonly last: PointValue
   /** Only of floats and integers. */
   readonly numeric: { readonly min: number | bigint; readonly max: number | bigint; readonly sum: SumParts } | undefined
-}
-
-export function isNumeric(type: FieldType): boolean {
-  return type === 'float' || type === 'integer'
 }
 
 /** Undefined when it would be larger than it is worth: the chunk is opened instead. */

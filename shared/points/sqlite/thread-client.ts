@@ -2,10 +2,11 @@ import type { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import type { PointBatch } from '../../telemetry.ts'
+import type { PointsMetrics } from '../points-metrics.ts'
 import type { RejectedPoint } from '../port.ts'
 import type { Answers, Conflict, Posted, Reply, Request } from './messages.ts'
 import type { BatchPacker } from './pack.ts'
-import type { PointsMetrics } from './points-metrics.ts'
+import type { SealMetrics } from './seal-metrics.ts'
 
 /** Points on their way to the thread, about 20 MB; further calls wait in line. */
 const MAX_IN_FLIGHT = 1_000_000
@@ -25,6 +26,7 @@ export interface Written {
 export class ThreadClient {
   readonly #worker: Worker
   readonly #metrics: PointsMetrics
+  readonly #seals: SealMetrics
   readonly #waiting = new Map<number, Waiting>()
   /** Calls that wait until less is in flight, in order. */
   readonly #line: (() => void)[] = []
@@ -34,15 +36,16 @@ export class ThreadClient {
   #broken: SluiceError | undefined
   #closing: Promise<void> | undefined
 
-  constructor(worker: Worker, logger: Logger, metrics: PointsMetrics) {
+  constructor(worker: Worker, logger: Logger, metrics: PointsMetrics, seals: SealMetrics) {
     this.#worker = worker
     this.#metrics = metrics
+    this.#seals = seals
     this.opened = new Promise((resolve, reject) => {
       worker.on('message', (reply: Reply) => {
         if (reply.kind === 'open') {
-          metrics.rawPoints.set(reply.rawPoints)
+          seals.rawPoints.set(reply.rawPoints)
           resolve()
-        } else if (reply.kind === 'state') metrics.observe(reply.state)
+        } else if (reply.kind === 'state') seals.observe(reply.state)
         else if (reply.kind === 'warning') {
           metrics.failures.inc({ code: reply.code })
           logger.warn({ code: reply.code, detail: reply.message }, 'points cannot be sealed; trying again')
@@ -71,7 +74,7 @@ export class ThreadClient {
         const parts = packed.parts.map(({ bytes }) => bytes)
         return { request: { kind: 'write', parts, names: packed.names }, transfer: parts.map(({ buffer }) => buffer) }
       })
-      this.#metrics.rawPoints.set(rawPoints)
+      this.#seals.rawPoints.set(rawPoints)
       return { conflicts, rejected: packed?.rejected ?? [], indexOf: packed?.indexOf ?? ((_part, index) => index) }
     } catch (error) {
       // The thread may not know the names that came with it.

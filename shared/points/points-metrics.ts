@@ -1,8 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../metrics.ts'
-import type { StoreState } from './messages.ts'
+import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../metrics.ts'
 
-/** The figures of the embedded point store. */
+/** The figures of a point store, whichever it is. */
 export class PointsMetrics {
   readonly written: Counter
   readonly rejected: Counter<'code'>
@@ -11,10 +10,6 @@ export class PointsMetrics {
   readonly querySeconds: Histogram
   readonly waiting: Gauge
   readonly failures: Counter<'code'>
-  readonly rawPoints: Gauge
-  readonly #bytes: Gauge
-  readonly #chunks: Counter
-  readonly #sealSeconds: Histogram
 
   constructor(metrics: Metrics) {
     const registers = [metrics]
@@ -49,28 +44,9 @@ export class PointsMetrics {
     })
     this.failures = new Counter({
       name: 'sluice_points_failures_total',
-      help: 'Requests and sealings that failed, by code.',
+      help: 'Requests, and work of the store by itself, that failed, by code.',
       labelNames: ['code'],
       registers,
     })
-    this.rawPoints = new Gauge({
-      name: 'sluice_points_raw_points',
-      help: 'Points held in memory until sealed.',
-      registers,
-    })
-    this.#bytes = new Gauge({ name: 'sluice_points_disk_bytes', help: 'Size of all files of points.', registers })
-    this.#chunks = new Counter({ name: 'sluice_points_chunks_sealed_total', help: 'Chunks written.', registers })
-    this.#sealSeconds = new Histogram({
-      name: 'sluice_points_seal_seconds',
-      help: 'Working time of one sealing, without the pauses between its steps.',
-      ...seconds,
-    })
-  }
-
-  observe({ rawPoints, bytesOnDisk, chunksSealed, sealSeconds }: StoreState): void {
-    this.rawPoints.set(rawPoints)
-    this.#bytes.set(bytesOnDisk)
-    this.#chunks.inc(chunksSealed)
-    for (const seconds of sealSeconds) this.#sealSeconds.observe(seconds)
   }
 }

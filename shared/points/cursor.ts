@@ -1,12 +1,25 @@
 import { createHash } from 'node:crypto'
-import { SluiceError } from '../../errors.ts'
-import { MAX_INSTANT, type Instant } from '../../telemetry.ts'
-import type { PointQuery } from '../port.ts'
-import type { CheckedQuery, Place } from './messages.ts'
+import { SluiceError } from '../errors.ts'
+import { MAX_INSTANT, type Instant } from '../telemetry.ts'
+import type { Aggregate, PointQuery, PointRange } from './port.ts'
 
 const VERSION = 1
 const MAX_LIMIT = 10_000
 const AGGREGATES: readonly string[] = ['min', 'max', 'mean', 'sum', 'count', 'first', 'last']
+
+/** A query after its checks, with the place where the cursor says to go on. */
+export interface CheckedQuery {
+  readonly range: PointRange
+  readonly limit: number
+  readonly aggregate: { readonly function: Aggregate; readonly intervalMs: number | undefined } | undefined
+  readonly resume: Place | undefined
+}
+
+/** The next point to hand out is of the field `field` at `time` or later, or else of a later field. */
+export interface Place {
+  readonly field: string
+  readonly time: Instant
+}
 
 /** The query after its checks. Errors: `bad_request` naming the part that is wrong, `cursor_invalid`. */
 export function checkQuery(query: PointQuery): CheckedQuery {

@@ -1,0 +1,35 @@
+import { Counter, Gauge, Histogram } from 'prom-client'
+import { LATENCY_BUCKETS, type Metrics } from '../../metrics.ts'
+import type { StoreState } from './messages.ts'
+
+/** What only the embedded point store has to tell: points that are not sealed, and the sealing of chunks. */
+export class SealMetrics {
+  readonly rawPoints: Gauge
+  readonly #bytes: Gauge
+  readonly #chunks: Counter
+  readonly #sealSeconds: Histogram
+
+  constructor(metrics: Metrics) {
+    const registers = [metrics]
+    this.rawPoints = new Gauge({
+      name: 'sluice_points_raw_points',
+      help: 'Points held in memory until sealed.',
+      registers,
+    })
+    this.#bytes = new Gauge({ name: 'sluice_points_disk_bytes', help: 'Size of all files of points.', registers })
+    this.#chunks = new Counter({ name: 'sluice_points_chunks_sealed_total', help: 'Chunks written.', registers })
+    this.#sealSeconds = new Histogram({
+      name: 'sluice_points_seal_seconds',
+      help: 'Working time of one sealing, without the pauses between its steps.',
+      buckets: LATENCY_BUCKETS,
+      registers,
+    })
+  }
+
+  observe({ rawPoints, bytesOnDisk, chunksSealed, sealSeconds }: StoreState): void {
+    this.rawPoints.set(rawPoints)
+    this.#bytes.set(bytesOnDisk)
+    this.#chunks.inc(chunksSealed)
+    for (const seconds of sealSeconds) this.#sealSeconds.observe(seconds)
+  }
+}
