@@ -86,6 +86,16 @@ export const ERRORS = {
   registry_refused: configuration(
     'The database refuses the login, or lacks the database, tables or rights: correct MARIADB_URL or grant them.',
   ),
+  store_unauthorised: configuration(
+    'The point store refuses the token: correct INFLUX_TOKEN or its file, which is read again; it goes on by itself.',
+  ),
+  store_misconfigured: configuration(
+    'The point store lacks the bucket or the organisation: create it, or correct INFLUX_BUCKET or INFLUX_ORG.',
+  ),
+  redis_unavailable: transient('Redis does not answer; see /readyz.'),
+  redis_misconfigured: configuration(
+    'Set in Redis what the message says; the cache and sessions need different rules.',
+  ),
   offset_reset: configuration('Records were gone before they were read; the gap is counted. Raise the log retention.'),
   log_partitions_changed: configuration('The number of partitions is fixed when the log is made; restore the setting.'),
   log_corrupt: configuration('A stored batch fails its checksum; restore the data folder from a backup.'),
@@ -109,6 +119,7 @@ export const ERRORS = {
   not_found: usage(404, 'Check the name; names are case-sensitive.'),
   already_exists: usage(409, 'Choose another name, or remove the existing one first.'),
   media_type_unsupported: usage(415, 'Send JSON as application/json, without a content encoding.'),
+  unsupported: usage(501, 'Use what the message names instead.'),
   name_invalid: usage(400, 'Names are 1 to 64 characters of A-Z a-z 0-9 _ . - (not "." or "..").'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   command_failed: usage(500, 'See the message.'),
@@ -124,11 +135,14 @@ export function isErrorCode(code: string): code is ErrorCode {
 /** The one error type of Sluice: a code from {@link ERRORS}, what happened to what, and the cause if there is one. */
 export class SluiceError extends Error {
   readonly code: ErrorCode
+  /** Not before so many milliseconds, says who answered; undefined when nothing was said. */
+  readonly retryAfterMs: number | undefined
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number | undefined }) {
     super(message, options)
     this.name = 'SluiceError'
     this.code = code
+    this.retryAfterMs = options?.retryAfterMs
   }
 
   get kind(): ErrorKind {
