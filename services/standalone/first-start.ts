@@ -1,6 +1,5 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SluiceError } from '../../shared/errors.ts'
+import { loadApiKey } from '../../shared/registry/credentials.ts'
 import type { NewCredentials, Registry } from '../../shared/registry/port.ts'
 
 /** The device that a first start makes, so that the first reading needs no set-up. */
@@ -15,21 +14,13 @@ export interface FirstStart {
 }
 
 /**
- * Makes the administrator's key and the first device when the registry is new, and finds the key otherwise.
- * Error: `not_found` when the key file was removed.
+ * Makes the key in DATA_DIR/admin-token the administrator's (whoever may write there is one; a file that was removed is
+ * made again with another key), and the first device when the registry is new. Errors: those of `loadApiKey`.
  */
 export async function firstStart(registry: Registry, folder: string): Promise<FirstStart> {
   const tokenFile = join(folder, 'admin-token')
-  const created = await registry.ensureAdminKey()
-  if (created === undefined) return { tokenFile, token: readToken(tokenFile), device: undefined }
-  writeFileSync(tokenFile, `${created}\n`, { mode: 0o600 })
-  const [device] = await registry.createDevices([FIRST_DEVICE])
-  return { tokenFile, token: created, device }
-}
-
-function readToken(file: string): string {
-  if (!existsSync(file)) {
-    throw new SluiceError('not_found', `${file} is gone, and the registry keeps only a hash of it; restore the file`)
-  }
-  return readFileSync(file, 'utf8').trim()
+  const token = loadApiKey(tokenFile)
+  const isNew = await registry.setAdminKey(token)
+  const [device] = isNew ? await registry.createDevices([FIRST_DEVICE]) : []
+  return { tokenFile, token, device }
 }

@@ -1,23 +1,14 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
-import { SluiceError, toSluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
+import { loadOrMakeSecretFile } from './secret-file.ts'
 
 /** How tokens of devices and applications begin, so that one in a log or a repository is recognised. */
 export const TOKEN_PREFIX = 'slt_'
 /** How API keys begin. */
 export const API_KEY_PREFIX = 'slk_'
+
+/** Longest secret, token or API key that is looked at; ours have 36 characters at most. */
+export const MAX_CREDENTIAL_LENGTH = 256
 
 const KEY_BYTES = 32
 /** 144 bits as 24 characters: machine-made, so a keyed hash is enough and no slow one is needed. */
@@ -66,6 +57,11 @@ export function newApiKey(): string {
   return API_KEY_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url')
 }
 
+/** True for what {@link newApiKey} makes, or a longer one of that form: nothing that could be guessed. */
+export function isApiKey(text: string): boolean {
+  return new RegExp(`^${API_KEY_PREFIX}[A-Za-z0-9_-]{32,${MAX_CREDENTIAL_LENGTH - API_KEY_PREFIX.length}}$`).test(text)
+}
+
 /** Compares two hashes in constant time. */
 export function isSameHash(a: string, b: string): boolean {
   const left = Buffer.from(a)
@@ -82,56 +78,22 @@ export function parseCredentialKey(text: string, source: string): Buffer {
 }
 
 /**
- * The key in the file, which is made with mode 0600 when it does not exist: complete and durable or not at all, and of
- * two processes that start at once both get the same. Errors: `setting_invalid` when the file holds something else (it
- * is never replaced: with another key no login would work), `data_unwritable`.
+ * The key in the file, which is made when it does not exist (see `loadOrMakeSecretFile`). Errors: `setting_invalid` when
+ * the file holds something else (it is never replaced: with another key no login would work), `data_unwritable`.
  */
 export function loadCredentialKey(path: string): Buffer {
-  try {
-    return readKey(path) ?? makeKey(path)
-  } catch (error) {
-    if (error instanceof SluiceError) throw error
-    throw new SluiceError('data_unwritable', `${path}: ${toSluiceError(error).message}`, { cause: error })
-  }
+  return parseCredentialKey(
+    loadOrMakeSecretFile(path, () => randomBytes(KEY_BYTES).toString('base64url')),
+    path,
+  )
 }
 
-function readKey(path: string): Buffer | undefined {
-  try {
-    const key = parseCredentialKey(readFileSync(path, 'utf8'), path)
-    if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, 0o600)
-    return key
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT')) return undefined
-    throw error
-  }
-}
-
-function makeKey(path: string): Buffer {
-  const folder = dirname(path)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
-  const draft = `${path}.${randomBytes(6).toString('hex')}`
-  try {
-    writeFileSync(draft, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600, flag: 'wx', flush: true })
-    linkSync(draft, path)
-  } catch (error) {
-    // Somebody else was faster: theirs is the key.
-    if (!isSystemError(error, 'EEXIST')) throw error
-  } finally {
-    rmSync(draft, { force: true })
-  }
-  syncFolder(folder)
-  return parseCredentialKey(readFileSync(path, 'utf8'), path)
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
-}
-
-function isSystemError(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
+/**
+ * The API key in the file, which is made when it does not exist. Errors: `setting_invalid` when the file holds something
+ * else, `data_unwritable`.
+ */
+export function loadApiKey(path: string): string {
+  const key = loadOrMakeSecretFile(path, newApiKey)
+  if (!isApiKey(key)) throw new SluiceError('setting_invalid', `${path} holds no API key; remove it to have one made`)
+  return key
 }

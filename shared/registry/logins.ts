@@ -1,6 +1,15 @@
 import type { Kysely } from 'kysely'
 import { isName, parseDeviceKey } from '../topics.ts'
-import { API_KEY_PREFIX, isSameHash, newApiKey, newSecret, newToken, TOKEN_PREFIX } from './credentials.ts'
+import { SluiceError } from '../errors.ts'
+import {
+  API_KEY_PREFIX,
+  isApiKey,
+  isSameHash,
+  MAX_CREDENTIAL_LENGTH,
+  newSecret,
+  newToken,
+  TOKEN_PREFIX,
+} from './credentials.ts'
 import type { CredentialHashes } from './credentials.ts'
 import type { SqlFlavour } from './flavour.ts'
 import type { NewCredentials, Principal } from './port.ts'
@@ -11,8 +20,6 @@ import type { RegistrySchema } from './schema.ts'
 
 type Db = Kysely<RegistrySchema>
 
-/** Longest secret, token or API key that is looked at; ours have 36 characters at most. */
-const MAX_CREDENTIAL_LENGTH = 256
 const ADMIN = 'admin'
 
 export function newLogin(hashes: CredentialHashes, username: string): { shown: NewCredentials; rows: CredentialRow[] } {
@@ -48,17 +55,35 @@ export async function loginByToken(db: Db, hashes: CredentialHashes, token: stri
   return row !== undefined && isSameHash(row.hash, asked) ? principalOf(db, row.principal) : undefined
 }
 
-/** The key when it was made now; undefined when there is one already. */
-export async function makeAdminKey(db: Db, flavour: SqlFlavour, hashes: CredentialHashes): Promise<string | undefined> {
-  const key = newApiKey()
+/** True when there was no admin key before. Error: `setting_invalid` for a key that could be guessed. */
+export async function setAdminKey(
+  db: Db,
+  flavour: SqlFlavour,
+  hashes: CredentialHashes,
+  key: string,
+): Promise<boolean> {
+  if (!isApiKey(key)) {
+    throw new SluiceError(
+      'setting_invalid',
+      `the admin key must be ${API_KEY_PREFIX} and 32 or more characters of A-Za-z0-9_-`,
+    )
+  }
   const row = { name: ADMIN, hash: hashes.apiKey(key), key_id: hashes.keyId, created_ms: Date.now() }
   const insert = flavour.insertIfAbsent(db.insertInto('api_keys').values(row))
   const { numInsertedOrUpdatedRows } = await insert.executeTakeFirstOrThrow()
-  return numInsertedOrUpdatedRows === 1n ? key : undefined
+  if (numInsertedOrUpdatedRows === 1n) return true
+  const { hash, key_id, created_ms } = row
+  await db
+    .updateTable('api_keys')
+    .set({ hash, key_id, created_ms })
+    .where('name', '=', ADMIN)
+    .where('hash', '!=', hash)
+    .execute()
+  return false
 }
 
 export async function nameOfApiKey(db: Db, hashes: CredentialHashes, key: string): Promise<string | undefined> {
-  if (!key.startsWith(API_KEY_PREFIX) || key.length > MAX_CREDENTIAL_LENGTH) return undefined
+  if (!isApiKey(key)) return undefined
   const asked = hashes.apiKey(key)
   const row = await db.selectFrom('api_keys').select(['hash', 'name']).where('hash', '=', asked).executeTakeFirst()
   return row !== undefined && isSameHash(row.hash, asked) ? row.name : undefined

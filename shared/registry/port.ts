@@ -108,8 +108,11 @@ export interface Registry {
    */
   onChange(listener: (name: string) => void): () => void
 
-  /** Makes the admin API key if there is none and returns it then; undefined when one exists. */
-  ensureAdminKey(): Promise<string | undefined>
+  /**
+   * Makes this the API key of the administrator, in place of the one before. True when there was none before. Error:
+   * `setting_invalid` for one that `newApiKey` could not have made.
+   */
+  setAdminKey(key: string): Promise<boolean>
   /** Name of the API key, or undefined when it is not one. */
   verifyApiKey(key: string): Promise<string | undefined>
 

@@ -166,8 +166,8 @@ class SqlRegistry implements Registry {
     return this.#changes.listen(listener)
   }
 
-  async ensureAdminKey(): Promise<string | undefined> {
-    return this.#database.run((db) => logins.makeAdminKey(db, this.#flavour, this.#hashes))
+  async setAdminKey(key: string): Promise<boolean> {
+    return this.#database.run((db) => logins.setAdminKey(db, this.#flavour, this.#hashes, key))
   }
 
   async verifyApiKey(key: string): Promise<string | undefined> {

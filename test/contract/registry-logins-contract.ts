@@ -1,3 +1,4 @@
+import { newApiKey } from '../../shared/registry/credentials.ts'
 import { describe, expect, it } from 'vitest'
 import type { AclRule } from '../../shared/registry/port.ts'
 import { createDevice, openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
@@ -133,16 +134,20 @@ export function describeLogins(name: string, make: MakeRegistryHarness): void {
   })
 
   describe(`${name}: keys`, () => {
-    it('the admin key is made once and holds', async () => {
+    it('the admin key is the one that was set last', async () => {
       const harness = await make()
       const registry = await openRegistry(harness)
-      const made = await Promise.all([registry.ensureAdminKey(), registry.ensureAdminKey()])
-      const [key = ''] = made.filter((one) => one !== undefined)
-      expect(made.filter((one) => one !== undefined)).toHaveLength(1)
-      expect(key).toMatch(/^slk_[A-Za-z0-9_-]{32}$/)
+      const [before, key] = [newApiKey(), newApiKey()]
+      const first = await Promise.all([registry.setAdminKey(before), registry.setAdminKey(before)])
+      expect(first.toSorted()).toEqual([false, true])
+      expect(await registry.verifyApiKey(before)).toBe('admin')
+      expect(await registry.setAdminKey(key)).toBe(false)
+      for (const weak of ['', 'admin', 'slk_', 'slk_short', newApiKey().replace('slk_', 'slt_')]) {
+        await expect(registry.setAdminKey(weak)).rejects.toMatchObject({ code: 'setting_invalid' })
+      }
       await registry.close()
       const again = await openRegistry(harness)
-      expect(await again.ensureAdminKey()).toBeUndefined()
+      expect(await again.verifyApiKey(before)).toBeUndefined()
       expect(await again.verifyApiKey(key)).toBe('admin')
       for (const wrong of ['', 'slk_', `${key}x`, key.slice(0, -1), key.replace('slk_', 'slt_')]) {
         expect(await again.verifyApiKey(wrong)).toBeUndefined()

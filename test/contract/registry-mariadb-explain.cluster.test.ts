@@ -90,7 +90,7 @@ async function askEverything(registry: Registry): Promise<void> {
   await registry.listApplications()
   await registry.removeApplication('new')
   await registry.verifyApiKey(`slk_${'x'.repeat(32)}`)
-  await registry.ensureAdminKey()
+  await registry.setAdminKey(`slk_${'k'.repeat(32)}`)
   const fields = names.map(({ device }): Parameters<Registry['pinFieldTypes']>[0][number] => {
     return { tenant: 't7', stream: 's', field: device.replace('d', 'f'), type: 'float' }
   })

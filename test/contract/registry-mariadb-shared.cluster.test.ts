@@ -1,3 +1,4 @@
+import { newApiKey } from '../../shared/registry/credentials.ts'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
@@ -26,8 +27,9 @@ describe('processes that share a registry', () => {
       { name: '0001-initial' },
       { name: '0002-changes' },
     ])
-    expect(await registries[0]?.ensureAdminKey()).toBeDefined()
-    expect(await registries[1]?.ensureAdminKey()).toBeUndefined()
+    const key = newApiKey()
+    expect(await registries[0]?.setAdminKey(key)).toBe(true)
+    expect(await registries[1]?.setAdminKey(key)).toBe(false)
   })
 
   it('go on where a migration was killed half way', async () => {

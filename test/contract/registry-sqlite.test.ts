@@ -1,3 +1,4 @@
+import { newApiKey } from '../../shared/registry/credentials.ts'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -68,7 +69,8 @@ describe('the file of the SQLite registry', () => {
     const file = join(tempFolder(), 'registry.db')
     const registry = await open(file)
     const { secret, token } = await createDevice(registry, 'acme/p1')
-    const key = (await registry.ensureAdminKey()) ?? ''
+    const key = newApiKey()
+    await registry.setAdminKey(key)
     await registry.close()
     const database = new DatabaseSync(file)
     const tables = database.prepare("select name from sqlite_schema where type = 'table'").all()

@@ -20,6 +20,7 @@ export class MemoryLog implements TelemetryLog {
   partitionOf = () => 0
   consume = unused
   lag = unused
+  durability = unused
   close = async () => {}
 
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
@@ -133,7 +134,7 @@ export class MemoryRegistry implements Registry {
   onChange = () => () => {}
   pinFieldTypes = unused
   readStreams = unused
-  ensureAdminKey = async () => this.adminKey
+  setAdminKey = unused
   close = async () => {}
 
   async createDevices(devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[]) {
@@ -218,6 +219,7 @@ export class MemoryRegistry implements Registry {
 }
 
 export class MemoryCache implements Cache {
+  available = true
   readonly #entries = new Map<string, string>()
   get = async (key: string) => this.#entries.get(key)
   getMany = async (keys: readonly string[]) => keys.map((key) => this.#entries.get(key))

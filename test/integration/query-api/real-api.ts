@@ -1,3 +1,4 @@
+import { newApiKey } from '../../../shared/registry/credentials.ts'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { AddressInfo } from 'node:net'
@@ -33,7 +34,8 @@ export async function openReal() {
   })
   releasers.own('registry', registry, (it) => it.close())
   const cache = openMemoryCache({ maxEntries: 1000, metrics })
-  const token = (await registry.ensureAdminKey()) ?? ''
+  const token = newApiKey()
+  await registry.setAdminKey(token)
   const ports = { log, points, registry, cache }
   const worker = await startIngestWorker({ ...ports, ...common, settings: loadConfig(ingestWorkerSettings, {}) })
   releasers.own('worker', worker, (it) => it.close())
