@@ -78,6 +78,13 @@ export interface ReadOptions {
   readonly signal: AbortSignal
 }
 
+/** Whether an acknowledged record survives what the promise says: the loss of power, or of one broker of several. */
+export interface Durability {
+  readonly ok: boolean
+  /** Why, for a person. */
+  readonly detail: string
+}
+
 /**
  * The durable, partitioned log. Errors: `log_full`, `disk_full`, `log_unavailable`, `closed`; reading also `log_corrupt`,
  * and `closed` when the log closes before a read is at its end.
@@ -104,6 +111,9 @@ export interface TelemetryLog {
   offsets(topic: LogTopic): Promise<readonly PartitionOffsets[]>
 
   lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]>
+
+  /** What an acknowledgement is worth as the log is set up now. Not ok does not stop appends: it is for people to see. */
+  durability(): Promise<Durability>
 
   close(): Promise<void>
 }

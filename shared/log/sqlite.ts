@@ -5,6 +5,7 @@ import type { LogRecord } from '../telemetry.ts'
 import { partitionOf } from './partition.ts'
 import type {
   ConsumeOptions,
+  Durability,
   LogBatch,
   LogConsumer,
   LogTopic,
@@ -15,7 +16,7 @@ import type {
 } from './port.ts'
 import { Appender } from './sqlite/appender.ts'
 import { GroupConsumer } from './sqlite/group-consumer.ts'
-import { createLogMetrics, type LogMetrics } from './sqlite/log-metrics.ts'
+import { createLogMetrics, type LogMetrics } from './log-metrics.ts'
 import type { Retention, TopicSummary, TrimmedEvent } from './sqlite/messages.ts'
 import { PartitionReader } from './sqlite/partition-reader.ts'
 import { PartitionView } from './sqlite/partition-view.ts'
@@ -160,6 +161,10 @@ class SqliteLog implements TelemetryLog {
   async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
     this.#checkOpen()
     return this.#client.ask('lag', { topic, group })
+  }
+
+  async durability(): Promise<Durability> {
+    return { ok: true, detail: 'every append is synced to the disk' }
   }
 
   close(): Promise<void> {

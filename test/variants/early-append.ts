@@ -16,6 +16,7 @@ export function earlyAppend(log: TelemetryLog): TelemetryLog {
     read: (options) => log.read(options),
     offsets: (topic) => log.offsets(topic),
     lag: (topic, group) => log.lag(topic, group),
+    durability: () => log.durability(),
     close: () => log.close(),
   }
 }

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import type { ErrorCode } from '../../errors.ts'
-import { LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../../metrics.ts'
-import type { LogTopic } from '../port.ts'
+import type { ErrorCode } from '../errors.ts'
+import { LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../metrics.ts'
+import type { LogTopic } from './port.ts'
 
 /** What is counted of one topic; every call is per append, never per record. */
 export interface LogMetrics {
@@ -12,7 +12,7 @@ export interface LogMetrics {
   diskBytes(bytes: number): void
 }
 
-/** Makes the metrics of the embedded log; once per registry. */
+/** Makes the metrics that every adapter of the log has; once per registry. */
 export function createLogMetrics(registry: Metrics): (topic: LogTopic) => LogMetrics {
   const about = (
     name: string,

@@ -1,0 +1,151 @@
+import type { Socket } from 'node:net'
+import { SluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import { isStaleMetadata, toLogError } from './kafka-error.ts'
+import { type Broker, type ClientOptions, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'
+
+/** Metadata is not asked for more often than this, however many partitions have lost their leader. */
+const REFRESH_EVERY_MS = 50
+
+/** Connections of one purpose, with the leaders of the log's topics. Methods reject with a SluiceError. */
+export class KafkaClient {
+  readonly #cluster: Cluster
+  readonly #sockets: Set<Socket>
+  readonly #topics: readonly string[]
+  #started: Promise<void> | undefined
+  #refreshing: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: ClientOptions, topics: readonly string[], logger: Logger) {
+    const { cluster, sockets } = createCluster(options, logger)
+    this.#cluster = cluster
+    this.#sockets = sockets
+    this.#topics = topics
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined
+  }
+
+  /** The node that leads a partition as far as is known. */
+  async leaderOf(topic: string, partition: number): Promise<number> {
+    await this.#start()
+    const found = this.#cluster.findTopicPartitionMetadata(topic).find(({ partitionId }) => partitionId === partition)
+    if (found === undefined || found.leader < 0) {
+      throw new SluiceError('log_unavailable', `partition ${partition} of ${topic} has no leader`)
+    }
+    return found.leader
+  }
+
+  /** Partitions by the node that leads them; a partition without a known leader is left out. */
+  async byLeader<T extends { readonly partition: number }>(
+    topic: string,
+    items: Iterable<T>,
+  ): Promise<ReadonlyMap<number, readonly T[]>> {
+    await this.#start()
+    const leaders = new Map<number, number>()
+    for (const { partitionId, leader } of this.#cluster.findTopicPartitionMetadata(topic))
+      leaders.set(partitionId, leader)
+    const groups = new Map<number, T[]>()
+    for (const item of items) {
+      const leader = leaders.get(item.partition)
+      if (leader === undefined || leader < 0) continue
+      const group = groups.get(leader)
+      if (group === undefined) groups.set(leader, [item])
+      else group.push(item)
+    }
+    return groups
+  }
+
+  /** Sends a request to a node. Its connection is dropped when it does not answer in time. */
+  async send<T>(nodeId: number, request: Request<T>): Promise<T> {
+    return this.#guarded(async () => {
+      await this.#start()
+      const broker = await this.#cluster.findBroker({ nodeId })
+      return this.#dropHanging(broker, () => broker.connectionPool.send(request))
+    })
+  }
+
+  /** Runs requests of a group at its coordinator. */
+  async atCoordinator<T>(groupId: string, run: (broker: Broker) => Promise<T>): Promise<T> {
+    return this.#guarded(async () => {
+      await this.#start()
+      const broker = await this.#cluster.findGroupCoordinator({ groupId })
+      return this.#dropHanging(broker, () => run(broker))
+    })
+  }
+
+  /** Asks for the leaders anew. Callers at the same time share one request; failing is left to the request that follows. */
+  async refresh(): Promise<void> {
+    this.#refreshing ??= this.#refresh()
+    await this.#refreshing
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #start(): Promise<void> {
+    if (this.closed) throw new SluiceError('closed', 'the log is closed')
+    this.#started ??= this.#connect()
+    await this.#started
+  }
+
+  async #connect(): Promise<void> {
+    try {
+      await this.#cluster.connect()
+      await this.#cluster.addMultipleTargetTopics(this.#topics)
+    } catch (error) {
+      this.#started = undefined
+      throw toLogError(error)
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    try {
+      await this.#start()
+      await new Promise((resolve) => setTimeout(resolve, REFRESH_EVERY_MS))
+      await this.#cluster.refreshMetadata()
+    } catch (error) {
+      // The next request says what is wrong, if it still is.
+      if (this.closed) throw new SluiceError('closed', 'the log is closed', { cause: error })
+    } finally {
+      this.#refreshing = undefined
+    }
+  }
+
+  async #guarded<T>(run: () => Promise<T>): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      if (this.closed) throw new SluiceError('closed', 'the log is closed', { cause: error })
+      if (isStaleMetadata(error)) await this.refresh()
+      throw toLogError(error)
+    }
+  }
+
+  async #dropHanging<T>(broker: Broker, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run()
+    } catch (error) {
+      const { name } = error as Error
+      if (name === 'KafkaJSRequestTimeoutError' || name.startsWith('KafkaJSConnection')) {
+        const { host, port } = broker.connectionPool
+        this.#cluster.removeBroker({ host, port })
+      }
+      throw error
+    }
+  }
+
+  async #close(): Promise<void> {
+    const { brokers, seedBroker } = this.#cluster.brokerPool
+    const all = [...Object.values(brokers), ...(seedBroker === undefined ? [] : [seedBroker])]
+    // It would wait for every answer; a broker that hangs must not keep the process.
+    const closed = new SluiceError('closed', 'the log is closed')
+    for (const { connectionPool } of all)
+      for (const connection of connectionPool.pool) connection.rejectRequests(closed)
+    await this.#cluster.disconnect()
+    for (const socket of this.#sockets) socket.destroy()
+  }
+}

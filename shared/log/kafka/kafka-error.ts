@@ -1,0 +1,82 @@
+import { SluiceError } from '../../errors.ts'
+
+/** Error codes of the protocol that are told apart. Source: Kafka protocol guide, "Error Codes". */
+export const KafkaCode = {
+  none: 0,
+  offsetOutOfRange: 1,
+  messageTooLarge: 10,
+  recordListTooLarge: 18,
+  topicAuthorizationFailed: 29,
+} as const
+
+const TOO_LARGE: ReadonlySet<number> = new Set([KafkaCode.messageTooLarge, KafkaCode.recordListTooLarge])
+
+/** What a person reads about a code in an answer; the number alone for those without a name here. */
+const NAMES: Readonly<Record<number, string>> = {
+  [-1]: 'an unknown error of the broker',
+  1: 'offset out of range',
+  2: 'a batch that arrived damaged',
+  3: 'an unknown topic or partition',
+  5: 'no leader at the moment',
+  6: 'no longer the leader',
+  7: 'replicas that did not answer in time',
+  10: 'a batch above max.message.bytes',
+  18: 'a batch above max.message.bytes',
+  19: 'too few replicas in sync',
+  20: 'too few replicas in sync',
+  29: 'no permission for the topic',
+  32: 'a time outside of what the topic allows',
+  56: 'a disk error of the broker',
+  74: 'a new leader that is not known yet',
+  75: 'a leader that is not known here yet',
+  78: 'a leader that has only just taken over',
+}
+
+/** The error that stands for a code in an answer about one partition. */
+export function partitionError(code: number, what: string): SluiceError {
+  const message = `Kafka answered ${NAMES[code] ?? `error ${code}`} to ${what}`
+  if (TOO_LARGE.has(code)) return new SluiceError('payload_too_large', message)
+  if (code === KafkaCode.topicAuthorizationFailed) return new SluiceError('setting_invalid', message)
+  return new SluiceError('log_unavailable', message)
+}
+
+const DENIED = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION|^UNSUPPORTED_SASL/
+
+interface KafkajsError extends Error {
+  readonly type?: string
+}
+
+/** Anything that kafkajs throws: what only a setting can change is `setting_invalid`, the rest `log_unavailable`. */
+export function toLogError(error: unknown): SluiceError {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at instanceof SluiceError) return at
+    const { name, type, message } = at as KafkajsError
+    if (name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '')) {
+      return new SluiceError('setting_invalid', `Kafka: ${message}`, { cause: error })
+    }
+  }
+  return new SluiceError('log_unavailable', `Kafka: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  })
+}
+
+/** The protocol's name of an error that kafkajs threw, also from within one of ours. */
+export function protocolType(error: unknown): string | undefined {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const { type } = at as KafkajsError
+    if (typeof type === 'string') return type
+  }
+  return undefined
+}
+
+/** The node is gone or no longer what it was: leaders and coordinators have to be looked up anew. */
+export function isStaleMetadata(error: unknown): boolean {
+  const { name } = error as Error
+  return (
+    name === 'KafkaJSBrokerNotFound' ||
+    name === 'KafkaJSRequestTimeoutError' ||
+    name === 'KafkaJSLockTimeout' ||
+    name.startsWith('KafkaJSConnection') ||
+    ['NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE'].includes(protocolType(error) ?? '')
+  )
+}

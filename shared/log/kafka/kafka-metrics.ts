@@ -1,0 +1,68 @@
+import { Counter, Gauge, Histogram } from 'prom-client'
+import { LATENCY_BUCKETS, type Metrics } from '../../metrics.ts'
+import type { LogTopic } from '../port.ts'
+
+/** What is counted of Kafka beside the metrics that every log has; every call is per request or rarer. */
+export interface KafkaMetrics {
+  /** One produce request was answered, or failed. */
+  produced(topic: LogTopic, bytes: number, seconds: number): void
+  /** Batches of partitions that are sent again. */
+  resent(topic: LogTopic, partitions: number): void
+  fetched(bytes: number, records: number, seconds: number): void
+  fetchFailed(): void
+  rebalanced(group: string): void
+  gap(topic: LogTopic, records: number): void
+  durable(isDurable: boolean): void
+}
+
+const BYTE_BUCKETS = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6]
+
+/** Makes them; once per registry. */
+export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
+  const about = <L extends string>(name: string, help: string, labelNames: L[]) => {
+    return { name: `sluice_kafka_${name}`, help, labelNames, registers: [registry] }
+  }
+  const requestBytes = new Histogram({
+    ...about('produce_request_bytes', 'Bytes of batches per produce request', ['topic']),
+    buckets: BYTE_BUCKETS,
+  })
+  const requestSeconds = new Histogram({
+    ...about('produce_request_seconds', 'From sending a produce request to its answer', ['topic']),
+    buckets: LATENCY_BUCKETS,
+  })
+  const resent = new Counter(
+    about('resent_partitions_total', 'Batches of partitions that were sent again because they were not confirmed', [
+      'topic',
+    ]),
+  )
+  const fetchSeconds = new Histogram({
+    ...about('fetch_seconds', 'From a fetch request to its answer, the waiting for records included', []),
+    buckets: LATENCY_BUCKETS,
+  })
+  const fetchBytes = new Counter(about('fetched_bytes_total', 'Bytes of batches fetched', []))
+  const fetchRecords = new Counter(about('fetched_records_total', 'Records fetched', []))
+  const fetchFailures = new Counter(about('failed_fetches_total', 'Fetch requests that failed', []))
+  const rebalances = new Counter(about('rebalances_total', 'Times that a consumer joined its group anew', ['group']))
+  const gaps = new Counter(
+    about('gap_records_total', 'Records that retention removed before they were read', ['topic']),
+  )
+  const durable = new Gauge(
+    about('topics_durable', '1 when the topics keep an acknowledged record over the loss of a broker or of power', []),
+  )
+  return {
+    produced(topic, bytes, seconds) {
+      requestBytes.observe({ topic }, bytes)
+      requestSeconds.observe({ topic }, seconds)
+    },
+    resent: (topic, partitions) => resent.inc({ topic }, partitions),
+    fetched(bytes, records, seconds) {
+      fetchSeconds.observe(seconds)
+      fetchBytes.inc(bytes)
+      fetchRecords.inc(records)
+    },
+    fetchFailed: () => fetchFailures.inc(),
+    rebalanced: (group) => rebalances.inc({ group }),
+    gap: (topic, records) => gaps.inc({ topic }, records),
+    durable: (isDurable) => durable.set(isDurable ? 1 : 0),
+  }
+}

@@ -1,0 +1,234 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { LogRecord } from '../../telemetry.ts'
+import type { LogMetrics } from '../log-metrics.ts'
+import { partitionOf } from '../partition.ts'
+import type {
+  ConsumeOptions,
+  Durability,
+  LogBatch,
+  LogConsumer,
+  LogTopic,
+  PartitionLag,
+  PartitionOffsets,
+  ReadOptions,
+  TelemetryLog,
+} from '../port.ts'
+import type { KafkaClient } from './client.ts'
+import { Feeds } from './feeds.ts'
+import { GroupConsumer } from './group-consumer.ts'
+import type { KafkaMetrics } from './kafka-metrics.ts'
+import { Positions } from './positions.ts'
+import { Producer } from './producer.ts'
+import { Reading } from './reading.ts'
+import { SharedAnswer } from './shared-answer.ts'
+import type { TopicState } from './topics.ts'
+
+/** A fetch of a follower may wait this long for a record; one that knows that there are more need not. */
+const CONSUME_WAIT_MS = 100
+const FOLLOW_WAIT_MS = 250
+const SCAN_WAIT_MS = 5
+/** What was appended before closing has this long to become durable. */
+const DRAIN_LIMIT_MS = 5_000
+const DURABILITY_EVERY_MS = 30_000
+
+export interface KafkaLogParts {
+  readonly partitions: number
+  readonly prefix: string
+  readonly names: Readonly<Record<LogTopic, string>>
+  readonly states: ReadonlyMap<string, TopicState>
+  /** Compares the topics again. */
+  readonly inspect: () => Promise<ReadonlyMap<string, TopicState>>
+  readonly newClient: () => KafkaClient
+  readonly logger: Logger
+  readonly logMetrics: (topic: LogTopic) => LogMetrics
+  readonly kafkaMetrics: KafkaMetrics
+}
+
+/** A client and the partitions read over it. */
+interface Source {
+  readonly client: KafkaClient
+  readonly feeds: Feeds
+}
+
+/**
+ * The log on Kafka. Connections are apart by purpose, because a broker answers the requests of a connection one after the
+ * other: producing, asking and scanning, following, and one set for each consumer.
+ */
+export class KafkaLog implements TelemetryLog {
+  readonly partitions: number
+  readonly #parts: KafkaLogParts
+  readonly #all: readonly number[]
+  readonly #producing: KafkaClient
+  readonly #producers: Readonly<Record<LogTopic, Producer>>
+  readonly #scanning: Source
+  readonly #following: Source
+  readonly #positions: Positions
+  readonly #offsets: Readonly<Record<LogTopic, SharedAnswer<readonly PartitionOffsets[]>>>
+  readonly #durability: SharedAnswer<Durability>
+  readonly #consumers = new Set<GroupConsumer>()
+  /** Readings whose first offset is not settled yet. */
+  readonly #beginning = new Set<Reading>()
+  #inspected: { readonly atMs: number; readonly durability: Durability }
+  #closing: Promise<void> | undefined
+
+  constructor(parts: KafkaLogParts) {
+    this.#parts = parts
+    this.partitions = parts.partitions
+    this.#all = Array.from({ length: parts.partitions }, (_, partition) => partition)
+    this.#producing = parts.newClient()
+    this.#scanning = this.#source(SCAN_WAIT_MS)
+    this.#following = this.#source(FOLLOW_WAIT_MS)
+    this.#positions = new Positions(this.#scanning.client)
+    this.#producers = {
+      'telemetry.raw': this.#producer('telemetry.raw'),
+      'telemetry.dead-letter': this.#producer('telemetry.dead-letter'),
+    }
+    const offsets = (topic: LogTopic) => new SharedAnswer(() => this.#positions.offsets(parts.names[topic], this.#all))
+    this.#offsets = {
+      'telemetry.raw': offsets('telemetry.raw'),
+      'telemetry.dead-letter': offsets('telemetry.dead-letter'),
+    }
+    this.#inspected = this.#noteStates(parts.states)
+    this.#durability = new SharedAnswer(() => this.#inspect())
+  }
+
+  partitionOf(key: string): number {
+    return partitionOf(key, this.partitions)
+  }
+
+  async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
+    this.#checkOpen()
+    if (records.length === 0) return new Map()
+    const appended = this.#producers[topic].append(records)
+    for (const reading of this.#beginning) reading.note(topic, appended)
+    return appended
+  }
+
+  async consume(options: ConsumeOptions): Promise<LogConsumer> {
+    this.#checkOpen()
+    const { prefix, names, logger, kafkaMetrics } = this.#parts
+    const { client, feeds } = this.#source(CONSUME_WAIT_MS)
+    const consumer: GroupConsumer = new GroupConsumer({
+      ...options,
+      topicName: names[options.topic],
+      groupName: prefix + options.group,
+      partitions: this.partitions,
+      client,
+      otherClient: this.#scanning.client,
+      feeds,
+      positions: new Positions(client),
+      logger,
+      metrics: kafkaMetrics,
+      onClosed: () => this.#consumers.delete(consumer),
+    })
+    this.#consumers.add(consumer)
+    try {
+      await consumer.joined()
+    } catch (error) {
+      await consumer.close()
+      throw error
+    }
+    return consumer
+  }
+
+  read(options: ReadOptions): AsyncIterable<LogBatch> {
+    const { topic, partition, follow } = options
+    if (partition < 0 || partition >= this.partitions) {
+      throw new SluiceError('not_found', `${topic} has no partition ${partition}`)
+    }
+    const reading = new Reading(options, this.#parts.names[topic], this.#positions)
+    // The beginning and the end are those of the call, not of the first step of whoever iterates.
+    if (this.#closing === undefined) {
+      this.#beginning.add(reading)
+      void reading.begin().finally(() => this.#beginning.delete(reading))
+    }
+    return this.#batches(reading, follow ? this.#following : this.#scanning)
+  }
+
+  async offsets(topic: LogTopic): Promise<readonly PartitionOffsets[]> {
+    this.#checkOpen()
+    return this.#offsets[topic].ask()
+  }
+
+  async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
+    this.#checkOpen()
+    const { names, prefix } = this.#parts
+    return this.#positions.lag(names[topic], prefix + group, this.#all)
+  }
+
+  async durability(): Promise<Durability> {
+    this.#checkOpen()
+    if (performance.now() - this.#inspected.atMs < DURABILITY_EVERY_MS) return this.#inspected.durability
+    return this.#durability.ask()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
+    const drained = Promise.all(Object.values(this.#producers).map((producer) => producer.drain()))
+    await Promise.race([drained, sleep(DRAIN_LIMIT_MS, undefined, { ref: false })])
+    const readers = [this.#scanning, this.#following].map(async ({ client, feeds }) => {
+      const ending = feeds.close()
+      await client.close()
+      await ending
+    })
+    await Promise.all([this.#producing.close(), ...readers])
+    await drained
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new SluiceError('closed', 'the log is closed')
+  }
+
+  #source(maxWaitMs: number): Source {
+    const { newClient, logger, kafkaMetrics } = this.#parts
+    const client = newClient()
+    return { client, feeds: new Feeds({ client, maxWaitMs, logger, metrics: kafkaMetrics }) }
+  }
+
+  #producer(topic: LogTopic): Producer {
+    const { names, states, logger, logMetrics, kafkaMetrics } = this.#parts
+    const name = names[topic]
+    return new Producer({
+      topic,
+      name,
+      partitions: this.partitions,
+      maxBatchBytes: states.get(name)?.maxBatchBytes ?? 1024 * 1024,
+      client: this.#producing,
+      logger,
+      metrics: logMetrics(topic),
+      kafkaMetrics,
+    })
+  }
+
+  async *#batches(reading: Reading, { feeds }: Source): AsyncGenerator<LogBatch> {
+    this.#checkOpen()
+    yield* reading.batches(feeds)
+  }
+
+  async #inspect(): Promise<Durability> {
+    try {
+      this.#inspected = this.#noteStates(await this.#parts.inspect())
+      return this.#inspected.durability
+    } catch (error) {
+      return { ok: false, detail: toSluiceError(error).message }
+    }
+  }
+
+  #noteStates(states: ReadonlyMap<string, TopicState>): { atMs: number; durability: Durability } {
+    const each = [...states.values()].map(({ durability }) => durability)
+    const weak = each.filter(({ ok }) => !ok)
+    const detail = (weak.length > 0 ? weak : each).map((one) => one.detail).join('; ')
+    const durability = { ok: weak.length === 0, detail }
+    this.#parts.kafkaMetrics.durable(durability.ok)
+    if (!durability.ok)
+      this.#parts.logger.warn({ detail }, 'acknowledged records may be lost with the topics as they are')
+    return { atMs: performance.now(), durability }
+  }
+}

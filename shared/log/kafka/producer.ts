@@ -1,0 +1,252 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { LogRecord } from '../../telemetry.ts'
+import type { LogMetrics } from '../log-metrics.ts'
+import { partitionOf } from '../partition.ts'
+import type { LogTopic } from '../port.ts'
+import type { KafkaClient } from './client.ts'
+import { KafkaCode, partitionError } from './kafka-error.ts'
+import type { KafkaMetrics } from './kafka-metrics.ts'
+import { encodeRecordBatch, recordSizeBound } from './record-batch.ts'
+import { produceRequest } from './requests.ts'
+
+/** Records that wait; the broker stops reading sockets long before (16 MB per node). */
+const MAX_WAITING_BYTES = 64 * 1024 * 1024
+/** Records of one round: what waits goes together up to here, and bounds what is encoded at once. */
+const ROUND_BYTES = 8 * 1024 * 1024
+/** What is not durable by then is rejected: whoever waits decides, and the broker repeats it in the same order. */
+const GIVE_UP_MS = 30_000
+/** The broker's wait for its replicas. */
+const ACKS_TIMEOUT_MS = 5_000
+const FIRST_PAUSE_MS = 20
+const LAST_PAUSE_MS = 500
+
+interface Append {
+  readonly records: readonly LogRecord[]
+  readonly bytes: number
+  readonly startedMs: number
+  readonly resolve: (offsets: ReadonlyMap<number, number>) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** One batch of one partition on its way. */
+interface Batch {
+  readonly partition: number
+  /** Index of its first record among those of the partition in this round. */
+  readonly start: number
+  readonly count: number
+  readonly bytes: Buffer
+  baseOffset: number | undefined
+}
+
+interface ProducerOptions {
+  readonly topic: LogTopic
+  /** Its name in Kafka. */
+  readonly name: string
+  readonly partitions: number
+  /** Bytes of the largest batch that the topic takes. */
+  readonly maxBatchBytes: number
+  readonly client: KafkaClient
+  readonly logger: Logger
+  readonly metrics: LogMetrics
+  readonly kafkaMetrics: KafkaMetrics
+}
+
+/**
+ * The only way of records into one topic. Appends are taken in rounds, one at a time: what arrived while the last one was
+ * under way goes together, as one request to each leader with one batch per partition. A round is over when every batch
+ * is confirmed by its own result in the answer: a batch that is not (its leader moved, too few replicas, no answer) is
+ * sent again, to whoever leads then, before anything newer. So a partition never has two requests in flight, and order
+ * holds without an idempotent producer. A batch that was stored although its answer was lost is then there twice.
+ */
+export class Producer {
+  readonly #options: ProducerOptions
+  #queue: Append[] = []
+  #waiting = 0
+  #running: Promise<void> | undefined
+
+  constructor(options: ProducerOptions) {
+    this.#options = options
+  }
+
+  append(records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
+    let bytes = 0
+    for (const record of records) bytes += recordSizeBound(record)
+    if (this.#waiting + bytes > MAX_WAITING_BYTES && this.#waiting > 0) {
+      this.#options.metrics.refused('log_unavailable')
+      return Promise.reject(new SluiceError('log_unavailable', 'Kafka does not keep up: too many records wait for it'))
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<ReadonlyMap<number, number>>()
+    this.#queue.push({ records, bytes, startedMs: performance.now(), resolve, reject })
+    this.#wait(bytes)
+    this.#running ??= this.#run()
+    return promise
+  }
+
+  /** Resolves when nothing waits any more, durable or given up. */
+  async drain(): Promise<void> {
+    await this.#running
+  }
+
+  #wait(bytes: number): void {
+    this.#waiting += bytes
+    this.#options.metrics.waiting(this.#waiting)
+  }
+
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    // What is appended in the same turn goes together.
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const appends = this.#take()
+      try {
+        const offsets = await this.#round(appends)
+        for (const [i, append] of appends.entries()) this.#settle(append, offsets[i])
+      } catch (error) {
+        const failure = toSluiceError(error, 'log_unavailable')
+        for (const append of appends) {
+          this.#options.metrics.refused(failure.code)
+          append.reject(failure)
+        }
+      }
+      for (const { bytes } of appends) this.#wait(-bytes)
+    }
+    this.#running = undefined
+  }
+
+  #take(): Append[] {
+    let bytes = 0
+    let count = 0
+    for (const append of this.#queue) {
+      bytes += append.bytes
+      if (count > 0 && bytes > ROUND_BYTES) break
+      count += 1
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  #settle({ records, bytes, startedMs, resolve }: Append, offsets: ReadonlyMap<number, number> = new Map()): void {
+    this.#options.metrics.appended(records.length, bytes, (performance.now() - startedMs) / 1000)
+    resolve(offsets)
+  }
+
+  /** Resolves with the first offsets of each append when all is durable. */
+  async #round(appends: readonly Append[]): Promise<Map<number, number>[]> {
+    const { partitions } = this.#options
+    const byPartition = Array.from({ length: partitions }, (): LogRecord[] => [])
+    // Of each append and partition: the place of its first record among those of the partition.
+    const places = appends.map(({ records }) => {
+      const place = new Map<number, number>()
+      for (const record of records) {
+        const partition = partitionOf(record.key, partitions)
+        const own = byPartition[partition]
+        if (own === undefined) continue
+        if (!place.has(partition)) place.set(partition, own.length)
+        own.push(record)
+      }
+      return place
+    })
+    const batches = byPartition.flatMap((records, partition) => this.#batchesOf(records, partition))
+    await this.#sendAll(batches)
+    return places.map(
+      (place) => new Map(Array.from(place, ([partition, at]) => [partition, offsetOf(batches, partition, at)])),
+    )
+  }
+
+  /** A partition's records as batches that the topic takes; nearly always one. */
+  #batchesOf(records: readonly LogRecord[], partition: number): Batch[] {
+    const { maxBatchBytes } = this.#options
+    const batches: Batch[] = []
+    const add = (start: number, end: number): void => {
+      const bytes = encodeRecordBatch(records.slice(start, end))
+      batches.push({ partition, start, count: end - start, bytes, baseOffset: undefined })
+    }
+    let start = 0
+    let bytes = 0
+    for (const [i, record] of records.entries()) {
+      const size = recordSizeBound(record)
+      if (i > start && bytes + size > maxBatchBytes) {
+        add(start, i)
+        start = i
+        bytes = 0
+      }
+      bytes += size
+    }
+    if (start < records.length) add(start, records.length)
+    return batches
+  }
+
+  async #sendAll(batches: readonly Batch[]): Promise<void> {
+    const { client, kafkaMetrics, topic, logger } = this.#options
+    const deadline = performance.now() + GIVE_UP_MS
+    let pauseMs = FIRST_PAUSE_MS
+    for (let due = firstUnsent(batches); due.length > 0; due = firstUnsent(batches)) {
+      const failure = await this.#sendOnce(due)
+      if (failure === undefined) {
+        pauseMs = FIRST_PAUSE_MS
+        continue
+      }
+      if (!failure.canRetry || client.closed || performance.now() > deadline) throw failure
+      const again = due.filter(({ baseOffset }) => baseOffset === undefined)
+      logger.debug(
+        { topic, partitions: again.map(({ partition }) => partition), reason: failure.message },
+        'sending again',
+      )
+      kafkaMetrics.resent(topic, again.length)
+      await sleep(pauseMs * (0.5 + Math.random() / 2))
+      pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2)
+      await client.refresh()
+    }
+  }
+
+  /** One request to each leader. Returns what kept some batch from being confirmed, the worst of it. */
+  async #sendOnce(due: readonly Batch[]): Promise<SluiceError | undefined> {
+    const { client, name } = this.#options
+    const failures: SluiceError[] = []
+    try {
+      const leaders = await client.byLeader(name, due)
+      await Promise.all(
+        Array.from(leaders, async ([node, batches]) => {
+          await this.#sendTo(node, batches, failures).catch((error: unknown) => failures.push(toSluiceError(error)))
+        }),
+      )
+    } catch (error) {
+      failures.push(toSluiceError(error, 'log_unavailable'))
+    }
+    if (due.every(({ baseOffset }) => baseOffset !== undefined)) return undefined
+    // A batch without a result and without an error of its own: its leader is unknown, or the answer left it out.
+    const silent = new SluiceError('log_unavailable', 'Kafka did not confirm every partition')
+    return failures.find(({ canRetry }) => !canRetry) ?? failures[0] ?? silent
+  }
+
+  async #sendTo(node: number, batches: readonly Batch[], failures: SluiceError[]): Promise<void> {
+    const { client, name, topic, kafkaMetrics } = this.#options
+    const startedMs = performance.now()
+    const results = await client.send(node, produceRequest(name, batches, ACKS_TIMEOUT_MS))
+    const bytes = batches.reduce((sum, batch) => sum + batch.bytes.length, 0)
+    kafkaMetrics.produced(topic, bytes, (performance.now() - startedMs) / 1000)
+    for (const batch of batches) {
+      const result = results.find(({ partition }) => partition === batch.partition)
+      if (result?.code === KafkaCode.none && result.baseOffset >= 0) batch.baseOffset = result.baseOffset
+      else if (result !== undefined)
+        failures.push(partitionError(result.code, `a batch for partition ${batch.partition}`))
+    }
+  }
+}
+
+/** The first batch of each partition that is not confirmed: the next one waits for it. */
+function firstUnsent(batches: readonly Batch[]): Batch[] {
+  const seen = new Set<number>()
+  return batches.filter(({ partition, baseOffset }) => {
+    if (baseOffset !== undefined || seen.has(partition)) return false
+    seen.add(partition)
+    return true
+  })
+}
+
+function offsetOf(batches: readonly Batch[], partition: number, at: number): number {
+  const batch = batches.find((one) => one.partition === partition && at >= one.start && at < one.start + one.count)
+  if (batch?.baseOffset === undefined) throw new SluiceError('internal', `partition ${partition} was not confirmed`)
+  return batch.baseOffset + at - batch.start
+}

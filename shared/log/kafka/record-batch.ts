@@ -1,0 +1,193 @@
+import { SluiceError } from '../../errors.ts'
+import type { LogRecord } from '../../telemetry.ts'
+import { crc32c } from './crc32c.ts'
+import { ByteReader, sizeOfVarint, writeVarint, zigzag } from './wire.ts'
+
+/**
+ * The record batch of Kafka's protocol, version 2, without compression: how records are sent and kept.
+ *
+ * Encoded here and not by kafkajs, which copies its list of messages once per message, takes a time of 0 for "now" and
+ * compares times as text. A record is: key, value, receive time in ms as its timestamp, headers. The rest of the receive
+ * time is the header `ns`, always the first one, and left out when it is 0 and no header of the record has that name.
+ */
+
+/** Fixed part of a batch, up to the records. */
+const HEADER_BYTES = 61
+const CRC_AT = 17
+const ATTRIBUTES_AT = 21
+const COMPRESSION = 0x07
+const CONTROL = 0x20
+const NS = 'ns'
+
+/** An upper bound of what a record takes in a batch; what batches are cut by. */
+export function recordSizeBound({ key, value, headers }: LogRecord): number {
+  let size = 64 + key.length * 3 + value.byteLength
+  if (headers !== undefined)
+    for (const [name, text] of Object.entries(headers)) size += 10 + 3 * (name.length + text.length)
+  return size
+}
+
+export function encodeRecordBatch(records: readonly LogRecord[]): Buffer {
+  let bound = HEADER_BYTES
+  for (const record of records) bound += recordSizeBound(record)
+  const buffer = Buffer.allocUnsafe(bound)
+  const firstMs = records[0]?.ms ?? 0
+  let lastMs = firstMs
+  let at = HEADER_BYTES
+  for (const [i, record] of records.entries()) {
+    if (record.ms > lastMs) lastMs = record.ms
+    at = encodeRecord(buffer, at, record, i, record.ms - firstMs)
+  }
+  buffer.writeBigInt64BE(0n, 0)
+  buffer.writeInt32BE(at - 12, 8)
+  buffer.writeInt32BE(-1, 12)
+  buffer[16] = 2
+  buffer.writeInt16BE(0, ATTRIBUTES_AT)
+  buffer.writeInt32BE(records.length - 1, 23)
+  buffer.writeBigInt64BE(BigInt(firstMs), 27)
+  buffer.writeBigInt64BE(BigInt(lastMs), 35)
+  // No producer id: an idempotent producer of this client loses records when a leader moves.
+  buffer.writeBigInt64BE(-1n, 43)
+  buffer.writeInt16BE(-1, 51)
+  buffer.writeInt32BE(-1, 53)
+  buffer.writeInt32BE(records.length, 57)
+  buffer.writeUInt32BE(crc32c(buffer, ATTRIBUTES_AT, at), CRC_AT)
+  return buffer.subarray(0, at)
+}
+
+function encodeRecord(buffer: Buffer, start: number, record: LogRecord, index: number, deltaMs: number): number {
+  const { key, value, ns } = record
+  const headers = headersOf(record)
+  const keyBytes = Buffer.byteLength(key)
+  const delta = zigzag(deltaMs)
+  const body =
+    1 +
+    sizeOfVarint(delta) +
+    sizeOfVarint(index * 2) +
+    sizeOfVarint(keyBytes * 2) +
+    keyBytes +
+    sizeOfVarint(value.byteLength * 2) +
+    value.byteLength +
+    (headers === undefined ? sizeOfHeaders(ns) : sizeOfAllHeaders(headers))
+  let at = writeVarint(buffer, start, body * 2)
+  buffer[at++] = 0
+  at = writeVarint(buffer, at, delta)
+  at = writeVarint(buffer, at, index * 2)
+  at = writeVarint(buffer, at, keyBytes * 2)
+  at += buffer.write(key, at)
+  at = writeVarint(buffer, at, value.byteLength * 2)
+  buffer.set(value, at)
+  at += value.byteLength
+  if (headers === undefined) {
+    buffer[at++] = ns === 0 ? 0 : 2
+    return ns === 0 ? at : writeHeader(buffer, at, NS, String(ns))
+  }
+  at = writeVarint(buffer, at, headers.length * 2)
+  for (const [name, text] of headers) at = writeHeader(buffer, at, name, text)
+  return at
+}
+
+/** All headers in their order; undefined when there is none but `ns`, which is nearly always. */
+function headersOf({ headers, ns }: LogRecord): [string, string][] | undefined {
+  if (headers === undefined) return undefined
+  const own = Object.entries(headers)
+  return ns === 0 && !own.some(([name]) => name === NS) ? own : [[NS, String(ns)], ...own]
+}
+
+function sizeOfHeaders(ns: number): number {
+  // Both lengths are below 64 and take one byte each.
+  return ns === 0 ? 1 : 1 + 1 + 2 + 1 + (ns < 10 ? 1 : ns < 100 ? 2 : ns < 1000 ? 3 : String(ns).length)
+}
+
+function sizeOfAllHeaders(headers: readonly (readonly [string, string])[]): number {
+  let size = sizeOfVarint(headers.length * 2)
+  for (const pair of headers) {
+    for (const text of pair) {
+      const bytes = Buffer.byteLength(text)
+      size += sizeOfVarint(bytes * 2) + bytes
+    }
+  }
+  return size
+}
+
+function writeHeader(buffer: Buffer, start: number, name: string, text: string): number {
+  let at = writeVarint(buffer, start, Buffer.byteLength(name) * 2)
+  at += buffer.write(name, at)
+  at = writeVarint(buffer, at, Buffer.byteLength(text) * 2)
+  return at + buffer.write(text, at)
+}
+
+/** Records without a hole between their offsets; `next` is the offset behind the batch they came from. */
+export interface Run {
+  readonly firstOffset: number
+  readonly records: LogRecord[]
+}
+
+/**
+ * The records at or above `from` of the batches that a fetch returned, and the offset to go on from. A batch that was
+ * cut off at the end of the answer is left for the next fetch. Values are views of `bytes`.
+ * Errors: `log_corrupt` (a checksum that does not match, or a batch that Sluice did not write).
+ */
+export function decodeRecordBatches(bytes: Buffer, from: number): { runs: Run[]; next: number } {
+  const runs: Run[] = []
+  let next = from
+  for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
+    const end = at + 12 + bytes.readInt32BE(at + 8)
+    if (end > bytes.length) break
+    const batch = bytes.subarray(at, end)
+    at = end
+    const baseOffset = Number(batch.readBigInt64BE(0))
+    const behind = baseOffset + batch.readInt32BE(23) + 1
+    if (behind <= from) continue
+    check(batch, baseOffset)
+    if ((batch.readInt16BE(ATTRIBUTES_AT) & CONTROL) === 0) decodeRecords(batch, baseOffset, from, runs)
+    next = behind
+  }
+  return { runs, next }
+}
+
+function check(batch: Buffer, baseOffset: number): void {
+  const wrong =
+    batch[16] !== 2
+      ? `has version ${batch[16]}`
+      : (batch.readInt16BE(ATTRIBUTES_AT) & COMPRESSION) !== 0
+        ? 'is compressed, which Sluice never does'
+        : crc32c(batch, ATTRIBUTES_AT, batch.length) !== batch.readUInt32BE(CRC_AT)
+          ? 'fails its checksum'
+          : undefined
+  if (wrong !== undefined) throw new SluiceError('log_corrupt', `the batch at offset ${baseOffset} ${wrong}`)
+}
+
+function decodeRecords(batch: Buffer, baseOffset: number, from: number, runs: Run[]): void {
+  const firstMs = Number(batch.readBigInt64BE(27))
+  const count = batch.readInt32BE(57)
+  const reader = new ByteReader(batch, HEADER_BYTES)
+  for (let i = 0; i < count; i++) {
+    const end = reader.varint() + reader.at
+    reader.at += 1
+    const ms = firstMs + reader.varint()
+    const offset = baseOffset + reader.varint()
+    if (offset >= from) {
+      const last = runs.at(-1)
+      const record = decodeRecord(reader, ms)
+      if (last !== undefined && last.firstOffset + last.records.length === offset) last.records.push(record)
+      else runs.push({ firstOffset: offset, records: [record] })
+    }
+    reader.at = end
+  }
+}
+
+function decodeRecord(reader: ByteReader, ms: number): LogRecord {
+  const key = reader.text(Math.max(0, reader.varint()))
+  const value = reader.bytes(Math.max(0, reader.varint()))
+  let ns = 0
+  let headers: [string, string][] | undefined
+  const count = reader.varint()
+  for (let i = 0; i < count; i++) {
+    const name = reader.text(reader.varint())
+    const text = reader.text(Math.max(0, reader.varint()))
+    if (i === 0 && name === NS) ns = Number(text)
+    else (headers ??= []).push([name, text])
+  }
+  return { key, value, ms, ns, headers: headers === undefined ? undefined : Object.fromEntries(headers) }
+}
