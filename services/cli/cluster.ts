@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { childEnvironment } from '../../shared/config.ts'
+import { SluiceError } from '../../shared/errors.ts'
 
 /** A service as a process of its own, started again when it ends by itself. */
 interface Member {
@@ -17,6 +18,8 @@ export interface ClusterOptions {
   readonly workers: number
   /** Where the administrator's token and the credential key are. */
   readonly folder: string
+  /** For every member, beside this process's own environment. */
+  readonly env: Readonly<Record<string, string>>
   readonly execPath: string
   /** One line of a member's log. */
   readonly onLine: (line: string) => void
@@ -24,31 +27,58 @@ export interface ClusterOptions {
   readonly onExit: (name: string, code: number | null) => void
 }
 
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
 /** What a member says when it is ready. */
-export type ReadyFacts = Readonly<Record<string, unknown>>
+interface ReadyLine {
+  readonly pid: number
+  readonly operations: number
+  readonly mqtt?: Address
+  readonly http?: Address
+}
+
+/** What the members said together. */
+export interface ClusterFacts {
+  readonly mqtt: Address
+  readonly http: Address
+  readonly processes: readonly { readonly name: string; readonly pid: number; readonly operations: number }[]
+}
 
 /** A member that ends right after its start is not started more often than this. */
 const RESTART_AFTER_MS = 1_000
+const BROKER = 'broker'
+const API = 'query-api'
 const services = fileURLToPath(new URL('../', import.meta.url))
 
 /**
- * Broker, workers and API as separate processes on one machine, the API last. `ready` resolves with what each said, by
- * name, when all are; `close` sends SIGTERM and resolves when all are gone.
+ * Broker, workers and API as separate processes on one machine. The API starts when the broker says where it listens.
+ * `close` sends SIGTERM to all and resolves when they are gone.
  */
 export class Cluster {
-  readonly ready: Promise<ReadonlyMap<string, ReadyFacts>>
   readonly #options: ClusterOptions
   readonly #children = new Map<string, ChildProcess>()
-  readonly #facts = new Map<string, ReadyFacts>()
-  readonly #allReady = Promise.withResolvers<ReadonlyMap<string, ReadyFacts>>()
-  readonly #members: readonly Member[]
+  readonly #facts = new Map<string, ReadyLine>()
+  readonly #allReady = Promise.withResolvers<ClusterFacts>()
+  readonly #expected: number
   readonly #stopping = new AbortController()
 
   constructor(options: ClusterOptions) {
     this.#options = options
-    this.ready = this.#allReady.promise
-    this.#members = members(options)
-    for (const member of this.#members) void this.#keepRunning(member)
+    const { workers } = options
+    const names = Array.from({ length: workers }, (_, index) => `ingest-worker-${index + 1}`)
+    this.#expected = workers + 2
+    void this.#keepRunning({ name: BROKER, entry: 'broker/main.ts', env: {} })
+    for (const name of names) void this.#keepRunning({ name, entry: 'ingest-worker/main.ts', env: {} })
+  }
+
+  /** Resolves when all said that they are ready. Rejects with the signal's reason when it is aborted before. */
+  ready(signal: AbortSignal): Promise<ClusterFacts> {
+    const { promise, reject } = Promise.withResolvers<never>()
+    signal.addEventListener('abort', () => reject(new SluiceError('closed', 'stopped before every process was ready')))
+    return Promise.race([this.#allReady.promise, promise])
   }
 
   async close(): Promise<void> {
@@ -72,36 +102,46 @@ export class Cluster {
     }
   }
 
-  async #run({ name, entry, env }: Member): Promise<number | null> {
-    const args = ['--disable-warning=ExperimentalWarning', join(services, entry)]
+  async #run(member: Member): Promise<number | null> {
+    const args = ['--disable-warning=ExperimentalWarning', join(services, member.entry)]
     const child = spawn(this.#options.execPath, args, {
-      env: childEnvironment(env),
+      env: this.#environment(member),
       stdio: ['ignore', 'ignore', 'pipe'],
     })
-    this.#children.set(name, child)
+    this.#children.set(member.name, child)
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.#options.onLine(line)
-      if (line.includes('"msg":"ready"')) this.#isReady(name, line)
+      if (line.includes('"msg":"ready"')) this.#isReady(member.name, JSON.parse(line) as ReadyLine)
     })
     await once(child, 'exit')
     return child.exitCode
   }
 
-  #isReady(name: string, line: string): void {
-    this.#facts.set(name, JSON.parse(line) as ReadyFacts)
-    if (this.#facts.size === this.#members.length) this.#allReady.resolve(this.#facts)
+  #isReady(name: string, line: ReadyLine): void {
+    this.#facts.set(name, line)
+    const { mqtt } = this.#facts.get(BROKER) ?? {}
+    if (mqtt !== undefined && !this.#children.has(API)) {
+      const env = { MQTT_ADDRESS: `${mqtt.host}:${mqtt.port}` }
+      void this.#keepRunning({ name: API, entry: 'query-api/main.ts', env })
+    }
+    const { http } = this.#facts.get(API) ?? {}
+    if (this.#facts.size < this.#expected || mqtt === undefined || http === undefined) return
+    const processes = [...this.#facts].map(([member, { pid, operations }]) => ({ name: member, pid, operations }))
+    this.#allReady.resolve({ mqtt, http, processes })
   }
-}
 
-function members({ workers, folder }: ClusterOptions): Member[] {
-  const home = resolve(folder)
-  const secrets = { CREDENTIAL_KEY_FILE: join(home, 'credential-key'), ADMIN_TOKEN_FILE: join(home, 'admin-token') }
-  const env = { OPS_PORT: '0', ...secrets }
-  return [
-    { name: 'broker', entry: 'broker/main.ts', env },
-    ...Array.from({ length: workers }, (_, index) => {
-      return { name: `ingest-worker-${index + 1}`, entry: 'ingest-worker/main.ts', env }
-    }),
-    { name: 'query-api', entry: 'query-api/main.ts', env },
-  ]
+  #environment(member: Member): Record<string, string | undefined> {
+    const { folder, env } = this.#options
+    const secrets = {
+      CREDENTIAL_KEY_FILE: join(folder, 'credential-key'),
+      ADMIN_TOKEN_FILE: join(folder, 'admin-token'),
+    }
+    // A member that is started again is found where it was.
+    const { mqtt, http } = this.#facts.get(member.name) ?? {}
+    const ports = {
+      ...(mqtt === undefined ? {} : { MQTT_PORT: String(mqtt.port) }),
+      ...(http === undefined ? {} : { HTTP_PORT: String(http.port) }),
+    }
+    return childEnvironment({ OPS_PORT: '0', ...secrets, ...env, ...member.env, ...ports })
+  }
 }

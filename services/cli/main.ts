@@ -14,6 +14,8 @@ const host: Host = {
   outputIsTerminal: process.stdout.isTTY,
   colors: process.stdout.isTTY && process.stdout.hasColors(),
   nodeVersion: process.versions.node,
+  execPath: process.execPath,
+  pid: process.pid,
   interruption,
 }
 

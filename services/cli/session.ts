@@ -17,6 +17,9 @@ export interface Host {
   readonly outputIsTerminal: boolean
   readonly colors: boolean
   readonly nodeVersion: string
+  /** Of Node, for processes that a command starts. */
+  readonly execPath: string
+  readonly pid: number
   /** The process's own when undefined. */
   readonly env?: Environment
   /** From the first call on, the first SIGINT or SIGTERM aborts the signal and the second one ends the process. */

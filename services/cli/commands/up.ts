@@ -1,21 +1,78 @@
-import type { Commands } from '../session.ts'
+import { join, resolve } from 'node:path'
+import { wholeNumber } from '../argument-parsers.ts'
+import type { ClusterFacts } from '../cluster.ts'
+import type { Commands, ExitCode, Session } from '../session.ts'
 
+interface UpOptions {
+  readonly lan?: boolean
+  readonly cluster?: boolean
+  readonly workers: number
+}
+
+// What runs servers is loaded by this command only: the other commands start faster without it.
 export function addUp({ program, run }: Commands): void {
   program
     .command('up')
-    .description('run the whole of Sluice in this process, on embedded parts, until SIGTERM or Ctrl-C')
+    .description('run the whole of Sluice on this machine until SIGTERM or Ctrl-C')
     .option('--lan', 'listen on the local network, too; plain MQTT and HTTP can be read there')
+    .option('--cluster', 'broker, workers and API as separate processes on Kafka, InfluxDB, MariaDB and Redis')
+    .option('--workers <count>', 'ingest workers of the cluster', wholeNumber(1, 64), 2)
     .action(
-      run(async (session, options: { lan?: boolean }) => {
-        // Loaded here only: the other commands start faster without the servers.
-        const { runStandalone } = await import('../../standalone/main.ts')
-        const { banner, startReport } = await import('../../standalone/banner.ts')
-        const code = await runStandalone({
-          lan: options.lan === true,
-          announce: (facts) =>
-            session.result(startReport(facts), () => banner(facts, { showToken: session.host.outputIsTerminal })),
-        })
-        return code === 0 ? 0 : 1
-      }),
+      run((session, options: UpOptions) => (options.cluster === true ? upCluster : upStandalone)(session, options)),
     )
+}
+
+async function upStandalone(session: Session, options: UpOptions): Promise<ExitCode> {
+  const { runStandalone } = await import('../../standalone/main.ts')
+  const { banner, startReport } = await import('../../standalone/banner.ts')
+  const code = await runStandalone({
+    lan: options.lan === true,
+    announce: (facts) =>
+      session.result(startReport(facts), () => banner(facts, { showToken: session.host.outputIsTerminal })),
+  })
+  return code === 0 ? 0 : 1
+}
+
+async function upCluster(session: Session, options: UpOptions): Promise<ExitCode> {
+  const { Cluster } = await import('../cluster.ts')
+  const { runProcess, makeFolder } = await import('../../../shared/service-process.ts')
+  const { createLogger } = await import('../../../shared/logger.ts')
+  const { loadApiKey, loadCredentialKey } = await import('../../../shared/registry/credentials.ts')
+  const code = await runProcess(async ({ releasers, stopping }) => {
+    const logger = createLogger('info')
+    const folder = makeFolder(resolve(session.settings.DATA_DIR))
+    loadApiKey(join(folder, 'admin-token'))
+    loadCredentialKey(join(folder, 'credential-key'))
+    const cluster = new Cluster({
+      workers: options.workers,
+      folder,
+      env: options.lan === true ? { BIND_ADDRESS: '0.0.0.0' } : {},
+      execPath: session.host.execPath,
+      onLine: (line) => session.note(line),
+      onExit: (name, exitCode) => logger.error({ name, exitCode }, 'a process of the cluster ended; starting it again'),
+    })
+    releasers.own('cluster', cluster, (it) => it.close())
+    const facts = await cluster.ready(stopping)
+    logger.info({ pid: session.host.pid, ...facts, folder }, 'ready')
+    session.result({ ...facts, folder }, () => clusterText(facts, folder))
+    return logger
+  })
+  return code === 0 ? 0 : 1
+}
+
+function clusterText({ mqtt, http, processes }: ClusterFacts, folder: string): string {
+  const lines = processes.map(({ name, pid, operations }) => {
+    return `  ${name.padEnd(18)} process ${pid}, http://127.0.0.1:${operations}/readyz`
+  })
+  return [
+    '',
+    `  Sluice runs as ${processes.length} processes`,
+    '',
+    `  MQTT    ${mqtt.host}:${mqtt.port}`,
+    `  HTTP    http://${http.host}:${http.port}`,
+    `  Token   ${join(folder, 'admin-token')}`,
+    '',
+    ...lines,
+    '',
+  ].join('\n')
 }

@@ -84,6 +84,8 @@ export async function runAgainst(
     outputIsTerminal: false,
     colors: false,
     nodeVersion: process.versions.node,
+    execPath: process.execPath,
+    pid: process.pid,
     env: { SLUICE_URL: url, SLUICE_TOKEN: 'key' },
     interruption: () => new AbortController().signal,
     ...host,

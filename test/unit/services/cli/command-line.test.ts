@@ -15,6 +15,8 @@ function silentHost(): Host & { output: { stdout: string; stderr: string } } {
     outputIsTerminal: false,
     colors: false,
     nodeVersion: '26.0.0',
+    execPath: process.execPath,
+    pid: process.pid,
     env: { SLUICE_URL: 'http://127.0.0.1:1', SLUICE_TOKEN: 'key' },
     interruption: () => new AbortController().signal,
   }
