@@ -57,8 +57,13 @@ export function describePointDeletes(name: string, make: MakePointsHarness): voi
       expect(await listed()).toEqual(['b'])
       await store.delete({ tenant: a.tenant, device: a.device })
       expect(await listed()).toEqual([])
-      // Together, as one transaction of the store may hold them.
-      await Promise.all([store.write(everySecond(a, [2])), store.write(everySecond(b, ['y']))])
+      // Behind a large one, so that a store which groups what waits takes them together.
+      const large = everySecond(
+        { ...a, device: 'another' },
+        Array.from({ length: 50_000 }, (_, i) => i),
+      )
+      const writes = [large, everySecond(a, [2]), everySecond(b, ['y'])].map((batch) => store.write(batch))
+      await Promise.all(writes)
       expect(await listed()).toEqual(['a', 'b'])
       expect(await valuesOf(store, a)).toEqual([2])
       expect(await valuesOf(store, b)).toEqual(['y'])

@@ -1,6 +1,6 @@
 /** Growing byte buffer for the chunk format. Numbers are little-endian, lengths are varints. */
 export class ByteWriter {
-  #bytes = new Uint8Array(1024)
+  #bytes = new Uint8Array(256)
   #view = new DataView(this.#bytes.buffer)
   #length = 0
 

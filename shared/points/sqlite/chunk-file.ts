@@ -16,7 +16,8 @@ const SCHEMA = `
     end_ns INTEGER, count INTEGER, summary BLOB, data BLOB);
   CREATE UNIQUE INDEX chunk_of_series ON chunk (series, start_ms, start_ns)`
 
-const COLUMNS = 'id, start_ms, start_ns, end_ms, end_ns, count, summary, length(data) AS size'
+const PLACE = 'id, start_ms, start_ns, end_ms, end_ns, count, length(data) AS size'
+const COLUMNS = `${PLACE}, summary`
 
 /** A chunk as its row tells it; its points are read when they are asked for. */
 export interface Chunk {
@@ -57,10 +58,10 @@ export class ChunkFile {
         `SELECT ${COLUMNS} ${one} AND (start_ms, start_ns) >= (?, ?) AND (start_ms, start_ns) < (?, ?) ORDER BY start_ms, start_ns`,
       )
       this.#before = this.#db.prepare(
-        `SELECT ${COLUMNS} ${one} AND (start_ms, start_ns) < (?, ?) ORDER BY start_ms DESC, start_ns DESC LIMIT ?`,
+        `SELECT ${PLACE} ${one} AND (start_ms, start_ns) < (?, ?) ORDER BY start_ms DESC, start_ns DESC`,
       )
       this.#after = this.#db.prepare(
-        `SELECT ${COLUMNS} ${one} AND (start_ms, start_ns) > (?, ?) ORDER BY start_ms, start_ns LIMIT ?`,
+        `SELECT ${PLACE} ${one} AND (start_ms, start_ns) > (?, ?) ORDER BY start_ms, start_ns`,
       )
       this.#data = this.#db.prepare('SELECT data FROM chunk WHERE id = ?')
       this.#insert = this.#db.prepare(
@@ -101,14 +102,14 @@ export class ChunkFile {
     }
   }
 
-  /** Up to `limit` chunks that start before a time, latest first. */
-  before(series: number, { ms, ns }: Instant, limit: number): Chunk[] {
-    return this.#before.all(series, ms, ns, limit).map(toChunk)
+  /** Chunks that start before a time, latest first; without their summaries. */
+  *before(series: number, { ms, ns }: Instant): Generator<Chunk> {
+    for (const row of this.#before.iterate(series, ms, ns)) yield toChunk(row)
   }
 
-  /** Up to `limit` chunks that start after a time, earliest first. */
-  after(series: number, { ms, ns }: Instant, limit: number): Chunk[] {
-    return this.#after.all(series, ms, ns, limit).map(toChunk)
+  /** Chunks that start after a time, earliest first; without their summaries. */
+  *after(series: number, { ms, ns }: Instant): Generator<Chunk> {
+    for (const row of this.#after.iterate(series, ms, ns)) yield toChunk(row)
   }
 
   read(chunk: Chunk, type: FieldType): Run {
@@ -157,7 +158,7 @@ function toChunk(row: Parameters<typeof int>[0]): Chunk {
     end: { ms: int(row, 'end_ms'), ns: int(row, 'end_ns') },
     count: int(row, 'count'),
     size: int(row, 'size'),
-    summary: row['summary'] === null ? undefined : blob(row, 'summary'),
+    summary: row['summary'] instanceof Uint8Array ? blob(row, 'summary') : undefined,
   }
 }
 

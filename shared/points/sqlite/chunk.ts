@@ -7,6 +7,9 @@ import { readTimes, readValues, writeTimes, writeValues, type Run } from './colu
 const PLAIN = 1
 const ZSTD = 2
 
+/** Below this zstd's own header eats what it saves, and setting it up takes longer than the rest of a small chunk. */
+const LEAST_ZSTD = 128
+
 /**
  * Points of one series as one blob: times as differences of differences, values by type, then zstd where that is
  * smaller. Reading gives back the same bits. How many points it holds and of what type is kept beside it.
@@ -17,6 +20,7 @@ export function encodeChunk(type: FieldType, run: Run): Uint8Array {
   writeTimes(out, run)
   writeValues(out, type, run.values)
   const plain = out.finish()
+  if (plain.length < LEAST_ZSTD) return plain.slice()
   const packed = zstdCompressSync(plain.subarray(1))
   if (packed.length + 1 >= plain.length) return plain
   const bytes = new Uint8Array(packed.length + 1)

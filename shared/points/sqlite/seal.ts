@@ -4,7 +4,7 @@ import type { FileName } from './chunk-files.ts'
 import type { Run } from './columns.ts'
 import type { Generation, Stretch } from './generation.ts'
 import { merge, slice, type Sources } from './read.ts'
-import { monthOf, monthStart } from './time.ts'
+import { END_OF_TIME, isBefore, monthOf, monthStart } from './time.ts'
 
 /** Points of a full chunk: large enough to compress well, small enough that opening one takes some 50 us. */
 const CHUNK_POINTS = 500
@@ -37,9 +37,10 @@ interface FilePoints {
 /**
  * Moves the points of a generation into chunks, durably, file by file. Pauses (yields) between bounded steps, at each
  * of which what queries see is whole: unsealed points win over chunks, and they hold the same. Starting it again after
- * an error or a crash does no harm for the same reason. Returns the number of chunks written.
+ * an error or a crash does no harm for the same reason. Yields how many points each step has dealt with; returns the
+ * number of chunks written.
  */
-export function* seal(sources: Sources, generation: Generation, now: number): Generator<void, number> {
+export function* seal(sources: Sources, generation: Generation, now: number): Generator<number, number> {
   const { catalogue, files } = sources
   let chunks = 0
   for (const [tenant, series] of byTenant(generation, catalogue.tenantOf.bind(catalogue))) {
@@ -49,7 +50,7 @@ export function* seal(sources: Sources, generation: Generation, now: number): Ge
       if (keepMs !== undefined && monthStart(month + 1) <= now - keepMs) continue
       chunks += yield* sealFile(sources, generation, { tenant, month }, points)
       files.commit({ tenant, month })
-      yield
+      yield 0
     }
   }
   return chunks
@@ -69,7 +70,7 @@ function byTenant(generation: Generation, tenantOf: (series: number) => number):
 }
 
 /** What goes into which month, months ascending. */
-function* byMonth(generation: Generation, allSeries: readonly number[]): Generator<void, [number, FilePoints][]> {
+function* byMonth(generation: Generation, allSeries: readonly number[]): Generator<number, [number, FilePoints][]> {
   const months = new Map<number, FilePoints>()
   let walked = 0
   for (const series of allSeries) {
@@ -92,7 +93,7 @@ function* byMonth(generation: Generation, allSeries: readonly number[]): Generat
     })
     if (walked > STEP_POINTS) {
       walked = 0
-      yield
+      yield 0
     }
   }
   return [...months].sort(([a], [b]) => a - b)
@@ -103,7 +104,7 @@ function* sealFile(
   generation: Generation,
   name: FileName,
   points: FilePoints,
-): Generator<void, number> {
+): Generator<number, number> {
   let chunks = 0
   for (let at = 0; at < points.series.length;) {
     const series = points.series[at] ?? 0
@@ -114,11 +115,12 @@ function* sealFile(
     }
     const run = generation.collect(type, stretches)
     for (let start = 0; start < run.ms.length; start += STEP_POINTS) {
+      const end = Math.min(start + STEP_POINTS, run.ms.length)
       // Opened each time: others may have used the files in between.
       const file = sources.files.open(name)
       file.begin()
-      chunks += sealRun(file, series, type, slice(run, start, Math.min(start + STEP_POINTS, run.ms.length)))
-      yield
+      chunks += sealRun(file, series, type, slice(run, start, end))
+      yield end - start
     }
   }
   return chunks
@@ -126,13 +128,7 @@ function* sealFile(
 
 /** Adds points of one series to a file: chunks that they overlap, and small ones beside, are written anew with them. */
 function sealRun(file: ChunkFile, series: number, type: FieldType, run: Run): number {
-  const last = run.ms.length - 1
-  const start = { ms: run.ms[0] ?? 0, ns: run.ns[0] ?? 0 }
-  const behind = { ms: run.ms[last] ?? 0, ns: (run.ns[last] ?? 0) + 1 }
-  const overlapping = [...file.overlapping(series, start, behind)]
-  const first = overlapping[0]?.start ?? start
-  const before = smallOnes(file.before(series, first, SMALL_CHUNKS))
-  const after = smallOnes(file.after(series, overlapping.at(-1)?.start ?? start, SMALL_CHUNKS))
+  const { before, overlapping, after } = neighbours(file, series, run)
   const beside = [...before, ...after]
   const total = beside.reduce((sum, { count }) => sum + count, run.ms.length)
   const worthIt = beside.length + 1 >= SMALL_CHUNKS || total >= CHUNK_POINTS
@@ -147,9 +143,39 @@ function sealRun(file: ChunkFile, series: number, type: FieldType, run: Run): nu
   return parts.length
 }
 
-function smallOnes(neighbours: readonly Chunk[]): Chunk[] {
-  const full = neighbours.findIndex(({ count, size }) => count >= CHUNK_POINTS || size >= FULL_BYTES)
-  return neighbours.slice(0, full < 0 ? neighbours.length : full)
+interface Neighbours {
+  /** Small chunks right before, latest first. */
+  readonly before: Chunk[]
+  readonly overlapping: readonly Chunk[]
+  /** Small chunks right after, earliest first. */
+  readonly after: readonly Chunk[]
+}
+
+function neighbours(file: ChunkFile, series: number, run: Run): Neighbours {
+  const last = run.ms.length - 1
+  const start = { ms: run.ms[0] ?? 0, ns: run.ns[0] ?? 0 }
+  // The common case takes one look: all that is there lies before.
+  const { first: latest, small } = smallOnes(file.before(series, END_OF_TIME))
+  if (latest === undefined || isBefore(latest.end.ms, latest.end.ns, start.ms, start.ns)) {
+    return { before: small, overlapping: [], after: [] }
+  }
+  const behind = { ms: run.ms[last] ?? 0, ns: (run.ns[last] ?? 0) + 1 }
+  const overlapping = [...file.overlapping(series, start, behind)]
+  const before = smallOnes(file.before(series, overlapping[0]?.start ?? start)).small
+  const after = smallOnes(file.after(series, overlapping.at(-1)?.start ?? start)).small
+  return { before, overlapping, after }
+}
+
+/** The first of some chunks, and the small ones up to the first full one. */
+function smallOnes(chunks: Iterable<Chunk>): { first: Chunk | undefined; small: Chunk[] } {
+  const small: Chunk[] = []
+  let first: Chunk | undefined
+  for (const chunk of chunks) {
+    first ??= chunk
+    if (small.length >= SMALL_CHUNKS || chunk.count >= CHUNK_POINTS || chunk.size >= FULL_BYTES) break
+    small.push(chunk)
+  }
+  return { first, small }
 }
 
 /** Runs of the length of a chunk; the last one may be shorter. */

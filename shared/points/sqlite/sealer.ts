@@ -29,7 +29,9 @@ export class Sealer {
   readonly #generations: Generation[]
   readonly #limits: Limits
   readonly #prepare: () => void
-  #work: Generator<void> | undefined
+  #work: Generator<number> | undefined
+  /** Points that the sealing under way has not dealt with. */
+  #left = 0
   #paused = false
   #retryAt = 0
   #failure: SluiceError | undefined
@@ -67,12 +69,15 @@ export class Sealer {
     return this.#work !== undefined || (this.dueAt ?? Infinity) <= Date.now()
   }
 
-  /** Seals for about this long; true while there is more to do. Throws when it cannot; it is due again after a rest. */
+  /**
+   * Seals for about this long, or longer when the next generation fills faster: then every write waits a little, and
+   * none waits for a whole sealing. True while there is more to do. Throws when it cannot; it is due again after a rest.
+   */
   step(budgetMs: number): boolean {
     const until = performance.now() + budgetMs
     while (this.isDue) {
       this.#advance()
-      if (performance.now() >= until) break
+      if (performance.now() >= until && !this.#isBehind) break
     }
     return this.isDue
   }
@@ -117,8 +122,15 @@ export class Sealer {
   #advance(): boolean {
     const began = performance.now()
     try {
-      this.#work ??= this.#sealOldest()
-      if (this.#work.next().done !== true) return false
+      if (this.#work === undefined) {
+        this.#work = this.#sealOldest()
+        this.#left = this.#generations[0]?.count ?? 0
+      }
+      const step = this.#work.next()
+      if (step.done !== true) {
+        this.#left -= step.value
+        return false
+      }
     } catch (error) {
       this.abort()
       this.#retryAt = Date.now() + RETRY_MS
@@ -134,7 +146,7 @@ export class Sealer {
     return true
   }
 
-  *#sealOldest(): Generator<void> {
+  *#sealOldest(): Generator<number> {
     this.#prepare()
     if (this.#generations.length === 1) this.#generations.push(new Generation())
     const [oldest] = this.#generations
@@ -145,7 +157,13 @@ export class Sealer {
     // All chunks are durable: from here on the batches are not needed, and neither is the copy in memory.
     this.#generations.shift()
     this.#chunks += chunks
-    while (this.#hot.dropBatches(oldest.lastSeq, DROP_BATCHES)) yield
+    while (this.#hot.dropBatches(oldest.lastSeq, DROP_BATCHES)) yield 0
+  }
+
+  get #isBehind(): boolean {
+    const [oldest, next] = this.#generations
+    if (this.#work === undefined || oldest === undefined || next === undefined) return false
+    return this.#left / oldest.count > 1 - next.count / this.#limits.sealAfterPoints
   }
 
   #isFull(): boolean {

@@ -4,7 +4,7 @@ import { toStoreError } from './failure.ts'
 import type { Answers, Posted, QueryAnswer, Reply, ThreadOptions } from './messages.ts'
 
 /** Sealing and tidying work this long between two looks at the requests. */
-const STEP_MS = 4
+const STEP_MS = 2
 
 /** Requests that share one transaction. */
 const MAX_GROUP = 64
@@ -57,17 +57,21 @@ class PointThread {
     if (!this.#serve()) return
     const more = this.#work()
     this.#report(more)
-    if (more) this.#schedule()
+    const [next] = this.#queue
+    if (more || (next !== undefined && !this.#mustWait(next))) this.#schedule()
     else this.#sleep()
   }
 
-  /** Serves what waits; false when it was closed. */
+  /** Serves what waits, up to a group of writes: sealing must keep pace with them. False when it was closed. */
   #serve(): boolean {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       if (this.#mustWait(next)) return true
       this.#reported = false
-      if (next.kind === 'write') this.#serveWrites()
-      else if (next.kind === 'snapshot') this.#serveSnapshot(next.id, next.folder)
+      if (next.kind === 'write') {
+        this.#serveWrites()
+        return true
+      }
+      if (next.kind === 'snapshot') this.#serveSnapshot(next.id, next.folder)
       else {
         const request = next
         this.#queue.shift()

@@ -1,0 +1,141 @@
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { HttpError, InfluxDB, type SendOptions } from '@influxdata/influxdb-client'
+import { SluiceError } from '../../errors.ts'
+import { InfluxRefusal, toStoreError } from './answers.ts'
+import type { InfluxMetrics } from './influx-metrics.ts'
+
+/** InfluxDB itself gives a write up after 10 s (`storage-write-timeout`). */
+const WRITE_TIMEOUT_MS = 10_000
+/** The first byte of an answer to a query may take a while; a query that nobody wants any longer is not to stay. */
+const OTHER_TIMEOUT_MS = 60_000
+
+/** One write at a time, and queries beside it; more of them wait for a socket. */
+const MAX_SOCKETS = 16
+
+export interface ConnectionOptions {
+  readonly url: string
+  readonly token: () => string
+  readonly metrics: InfluxMetrics
+}
+
+interface Request {
+  /** For errors and metrics. */
+  readonly what: 'write' | 'query' | 'delete' | 'setup'
+  readonly method: 'GET' | 'POST' | 'PATCH'
+  readonly path: string
+  readonly body?: string
+  readonly contentType?: string
+}
+
+/**
+ * The client's transport without its retries, and without its own timeout, which would leave the request running: a
+ * request that ends by a signal is destroyed. Errors are those of {@link toStoreError}, and `closed`.
+ */
+export class InfluxConnection {
+  readonly #options: ConnectionOptions
+  readonly #agent: HttpAgent | HttpsAgent
+  readonly #ending = new AbortController()
+  #token: string
+  #client: InfluxDB
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options
+    const Agent = options.url.startsWith('https:') ? HttpsAgent : HttpAgent
+    this.#agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
+    this.#token = options.token()
+    this.#client = this.#clientWith(this.#token)
+  }
+
+  /** Resolves with the decoded answer: an object for JSON, undefined for 204. */
+  async send(request: Request): Promise<unknown> {
+    const timeoutMs = request.what === 'write' ? WRITE_TIMEOUT_MS : OTHER_TIMEOUT_MS
+    return this.#authorised(request, async () => {
+      const { signal, release } = this.#limit(timeoutMs)
+      try {
+        // The transport says `any` of what it decoded.
+        const answer: unknown = await this.#client.transport.request(
+          request.path,
+          request.body ?? '',
+          toSendOptions(request, signal),
+        )
+        this.#options.metrics.answered(request.what, answer === undefined ? 204 : 200)
+        return answer
+      } finally {
+        release()
+      }
+    })
+  }
+
+  /** The bytes of an answer as they come, given to `read`, which may leave early. */
+  async stream<T>(request: Request, read: (chunks: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
+    return this.#authorised(request, async () => {
+      const { signal, release } = this.#limit(OTHER_TIMEOUT_MS)
+      try {
+        const chunks = this.#client.transport.iterate(request.path, request.body ?? '', toSendOptions(request, signal))
+        const result = await read(chunks)
+        this.#options.metrics.answered(request.what, 200)
+        return result
+      } finally {
+        release()
+      }
+    })
+  }
+
+  /** Ends what is under way, with `closed`. */
+  close(): void {
+    this.#ending.abort()
+    this.#agent.destroy()
+  }
+
+  /** A token that is refused is read anew, and the request repeated once if it is another one now. */
+  async #authorised<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#reported(request, attempt)
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== 'store_unauthorised') throw error
+      const token = this.#options.token()
+      if (token === this.#token) throw error
+      this.#token = token
+      this.#client = this.#clientWith(token)
+      return this.#reported(request, attempt)
+    }
+  }
+
+  async #reported<T>({ what }: Request, attempt: () => Promise<T>): Promise<T> {
+    if (this.#ending.signal.aborted) throw new SluiceError('closed', 'the points are closed')
+    try {
+      return await attempt()
+    } catch (error) {
+      if (this.#ending.signal.aborted) throw new SluiceError('closed', 'the points are closed', { cause: error })
+      const failure = toStoreError(error, what)
+      if (error instanceof HttpError) this.#options.metrics.answered(what, error.statusCode)
+      else if (!(error instanceof InfluxRefusal)) this.#options.metrics.answered(what, undefined)
+      throw failure
+    }
+  }
+
+  /** A signal of its own for each request: the transport adds listeners to it and never takes them away. */
+  #limit(timeoutMs: number): { signal: AbortSignal; release: () => void } {
+    const controller = new AbortController()
+    const timer = setTimeout(() => {
+      controller.abort(new SluiceError('store_unavailable', `InfluxDB did not answer within ${timeoutMs / 1000} s`))
+    }, timeoutMs)
+    const onEnd = () => controller.abort()
+    this.#ending.signal.addEventListener('abort', onEnd, { once: true })
+    const release = () => {
+      clearTimeout(timer)
+      this.#ending.signal.removeEventListener('abort', onEnd)
+    }
+    return { signal: controller.signal, release }
+  }
+
+  #clientWith(token: string): InfluxDB {
+    return new InfluxDB({ url: this.#options.url, token, timeout: 0, transportOptions: { agent: this.#agent } })
+  }
+}
+
+function toSendOptions({ method, contentType = 'application/json' }: Request, signal: AbortSignal): SendOptions {
+  // The client describes a signal of its own, with all of the members of this one that it uses.
+  return { method, headers: { 'content-type': contentType }, signal: signal as NonNullable<SendOptions['signal']> }
+}

@@ -1,0 +1,49 @@
+import type { ErrorCode } from '../../errors.ts'
+
+/**
+ * How names are kept in InfluxDB.
+ *
+ * Measurement: `{tenant}.{stream}`. Both may hold dots, so a dot of the tenant is written as `:`, which no name may hold:
+ * the first dot always separates, and tenant `a.b` with stream `c` never meets tenant `a` with stream `b.c`.
+ *
+ * Field: the field's name. Line protocol cannot escape a backslash in it (one in front of a comma, a space, an equals
+ * sign or the end would change what follows), so a backslash is written as U+001A, which no field name may hold.
+ */
+const DOT_OF_TENANT = ':'
+const BACKSLASH_OF_FIELD = '\u001a'
+
+/** What comes in front of the stream in the measurements of a tenant. */
+export function measurementPrefix(tenant: string): string {
+  return `${tenant.replaceAll('.', DOT_OF_TENANT)}.`
+}
+
+export function measurementOf(tenant: string, stream: string): string {
+  return measurementPrefix(tenant) + stream
+}
+
+/** The field key of a field. Inverse: {@link fieldOf}. */
+export function fieldKeyOf(field: string): string {
+  return field.replaceAll('\\', BACKSLASH_OF_FIELD)
+}
+
+export function fieldOf(key: string): string {
+  return key.replaceAll(BACKSLASH_OF_FIELD, '\\')
+}
+
+/**
+ * False for names that would come back as others. The name rules of topics allow none of them; this holds whoever asks.
+ */
+export function areStorable(tenant: string, device?: string, stream?: string): boolean {
+  if (!isStorable(tenant) || tenant.includes(DOT_OF_TENANT) || tenant.startsWith('#')) return false
+  return (device === undefined || isStorable(device)) && (stream === undefined || isStorable(stream))
+}
+
+/** What is wrong with the name of a field; undefined when nothing is. A field `time` would be dropped with a 204 (#23024). */
+export function fieldProblem(field: string): ErrorCode | undefined {
+  if (field === '' || !field.isWellFormed() || /\p{Cc}/u.test(field)) return 'field_name_invalid'
+  return field === 'time' ? 'field_name_reserved' : undefined
+}
+
+function isStorable(name: string): boolean {
+  return name !== '' && name.isWellFormed() && !/[\p{Cc}\\]/u.test(name)
+}
