@@ -83,7 +83,9 @@ export class Capacity {
   release(): void {
     if (this.isFull) return
     this.#fullSince = undefined
-    for (const connection of this.#waiting) {
+    if (this.#waiting.size === 0) return
+    // Those that have to wait again come behind the others, not around again.
+    for (const connection of [...this.#waiting]) {
       if (this.isFull) return
       this.#waiting.delete(connection)
       connection.progress()

@@ -1,0 +1,94 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { AedesEnd, type AedesEndOwner } from '../../../../services/broker/aedes-end.ts'
+import { packet } from '../../../mqtt-bytes.ts'
+
+/** An end whose owner notes what it gets. */
+function setUp() {
+  const forwarded: { bytes: Buffer; types: readonly number[] }[] = []
+  const closed: (Error | null)[] = []
+  let takenLater: (() => void)[] | undefined
+  const owner: AedesEndOwner = {
+    principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
+    unsentBytes: 0,
+    ready: () => undefined,
+    packetsFromAedes: (bytes, types, taken) => {
+      forwarded.push({ bytes, types })
+      if (takenLater === undefined) taken()
+      else takenLater.push(taken)
+    },
+    subscribed: () => undefined,
+    aedesWantsMore: () => undefined,
+    aedesClosed: (error) => closed.push(error),
+  }
+  const hold = (): (() => void) => {
+    const held: (() => void)[] = (takenLater = [])
+    return () => {
+      takenLater = undefined
+      for (const taken of held) taken()
+    }
+  }
+  return { end: new AedesEnd(owner), forwarded, closed, hold }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** Writes a packet as aedes does: corked, in pieces, uncorked in the next tick. */
+function writeLikeAedes(end: AedesEnd, bytes: Buffer, pieces: readonly number[]): void {
+  end.cork()
+  process.nextTick(() => end.uncork())
+  for (let at = 0, index = 0; at < bytes.length; index += 1) {
+    const length = pieces[index % pieces.length] ?? 1
+    end.write(bytes.subarray(at, at + length))
+    at += length
+  }
+}
+
+describe('AedesEnd', () => {
+  it('hands on whole packets, however they were written and however slow the client is', async () => {
+    const sent = fc.array(
+      fc.oneof(
+        fc.constantFrom(packet.pingreq, packet.ack(0x40, 7), packet.subscribe(1, ['a/b', 1])),
+        fc.string({ maxLength: 300 }).map((payload) => packet.publish('a/b', payload, { qos: 1, id: 9 })),
+      ),
+      { minLength: 1, maxLength: 12 },
+    )
+    const pieces = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 5 })
+    const turns = fc.array(fc.boolean(), { minLength: 1, maxLength: 5 })
+    await fc.assert(
+      fc.asyncProperty(sent, pieces, turns, fc.boolean(), async (packets, lengths, waits, isSlow) => {
+        const { end, forwarded, closed, hold } = setUp()
+        const release = isSlow ? hold() : () => undefined
+        for (const [index, bytes] of packets.entries()) {
+          writeLikeAedes(end, bytes, lengths)
+          if (waits[index % waits.length] === true) await turn()
+        }
+        await turn()
+        release()
+        await turn()
+        expect(Buffer.concat(forwarded.map(({ bytes }) => bytes))).toEqual(Buffer.concat(packets))
+        expect(forwarded.flatMap(({ types }) => types)).toEqual(packets.map((bytes) => (bytes[0] ?? 0) >> 4))
+        expect(closed).toEqual([])
+        end.destroy()
+      }),
+    )
+  })
+
+  it('closes the connection rather than hand on a part of a packet', async () => {
+    const { end, forwarded, closed } = setUp()
+    end.on('error', () => undefined)
+    end.write(packet.publish('a/b', 'x').subarray(0, 5))
+    await turn()
+    expect(forwarded).toEqual([])
+    expect(closed).toMatchObject([{ message: 'aedes wrote something else than whole packets' }])
+  })
+
+  it('gives all that is queued at once, and then nothing, also to a reader that asks from within', () => {
+    const { end } = setUp()
+    end.deliver(Buffer.from('one'))
+    end.deliver(Buffer.from('two'))
+    expect(end.read()?.toString()).toBe('onetwo')
+    expect(end.read()).toBeNull()
+    end.destroy()
+  })
+})
