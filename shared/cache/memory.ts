@@ -27,6 +27,7 @@ export function openMemoryCache({ maxEntries, metrics }: MemoryCacheOptions): Ca
 }
 
 class MemoryCache implements Cache {
+  readonly available = true
   readonly #entries: LruMap<string, Entry>
   readonly #reads: Counter<'result'>
   readonly #evictions: Counter

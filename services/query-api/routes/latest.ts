@@ -12,6 +12,29 @@ const FieldView = Type.Object({
   time: PointTime,
 })
 
+const Latest = Type.Object(
+  {
+    tenant: Type.String(),
+    device: Type.String(),
+    lastSeen: TimeOrNull,
+    streams: Type.Array(
+      Type.Object({
+        measurement: Type.String(),
+        lastSeen: TimeOrNull,
+        fields: Type.Record(Type.String(), FieldView),
+      }),
+    ),
+  },
+  {
+    headers: {
+      'sluice-cache': {
+        type: 'string',
+        description: '`unavailable` when the answer is of the database alone, which is a few seconds behind.',
+      },
+    },
+  },
+)
+
 export function latestRoutes(app: Api, options: ApiOptions): void {
   app.get(
     '/devices/:tenant/:device/latest',
@@ -23,25 +46,16 @@ export function latestRoutes(app: Api, options: ApiOptions): void {
         params: DeviceParams,
         querystring: Type.Object({ epoch: Epoch }, { additionalProperties: false }),
         response: {
-          200: Type.Object({
-            tenant: Type.String(),
-            device: Type.String(),
-            lastSeen: TimeOrNull,
-            streams: Type.Array(
-              Type.Object({
-                measurement: Type.String(),
-                lastSeen: TimeOrNull,
-                fields: Type.Record(Type.String(), FieldView),
-              }),
-            ),
-          }),
+          200: Latest,
           ...problemResponses,
         },
       },
     },
-    async ({ params: { tenant, device }, query }) => {
+    async ({ params: { tenant, device }, query }, reply) => {
       const { lastSeenMs } = await requireDevice(options.registry, tenant, device)
       const states = await latestStates(options, tenant, device)
+      // Asked after the read, which is what finds out.
+      if (!options.cache.available) void reply.header('sluice-cache', 'unavailable')
       const streams = states.map((state) => {
         const fields = Object.entries(state.fields).map(([field, { value, type, time }]) => {
           return [field, { value: jsonValue(value), type, time: writeTime(time, query.epoch) }] as const

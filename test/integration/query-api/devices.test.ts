@@ -199,6 +199,18 @@ it('latest: the later of registry and cache counts, per stream', async () => {
   ])
 })
 
+it('latest: of the database alone while the cache is away, and it says so', async () => {
+  const { call, cache, registry } = await openApi()
+  await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
+  await registry.writeState([state('telemetry', 1, 1)])
+  const url = '/v1/devices/demo/first/latest'
+  expect((await call('GET', url)).headers).not.toHaveProperty('sluice-cache')
+  cache.available = false
+  const answer = await call('GET', url)
+  expect(answer).toMatchObject({ status: 200, headers: { 'sluice-cache': 'unavailable' } })
+  expect(answer.body['streams']).toMatchObject([{ measurement: 'telemetry' }])
+})
+
 it('latest: nothing yet, no device, and a removed device leaves nothing behind', async () => {
   const { call, cache } = await openApi()
   expect((await call('GET', '/v1/devices/demo/first/latest')).status).toBe(404)

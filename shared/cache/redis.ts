@@ -1,0 +1,230 @@
+import { once } from 'node:events'
+import { Redis } from 'ioredis'
+import { Counter, Gauge } from 'prom-client'
+import { SluiceError, toSluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Cache } from './port.ts'
+import { checkPolicy, checkRedisUrl } from './redis-policy.ts'
+
+export interface RedisCacheOptions {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
+  readonly url: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** A cache that answers later than this is slower than the database behind it. */
+const COMMAND_TIMEOUT_MS = 200
+/** After a command without an answer nobody asks for this long: a server that hangs costs one caller 200 ms a second. */
+const PAUSE_MS = 1_000
+/** A connection on which nothing comes for this long although something was asked is given up. */
+const SOCKET_TIMEOUT_MS = 3_000
+/** How long the start waits for the server before it goes on without. */
+const START_TIMEOUT_MS = 2_000
+const MAX_RECONNECT_MS = 2_000
+/** Keys in one MGET, commands in one pipeline: more would keep the server from others for milliseconds. */
+const CHUNK = 1_000
+/** Keys that could not be deleted and are hidden and deleted later; the oldest are forgotten, their time to live ends them. */
+const MAX_OWED = 10_000
+/** Other users of the same server keep their keys. */
+const PREFIX = 'sluice:'
+
+/**
+ * A cache that processes share. While Redis is away every read is a miss and every write is dropped and counted, at once:
+ * nothing waits, and it comes back by itself. It opens without Redis too. Errors: `setting_invalid` (the URL),
+ * `redis_misconfigured` (a memory policy that never evicts).
+ */
+export async function openRedisCache({ url, logger, metrics }: RedisCacheOptions): Promise<Cache> {
+  checkRedisUrl(url, 'cache')
+  const client = new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 1,
+    autoResendUnfulfilledCommands: false,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    socketTimeout: SOCKET_TIMEOUT_MS,
+    connectTimeout: START_TIMEOUT_MS,
+    keyPrefix: PREFIX,
+    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS) * (0.5 + Math.random() / 2),
+    // After a failover the old primary is a replica, which takes no writes: a new connection may find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  })
+  const cache = new RedisCache(client, logger, metrics)
+  const check = () => checkPolicy(client, 'cache', logger)
+  if (await cache.connect()) {
+    await check().catch(async (error: unknown) => {
+      if (!(error instanceof SluiceError)) return // it went away again
+      await cache.close()
+      throw error
+    })
+  } else {
+    client.once('ready', () => {
+      check().catch((error: unknown) =>
+        logger.error({ detail: toSluiceError(error).message }, 'the cache is not usable'),
+      )
+    })
+  }
+  return cache
+}
+
+class RedisCache implements Cache {
+  readonly #client: Redis
+  readonly #logger: Logger
+  readonly #reads: Counter<'result'>
+  readonly #dropped: Counter
+  /** Keys that somebody deleted while Redis was away. */
+  readonly #owed = new Set<string>()
+  /** On the monotonic clock: nobody asks before. */
+  #pausedUntil = -Infinity
+  /** Logged once per outage. */
+  #isDown = false
+
+  constructor(client: Redis, logger: Logger, metrics: Metrics) {
+    this.#client = client
+    this.#logger = logger
+    const registers = [metrics]
+    this.#reads = new Counter({
+      name: 'sluice_cache_reads_total',
+      help: 'Keys looked up in the cache, by result: hit, miss or unavailable',
+      labelNames: ['result'],
+      registers,
+    })
+    this.#dropped = new Counter({
+      name: 'sluice_cache_writes_dropped_total',
+      help: 'Entries that were not written because Redis was away, slow or full',
+      registers,
+    })
+    const available = (): boolean => this.available
+    new Gauge({
+      name: 'sluice_cache_available',
+      help: '1 while the cache answers, 0 while reads are misses and writes are dropped',
+      registers,
+      collect() {
+        this.set(available() ? 1 : 0)
+      },
+    })
+    client.on('error', (error: Error) => this.#down(error))
+    client.on('close', () => this.#down(new Error('the connection was closed')))
+    client.on('ready', () => this.#up())
+  }
+
+  get available(): boolean {
+    return this.#client.status === 'ready' && performance.now() >= this.#pausedUntil
+  }
+
+  /** False when Redis is away at the moment; the client goes on trying. */
+  async connect(): Promise<boolean> {
+    const ready = once(this.#client, 'ready', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
+    try {
+      await Promise.race([this.#client.connect(), ready])
+      return true
+    } catch (error) {
+      this.#down(error)
+      return false
+    }
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    const [value] = await this.getMany([key])
+    return value
+  }
+
+  async getMany(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    const found: (string | undefined)[] = []
+    for (let from = 0; from < keys.length; from += CHUNK) {
+      const part = keys.slice(from, from + CHUNK)
+      const values = await this.#ask(() => this.#client.mget(part))
+      if (values === undefined) {
+        this.#reads.inc({ result: 'unavailable' }, keys.length - from)
+        return [...found, ...Array.from({ length: keys.length - from }, () => undefined)]
+      }
+      for (const [index, key] of part.entries()) {
+        found.push(this.#owed.has(key) ? undefined : (values[index] ?? undefined))
+      }
+    }
+    const hits = found.filter((value) => value !== undefined).length
+    if (hits > 0) this.#reads.inc({ result: 'hit' }, hits)
+    if (hits < keys.length) this.#reads.inc({ result: 'miss' }, keys.length - hits)
+    return found
+  }
+
+  async setMany(entries: readonly { readonly key: string; readonly value: string }[], ttlMs: number): Promise<void> {
+    for (let from = 0; from < entries.length; from += CHUNK) {
+      const part = entries.slice(from, from + CHUNK)
+      const results = await this.#ask(async () => {
+        const pipeline = this.#client.pipeline()
+        for (const { key, value } of part) pipeline.set(key, value, 'PX', ttlMs)
+        const answers = (await pipeline.exec()) ?? []
+        // What the server refused is one entry's; what had no answer is the connection's.
+        const lost = answers.find(([error]) => error !== null && !isReply(error))
+        if (lost?.[0]) throw lost[0]
+        return answers
+      })
+      if (results === undefined) {
+        this.#dropped.inc(entries.length - from)
+        return
+      }
+      for (const [index, { key }] of part.entries()) if (results[index]?.[0] === null) this.#owed.delete(key)
+      const refused = results.filter(([error]) => error !== null)
+      if (refused.length > 0) {
+        this.#dropped.inc(refused.length)
+        this.#logger.debug({ entries: refused.length, detail: refused[0]?.[0]?.message }, 'Redis refused entries')
+      }
+    }
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    // Hidden before anybody can read again, and until the server has done it.
+    for (const key of keys) this.#owed.add(key)
+    for (const key of this.#owed) {
+      if (this.#owed.size <= MAX_OWED) break
+      this.#owed.delete(key)
+    }
+    await this.#settleOwed(keys)
+  }
+
+  async close(): Promise<void> {
+    this.#client.removeAllListeners('close')
+    if (this.#client.status === 'ready') await this.#ask(() => this.#client.quit())
+    this.#client.disconnect()
+  }
+
+  async #settleOwed(keys: readonly string[]): Promise<void> {
+    for (let from = 0; from < keys.length; from += CHUNK) {
+      const part = keys.slice(from, from + CHUNK)
+      if ((await this.#ask(() => this.#client.unlink(part))) === undefined) return
+      for (const key of part) this.#owed.delete(key)
+    }
+  }
+
+  /** The answer, or undefined when there was none: the caller goes on without the cache. */
+  async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
+    if (!this.available) return undefined
+    try {
+      return await command()
+    } catch (error) {
+      if (!isReply(error)) this.#pausedUntil = performance.now() + PAUSE_MS
+      this.#down(error)
+      return undefined
+    }
+  }
+
+  #down(error: unknown): void {
+    const level = this.#isDown ? 'debug' : 'warn'
+    this.#isDown = true
+    this.#logger[level]({ detail: error instanceof Error ? error.message : error }, 'the cache is away')
+  }
+
+  #up(): void {
+    if (this.#isDown) this.#logger.info('the cache is back')
+    this.#isDown = false
+    this.#pausedUntil = -Infinity
+    void this.#settleOwed([...this.#owed]) // never rejects
+  }
+}
+
+/** The server answered, and that was an error: the connection is well. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
+}
