@@ -12,6 +12,7 @@ import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/cre
 import { openSqliteRegistry } from '../../shared/registry/sqlite.ts'
 import { makeFolder, runProcess } from '../../shared/service-process.ts'
 import { packageVersion } from '../../shared/version.ts'
+import { createBroker, type Broker, type BrokerOptions } from '../broker/broker.ts'
 import type { StartFacts } from './banner.ts'
 import { firstStart } from './first-start.ts'
 import { startServices, type Ports } from './services.ts'
@@ -27,6 +28,12 @@ export interface PortContext {
   readonly releasers: Releasers
 }
 
+/** What the process is put together from; known-wrong compositions under test replace one of the two. */
+export interface Composition {
+  readonly openPorts: (context: PortContext) => Promise<Ports>
+  readonly startBroker: (options: BrokerOptions) => Promise<Broker>
+}
+
 export interface StandaloneOptions {
   /** Listens on every address, and names the one that the local network reaches. */
   readonly lan: boolean
@@ -40,7 +47,7 @@ export interface StandaloneOptions {
  */
 export function runStandalone(
   options: StandaloneOptions,
-  openPorts: (context: PortContext) => Promise<Ports> = openEmbeddedPorts,
+  { openPorts, startBroker }: Composition = EMBEDDED,
 ): Promise<number> {
   return runProcess(async ({ releasers }) => {
     const env = options.lan ? { BIND_ADDRESS: '0.0.0.0' } : {}
@@ -48,7 +55,8 @@ export function runStandalone(
     const logger = createLogger(config.LOG_LEVEL)
     const metrics = createMetrics({ defaults: true })
     const folder = makeFolder(resolve(config.DATA_DIR))
-    await start({ config, folder, logger, metrics, releasers }, options, openPorts)
+    const context = { config, folder, logger, metrics, releasers }
+    await start(context, options, { openPorts, startBroker })
     return logger
   })
 }
@@ -56,13 +64,13 @@ export function runStandalone(
 async function start(
   context: PortContext,
   options: StandaloneOptions,
-  openPorts: (context: PortContext) => Promise<Ports>,
+  { openPorts, startBroker }: Composition,
 ): Promise<void> {
   const { config, folder, logger, metrics, releasers } = context
   const version = packageVersion()
   const ports = await openPorts(context)
   const first = await firstStart(ports.registry, folder)
-  const { mqtt, http } = await startServices({ config, ports, logger, metrics, releasers, version })
+  const { mqtt, http } = await startServices({ config, ports, logger, metrics, releasers, version, startBroker })
   logger.info({ pid: process.pid, mqtt, http, folder, version }, 'ready')
   const shown = (address: typeof mqtt) => (options.lan ? { ...address, host: lanAddress() } : address)
   const publicUrl = config.PUBLIC_URL
@@ -88,6 +96,8 @@ export async function openEmbeddedPorts({ config, folder, logger, metrics, relea
   )
   return { log, points, registry, cache }
 }
+
+export const EMBEDDED: Composition = { openPorts: openEmbeddedPorts, startBroker: (options) => createBroker(options) }
 
 /** First IPv4 address of this machine that others on its network can reach; the wildcard when there is none. */
 function lanAddress(): string {

@@ -8,7 +8,7 @@ import type { PointStore } from '../../shared/points/port.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import { createBroker } from '../broker/broker.ts'
+import type { Broker, BrokerOptions } from '../broker/broker.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
 import type { StandaloneConfig } from './main.ts'
@@ -27,6 +27,7 @@ export interface ServiceContext {
   readonly metrics: Metrics
   readonly releasers: Releasers
   readonly version: string
+  readonly startBroker: (options: BrokerOptions) => Promise<Broker>
 }
 
 const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
@@ -36,14 +37,14 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  * Whatever is started is owned by `releasers`. Resolves when all of them accept work.
  */
 export async function startServices(context: ServiceContext): Promise<{ mqtt: Address; http: Address }> {
-  const { config, ports, logger, metrics, releasers, version } = context
+  const { config, ports, logger, metrics, releasers, version, startBroker } = context
   const clock = await receiveClockBehind(ports.log)
   const shared = { ...ports, settings: config, logger, metrics }
 
   const worker = await startIngestWorker(shared)
   releasers.own('ingest worker', worker, (it) => it.close())
 
-  const broker = await createBroker({ ...shared, clock })
+  const broker = await startBroker({ ...shared, clock })
   releasers.own('broker', broker, (it) => it.close())
 
   const { mqtt } = broker.addresses

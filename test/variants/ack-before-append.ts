@@ -1,4 +1,4 @@
-import { openEmbeddedPorts, runStandalone } from '../../services/standalone/main.ts'
+import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { overriding } from './overriding.ts'
 
@@ -13,7 +13,13 @@ function acknowledgeFirst(log: TelemetryLog): TelemetryLog {
   return overriding(log, { append })
 }
 
-process.exitCode = await runStandalone({ lan: false }, async (context) => {
-  const ports = await openEmbeddedPorts(context)
-  return { ...ports, log: acknowledgeFirst(ports.log) }
-})
+process.exitCode = await runStandalone(
+  { lan: false },
+  {
+    ...EMBEDDED,
+    openPorts: async (context) => {
+      const ports = await EMBEDDED.openPorts(context)
+      return { ...ports, log: acknowledgeFirst(ports.log) }
+    },
+  },
+)

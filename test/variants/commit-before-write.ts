@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
-import { openEmbeddedPorts, runStandalone } from '../../services/standalone/main.ts'
+import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import { overriding } from './overriding.ts'
@@ -32,7 +32,13 @@ function slow(points: PointStore): PointStore {
   return overriding(points, { write })
 }
 
-process.exitCode = await runStandalone({ lan: false }, async (context) => {
-  const ports = await openEmbeddedPorts(context)
-  return { ...ports, log: commitFirst(ports.log), points: slow(ports.points) }
-})
+process.exitCode = await runStandalone(
+  { lan: false },
+  {
+    ...EMBEDDED,
+    openPorts: async (context) => {
+      const ports = await EMBEDDED.openPorts(context)
+      return { ...ports, log: commitFirst(ports.log), points: slow(ports.points) }
+    },
+  },
+)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { openEmbeddedPorts, runStandalone } from '../../services/standalone/main.ts'
+import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { overriding } from './overriding.ts'
 
@@ -16,7 +16,13 @@ function stalling(log: TelemetryLog): TelemetryLog {
   return overriding(log, { append })
 }
 
-process.exitCode = await runStandalone({ lan: false }, async (context) => {
-  const ports = await openEmbeddedPorts(context)
-  return { ...ports, log: stalling(ports.log) }
-})
+process.exitCode = await runStandalone(
+  { lan: false },
+  {
+    ...EMBEDDED,
+    openPorts: async (context) => {
+      const ports = await EMBEDDED.openPorts(context)
+      return { ...ports, log: stalling(ports.log) }
+    },
+  },
+)
