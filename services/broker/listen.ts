@@ -12,10 +12,14 @@ const TCP_KEEPALIVE_MS = 60_000
 /** Connections that the kernel holds while we are busy: a fleet comes back at once. */
 const BACKLOG = 4096
 
+/** What a socket that is not read may take from the kernel all the same, and one read of 64 KiB at most. */
+const PAUSED_BYTES = 16 * 1024
+
 /** Listens on TCP. Errors: `port_in_use`, `setting_invalid` (an address that is not ours, a port that is not allowed). */
 export function listen(host: string, port: number, onSocket: (socket: Socket) => void): Promise<Listener> {
   const server = createServer({
     allowHalfOpen: true,
+    highWaterMark: PAUSED_BYTES,
     noDelay: true,
     keepAlive: true,
     keepAliveInitialDelay: TCP_KEEPALIVE_MS,

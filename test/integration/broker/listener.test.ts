@@ -7,10 +7,8 @@ const anonymous = frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([4, 2, 0,
 describe('the listener', () => {
   it('says which port is in use', async () => {
     const { port } = await startBroker()
-    await expect(startBroker({ MQTT_PORT: port })).rejects.toMatchObject({
-      code: 'port_in_use',
-      message: `127.0.0.1:${port} is in use`,
-    })
+    const message = expect.stringContaining(String(port)) as string
+    await expect(startBroker({ MQTT_PORT: port })).rejects.toMatchObject({ code: 'port_in_use', message })
   })
 
   it('says which address cannot be listened on', async () => {
