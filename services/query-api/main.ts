@@ -1,0 +1,50 @@
+import { influxSettings, kafkaOptions, queryApiProcessSettings } from '../../config/cluster.ts'
+import { openRedisCache } from '../../shared/cache/redis.ts'
+import { runClusterProcess } from '../../shared/cluster-process.ts'
+import { secretReader } from '../../shared/config.ts'
+import { listenHttp } from '../../shared/listen.ts'
+import { openKafkaLog } from '../../shared/log/kafka.ts'
+import { openInfluxPoints } from '../../shared/points/influx.ts'
+import { portChecks } from '../../shared/readiness.ts'
+import { receiveClockBehind } from '../../shared/receive-clock.ts'
+import { parseCredentialKey } from '../../shared/registry/credentials.ts'
+import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
+import { packageVersion } from '../../shared/version.ts'
+import { createApi, type ProcessStatus } from './app.ts'
+
+process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
+  const { config, logger, metrics, releasers, stopping, watch } = context
+  const shared = { logger, metrics, signal: stopping }
+  const log = releasers.own('log', await openKafkaLog({ ...kafkaOptions(config, 'query-api'), ...shared }), (it) =>
+    it.close(),
+  )
+  const token = secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN)
+  const influx = { url: config.INFLUX_URL, org: config.INFLUX_ORG, bucket: config.INFLUX_BUCKET, token }
+  const points = releasers.own('points', await openInfluxPoints({ ...influx, ...shared }), (it) => it.close())
+  const credentialKey = parseCredentialKey(config.CREDENTIAL_KEY, 'CREDENTIAL_KEY')
+  const registryOptions = { url: config.MARIADB_URL, credentialKey, ...shared }
+  const registry = releasers.own('registry', await openMariadbRegistry(registryOptions), (it) => it.close())
+  const cache = releasers.own('cache', await openRedisCache({ url: config.REDIS_CACHE_URL, ...shared }), (it) =>
+    it.close(),
+  )
+  await registry.setAdminKey(config.ADMIN_TOKEN)
+  const clock = await receiveClockBehind(log)
+  const checks = portChecks({ log, points, registry })
+  const api = await createApi({
+    ...{ log, points, registry, cache, checks, settings: config, logger, metrics },
+    stamp: (bytes) => clock.nextStamp(bytes),
+    status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
+    version: packageVersion(),
+    publicFolder: new URL('public/', import.meta.url),
+  })
+  releasers.own('query api', api, (it) => it.close())
+  watch(...checks)
+  return { http: await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT') }
+})
+
+function mqttAddress(text: string | undefined): ProcessStatus['mqtt'] {
+  const colon = text?.lastIndexOf(':') ?? -1
+  return text === undefined || colon < 0
+    ? undefined
+    : { host: text.slice(0, colon), port: Number(text.slice(colon + 1)) }
+}
