@@ -79,6 +79,7 @@ class RedisCache implements Cache {
   #pausedUntil = -Infinity
   /** Logged once per outage. */
   #isDown = false
+  #closed = false
 
   constructor(client: Redis, logger: Logger, metrics: Metrics) {
     this.#client = client
@@ -110,7 +111,7 @@ class RedisCache implements Cache {
   }
 
   get available(): boolean {
-    return this.#client.status === 'ready' && performance.now() >= this.#pausedUntil
+    return !this.#closed && this.#client.status === 'ready' && performance.now() >= this.#pausedUntil
   }
 
   /** False when Redis is away at the moment; the client goes on trying. */
@@ -185,8 +186,11 @@ class RedisCache implements Cache {
   }
 
   async close(): Promise<void> {
-    this.#client.removeAllListeners('close')
-    if (this.#client.status === 'ready') await this.#ask(() => this.#client.quit())
+    if (this.#closed) return
+    // What was asked before is answered first: commands leave and return in order.
+    const quitting = this.#ask(() => this.#client.quit())
+    this.#closed = true
+    await quitting
     this.#client.disconnect()
   }
 
@@ -202,7 +206,10 @@ class RedisCache implements Cache {
   async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
     if (!this.available) return undefined
     try {
-      return await command()
+      const answer = await command()
+      // A server that only hung comes back without a new connection.
+      if (this.#isDown) this.#up()
+      return answer
     } catch (error) {
       if (!isReply(error)) this.#pausedUntil = performance.now() + PAUSE_MS
       this.#down(error)
@@ -211,6 +218,7 @@ class RedisCache implements Cache {
   }
 
   #down(error: unknown): void {
+    if (this.#closed) return
     const level = this.#isDown ? 'debug' : 'warn'
     this.#isDown = true
     this.#logger[level]({ detail: error instanceof Error ? error.message : error }, 'the cache is away')
