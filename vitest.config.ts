@@ -1,6 +1,13 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 
-const common = { pool: 'forks' as const, testTimeout: 20_000, hookTimeout: 20_000, setupFiles: ['test/setup.ts'] }
+const common = {
+  pool: 'forks' as const,
+  testTimeout: 20_000,
+  hookTimeout: 20_000,
+  setupFiles: ['test/setup.ts'],
+  // Those need servers: `npm run test:cluster`.
+  exclude: [...configDefaults.exclude, '**/*.cluster.test.ts'],
+}
 
 // Three groups, one after the other: what runs in this process in parallel, what starts processes, and one at a time
 // the end-to-end tests, whose measurements of memory and time a neighbour would falsify.
