@@ -10,10 +10,10 @@ export interface Instant {
 }
 
 /**
- * Last storable moment, 2262-04-11T23:47:16.854775806Z: the largest signed 64-bit count of nanoseconds less one, because
- * InfluxDB needs the last one as the end of its last range (`MaxNanoTime` in its models/time.go).
+ * Last storable moment, 2262-04-11T23:47:16.854775805Z. Two nanoseconds behind it 64 bits end; InfluxDB refuses the last
+ * (`MaxNanoTime` in its models/time.go) and takes the one before, but no query shows it.
  */
-export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_806 }
+export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_805 }
 
 /** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
 export interface LogRecord {

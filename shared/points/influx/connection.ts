@@ -50,36 +50,27 @@ export class InfluxConnection {
   /** Resolves with the decoded answer: an object for JSON, undefined for 204. */
   async send(request: Request): Promise<unknown> {
     const timeoutMs = request.what === 'write' ? WRITE_TIMEOUT_MS : OTHER_TIMEOUT_MS
-    return this.#authorised(request, async () => {
-      const { signal, release } = this.#limit(timeoutMs)
-      try {
+    return this.#authorised(request, () =>
+      this.#within(timeoutMs, async (signal) => {
+        const { path, body = '' } = request
         // The transport says `any` of what it decoded.
-        const answer: unknown = await this.#client.transport.request(
-          request.path,
-          request.body ?? '',
-          toSendOptions(request, signal),
-        )
+        const answer: unknown = await this.#client.transport.request(path, body, toSendOptions(request, signal))
         this.#options.metrics.answered(request.what, answer === undefined ? 204 : 200)
         return answer
-      } finally {
-        release()
-      }
-    })
+      }),
+    )
   }
 
   /** The bytes of an answer as they come, given to `read`, which may leave early. */
   async stream<T>(request: Request, read: (chunks: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
-    return this.#authorised(request, async () => {
-      const { signal, release } = this.#limit(OTHER_TIMEOUT_MS)
-      try {
-        const chunks = this.#client.transport.iterate(request.path, request.body ?? '', toSendOptions(request, signal))
-        const result = await read(chunks)
+    return this.#authorised(request, () =>
+      this.#within(OTHER_TIMEOUT_MS, async (signal) => {
+        const { path, body = '' } = request
+        const result = await read(this.#client.transport.iterate(path, body, toSendOptions(request, signal)))
         this.#options.metrics.answered(request.what, 200)
         return result
-      } finally {
-        release()
-      }
-    })
+      }),
+    )
   }
 
   /** Ends what is under way, with `closed`. */
@@ -115,19 +106,26 @@ export class InfluxConnection {
     }
   }
 
-  /** A signal of its own for each request: the transport adds listeners to it and never takes them away. */
-  #limit(timeoutMs: number): { signal: AbortSignal; release: () => void } {
-    const controller = new AbortController()
+  /** With a signal of its own for each request: the transport adds listeners to it and never takes them away. */
+  async #within<T>(timeoutMs: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const limit = new AbortController()
+    let timedOut = false
     const timer = setTimeout(() => {
-      controller.abort(new SluiceError('store_unavailable', `InfluxDB did not answer within ${timeoutMs / 1000} s`))
+      timedOut = true
+      limit.abort()
     }, timeoutMs)
-    const onEnd = () => controller.abort()
+    const onEnd = () => limit.abort()
     this.#ending.signal.addEventListener('abort', onEnd, { once: true })
-    const release = () => {
+    try {
+      return await attempt(limit.signal)
+    } catch (error) {
+      if (!timedOut) throw error
+      const detail = `InfluxDB did not answer within ${timeoutMs / 1000} s`
+      throw new SluiceError('store_unavailable', detail, { cause: error })
+    } finally {
       clearTimeout(timer)
       this.#ending.signal.removeEventListener('abort', onEnd)
     }
-    return { signal: controller.signal, release }
   }
 
   #clientWith(token: string): InfluxDB {
@@ -136,6 +134,5 @@ export class InfluxConnection {
 }
 
 function toSendOptions({ method, contentType = 'application/json' }: Request, signal: AbortSignal): SendOptions {
-  // The client describes a signal of its own, with all of the members of this one that it uses.
-  return { method, headers: { 'content-type': contentType }, signal: signal as NonNullable<SendOptions['signal']> }
+  return { method, headers: { 'content-type': contentType }, signal }
 }

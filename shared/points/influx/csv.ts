@@ -1,5 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
+import { readText } from './text.ts'
 
 /**
  * The columns of one table, in the order of its cells.
@@ -150,7 +151,7 @@ export function parseValue(type: FieldType, text: string): PointValue {
     case 'boolean':
       return text === 'true'
     case 'string':
-      return text
+      return readText(text)
   }
 }
 

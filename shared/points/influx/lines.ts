@@ -1,6 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { FieldType, PointBatch, PointValue, Series } from '../../telemetry.ts'
 import { areStorable, fieldKeyOf, fieldProblem, measurementOf } from './names.ts'
+import { keepText } from './text.ts'
 
 /** Fields of one line: from here on another line costs less than looking whether a field is in this one. */
 const MAX_LINE_FIELDS = 16
@@ -88,7 +89,7 @@ export function formatValue(type: FieldType, value: PointValue): string {
     case 'boolean':
       return value === true ? 'true' : 'false'
     case 'string':
-      return escapeText(String(value))
+      return escapeText(keepText(String(value)))
   }
 }
 

@@ -1,0 +1,108 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import { InfluxRefusal } from './answers.ts'
+import type { InfluxConnection } from './connection.ts'
+
+/** Waits between attempts to reach the server at the start, in milliseconds; doubling. */
+const BACKOFF = { first: 200, most: 5000 }
+
+export interface BucketOptions {
+  readonly connection: InfluxConnection
+  readonly org: string
+  readonly bucket: string
+  /** Undefined leaves the retention of a bucket that exists as it is, and a new one keeps points for ever. */
+  readonly retentionMs: number | undefined
+  readonly logger: Logger
+  readonly signal: AbortSignal | undefined
+}
+
+interface Bucket {
+  readonly id: string
+  /** 0 = for ever. */
+  readonly everySeconds: number
+}
+
+/**
+ * Makes the bucket when it is absent and sets its retention, as far as the token may; resolves with how long the bucket
+ * keeps points, in milliseconds, or undefined when it keeps them for ever or the token may not see that. Waits for a
+ * server that does not answer. Error: `closed` when the signal is aborted.
+ */
+export async function prepareBucket(options: BucketOptions): Promise<number | undefined> {
+  const { logger, signal, org, bucket } = options
+  for (let wait = BACKOFF.first; ; wait = Math.min(BACKOFF.most, wait * 2)) {
+    try {
+      const { everySeconds } = await findOrMake(options)
+      return everySeconds === 0 ? undefined : everySeconds * 1000
+    } catch (error) {
+      if (!(error instanceof SluiceError) && !(error instanceof InfluxRefusal)) throw error
+      if (!(error instanceof SluiceError) || !error.canRetry) {
+        // A token of writers or readers sees no buckets: whether it is right, the first write or query tells.
+        logger.warn({ err: error, org, bucket }, 'the token may not look after the bucket; it is taken as it is')
+        return undefined
+      }
+      if (error.code === 'closed') throw error
+      logger.warn({ code: error.code, detail: error.message }, 'InfluxDB cannot be reached yet; trying again')
+      await pause(Math.max(wait, error.retryAfterMs ?? 0), signal)
+    }
+  }
+}
+
+async function findOrMake(options: BucketOptions): Promise<Bucket> {
+  const { connection, retentionMs } = options
+  const found = (await find(options)) ?? (await make(options))
+  const everySeconds = toSeconds(retentionMs)
+  if (everySeconds === undefined || everySeconds === found.everySeconds) return found
+  const body = JSON.stringify({ retentionRules: [{ type: 'expire', everySeconds }] })
+  await connection.send({ what: 'setup', method: 'PATCH', path: `/api/v2/buckets/${found.id}`, body })
+  return { ...found, everySeconds }
+}
+
+async function find({ connection, org, bucket }: BucketOptions): Promise<Bucket | undefined> {
+  const path = `/api/v2/buckets?${new URLSearchParams({ org, name: bucket }).toString()}`
+  try {
+    const answer = (await connection.send({ what: 'setup', method: 'GET', path })) as { buckets?: unknown[] }
+    return toBucket(answer.buckets?.[0])
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'store_misconfigured') return undefined
+    throw error
+  }
+}
+
+async function make(options: BucketOptions): Promise<Bucket> {
+  const { connection, org, bucket, retentionMs, logger } = options
+  const path = `/api/v2/orgs?${new URLSearchParams({ org }).toString()}`
+  const { orgs } = (await connection.send({ what: 'setup', method: 'GET', path })) as { orgs?: { id: string }[] }
+  const everySeconds = toSeconds(retentionMs) ?? 0
+  const retentionRules = [{ type: 'expire', everySeconds }]
+  const body = JSON.stringify({ orgID: orgs?.[0]?.id, name: bucket, retentionRules })
+  try {
+    const made = await connection.send({ what: 'setup', method: 'POST', path: '/api/v2/buckets', body })
+    logger.info({ bucket, everySeconds }, 'bucket made')
+    return toBucket(made) ?? { id: '', everySeconds }
+  } catch (error) {
+    // Another process was faster.
+    const found = error instanceof InfluxRefusal ? await find(options) : undefined
+    if (found === undefined) throw error
+    return found
+  }
+}
+
+function toBucket(answer: unknown): Bucket | undefined {
+  if (typeof answer !== 'object' || answer === null) return undefined
+  const { id, retentionRules = [] } = answer as { id: string; retentionRules?: { everySeconds?: number }[] }
+  return { id, everySeconds: retentionRules[0]?.everySeconds ?? 0 }
+}
+
+/** InfluxDB counts in whole seconds, from an hour on. */
+function toSeconds(retentionMs: number | undefined): number | undefined {
+  return retentionMs === undefined ? undefined : Math.ceil(retentionMs / 1000)
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(ms, undefined, signal === undefined ? {} : { signal })
+  } catch (error) {
+    throw new SluiceError('closed', 'the points were closed while they waited for InfluxDB', { cause: error })
+  }
+}

@@ -1,0 +1,112 @@
+import { flux, fluxExpression, fluxRegExp, type ParameterizedQuery } from '@influxdata/influxdb-client'
+import { formatInstant, toNanoseconds, fromNanoseconds, MAX_INSTANT, type Instant } from '../../telemetry.ts'
+import type { Aggregate } from '../port.ts'
+import { fieldKeyOf, measurementOf, measurementPrefix } from './names.ts'
+
+/**
+ * Flux queries. Text is put in by the client's `flux` template, which escapes it; functions come from a list; times and
+ * counts are written from numbers.
+ * https://docs.influxdata.com/flux/v0/
+ */
+
+/** What of a stream of a device is read. `from` inclusive, `to` exclusive, and later than `from`. */
+export interface Selection {
+  readonly bucket: string
+  readonly tenant: string
+  readonly device: string
+  readonly stream: string
+  /** Undefined = all. */
+  readonly fields: readonly string[] | undefined
+  readonly from: Instant
+  readonly to: Instant
+}
+
+/** All that InfluxDB can hold from 1970 on; the end is exclusive. */
+export const ALL_TIME = { from: { ms: 0, ns: 0 }, to: { ms: MAX_INSTANT.ms, ns: MAX_INSTANT.ns + 1 } } as const
+
+const FUNCTIONS: Readonly<Record<Aggregate, string>> = {
+  min: 'min',
+  max: 'max',
+  mean: 'mean',
+  sum: 'sum',
+  count: 'count',
+  first: 'first',
+  last: 'last',
+}
+
+export function instant(time: Instant): ParameterizedQuery {
+  return fluxExpression(formatInstant(time))
+}
+
+/** The moment before; deletes include their end. */
+export function justBefore(time: Instant): Instant {
+  return fromNanoseconds(toNanoseconds(time) - 1n)
+}
+
+export function select({ bucket, tenant, device, stream, fields, from, to }: Selection): ParameterizedQuery {
+  const measurement = measurementOf(tenant, stream)
+  const all = flux`from(bucket: ${bucket})
+  |> range(start: ${instant(from)}, stop: ${instant(to)})
+  |> filter(fn: (r) => r._measurement == ${measurement} and r.device == ${device})`
+  if (fields === undefined) return all
+  const wanted = fluxExpression(fields.map((field) => flux`r._field == ${fieldKeyOf(field)}`.toString()).join(' or '))
+  return flux`${all}
+  |> filter(fn: (r) => ${wanted})`
+}
+
+/** The first point of every series of a device, or of one of its streams: measurements, fields and types. */
+export function firstOfEach(bucket: string, tenant: string, device: string, stream?: string): ParameterizedQuery {
+  const { from, to } = ALL_TIME
+  const prefix = measurementPrefix(tenant).replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+  const measurement =
+    stream === undefined
+      ? flux`r._measurement =~ ${fluxRegExp(`^${prefix}`)}`
+      : flux`r._measurement == ${measurementOf(tenant, stream)}`
+  return flux`from(bucket: ${bucket})
+  |> range(start: ${instant(from)}, stop: ${instant(to)})
+  |> filter(fn: (r) => ${measurement} and r.device == ${device})
+  |> first()
+  |> keep(columns: ["_measurement", "_field", "_value"])`
+}
+
+/** Measurements that have points; tags and fields do not matter. */
+export function measurements(bucket: string): ParameterizedQuery {
+  const { from, to } = ALL_TIME
+  return flux`import "influxdata/influxdb/schema"
+schema.measurements(bucket: ${bucket}, start: ${instant(from)}, stop: ${instant(to)})`
+}
+
+/** The points of a selection; at most `limit` of each series. */
+export function points(selection: Selection, limit: number | undefined): ParameterizedQuery {
+  const cut = limit === undefined ? fluxExpression('') : flux`\n  |> limit(n: ${limit})`
+  return flux`${select(selection)}${cut}
+  |> keep(columns: ["_time", "_value", "_field"])`
+}
+
+/** Windows of whole milliseconds, at most `limit` of each series; column `_start` lies in the window. */
+export function windows(
+  selection: Selection,
+  { function: name, intervalMs }: { function: Aggregate; intervalMs: number },
+  limit: number,
+): ParameterizedQuery {
+  const [every, fn] = [fluxExpression(`${intervalMs}ms`), fluxExpression(FUNCTIONS[name])]
+  return flux`${select(selection)}
+  |> aggregateWindow(every: ${every}, fn: ${fn}, createEmpty: false, timeSrc: "_start")
+  |> limit(n: ${limit})
+  |> keep(columns: ["_time", "_value", "_field"])`
+}
+
+/** One value of each series over the whole selection; `_time` is there of the functions that choose a point. */
+export function whole(selection: Selection, name: Aggregate): ParameterizedQuery {
+  const fn = fluxExpression(FUNCTIONS[name])
+  const columns = name === 'first' ? '["_time", "_value", "_field"]' : '["_value", "_field"]'
+  return flux`${select(selection)}
+  |> ${fn}()
+  |> keep(columns: ${fluxExpression(columns)})`
+}
+
+/** Several queries as one request; the column `result` of each says its name. */
+export function together(parts: Readonly<Record<string, ParameterizedQuery>>): ParameterizedQuery {
+  const named = Object.entries(parts).map(([name, part]) => flux`${part}\n  |> yield(name: ${name})`.toString())
+  return fluxExpression(named.join('\n'))
+}

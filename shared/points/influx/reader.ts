@@ -1,0 +1,190 @@
+import type { ParameterizedQuery } from '@influxdata/influxdb-client'
+import { compareInstants, type FieldType, type Instant, type PointValue } from '../../telemetry.ts'
+import { SluiceError } from '../../errors.ts'
+import { InfluxRefusal } from './answers.ts'
+import type { InfluxConnection } from './connection.ts'
+import { cellOf, parseTime, parseValue, readAnnotatedCsv, typeOf, type OnRow } from './csv.ts'
+import { firstOfEach, measurements, points, together, whole, windows, type Selection } from './flux.ts'
+import { fieldOf, measurementPrefix } from './names.ts'
+import { canSumExactly, foldWindows, type WindowSum } from './sums.ts'
+import type { CheckedQuery } from '../cursor.ts'
+import type { Aggregate } from '../port.ts'
+
+/** Points of one field in time order. */
+export interface FieldPoints {
+  readonly times: Instant[]
+  readonly values: PointValue[]
+}
+
+export interface KnownField {
+  readonly stream: string
+  readonly field: string
+  readonly type: FieldType
+}
+
+type Found = Map<string, FieldPoints>
+type WindowsOf = NonNullable<CheckedQuery['aggregate']>
+
+/** Asks InfluxDB and makes points of its answers. Errors: those of the connection. */
+export class InfluxReader {
+  readonly #connection: InfluxConnection
+  readonly #path: string
+  readonly #bucket: string
+
+  constructor(connection: InfluxConnection, org: string, bucket: string) {
+    this.#connection = connection
+    this.#path = `/api/v2/query?${new URLSearchParams({ org }).toString()}`
+    this.#bucket = bucket
+  }
+
+  /** Streams of a device, or one of them, and their fields that have points, in code unit order. */
+  async fields(tenant: string, device: string, stream?: string): Promise<KnownField[]> {
+    const prefix = measurementPrefix(tenant)
+    const found: KnownField[] = []
+    await this.ask(firstOfEach(this.#bucket, tenant, device, stream), (table, cells) => {
+      const name = cellOf(table, cells, '_measurement').slice(prefix.length)
+      found.push({ stream: name, field: fieldOf(cellOf(table, cells, '_field')), type: typeOf(table, '_value') })
+    })
+    return found.sort((a, b) => compareText(a.stream, b.stream) || compareText(a.field, b.field))
+  }
+
+  /** Measurements of a tenant. */
+  async measurements(tenant: string): Promise<string[]> {
+    const prefix = measurementPrefix(tenant)
+    const found: string[] = []
+    await this.ask(measurements(this.#bucket), (table, cells) => {
+      const name = cellOf(table, cells, '_value')
+      if (name.startsWith(prefix)) found.push(name)
+    })
+    return found
+  }
+
+  /** The first `limit` points of each field of the selection. */
+  async points(selection: Selection, limit: number): Promise<Found> {
+    const found: Found = new Map()
+    await this.ask(points(selection, limit), (table, cells) => {
+      const value = parseValue(typeOf(table, '_value'), cellOf(table, cells, '_value'))
+      add(found, fieldOf(cellOf(table, cells, '_field')), parseTime(cellOf(table, cells, '_time')), value)
+    })
+    return found
+  }
+
+  /** The first `limit` windows of each field of the selection; without `intervalMs` one, at the time of its first point. */
+  async windows(
+    selection: Selection,
+    types: ReadonlyMap<string, FieldType>,
+    aggregate: WindowsOf,
+    limit: number,
+  ): Promise<Found> {
+    const { function: name, intervalMs } = aggregate
+    const integers = [...types.keys()].filter((field) => types.get(field) === 'integer')
+    const sums = (name === 'sum' || name === 'mean') && integers.length > 0
+    // The server sums integers in 64 bits and says nothing when they overflow.
+    const large = sums ? await this.#largeSums({ ...selection, fields: integers }) : []
+    const fields = [...types.keys()].filter((field) => !large.includes(field))
+    const found: Found = new Map()
+    if (fields.length > 0 && intervalMs === undefined) await this.#whole({ ...selection, fields }, name, found)
+    else if (fields.length > 0) {
+      await this.#intervals({ ...selection, fields }, { function: name, intervalMs: intervalMs ?? 1 }, limit, found)
+    }
+    for (const field of large) found.set(field, await this.#folded({ ...selection, fields: [field] }, aggregate, limit))
+    return found
+  }
+
+  /** Runs a query; `onRow` may end it by returning false. */
+  async ask(query: ParameterizedQuery, onRow: OnRow): Promise<void> {
+    const dialect = { header: true, annotations: ['datatype', 'default'], dateTimeFormat: 'RFC3339Nano' }
+    const body = JSON.stringify({ query: query.toString(), dialect })
+    try {
+      const request = { what: 'query', method: 'POST', path: this.#path, body } as const
+      await this.#connection.stream(request, (chunks) => readAnnotatedCsv(chunks, onRow))
+    } catch (error) {
+      if (!(error instanceof InfluxRefusal)) throw error
+      throw new SluiceError('internal', `InfluxDB does not understand a query: ${error.message}`, { cause: error })
+    }
+  }
+
+  async #intervals(
+    selection: Selection,
+    aggregate: { readonly function: Aggregate; readonly intervalMs: number },
+    limit: number,
+    found: Found,
+  ): Promise<void> {
+    const { function: name, intervalMs } = aggregate
+    await this.ask(windows(selection, aggregate, limit), (table, cells) => {
+      const start = parseTime(cellOf(table, cells, '_time')).ms
+      // The first window begins where the selection does.
+      const time = { ms: Math.floor(start / intervalMs) * intervalMs, ns: 0 }
+      const value = valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value'))
+      add(found, fieldOf(cellOf(table, cells, '_field')), time, value)
+    })
+  }
+
+  async #whole(selection: Selection, name: Aggregate, found: Found): Promise<void> {
+    const values = new Map<string, PointValue>()
+    const times = new Map<string, Instant>()
+    const both = together({ time: whole(selection, 'first'), value: whole(selection, name) })
+    await this.ask(both, (table, cells) => {
+      const field = fieldOf(cellOf(table, cells, '_field'))
+      if (cellOf(table, cells, 'result') === 'time') times.set(field, parseTime(cellOf(table, cells, '_time')))
+      else values.set(field, valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value')))
+    })
+    for (const [field, time] of times) {
+      const value = values.get(field)
+      if (value !== undefined) found.set(field, { times: [time], values: [value] })
+    }
+  }
+
+  /** Integer fields whose sum might not fit into 64 bits. */
+  async #largeSums(selection: Selection): Promise<string[]> {
+    const parts = (['count', 'min', 'max'] as const).map((name) => [name, whole(selection, name)] as const)
+    const seen = new Map<string, Map<string, bigint>>()
+    await this.ask(together(Object.fromEntries(parts)), (table, cells) => {
+      const field = fieldOf(cellOf(table, cells, '_field'))
+      const figures = seen.get(field) ?? new Map<string, bigint>()
+      seen.set(field, figures.set(cellOf(table, cells, 'result'), BigInt(cellOf(table, cells, '_value'))))
+    })
+    return [...seen].filter(([, figures]) => !canSumExactly(figures)).map(([field]) => field)
+  }
+
+  /** Windows of one integer field summed here, point by point, until there are enough. */
+  async #folded(selection: Selection, aggregate: WindowsOf, limit: number): Promise<FieldPoints> {
+    const done: WindowSum[] = []
+    const fold = foldWindows(aggregate.intervalMs, (window) => done.push(window))
+    await this.ask(points(selection, undefined), (table, cells) => {
+      fold.add(parseTime(cellOf(table, cells, '_time')), BigInt(cellOf(table, cells, '_value')))
+      return done.length < limit
+    })
+    fold.end()
+    const kept = done.slice(0, limit)
+    const isMean = aggregate.function === 'mean'
+    return {
+      times: kept.map(({ time }) => time),
+      values: kept.map(({ sum, count }) => (isMean ? Number(sum) / count : Number(sum))),
+    }
+  }
+}
+
+function add(found: Found, field: string, time: Instant, value: PointValue): void {
+  const known = found.get(field)
+  if (known === undefined) found.set(field, { times: [time], values: [value] })
+  else {
+    known.times.push(time)
+    known.values.push(value)
+  }
+}
+
+/** Sums and means are floats, also of integers. */
+function valueAfter(name: Aggregate, type: FieldType, text: string): PointValue {
+  const value = parseValue(type, text)
+  return name === 'sum' || name === 'mean' ? Number(value) : value
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** True when no moment lies between. */
+export function isEmpty({ from, to }: Pick<Selection, 'from' | 'to'>): boolean {
+  return compareInstants(from, to) >= 0
+}
