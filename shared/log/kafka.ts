@@ -85,7 +85,7 @@ async function untilReached(
     } catch (error) {
       const failure = toSluiceError(error, 'log_unavailable')
       if (!failure.canRetry) throw failure
-      logger.warn({ brokers, attempt, reason: failure.message }, 'Kafka cannot be reached yet; trying again')
+      logger.warn({ brokers, attempt, reason: failure.message }, 'the log on Kafka is not ready yet; trying again')
       const waitMs = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10))
       await sleep(waitMs * (0.5 + Math.random() / 2), undefined, signal === undefined ? {} : { signal }).catch(
         (interrupted: unknown) => {

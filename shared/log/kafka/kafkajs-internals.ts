@@ -180,7 +180,7 @@ export function createCluster(options: ClientOptions, logger: Logger): { cluster
   const cluster = new ClusterOfKafkajs({
     brokers: options.brokers,
     clientId: options.clientId,
-    ssl: options.ssl === true ? {} : (options.ssl ?? null),
+    ssl: options.ssl === true ? {} : options.ssl || null,
     sasl: options.sasl ?? null,
     logger: loggers.createLogger({ level: WARN, logCreator: () => (entry) => forward(entry, logger) }),
     socketFactory: (target: SocketTarget) => openSocket(target, sockets),

@@ -30,7 +30,7 @@ const CONSUME_WAIT_MS = 100
 const FOLLOW_WAIT_MS = 250
 const SCAN_WAIT_MS = 5
 /** What was appended before closing has this long to become durable. */
-const DRAIN_LIMIT_MS = 5_000
+const DRAIN_LIMIT_MS = 4_000
 const DURABILITY_EVERY_MS = 30_000
 
 export interface KafkaLogParts {
@@ -170,9 +170,9 @@ export class KafkaLog implements TelemetryLog {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#consumers].map((consumer) => consumer.close()))
     const drained = Promise.all(Object.values(this.#producers).map((producer) => producer.drain()))
-    await Promise.race([drained, sleep(DRAIN_LIMIT_MS, undefined, { ref: false })])
+    const drainedOrLate = Promise.race([drained, sleep(DRAIN_LIMIT_MS, undefined, { ref: false })])
+    await Promise.all([drainedOrLate, ...[...this.#consumers].map((consumer) => consumer.close())])
     const readers = [this.#scanning, this.#following].map(async ({ client, feeds }) => {
       const ending = feeds.close()
       await client.close()

@@ -1,4 +1,4 @@
-import { ConfigResourceTypes, type Admin } from 'kafkajs'
+import type { Admin, ConfigResourceTypes } from 'kafkajs'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import type { Durability } from '../port.ts'
@@ -34,6 +34,8 @@ const MIN_SEGMENT_MS = 60_000
 const MAX_SEGMENT_MS = 7 * 24 * 60 * 60 * 1000
 /** Retention removes whole segments: this many of them make the bound. */
 const SEGMENTS = 8
+/** `ConfigResourceTypes.TOPIC`, which an ES module cannot import from kafkajs by name: hence the cast. */
+const TOPIC_RESOURCE = 2 as ConfigResourceTypes
 const ANY_TIME = '9223372036854775807'
 
 /**
@@ -103,7 +105,7 @@ async function inspect(admin: Admin, specs: readonly TopicSpec[]): Promise<Map<s
     admin.fetchTopicMetadata({ topics: names }),
     admin.describeConfigs({
       includeSynonyms: false,
-      resources: names.map((name) => ({ type: ConfigResourceTypes.TOPIC, name })),
+      resources: names.map((name) => ({ type: TOPIC_RESOURCE, name })),
     }),
     admin.describeCluster(),
   ])
