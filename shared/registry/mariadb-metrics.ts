@@ -1,13 +1,16 @@
 import type { Pool } from 'mariadb'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Logger } from '../logger.ts'
+import { LruMap } from '../lru.ts'
 import { LATENCY_BUCKETS, type Metrics } from '../metrics.ts'
 import { isConflict, mariadbError } from './mariadb-errors.ts'
 
 /** A statement of the registry reads or writes by key: one that takes longer lacks an index, a lock or a disk. */
 const SLOW_MS = 200
-/** Of a storm of slow statements one per this time is logged; all are counted. */
+/** Of a storm of slow statements each one is logged once per this time; all are counted. */
 const LOG_SLOW_EVERY_MS = 10_000
+/** The registry has a few dozen statements; bulk inserts add some, by their number of rows. */
+const MAX_STATEMENTS = 100
 /** Bulk inserts have a statement as long as their rows are many. */
 const MAX_LOGGED_SQL = 300
 
@@ -18,7 +21,8 @@ export class MariadbMetrics {
   readonly #slow: Counter
   readonly #conflicts: Counter
   readonly #errors: Counter<'code'>
-  #lastLogged = -Infinity
+  /** When each slow statement was logged last, on the monotonic clock. */
+  readonly #logged = new LruMap<string, number>(MAX_STATEMENTS)
 
   constructor(pool: Pool, logger: Logger, metrics: Metrics) {
     this.#logger = logger
@@ -70,9 +74,10 @@ export class MariadbMetrics {
       this.#seconds.observe(ms / 1000)
       if (ms <= SLOW_MS) return
       this.#slow.inc()
-      if (performance.now() - this.#lastLogged < LOG_SLOW_EVERY_MS) return
-      this.#lastLogged = performance.now()
-      this.#logger.warn({ sql: sql.slice(0, MAX_LOGGED_SQL), ms: Math.round(ms) }, 'slow registry statement')
+      const shown = sql.slice(0, MAX_LOGGED_SQL)
+      if (performance.now() - (this.#logged.get(shown) ?? -Infinity) < LOG_SLOW_EVERY_MS) return
+      this.#logged.set(shown, performance.now())
+      this.#logger.warn({ sql: shown, ms: Math.round(ms) }, 'slow registry statement')
     }
   }
 
