@@ -56,18 +56,27 @@ export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: 
   return { ...verdict, kills }
 }
 
-/** Runs `./sluice simulate`; `sending` resolves with the first progress line. */
-export function simulate(
-  server: Pick<Server, 'url' | 'token' | 'folder'>,
-  args: readonly string[],
-): { sending: Promise<void>; verdict: Promise<Verdict> } {
+export interface Simulation {
+  /** Resolves with the first progress line. */
+  readonly sending: Promise<void>
+  /** Messages sent as of the last progress line, which comes every few seconds. */
+  readonly sent: () => number
+  /** Ends the sending early; what was sent is still waited for and verified. */
+  readonly stopSending: () => void
+  readonly verdict: Promise<Verdict>
+}
+
+/** Runs `./sluice simulate`. */
+export function simulate(server: Pick<Server, 'url' | 'token' | 'folder'>, args: readonly string[]): Simulation {
   const env = { ...process.env, SLUICE_URL: server.url, SLUICE_TOKEN: server.token, DATA_DIR: server.folder }
   const child = spawn(join(root, 'sluice'), ['simulate', ...args, '--json'], { cwd: root, env, stdio: 'pipe' })
   const sending = Promise.withResolvers<void>()
   const output = { stdout: '', stderr: '' }
+  let sent = 0
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text))
   createInterface({ input: child.stderr }).on('line', (line) => {
     output.stderr += `${line}\n`
+    sent = Number(/sent (\d+)/.exec(line)?.[1] ?? sent)
     sending.resolve()
   })
   const finish = async () => {
@@ -79,11 +88,12 @@ export function simulate(
       throw new Error(`the simulator gave no verdict:\n${output.stdout}\n${output.stderr}`, { cause: error })
     }
   }
-  return { sending: sending.promise, verdict: finish() }
+  const stopSending = () => void child.kill('SIGINT')
+  return { sending: sending.promise, sent: () => sent, stopSending, verdict: finish() }
 }
 
 /** mulberry32: small, seeded, good enough to choose moments. */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0

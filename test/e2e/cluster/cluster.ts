@@ -1,0 +1,94 @@
+import { join } from 'node:path'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { loadApiKey, loadCredentialKey } from '../../../shared/registry/credentials.ts'
+import { Member } from './member.ts'
+
+export interface ClusterPlan {
+  readonly workers: number
+  /** Composition root of the workers, with arguments; the product's own by default. */
+  readonly workerCommand?: readonly string[]
+  /** For the workers only, such as another way to InfluxDB. */
+  readonly workerEnv?: Readonly<Record<string, string>>
+  /** For every process. */
+  readonly env: Readonly<Record<string, string>>
+  /** Keys, logs; the same for every cluster on the same servers. */
+  readonly folder: string
+}
+
+export const WORKER = ['services/ingest-worker/main.ts']
+
+/** Broker, workers and API as processes that a test kills, starts, adds and removes. */
+export class Cluster {
+  readonly broker: Member
+  readonly api: Member
+  readonly workers: Member[] = []
+  readonly #plan: ClusterPlan
+  readonly #env: Readonly<Record<string, string>>
+  /** Every process that there ever was. */
+  readonly #members: Member[] = []
+  #made = 0
+
+  constructor(plan: ClusterPlan) {
+    const { folder, env } = plan
+    mkdirSync(folder, { recursive: true })
+    const keys = { ADMIN_TOKEN_FILE: join(folder, 'admin-token'), CREDENTIAL_KEY_FILE: join(folder, 'credential-key') }
+    loadApiKey(keys.ADMIN_TOKEN_FILE)
+    loadCredentialKey(keys.CREDENTIAL_KEY_FILE)
+    this.#plan = plan
+    this.#env = { LOG_LEVEL: 'debug', ...keys, ...env }
+    this.broker = this.#member('broker', ['services/broker/main.ts'])
+    this.api = this.#member('query-api', ['services/query-api/main.ts'])
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.api.ready.http?.port}`
+  }
+
+  get token(): string {
+    return readFileSync(join(this.#plan.folder, 'admin-token'), 'utf8').trim()
+  }
+
+  get mqtt(): string {
+    return `127.0.0.1:${this.broker.ready.mqtt?.port}`
+  }
+
+  /** Resolves when every process is ready. */
+  async start(): Promise<void> {
+    const workers = Array.from({ length: this.#plan.workers }, () => this.addWorker())
+    await Promise.all([this.broker.start(), this.api.start(), ...workers])
+  }
+
+  /** Resolves when the new worker is ready. */
+  async addWorker(): Promise<Member> {
+    this.#made += 1
+    const command = this.#plan.workerCommand ?? WORKER
+    const worker = this.#member(`ingest-worker-${this.#made}`, command, this.#plan.workerEnv)
+    this.workers.push(worker)
+    await worker.start()
+    return worker
+  }
+
+  /** Stops a worker as an orchestrator does; resolves with its exit code. */
+  async removeWorker(worker: Member): Promise<number | null> {
+    this.workers.splice(this.workers.indexOf(worker), 1)
+    return worker.stop('SIGTERM')
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#members.map((member) => member.close()))
+  }
+
+  /** Asks the API. */
+  async get<T>(path: string): Promise<T> {
+    const response = await fetch(`${this.url}${path}`, { headers: { authorization: `Bearer ${this.token}` } })
+    if (!response.ok) throw new Error(`GET ${path} answered ${response.status}: ${await response.text()}`)
+    return (await response.json()) as T
+  }
+
+  #member(name: string, command: readonly string[], env: Readonly<Record<string, string>> = {}): Member {
+    const logFile = join(this.#plan.folder, `${name}.log`)
+    const member = new Member({ name, command, env: { ...this.#env, ...env }, logFile })
+    this.#members.push(member)
+    return member
+  }
+}

@@ -1,0 +1,113 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+const root = join(import.meta.dirname, '../../..')
+
+export interface MemberSpec {
+  readonly name: string
+  /** Composition root, `services/*` or a variant, and what follows it on the command line. */
+  readonly command: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Where its log goes. */
+  readonly logFile: string
+}
+
+interface ReadyLine {
+  readonly operations: number
+  readonly mqtt?: { readonly port: number }
+  readonly http?: { readonly port: number }
+}
+
+/** One process of the cluster, which can be killed and started again on the same ports. */
+export class Member {
+  readonly #spec: MemberSpec
+  #child: ChildProcess | undefined
+  #ready: ReadyLine | undefined
+  #closed = false
+
+  constructor(spec: MemberSpec) {
+    this.#spec = spec
+  }
+
+  get name(): string {
+    return this.#spec.name
+  }
+
+  /** What it said when it was last ready. */
+  get ready(): ReadyLine {
+    if (this.#ready === undefined) throw new Error(`${this.name} has never been ready`)
+    return this.#ready
+  }
+
+  /** Starts the process and resolves when it says that it is ready; rejects when it ends before. */
+  async start(command = this.#spec.command): Promise<void> {
+    const { name, env, logFile } = this.#spec
+    if (this.#closed) throw new Error(`${name} is not started after the end of its test`)
+    const [entry = '', ...args] = command
+    const node = ['--disable-warning=ExperimentalWarning', join(root, entry), ...args]
+    const child = spawn(join(root, 'node_modules/.bin/node'), node, {
+      env: { ...process.env, ...env, ...this.#ports() },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    this.#child = child
+    const ready = Promise.withResolvers<ReadyLine>()
+    const log = createWriteStream(logFile, { flags: 'a' })
+    child.once('close', () => log.end())
+    const lines = createInterface({ input: child.stderr })
+    lines.on('line', (line) => {
+      log.write(`${line}\n`)
+      if (line.includes('"msg":"ready"')) ready.resolve(JSON.parse(line) as ReadyLine)
+    })
+    child.once('exit', (code, signal) =>
+      ready.reject(new Error(`${name} ended with ${code ?? signal}; see ${logFile}`)),
+    )
+    this.#ready = await ready.promise
+  }
+
+  /** Sends the signal and resolves with the exit code when the process is gone. */
+  async stop(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | null> {
+    const gone = this.gone()
+    this.#child?.kill(signal)
+    return gone
+  }
+
+  /** Kills the process, and never starts it again: a fault may outlive a test that failed. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.stop('SIGKILL')
+  }
+
+  /** SIGSTOP: the process hangs; SIGCONT: it goes on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal)
+  }
+
+  /** Resolves when the process has ended, with its exit code; null after a signal. */
+  async gone(): Promise<number | null> {
+    const child = this.#child
+    if (child === undefined) return null
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+    return child.exitCode
+  }
+
+  /** What `/readyz` answers. */
+  async readiness(): Promise<{ ready: boolean; checks: { name: string; ok: boolean; detail?: string }[] }> {
+    const response = await fetch(`http://127.0.0.1:${this.ready.operations}/readyz`)
+    return (await response.json()) as Awaited<ReturnType<Member['readiness']>>
+  }
+
+  /** The sum of a metric over its labels. */
+  async metric(name: string): Promise<number> {
+    const response = await fetch(`http://127.0.0.1:${this.ready.operations}/metrics`)
+    const values = (await response.text()).split('\n').filter((line) => line.startsWith(name))
+    return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  }
+
+  #ports(): Record<string, string> {
+    const { mqtt, http } = this.#ready ?? {}
+    return { OPS_PORT: '0', MQTT_PORT: String(mqtt?.port ?? 0), HTTP_PORT: String(http?.port ?? 0) }
+  }
+}
