@@ -42,6 +42,9 @@ export function partitionError(code: number, what: string): SluiceError {
 
 const DENIED = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION|^UNSUPPORTED_SASL/
 
+const STALE_NAMES = /^KafkaJS(BrokerNotFound|RequestTimeoutError|LockTimeout|Connection)/
+const STALE_TYPES: ReadonlySet<string> = new Set(['NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE'])
+
 interface KafkajsError extends Error {
   readonly type?: string
 }
@@ -71,12 +74,8 @@ export function protocolType(error: unknown): string | undefined {
 
 /** The node is gone or no longer what it was: leaders and coordinators have to be looked up anew. */
 export function isStaleMetadata(error: unknown): boolean {
-  const { name } = error as Error
-  return (
-    name === 'KafkaJSBrokerNotFound' ||
-    name === 'KafkaJSRequestTimeoutError' ||
-    name === 'KafkaJSLockTimeout' ||
-    name.startsWith('KafkaJSConnection') ||
-    ['NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE'].includes(protocolType(error) ?? '')
-  )
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (STALE_NAMES.test(at.name) || STALE_TYPES.has((at as KafkajsError).type ?? '')) return true
+  }
+  return false
 }
