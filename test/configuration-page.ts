@@ -15,7 +15,7 @@ const cluster: Readonly<Record<string, Settings>> = {
 
 /** docs/configuration.md as it must be, from the tables that the services read. */
 export async function configurationPage(): Promise<string> {
-  const all: Settings = Object.assign({}, ...Object.values(cluster))
+  const all: Settings = Object.fromEntries(Object.values(cluster).flatMap((table) => Object.entries(table)))
   const commands = Object.fromEntries(Object.entries(cliSettings).filter(([name]) => name.startsWith('SLUICE_')))
   const page = `# Settings
 
@@ -68,7 +68,7 @@ function rows(settings: Settings, more: (name: string) => readonly string[]): st
 function defaultOf({ default: value, required }: Setting<unknown>): string {
   if (required === true) return '**required**'
   if (value === undefined) return ''
-  return `\`${Array.isArray(value) ? value.join(',') : String(value)}\``
+  return `\`${Array.isArray(value) ? value.join(',') : typeof value === 'string' ? value : JSON.stringify(value)}\``
 }
 
 function meaning({ about, secret }: Setting<unknown>): string {
