@@ -5,8 +5,8 @@ const common = {
   testTimeout: 20_000,
   hookTimeout: 20_000,
   setupFiles: ['test/setup.ts'],
-  // Those need servers: `npm run test:cluster`.
-  exclude: [...configDefaults.exclude, '**/*.cluster.test.ts'],
+  // Those need servers: `npm run test:cluster` and `npm run test:faults`.
+  exclude: [...configDefaults.exclude, '**/*.cluster.test.ts', '**/*.faults.test.ts'],
 }
 
 // Three groups, one after the other: what runs in this process in parallel, what starts processes, and one at a time

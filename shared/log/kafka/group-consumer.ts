@@ -47,7 +47,7 @@ export class GroupConsumer implements LogConsumer {
   /** What is committed in the partitions that are ours; -1 for nothing. */
   readonly #committed = new Map<number, number>()
   #committing: Promise<unknown> = Promise.resolve()
-  #isFirst = true
+  #hasJoined = false
   #isStopped = false
   #closing: Promise<void> | undefined
 
@@ -102,8 +102,7 @@ export class GroupConsumer implements LogConsumer {
       partitions.length === 0 ? new Map<number, number>() : positions.committed(topicName, groupName, partitions),
       positions.bounds(topicName, partitions),
     ])
-    if (!this.#isFirst) metrics.rebalanced(group)
-    this.#isFirst = false
+    if (this.#hasJoined) metrics.rebalanced(group)
     this.#session = session
     logger.info({ group, partitions, generation: session.generation }, 'partitions of the group are ours')
     for (const partition of partitions) {
@@ -115,6 +114,7 @@ export class GroupConsumer implements LogConsumer {
       const abort = new AbortController()
       this.#owned.set(partition, { abort, loop: this.#run(partition, Math.max(known ?? start, start), abort) })
     }
+    this.#hasJoined = true
     this.#joined.resolve()
   }
 
@@ -219,9 +219,10 @@ export class GroupConsumer implements LogConsumer {
     if (this.#isStopped || this.#closing !== undefined) return
     this.#isStopped = true
     clearInterval(this.#watch)
-    this.#joined.reject(error)
     for (const { abort } of this.#owned.values()) abort.abort()
-    this.#options.onError(error)
+    // Before that whoever opens the consumer hears of it by the rejection alone.
+    if (this.#hasJoined) this.#options.onError(error)
+    else this.#joined.reject(error)
   }
 }
 

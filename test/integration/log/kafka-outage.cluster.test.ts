@@ -195,6 +195,19 @@ describe('a new group', () => {
   })
 })
 
+describe('the client under a new Node', () => {
+  it('prints no warning about its timers', async () => {
+    const warnings: string[] = []
+    const note = (warning: Error): void => void warnings.push(warning.name)
+    process.on('warning', note)
+    onTestFinished(() => void process.off('warning', note))
+    const { log } = await open()
+    await appendEach(log, 'one')
+    await log.offsets(RAW)
+    expect(warnings).toEqual([])
+  })
+})
+
 describe('topics that exist', () => {
   it('with another number of partitions or other settings stop the start, with what differs', async () => {
     const { prefix } = await open()
