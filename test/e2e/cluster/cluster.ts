@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { loadApiKey, loadCredentialKey } from '../../../shared/registry/credentials.ts'
-import { Member } from './member.ts'
+import { Member, type MemberSpec } from './member.ts'
 
 export interface ClusterPlan {
   readonly workers: number
   /** Composition root of the workers, with arguments; the product's own by default. */
   readonly workerCommand?: readonly string[]
   /** For the workers only, such as another way to InfluxDB. */
-  readonly workerEnv?: Readonly<Record<string, string>>
+  readonly workerEnv?: MemberSpec['env']
   /** For every process. */
   readonly env: Readonly<Record<string, string>>
   /** Keys, logs; the same for every cluster on the same servers. */
@@ -85,7 +85,7 @@ export class Cluster {
     return (await response.json()) as T
   }
 
-  #member(name: string, command: readonly string[], env: Readonly<Record<string, string>> = {}): Member {
+  #member(name: string, command: readonly string[], env: MemberSpec['env'] = {}): Member {
     const logFile = join(this.#plan.folder, `${name}.log`)
     const member = new Member({ name, command, env: { ...this.#env, ...env }, logFile })
     this.#members.push(member)

@@ -46,6 +46,8 @@ export interface Scenario extends Partial<Pick<ClusterPlan, 'workers' | 'workerC
   readonly patienceSeconds?: number
   /** Resolves when the fault has ended. */
   readonly fault: (cluster: Cluster, random: () => number) => Promise<void>
+  /** When everything sent was looked up, before the latest state is. */
+  readonly afterwards?: (cluster: Cluster) => Promise<void>
 }
 
 export interface Outcome extends Verdict {
@@ -63,7 +65,7 @@ export async function runScenario(
   { servers, folder }: { readonly servers: Servers; readonly folder: string },
   scenario: Scenario,
 ): Promise<Outcome> {
-  const { name, seed, rate = RATE, workers = 2, patienceSeconds = 60, fault, ...variant } = scenario
+  const { name, seed, rate = RATE, workers = 2, patienceSeconds = 60, fault, afterwards, ...variant } = scenario
   const cluster = new Cluster({ workers, folder: join(folder, 'services'), env: servers.env, ...variant })
   onTestFinished(() => cluster.close())
   await cluster.start()
@@ -85,6 +87,7 @@ export async function runScenario(
   simulation.stopSending()
   const verdict = (await simulation.verdict) as Verdict & Pick<Outcome, 'outOfOrder' | 'unexpected'>
   const { deadLetters } = await cluster.get<{ deadLetters: unknown[] }>(`/v1/dead-letters?tenant=${tenant}&limit=100`)
+  await afterwards?.(cluster)
   const stale = await staleDevices(cluster, tenant)
   const outcome = { ...verdict, recoverySeconds, deadLetters: deadLetters.length, stale }
   const { sent, acked, lost, duplicated, wrong } = outcome

@@ -10,7 +10,8 @@ export interface MemberSpec {
   readonly name: string
   /** Composition root, `services/*` or a variant, and what follows it on the command line. */
   readonly command: readonly string[]
-  readonly env: Readonly<Record<string, string>>
+  /** Undefined unsets one. */
+  readonly env: Readonly<Record<string, string | undefined>>
   /** Where its log goes. */
   readonly logFile: string
 }
