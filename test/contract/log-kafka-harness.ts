@@ -45,7 +45,7 @@ export function openOnKafka(
     partitions: PARTITIONS,
     replication: brokers.length === 3 ? 3 : 1,
     retention: {},
-    logger: createLogger(process.env['TEST_LOG'] ?? 'silent'),
+    logger: createLogger('silent'),
     metrics: createMetrics({ defaults: false }),
     ...options,
   })

@@ -8,7 +8,8 @@ import type { LogTopic } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
 import type { KafkaMetrics } from './kafka-metrics.ts'
-import { encodeRecordBatch, recordSizeBound } from './record-batch.ts'
+import { type Batch, batchesOf, firstUnsent, offsetOf } from './produce-batches.ts'
+import { recordSizeBound } from './record-batch.ts'
 import { produceRequest } from './requests.ts'
 
 /** Records that wait; the broker stops reading sockets long before (16 MB per node). */
@@ -28,16 +29,6 @@ interface Append {
   readonly startedMs: number
   readonly resolve: (offsets: ReadonlyMap<number, number>) => void
   readonly reject: (error: unknown) => void
-}
-
-/** One batch of one partition on its way. */
-interface Batch {
-  readonly partition: number
-  /** Index of its first record among those of the partition in this round. */
-  readonly start: number
-  readonly count: number
-  readonly bytes: Buffer
-  baseOffset: number | undefined
 }
 
 interface ProducerOptions {
@@ -133,7 +124,7 @@ export class Producer {
 
   /** Resolves with the first offsets of each append when all is durable. */
   async #round(appends: readonly Append[]): Promise<Map<number, number>[]> {
-    const { partitions } = this.#options
+    const { partitions, maxBatchBytes } = this.#options
     const byPartition = Array.from({ length: partitions }, (): LogRecord[] => [])
     // Of each append and partition: the place of its first record among those of the partition.
     const places = appends.map(({ records }) => {
@@ -147,34 +138,11 @@ export class Producer {
       }
       return place
     })
-    const batches = byPartition.flatMap((records, partition) => this.#batchesOf(records, partition))
+    const batches = byPartition.flatMap((records, partition) => batchesOf(records, partition, maxBatchBytes))
     await this.#sendAll(batches)
     return places.map(
       (place) => new Map(Array.from(place, ([partition, at]) => [partition, offsetOf(batches, partition, at)])),
     )
-  }
-
-  /** A partition's records as batches that the topic takes; nearly always one. */
-  #batchesOf(records: readonly LogRecord[], partition: number): Batch[] {
-    const { maxBatchBytes } = this.#options
-    const batches: Batch[] = []
-    const add = (start: number, end: number): void => {
-      const bytes = encodeRecordBatch(records.slice(start, end))
-      batches.push({ partition, start, count: end - start, bytes, baseOffset: undefined })
-    }
-    let start = 0
-    let bytes = 0
-    for (const [i, record] of records.entries()) {
-      const size = recordSizeBound(record)
-      if (i > start && bytes + size > maxBatchBytes) {
-        add(start, i)
-        start = i
-        bytes = 0
-      }
-      bytes += size
-    }
-    if (start < records.length) add(start, records.length)
-    return batches
   }
 
   async #sendAll(batches: readonly Batch[]): Promise<void> {
@@ -233,20 +201,4 @@ export class Producer {
         failures.push(partitionError(result.code, `a batch for partition ${batch.partition}`))
     }
   }
-}
-
-/** The first batch of each partition that is not confirmed: the next one waits for it. */
-function firstUnsent(batches: readonly Batch[]): Batch[] {
-  const seen = new Set<number>()
-  return batches.filter(({ partition, baseOffset }) => {
-    if (baseOffset !== undefined || seen.has(partition)) return false
-    seen.add(partition)
-    return true
-  })
-}
-
-function offsetOf(batches: readonly Batch[], partition: number, at: number): number {
-  const batch = batches.find((one) => one.partition === partition && at >= one.start && at < one.start + one.count)
-  if (batch?.baseOffset === undefined) throw new SluiceError('internal', `partition ${partition} was not confirmed`)
-  return batch.baseOffset + at - batch.start
 }
