@@ -1,0 +1,58 @@
+import { expect, it, vi } from 'vitest'
+import { freshBucket, openInflux } from '../../contract/points-influx-harness.ts'
+import { seriesOf, valuesOf } from '../../contract/points-harness.ts'
+import { counter, World } from '../../unit/services/ingest-worker/harness.ts'
+import { behindFaults, useInfluxdb } from './influx-harness.ts'
+
+const server = useInfluxdb()
+const T = 1_769_860_800_000
+const series = seriesOf('float', { tenant: 'demo', device: 'first', field: 'n' })
+const readings = Array.from({ length: 300 }, (_, n) => ({ ts: T + n, n }))
+
+it('a token that is refused stops the worker, which says so, and goes on with the right one', async () => {
+  let token = 'revoked'
+  const { store } = await openInflux(server(), 'initial', { token: () => token })
+  const world = new World()
+  await world.publish([...readings, 'not JSON'])
+  const worker = await world.work({ points: store })
+  await vi.waitFor(() => expect(worker.status()).toMatchObject({ ok: false }))
+  expect(worker.status().detail).toContain('points: store_unauthorised')
+  expect(await counter(worker.options, 'failing')).toBe(1)
+  expect(world.log.committed).toEqual([0])
+  expect(world.deadLetters()).toEqual([])
+  token = server().token
+  await world.settled()
+  expect(worker.status()).toEqual({ ok: true })
+  expect(await counter(worker.options, 'failing')).toBe(0)
+  expect(await valuesOf(store, series)).toEqual(readings.map(({ n }) => n))
+  expect(world.deadLetters()).toMatchObject([{ code: 'payload_not_json' }])
+})
+
+it('points of a type that the bucket has otherwise become dead letters, alone', async () => {
+  const { store } = await openInflux(server(), freshBucket(server()))
+  await store.write({ series: [{ ...series, type: 'string' }], ms: [T], ns: [0], values: ['text'] })
+  const world = new World()
+  await world.publish([
+    { ts: T + 1, n: 1, m: 1 },
+    { ts: T + 2, m: 2 },
+  ])
+  await world.work({ points: store })
+  await world.settled()
+  expect(world.deadLetters()).toMatchObject([{ code: 'type_conflict', stage: 'store' }])
+  expect(world.deadLetters()[0]?.detail).toContain('stored all the same: "m"')
+  expect(await valuesOf(store, { ...series, field: 'm' })).toEqual([1, 2])
+})
+
+it('an outage of the server delays, and nothing is stored twice or lost', async () => {
+  const { proxy, behind } = await behindFaults(server())
+  const { store } = await openInflux(behind, freshBucket(server()))
+  const world = new World(3)
+  proxy.fail({ kind: 'drop-answer' }, { path: '/write', times: 2 })
+  for (const key of ['demo/first', 'demo/second', 'demo/third']) await world.publish(readings, key)
+  await world.work({ points: store })
+  await world.settled()
+  for (const device of ['first', 'second', 'third']) {
+    expect(await valuesOf(store, { ...series, device })).toEqual(readings.map(({ n }) => n))
+  }
+  await proxy.met(2)
+})
