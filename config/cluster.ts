@@ -9,7 +9,7 @@ import {
   type Setting,
 } from '../shared/config.ts'
 import { brokerSettings } from './broker.ts'
-import { ingestWorkerSettings } from './ingest-worker.ts'
+import { ingestWorkerSettings, lingerMs } from './ingest-worker.ts'
 import { queryApiSettings } from './query-api.ts'
 
 /** `host:port`, separated by commas. */
@@ -79,6 +79,7 @@ export const brokerProcessSettings = { ...brokerSettings, ...processSettings, ..
 
 export const ingestWorkerProcessSettings = {
   ...ingestWorkerSettings,
+  INGEST_LINGER_MS: lingerMs(50),
   ...processSettings,
   ...kafkaSettings,
   ...registrySettings,

@@ -1,5 +1,12 @@
 import { integer } from '../shared/config.ts'
 
+/** How long points may be gathered; a server takes 1,000 points in one request at a twentieth of what they cost singly. */
+export const lingerMs = (fallback: number) =>
+  integer(fallback, 'Milliseconds that decoded points may wait until 1,000 go together in one write.', {
+    min: 0,
+    max: 1000,
+  })
+
 /** Settings of the ingest worker; the defaults suit one node. */
 export const ingestWorkerSettings = {
   INGEST_BATCH_RECORDS: integer(2000, 'Records that are taken from the log at once, per partition.', {
@@ -10,6 +17,7 @@ export const ingestWorkerSettings = {
     min: 1,
     max: 50_000,
   }),
+  INGEST_LINGER_MS: lingerMs(0),
   INGEST_CHECKPOINT_MS: integer(
     1000,
     'Milliseconds after which what was stored is made durable and its offsets are committed.',

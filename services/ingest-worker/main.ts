@@ -9,6 +9,9 @@ import { parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
 import { startIngestWorker, type IngestWorkerOptions } from './worker.ts'
 
+/** Points past the retention of their tenant are hidden at once; what they take on disk is freed this often. */
+const EXPIRE_EVERY_MS = 3_600_000
+
 type Ports = Pick<IngestWorkerOptions, 'log' | 'points' | 'registry' | 'cache'>
 
 /** Runs a worker until SIGTERM or SIGINT; resolves with the exit code. Tests look at its ports, and put faults into them. */
@@ -23,7 +26,8 @@ export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => po
     )
     const token = secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN)
     const influx = { url: config.INFLUX_URL, org: config.INFLUX_ORG, bucket: config.INFLUX_BUCKET, token }
-    const points = releasers.own('points', await openInfluxPoints({ ...influx, ...shared }), (it) => it.close())
+    const pointsOptions = { ...influx, ...shared, expireEveryMs: EXPIRE_EVERY_MS }
+    const points = releasers.own('points', await openInfluxPoints(pointsOptions), (it) => it.close())
     const credentialKey = parseCredentialKey(config.CREDENTIAL_KEY, 'CREDENTIAL_KEY')
     const registryOptions = { url: config.MARIADB_URL, credentialKey, ...shared }
     const registry = releasers.own('registry', await openMariadbRegistry(registryOptions), (it) => it.close())

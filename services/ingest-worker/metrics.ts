@@ -13,6 +13,7 @@ export interface IngestMetrics {
   readonly suspects: Counter
   readonly gap: Counter
   readonly retries: Counter<'dependency'>
+  readonly failing: Gauge<'dependency' | 'code'>
   readonly cacheErrors: Counter
   readonly batchRecords: Histogram
   readonly writePoints: Histogram
@@ -49,6 +50,12 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
       name: 'sluice_ingest_retries_total',
       help: 'Attempts that failed and are repeated, by dependency.',
       labelNames: ['dependency'],
+      registers,
+    }),
+    failing: new Gauge({
+      name: 'sluice_ingest_failing',
+      help: '1 while a dependency fails and its partitions wait, by the code of the error.',
+      labelNames: ['dependency', 'code'],
       registers,
     }),
     cacheErrors: counter('cache_errors_total', 'Writes of latest state that the cache failed; nothing is lost.'),

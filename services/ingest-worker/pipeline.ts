@@ -8,6 +8,8 @@ import type { PointWriter } from './write.ts'
 
 /** Decoded points that may wait for their write, in writes: enough that decoding never waits for a store that keeps up. */
 const QUEUED_WRITES = 4
+/** Points that are worth a request of their own: with 1,000 a server's cost per request is spread (measured). */
+const ENOUGH_POINTS = 1000
 /** Bytes of payload that weigh as much as a point while they wait: a long text may be a single one. */
 const BYTES_PER_POINT = 64
 
@@ -19,20 +21,25 @@ export interface PipelineOptions {
   readonly retry: Retry
   readonly metrics: IngestMetrics
   readonly writePoints: number
+  /** How long points wait for others to go with; 0 writes at once what there is. */
+  readonly lingerMs: number
 }
 
 /**
  * Decoded slices on their way into the stores: first in, first out, one write at a time, so that the points of a
- * partition are stored in the order of the log. While one is written the next are decoded and collected.
+ * partition are stored in the order of the log. While one is written the next are decoded and collected; a write takes the
+ * batches of all partitions together, and waits a little for more of them when they are few.
  */
 export class Pipeline {
   readonly #options: PipelineOptions
-  #queue: Slice[] = []
+  #queue: { readonly slice: Slice; readonly since: number }[] = []
   /** What waits, in points; records without any count too, because they are kept as well. */
   #queued = 0
   #busy = false
   readonly #waiting = new Set<() => void>()
   readonly #idle = new Set<() => void>()
+  /** Ends the wait for more points. */
+  #enough: (() => void) | undefined
 
   constructor(options: PipelineOptions) {
     this.#options = options
@@ -43,16 +50,17 @@ export class Pipeline {
    * partition that was on its way.
    */
   async push(slice: Slice, signal: AbortSignal): Promise<void> {
-    this.#queue.push(slice)
+    this.#queue.push({ slice, since: performance.now() })
     this.#count(weight(slice))
+    if (this.#queued >= ENOUGH_POINTS) this.#enough?.()
     this.#start()
     while (this.#queued > QUEUED_WRITES * this.#options.writePoints && !signal.aborted) await this.#room(signal)
   }
 
   /** Forgets what waits of a partition that was taken away. */
   drop(progress: Progress): void {
-    for (const slice of this.#queue) if (slice.progress === progress) this.#count(-weight(slice))
-    this.#queue = this.#queue.filter((slice) => slice.progress !== progress)
+    for (const { slice } of this.#queue) if (slice.progress === progress) this.#count(-weight(slice))
+    this.#queue = this.#queue.filter(({ slice }) => slice.progress !== progress)
     this.#wake()
   }
 
@@ -71,7 +79,11 @@ export class Pipeline {
   async #drain(): Promise<void> {
     const { retry } = this.#options
     try {
-      for (let group = this.#take(); group.length > 0; group = this.#take()) {
+      for (;;) {
+        await this.#gather()
+        const group = this.#take()
+        // Nothing may be awaited from here to the end: a slice pushed in between would be left lying.
+        if (group.length === 0) break
         // A defect of ours stops here and is shown, instead of losing what it met.
         await retry.run('worker', () => this.#store(group))
       }
@@ -84,16 +96,30 @@ export class Pipeline {
     }
   }
 
+  /** Waits until there are enough points for a write, or the first has waited long enough. */
+  async #gather(): Promise<void> {
+    const wait = (this.#queue[0]?.since ?? -Infinity) + this.#options.lingerMs - performance.now()
+    if (wait > 0 && this.#queued < ENOUGH_POINTS) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, wait)
+      this.#enough = resolve
+      await promise
+      clearTimeout(timer)
+      this.#enough = undefined
+    }
+  }
+
   /** The slices of the next write. */
   #take(): Slice[] {
     const group: Slice[] = []
     let points = 0
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
-      points += next.decoded.points.series.length
+      const { slice } = next
+      points += slice.decoded.points.series.length
       if (group.length > 0 && points > this.#options.writePoints) break
       this.#queue.shift()
-      this.#count(-weight(next))
-      group.push(next)
+      this.#count(-weight(slice))
+      group.push(slice)
     }
     this.#wake()
     return group

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Counter } from 'prom-client'
+import type { Counter, Gauge } from 'prom-client'
 import { SluiceError, toSluiceError, type ErrorClass } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 
@@ -11,6 +11,9 @@ const BACKOFF: Record<'passing' | 'lasting', { first: number; most: number }> = 
   lasting: { first: 2000, most: 30_000 },
 }
 
+/** The longest wait that is granted to a server that asks for one: it is asked again at least this often. */
+const MAX_RETRY_AFTER_MS = 60_000
+
 const PASSING: ReadonlySet<ErrorClass> = new Set(['transient', 'overload'])
 
 export interface RetryOptions {
@@ -18,6 +21,8 @@ export interface RetryOptions {
   readonly signal: AbortSignal
   readonly logger: Logger
   readonly retries: Counter<'dependency'>
+  /** 1 while a dependency fails, by the code of its error: what to raise an alarm on. */
+  readonly failing: Gauge<'dependency' | 'code'>
 }
 
 export type Dependency = 'log' | 'points' | 'registry' | 'worker'
@@ -59,30 +64,46 @@ export class Retry {
       signal.throwIfAborted()
       try {
         const result = await attempt()
-        if (this.#problems.delete(dependency)) logger.info({ dependency, failures: failures - 1 }, 'works again')
+        if (this.#solved(dependency)) logger.info({ dependency, failures: failures - 1 }, 'works again')
         return result
       } catch (caught) {
         const error = toSluiceError(caught)
         if (signal.aborted) throw closed()
         if (isAnswer(error)) {
-          this.#problems.delete(dependency)
+          this.#solved(dependency)
           throw error
         }
         retries.inc({ dependency })
-        const known = this.#problems.get(dependency)
-        this.#problems.set(dependency, error)
+        const known = this.#failed(dependency, error)
         const backoff = BACKOFF[PASSING.has(error.kind.class) ? 'passing' : 'lasting']
         const level = known?.code === error.code ? 'debug' : 'error'
         logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; trying again')
-        await this.#wait(Math.min(backoff.most, backoff.first * 2 ** Math.min(failures - 1, 16)))
+        const wait = Math.min(backoff.most, backoff.first * 2 ** Math.min(failures - 1, 16))
+        await this.#wait(wait, Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS))
       }
     }
   }
 
-  async #wait(ms: number): Promise<void> {
+  /** Remembers what is wrong; resolves with what was before. */
+  #failed(dependency: Dependency, error: SluiceError): SluiceError | undefined {
+    const known = this.#problems.get(dependency)
+    this.#problems.set(dependency, error)
+    if (known !== undefined) this.#options.failing.remove({ dependency, code: known.code })
+    this.#options.failing.set({ dependency, code: error.code }, 1)
+    return known
+  }
+
+  #solved(dependency: Dependency): boolean {
+    const known = this.#problems.get(dependency)
+    if (known !== undefined) this.#options.failing.remove({ dependency, code: known.code })
+    return this.#problems.delete(dependency)
+  }
+
+  /** Shortened by up to half at random, but not below what the dependency asked for. */
+  async #wait(ms: number, atLeastMs: number): Promise<void> {
     const { signal } = this.#options
     try {
-      await sleep(ms * (0.5 + Math.random() / 2), undefined, { signal })
+      await sleep(Math.max(ms * (0.5 + Math.random() / 2), atLeastMs), undefined, { signal })
     } catch (error) {
       if (signal.aborted) throw closed()
       throw error

@@ -48,7 +48,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const { log, points, registry, cache, settings, logger, metrics: registerIn } = options
   const ending = new AbortController()
   const metrics = createIngestMetrics(registerIn)
-  const retry = new Retry({ signal: ending.signal, logger, retries: metrics.retries })
+  const retry = new Retry({ signal: ending.signal, logger, retries: metrics.retries, failing: metrics.failing })
   const shared = { log, points, registry, cache, retry, metrics, logger }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
   const intake: Intake = new Intake({
@@ -71,7 +71,15 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const writePoints = settings.INGEST_WRITE_POINTS
   const writer = new PointWriter({ ...shared, types: new FieldTypes(shared), writePoints })
   const deadLetters = new DeadLetters(shared)
-  const pipeline = new Pipeline({ ...shared, writer, deadLetters, latest, checkpoint, writePoints })
+  const pipeline = new Pipeline({
+    ...shared,
+    writer,
+    deadLetters,
+    latest,
+    checkpoint,
+    writePoints,
+    lingerMs: settings.INGEST_LINGER_MS,
+  })
   const stopListening = registry.onChange((name) => void forgetRemoved(name, registry, latest, logger))
   exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', GROUP)))
   await intake.open().catch((error: unknown) => {
