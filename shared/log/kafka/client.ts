@@ -12,12 +12,13 @@ export class KafkaClient {
   readonly #cluster: Cluster
   readonly #sockets: Set<Socket>
   readonly #topics: readonly string[]
+  readonly #ending = new AbortController()
   #started: Promise<void> | undefined
   #refreshing: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: ClientOptions, topics: readonly string[], logger: Logger) {
-    const { cluster, sockets } = createCluster(options, logger)
+    const { cluster, sockets } = createCluster(options, logger, this.#ending.signal)
     this.#cluster = cluster
     this.#sockets = sockets
     this.#topics = topics
@@ -139,6 +140,7 @@ export class KafkaClient {
   }
 
   async #close(): Promise<void> {
+    this.#ending.abort()
     const { brokers, seedBroker } = this.#cluster.brokerPool
     const all = [...Object.values(brokers), ...(seedBroker === undefined ? [] : [seedBroker])]
     // It would wait for every answer; a broker that hangs must not keep the process.

@@ -173,8 +173,15 @@ export function createEncoder(): Encoder {
   return new EncoderOfKafkajs()
 }
 
-/** Connections to all brokers of a cluster, two per broker: one for fetches, which may wait, and one for the rest. */
-export function createCluster(options: ClientOptions, logger: Logger): { cluster: Cluster; sockets: Set<Socket> } {
+/**
+ * Connections to all brokers of a cluster, two per broker: one for fetches, which may wait, and one for the rest. Once
+ * `closed` is aborted none is made any more: what is under way then would try again, and nobody would end that one.
+ */
+export function createCluster(
+  options: ClientOptions,
+  logger: Logger,
+  closed: AbortSignal,
+): { cluster: Cluster; sockets: Set<Socket> } {
   RequestQueue.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
   const sockets = new Set<Socket>()
   const cluster = new ClusterOfKafkajs({
@@ -183,7 +190,11 @@ export function createCluster(options: ClientOptions, logger: Logger): { cluster
     ssl: options.ssl === true ? {} : options.ssl || null,
     sasl: options.sasl ?? null,
     logger: loggers.createLogger({ level: WARN, logCreator: () => (entry) => forward(entry, logger) }),
-    socketFactory: (target: SocketTarget) => openSocket(target, sockets),
+    socketFactory(target: SocketTarget) {
+      const socket = openSocket(target, sockets)
+      if (closed.aborted) socket.destroy(new Error('the log is closed'))
+      return socket
+    },
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     enforceRequestTimeout: true,
