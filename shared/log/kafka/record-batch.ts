@@ -137,9 +137,10 @@ export function decodeRecordBatches(bytes: Buffer, from: number): { runs: Run[];
     const batch = bytes.subarray(at, end)
     at = end
     const baseOffset = Number(batch.readBigInt64BE(0))
+    // First of all: a damaged count must not make a batch look as if it lay before `from`.
+    check(batch, baseOffset)
     const behind = baseOffset + batch.readInt32BE(23) + 1
     if (behind <= from) continue
-    check(batch, baseOffset)
     if ((batch.readInt16BE(ATTRIBUTES_AT) & CONTROL) === 0) decodeRecords(batch, baseOffset, from, runs)
     next = behind
   }
