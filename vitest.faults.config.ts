@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,
     setupFiles: ['test/setup.ts'],
-    include: ['test/**/*.faults.test.ts'],
+    include: ['test/**/*.faults.test.ts', 'test/e2e/cluster/*.cluster.test.ts'],
+    // The same scenarios as in the cluster's suite, with more seeds, more messages and longer outages.
+    env: { SLUICE_FAULTS: 'full' },
   },
 })
