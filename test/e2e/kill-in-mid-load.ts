@@ -28,7 +28,8 @@ export interface KillPlan {
 
 const DEVICES = 20
 const RATE = 3_000
-const SECONDS = 6
+/** A kill comes this long after the start before it, at most. */
+const LONGEST_LIFE_MS = 1_600
 
 /** Load by the product's own simulator while the server is killed at random moments; then every acknowledged reading is looked up. */
 export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: number }> {
@@ -37,13 +38,13 @@ export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: 
   const kills = plan.kills ?? 3
   let server = await startServer(entry)
   const simulation = simulate(server, [
-    ...['--devices', String(DEVICES), '--rate', String(RATE), '--duration', `${SECONDS}s`, '--inflight', '16'],
+    ...['--devices', String(DEVICES), '--rate', String(RATE), '--duration', '10m', '--inflight', '16'],
     ...['--qos', String(plan.qos), '--seed', String(plan.seed), '--verify'],
   ])
   await simulation.sending
   for (let kill = 0; kill < kills; kill += 1) {
     // Not synchronisation: the moment of the kill is what the seed decides.
-    await new Promise((resolve) => setTimeout(resolve, 100 + random() * ((SECONDS * 1000) / (kills + 1))))
+    await new Promise((resolve) => setTimeout(resolve, 100 + random() * LONGEST_LIFE_MS))
     await server.kill('SIGKILL')
     server = await startServer({
       ...entry,
@@ -52,6 +53,9 @@ export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: 
       httpPort: server.httpPort,
     })
   }
+  // However slow the restarts were, there is load behind the last one, too.
+  await new Promise((resolve) => setTimeout(resolve, LONGEST_LIFE_MS))
+  simulation.stopSending()
   const verdict = await simulation.verdict
   return { ...verdict, kills }
 }
