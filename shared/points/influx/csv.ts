@@ -107,7 +107,7 @@ class TableReader {
     else if (first.startsWith('#')) {
       this.#table = undefined
       if (first === '#datatype') this.#types = cells
-      else if (first === '#default') this.#defaults = cells
+      else if (first === '#default') this.#defaults = ['', ...cells.slice(1)]
     } else if (this.#table === undefined) this.#table = { names: cells, types: this.#types }
     else if (this.#table.names[1] === 'error') {
       throw new SluiceError('store_unavailable', `InfluxDB gave up within its answer: ${cells[1]}`)

@@ -1,11 +1,11 @@
 import { SluiceError } from '../../errors.ts'
-import { compareInstants, type FieldType, type Instant } from '../../telemetry.ts'
+import type { FieldType, Instant } from '../../telemetry.ts'
 import { canAggregate, typeAfter } from '../aggregate.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
 import type { SeriesPoints } from '../port.ts'
 import { ALL_TIME, type Selection } from './flux.ts'
 import { areStorable } from './names.ts'
-import { isEmpty, type FieldPoints, type InfluxReader } from './reader.ts'
+import { isEmpty, later, type FieldPoints, type InfluxReader } from './reader.ts'
 
 /** Rows that one request may bring beyond what the page takes of them: with few fields all of them come at once. */
 const READ_AHEAD_ROWS = 50_000
@@ -81,8 +81,4 @@ function refuseUndefined(
   if (wrong === undefined) return
   const detail = `aggregate: ${name} is not defined for ${wrong.field}, a ${wrong.type} field`
   throw new SluiceError('bad_request', detail)
-}
-
-function later(a: Instant, b: Instant): Instant {
-  return compareInstants(a, b) >= 0 ? a : b
 }

@@ -1,5 +1,5 @@
 import type { ParameterizedQuery } from '@influxdata/influxdb-client'
-import { compareInstants, type FieldType, type Instant, type PointValue } from '../../telemetry.ts'
+import { compareInstants, MAX_INSTANT, type FieldType, type Instant, type PointValue } from '../../telemetry.ts'
 import { SluiceError } from '../../errors.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
@@ -111,13 +111,24 @@ export class InfluxReader {
     found: Found,
   ): Promise<void> {
     const { function: name, intervalMs } = aggregate
-    await this.ask(windows(selection, aggregate, limit), (table, cells) => {
-      const start = parseTime(cellOf(table, cells, '_time')).ms
-      // The first window begins where the selection does.
-      const time = { ms: Math.floor(start / intervalMs) * intervalMs, ns: 0 }
+    // The server counts for ever at a window that ends behind the last moment of 64 bits, so that one is asked for whole.
+    const last: Instant = { ms: Math.floor(MAX_INSTANT.ms / intervalMs) * intervalMs, ns: 0 }
+    const parts: Record<string, ParameterizedQuery> = {}
+    const { from, to } = selection
+    if (compareInstants(from, last) < 0) {
+      parts['windows'] = windows({ ...selection, to: earlier(to, last) }, aggregate, limit)
+    }
+    if (compareInstants(to, last) > 0) parts['last'] = whole({ ...selection, from: later(from, last) }, name)
+    const lastValues = new Map<string, PointValue>()
+    await this.ask(together(parts), (table, cells) => {
+      const field = fieldOf(cellOf(table, cells, '_field'))
       const value = valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value'))
-      add(found, fieldOf(cellOf(table, cells, '_field')), time, value)
+      if (cellOf(table, cells, 'result') === 'last') return void lastValues.set(field, value)
+      // The first window begins where the selection does.
+      const start = parseTime(cellOf(table, cells, '_time')).ms
+      add(found, field, { ms: Math.floor(start / intervalMs) * intervalMs, ns: 0 }, value)
     })
+    for (const [field, value] of lastValues) add(found, field, last, value)
   }
 
   async #whole(selection: Selection, name: Aggregate, found: Found): Promise<void> {
@@ -178,6 +189,14 @@ function add(found: Found, field: string, time: Instant, value: PointValue): voi
 function valueAfter(name: Aggregate, type: FieldType, text: string): PointValue {
   const value = parseValue(type, text)
   return name === 'sum' || name === 'mean' ? Number(value) : value
+}
+
+export function later(a: Instant, b: Instant): Instant {
+  return compareInstants(a, b) >= 0 ? a : b
+}
+
+function earlier(a: Instant, b: Instant): Instant {
+  return compareInstants(a, b) <= 0 ? a : b
 }
 
 function compareText(a: string, b: string): number {
