@@ -148,6 +148,7 @@ export class KafkaClient {
     for (const { connectionPool } of all)
       for (const connection of connectionPool.pool) connection.rejectRequests(closed)
     await this.#cluster.disconnect()
-    for (const socket of this.#sockets) socket.destroy()
+    // Those of a broker that was dropped, too. Only an error makes kafkajs end what it keeps of a connection, such as a timer.
+    for (const socket of this.#sockets) socket.destroy(closed)
   }
 }
