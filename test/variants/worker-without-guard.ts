@@ -1,0 +1,19 @@
+import { runIngestWorker } from '../../services/ingest-worker/main.ts'
+import { overriding } from './overriding.ts'
+
+/** No partition is this one, and of another partition every state is taken. */
+const NOWHERE = 1_000_000
+
+/** Known-wrong: a worker of the cluster whose state replaces what is there, whatever its position in the log. */
+process.exitCode = await runIngestWorker((ports) => {
+  const { registry } = ports
+  return {
+    ...ports,
+    registry: overriding(registry, {
+      async writeState(rows) {
+        await registry.writeState(rows.map((row) => ({ ...row, partition: NOWHERE })))
+        await registry.writeState(rows)
+      },
+    }),
+  }
+})
