@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
-import { connect as connectPlain, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { type Admin, Kafka, type SASLOptions } from 'kafkajs'
 import type { Logger } from '../../logger.ts'
+import { openSocket, type SocketTarget } from './broker-socket.ts'
 
 /**
  * What Sluice uses of kafkajs below its public interface, typed: connections with TLS and SASL, metadata, and the requests
@@ -210,24 +210,6 @@ export function createCluster(
 function forward({ level, namespace, log }: KafkajsEntry, logger: Logger): void {
   const { message, stack: _, timestamp: __, ...rest } = log
   logger.debug({ ...rest, kafkajs: namespace, severity: level === ERROR ? 'error' : 'warn' }, message)
-}
-
-interface SocketTarget {
-  readonly host: string
-  readonly port: number
-  readonly ssl: ConnectionOptions | null
-  readonly onConnect: () => void
-}
-
-function openSocket({ host, port, ssl, onConnect }: SocketTarget, sockets: Set<Socket>): Socket {
-  const name = isIP(host) === 0 ? { servername: host } : {}
-  const socket =
-    ssl === null ? connectPlain({ host, port }, onConnect) : connectTls({ host, port, ...name, ...ssl }, onConnect)
-  socket.setNoDelay(true)
-  socket.setKeepAlive(true, 60_000)
-  sockets.add(socket)
-  socket.once('close', () => sockets.delete(socket))
-  return socket
 }
 
 interface PendingRequests {
