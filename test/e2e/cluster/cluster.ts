@@ -85,6 +85,16 @@ export class Cluster {
     return (await response.json()) as T
   }
 
+  /** As `get`; undefined while the API cannot be reached, or cannot answer (5xx), as may be after a fault. */
+  async getIfThere<T>(path: string): Promise<T | undefined> {
+    try {
+      return await this.get<T>(path)
+    } catch (error) {
+      if (error instanceof TypeError || / answered 5\d\d/.test(String(error))) return undefined
+      throw error
+    }
+  }
+
   #member(name: string, command: readonly string[], env: MemberSpec['env'] = {}): Member {
     const logFile = join(this.#plan.folder, `${name}.log`)
     const member = new Member({ name, command, env: { ...this.#env, ...env }, logFile })

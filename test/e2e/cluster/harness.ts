@@ -79,7 +79,7 @@ export async function runScenario(
     throw new Error('the simulator ended before the fault did')
   })
   // Later it ends as it should, and nobody waits for this any more.
-  failed.catch(() => undefined)
+  void Promise.allSettled([failed])
   await simulation.sending
   await Promise.race([fault(cluster, randomFrom(seed)), failed])
   const recoverySeconds = await Promise.race([recovery(cluster, tenant), failed])
@@ -117,8 +117,8 @@ async function recovery(cluster: Cluster, tenant: string): Promise<number> {
   for (const device of names) {
     const path = `/v1/devices/${tenant}/${device}/readings?limit=1&from=${ended}`
     const isBack = async () => {
-      const answer = await cluster.get<{ series: unknown[] }>(path).catch(() => ({ series: [] }))
-      return answer.series.length > 0
+      const answer = await cluster.getIfThere<{ series: unknown[] }>(path)
+      return answer !== undefined && answer.series.length > 0
     }
     while (!(await isBack())) await delay(50)
   }
@@ -130,7 +130,7 @@ async function devicesOf(cluster: Cluster, tenant: string): Promise<string[]> {
   type Answer = { devices: { device: string }[] }
   for (;;) {
     // Whatever the fault was, the API may need a moment.
-    const answer = await cluster.get<Answer>(path).catch(() => undefined)
+    const answer = await cluster.getIfThere<Answer>(path)
     if (answer !== undefined) return answer.devices.map(({ device }) => device)
     await delay(100)
   }
