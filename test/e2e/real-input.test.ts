@@ -24,7 +24,9 @@ it('a year of hourly weather goes through MQTT and comes back equal, row for row
   do {
     const query = new URLSearchParams({ epoch: 'rfc3339', limit: '10000', ...(cursor === '' ? {} : { cursor }) })
     const headers = { authorization: `Bearer ${server.token}` }
-    const response = await fetch(`${server.url}/v1/devices/${verdict.firstDevice}/readings?${query.toString()}`, { headers })
+    const response = await fetch(`${server.url}/v1/devices/${verdict.firstDevice}/readings?${query.toString()}`, {
+      headers,
+    })
     const page = (await response.json()) as Readings
     for (const { field, points } of page.series) {
       for (const [time, value] of points) rows.set(time, { ...rows.get(time), [field]: value })
