@@ -12,6 +12,7 @@ import { Releasers } from '../../../shared/lifecycle.ts'
 import { openSqliteLog } from '../../../shared/log/sqlite.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
+import { createReceiveClock } from '../../../shared/receive-clock.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
@@ -39,7 +40,9 @@ export async function openReal() {
   const ports = { log, points, registry, cache }
   const worker = await startIngestWorker({ ...ports, ...common, settings: loadConfig(ingestWorkerSettings, {}) })
   releasers.own('worker', worker, (it) => it.close())
-  const { app } = await openApi({ ...ports, metrics })
+  // The embedded log lets go of dead letters by their receive time: it must be now.
+  const clock = createReceiveClock(undefined)
+  const { app } = await openApi({ ...ports, metrics, stamp: (bytes) => clock.nextStamp(bytes) })
   releasers.own('api', app, (it) => it.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { token, call: caller(app, token), url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
