@@ -10,6 +10,8 @@ import { Stream } from './stream.js'
 /** @typedef {import('./stream.js').Reading} Reading */
 
 const RETRY_MS = 2_000
+/** The worker writes down within a second, at most five, when a device was last seen. */
+const LOOK_AGAIN_MS = 3_000
 
 /**
  * The page as a whole: loading -> gate (asks for a token) -> waiting (no reading yet) -> live.
@@ -50,7 +52,8 @@ class Page {
       const status = await this.#session.get('/v1/status')
       const { devices } = await this.#session.get('/v1/devices', { limit: '1000' })
       this.#connect.prepare(status, devices)
-      this.#start(devices)
+      this.#list(devices)
+      this.#stream.open()
     } catch (error) {
       if (error instanceof Refused && error.status < 429) this.#ask(token === undefined ? '' : explain(error))
       else this.#unreachable(token)
@@ -58,7 +61,7 @@ class Page {
   }
 
   /** @param {readonly DeviceRow[]} devices */
-  #start(devices) {
+  #list(devices) {
     const seen = devices
       .filter((row) => row.lastSeen !== null)
       .sort((a, b) => Date.parse(b.lastSeen ?? '') - Date.parse(a.lastSeen ?? ''))
@@ -66,7 +69,14 @@ class Page {
     const [newest] = seen
     if (newest !== undefined && !this.#live.isShowing) this.#live.choose(newest.tenant, newest.device)
     this.#show(this.#live.isShowing ? 'live' : 'waiting')
-    this.#stream.open()
+    if (!this.#live.isShowing) setTimeout(() => void this.#lookAgain(), LOOK_AGAIN_MS)
+  }
+
+  /** A reading that came right before the page was opened is neither live nor listed at once. */
+  async #lookAgain() {
+    if (document.body.dataset['state'] !== 'waiting') return
+    const answer = await this.#session.get('/v1/devices', { limit: '1000' }).catch(() => undefined)
+    this.#list(answer?.devices ?? [])
   }
 
   /** @param {string} problem */
