@@ -10,8 +10,7 @@ import { acksBeforeSync } from './system-calls.ts'
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 const MESSAGES = 300
 
-// To enable: apt-get install strace, in a container with the capability SYS_PTRACE.
-describe.skipIf(!canTrace)('every acknowledgement leaves behind a completed sync of its bytes', () => {
+describe.skipIf(!canTrace)('every acknowledgement leaves behind a completed sync (needs apt-get install strace)', () => {
   it('holds for the product', async () => {
     const { acks, early } = await traceLoad({})
     expect(acks).toBe(MESSAGES)
