@@ -13,6 +13,7 @@ const common = {
 // the end-to-end tests, whose measurements of memory and time a neighbour would falsify.
 export default defineConfig({
   test: {
+    reporters: ['default', './test/skip-reporter.ts'],
     projects: [
       {
         test: {

@@ -10,20 +10,23 @@ import { acksBeforeSync } from './system-calls.ts'
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 const MESSAGES = 300
 
-describe.skipIf(!canTrace)('every acknowledgement leaves behind a completed sync (needs apt-get install strace)', () => {
-  it('holds for the product', async () => {
-    const { acks, early } = await traceLoad({})
-    expect(acks).toBe(MESSAGES)
-    expect(early).toBe(0)
-  })
+describe.skipIf(!canTrace)(
+  'every acknowledgement leaves behind a completed sync (needs apt-get install strace)',
+  () => {
+    it('holds for the product', async () => {
+      const { acks, early } = await traceLoad({})
+      expect(acks).toBe(MESSAGES)
+      expect(early).toBe(0)
+    })
 
-  it('fails with synchronous=OFF', async () => {
-    const preload = join(import.meta.dirname, '../variants/no-fsync.ts')
-    const { acks, early } = await traceLoad({ NODE_OPTIONS: `--import ${preload}` })
-    expect(acks).toBe(MESSAGES)
-    expect(early).toBeGreaterThan(0)
-  })
-})
+    it('fails with synchronous=OFF', async () => {
+      const preload = join(import.meta.dirname, '../variants/no-fsync.ts')
+      const { acks, early } = await traceLoad({ NODE_OPTIONS: `--import ${preload}` })
+      expect(acks).toBe(MESSAGES)
+      expect(early).toBeGreaterThan(0)
+    })
+  },
+)
 
 async function traceLoad(env: Record<string, string>): Promise<{ acks: number; early: number }> {
   const file = join(tempFolder(), 'trace')

@@ -17,7 +17,7 @@ function works(command: string, ...args: string[]): boolean {
 }
 
 const hasMosquitto = works('sh', '-c', 'command -v mosquitto_pub && command -v mosquitto_sub')
-const hasPaho = works('python3', '-c', 'import paho.mqtt.client')
+const hasPaho = works('python3', '-c', 'from paho.mqtt.client import CallbackAPIVersion')
 
 const PAHO = `
 import sys, paho.mqtt.client as mqtt
@@ -67,7 +67,7 @@ describe.each([0, 1, 2] as const)('at QoS %i', (qos) => {
     },
   )
 
-  it.skipIf(!hasPaho)('paho for Python publishes (pip install paho-mqtt)', async () => {
+  it.skipIf(!hasPaho)('paho for Python publishes (pip install "paho-mqtt>=2")', async () => {
     const { port, log } = await startBroker()
     const { stdout } = await run('python3', ['-c', PAHO, String(port), String(qos)])
     expect(stdout.trim()).toBe('100')
