@@ -3,7 +3,8 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../../../helpers.ts'
-import { type LogProcess, startLogProcess } from './log-process.ts'
+import type { LineProcess } from '../../../line-process.ts'
+import { startLogProcess } from './log-process.ts'
 
 const MEGABYTE = 1024 * 1024
 
@@ -12,7 +13,7 @@ const canMount = spawnSync('unshare', ['-rm', 'sh', '-c', 'mount -t tmpfs -o siz
 const canLimit = spawnSync('prlimit', ['--version']).status === 0
 
 /** Appends batches of 100 KB until one is refused; returns how many were acknowledged, and the refusal's code. */
-async function fillUp(child: LogProcess, prefix: string): Promise<{ acked: number; code: string }> {
+async function fillUp(child: LineProcess, prefix: string): Promise<{ acked: number; code: string }> {
   for (let acked = 0; ; acked++) {
     child.send(`append ${prefix}${acked} 10 10000`)
     const [, , code] = (await child.next(/^(acked|failed)/)).split(' ')
@@ -21,12 +22,12 @@ async function fillUp(child: LogProcess, prefix: string): Promise<{ acked: numbe
   }
 }
 
-async function expectAcked(child: LogProcess, name: string): Promise<void> {
+async function expectAcked(child: LineProcess, name: string): Promise<void> {
   child.send(`append ${name} 10 10000`)
   expect(await child.next(/^(acked|failed)/)).toBe(`acked ${name}`)
 }
 
-async function end(child: LogProcess): Promise<void> {
+async function end(child: LineProcess): Promise<void> {
   child.send('close')
   await child.next(/^closed$/)
 }

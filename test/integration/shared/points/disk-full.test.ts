@@ -3,13 +3,14 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../../../helpers.ts'
-import { startPoints, type PointsProcess } from './start-points.ts'
+import type { LineProcess } from '../../../line-process.ts'
+import { startPoints } from './start-points.ts'
 
 /** A file system of its own needs a mount namespace. */
 const canMount = spawnSync('unshare', ['-rm', 'sh', '-c', 'mount -t tmpfs -o size=1m tmpfs /mnt']).status === 0
 
 /** Writes 100 KB at a time until one is refused; returns the next number and the code of the refusal. */
-async function fillUp(child: PointsProcess, first: number): Promise<{ next: number; code: string | undefined }> {
+async function fillUp(child: LineProcess, first: number): Promise<{ next: number; code: string | undefined }> {
   for (let n = first; n < first + 1000; n++) {
     child.send(`text ${n} 50000`)
     const [verdict, , code] = (await child.next(/^(written|failed)/)).split(' ')
