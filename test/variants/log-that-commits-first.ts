@@ -1,4 +1,5 @@
 import type { LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
+import { withMethods } from './overriding.ts'
 
 /** Known-wrong: offsets are committed before the records are given to the worker. What it had in hand is lost. */
 export function logThatCommitsFirst<L extends Pick<TelemetryLog, 'consume'>>(log: L): L {
@@ -21,16 +22,4 @@ export function logThatCommitsFirst<L extends Pick<TelemetryLog, 'consume'>>(log
 /** Known-wrong: offsets are committed although the store was never asked to make the points durable. */
 export function pointsNeverSynced<P extends { sync(): Promise<void> }>(points: P): P {
   return withMethods(points, { sync: async () => {} })
-}
-
-/** The port with some methods replaced; all others are the port's own, private fields and all. */
-export function withMethods<T extends object>(port: T, methods: object): T {
-  return new Proxy(port, {
-    get(target, name) {
-      const replaced: unknown = Reflect.get(methods, name)
-      if (replaced !== undefined) return replaced
-      const own: unknown = Reflect.get(target, name, target)
-      return typeof own === 'function' ? (own.bind(target) as unknown) : own
-    },
-  })
 }

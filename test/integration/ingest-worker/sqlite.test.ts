@@ -16,7 +16,7 @@ import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { tempFolder } from '../../helpers.ts'
-import { withMethods } from '../../variants/log-that-commits-first.ts'
+import { withMethods } from '../../variants/overriding.ts'
 
 // Of today: the log drops dead letters that are older than a month.
 const T = Date.now()

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { SluiceError, type ErrorCode } from '../../../../shared/errors.ts'
-import { withMethods } from '../../../variants/log-that-commits-first.ts'
+import { withMethods } from '../../../variants/overriding.ts'
 import { counter, World } from './harness.ts'
 
 const T = 1_769_860_800_000

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { IngestWorkerOptions } from '../../../../services/ingest-worker/worker.ts'
-import { logThatCommitsFirst, pointsNeverSynced, withMethods } from '../../../variants/log-that-commits-first.ts'
+import { logThatCommitsFirst, pointsNeverSynced } from '../../../variants/log-that-commits-first.ts'
+import { withMethods } from '../../../variants/overriding.ts'
 import { World } from './harness.ts'
 
 const T = 1_769_860_800_000
