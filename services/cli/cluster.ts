@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { childEnvironment } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
+import type { Address } from '../../shared/listen.ts'
 
 /** A service as a process of its own, started again when it ends by itself. */
 interface Member {
@@ -25,11 +26,6 @@ export interface ClusterOptions {
   readonly onLine: (line: string) => void
   /** A member ended by itself and is started again. */
   readonly onExit: (name: string, code: number | null) => void
-}
-
-interface Address {
-  readonly host: string
-  readonly port: number
 }
 
 /** What a member says when it is ready. */

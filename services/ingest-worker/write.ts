@@ -66,12 +66,7 @@ export class PointWriter {
     if (asTheyAre && !points.values.some((value) => typeof value === 'bigint')) {
       return { slice, points, record, element }
     }
-    const kept: Accepted & { record: number[]; element: number[] } = {
-      slice,
-      points: emptyBatch(),
-      record: [],
-      element: [],
-    }
+    const kept = nothingOf(slice)
     for (let from = 0; from < record.length;) {
       const to = endOfReading(record, element, from)
       const refusal = this.#fitReading(points, from, to, kept.points)
@@ -143,12 +138,7 @@ function withoutRejected(
   let base = 0
   return accepted.map((part) => {
     const { slice, points, record, element } = part
-    const kept: Accepted & { record: number[]; element: number[] } = {
-      slice,
-      points: emptyBatch(),
-      record: [],
-      element: [],
-    }
+    const kept = nothingOf(slice)
     for (let from = 0; from < record.length;) {
       const to = endOfReading(record, element, from)
       const refused: string[] = []
@@ -231,4 +221,9 @@ function at<T>(column: readonly T[], index: number): T {
   const value = column[index]
   if (value === undefined) throw new RangeError(`no point ${index} among ${column.length}`)
   return value
+}
+
+/** Where points of the slice are put that are kept. */
+function nothingOf(slice: Slice): Accepted & { record: number[]; element: number[] } {
+  return { slice, points: emptyBatch(), record: [], element: [] }
 }
