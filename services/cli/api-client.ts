@@ -37,6 +37,10 @@ export class ApiClient {
     return this.#json<T>(await this.#request('POST', path, { body }))
   }
 
+  async put<T>(path: string, body: unknown): Promise<T> {
+    return this.#json<T>(await this.#request('PUT', path, { body }))
+  }
+
   async delete(path: string): Promise<void> {
     const response = await this.#request('DELETE', path, {})
     await response.body?.cancel()

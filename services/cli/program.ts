@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { toSluiceError } from '../../shared/errors.ts'
+import { addAcl } from './commands/acl.ts'
 import { addApplications } from './commands/applications.ts'
 import { addConfig } from './commands/config.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
@@ -43,6 +44,7 @@ const COMMANDS = [
   addStatus,
   addDevices,
   addApplications,
+  addAcl,
   addSimulate,
   addTail,
   addDeadLetters,

@@ -18,6 +18,7 @@ import { describeApi, serveDescription } from './description.ts'
 import { LiveView } from './live.ts'
 import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
 import { observeRequests } from './requests.ts'
+import { aclRoutes } from './routes/acl.ts'
 import { applicationRoutes } from './routes/applications.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deviceRoutes } from './routes/devices.ts'
@@ -93,6 +94,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       closed.addHook('onRequest', (request) => authentication.check(request))
       deviceRoutes(closed, options)
       applicationRoutes(closed, options)
+      aclRoutes(closed, options)
       latestRoutes(closed, options)
       readingRoutes(closed, options)
       deadLetterRoutes(closed, options)

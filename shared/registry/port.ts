@@ -94,6 +94,8 @@ export interface Registry {
   createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials>
   getApplication(name: string): Promise<Application | undefined>
   listApplications(): Promise<readonly Application[]>
+  /** Puts these rules in the place of an application's; its live connections get them as `onChange` says. */
+  setRules(name: string, rules: readonly AclRule[]): Promise<void>
   removeApplication(name: string): Promise<void>
 
   /** Whose username and secret these are, compared in constant time; undefined for no one's. */

@@ -184,9 +184,30 @@ export async function insertApplication(
   credentials: readonly CredentialRow[],
 ): Promise<void> {
   await db.insertInto('applications').values({ application, created_ms: Date.now() }).execute()
+  await insertRules(db, application, rules)
+  await insertCredentials(db, credentials)
+}
+
+/** False when there is no such application. */
+export async function replaceRules(
+  db: Transaction<RegistrySchema>,
+  application: string,
+  rules: readonly AclRule[],
+): Promise<boolean> {
+  const found = db.selectFrom('applications').select('application').where('application', '=', application)
+  if ((await found.executeTakeFirst()) === undefined) return false
+  await db.deleteFrom('acl_rules').where('application', '=', application).execute()
+  await insertRules(db, application, rules)
+  return true
+}
+
+async function insertRules(
+  db: Transaction<RegistrySchema>,
+  application: string,
+  rules: readonly AclRule[],
+): Promise<void> {
   const rows = rules.map(({ effect, action, topic }, position) => ({ application, position, effect, action, topic }))
   for (const chunk of chunks(rows)) await db.insertInto('acl_rules').values(chunk).execute()
-  await insertCredentials(db, credentials)
 }
 
 /** All applications, or the one of that name; by name. One statement, so that rules and application belong together. */

@@ -116,7 +116,7 @@ class SqlRegistry implements Registry {
   async removeDevice(tenant: string, device: string): Promise<void> {
     const name = deviceKey(tenant, device)
     if (parseDeviceKey(name) === undefined) throw notFound('device', name)
-    await this.#remove('device', name, (trx) => queries.deleteDevice(trx, tenant, device))
+    await this.#changeOne('device', name, (trx) => queries.deleteDevice(trx, tenant, device))
   }
 
   async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
@@ -144,9 +144,15 @@ class SqlRegistry implements Registry {
     return this.#database.run((db) => queries.findApplications(db))
   }
 
+  async setRules(name: string, rules: readonly AclRule[]): Promise<void> {
+    if (!isName(name)) throw notFound('application', name)
+    checkRules(rules)
+    await this.#changeOne('application', name, (trx) => queries.replaceRules(trx, name, rules))
+  }
+
   async removeApplication(name: string): Promise<void> {
     if (!isName(name)) throw notFound('application', name)
-    await this.#remove('application', name, (trx) => queries.deleteApplication(trx, name))
+    await this.#changeOne('application', name, (trx) => queries.deleteApplication(trx, name))
   }
 
   async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
@@ -217,8 +223,8 @@ class SqlRegistry implements Registry {
     await database
   }
 
-  /** `work` says whether there was anything to remove. */
-  async #remove(
+  /** `work` says whether there was anything to change. */
+  async #changeOne(
     what: string,
     name: string,
     work: (trx: Transaction<RegistrySchema>) => Promise<boolean>,

@@ -91,6 +91,24 @@ export function describeLogins(name: string, make: MakeRegistryHarness): void {
       expect(await again.getApplication('dash')).toMatchObject({ name: 'dash', rules })
     })
 
+    it('of applications get other rules while they live', async () => {
+      const registry = await openRegistry(await make())
+      const { secret } = await registry.createApplication('dash', [allow('a'), allow('b')])
+      await registry.createApplication('other', [allow('z')])
+      const heard: string[] = []
+      registry.onChange((changed) => heard.push(changed))
+      const rules: AclRule[] = [{ effect: 'deny', action: 'publish', topic: 'c' }, allow('d'), allow('e')]
+      await registry.setRules('dash', rules)
+      expect(await registry.verifySecret('dash', secret)).toEqual({ kind: 'application', name: 'dash', rules })
+      await registry.setRules('dash', [])
+      expect((await registry.getApplication('dash'))?.rules).toEqual([])
+      expect((await registry.getApplication('other'))?.rules).toEqual([allow('z')])
+      expect(heard).toEqual(['dash', 'dash'])
+      await expect(registry.setRules('Dash', [])).rejects.toThrow(code('not_found'))
+      await expect(registry.setRules('dash', [allow('a/#/b')])).rejects.toThrow(code('filter_invalid'))
+      expect(heard).toEqual(['dash', 'dash'])
+    })
+
     it('of applications go with them', async () => {
       const registry = await openRegistry(await make())
       const { secret, token } = await registry.createApplication('dash', [allow('#')])

@@ -1,3 +1,4 @@
+import type { Command } from 'commander'
 import type { AclRule } from '../../../shared/registry/port.ts'
 import { collectRule, parseName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
@@ -14,17 +15,21 @@ export function addApplications({ program, run }: Commands): void {
   const applications = program
     .command('applications')
     .description('logins that are no devices (dashboards, gateways, bridges), with explicit rules')
-  applications
-    .command('add')
-    .description('make an application; prints its secret and token, once')
-    .argument('<name>', 'name of the application', parseName)
-    .option(
-      '--allow <action:filter>',
-      'allow publish:FILTER or subscribe:FILTER; may be repeated',
-      collectRule('allow'),
-    )
-    .option('--deny <action:filter>', 'deny what an allow covers; may be repeated', collectRule('deny'))
-    .action(run(addApplication))
+  const withRules = (name: string, description: string): Command =>
+    applications
+      .command(name)
+      .description(description)
+      .argument('<name>', 'name of the application', parseName)
+      .option(
+        '--allow <action:filter>',
+        'allow publish:FILTER or subscribe:FILTER; may be repeated',
+        collectRule('allow'),
+      )
+      .option('--deny <action:filter>', 'deny what an allow covers; may be repeated', collectRule('deny'))
+  withRules('add', 'make an application; prints its secret and token, once').action(run(addApplication))
+  withRules('rules', 'put these rules in the place of those it has; connected clients get them too').action(
+    run(setRules),
+  )
   applications.command('list').description('list applications and their rules').action(run(listApplications))
   applications
     .command('remove')
@@ -33,11 +38,18 @@ export function addApplications({ program, run }: Commands): void {
     .action(run(removeApplication))
 }
 
-async function addApplication(
-  session: Session,
-  name: string,
-  { allow = [], deny = [] }: { allow?: AclRule[]; deny?: AclRule[] },
-): Promise<void> {
+interface RuleOptions {
+  readonly allow?: AclRule[]
+  readonly deny?: AclRule[]
+}
+
+async function setRules(session: Session, name: string, { allow = [], deny = [] }: RuleOptions): Promise<void> {
+  const rules = [...allow, ...deny]
+  const answer = await session.api.put(`/v1/applications/${encodeURIComponent(name)}/rules`, { rules })
+  session.result(answer, () => `${name} has ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'} now.`)
+}
+
+async function addApplication(session: Session, name: string, { allow = [], deny = [] }: RuleOptions): Promise<void> {
   const rules = [...allow, ...deny]
   const added = await session.api.post<ApplicationAnswer & NewLogin>('/v1/applications', { name, rules })
   session.result(added, () => loginText(`application ${name}`, added))

@@ -6,7 +6,8 @@ import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 import { Credentials } from './devices.ts'
 
-const Rule = Type.Object(
+/** One ACL rule. */
+export const Rule = Type.Object(
   {
     effect: Type.Enum(['allow', 'deny']),
     action: Type.Enum(['publish', 'subscribe']),
@@ -62,10 +63,29 @@ export function applicationRoutes(app: Api, options: ApiOptions): void {
       }
     },
   )
-  removeRoute(app, options)
+  changeRoutes(app, options)
 }
 
-function removeRoute(app: Api, options: ApiOptions): void {
+function changeRoutes(app: Api, options: ApiOptions): void {
+  app.put(
+    '/applications/:name/rules',
+    {
+      schema: {
+        tags: ['applications'],
+        summary: 'Put other rules in the place of these; connected clients get them within two seconds',
+        params: Type.Object({ name: Type.String() }),
+        body: Type.Object({ rules: Rules }, { additionalProperties: false }),
+        response: { 200: Type.Object({ name: Type.String(), rules: Rules }), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const { name } = request.params
+      const { rules } = request.body
+      await options.registry.setRules(name, rules)
+      await recordAction(options, request, 'application.rules', name)
+      return { name, rules }
+    },
+  )
   app.delete(
     '/applications/:name',
     {

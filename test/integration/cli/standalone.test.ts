@@ -43,6 +43,11 @@ describe('./sluice against the service itself', () => {
     expect((await sluice(server, 'applications', 'list')).stdout).toMatch(
       /dash +allow subscribe t\/#\n +deny subscribe/,
     )
+    const explained = await sluice(server, 'acl', 'explain', 'dash', 'subscribe', 't/a/+')
+    expect(explained).toMatchObject({ code: 1, stdout: expect.stringContaining('denied by deny subscribe t/a/#') })
+    expect((await sluice(server, 'applications', 'rules', 'dash', '--allow', 'subscribe:t/#')).code).toBe(0)
+    expect((await sluice(server, 'acl', 'explain', 'dash', 'subscribe', 't/a/+')).code).toBe(0)
+    expect((await sluice(server, 'acl', 'explain', 'nobody', 'subscribe', 't/a/+')).stderr).toContain('nobody')
     expect((await sluice(server, 'applications', 'remove', 'dash')).code).toBe(0)
   })
 

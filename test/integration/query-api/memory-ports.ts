@@ -189,6 +189,12 @@ export class MemoryRegistry implements Registry {
   getApplication = async (name: string) => this.#applications.get(name)
   listApplications = async () => [...this.#applications.values()]
 
+  async setRules(name: string, rules: Application['rules']) {
+    const application = await this.getApplication(name)
+    if (application === undefined) throw new SluiceError('not_found', `no ${name}`)
+    this.#applications.set(name, { ...application, rules })
+  }
+
   async removeApplication(name: string) {
     if (!this.#applications.delete(name)) throw new SluiceError('not_found', `no ${name}`)
   }

@@ -1,0 +1,61 @@
+import Type from 'typebox'
+import { explain, rulesOf } from '../../../shared/acl.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import type { Principal, Registry } from '../../../shared/registry/port.ts'
+import { parseDeviceKey } from '../../../shared/topics.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { problemResponses } from '../problem.ts'
+import { requireDevice } from './devices.ts'
+import { Rule } from './applications.ts'
+
+const Verdict = Type.Object({
+  who: Type.String(),
+  kind: Type.Enum(['device', 'application']),
+  action: Type.Enum(['publish', 'subscribe']),
+  topic: Type.String(),
+  allowed: Type.Boolean(),
+  rule: Type.Union([Rule, Type.Null()], { description: 'The rule that decided; null when no single one did.' }),
+  reason: Type.String(),
+  rules: Type.Array(Rule, { description: 'All rules in force; those of a device follow from its name.' }),
+})
+
+/** Why a login may or may not do something, by the code that the broker decides with. */
+export function aclRoutes(app: Api, { registry }: ApiOptions): void {
+  app.get(
+    '/acl/explain',
+    {
+      schema: {
+        tags: ['acl'],
+        summary: 'Whether a login may publish to a topic or subscribe to a filter, and which rule says so',
+        querystring: Type.Object(
+          {
+            who: Type.String({ description: 'tenant/device, or the name of an application' }),
+            action: Type.Enum(['publish', 'subscribe']),
+            topic: Type.String({ maxLength: 2048, description: 'A topic to publish to, a filter to subscribe to.' }),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: Verdict, ...problemResponses },
+      },
+    },
+    async (request) => {
+      const { who, action, topic } = request.query
+      const principal = await findPrincipal(registry, who)
+      const { allowed, rule, reason } = explain(principal, action, topic)
+      const rules = rulesOf(principal).filter((one) => one.action === action)
+      return { who, kind: principal.kind, action, topic, allowed, rule: rule ?? null, reason, rules }
+    },
+  )
+}
+
+/** Error: `not_found`. */
+async function findPrincipal(registry: Registry, who: string): Promise<Principal> {
+  const device = parseDeviceKey(who)
+  if (device !== undefined) {
+    await requireDevice(registry, device.tenant, device.device)
+    return { kind: 'device', name: who, ...device }
+  }
+  const application = await registry.getApplication(who)
+  if (application !== undefined) return { kind: 'application', name: who, rules: application.rules }
+  throw new SluiceError('not_found', `There is no application ${JSON.stringify(who.slice(0, 160))}.`)
+}
