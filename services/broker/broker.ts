@@ -46,7 +46,9 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
   context.observers.push(exposeTally(context, connections, metrics))
   const { address } = releasers.own(
     'listener',
-    await listen(settings.BIND_ADDRESS, settings.MQTT_PORT, (socket) => connections.accept(socket)),
+    await listen(settings.BIND_ADDRESS, settings.MQTT_PORT, (socket) =>
+      connections.accept(socket, { listener: 'tcp', remoteAddress: socket.remoteAddress ?? '' }),
+    ),
     (it) => it.close(),
   )
   return {

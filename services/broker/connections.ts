@@ -1,6 +1,7 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Gate } from './gate.ts'
 import type { GateContext } from './gate-context.ts'
+import type { Origin } from './origin.ts'
 
 /** What is in flight gets this long at the end; an append takes milliseconds unless the log is down. */
 const DRAIN_MS = 4_000
@@ -29,9 +30,9 @@ export class Connections {
     return this.#gates.size
   }
 
-  /** Takes a socket of any listener. */
-  accept(socket: Socket): void {
-    const gate = new Gate(socket, this.#context)
+  /** Takes a connection of any listener: bytes of MQTT, half-open when the client has ended its side. */
+  accept(stream: Duplex, origin: Origin): void {
+    const gate = new Gate(stream, origin, this.#context)
     this.#gates.add(gate)
     void gate.ended.then(() => this.#gates.delete(gate))
   }

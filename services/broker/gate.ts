@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Principal } from '../../shared/registry/port.ts'
 import { AedesEnd, type AedesEndOwner } from './aedes-end.ts'
 import { encodeConnect, parseConnect } from './connect-packet.ts'
@@ -8,6 +8,7 @@ import type { GateContext } from './gate-context.ts'
 import { Intake, type PacketTaker } from './intake.ts'
 import { Lanes, type Blocked, type LaneOwner } from './lanes.ts'
 import { admit, connectLetter, type Admitted, type Replaceable } from './login.ts'
+import type { Origin } from './origin.ts'
 import { Outlet } from './outlet.ts'
 import { connack, Refused, Type, Violation } from './packets.ts'
 import type { AedesClient } from './sessions.ts'
@@ -23,12 +24,12 @@ type Reason = Blocked | 'login' | 'socket' | 'deaf'
 export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<Reason> {
   /** Resolves when the connection is gone for good. */
   readonly ended: Promise<void>
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #context: GateContext
   readonly #intake: Intake
   readonly #outlet: Outlet
   readonly #end: AedesEnd
-  readonly #remoteAddress: string
+  readonly #origin: Origin
   readonly #life: Lifetime
   #admitted: Admitted | undefined
   #client: AedesClient | undefined
@@ -43,17 +44,16 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
   #forgotten: Promise<void> = Promise.resolve()
   #resolveEnded: () => void = () => undefined
 
-  constructor(socket: Socket, context: GateContext) {
+  constructor(socket: Duplex, origin: Origin, context: GateContext) {
     this.#socket = socket
     this.#context = context
     this.#life = new Lifetime(context.time)
-    this.#remoteAddress = socket.remoteAddress ?? ''
+    this.#origin = origin
     this.#intake = new Intake(socket, context.capacity, context.output)
     this.#outlet = new Outlet(socket, context.output)
     this.#end = new AedesEnd(this)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('end', () => this.#onEnd())
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
     socket.on('drain', () => this.progress())
     socket.on('error', (error) => context.logger.debug({ reason: error.message }, 'socket error'))
     socket.on('close', () => this.#onClose())
@@ -108,7 +108,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#end.destroy()
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()
-    this.#socket.destroySoon()
+    this.#outlet.end()
   }
 
   /** Something that a packet may have waited for has come. */
@@ -197,7 +197,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     try {
       const packet = parseConnect(frame)
       this.#life.enter('admitting')
-      const admitted = await admit(this.#context, this, packet, this.#remoteAddress)
+      const admitted = await admit(this.#context, this, packet, this.#origin)
       if (admitted === undefined) return
       this.#admitted = admitted
       this.#life.keepalive = packet.keepalive
@@ -216,7 +216,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
       this.#context.logger.error({ err: error, who: this.who }, 'a connection failed')
       return this.close(this.#life.state === 'admitting' ? connack(3) : undefined)
     }
-    const who = error.who || (this.who ?? this.#remoteAddress)
+    const who = error.who || (this.who ?? this.#origin.remoteAddress)
     this.#context.refusals.record(connectLetter(this.#context.clock, error.code, error.message, who))
     this.close(error.answer)
   }

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { SmallPackets } from './acks.ts'
 import type { Capacity } from './capacity.ts'
 import { FrameReader, Peeked } from './frames.ts'
@@ -28,7 +28,7 @@ export interface PacketTaker<R> {
 /** What has come from one socket and is not taken yet, and whether the socket is read. */
 export class Intake {
   readonly reader: FrameReader
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #capacity: Capacity
   readonly #output: SmallPackets
   /** PINGREQs among what is held, already answered. */
@@ -39,7 +39,7 @@ export class Intake {
   /** A PUBLISH that is too long may pass. */
   #letsLongPass = false
 
-  constructor(socket: Socket, capacity: Capacity, output: SmallPackets) {
+  constructor(socket: Duplex, capacity: Capacity, output: SmallPackets) {
     this.#socket = socket
     this.#capacity = capacity
     this.#output = output

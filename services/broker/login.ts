@@ -6,6 +6,7 @@ import type { Authorizer } from './authorize.ts'
 import type { Capacity } from './capacity.ts'
 import type { ConnectPacket } from './connect-packet.ts'
 import type { Tally } from './counters.ts'
+import type { Origin } from './origin.ts'
 import { connack, Refused, type ConnackCode } from './packets.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import type { Router } from './routes.ts'
@@ -45,14 +46,14 @@ export async function admit(
   context: LoginContext,
   connection: Replaceable,
   packet: ConnectPacket,
-  remoteAddress: string,
+  origin: Origin,
 ): Promise<Admitted | undefined> {
   const who = describeLogin(packet)
   if (context.capacity.refusesNewcomers) {
     context.tally.newcomersRefused += 1
     throw new Refused('broker_overloaded', 'the log stands still', connack(3), who)
   }
-  const principal = await authenticate(context, packet, remoteAddress, who)
+  const principal = await authenticate(context, packet, origin, who)
   if (connection.isClosed) return undefined
   const logout = context.authorizer.login(principal)
   try {
@@ -75,7 +76,7 @@ export async function admit(
 async function authenticate(
   { authenticator }: LoginContext,
   { username, password }: ConnectPacket,
-  remoteAddress: string,
+  { remoteAddress }: Origin,
   who: string,
 ): Promise<Principal> {
   try {

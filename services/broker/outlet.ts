@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { SmallPackets } from './acks.ts'
 
 /** A client that does not take its answers is not read. */
@@ -8,10 +8,10 @@ const AEDES_UNSENT_BYTES = 64 * 1024
 
 /** The way out to one socket. Whoever writes, writes whole packets. */
 export class Outlet {
-  readonly #socket: Socket
+  readonly #socket: Duplex
   readonly #output: SmallPackets
 
-  constructor(socket: Socket, output: SmallPackets) {
+  constructor(socket: Duplex, output: SmallPackets) {
     this.#socket = socket
     this.#output = output
   }
@@ -33,6 +33,13 @@ export class Outlet {
 
   write(packets: Buffer): void {
     if (this.#socket.writable) this.#socket.write(packets)
+  }
+
+  /** Nothing more is written; the socket goes when it has taken everything. */
+  end(): void {
+    const socket = this.#socket
+    if (socket.writableFinished || !socket.writable) return void socket.destroy()
+    socket.end(() => socket.destroy())
   }
 
   /** Packets of aedes; `taken` is called when there is room for more. */
