@@ -42,6 +42,12 @@ export interface PointPage {
   readonly next: string | undefined
 }
 
+/** A device as points name it; whether it is registered is another question. */
+export interface DeviceOfPoints {
+  readonly tenant: string
+  readonly device: string
+}
+
 /** One point that the store refused for what it is; the others of its batch are stored. */
 export interface RejectedPoint {
   /** Index into the batch. */
@@ -78,6 +84,15 @@ export interface PointStore {
 
   /** Streams of a device and their fields, in code unit order. */
   series(tenant: string, device: string): Promise<readonly { stream: string; field: string; type: FieldType }[]>
+
+  /**
+   * Devices that have points, or had some until they expired, those behind `after`, by tenant and device; at most
+   * `limit`. For whoever goes through everything: a store may look at all of it for each call.
+   */
+  devices(page: {
+    readonly after?: DeviceOfPoints | undefined
+    readonly limit: number
+  }): Promise<readonly DeviceOfPoints[]>
 
   /** Resolves when queries no longer see the points; points written later are kept. */
   delete(range: DeleteRange): Promise<void>

@@ -1,3 +1,4 @@
+import { describePointDevices } from './points-devices-contract.ts'
 import type { MakePointsHarness } from './points-harness.ts'
 import { describePointDeletes } from './points-delete-contract.ts'
 import { describePointModel } from './points-model-contract.ts'
@@ -9,5 +10,6 @@ export function describePointStore(name: string, make: MakePointsHarness): void 
   describePointWrites(name, make)
   describePointQueries(name, make)
   describePointDeletes(name, make)
+  describePointDevices(name, make)
   describePointModel(name, make)
 }

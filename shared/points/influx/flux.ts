@@ -76,6 +76,15 @@ export function measurements(bucket: string): ParameterizedQuery {
 schema.measurements(bucket: ${bucket}, start: ${instant(from)}, stop: ${instant(to)})`
 }
 
+/** One row for each measurement and device that have points. */
+export function devices(bucket: string): ParameterizedQuery {
+  const { from, to } = ALL_TIME
+  return flux`from(bucket: ${bucket})
+  |> range(start: ${instant(from)}, stop: ${instant(to)})
+  |> first()
+  |> keep(columns: ["_measurement", "device"])`
+}
+
 /** The points of a selection; at most `limit` of each series. */
 export function points(selection: Selection, limit: number | undefined): ParameterizedQuery {
   const cut = limit === undefined ? fluxExpression('') : flux`\n  |> limit(n: ${limit})`

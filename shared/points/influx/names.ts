@@ -21,6 +21,12 @@ export function measurementOf(tenant: string, stream: string): string {
   return measurementPrefix(tenant) + stream
 }
 
+/** The tenant of a measurement; undefined for one that is no stream's. */
+export function tenantOf(measurement: string): string | undefined {
+  const dot = measurement.indexOf('.')
+  return dot < 0 ? undefined : measurement.slice(0, dot).replaceAll(DOT_OF_TENANT, '.')
+}
+
 /** The field key of a field. Inverse: {@link fieldOf}. */
 export function fieldKeyOf(field: string): string {
   return field.replaceAll('\\', BACKSLASH_OF_FIELD)

@@ -4,11 +4,11 @@ import { SluiceError } from '../../errors.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 import { cellOf, parseTime, parseValue, readAnnotatedCsv, typeOf, type OnRow } from './csv.ts'
-import { firstOfEach, measurements, points, together, whole, windows, type Selection } from './flux.ts'
-import { fieldOf, measurementPrefix } from './names.ts'
+import { devices, firstOfEach, measurements, points, together, whole, windows, type Selection } from './flux.ts'
+import { fieldOf, measurementPrefix, tenantOf } from './names.ts'
 import { canSumExactly, foldWindows, type WindowSum } from './sums.ts'
 import type { CheckedQuery } from '../cursor.ts'
-import type { Aggregate } from '../port.ts'
+import type { Aggregate, DeviceOfPoints } from '../port.ts'
 
 /** Points of one field in time order. */
 export interface FieldPoints {
@@ -57,6 +57,18 @@ export class InfluxReader {
       if (name.startsWith(prefix)) found.push(name)
     })
     return found
+  }
+
+  /** Every device of every tenant, in no order. */
+  async devices(): Promise<DeviceOfPoints[]> {
+    const ofTenants = new Map<string, Set<string>>()
+    await this.ask(devices(this.#bucket), (table, cells) => {
+      const tenant = tenantOf(cellOf(table, cells, '_measurement'))
+      if (tenant === undefined) return
+      const known = ofTenants.get(tenant) ?? new Set<string>()
+      ofTenants.set(tenant, known.add(cellOf(table, cells, 'device')))
+    })
+    return [...ofTenants].flatMap(([tenant, names]) => Array.from(names, (device) => ({ tenant, device })))
   }
 
   /** The first `limit` points of each field of the selection. */
@@ -199,7 +211,7 @@ function earlier(a: Instant, b: Instant): Instant {
   return compareInstants(a, b) <= 0 ? a : b
 }
 
-function compareText(a: string, b: string): number {
+export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
 

@@ -4,14 +4,14 @@ import type { Logger } from '../../logger.ts'
 import type { Instant, PointBatch } from '../../telemetry.ts'
 import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
 import type { PointsMetrics } from '../points-metrics.ts'
-import type { DeleteRange, PointPage, PointQuery, PointStore, RejectedPoint } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints, PointPage, PointQuery, PointStore, RejectedPoint } from '../port.ts'
 import type { InfluxConnection } from './connection.ts'
 import { InfluxDeleter } from './deleter.ts'
 import { Expiry } from './expiry.ts'
 import type { InfluxMetrics } from './influx-metrics.ts'
 import { areStorable } from './names.ts'
 import { readPage } from './pages.ts'
-import { InfluxReader } from './reader.ts'
+import { compareText, InfluxReader } from './reader.ts'
 import { TenantRetention } from './retention.ts'
 import { InfluxWriter } from './writer.ts'
 
@@ -96,6 +96,12 @@ export class InfluxPoints implements PointStore {
   async series(tenant: string, device: string): ReturnType<PointStore['series']> {
     if (!areStorable(tenant, device)) return []
     return this.#ask(() => this.#reader.fields(tenant, device))
+  }
+
+  async devices({ after, limit }: Parameters<PointStore['devices']>[0]): ReturnType<PointStore['devices']> {
+    const all = await this.#ask(() => this.#reader.devices())
+    const isBehind = (one: DeviceOfPoints) => after === undefined || compareDevices(one, after) > 0
+    return all.filter(isBehind).sort(compareDevices).slice(0, limit)
   }
 
   async delete(range: DeleteRange): Promise<void> {
@@ -184,6 +190,10 @@ export class InfluxPoints implements PointStore {
   #refuseClosed(): void {
     if (this.#closed) throw new SluiceError('closed', 'the points are closed')
   }
+}
+
+function compareDevices(a: DeviceOfPoints, b: DeviceOfPoints): number {
+  return compareText(a.tenant, b.tenant) || compareText(a.device, b.device)
 }
 
 /** Whoever called was told already, or nobody waits any longer. */

@@ -1,6 +1,6 @@
 import type { StatementSync } from 'node:sqlite'
 import type { FieldType, Series } from '../../telemetry.ts'
-import type { DeleteRange } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 import type { HotDatabase } from './hot.ts'
 import { int, optionalInt, text } from './row.ts'
 
@@ -141,6 +141,22 @@ export class Catalogue {
     const found = this.#select(range).filter(({ id }) => !this.#hidden.has(id))
     // SQLite orders by code point, the port by code unit: they differ beyond U+FFFF.
     return found.sort((a, b) => compareText(a.stream, b.stream) || compareText(a.field, b.field))
+  }
+
+  /** Devices that have a series, by tenant and device; those behind `after`. */
+  devices(after: DeviceOfPoints | undefined, limit: number): DeviceOfPoints[] {
+    const found: DeviceOfPoints[] = []
+    const query = this.#hot.db.prepare(
+      'SELECT DISTINCT device FROM series WHERE tenant = ? AND hidden = 0 AND device > ? ORDER BY device LIMIT ?',
+    )
+    for (const tenant of [...this.#tenants.keys()].sort()) {
+      if (after !== undefined && tenant < after.tenant) continue
+      const behind = tenant === after?.tenant ? after.device : ''
+      const rows = query.all(this.tenantId(tenant) ?? 0, behind, limit - found.length)
+      for (const row of rows) found.push({ tenant, device: text(row, 'device') })
+      if (found.length >= limit) break
+    }
+    return found
   }
 
   /** Every series that a delete covers, hidden ones too. */

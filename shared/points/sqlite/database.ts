@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import type { CheckedQuery } from '../cursor.ts'
-import type { DeleteRange } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 import { pickPoints, viewBatch, type PackedBatch } from './batch.ts'
 import { Catalogue } from './catalogue.ts'
 import { ChunkFiles, makeFolder } from './chunk-files.ts'
@@ -98,6 +98,10 @@ export class PointDatabase {
   series(tenant: string, device: string): Answers['series'] {
     const found = this.#catalogue.seriesOf({ tenant, device })
     return found.map(({ stream, field, type }) => ({ stream, field, type }))
+  }
+
+  devices(after: DeviceOfPoints | undefined, limit: number): DeviceOfPoints[] {
+    return this.#catalogue.devices(after, limit)
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../errors.ts'
 import type { FieldType, Series } from '../../telemetry.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
-import type { DeleteRange } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 
 /** What the main thread asks of the thread that owns the databases. Requests are served in the order they are posted. */
 export type Request =
@@ -9,6 +9,7 @@ export type Request =
   | { readonly kind: 'sync' }
   | { readonly kind: 'query'; readonly query: CheckedQuery }
   | { readonly kind: 'series'; readonly tenant: string; readonly device: string }
+  | { readonly kind: 'devices'; readonly after: DeviceOfPoints | undefined; readonly limit: number }
   | { readonly kind: 'delete'; readonly range: DeleteRange }
   | { readonly kind: 'retention'; readonly tenant: string; readonly keepMs: number | undefined }
   | { readonly kind: 'snapshot'; readonly folder: string }
@@ -22,6 +23,7 @@ export interface Answers {
   readonly sync: undefined
   readonly query: QueryAnswer
   readonly series: readonly { stream: string; field: string; type: FieldType }[]
+  readonly devices: readonly DeviceOfPoints[]
   readonly delete: undefined
   readonly retention: undefined
   readonly snapshot: undefined

@@ -130,6 +130,8 @@ class PointThread {
         return database.query(request.query)
       case 'series':
         return database.series(request.tenant, request.device)
+      case 'devices':
+        return database.devices(request.after, request.limit)
       case 'delete':
         return void database.delete(request.range)
       case 'retention':

@@ -96,6 +96,10 @@ class SqlitePoints implements PointStore {
     return this.#client.ask('series', { kind: 'series', tenant, device })
   }
 
+  devices({ after, limit }: Parameters<PointStore['devices']>[0]): ReturnType<PointStore['devices']> {
+    return this.#client.ask('devices', { kind: 'devices', after, limit })
+  }
+
   async delete(range: DeleteRange): Promise<void> {
     checkInstant('from', range.from)
     checkInstant('to', range.to)

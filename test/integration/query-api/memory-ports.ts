@@ -65,6 +65,7 @@ export class MemoryPoints implements PointStore {
   readonly queries: PointQuery[] = []
   sync = async () => {}
   delete = unused
+  devices = unused
   setRetention = unused
   snapshot = unused
   close = async () => {}
