@@ -19,7 +19,7 @@ export interface Answer {
 }
 
 type Call = (
-  method: 'GET' | 'POST' | 'DELETE',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   url: string,
   options?: InjectOptions & { token?: string | null },
 ) => Promise<Answer>
