@@ -11,26 +11,17 @@ import {
   type Kysely,
   type LimitNode,
 } from 'kysely'
-import { createConnection, type Pool, type PoolConfig } from 'mariadb'
 import { SluiceError } from '../errors.ts'
 import { MariadbConnection } from './mariadb-connection.ts'
-import { mariadbError } from './mariadb-errors.ts'
 import type { MariadbMetrics } from './mariadb-metrics.ts'
-
-/**
- * More than wait in the worst case meant to work, 10,000 clients that log in at once. What comes beyond is told to come
- * back; the time of waiting has the pool's own bound.
- */
-const MAX_WAITING = 20_000
+import type { MariadbPool } from './mariadb-pool.ts'
 
 export interface MariadbDialectOptions {
-  readonly pool: Pool
-  /** What the pool was made with. */
-  readonly config: PoolConfig
+  readonly pool: MariadbPool
   readonly metrics: MariadbMetrics
 }
 
-/** kysely on a pool of the mariadb connector; owns the pool. */
+/** kysely on a pool of connections; owns the pool. */
 export function mariadbDialect(options: MariadbDialectOptions): Dialect {
   return {
     createDriver: () => new PoolDriver(options),
@@ -75,31 +66,22 @@ class LockingAdapter extends MysqlAdapter {
 }
 
 class PoolDriver implements Driver {
-  readonly #pool: Pool
-  readonly #config: PoolConfig
+  readonly #pool: MariadbPool
   readonly #metrics: MariadbMetrics
-  #asking: Promise<unknown> | undefined
 
-  constructor({ pool, config, metrics }: MariadbDialectOptions) {
+  constructor({ pool, metrics }: MariadbDialectOptions) {
     this.#pool = pool
-    this.#config = config
     this.#metrics = metrics
   }
 
   async init(): Promise<void> {}
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    if (this.#pool.taskQueueSize() >= MAX_WAITING) {
-      throw new SluiceError('registry_unavailable', 'too many requests are waiting')
-    }
     try {
-      return new MariadbConnection(await this.#pool.getConnection(), this.#metrics)
+      return new MariadbConnection(await this.#pool.connection(), this.#metrics)
     } catch (error) {
       this.#metrics.failed(error)
-      this.#asking ??= this.#reason().finally(() => {
-        this.#asking = undefined
-      })
-      throw (await this.#asking) ?? error
+      throw error
     }
   }
 
@@ -121,20 +103,5 @@ class PoolDriver implements Driver {
 
   async destroy(): Promise<void> {
     await this.#pool.end()
-  }
-
-  /**
-   * Why no connection can be had at the moment; undefined when one can. The pool only tells its first failure since it
-   * last worked, which may be of a server that has come up since and refuses the password.
-   */
-  async #reason(): Promise<unknown> {
-    if (this.#pool.activeConnections() > 0) return undefined
-    try {
-      const connection = await createConnection(this.#config)
-      await connection.end()
-      return undefined
-    } catch (error) {
-      return mariadbError(error)
-    }
   }
 }

@@ -1,9 +1,9 @@
-import type { Pool } from 'mariadb'
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Logger } from '../logger.ts'
 import { LruMap } from '../lru.ts'
 import { LATENCY_BUCKETS, type Metrics } from '../metrics.ts'
 import { isConflict, mariadbError } from './mariadb-errors.ts'
+import type { MariadbPool } from './mariadb-pool.ts'
 
 /** A statement of the registry reads or writes by key: one that takes longer lacks an index, a lock or a disk. */
 const SLOW_MS = 200
@@ -24,7 +24,7 @@ export class MariadbMetrics {
   /** When each slow statement was logged last, on the monotonic clock. */
   readonly #logged = new LruMap<string, number>(MAX_STATEMENTS)
 
-  constructor(pool: Pool, logger: Logger, metrics: Metrics) {
+  constructor(pool: MariadbPool, logger: Logger, metrics: Metrics) {
     this.#logger = logger
     const registers = [metrics]
     this.#seconds = new Histogram({
@@ -50,9 +50,9 @@ export class MariadbMetrics {
       registers,
     })
     const gauges = {
-      waiting: ['Queries and transactions that wait for the registry database', () => pool.taskQueueSize()],
-      connections_active: ['Connections to the registry database in use', () => pool.activeConnections()],
-      connections_idle: ['Connections to the registry database that wait for use', () => pool.idleConnections()],
+      waiting: ['Queries and transactions that wait for the registry database', () => pool.waiting],
+      connections_active: ['Connections to the registry database in use', () => pool.active],
+      connections_idle: ['Connections to the registry database that wait for use', () => pool.idle],
     } as const
     for (const [name, [help, value]] of Object.entries(gauges)) {
       new Gauge({

@@ -1,20 +1,24 @@
-import type { EventEmitter } from 'node:events'
 import { CompiledQuery, Kysely, sql } from 'kysely'
-import { createPool, type PoolConfig } from 'mariadb'
+import type { PoolConfig } from 'mariadb'
 import { SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
+import { untilReached, type Waiting } from '../until-reached.ts'
 import type { SqlFlavour, StateRow } from './flavour.ts'
 import { mariadbDialect } from './mariadb-dialect.ts'
 import { isConflict, isDuplicate, mariadbError } from './mariadb-errors.ts'
 import { MariadbMetrics } from './mariadb-metrics.ts'
+import { MariadbPool } from './mariadb-pool.ts'
 import type { Registry } from './port.ts'
 import type { RegistrySchema } from './schema.ts'
 import { openSqlRegistry } from './sql-registry.ts'
 
-export interface MariadbRegistryOptions {
-  /** `mariadb://user:password@host:port/database`, with `?ssl=true` for TLS with a trusted certificate. */
-  readonly url: string
+export interface MariadbRegistryOptions extends Waiting {
+  /**
+   * `mariadb://user:password@host:port/database`, with `?ssl=true` for TLS with a trusted certificate. A function is asked
+   * at the start, and again when the server refuses the login.
+   */
+  readonly url: string | (() => string)
   /** 32 bytes, the same for all processes of the cluster. */
   readonly credentialKey: Buffer
   readonly pool?: {
@@ -30,24 +34,31 @@ export interface MariadbRegistryOptions {
 /**
  * A registry in MariaDB 10.6 or newer that any number of processes share. A call that gets no answer rejects with
  * `registry_unavailable` after 4 s without a connection, or 10 s without an answer to a statement; connections come back
- * by themselves. Errors: `setting_invalid` (the URL), `registry_unavailable`, `registry_refused` (login, rights, unknown
- * database), `data_newer`, `credential_key_mismatch`.
+ * by themselves. With a signal the start waits until the server answers and takes the login; without one it rejects with
+ * `registry_unavailable`, or `registry_refused` (login, rights, unknown database). Other errors: `setting_invalid` (the
+ * URL), `data_newer`, `credential_key_mismatch`, `closed`.
  */
 export async function openMariadbRegistry(options: MariadbRegistryOptions): Promise<Registry> {
-  const { url, credentialKey, logger, metrics } = options
-  const config = poolConfig(url, options.pool)
-  const pool = createPool(config)
-  // The pool goes on trying; who asks it for a connection hears of it. Its types lack the event.
-  const events = pool as unknown as EventEmitter
-  events.on('error', (error: unknown) => logger.debug({ detail: mariadbError(error).message }, 'no connection'))
-  const dialect = mariadbDialect({ pool, config, metrics: new MariadbMetrics(pool, logger, metrics) })
+  const { url, credentialKey, logger, metrics, signal, onWaiting } = options
+  const configure = () => poolConfig(typeof url === 'string' ? url : url(), options.pool)
+  const pool = new MariadbPool(configure, logger)
+  const dialect = mariadbDialect({ pool, metrics: new MariadbMetrics(pool, logger, metrics) })
   const db = new Kysely<RegistrySchema>({ dialect })
+  const attempt = async () => {
+    try {
+      await warnOfWeakDurability(db, logger)
+      return await openSqlRegistry({ db, flavour: mariadbFlavour, credentialKey, logger })
+    } catch (error) {
+      throw mariadbError(error)
+    }
+  }
   try {
-    await warnOfWeakDurability(db, logger)
-    return await openSqlRegistry({ db, flavour: mariadbFlavour, credentialKey, logger })
+    if (signal === undefined) return await attempt()
+    const alsoWaitFor = ['registry_refused'] as const
+    return await untilReached(attempt, { what: 'the registry on MariaDB', signal, onWaiting, alsoWaitFor, logger })
   } catch (error) {
     await db.destroy()
-    throw mariadbError(error)
+    throw error
   }
 }
 

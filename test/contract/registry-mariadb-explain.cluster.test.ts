@@ -1,10 +1,10 @@
 import { Kysely, type CompiledQuery } from 'kysely'
-import { createPool } from 'mariadb'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { mariadbDialect } from '../../shared/registry/mariadb-dialect.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb-metrics.ts'
+import { MariadbPool } from '../../shared/registry/mariadb-pool.ts'
 import { mariadbFlavour } from '../../shared/registry/mariadb.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import type { RegistrySchema } from '../../shared/registry/schema.ts'
@@ -26,10 +26,10 @@ async function openHeard(url: string): Promise<{ registry: Registry; heard: Comp
   const { hostname: host, port, username: user, password, pathname } = new URL(url)
   const config = { host, port: Number(port), user, password, database: pathname.slice(1) }
   const typed = { ...config, bigIntAsNumber: true, insertIdAsNumber: true, foundRows: false }
-  const pool = createPool(typed)
+  const pool = new MariadbPool(() => typed, createLogger('silent'))
   const metrics = new MariadbMetrics(pool, createLogger('silent'), createMetrics({ defaults: false }))
   const heard: CompiledQuery[] = []
-  const dialect = mariadbDialect({ pool, config: typed, metrics })
+  const dialect = mariadbDialect({ pool, metrics })
   const db = new Kysely<RegistrySchema>({ dialect, log: ({ query }) => void heard.push(query) })
   const options = { db, flavour: mariadbFlavour, credentialKey: KEY, logger: createLogger('silent') }
   const registry = await openSqlRegistry(options)

@@ -68,7 +68,10 @@ function ofTest(connection: Connection): Connection {
   return connection
 }
 
-export async function openAt(url: string, overrides: Partial<MariadbRegistryOptions> = {}): Promise<Registry> {
+export async function openAt(
+  url: MariadbRegistryOptions['url'],
+  overrides: Partial<MariadbRegistryOptions> = {},
+): Promise<Registry> {
   const metrics = createMetrics({ defaults: false })
   return openMariadbRegistry({ url, credentialKey: KEY, logger: createLogger('silent'), metrics, ...overrides })
 }

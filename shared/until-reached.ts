@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SluiceError, toSluiceError, type ErrorCode } from './errors.ts'
+import type { Logger } from './logger.ts'
+
+/** Waits between attempts, in milliseconds: doubling, each shortened by up to half at random. */
+const BACKOFF = { first: 250, most: 5_000 }
+
+/** How a process that opens something hears of what it waits for. */
+export interface Waiting {
+  /** Ends the waiting; opening then rejects with `closed`. */
+  readonly signal?: AbortSignal | undefined
+  /** Told why, after each attempt that failed, and undefined when one succeeded. */
+  readonly onWaiting?: ((reason: SluiceError | undefined) => void) | undefined
+}
+
+export interface UntilReachedOptions extends Waiting {
+  /** For the log. */
+  readonly what: string
+  /** Errors that somebody has to mend outside of this process, and that are waited for, too. */
+  readonly alsoWaitFor?: readonly ErrorCode[]
+  readonly logger: Logger
+}
+
+/**
+ * Opens what a server has, for ever again while it cannot be reached: a process that waits is seen to wait, and one that
+ * ends would only be started again. Errors: `closed` once the signal is aborted, and at once those that waiting cannot
+ * mend.
+ */
+export async function untilReached<T>(attempt: () => Promise<T>, options: UntilReachedOptions): Promise<T> {
+  const { what, signal, onWaiting, alsoWaitFor = [], logger } = options
+  for (let attempts = 1; ; attempts++) {
+    if (signal?.aborted === true) throw new SluiceError('closed', `told to stop while waiting for ${what}`)
+    try {
+      const result = await attempt()
+      onWaiting?.(undefined)
+      return result
+    } catch (error) {
+      const failure = toSluiceError(error)
+      if (failure.code === 'closed' || !(failure.canRetry || alsoWaitFor.includes(failure.code))) throw failure
+      logger.warn({ code: failure.code, attempts, reason: failure.message }, `${what} is not ready yet; trying again`)
+      onWaiting?.(failure)
+      const waitMs = Math.min(BACKOFF.most, BACKOFF.first * 2 ** Math.min(attempts - 1, 10)) * (0.5 + Math.random() / 2)
+      await pause(Math.max(waitMs, failure.retryAfterMs ?? 0), signal)
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+    if (signal?.aborted !== true) throw error
+  })
+}
