@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { freePorts } from '../../servers/server-process.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -17,6 +18,7 @@ export interface MemberSpec {
 }
 
 interface ReadyLine {
+  readonly pid: number
   readonly operations: number
   readonly mqtt?: { readonly port: number }
   readonly http?: { readonly port: number }
@@ -28,6 +30,8 @@ export class Member {
   #child: ChildProcess | undefined
   #ready: ReadyLine | undefined
   #closed = false
+  /** Of MQTT and HTTP; the same in every life. */
+  #ports: readonly number[] | undefined
 
   constructor(spec: MemberSpec) {
     this.#spec = spec
@@ -35,6 +39,11 @@ export class Member {
 
   get name(): string {
     return this.#spec.name
+  }
+
+  /** Of its present life. */
+  get pid(): number | undefined {
+    return this.#child?.pid
   }
 
   /** What it said when it was last ready. */
@@ -49,8 +58,11 @@ export class Member {
     if (this.#closed) throw new Error(`${name} is not started after the end of its test`)
     const [entry = '', ...args] = command
     const node = ['--disable-warning=ExperimentalWarning', join(root, entry), ...args]
+    this.#ports ??= await freePorts(2)
+    const [mqtt, http] = this.#ports
+    const ports = { OPS_PORT: '0', MQTT_PORT: String(mqtt), HTTP_PORT: String(http) }
     const child = spawn(join(root, 'node_modules/.bin/node'), node, {
-      env: { ...process.env, ...env, ...this.#ports() },
+      env: { ...process.env, ...env, ...ports },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#child = child
@@ -100,15 +112,20 @@ export class Member {
     return (await response.json()) as Awaited<ReturnType<Member['readiness']>>
   }
 
-  /** The sum of a metric over its labels. */
+  /** The sum of a metric over its labels; of one child when the name has its labels. */
   async metric(name: string): Promise<number> {
-    const response = await fetch(`http://127.0.0.1:${this.ready.operations}/metrics`)
-    const values = (await response.text()).split('\n').filter((line) => line.startsWith(name))
-    return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+    return (await this.metrics([name])).get(name) ?? 0
   }
 
-  #ports(): Record<string, string> {
-    const { mqtt, http } = this.#ready ?? {}
-    return { OPS_PORT: '0', MQTT_PORT: String(mqtt?.port ?? 0), HTTP_PORT: String(http?.port ?? 0) }
+  /** The same of several at one moment. */
+  async metrics(names: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const response = await fetch(`http://127.0.0.1:${this.ready.operations}/metrics`)
+    const lines = (await response.text()).split('\n')
+    return new Map(
+      names.map((name) => {
+        const own = lines.filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+        return [name, own.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)]
+      }),
+    )
   }
 }

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { ApiClient, devicePath } from '../../services/cli/api-client.ts'
+import { registerFleet } from '../../services/cli/fleet.ts'
+import type { LoadDevice } from '../../services/cli/load-run.ts'
+import type { ReadingsAnswer } from '../../services/cli/verification.ts'
+import { formatInstant } from '../../shared/telemetry.ts'
+import { Cluster } from '../../test/e2e/cluster/cluster.ts'
+import type { Servers } from '../../test/servers/all.ts'
+import type { Target } from './phase.ts'
+import type { Parts } from './process-cpu.ts'
+
+export interface SluiceOptions {
+  readonly servers: Servers
+  readonly folder: string
+  readonly workers: number
+  /** Where each process leaves its CPU profile at the end. */
+  readonly profiles: string | undefined
+}
+
+/** Broker, workers and API as processes on the servers. */
+export async function startSluice({ servers, folder, workers, profiles }: SluiceOptions): Promise<Cluster> {
+  const profiling = profiles === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` }
+  const env = { ...servers.env, LOG_LEVEL: 'info', ...profiling }
+  const cluster = new Cluster({ workers, folder: join(folder, 'services'), env })
+  try {
+    await cluster.start()
+  } catch (error) {
+    await cluster.close()
+    throw error
+  }
+  return cluster
+}
+
+/** SIGTERM to all, and waits for them: a process that is killed leaves no profile. */
+export async function stopSluice(cluster: Cluster): Promise<void> {
+  await Promise.all([cluster.broker, cluster.api, ...cluster.workers].map((member) => member.stop('SIGTERM')))
+  await cluster.close()
+}
+
+export async function sluiceTarget(options: SluiceOptions & { readonly devices: number }): Promise<Target> {
+  const cluster = await startSluice(options)
+  const api = new ApiClient({ url: cluster.url, token: cluster.token })
+  const prefix = `d${Date.now().toString(36)}`
+  const devices = await registerFleet(api, { tenant: 'bench', prefix, count: options.devices })
+  return {
+    name: 'sluice',
+    mqttPort: cluster.broker.ready.mqtt?.port ?? 0,
+    devices,
+    parts: { ...sluiceParts(cluster), ...serverParts(options.servers) },
+    readTimes: (device, fromUs, toUs) => readTimes(api, device, fromUs, toUs),
+    close: () => stopSluice(cluster),
+  }
+}
+
+/** The processes of the cluster as they are now. */
+export function sluiceParts(cluster: Cluster): Parts {
+  return {
+    broker: [cluster.broker.ready.pid],
+    workers: cluster.workers.map((worker) => worker.ready.pid),
+    api: [cluster.api.ready.pid],
+  }
+}
+
+export function serverParts(servers: Servers): Parts {
+  const pids = (...processes: { readonly pid: number | undefined }[]) => processes.flatMap(({ pid }) => pid ?? [])
+  return {
+    kafka: pids(...servers.kafka.processes),
+    influxdb: pids(servers.influxdb.process),
+    'mariadb, redis': pids(servers.mariadb.process, servers.sessions.process, servers.cache.process),
+  }
+}
+
+async function readTimes(api: ApiClient, device: LoadDevice, fromUs: number, toUs: number): Promise<number[]> {
+  const [from, to] = [fromUs, toUs].map((us) => formatInstant({ ms: Math.floor(us / 1000), ns: (us % 1000) * 1000 }))
+  const query = { from, to, field: 'seq', epoch: 'us', limit: 1000 }
+  const answer = await api.get<ReadingsAnswer>(devicePath(device.tenant, device.device, '/readings'), query)
+  return answer.series.flatMap(({ points }) => points.map(([time]) => Number(time)))
+}
