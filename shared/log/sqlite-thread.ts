@@ -22,8 +22,9 @@ function failureOf(error: unknown): Failure {
 }
 
 function open(options: ThreadOptions): { groups: Groups; topics: Record<LogTopic, TopicLog> } {
-  const { folder, partitions, retention } = options
-  const groups = Groups.open(folder, partitions)
+  const { folder, retention } = options
+  const groups = Groups.open(folder, options.partitions)
+  const { partitions } = groups
   const opened: TopicLog[] = []
   const openTopic = (topic: LogTopic): TopicLog => {
     const log = new TopicLog({

@@ -36,8 +36,8 @@ const DEAD_LETTER_BYTES = 256 * 1024 * 1024
 export interface SqliteLogOptions {
   /** Made if missing, and locked while the log is open. */
   readonly folder: string
-  /** Of each topic; fixed when the folder is made. */
-  readonly partitions: number
+  /** Of each topic; fixed when the folder is made. Absent: what it was made with, one for a new folder. */
+  readonly partitions?: number
   /** Of telemetry; without a bound it is kept for ever. */
   readonly retention: Partial<Retention>
   /** Of dead letters; 30 days and 256 MiB by default. */
@@ -51,14 +51,14 @@ export interface SqliteLogOptions {
  * `data_newer`, `log_partitions_changed`, `setting_invalid`, `disk_full`, `log_corrupt`, `log_unavailable`.
  */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<TelemetryLog> {
-  const { folder, partitions, retention, logger } = options
+  const { folder, retention, logger } = options
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
   const opened: { log?: SqliteLog } = {}
   let troubledMs = -Infinity
   const { client, topics } = await ThreadClient.start(
     {
       folder,
-      partitions,
+      partitions: options.partitions,
       retention: {
         'telemetry.raw': { ageMs: retention.ageMs, bytes: retention.bytes },
         'telemetry.dead-letter': deadLetters,

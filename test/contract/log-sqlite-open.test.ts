@@ -5,6 +5,9 @@ import { DatabaseSync } from 'node:sqlite'
 import type { Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { SluiceError } from '../../shared/errors.ts'
+import { openSqliteLog } from '../../shared/log/sqlite.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createMetrics } from '../../shared/metrics.ts'
 import { tempFolder } from '../helpers.ts'
 import { codeOf, RAW, readAll, record, startConsumer, textsOf } from './log-harness.ts'
 import { filesOf, openEmbedded } from './log-sqlite-harness.ts'
@@ -48,6 +51,17 @@ describe('opening', () => {
     expect(failure).toMatchObject({ code: 'log_partitions_changed' })
     expect(String(failure)).toMatch(/has 3 partitions.*says 4/)
     expect((await openEmbedded(folder, { partitions: 3 })).partitions).toBe(3)
+  })
+
+  it('takes the number of partitions that it was made with when none is asked for', async () => {
+    const folder = join(tempFolder(), 'log')
+    await (await openEmbedded(folder, { partitions: 3 })).close()
+    const options = { retention: {}, logger: createLogger('silent'), metrics: createMetrics({ defaults: false }) }
+    for (const [where, partitions] of [[folder, 3] as const, [join(tempFolder(), 'new'), 1] as const]) {
+      const log = await openSqliteLog({ folder: where, ...options })
+      expect(log.partitions).toBe(partitions)
+      await log.close()
+    }
   })
 
   it('refuses what a newer version has written', async () => {

@@ -13,12 +13,14 @@ const VERSION = 1
  * the process dies.
  */
 export class Groups {
+  /** As the folder was made. */
+  readonly partitions: number
   readonly #database: DatabaseSync
   readonly #write: StatementSync
   readonly #offsets = new Map<string, Map<string, number[]>>()
 
   /** Errors: `data_locked`, `data_unwritable`, `data_newer`, `log_partitions_changed`, `disk_full`, `log_corrupt`. */
-  static open(folder: string, partitions: number): Groups {
+  static open(folder: string, partitions: number | undefined): Groups {
     try {
       makeFolder(folder)
       return new Groups(folder, partitions)
@@ -27,12 +29,12 @@ export class Groups {
     }
   }
 
-  private constructor(folder: string, partitions: number) {
+  private constructor(folder: string, partitions: number | undefined) {
     const file = join(folder, 'groups.sqlite')
     this.#database = new DatabaseSync(file)
     try {
       prepareDatabase(this.#database, file)
-      checkPartitions(this.#database, partitions)
+      this.partitions = checkedPartitions(this.#database, partitions)
       this.#load()
       this.#write = this.#database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)')
       syncFolder(folder)
@@ -122,9 +124,10 @@ function prepareDatabase(database: DatabaseSync, file: string): void {
     COMMIT`)
 }
 
-function checkPartitions(database: DatabaseSync, partitions: number): void {
-  database.prepare("INSERT OR IGNORE INTO settings VALUES ('partitions', ?)").run(partitions)
+/** What the folder was made with, which is what is asked for, if anything is; a new one gets that, or one. */
+function checkedPartitions(database: DatabaseSync, partitions: number | undefined): number {
+  database.prepare("INSERT OR IGNORE INTO settings VALUES ('partitions', ?)").run(partitions ?? 1)
   const stored = Number(database.prepare("SELECT value FROM settings WHERE name = 'partitions'").get()?.['value'])
-  if (stored === partitions) return
+  if (partitions === undefined || stored === partitions) return stored
   throw new SluiceError('log_partitions_changed', `the log has ${stored} partitions, the setting says ${partitions}`)
 }

@@ -13,7 +13,7 @@ export interface Retention {
 
 export interface ThreadOptions {
   readonly folder: string
-  readonly partitions: number
+  readonly partitions: number | undefined
   readonly retention: Readonly<Record<LogTopic, Retention>>
 }
 
