@@ -24,6 +24,8 @@ export interface DeadLetter {
   readonly ns: number
   /** Which reading of which record; a repeat after a restart has the same source. Undefined before the log. */
   readonly source: { readonly partition: number; readonly offset: number; readonly element: number } | undefined
+  /** Names the log that `source` lies in, of a letter that was moved here from another one. */
+  readonly log?: string
   readonly firstFailedMs: number
   readonly attempts: number
 }
@@ -42,6 +44,7 @@ export function deadLetterToRecord(letter: DeadLetter): LogRecord {
     failed: String(letter.firstFailedMs),
     attempts: String(letter.attempts),
   }
+  if (letter.log !== undefined) headers['log'] = letter.log
   if (letter.topic !== undefined) headers['topic'] = letter.topic
   if (letter.source !== undefined) {
     headers['source'] = `${letter.source.partition}/${letter.source.offset}/${letter.source.element}`
@@ -65,6 +68,7 @@ export function recordToDeadLetter(record: LogRecord): DeadLetter | undefined {
     ms: record.ms,
     ns: record.ns,
     source: parseSource(headers['source']),
+    ...(headers['log'] === undefined ? {} : { log: headers['log'] }),
     firstFailedMs: Number(headers['failed'] ?? record.ms),
     attempts: Number(headers['attempts'] ?? 1),
   }

@@ -87,7 +87,7 @@ export function letterMatches({ tenant, device, code }: LetterFilter, letter: De
 export function viewLetter({ letter, partition, offset }: FoundLetter): LetterView {
   const { source, payload } = letter
   return {
-    id: source === undefined ? `refused/${partition}/${offset}` : sourceId(source),
+    id: sourceId(letter) ?? `refused/${partition}/${offset}`,
     stage: letter.stage,
     code: letter.code,
     detail: letter.detail,
@@ -145,13 +145,16 @@ function viewPayload(payload: Uint8Array): Pick<LetterView, 'payload' | 'payload
   }
 }
 
-function sourceId(source: { partition: number; offset: number; element: number }): string {
-  return `${source.partition}/${source.offset}/${source.element}`
+/** Undefined for what was refused before the log. */
+function sourceId({ source, log }: DeadLetter): string | undefined {
+  if (source === undefined) return undefined
+  const id = `${source.partition}/${source.offset}/${source.element}`
+  return log === undefined ? id : `${log}/${id}`
 }
 
-function isNew({ source }: DeadLetter, seen: Set<string>): boolean {
-  if (source === undefined) return true
-  const id = sourceId(source)
+function isNew(letter: DeadLetter, seen: Set<string>): boolean {
+  const id = sourceId(letter)
+  if (id === undefined) return true
   if (seen.has(id)) return false
   seen.add(id)
   return true

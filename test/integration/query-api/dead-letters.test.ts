@@ -148,6 +148,13 @@ it('refusals before the log have no source and are never taken for repeats', asy
   expect((await readAll(call, 'limit=1')).details).toHaveLength(2)
 })
 
+it('letters that came from another log are no repeats of ours', async () => {
+  const { call, log } = await openApi()
+  await append(log, [letter(1), letter(1, { log: 'standalone' }), letter(1, { log: 'standalone' })])
+  const { body } = await call('GET', '/v1/dead-letters')
+  expect(body['deadLetters']).toMatchObject([{ id: 'standalone/0/1/0' }, { id: '0/1/0' }])
+})
+
 it('filters by tenant and code', async () => {
   const { call, log } = await openApi()
   await append(log, [
