@@ -26,10 +26,12 @@ export async function startMariadb(folder: string, options: { port?: number } = 
   await installMariadb()
   const port = options.port ?? (await freePorts(1))[0] ?? 0
   const home = join(folder, 'mariadb')
-  mkdirSync(home, { recursive: true })
+  // A server that starts removes the temporary tables that it finds: those of another one, in a folder that they share.
+  const temporary = join(home, 'tmp')
+  mkdirSync(temporary, { recursive: true })
   const user = userInfo().username
-  const data = join(home, 'data')
-  const common = ['--no-defaults', `--datadir=${data}`, ...(user === 'root' ? ['--user=root'] : [])]
+  const folders = [`--datadir=${join(home, 'data')}`, `--tmpdir=${temporary}`]
+  const common = ['--no-defaults', ...folders, ...(user === 'root' ? ['--user=root'] : [])]
   const installer = findCommand('mariadb-install-db') ?? 'mariadb-install-db'
   await run(installer, [...common, '--auth-root-authentication-method=socket', '--skip-test-db'])
   const init = join(home, 'init.sql')
