@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { createServer, connect, type AddressInfo } from 'node:net'
+import { createServer, connect, type AddressInfo, type Server } from 'node:net'
 
 export interface ProcessSpec {
   readonly name: string
@@ -75,18 +75,34 @@ export class ServerProcess {
   }
 }
 
-/** Ports that nothing listens on at the moment. */
+/**
+ * Below the ports that the system gives to connections: a server that is away for a minute would find its own taken by
+ * somebody's connection, and could not come back.
+ */
+const PORTS = { first: 12_000, last: 32_000 } as const
+
+/** Ports that nothing listens on at the moment, and that stay free while a server is away. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      return server
-    }),
-  )
+  const servers: Server[] = []
+  while (servers.length < count) {
+    const server = await listen(PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first)))
+    if (server !== undefined) servers.push(server)
+  }
   const ports = servers.map((server) => (server.address() as AddressInfo).port)
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports
+}
+
+/** Undefined when somebody else listens there. */
+async function listen(port: number): Promise<Server | undefined> {
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+    return server
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    return undefined
+  }
 }
 
 /** A probe: something accepts connections there. */
