@@ -45,6 +45,7 @@ export async function startAll(folder: string, options: AllOptions): Promise<Ser
     ])
     const env = {
       KAFKA_BROKERS: kafka.brokers.join(','),
+      LOG_REPLICATION: String(brokers),
       INFLUX_URL: influxdb.url,
       INFLUX_ORG: influxdb.org,
       INFLUX_TOKEN: influxdb.token,
