@@ -56,9 +56,9 @@ describe('opening', () => {
   it('takes the number of partitions that it was made with when none is asked for', async () => {
     const folder = join(tempFolder(), 'log')
     await (await openEmbedded(folder, { partitions: 3 })).close()
-    const options = { retention: {}, logger: createLogger('silent'), metrics: createMetrics({ defaults: false }) }
     for (const [where, partitions] of [[folder, 3] as const, [join(tempFolder(), 'new'), 1] as const]) {
-      const log = await openSqliteLog({ folder: where, ...options })
+      const metrics = createMetrics({ defaults: false })
+      const log = await openSqliteLog({ folder: where, retention: {}, logger: createLogger('silent'), metrics })
       expect(log.partitions).toBe(partitions)
       await log.close()
     }
