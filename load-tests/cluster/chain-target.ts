@@ -12,6 +12,8 @@ import { serverParts } from './sluice-target.ts'
 const TOPIC = 'chain.raw'
 const PARTITIONS = 12
 const BUCKET = 'chain'
+/** Kafka 4 no longer answers the requests that Telegraf's default version makes. */
+const KAFKA_PROTOCOL = '4.0.0'
 /** The measurement of Telegraf's input; the tag `device` comes from the topic, as in Sluice. */
 const MEASUREMENT = 'telemetry'
 
@@ -111,6 +113,7 @@ tags = "_/tenant/device/_"
 
 [[outputs.kafka]]
 brokers = [${brokers.map((broker) => `"${broker}"`).join(', ')}]
+version = "${KAFKA_PROTOCOL}"
 topic = "${TOPIC}"
 routing_tag = "device"
 required_acks = -1
@@ -122,6 +125,7 @@ data_format = "influx"
 function kafkaToInflux({ kafka, influxdb }: Servers): string {
   return `[[inputs.kafka_consumer]]
 brokers = [${kafka.brokers.map((broker) => `"${broker}"`).join(', ')}]
+version = "${KAFKA_PROTOCOL}"
 topics = ["${TOPIC}"]
 consumer_group = "chain"
 offset = "oldest"
