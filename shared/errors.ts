@@ -52,6 +52,11 @@ export const ERRORS = {
   login_failed: refused(401, 'Check username and secret; `sluice devices add` makes a login.'),
   login_required: refused(401, 'Log in: anonymous clients are not accepted.'),
   login_rate_limited: { class: 'refused', canRetry: true, status: 429, fix: 'Too many failed logins; wait a minute.' },
+  claim_refused: refused(401, 'Check the provisioning key; `sluice claim-keys list` shows those in force.'),
+  certificate_refused: refused(
+    401,
+    'Use a client certificate that is valid, not revoked, and issued by MQTT_TLS_CA_FILE.',
+  ),
   token_missing: refused(401, 'Send "Authorization: Bearer <token>"; the admin token is in DATA_DIR/admin-token.'),
   token_invalid: refused(401, 'The token is not known; the admin token is in DATA_DIR/admin-token.'),
   protocol_version: refused(400, 'Set the client to MQTT 3.1.1 (protocol version 4).'),
@@ -81,6 +86,9 @@ export const ERRORS = {
 
   // Dependencies and the local system.
   log_unavailable: transient('The log does not answer; clients keep their messages until it does.'),
+  log_refused: configuration(
+    'Kafka refuses the login or the certificate: correct the KAFKA_ settings; password files are read again.',
+  ),
   store_unavailable: transient('The point store does not answer; the log keeps everything until it does.'),
   registry_unavailable: transient('The registry does not answer; see /readyz.'),
   registry_refused: configuration(
@@ -93,6 +101,12 @@ export const ERRORS = {
     'The point store lacks the bucket or the organisation: create it, or correct INFLUX_BUCKET or INFLUX_ORG.',
   ),
   redis_unavailable: transient('Redis does not answer; see /readyz.'),
+  node_unreachable: transient('The broker node does not answer; `sluice status` lists the nodes that live.'),
+  session_taken_over: refused(
+    409,
+    'The client connected elsewhere, or its node was taken for dead; it connects again.',
+  ),
+  session_limit: { class: 'refused', canRetry: false, status: 429, fix: 'Reuse client ids, or connect clean.' },
   redis_misconfigured: configuration(
     'Set in Redis what the message says; the cache and sessions need different rules.',
   ),

@@ -5,7 +5,7 @@ import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Cache } from './port.ts'
-import { checkPolicy, checkRedisUrl } from './redis-policy.ts'
+import { checkPolicy, checkRedisUrl } from '../redis-policy.ts'
 
 export interface RedisCacheOptions {
   /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */

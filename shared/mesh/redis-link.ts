@@ -1,0 +1,218 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { Redis } from 'ioredis'
+import { Gauge } from 'prom-client'
+import { SluiceError, toSluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Metrics } from '../metrics.ts'
+import { checkPolicy, checkRedisUrl } from '../redis-policy.ts'
+
+export interface RedisLinkOptions {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
+  readonly url: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** A server that answers later than this is taken for down: a client waits for a CONNECT that long. */
+const COMMAND_TIMEOUT_MS = 1_000
+/** After a command without an answer nobody asks for this long: a server that hangs costs one caller a second, not all. */
+const PAUSE_MS = 1_000
+/** A connection on which nothing comes for this long although something was asked is given up. */
+const SOCKET_TIMEOUT_MS = 5_000
+/** How long the start waits for the server before it goes on without: telemetry does not need it. */
+const START_TIMEOUT_MS = 5_000
+const MAX_RECONNECT_MS = 1_000
+/** Commands without an answer at once; a burst of CONNECTs beyond it is sent away, and comes again. */
+const MAX_PENDING = 50_000
+
+/** A Lua script; its text is sent once, then its hash. */
+export interface Script {
+  readonly text: string
+  readonly sha: string
+}
+
+export type ScriptArgument = string | number | Buffer
+
+export function script(text: string): Script {
+  return { text, sha: createHash('sha1').update(text).digest('hex') }
+}
+
+/**
+ * The connections of one process to the Redis of sessions: one for commands, one that listens. While the server is away
+ * every command fails at once with `redis_unavailable`; nothing waits for it, and both connections come back by
+ * themselves. What a command that timed out did is not known: whatever is sent must bear a repetition.
+ */
+export class RedisLink {
+  readonly #commands: Redis
+  readonly #listener: Redis
+  readonly #logger: Logger
+  readonly #handlers = new Map<string, (message: Buffer) => void>()
+  readonly #onUp = new Set<() => void>()
+  /** On the monotonic clock: nobody asks before. */
+  #pausedUntil = -Infinity
+  #pending = 0
+  #isUp = false
+  #isMisconfigured = false
+  #closed = false
+
+  constructor({ url, logger, metrics }: RedisLinkOptions) {
+    checkRedisUrl(url, 'sessions')
+    this.#logger = logger
+    const common = {
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+      connectTimeout: START_TIMEOUT_MS,
+      commandTimeout: COMMAND_TIMEOUT_MS,
+      retryStrategy: (times: number) =>
+        Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS) * (0.5 + Math.random() / 2),
+      // After a failover the old primary is a replica, which takes no writes: a new connection may find the new one.
+      reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    }
+    this.#commands = new Redis(url, { ...common, socketTimeout: SOCKET_TIMEOUT_MS })
+    // Nothing may come for hours here: the commands of the same server tell whether it lives.
+    this.#listener = new Redis(url, { ...common, autoResubscribe: false, keepAlive: 10_000 })
+    for (const client of [this.#commands, this.#listener]) {
+      client.on('error', (error: Error) => this.#down(error))
+      client.on('close', () => this.#down(new Error('the connection was closed')))
+      client.on('ready', () => void this.#settle())
+    }
+    this.#listener.on('messageBuffer', (channel: Buffer, message: Buffer) => {
+      this.#handlers.get(channel.toString())?.(message)
+    })
+    const up = (): boolean => this.isUp
+    new Gauge({
+      name: 'sluice_sessions_redis_up',
+      help: '1 while the Redis of sessions answers',
+      registers: [metrics],
+      collect() {
+        this.set(up() ? 1 : 0)
+      },
+    })
+  }
+
+  /** Both connections stand, channels are listened to, and the last command was answered. */
+  get isUp(): boolean {
+    return this.#isUp && !this.#closed && performance.now() >= this.#pausedUntil
+  }
+
+  /**
+   * Waits for the server, but not long; goes on trying when it is away. Error: `redis_misconfigured`.
+   */
+  async open(): Promise<void> {
+    const late = AbortSignal.timeout(START_TIMEOUT_MS)
+    const clients = [this.#commands, this.#listener]
+    const ready = clients.map((client) => Promise.race([client.connect(), once(client, 'ready', { signal: late })]))
+    try {
+      await Promise.all(ready)
+      await checkPolicy(this.#commands, 'sessions', this.#logger)
+    } catch (error) {
+      if (error instanceof SluiceError && error.code === 'redis_misconfigured') throw error
+      this.#down(error)
+    }
+  }
+
+  /** Listens to a channel from now on, across reconnections. What is sent while the connection is away is lost. */
+  async listen(channel: string, handler: (message: Buffer) => void): Promise<void> {
+    this.#handlers.set(channel, handler)
+    await this.#settle()
+  }
+
+  /** Called whenever the server is back, and with the first connection; channels are listened to again by then. */
+  onUp(listener: () => void): () => void {
+    this.#onUp.add(listener)
+    return () => this.#onUp.delete(listener)
+  }
+
+  /** Runs one command. Error: `redis_unavailable`, also for what the server refuses. */
+  async run<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
+    if (!this.isUp) throw new SluiceError('redis_unavailable', 'the Redis of sessions is away')
+    if (this.#pending >= MAX_PENDING) throw new SluiceError('redis_unavailable', 'too many commands wait for Redis')
+    this.#pending += 1
+    try {
+      return await command(this.#commands)
+    } catch (error) {
+      if (!isReply(error)) {
+        this.#pausedUntil = performance.now() + PAUSE_MS
+        setTimeout(() => void this.#settle(), PAUSE_MS).unref()
+      }
+      throw toSluiceError(error, 'redis_unavailable')
+    } finally {
+      this.#pending -= 1
+    }
+  }
+
+  /** Runs a script; keys are made in it, so this is for one server, not for a Redis Cluster. */
+  eval(lua: Script, ...args: readonly ScriptArgument[]): Promise<unknown> {
+    return this.run(async (redis) => {
+      try {
+        return await redis.evalsha(lua.sha, 0, ...args)
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+        return await redis.eval(lua.text, 0, ...args)
+      }
+    })
+  }
+
+  /** Sends to a channel; the number of its listeners. */
+  publish(channel: string, message: Buffer): Promise<number> {
+    return this.run((redis) => redis.publish(channel, message))
+  }
+
+  async check(): Promise<{ ok: boolean; detail?: string }> {
+    if (this.#isMisconfigured) return { ok: false, detail: 'redis_misconfigured' }
+    return this.isUp ? { ok: true } : { ok: false, detail: 'redis_unavailable' }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#handlers.clear()
+    this.#onUp.clear()
+    for (const client of [this.#commands, this.#listener]) client.disconnect()
+  }
+
+  /** Up when both connections stand and the channels are listened to. Never rejects. */
+  async #settle(): Promise<void> {
+    if (this.#closed || this.#commands.status !== 'ready' || this.#listener.status !== 'ready') return
+    try {
+      const channels = [...this.#handlers.keys()]
+      if (channels.length > 0) await this.#listener.subscribe(...channels)
+      // Its answer is that of a server that works; one that loads or hangs gives none.
+      await this.#commands.ping()
+      if (!this.#isUp) await this.#checkAgain()
+    } catch (error) {
+      return this.#down(error)
+    }
+    if (this.#isUp || this.#closed) return
+    this.#isUp = true
+    this.#pausedUntil = -Infinity
+    this.#logger.info('the Redis of sessions answers')
+    for (const listener of this.#onUp) listener()
+  }
+
+  /** A server that came late, or came back as another. */
+  async #checkAgain(): Promise<void> {
+    try {
+      await checkPolicy(this.#commands, 'sessions', this.#logger)
+      this.#isMisconfigured = false
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error
+      this.#isMisconfigured = true
+      this.#logger.error({ detail: error.message }, 'the Redis of sessions is not set up for sessions')
+    }
+  }
+
+  #down(error: unknown): void {
+    if (this.#closed) return
+    const level = this.#isUp ? 'warn' : 'debug'
+    this.#isUp = false
+    this.#logger[level]({ detail: toSluiceError(error).message }, 'the Redis of sessions is away')
+  }
+}
+
+/** The server answered, and that was an error: the connection is well. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
+}
