@@ -1,0 +1,166 @@
+import type { Principal } from '../../../shared/registry/port.ts'
+
+/** What is counted, and for whom. */
+export type RateName = 'message_rate' | 'byte_rate' | 'tenant_message_rate' | 'tenant_byte_rate'
+
+/** Per second; 0 is no limit. */
+export interface RateSettings {
+  readonly DEVICE_MESSAGES_PER_SECOND: number
+  readonly DEVICE_BYTES_PER_SECOND: number
+  readonly TENANT_MESSAGES_PER_SECOND: number
+  readonly TENANT_BYTES_PER_SECOND: number
+  /** Seconds of a rate that may come at once. */
+  readonly RATE_BURST_SECONDS: number
+}
+
+/** A bucket that fills with `rate` tokens a second up to its size, and may be overdrawn by one message. */
+class Bucket {
+  readonly name: RateName
+  readonly rate: number
+  readonly #size: number
+  #tokens: number
+  #filledMs: number
+
+  constructor(name: RateName, rate: number, burstSeconds: number, nowMs: number) {
+    this.name = name
+    this.rate = rate
+    // A bucket smaller than one message would never let anything through.
+    this.#size = Math.max(rate * burstSeconds, 1)
+    this.#tokens = this.#size
+    this.#filledMs = nowMs
+  }
+
+  /** Any token is enough: a message that is longer than the bucket passes too, and is paid for afterwards. */
+  hasRoom(nowMs: number): boolean {
+    if (nowMs > this.#filledMs) {
+      this.#tokens = Math.min(this.#size, this.#tokens + ((nowMs - this.#filledMs) * this.rate) / 1000)
+      this.#filledMs = nowMs
+    }
+    return this.#tokens > 0
+  }
+
+  take(count: number): void {
+    this.#tokens -= count
+  }
+}
+
+/** What one login may still send; shared by all its connections to this node, and in part by its tenant's. */
+export class Allowance {
+  readonly #messages: readonly Bucket[]
+  readonly #bytes: readonly Bucket[]
+  readonly #now: () => number
+
+  constructor(buckets: readonly Bucket[], now: () => number) {
+    this.#messages = buckets.filter(({ name }) => name.endsWith('message_rate'))
+    this.#bytes = buckets.filter(({ name }) => name.endsWith('byte_rate'))
+    this.#now = now
+  }
+
+  /** The rate that a message has to wait for; undefined when there is room, which is then taken. */
+  take(bytes: number): RateName | undefined {
+    const now = this.#now()
+    for (const bucket of this.#messages) if (!bucket.hasRoom(now)) return bucket.name
+    for (const bucket of this.#bytes) if (!bucket.hasRoom(now)) return bucket.name
+    for (const bucket of this.#messages) bucket.take(1)
+    for (const bucket of this.#bytes) bucket.take(bytes)
+    return undefined
+  }
+}
+
+interface Kept {
+  readonly buckets: readonly Bucket[]
+  users: number
+}
+
+/** A connection that waits for its rate. */
+export interface Paced {
+  progress(): void
+}
+
+/** How often those that wait try again: often enough for a smooth flow, too rarely to cost anything. */
+const RETRY_MS = 50
+
+/**
+ * Message and byte rates per login and per tenant, on this node. A rate slows the reading of a socket and never closes
+ * it; without a limit there is no allowance, and nothing is counted.
+ */
+export class Rates {
+  readonly #settings: RateSettings
+  readonly #now: () => number
+  readonly #kept = new Map<string, Kept>()
+  readonly #waiting = new Set<Paced>()
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(settings: RateSettings, now: () => number = () => performance.now()) {
+    this.#settings = settings
+    this.#now = now
+  }
+
+  /** Connections that wait for their rate. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** What a login may send, and what to call once when its connection has ended; undefined when nothing is limited. */
+  enter(principal: Principal): { readonly allowance: Allowance; readonly leave: () => void } | undefined {
+    const settings = this.#settings
+    const own = this.#keep(`login ${principal.name}`, [
+      ['message_rate', settings.DEVICE_MESSAGES_PER_SECOND],
+      ['byte_rate', settings.DEVICE_BYTES_PER_SECOND],
+    ])
+    const ofTenant = this.#keep(principal.kind === 'device' ? `tenant ${principal.tenant}` : undefined, [
+      ['tenant_message_rate', settings.TENANT_MESSAGES_PER_SECOND],
+      ['tenant_byte_rate', settings.TENANT_BYTES_PER_SECOND],
+    ])
+    const buckets = [...own.buckets, ...ofTenant.buckets]
+    if (buckets.length === 0) return undefined
+    const leave = (): void => {
+      own.leave()
+      ofTenant.leave()
+    }
+    return { allowance: new Allowance(buckets, this.#now), leave }
+  }
+
+  /** Calls `progress` soon; it waits again when that was too soon. */
+  wait(connection: Paced): void {
+    this.#waiting.add(connection)
+    this.#timer ??= setInterval(() => this.#retry(), RETRY_MS)
+  }
+
+  forget(connection: Paced): void {
+    this.#waiting.delete(connection)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#waiting.clear()
+  }
+
+  #retry(): void {
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const connection of waiting) connection.progress()
+    if (this.#waiting.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Applications have no tenant: what is kept for nobody is nothing. */
+  #keep(key: string | undefined, rates: readonly (readonly [RateName, number])[]) {
+    const limited = rates.filter(([, rate]) => rate > 0)
+    if (key === undefined || limited.length === 0) return { buckets: [], leave: () => undefined }
+    const { RATE_BURST_SECONDS: burst } = this.#settings
+    const known = this.#kept.get(key)
+    const buckets = known?.buckets ?? limited.map(([name, rate]) => new Bucket(name, rate, burst, this.#now()))
+    const kept = known ?? { buckets, users: 0 }
+    kept.users += 1
+    this.#kept.set(key, kept)
+    const leave = (): void => {
+      kept.users -= 1
+      // A login that reconnects starts with a full bucket: the rate of connections is limited elsewhere.
+      if (kept.users === 0) this.#kept.delete(key)
+    }
+    return { buckets, leave }
+  }
+}
