@@ -1,9 +1,11 @@
-import { integer, oneOf, optionalText, port, text, type Config } from '../shared/config.ts'
+import { integer, oneOf, optionalText, text, type Config } from '../shared/config.ts'
+import { drainSeconds, listenerSettings } from './listeners.ts'
 
 /** Settings of the broker. */
 export const brokerSettings = {
   BIND_ADDRESS: text('127.0.0.1', 'Address that is listened on. Anything but loopback is reachable by others.'),
-  MQTT_PORT: port(1883, 'Port of MQTT over TCP; 0 lets the system choose one.'),
+  ...listenerSettings,
+  DRAIN_SECONDS: drainSeconds(0),
   MQTT_ANONYMOUS_AS: optionalText(
     'Application that clients without username are. For laboratories only: refused unless the listener is loopback.',
   ),

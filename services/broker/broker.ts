@@ -1,9 +1,9 @@
-import { SluiceError } from '../../shared/errors.ts'
 import { Releasers } from '../../shared/lifecycle.ts'
 import { Connections } from './connections.ts'
 import { exposeTally } from './counters.ts'
 import { BROKER_PARTS, openGateContext, type BrokerOptions, type BrokerParts } from './gate-context.ts'
-import { isLoopback, listen } from './listen.ts'
+import { checkListenerSettings, openListeners, type ListenerAddresses } from './listeners/listeners.ts'
+import { connectLetter } from './login.ts'
 
 export interface BrokerStatus {
   readonly clients: number
@@ -13,21 +13,21 @@ export interface BrokerStatus {
   readonly overloaded: boolean
   /** Appends to the log fail and are repeated. */
   readonly logFailing: boolean
+  /** Nothing more is accepted, and the clients are sent away. */
+  readonly draining: boolean
 }
 
 export interface Broker {
-  readonly addresses: { readonly mqtt: { readonly host: string; readonly port: number } }
+  readonly addresses: ListenerAddresses
   status(): BrokerStatus
   /** Takes nothing more, waits for the acknowledgements in flight (bounded), closes the connections. */
   close(): Promise<void>
 }
 
-/** The MQTT broker. Errors: `port_in_use`, `setting_invalid` (anonymous clients on a listener that others reach). */
+/** The MQTT broker. Errors: `port_in_use`, `setting_invalid` (an address, a certificate, settings that contradict). */
 export async function createBroker(options: BrokerOptions, parts: BrokerParts = BROKER_PARTS): Promise<Broker> {
   const { settings, logger } = options
-  if (settings.MQTT_ANONYMOUS_AS !== undefined && !isLoopback(settings.BIND_ADDRESS)) {
-    throw new SluiceError('setting_invalid', 'MQTT_ANONYMOUS_AS: anonymous clients are accepted on loopback only')
-  }
+  checkListenerSettings(settings)
   const releasers = new Releasers((part, error) => logger.error({ err: error, part }, 'closing failed'))
   try {
     return await start(options, parts, releasers)
@@ -44,21 +44,27 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
   const { tally, forwarder, capacity } = context
   const connections = releasers.own('connections', new Connections(context), (it) => it.close())
   context.observers.push(exposeTally(context, connections, metrics))
-  const { address } = releasers.own(
-    'listener',
-    await listen(settings.BIND_ADDRESS, settings.MQTT_PORT, (socket) =>
-      connections.accept(socket, { listener: 'tcp', remoteAddress: socket.remoteAddress ?? '' }),
-    ),
-    (it) => it.close(),
-  )
+  const listeners = await openListeners({
+    settings,
+    logger: options.logger,
+    metrics,
+    onConnection: (stream, origin) => connections.accept(stream, origin),
+    onRefused: (code, detail, who) => context.refusals.record(connectLetter(context.clock, code, detail, who)),
+  })
+  releasers.own('listeners', listeners, (it) => it.close())
+  let draining = false
   return {
-    addresses: { mqtt: address },
+    addresses: listeners.addresses,
     status: () => ({
       clients: connections.size,
       inFlight: tally.inFlight,
       overloaded: capacity.refusesNewcomers,
       logFailing: forwarder.failingSince !== undefined,
+      draining,
     }),
-    close: () => releasers.close(),
+    close() {
+      draining = true
+      return releasers.close()
+    },
   }
 }

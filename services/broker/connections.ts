@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Gate } from './gate.ts'
 import type { GateContext } from './gate-context.ts'
 import type { Origin } from './origin.ts'
@@ -8,6 +9,9 @@ const DRAIN_MS = 4_000
 /** About this share of the connections goes each second of an outage over the caps. */
 const SHED_SHARE = 0.01
 const SECOND = 1_000
+/** A stop closes connections in slices about so far apart, so many per second unless that takes too long. */
+const SLICE_MS = 100
+const CALM_PER_SECOND = 200
 
 /** All connections of a broker, and the one timer that they have: keepalives, time limits, shedding. */
 export class Connections {
@@ -37,9 +41,13 @@ export class Connections {
     void gate.ended.then(() => this.#gates.delete(gate))
   }
 
-  /** Reads nothing more, waits for what is in flight and for the wills that closing sets off (bounded). */
+  /**
+   * Sends the clients away over DRAIN_SECONDS, reads nothing more, waits for what is in flight and for the wills that
+   * closing sets off (bounded). What is not acknowledged then the clients send again.
+   */
   async close(): Promise<void> {
     const { forwarder } = this.#context
+    await this.#sendAway()
     for (const gate of this.#gates) gate.stopReading()
     await forwarder.drain(DRAIN_MS)
     for (const gate of this.#gates) gate.close()
@@ -47,6 +55,21 @@ export class Connections {
     await forwarder.drain(DRAIN_MS)
     clearInterval(this.#sweep)
     this.#stopRevoking()
+  }
+
+  /** In slices: clients that lost their node at once would come to the others at once. */
+  async #sendAway(): Promise<void> {
+    const gates = [...this.#gates]
+    const seconds = Math.min(this.#context.settings.DRAIN_SECONDS, gates.length / CALM_PER_SECOND)
+    const slices = Math.floor((seconds * SECOND) / SLICE_MS)
+    const perSlice = Math.ceil(gates.length / Math.max(1, slices))
+    for (let slice = 0; slice < slices; slice += 1) {
+      const leaving = gates.slice(slice * perSlice, (slice + 1) * perSlice)
+      for (const gate of leaving) gate.stopReading()
+      // What they have in flight is acknowledged meanwhile.
+      await delay(SLICE_MS * (0.5 + Math.random()))
+      for (const gate of leaving) gate.close()
+    }
   }
 
   #tick(): void {

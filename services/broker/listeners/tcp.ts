@@ -1,10 +1,20 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { toListenError } from '../../shared/listen.ts'
+import { toListenError, type Address } from '../../../shared/listen.ts'
 
-export interface Listener {
-  readonly address: { readonly host: string; readonly port: number }
+/** An open port. */
+export interface Port {
+  readonly address: Address
   /** Accepts nothing more; connections stay. */
   close(): void
+}
+
+export interface PortOptions {
+  readonly host: string
+  readonly port: number
+  /** Several processes of this machine may listen on it, and the kernel spreads the connections over them. */
+  readonly reusePort: boolean
+  /** Named when it cannot be listened on. */
+  readonly setting: string
 }
 
 /** Probes of the kernel: a peer that lost its power is noticed even while we do not read. */
@@ -16,7 +26,8 @@ const BACKLOG = 4096
 const PAUSED_BYTES = 16 * 1024
 
 /** Listens on TCP. Errors: `port_in_use`, `setting_invalid` (an address that is not ours, a port that is not allowed). */
-export function listen(host: string, port: number, onSocket: (socket: Socket) => void): Promise<Listener> {
+export function openPort(options: PortOptions, onSocket: (socket: Socket) => void): Promise<Port> {
+  const { host, port, reusePort, setting } = options
   const server = createServer({
     allowHalfOpen: true,
     highWaterMark: PAUSED_BYTES,
@@ -26,8 +37,8 @@ export function listen(host: string, port: number, onSocket: (socket: Socket) =>
   })
   server.on('connection', onSocket)
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, { host, port }, 'MQTT_PORT')))
-    server.listen({ host, port, backlog: BACKLOG }, () => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, { host, port }, setting)))
+    server.listen({ host, port, backlog: BACKLOG, reusePort }, () => {
       server.removeAllListeners('error')
       // A failed accept (no more file handles) is told here; the next one may succeed.
       server.on('error', () => undefined)
@@ -35,9 +46,4 @@ export function listen(host: string, port: number, onSocket: (socket: Socket) =>
       resolve({ address: { host, port: address.port }, close: () => void server.close() })
     })
   })
-}
-
-/** True for an address that only this machine reaches. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

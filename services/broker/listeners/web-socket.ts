@@ -1,0 +1,85 @@
+import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { WebSocketServer } from 'ws'
+import { WebSocketStream } from './web-socket-stream.ts'
+
+export interface WebSocketOptions {
+  /** Longest message in bytes. */
+  readonly maxPayload: number
+  /** What browsers may send as Origin; `*` = anything. Who sends none is no browser and needs no permission. */
+  readonly origins: readonly string[]
+  /** An upgrade was refused, or something else was asked for. */
+  readonly onRefused: (reason: string) => void
+}
+
+const MAX_HEADER_BYTES = 8 * 1024
+const PROTOCOL = 'mqtt'
+
+/**
+ * MQTT over WebSocket [MQTT 3.1.1, 6]: any path, subprotocol `mqtt`, no compression. A browser names the page that
+ * speaks in `Origin`; a page nobody listed is refused, whatever host it claims to be.
+ */
+export class WebSocketEndpoint {
+  readonly #http: Server
+  readonly #upgrader: WebSocketServer
+  readonly #options: WebSocketOptions
+  readonly #opened = new WeakMap<object, (stream: WebSocketStream) => void>()
+
+  constructor(options: WebSocketOptions) {
+    this.#options = options
+    this.#upgrader = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      autoPong: false,
+      maxPayload: options.maxPayload,
+      handleProtocols: () => PROTOCOL,
+    })
+    // Sockets are given to it; it never listens, and the admission keeps the time.
+    this.#http = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (_request, response) => {
+      options.onRefused('no upgrade')
+      response.writeHead(426, { Connection: 'close', Upgrade: 'websocket' }).end('MQTT over WebSocket only\n')
+    })
+    this.#http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+      this.#upgrade(request, socket, head),
+    )
+    this.#http.on('clientError', (error, socket) => {
+      options.onRefused(error.message)
+      socket.destroy()
+    })
+  }
+
+  /** Takes a connection, TLS or not; `opened` is called when it has become a WebSocket. */
+  upgrade(socket: Socket, opened: (stream: WebSocketStream) => void): void {
+    this.#opened.set(socket, opened)
+    this.#http.emit('connection', socket)
+  }
+
+  close(): void {
+    this.#upgrader.close()
+    this.#http.close()
+  }
+
+  #upgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    const refused = this.#refusal(request)
+    if (refused !== undefined) {
+      this.#options.onRefused(refused.reason)
+      const line = `HTTP/1.1 ${refused.status} ${STATUS_CODES[refused.status] ?? ''}`
+      socket.end(`${line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => socket.destroy())
+      return
+    }
+    this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#opened.get(socket)?.(new WebSocketStream(webSocket))
+    })
+  }
+
+  #refusal({ headers }: IncomingMessage): { status: number; reason: string } | undefined {
+    const { origins } = this.#options
+    if (headers.origin !== undefined && !origins.includes('*') && !origins.includes(headers.origin)) {
+      return { status: 403, reason: `a page of ${headers.origin.slice(0, 100)}, which is not listed` }
+    }
+    // [MQTT-6.0.0-3]
+    const protocols = headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
+    return protocols.includes(PROTOCOL) ? undefined : { status: 400, reason: 'the subprotocol is not mqtt' }
+  }
+}
