@@ -8,7 +8,7 @@ import { loadConfig } from '../shared/config.ts'
 import { recordToDeadLetter, type DeadLetter } from '../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
 import { createMetrics, type Metrics } from '../shared/metrics.ts'
-import type { AclRule, Principal, Registry } from '../shared/registry/port.ts'
+import type { AclRule, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
 import type { LogRecord } from '../shared/telemetry.ts'
 
 export const quiet = pino({ level: 'silent' })
@@ -58,11 +58,13 @@ export class FakeLog {
   }
 }
 
+const ENABLED = { disabled: false, endedMs: undefined }
+
 /** Logins in memory: devices `{tenant}/{device}` with the secret `s`, and applications with theirs. */
 export class FakeRegistry {
   readonly devices = new Set<string>()
   readonly applications = new Map<string, readonly AclRule[]>()
-  readonly #listeners = new Set<(name: string) => void>()
+  readonly #listeners = new Set<ChangeListener>()
 
   async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
     return secret === 's' ? this.#principal(username) : undefined
@@ -76,23 +78,27 @@ export class FakeRegistry {
     return this.#principal(name)
   }
 
+  async principalNamed(name: string): Promise<Principal | undefined> {
+    return this.#principal(name)
+  }
+
   async getDevice(tenant: string, device: string) {
     const known = this.devices.has(`${tenant}/${device}`)
-    return known ? { tenant, device, tags: {}, createdMs: 0, lastSeenMs: undefined } : undefined
+    return known ? { tenant, device, tags: {}, createdMs: 0, lastSeenMs: undefined, login: ENABLED } : undefined
   }
 
   async getApplication(name: string) {
     const rules = this.applications.get(name)
-    return rules === undefined ? undefined : { name, rules, createdMs: 0 }
+    return rules === undefined ? undefined : { name, rules, createdMs: 0, login: ENABLED }
   }
 
-  onChange(listener: (name: string) => void): () => void {
+  onChange(listener: ChangeListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  change(name: string): void {
-    for (const listener of this.#listeners) listener(name)
+  change(name: string, ended = false): void {
+    for (const listener of this.#listeners) listener(name, ended)
   }
 
   asPort(): Registry {

@@ -2,14 +2,20 @@ import { randomUUID } from 'node:crypto'
 import type { Kysely, Transaction } from 'kysely'
 import { toSluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
-import { CHANGES_PER_READ, changesSince, currentRevision, recordChanges, type Change } from './queries-changes.ts'
+import type { ChangeListener } from './port.ts'
+import {
+  CHANGES_PER_READ,
+  changesSince,
+  currentRevision,
+  recordChanges,
+  type Change,
+  type ChangeTable,
+} from './queries-changes.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Between two looks for what other processes changed: how long a removed login may stay in use elsewhere. */
 const POLL_EVERY_MS = 1_000
-
-type Listener = (name: string) => void
 
 /**
  * Tells listeners which logins changed: what this process changed at once, what others changed within about a second.
@@ -18,7 +24,7 @@ type Listener = (name: string) => void
 export class ChangeFeed {
   readonly #database: RegistryDatabase
   readonly #logger: Logger
-  readonly #listeners = new Set<Listener>()
+  readonly #listeners = new Set<ChangeListener>()
   /** Tells our own changes from those of other processes. */
   readonly #origin = randomUUID()
   /** Number of the last change that was told. */
@@ -41,29 +47,41 @@ export class ChangeFeed {
     return new ChangeFeed(database, logger, seen)
   }
 
-  listen(listener: Listener): () => void {
+  listen(listener: ChangeListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** Changes logins of these names in one transaction with the note for other processes. */
+  /** Changes logins of these names in one transaction with the note for other processes. `ended`: see `onChange`. */
   async change<T>(
     db: Kysely<RegistrySchema>,
     names: readonly string[],
     work: (trx: Transaction<RegistrySchema>) => Promise<T>,
+    ended = false,
   ): Promise<T> {
     return db.transaction().execute(async (trx) => {
       const result = await work(trx)
-      if (this.#database.isShared) await recordChanges(trx, this.#origin, names)
+      if (this.#database.isShared) await recordChanges(trx, this.#origin, names, ended)
       return result
     })
   }
 
+  /** {@link change}, and then tells the listeners of this process. `work` may be run again from the start. */
+  async apply<T>(
+    names: readonly string[],
+    work: (trx: Transaction<RegistrySchema>) => Promise<T>,
+    ended = false,
+  ): Promise<T> {
+    const result = await this.#database.run((db) => this.change(db, names, work, ended))
+    for (const name of names) this.announce(name, ended)
+    return result
+  }
+
   /** After the commit: tells the listeners of this process. */
-  announce(name: string): void {
+  announce(name: string, ended = false): void {
     for (const listener of this.#listeners) {
       try {
-        listener(name)
+        listener(name, ended)
       } catch (error) {
         this.#logger.error({ err: error, name }, 'a listener to changes of the registry failed')
       }
@@ -103,19 +121,24 @@ export class ChangeFeed {
     if (revision === this.#seen) return
     // The database was put back to an earlier state: anything may have changed, so everything is told.
     if (revision < this.#seen) this.#seen = 0
+    const from = this.#seen
+    // Both are told from the same number on, so that a failure half way repeats what it must.
+    await this.#tell('registry_endings', from)
+    this.#seen = Math.max(await this.#tell('registry_changes', from), revision)
+  }
+
+  /** Tells what others did after `from`; the number of the last. */
+  async #tell(table: ChangeTable, from: number): Promise<number> {
+    let last = from
     for (let full = true; full;) {
-      const changes = await this.#changes()
-      for (const { name, origin, revision: number } of changes) {
-        this.#seen = number
-        if (origin !== this.#origin && !this.#closed) this.announce(name)
+      const after = last
+      const changes: Change[] = await this.#database.run((db) => changesSince(db, table, after))
+      for (const { name, origin, revision } of changes) {
+        last = revision
+        if (origin !== this.#origin && !this.#closed) this.announce(name, table === 'registry_endings')
       }
       full = changes.length === CHANGES_PER_READ
     }
-    this.#seen = Math.max(this.#seen, revision)
-  }
-
-  #changes(): Promise<Change[]> {
-    const from = this.#seen
-    return this.#database.run((db) => changesSince(db, from))
+    return last
   }
 }

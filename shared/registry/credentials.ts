@@ -4,6 +4,8 @@ import { loadOrMakeSecretFile } from './secret-file.ts'
 
 /** How tokens of devices and applications begin, so that one in a log or a repository is recognised. */
 export const TOKEN_PREFIX = 'slt_'
+/** How provisioning keys begin. */
+export const CLAIM_KEY_PREFIX = 'slc_'
 /** How API keys begin. */
 export const API_KEY_PREFIX = 'slk_'
 
@@ -15,6 +17,7 @@ const KEY_BYTES = 32
 const SECRET_BYTES = 18
 /** 192 bits as 32 characters: a token is looked up among all. */
 const TOKEN_BYTES = 24
+const ID_BYTES = 9
 
 /** The keyed hashes under which secrets are kept: HMAC-SHA-256, base64url, each kind in a domain of its own. */
 export interface CredentialHashes {
@@ -24,6 +27,7 @@ export interface CredentialHashes {
   secret(username: string, secret: string): string
   token(token: string): string
   apiKey(key: string): string
+  claimKey(key: string): string
 }
 
 /** `key` has 32 bytes. */
@@ -38,6 +42,7 @@ export function credentialHashes(key: Buffer): CredentialHashes {
     secret: (username, secret) => hash(`secret\n${username}\n${secret}`),
     token: (token) => hash(`token\n${token}`),
     apiKey: (apiKey) => hash(`api-key\n${apiKey}`),
+    claimKey: (claimKey) => hash(`claim-key\n${claimKey}`),
   }
 }
 
@@ -55,6 +60,15 @@ export function newToken(): string {
 
 export function newApiKey(): string {
   return API_KEY_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url')
+}
+
+export function newClaimKey(): string {
+  return CLAIM_KEY_PREFIX + randomBytes(TOKEN_BYTES).toString('base64url')
+}
+
+/** Names a credential or a key without telling anything about it; not `-` first, safe as an argument. */
+export function newCredentialId(): string {
+  return `c${randomBytes(ID_BYTES).toString('base64url')}`
 }
 
 /** True for what {@link newApiKey} makes, or a longer one of that form: nothing that could be guessed. */

@@ -1,58 +1,55 @@
 import type { Kysely } from 'kysely'
-import { isName, parseDeviceKey } from '../topics.ts'
 import { SluiceError } from '../errors.ts'
+import { isName, parseDeviceKey } from '../topics.ts'
 import {
   API_KEY_PREFIX,
   isApiKey,
   isSameHash,
   MAX_CREDENTIAL_LENGTH,
-  newSecret,
-  newToken,
   TOKEN_PREFIX,
+  type CredentialHashes,
 } from './credentials.ts'
-import type { CredentialHashes } from './credentials.ts'
 import type { SqlFlavour } from './flavour.ts'
-import type { NewCredentials, Principal } from './port.ts'
-import { findApplications, type CredentialRow } from './queries.ts'
+import type { Principal } from './port.ts'
+import { deviceExists, findApplications } from './queries.ts'
+import { findToken, loginStateOf, secretsOf, type FoundCredential } from './queries-credentials.ts'
 import type { RegistrySchema } from './schema.ts'
 
-/** Logins and API keys: made, shown once, and from then on known by their hashes only. */
+/** Whose a credential is: known by its hash only. */
 
 type Db = Kysely<RegistrySchema>
 
 const ADMIN = 'admin'
+/** Longest username, in UTF-16 units: what the tables hold. */
+export const MAX_USERNAME = 256
 
-export function newLogin(hashes: CredentialHashes, username: string): { shown: NewCredentials; rows: CredentialRow[] } {
-  const shown = { username, secret: newSecret(), token: newToken() }
-  const row = (kind: CredentialRow['kind'], hash: string): CredentialRow => {
-    return { hash, kind, principal: username, key_id: hashes.keyId, created_ms: Date.now() }
-  }
-  const rows = [row('secret', hashes.secret(username, shown.secret)), row('token', hashes.token(shown.token))]
-  return { shown, rows }
+/** True for what a login may be called: our names, and those of another broker, without control characters. */
+export function isUsername(text: string): boolean {
+   
+  return text.length > 0 && text.length <= MAX_USERNAME && text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text)
 }
 
-export async function loginBySecret(
+export async function findSecret(
   db: Db,
   hashes: CredentialHashes,
   username: string,
   secret: string,
-): Promise<Principal | undefined> {
-  if (secret.length > MAX_CREDENTIAL_LENGTH) return undefined
-  if (!isName(username) && parseDeviceKey(username) === undefined) return undefined
+): Promise<FoundCredential | undefined> {
+  if (secret.length > MAX_CREDENTIAL_LENGTH || !isUsername(username)) return undefined
   const asked = hashes.secret(username, secret)
-  const query = db.selectFrom('credentials').select('hash').where('principal', '=', username)
-  const rows = await query.where('kind', '=', 'secret').execute()
   // Every hash is compared, whether or not an earlier one matched.
-  const matching = rows.filter(({ hash }) => isSameHash(hash, asked))
-  return matching.length > 0 ? principalOf(db, username) : undefined
+  return (await secretsOf(db, username)).filter(({ hash }) => isSameHash(hash, asked))[0]
 }
 
-export async function loginByToken(db: Db, hashes: CredentialHashes, token: string): Promise<Principal | undefined> {
+export async function findByToken(
+  db: Db,
+  hashes: CredentialHashes,
+  token: string,
+): Promise<FoundCredential | undefined> {
   if (!token.startsWith(TOKEN_PREFIX) || token.length > MAX_CREDENTIAL_LENGTH) return undefined
   const asked = hashes.token(token)
-  const query = db.selectFrom('credentials').select(['hash', 'principal']).where('hash', '=', asked)
-  const row = await query.where('kind', '=', 'token').executeTakeFirst()
-  return row !== undefined && isSameHash(row.hash, asked) ? principalOf(db, row.principal) : undefined
+  const found = await findToken(db, asked)
+  return found !== undefined && isSameHash(found.hash, asked) ? found : undefined
 }
 
 /** True when there was no admin key before. Error: `setting_invalid` for a key that could be guessed. */
@@ -89,10 +86,18 @@ export async function nameOfApiKey(db: Db, hashes: CredentialHashes, key: string
   return row !== undefined && isSameHash(row.hash, asked) ? row.name : undefined
 }
 
-/** Undefined when the application went since its credentials were read. */
-async function principalOf(db: Db, name: string): Promise<Principal | undefined> {
+/** Of one whose credentials were found. Undefined when the application went since they were read. */
+export async function principalOf(db: Db, name: string): Promise<Principal | undefined> {
   const device = parseDeviceKey(name)
   if (device !== undefined) return { kind: 'device', name, ...device }
   const [application] = await findApplications(db, name)
   return application === undefined ? undefined : { kind: 'application', name, rules: application.rules }
+}
+
+/** Of a name that somebody else vouches for: it must exist and be enabled. */
+export async function existingPrincipal(db: Db, name: string): Promise<Principal | undefined> {
+  const device = parseDeviceKey(name)
+  if (device === undefined && !isName(name)) return undefined
+  if (device !== undefined && !(await deviceExists(db, device.tenant, device.device))) return undefined
+  return (await loginStateOf(db, name)).disabled ? undefined : principalOf(db, name)
 }

@@ -4,11 +4,16 @@ import { SluiceError } from '../errors.ts'
 import type { SqlFlavour } from './flavour.ts'
 import { initialMigration } from './migrations/0001-initial.ts'
 import { changesMigration } from './migrations/0002-changes.ts'
+import { identityMigration } from './migrations/0003-identity.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Every migration by its name, in the order of the names. */
 function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
-  return { '0001-initial': initialMigration(flavour), '0002-changes': changesMigration(flavour) }
+  return {
+    '0001-initial': initialMigration(flavour),
+    '0002-changes': changesMigration(flavour),
+    '0003-identity': identityMigration(flavour),
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { FieldType, Instant, PointValue } from '../telemetry.ts'
+import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 
 export type RuleEffect = 'allow' | 'deny'
 export type RuleAction = 'publish' | 'subscribe'
@@ -23,6 +24,11 @@ export interface NewCredentials {
   readonly token: string
 }
 
+export interface DeviceName {
+  readonly tenant: string
+  readonly device: string
+}
+
 export interface Device {
   readonly tenant: string
   readonly device: string
@@ -30,12 +36,21 @@ export interface Device {
   readonly createdMs: number
   /** Receive time of the newest record, whole milliseconds; undefined before the first. */
   readonly lastSeenMs: number | undefined
+  readonly login: LoginState
+}
+
+/** Whether a login may be used. */
+export interface LoginState {
+  readonly disabled: boolean
+  /** When it was last revoked or disabled: connections from before are to be closed. Undefined for never. */
+  readonly endedMs: number | undefined
 }
 
 export interface Application {
   readonly name: string
   readonly rules: readonly AclRule[]
   readonly createdMs: number
+  readonly login: LoginState
 }
 
 /** Newest value of one field; `time` is the reading's own. */
@@ -76,6 +91,9 @@ export interface Page<T> {
   readonly next: string | undefined
 }
 
+/** What {@link Registry.onChange} calls. */
+export type ChangeListener = (name: string, ended: boolean) => void
+
 /**
  * Errors: `already_exists`, `not_found`, `name_invalid`, `bad_request` and `filter_invalid` (tags, rules, limits),
  * `cursor_invalid`, `registry_unavailable`, `disk_full`, `closed`.
@@ -90,6 +108,10 @@ export interface Registry {
   listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>>
   /** Removes the device, its credentials and its latest state; its points stay. `not_found` when there is none. */
   removeDevice(tenant: string, device: string): Promise<void>
+  /** The same for many at once; those that exist are removed, and are the answer. */
+  removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]>
+  /** Those that exist, in the order asked. */
+  existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]>
 
   createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials>
   getApplication(name: string): Promise<Application | undefined>
@@ -104,11 +126,16 @@ export interface Registry {
   verifyToken(token: string): Promise<Principal | undefined>
   /** A login by name without credentials, for `MQTT_ANONYMOUS_AS`. */
   applicationPrincipal(name: string): Promise<Principal | undefined>
+  /** The device or application of a name that something else vouches for, such as a certificate; undefined for none. */
+  principalNamed(name: string): Promise<Principal | undefined>
+  readonly credentials: Credentials
+  readonly claimKeys: ClaimKeys
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
-   * process changed, within about a second of what others did, or of the database's return. Returns the unsubscribe.
+   * process changed, within about a second of what others did, or of the database's return. `ended`: the login was
+   * removed, revoked or disabled since, so its connections and what is kept for it are to go. Returns the unsubscribe.
    */
-  onChange(listener: (name: string) => void): () => void
+  onChange(listener: ChangeListener): () => void
 
   /**
    * Makes this the API key of the administrator, in place of the one before. True when there was none before. Error:
@@ -133,7 +160,33 @@ export interface Registry {
    */
   writeState(rows: readonly StreamState[]): Promise<void>
 
-  audit(entry: AuditEntry): Promise<void>
+  /** Notes who did what, all or none. */
+  audit(...entries: readonly AuditEntry[]): Promise<void>
+  /** The newest first; `before` is the id where the page before ended. `limit` 1 to 1,000. */
+  listAudit(query: { before?: number; limit: number }): Promise<readonly AuditRecord[]>
 
+  close(): Promise<void>
+}
+
+/** A row of a table as it is stored: column to value. */
+export type TableRow = Readonly<Record<string, string | number | null>>
+
+/**
+ * The tables of a registry as they are, hashes of credentials with them: for moving a registry to another database with
+ * the same credential key. Facts of one installation (revisions, audit) are not among them. Errors:
+ * `registry_unavailable`, `disk_full`, `closed`.
+ */
+export interface RegistryTables {
+  /** In the order in which rows go in: what others name comes first. */
+  readonly names: readonly string[]
+  /** Rows in the order of the key, those behind the key of `after`; fewer than `limit` only at the end. */
+  page(
+    table: string,
+    page: { readonly after?: TableRow | undefined; readonly limit: number },
+  ): Promise<readonly TableRow[]>
+  /** The rows with the keys of these, in the order asked; undefined where there is none. */
+  find(table: string, rows: readonly TableRow[]): Promise<readonly (TableRow | undefined)[]>
+  /** Inserts the rows whose key is absent; existing ones stay as they are. All or none, told to other processes. */
+  insert(table: string, rows: readonly TableRow[]): Promise<void>
   close(): Promise<void>
 }

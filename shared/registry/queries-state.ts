@@ -2,7 +2,7 @@ import type { Kysely, SelectQueryBuilder } from 'kysely'
 import type { FieldType } from '../telemetry.ts'
 import type { SqlFlavour, StateRow } from './flavour.ts'
 import type { FieldDeclaration, StreamState } from './port.ts'
-import { chunks } from './queries.ts'
+import { chunks } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 import { decodeFields, encodeFields } from './state-fields.ts'
 

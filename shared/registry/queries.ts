@@ -1,24 +1,21 @@
-import type { Kysely, Transaction } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import { SluiceError } from '../errors.ts'
 import { deviceKey, isName } from '../topics.ts'
 import type { SqlFlavour } from './flavour.ts'
-import type { AclRule, Application, Device, Page } from './port.ts'
+import type { AclRule, Application, Device, DeviceName, Page } from './port.ts'
+import { deleteLogins, insertCredentials, toLoginState, type MadeCredential } from './queries-credentials.ts'
+import { chunks, insertAll } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Reads and writes of devices, applications and API keys, the same on every database. */
 
 type Db = Kysely<RegistrySchema>
 
-/** Rows per INSERT and names per IN: below every database's limit of parameters. */
-const CHUNK = 500
-
 export interface NewDevice {
   readonly tenant: string
   readonly device: string
   readonly tags: string
 }
-
-export type CredentialRow = RegistrySchema['credentials']
 
 /** Error `name_invalid`. `.` and `..` are refused because they are not names in a path or a URL. */
 export function checkName(what: string, name: string): void {
@@ -49,7 +46,7 @@ export async function insertDevices(
   db: Transaction<RegistrySchema>,
   flavour: SqlFlavour,
   devices: readonly NewDevice[],
-  credentials: readonly CredentialRow[],
+  credentials: readonly MadeCredential[],
 ): Promise<void> {
   const created_ms = Date.now()
   const tenants = [...new Set(devices.map(({ tenant }) => tenant))].sort()
@@ -59,22 +56,13 @@ export async function insertDevices(
   }
   // In one order for all: two who make the same devices at once then do not wait for each other in a circle.
   const inOrder = devices.toSorted((a, b) => (deviceKey(a.tenant, a.device) < deviceKey(b.tenant, b.device) ? -1 : 1))
-  for (const chunk of chunks(inOrder)) {
-    const rows = chunk.map((device) => ({ ...device, created_ms }))
-    await db.insertInto('devices').values(rows).execute()
-  }
+  const rows = inOrder.map((device) => ({ ...device, created_ms }))
+  await insertAll(db, 'devices', rows)
   await insertCredentials(db, credentials)
 }
 
-export async function insertCredentials(db: Db, credentials: readonly CredentialRow[]): Promise<void> {
-  for (const chunk of chunks(credentials)) await db.insertInto('credentials').values(chunk).execute()
-}
-
-/** The first of the devices, in the order given, that exists; undefined when none does. */
-export async function firstExisting(
-  db: Db,
-  devices: readonly { tenant: string; device: string }[],
-): Promise<string | undefined> {
+/** Those of the devices, in the order given, that exist. */
+export async function existingOf<T extends DeviceName>(db: Db, devices: readonly T[]): Promise<T[]> {
   const existing = new Set<string>()
   for (const [tenant, group] of Map.groupBy(devices, ({ tenant }) => tenant)) {
     for (const chunk of chunks(group.map(({ device }) => device))) {
@@ -83,13 +71,20 @@ export async function firstExisting(
       for (const { device } of rows) existing.add(deviceKey(tenant, device))
     }
   }
-  return devices.map(({ tenant, device }) => deviceKey(tenant, device)).find((key) => existing.has(key))
+  return devices.filter(({ tenant, device }) => existing.has(deviceKey(tenant, device)))
+}
+
+export async function deviceExists(db: Db, tenant: string, device: string): Promise<boolean> {
+  return (await existingOf(db, [{ tenant, device }])).length > 0
 }
 
 function selectDevices(db: Db) {
   return db
     .selectFrom('devices')
-    .select(['tenant', 'device', 'tags', 'created_ms'])
+    .leftJoin('login_states as login', (join) =>
+      join.on('login.name', '=', sql<string>`concat(devices.tenant, '/', devices.device)`),
+    )
+    .select(['tenant', 'device', 'tags', 'created_ms', 'login.disabled', 'login.ended_ms'])
     .select((eb) =>
       eb
         .selectFrom('device_state')
@@ -106,10 +101,13 @@ function toDevice(row: {
   tags: string
   created_ms: number
   last_seen_ms: number | null
-}) {
+  disabled: number | null
+  ended_ms: number | null
+}): Device {
   const { tenant, device, created_ms: createdMs, last_seen_ms: seen } = row
   const tags = JSON.parse(row.tags) as Record<string, string> // our own text
-  return { tenant, device, tags, createdMs, lastSeenMs: seen ?? undefined }
+  const login = toLoginState(row.disabled, row.ended_ms)
+  return { tenant, device, tags, createdMs, lastSeenMs: seen ?? undefined, login }
 }
 
 export async function findDevice(db: Db, tenant: string, device: string): Promise<Device | undefined> {
@@ -164,24 +162,24 @@ export function decodeCursor(cursor: string, tenant: string | undefined): Device
   throw new SluiceError('cursor_invalid', 'the cursor is not one of this list')
 }
 
-/** False when there is no such device. */
-export async function deleteDevice(db: Transaction<RegistrySchema>, tenant: string, device: string): Promise<boolean> {
-  const { numDeletedRows } = await db
-    .deleteFrom('devices')
-    .where('tenant', '=', tenant)
-    .where('device', '=', device)
-    .executeTakeFirstOrThrow()
-  if (numDeletedRows === 0n) return false
-  await db.deleteFrom('credentials').where('principal', '=', deviceKey(tenant, device)).execute()
-  await db.deleteFrom('device_state').where('tenant', '=', tenant).where('device', '=', device).execute()
-  return true
+/** With their logins and their latest state. */
+export async function deleteDevices(db: Transaction<RegistrySchema>, devices: readonly DeviceName[]): Promise<void> {
+  for (const [tenant, group] of Map.groupBy(devices, ({ tenant }) => tenant)) {
+    for (const chunk of chunks(group.map(({ device }) => device).sort())) {
+      for (const table of ['devices', 'device_state'] as const) {
+        await db.deleteFrom(table).where('tenant', '=', tenant).where('device', 'in', chunk).execute()
+      }
+    }
+  }
+  const names = devices.map(({ tenant, device }) => deviceKey(tenant, device)).sort()
+  await deleteLogins(db, names, { withState: true })
 }
 
 export async function insertApplication(
   db: Transaction<RegistrySchema>,
   application: string,
   rules: readonly AclRule[],
-  credentials: readonly CredentialRow[],
+  credentials: readonly MadeCredential[],
 ): Promise<void> {
   await db.insertInto('applications').values({ application, created_ms: Date.now() }).execute()
   await insertRules(db, application, rules)
@@ -215,12 +213,14 @@ export async function findApplications(db: Db, name?: string): Promise<Applicati
   let query = db
     .selectFrom('applications as a')
     .leftJoin('acl_rules as r', 'r.application', 'a.application')
-    .select(['a.application', 'a.created_ms', 'r.effect', 'r.action', 'r.topic'])
+    .leftJoin('login_states as s', 's.name', 'a.application')
+    .select(['a.application', 'a.created_ms', 'r.effect', 'r.action', 'r.topic', 's.disabled', 's.ended_ms'])
   query = name === undefined ? query.orderBy('a.application') : query.where('a.application', '=', name)
   const rows = await query.orderBy('r.position').execute()
   const found = new Map<string, Application & { rules: AclRule[] }>()
-  for (const { application, created_ms: createdMs, effect, action, topic } of rows) {
-    const known = found.get(application) ?? { name: application, rules: [], createdMs }
+  for (const { application, created_ms: createdMs, effect, action, topic, disabled, ended_ms: ended } of rows) {
+    const login = toLoginState(disabled, ended)
+    const known = found.get(application) ?? { name: application, rules: [], createdMs, login }
     found.set(application, known)
     if (effect !== null && action !== null && topic !== null) known.rules.push({ effect, action, topic })
   }
@@ -233,10 +233,6 @@ export async function deleteApplication(db: Transaction<RegistrySchema>, name: s
   const { numDeletedRows } = await query.executeTakeFirstOrThrow()
   if (numDeletedRows === 0n) return false
   await db.deleteFrom('acl_rules').where('application', '=', name).execute()
-  await db.deleteFrom('credentials').where('principal', '=', name).execute()
+  await deleteLogins(db, [name], { withState: true })
   return true
-}
-
-export function* chunks<T>(items: readonly T[], size = CHUNK): Generator<T[]> {
-  for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
 }

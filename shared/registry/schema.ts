@@ -18,7 +18,7 @@ export interface RegistrySchema {
     created_ms: number
   }
   applications: { application: string; created_ms: number }
-  /** A login may have several of each kind, so that one can be replaced while the other is still in use. */
+  /** The hashes of a credential: of its secret, of its token, or of both. */
   credentials: {
     hash: string
     kind: 'secret' | 'token'
@@ -26,6 +26,47 @@ export interface RegistrySchema {
     principal: string
     key_id: string
     created_ms: number
+    /** In `credential_pairs`. */
+    credential: string
+  }
+  /** What a login has been given; it may have several, so that one is replaced while the other is still in use. */
+  credential_pairs: {
+    credential: string
+    principal: string
+    username: string
+    created_ms: number
+    expires_ms: number | null
+    first_used_ms: number | null
+    last_used_ms: number | null
+    /** 1: made by a rotation; its first use ends the others. */
+    replaces: number
+    /** The provisioning key that made it. */
+    claim_key: string | null
+  }
+  /** Password hashes of another broker; see `ImportedPassword`. Binary values are base64. */
+  imported_passwords: {
+    username: string
+    principal: string
+    kind: string
+    salt: string
+    hash: string
+    iterations: number
+    created_ms: number
+    expires_ms: number | null
+  }
+  /** Logins that were disabled or revoked at least once. */
+  login_states: { name: string; disabled: number; ended_ms: number }
+  claim_keys: {
+    id: string
+    hash: string
+    key_id: string
+    tenant: string
+    /** JSON object of strings. */
+    tags: string
+    max_uses: number
+    uses: number
+    created_ms: number
+    expires_ms: number | null
   }
   acl_rules: { application: string; position: number; effect: RuleEffect; action: RuleAction; topic: string }
   device_state: {
@@ -43,6 +84,8 @@ export interface RegistrySchema {
   registry_revision: { id: number; revision: number }
   /** Each login with the last change of it, and which process made that. */
   registry_changes: { name: string; origin: string; revision: number }
+  /** Each login that was removed, revoked or disabled, with the last time, numbered like the changes. */
+  registry_endings: { name: string; origin: string; revision: number }
   api_keys: { name: string; hash: string; key_id: string; created_ms: number }
   audit_log: {
     id: Generated<number>

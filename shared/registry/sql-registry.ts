@@ -3,17 +3,23 @@ import { checkRules } from '../acl.ts'
 import { SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { FieldType } from '../telemetry.ts'
-import { deviceKey, isName, parseDeviceKey } from '../topics.ts'
+import { deviceKey, isName } from '../topics.ts'
+import { insertAudit, newestAudit } from './audit-log.ts'
 import { ChangeFeed } from './change-feed.ts'
+import { SqlClaimKeys } from './claim-key-store.ts'
+import { SqlCredentials } from './credential-store.ts'
+import { CredentialUses } from './credential-uses.ts'
 import { credentialHashes, type CredentialHashes } from './credentials.ts'
 import type { SqlFlavour } from './flavour.ts'
+import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import { LoginVerifier } from './login-verifier.ts'
 import * as logins from './logins.ts'
-import { migrateToLatest } from './migrate.ts'
 import type {
   AclRule,
   Application,
   AuditEntry,
   Device,
+  DeviceName,
   FieldDeclaration,
   NewCredentials,
   Page,
@@ -21,7 +27,10 @@ import type {
   Registry,
   StreamState,
 } from './port.ts'
+import { prepareRegistry } from './prepare.ts'
 import * as queries from './queries.ts'
+import { makeCredential } from './queries-credentials.ts'
+import { alreadyExists, createDevices, notFound, type RegistryParts } from './new-devices.ts'
 import * as stateQueries from './queries-state.ts'
 import { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
@@ -40,20 +49,10 @@ export interface SqlRegistryOptions {
 export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Registry> {
   const { db, flavour, credentialKey, logger } = options
   const hashes = credentialHashes(credentialKey)
-  await migrateToLatest(db, flavour)
-  const fact = { name: 'credential_key', value: hashes.keyId }
-  const kept = db.selectFrom('registry_facts').select('value').where('name', '=', fact.name)
-  // Looked for first, so that a registry that cannot be written at the moment can still be read.
-  if ((await kept.executeTakeFirst()) === undefined) {
-    await flavour.insertIfAbsent(db.insertInto('registry_facts').values(fact)).execute()
-  }
-  const { value } = await kept.executeTakeFirstOrThrow()
-  if (value !== hashes.keyId) {
-    const message = `this registry was made with credential key ${value}; the one given is ${hashes.keyId}`
-    throw new SluiceError('credential_key_mismatch', message)
-  }
+  await prepareRegistry(options, hashes.keyId)
   const database = new RegistryDatabase(db, flavour)
-  return new SqlRegistry(database, await ChangeFeed.start(database, logger), flavour, hashes)
+  const changes = await ChangeFeed.start(database, logger)
+  return new SqlRegistry({ database, changes, flavour, hashes, logger })
 }
 
 class SqlRegistry implements Registry {
@@ -61,41 +60,30 @@ class SqlRegistry implements Registry {
   readonly #changes: ChangeFeed
   readonly #flavour: SqlFlavour
   readonly #hashes: CredentialHashes
+  readonly #parts: RegistryParts
+  readonly #uses: CredentialUses
+  readonly #verifier: LoginVerifier
+  readonly credentials: Credentials
+  readonly claimKeys: ClaimKeys
   #closing: Promise<void> | undefined
 
-  constructor(database: RegistryDatabase, changes: ChangeFeed, flavour: SqlFlavour, hashes: CredentialHashes) {
+  constructor(parts: RegistryParts) {
+    const { database, changes, flavour, hashes, logger } = parts
+    this.#parts = parts
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour
     this.#hashes = hashes
+    this.#uses = new CredentialUses(database, changes, logger)
+    this.#verifier = new LoginVerifier(database, changes, hashes, this.#uses)
+    this.credentials = new SqlCredentials(database, changes, hashes)
+    this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
   }
 
   async createDevices(
-    devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[],
+    devices: readonly (DeviceName & { tags?: Readonly<Record<string, string>> })[],
   ): Promise<readonly NewCredentials[]> {
-    const rows = devices.map(({ tenant, device, tags }) => {
-      queries.checkName('tenant', tenant)
-      queries.checkName('device', device)
-      return { tenant, device, tags: queries.encodeTags(deviceKey(tenant, device), tags) }
-    })
-    const names = rows.map(({ tenant, device }) => deviceKey(tenant, device))
-    const seen = new Set<string>()
-    for (const name of names) if (seen.size === seen.add(name).size) throw alreadyExists('device', name)
-    if (rows.length === 0) return []
-    const made = names.map((name) => logins.newLogin(this.#hashes, name))
-    const credentials = made.flatMap(({ rows: hashed }) => hashed)
-    await this.#database.run(async (db) => {
-      try {
-        await this.#changes.change(db, names, (trx) => queries.insertDevices(trx, this.#flavour, rows, credentials))
-      } catch (error) {
-        if (!this.#flavour.isDuplicate(error)) throw error
-        const existing = await queries.firstExisting(db, rows)
-        if (existing !== undefined) throw alreadyExists('device', existing)
-        throw new SluiceError('registry_unavailable', 'the devices changed meanwhile; try again', { cause: error })
-      }
-    })
-    for (const name of names) this.#changes.announce(name)
-    return made.map(({ shown }) => shown)
+    return createDevices(this.#parts, devices)
   }
 
   async getDevice(tenant: string, device: string): Promise<Device | undefined> {
@@ -105,33 +93,42 @@ class SqlRegistry implements Registry {
 
   async listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>> {
     const { tenant, cursor, limit } = query
-    if (!Number.isInteger(limit) || limit < 1 || limit > 1000) {
-      throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
-    }
+    checkLimit(limit)
     const after = cursor === undefined ? undefined : queries.decodeCursor(cursor, tenant)
     if (tenant !== undefined && !isName(tenant)) return { items: [], next: undefined }
     return this.#database.run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
   }
 
   async removeDevice(tenant: string, device: string): Promise<void> {
-    const name = deviceKey(tenant, device)
-    if (parseDeviceKey(name) === undefined) throw notFound('device', name)
-    await this.#changeOne('device', name, (trx) => queries.deleteDevice(trx, tenant, device))
+    if ((await this.removeDevices([{ tenant, device }])).length === 0)
+      throw notFound('device', deviceKey(tenant, device))
+  }
+
+  async removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
+    const existing = await this.existingDevices(devices)
+    const names = existing.map(({ tenant, device }) => deviceKey(tenant, device))
+    if (names.length > 0) await this.#changes.apply(names, (trx) => queries.deleteDevices(trx, existing), true)
+    return existing
+  }
+
+  async existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
+    const named = devices.filter(({ tenant, device }) => isName(tenant) && isName(device))
+    return this.#database.run((db) => queries.existingOf(db, named))
   }
 
   async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
     queries.checkName('application', name)
     checkRules(rules)
-    const { shown, rows } = logins.newLogin(this.#hashes, name)
+    const made = makeCredential(this.#hashes, name)
     await this.#database.run(async (db) => {
       try {
-        await this.#changes.change(db, [name], (trx) => queries.insertApplication(trx, name, rules, rows))
+        await this.#changes.change(db, [name], (trx) => queries.insertApplication(trx, name, rules, [made]))
       } catch (error) {
         throw this.#flavour.isDuplicate(error) ? alreadyExists('application', name) : error
       }
     })
     this.#changes.announce(name)
-    return shown
+    return made.shown
   }
 
   async getApplication(name: string): Promise<Application | undefined> {
@@ -152,23 +149,26 @@ class SqlRegistry implements Registry {
 
   async removeApplication(name: string): Promise<void> {
     if (!isName(name)) throw notFound('application', name)
-    await this.#changeOne('application', name, (trx) => queries.deleteApplication(trx, name))
+    await this.#changeOne('application', name, (trx) => queries.deleteApplication(trx, name), true)
   }
 
   async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
-    return this.#database.run((db) => logins.loginBySecret(db, this.#hashes, username, secret))
+    return this.#verifier.bySecret(username, secret)
   }
 
   async verifyToken(token: string): Promise<Principal | undefined> {
-    return this.#database.run((db) => logins.loginByToken(db, this.#hashes, token))
+    return this.#verifier.byToken(token)
   }
 
   async applicationPrincipal(name: string): Promise<Principal | undefined> {
-    const application = await this.getApplication(name)
-    return application === undefined ? undefined : { kind: 'application', name, rules: application.rules }
+    return isName(name) ? this.principalNamed(name) : undefined
   }
 
-  onChange(listener: (name: string) => void): () => void {
+  async principalNamed(name: string): Promise<Principal | undefined> {
+    return this.#database.run((db) => logins.existingPrincipal(db, name))
+  }
+
+  onChange(listener: (name: string, ended: boolean) => void): () => void {
     return this.#changes.listen(listener)
   }
 
@@ -201,15 +201,13 @@ class SqlRegistry implements Registry {
     )
   }
 
-  async audit({ who, action, subject, detail }: AuditEntry): Promise<void> {
-    const row = {
-      at_ms: Date.now(),
-      who: who.slice(0, 256),
-      action: action.slice(0, 64),
-      subject: subject.slice(0, 256),
-      detail: detail?.slice(0, 2000) ?? null,
-    }
-    await this.#database.run((db) => db.insertInto('audit_log').values(row).execute())
+  async audit(...entries: readonly AuditEntry[]): Promise<void> {
+    await this.#database.run((db) => insertAudit(db, entries))
+  }
+
+  async listAudit(query: { before?: number; limit: number }): Promise<readonly AuditRecord[]> {
+    checkLimit(query.limit)
+    return this.#database.run((db) => newestAudit(db, query))
   }
 
   close(): Promise<void> {
@@ -218,6 +216,7 @@ class SqlRegistry implements Registry {
   }
 
   async #close(): Promise<void> {
+    await this.#uses.close()
     const database = this.#database.close()
     await this.#changes.close()
     await database
@@ -228,20 +227,16 @@ class SqlRegistry implements Registry {
     what: string,
     name: string,
     work: (trx: Transaction<RegistrySchema>) => Promise<boolean>,
+    ended = false,
   ): Promise<void> {
-    await this.#database.run((db) =>
-      this.#changes.change(db, [name], async (trx) => {
-        if (!(await work(trx))) throw notFound(what, name)
-      }),
-    )
-    this.#changes.announce(name)
+    const checked = async (trx: Transaction<RegistrySchema>): Promise<void> => {
+      if (!(await work(trx))) throw notFound(what, name)
+    }
+    await this.#changes.apply([name], checked, ended)
   }
 }
 
-function alreadyExists(what: string, name: string): SluiceError {
-  return new SluiceError('already_exists', `${what} "${name}" already exists`)
-}
-
-function notFound(what: string, name: string): SluiceError {
-  return new SluiceError('not_found', `there is no ${what} ${JSON.stringify(name.slice(0, 160))}`)
+function checkLimit(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return
+  throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
 }

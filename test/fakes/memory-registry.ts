@@ -1,4 +1,4 @@
-import type { Device, FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
+import type { ChangeListener, Device, FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
 import { streamKey } from '../../shared/latest-state.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
@@ -8,7 +8,7 @@ export class MemoryRegistry {
   readonly types = new Map<string, FieldType>()
   readonly states = new Map<string, StreamState>()
   readonly removed = new Set<string>()
-  readonly #listeners = new Set<(name: string) => void>()
+  readonly #listeners = new Set<ChangeListener>()
 
   async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
     return fields.map(({ tenant, stream, field, type }) => {
@@ -32,10 +32,17 @@ export class MemoryRegistry {
 
   async getDevice(tenant: string, device: string): Promise<Device | undefined> {
     if (this.removed.has(`${tenant}/${device}`)) return undefined
-    return { tenant, device, tags: {}, createdMs: 0, lastSeenMs: undefined }
+    return {
+      tenant,
+      device,
+      tags: {},
+      createdMs: 0,
+      lastSeenMs: undefined,
+      login: { disabled: false, endedMs: undefined },
+    }
   }
 
-  onChange(listener: (name: string) => void): () => void {
+  onChange(listener: ChangeListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -45,6 +52,6 @@ export class MemoryRegistry {
     for (const [key, state] of this.states) {
       if (state.tenant === tenant && state.device === device) this.states.delete(key)
     }
-    for (const listener of this.#listeners) listener(`${tenant}/${device}`)
+    for (const listener of this.#listeners) listener(`${tenant}/${device}`, true)
   }
 }

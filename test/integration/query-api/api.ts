@@ -8,7 +8,8 @@ import { createApi, type Api, type ApiOptions } from '../../../services/query-ap
 import { loadConfig } from '../../../shared/config.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { tempFolder } from '../../helpers.ts'
-import { MemoryCache, MemoryLog, MemoryPoints, MemoryRegistry } from './memory-ports.ts'
+import { MemoryCache, MemoryLog, MemoryPoints } from './memory-ports.ts'
+import { MemoryRegistry } from './memory-registry.ts'
 
 export interface Answer {
   readonly status: number

@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { Cache } from '../../../shared/cache/port.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { LogBatch, LogTopic, ReadOptions, TelemetryLog } from '../../../shared/log/port.ts'
 import type { PointQuery, PointStore } from '../../../shared/points/port.ts'
-import type { Application, Device, NewCredentials, Registry, StreamState } from '../../../shared/registry/port.ts'
 import { compareInstants, type Instant, type LogRecord, type PointBatch } from '../../../shared/telemetry.ts'
 
 const unused = (): never => {
@@ -119,109 +117,6 @@ export class MemoryPoints implements PointStore {
     return this.#batches.flatMap(({ series, ms, ns, values }) =>
       series.map((one, i) => ({ series: one, time: { ms: ms[i] ?? 0, ns: ns[i] ?? 0 }, value: values[i] ?? 0 })),
     )
-  }
-}
-
-export class MemoryRegistry implements Registry {
-  readonly #devices = new Map<string, Device>()
-  readonly #applications = new Map<string, Application>()
-  readonly #tokens = new Map<string, string>()
-  readonly #states = new Map<string, StreamState>()
-  readonly audited: string[] = []
-  readonly adminKey = randomBytes(24).toString('base64url')
-  keyChecks = 0
-  verifySecret = unused
-  applicationPrincipal = unused
-  onChange = () => () => {}
-  pinFieldTypes = unused
-  readStreams = unused
-  setAdminKey = unused
-  close = async () => {}
-
-  async createDevices(devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[]) {
-    for (const { tenant, device } of devices) {
-      if (!/^[A-Za-z0-9_.-]{1,64}$/.test(tenant) || !/^[A-Za-z0-9_.-]{1,64}$/.test(device)) {
-        throw new SluiceError('name_invalid', `"${tenant}/${device}" is not a name`)
-      }
-      if (this.#devices.has(`${tenant}/${device}`))
-        throw new SluiceError('already_exists', `${tenant}/${device} exists`)
-    }
-    return devices.map(({ tenant, device, tags = {} }) => {
-      this.#devices.set(`${tenant}/${device}`, {
-        tenant,
-        device,
-        tags,
-        createdMs: 1_700_000_000_000,
-        lastSeenMs: undefined,
-      })
-      return this.#login(`${tenant}/${device}`)
-    })
-  }
-
-  #login(username: string): NewCredentials {
-    const token = randomBytes(24).toString('base64url')
-    this.#tokens.set(token, username)
-    return { username, secret: randomBytes(24).toString('base64url'), token }
-  }
-
-  async getDevice(tenant: string, device: string) {
-    return this.#devices.get(`${tenant}/${device}`)
-  }
-
-  async listDevices({ tenant, cursor = '', limit }: { tenant?: string; cursor?: string; limit: number }) {
-    const names = [...this.#devices.keys()].filter(
-      (name) => name > cursor && (tenant === undefined || name.startsWith(`${tenant}/`)),
-    )
-    const page = names.sort().slice(0, limit)
-    const items = page.map((name) => this.#devices.get(name)).filter((device) => device !== undefined)
-    return { items, next: page.length < names.length ? page.at(-1) : undefined }
-  }
-
-  async removeDevice(tenant: string, device: string) {
-    if (!this.#devices.delete(`${tenant}/${device}`)) throw new SluiceError('not_found', `no ${tenant}/${device}`)
-  }
-
-  async createApplication(name: string, rules: Application['rules']) {
-    if (this.#applications.has(name)) throw new SluiceError('already_exists', `${name} exists`)
-    this.#applications.set(name, { name, rules, createdMs: 1_700_000_000_000 })
-    return this.#login(name)
-  }
-
-  getApplication = async (name: string) => this.#applications.get(name)
-  listApplications = async () => [...this.#applications.values()]
-
-  async setRules(name: string, rules: Application['rules']) {
-    const application = await this.getApplication(name)
-    if (application === undefined) throw new SluiceError('not_found', `no ${name}`)
-    this.#applications.set(name, { ...application, rules })
-  }
-
-  async removeApplication(name: string) {
-    if (!this.#applications.delete(name)) throw new SluiceError('not_found', `no ${name}`)
-  }
-
-  async verifyToken(token: string) {
-    const name = this.#tokens.get(token)
-    if (name === undefined) return undefined
-    const [tenant = '', device] = name.split('/')
-    if (device !== undefined) return { kind: 'device' as const, name, tenant, device }
-    return { kind: 'application' as const, name, rules: this.#applications.get(name)?.rules ?? [] }
-  }
-
-  async verifyApiKey(key: string) {
-    this.keyChecks += 1
-    return key === this.adminKey ? 'admin' : undefined
-  }
-
-  readState = async (tenant: string, device: string) =>
-    [...this.#states.values()].filter((state) => state.tenant === tenant && state.device === device)
-
-  async writeState(rows: readonly StreamState[]) {
-    for (const row of rows) this.#states.set(`${row.tenant}/${row.device}/${row.stream}`, row)
-  }
-
-  async audit({ who, action, subject }: { who: string; action: string; subject: string }) {
-    this.audited.push(`${who} ${action} ${subject}`)
   }
 }
 

@@ -1,4 +1,13 @@
-import type { AclRule, Application, Device, Principal, Registry } from '../../../../shared/registry/port.ts'
+import type {
+  AclRule,
+  Application,
+  ChangeListener,
+  Device,
+  Principal,
+  Registry,
+} from '../../../../shared/registry/port.ts'
+
+const ENABLED = { disabled: false, endedMs: undefined }
 
 /** The part of a registry that logins need, in memory, with its questions counted and its answers under control. */
 export class LoginRegistry {
@@ -7,7 +16,7 @@ export class LoginRegistry {
   readonly tokens = new Map<string, string>()
   readonly applications = new Map<string, Application>()
   readonly devices = new Map<string, Device>()
-  readonly #listeners = new Set<(name: string) => void>()
+  readonly #listeners = new Set<ChangeListener>()
   questions = 0
   /** Awaited after the answer is known and before it is given. */
   beforeAnswer: () => Promise<void> = async () => {}
@@ -19,7 +28,7 @@ export class LoginRegistry {
 
   addDevice(name: string, secret: string, createdMs = Date.now()): void {
     const [tenant = '', device = ''] = name.split('/')
-    this.devices.set(name, { tenant, device, tags: {}, createdMs, lastSeenMs: undefined })
+    this.devices.set(name, { tenant, device, tags: {}, createdMs, lastSeenMs: undefined, login: ENABLED })
     this.secrets.set(name, secret)
     this.change(name)
   }
@@ -31,7 +40,7 @@ export class LoginRegistry {
   }
 
   setApplication(name: string, rules: readonly AclRule[], createdMs = Date.now()): void {
-    this.applications.set(name, { name, rules, createdMs })
+    this.applications.set(name, { name, rules, createdMs, login: ENABLED })
     this.change(name)
   }
 
@@ -40,8 +49,8 @@ export class LoginRegistry {
     this.change(name)
   }
 
-  change(name: string): void {
-    for (const listener of this.#listeners) listener(name)
+  change(name: string, ended = false): void {
+    for (const listener of this.#listeners) listener(name, ended)
   }
 
   asRegistry(): Registry {
@@ -49,6 +58,7 @@ export class LoginRegistry {
       verifySecret: (username, secret) =>
         this.#answer(() => (this.secrets.get(username) === secret ? this.#principal(username) : undefined)),
       verifyToken: (token) => this.#answer(() => this.#principal(this.tokens.get(token))),
+      principalNamed: (name) => this.#answer(() => this.#principal(name)),
       applicationPrincipal: (name) => this.#answer(() => this.#principal(name)),
       getApplication: (name) => this.#answer(() => this.applications.get(name)),
       getDevice: (tenant, device) => this.#answer(() => this.devices.get(`${tenant}/${device}`)),

@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto'
+import { SluiceError } from '../../../shared/errors.ts'
+import type {
+  Application,
+  AuditEntry,
+  Device,
+  DeviceName,
+  NewCredentials,
+  Registry,
+  StreamState,
+} from '../../../shared/registry/port.ts'
+
+const unused = (): never => {
+  throw new Error('not part of the fake')
+}
+
+const ENABLED = { disabled: false, endedMs: undefined }
+
+export class MemoryRegistry implements Registry {
+  readonly #devices = new Map<string, Device>()
+  readonly #applications = new Map<string, Application>()
+  readonly #tokens = new Map<string, string>()
+  readonly #states = new Map<string, StreamState>()
+  readonly audited: string[] = []
+  readonly adminKey = randomBytes(24).toString('base64url')
+  keyChecks = 0
+  verifySecret = unused
+  applicationPrincipal = unused
+  principalNamed = unused
+  readonly credentials = {
+    list: async () => [],
+    rotate: unused,
+    revoke: unused,
+    setDisabled: unused,
+    importPassword: unused,
+  }
+  readonly claimKeys = { create: unused, list: unused, revoke: unused, claim: unused }
+  listAudit = unused
+  onChange = () => () => {}
+  pinFieldTypes = unused
+  readStreams = unused
+  setAdminKey = unused
+  close = async () => {}
+
+  async createDevices(devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[]) {
+    for (const { tenant, device } of devices) {
+      if (!/^[A-Za-z0-9_.-]{1,64}$/.test(tenant) || !/^[A-Za-z0-9_.-]{1,64}$/.test(device)) {
+        throw new SluiceError('name_invalid', `"${tenant}/${device}" is not a name`)
+      }
+      if (this.#devices.has(`${tenant}/${device}`))
+        throw new SluiceError('already_exists', `${tenant}/${device} exists`)
+    }
+    return devices.map(({ tenant, device, tags = {} }) => {
+      this.#devices.set(`${tenant}/${device}`, {
+        tenant,
+        device,
+        tags,
+        createdMs: 1_700_000_000_000,
+        lastSeenMs: undefined,
+        login: ENABLED,
+      })
+      return this.#login(`${tenant}/${device}`)
+    })
+  }
+
+  #login(username: string): NewCredentials {
+    const token = randomBytes(24).toString('base64url')
+    this.#tokens.set(token, username)
+    return { username, secret: randomBytes(24).toString('base64url'), token }
+  }
+
+  async getDevice(tenant: string, device: string) {
+    return this.#devices.get(`${tenant}/${device}`)
+  }
+
+  async listDevices({ tenant, cursor = '', limit }: { tenant?: string; cursor?: string; limit: number }) {
+    const names = [...this.#devices.keys()].filter(
+      (name) => name > cursor && (tenant === undefined || name.startsWith(`${tenant}/`)),
+    )
+    const page = names.sort().slice(0, limit)
+    const items = page.map((name) => this.#devices.get(name)).filter((device) => device !== undefined)
+    return { items, next: page.length < names.length ? page.at(-1) : undefined }
+  }
+
+  async removeDevice(tenant: string, device: string) {
+    if (!this.#devices.delete(`${tenant}/${device}`)) throw new SluiceError('not_found', `no ${tenant}/${device}`)
+  }
+
+  async removeDevices(devices: readonly DeviceName[]) {
+    return devices.filter(({ tenant, device }) => this.#devices.delete(`${tenant}/${device}`))
+  }
+
+  existingDevices = async (devices: readonly DeviceName[]) =>
+    devices.filter(({ tenant, device }) => this.#devices.has(`${tenant}/${device}`))
+
+  async createApplication(name: string, rules: Application['rules']) {
+    if (this.#applications.has(name)) throw new SluiceError('already_exists', `${name} exists`)
+    this.#applications.set(name, { name, rules, createdMs: 1_700_000_000_000, login: ENABLED })
+    return this.#login(name)
+  }
+
+  getApplication = async (name: string) => this.#applications.get(name)
+  listApplications = async () => [...this.#applications.values()]
+
+  async setRules(name: string, rules: Application['rules']) {
+    const application = await this.getApplication(name)
+    if (application === undefined) throw new SluiceError('not_found', `no ${name}`)
+    this.#applications.set(name, { ...application, rules })
+  }
+
+  async removeApplication(name: string) {
+    if (!this.#applications.delete(name)) throw new SluiceError('not_found', `no ${name}`)
+  }
+
+  async verifyToken(token: string) {
+    const name = this.#tokens.get(token)
+    if (name === undefined) return undefined
+    const [tenant = '', device] = name.split('/')
+    if (device !== undefined) return { kind: 'device' as const, name, tenant, device }
+    return { kind: 'application' as const, name, rules: this.#applications.get(name)?.rules ?? [] }
+  }
+
+  async verifyApiKey(key: string) {
+    this.keyChecks += 1
+    return key === this.adminKey ? 'admin' : undefined
+  }
+
+  readState = async (tenant: string, device: string) =>
+    [...this.#states.values()].filter((state) => state.tenant === tenant && state.device === device)
+
+  async writeState(rows: readonly StreamState[]) {
+    for (const row of rows) this.#states.set(`${row.tenant}/${row.device}/${row.stream}`, row)
+  }
+
+  async audit(...entries: readonly AuditEntry[]) {
+    for (const { who, action, subject } of entries) this.audited.push(`${who} ${action} ${subject}`)
+  }
+}
