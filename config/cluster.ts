@@ -1,13 +1,17 @@
+import { readFileSync } from 'node:fs'
 import {
   integer,
   oneOf,
   optionalText,
   requiredSecret,
   secret,
+  secretReader,
   text,
   type Config,
   type Setting,
 } from '../shared/config.ts'
+import { SluiceError, toSluiceError } from '../shared/errors.ts'
+import { parseCredentialKey } from '../shared/registry/credentials.ts'
 import { brokerSettings } from './broker.ts'
 import { ingestWorkerSettings, lingerMs } from './ingest-worker.ts'
 import { queryApiSettings } from './query-api.ts'
@@ -37,25 +41,63 @@ const processSettings = {
 const kafkaSettings = {
   KAFKA_BROKERS: addresses('Kafka brokers, host:port separated by commas.'),
   KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether Kafka is spoken to over TLS.'),
+  KAFKA_CA_FILE: optionalText('Authorities that vouch for Kafka, PEM; those of the system unless given.'),
+  KAFKA_CERTIFICATE_FILE: optionalText('Certificate that this process shows to Kafka, PEM.'),
+  KAFKA_CERTIFICATE_KEY: secret('Private key of that certificate, PEM.'),
   KAFKA_SASL: oneOf('none', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'How to log in to Kafka.'),
   KAFKA_USERNAME: optionalText('Login for Kafka.'),
-  KAFKA_PASSWORD: secret('Password for Kafka.'),
+  KAFKA_PASSWORD: secret('Password for Kafka; a file is read again at each login.'),
   LOG_PARTITIONS: integer(12, 'Partitions of the log; fixed when the topics are made.', { min: 1, max: 1_000 }),
   LOG_REPLICATION: oneOf('1', ['1', '3'], 'Copies of the log: 3 needs three brokers, 1 flushes every message to disk.'),
   LOG_RETENTION_HOURS: integer(168, 'How long records stay in the log, stored or not.', { min: 1, max: 87_600 }),
 } as const
 
-/** What `openKafkaLog` takes, from the settings; `clientId` names the service in Kafka's logs and quotas. */
-export function kafkaOptions(config: Config<typeof kafkaSettings>, clientId: string) {
-  const { KAFKA_SASL: mechanism, KAFKA_USERNAME: username = '', KAFKA_PASSWORD: password = '' } = config
+type KafkaConfig = Config<typeof kafkaSettings>
+
+/**
+ * What `openKafkaLog` takes, from the settings; `clientId` names the service in Kafka's logs and quotas. Error:
+ * `setting_invalid`.
+ */
+export function kafkaOptions(config: KafkaConfig, clientId: string) {
+  const sasl = kafkaLogin(config)
   return {
     clientId,
     brokers: config.KAFKA_BROKERS,
     partitions: config.LOG_PARTITIONS,
     replication: config.LOG_REPLICATION === '3' ? (3 as const) : (1 as const),
     retention: { ageMs: config.LOG_RETENTION_HOURS * 3_600_000 },
-    ssl: config.KAFKA_TLS === 'on',
-    ...(mechanism === 'none' ? {} : { sasl: { mechanism, username, password } }),
+    ssl: kafkaTls(config),
+    ...(sasl === undefined ? {} : { sasl }),
+  }
+}
+
+function kafkaLogin({ KAFKA_SASL: mechanism, KAFKA_USERNAME: username, KAFKA_PASSWORD: password }: KafkaConfig) {
+  if (mechanism === 'none') return undefined
+  if (username === undefined) throw new SluiceError('setting_invalid', 'KAFKA_USERNAME: is not set, for KAFKA_SASL')
+  if (password === undefined) throw new SluiceError('setting_invalid', 'KAFKA_PASSWORD: is not set, for KAFKA_SASL')
+  return { mechanism, username, password: secretReader('KAFKA_PASSWORD', kafkaSettings.KAFKA_PASSWORD) }
+}
+
+function kafkaTls(config: KafkaConfig) {
+  const files = ['KAFKA_CA_FILE', 'KAFKA_CERTIFICATE_FILE'] as const
+  if (config.KAFKA_TLS === 'off') {
+    const idle = files.find((name) => config[name] !== undefined)
+    if (idle !== undefined) throw new SluiceError('setting_invalid', `${idle}: is set, and KAFKA_TLS is off`)
+    return false
+  }
+  const [ca, cert] = files.map((name) => readPem(name, config[name]))
+  const key = config.KAFKA_CERTIFICATE_KEY
+  if ((cert === undefined) !== (key === undefined)) {
+    throw new SluiceError('setting_invalid', 'KAFKA_CERTIFICATE_FILE and KAFKA_CERTIFICATE_KEY: both or none is needed')
+  }
+  return { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key ? { key } : {}) }
+}
+
+function readPem(name: string, path: string | undefined): string | undefined {
+  try {
+    return path === undefined ? undefined : readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new SluiceError('setting_invalid', `${name}: ${toSluiceError(error).message}`, { cause: error })
   }
 }
 
@@ -66,14 +108,37 @@ export const influxSettings = {
   INFLUX_TOKEN: requiredSecret('Token for InfluxDB: the workers write with theirs, the API reads with its own.'),
 } as const
 
+/** What `openInfluxPoints` takes, from the settings. */
+export function influxOptions(config: Config<typeof influxSettings>) {
+  return {
+    url: config.INFLUX_URL,
+    org: config.INFLUX_ORG,
+    bucket: config.INFLUX_BUCKET,
+    token: secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN),
+  }
+}
+
 const registrySettings = {
   MARIADB_URL: requiredSecret('mariadb://user:password@host:port/database; TLS with ?ssl=true.'),
   CREDENTIAL_KEY: requiredSecret('Key of the credential hashes, 32 bytes in base64url; the same in every process.'),
 } as const
 
+/** What `openMariadbRegistry` takes, from the settings. Error: `setting_invalid`. */
+export function mariadbOptions(config: Config<typeof registrySettings>) {
+  return {
+    url: secretReader('MARIADB_URL', registrySettings.MARIADB_URL),
+    credentialKey: parseCredentialKey(config.CREDENTIAL_KEY, 'CREDENTIAL_KEY'),
+  }
+}
+
 const cacheSettings = {
   REDIS_CACHE_URL: text('redis://127.0.0.1:6380', 'Redis of the cache; its memory policy evicts.'),
 } as const
+
+/** What `openRedisCache` takes, from the settings. */
+export function redisCacheOptions(config: Config<typeof cacheSettings>) {
+  return { url: config.REDIS_CACHE_URL }
+}
 
 export const brokerProcessSettings = { ...brokerSettings, ...processSettings, ...kafkaSettings, ...registrySettings }
 

@@ -1,16 +1,24 @@
 import { loadConfig, type Config, type Settings } from './config.ts'
+import type { SluiceError } from './errors.ts'
 import type { Releasers } from './lifecycle.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { startOperationsServer } from './operations-server.ts'
 import type { ReadinessCheck } from './readiness.ts'
 import { runProcess } from './service-process.ts'
+import type { Waiting } from './until-reached.ts'
 
 /** What every process of a cluster is told. */
 export interface ClusterProcessConfig {
   readonly LOG_LEVEL: string
   readonly OPS_ADDRESS: string
   readonly OPS_PORT: number
+}
+
+/** What every adapter is opened with, beside its own options. */
+interface Surroundings extends Required<Waiting> {
+  readonly logger: Logger
+  readonly metrics: Metrics
 }
 
 export interface ClusterProcess<C> {
@@ -20,28 +28,37 @@ export interface ClusterProcess<C> {
   readonly releasers: Releasers
   /** Aborted by the first signal: whoever waits for a server gives up. */
   readonly stopping: AbortSignal
+  /**
+   * Opens an adapter, which the process owns then and closes at its end. While the adapter waits for its server `/readyz`
+   * says so, with the reason.
+   */
+  readonly open: <O, T extends { close(): Promise<void> }>(
+    name: string,
+    adapter: (options: O) => Promise<T>,
+    options: Omit<O, keyof Surroundings>,
+  ) => Promise<T>
   /** Adds checks to `/readyz`. */
   readonly watch: (...checks: ReadinessCheck[]) => void
 }
 
 /**
  * Runs one service as a process of its own. `/healthz`, `/readyz` and `/metrics` answer from the first moment, so that a
- * process that waits for Kafka is seen to wait; `start` returns what the line "ready" on stderr says beside that.
+ * process that waits for Kafka is seen to wait; `run` returns what the line "ready" on stderr says beside that.
  */
 export function runClusterProcess<S extends Settings>(
   settings: S,
   service: string,
-  start: (context: ClusterProcess<Config<S> & ClusterProcessConfig>) => Promise<Readonly<Record<string, unknown>>>,
+  run: (context: ClusterProcess<Config<S> & ClusterProcessConfig>) => Promise<Readonly<Record<string, unknown>>>,
 ): Promise<number> {
   return runProcess(async ({ releasers, stopping }) => {
     const config = loadConfig(settings) as Config<S> & ClusterProcessConfig
     const logger = createLogger(config.LOG_LEVEL).child({ service })
     const metrics = createMetrics({ defaults: true })
     const checks: ReadinessCheck[] = []
-    const state = { started: false }
+    const start = { isDone: false, waitsFor: 'what it needs' }
     checks.push({
       name: 'start',
-      check: async () => (state.started ? { ok: true } : { ok: false, detail: 'waiting for what it needs' }),
+      check: async () => (start.isDone ? { ok: true } : { ok: false, detail: `waiting for ${start.waitsFor}` }),
     })
     const operations = await startOperationsServer({
       host: config.OPS_ADDRESS,
@@ -52,8 +69,19 @@ export function runClusterProcess<S extends Settings>(
     })
     releasers.own('operations server', operations, (it) => it.close())
     const watch = (...added: ReadinessCheck[]) => void checks.push(...added)
-    const facts = await start({ config, logger, metrics, releasers, stopping, watch })
-    state.started = true
+    const open: ClusterProcess<unknown>['open'] = async (name, adapter, options) => {
+      const onWaiting = (reason: SluiceError | undefined) => {
+        // The code alone: anybody may read it, and messages name hosts.
+        start.waitsFor = reason === undefined ? name : `${name}: ${reason.code}`
+      }
+      onWaiting(undefined)
+      const surroundings: Surroundings = { logger, metrics, signal: stopping, onWaiting }
+      // Together they are what the adapter takes: the compiler cannot put an Omit together again.
+      const whole = { ...options, ...surroundings } as Parameters<typeof adapter>[0]
+      return releasers.own(name, await adapter(whole), (it) => it.close())
+    }
+    const facts = await run({ config, logger, metrics, releasers, stopping, open, watch })
+    start.isDone = true
     logger.info({ pid: process.pid, operations: operations.port, ...facts }, 'ready')
     return logger
   })

@@ -53,7 +53,11 @@ function missing(name: string, { secret: isSecret }: Setting<unknown>): string {
  * Reads a secret again each time it is asked: a file that NAME_FILE names may have been replaced since the start.
  * Error: `setting_invalid`.
  */
-export function secretReader(name: string, setting: Setting<string>, env: Environment = process.env): () => string {
+export function secretReader(
+  name: string,
+  setting: Setting<string | undefined>,
+  env: Environment = process.env,
+): () => string {
   return () => loadConfig({ [name]: setting }, env)[name] ?? ''
 }
 

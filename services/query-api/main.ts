@@ -1,32 +1,27 @@
-import { influxSettings, kafkaOptions, queryApiProcessSettings } from '../../config/cluster.ts'
+import {
+  influxOptions,
+  kafkaOptions,
+  mariadbOptions,
+  queryApiProcessSettings,
+  redisCacheOptions,
+} from '../../config/cluster.ts'
 import { openRedisCache } from '../../shared/cache/redis.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
-import { secretReader } from '../../shared/config.ts'
 import { listenHttp } from '../../shared/listen.ts'
 import { openKafkaLog } from '../../shared/log/kafka.ts'
 import { openInfluxPoints } from '../../shared/points/influx.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
-import { parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
 import { packageVersion } from '../../shared/version.ts'
 import { createApi, type ProcessStatus } from './app.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
-  const { config, logger, metrics, releasers, stopping, watch } = context
-  const shared = { logger, metrics, signal: stopping }
-  const log = releasers.own('log', await openKafkaLog({ ...kafkaOptions(config, 'query-api'), ...shared }), (it) =>
-    it.close(),
-  )
-  const token = secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN)
-  const influx = { url: config.INFLUX_URL, org: config.INFLUX_ORG, bucket: config.INFLUX_BUCKET, token }
-  const points = releasers.own('points', await openInfluxPoints({ ...influx, ...shared }), (it) => it.close())
-  const credentialKey = parseCredentialKey(config.CREDENTIAL_KEY, 'CREDENTIAL_KEY')
-  const registryOptions = { url: config.MARIADB_URL, credentialKey, ...shared }
-  const registry = releasers.own('registry', await openMariadbRegistry(registryOptions), (it) => it.close())
-  const cache = releasers.own('cache', await openRedisCache({ url: config.REDIS_CACHE_URL, ...shared }), (it) =>
-    it.close(),
-  )
+  const { config, logger, metrics, releasers, open, watch } = context
+  const log = await open('log', openKafkaLog, kafkaOptions(config, 'query-api'))
+  const points = await open('points', openInfluxPoints, influxOptions(config))
+  const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
+  const cache = await open('cache', openRedisCache, redisCacheOptions(config))
   await registry.setAdminKey(config.ADMIN_TOKEN)
   const clock = await receiveClockBehind(log)
   const checks = portChecks({ log, points, registry })

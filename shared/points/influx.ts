@@ -1,5 +1,6 @@
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
+import type { Waiting } from '../until-reached.ts'
 import { prepareBucket } from './influx/bucket.ts'
 import { InfluxConnection } from './influx/connection.ts'
 import { InfluxMetrics } from './influx/influx-metrics.ts'
@@ -7,7 +8,7 @@ import { InfluxPoints } from './influx/store.ts'
 import { PointsMetrics } from './points-metrics.ts'
 import type { PointStore } from './port.ts'
 
-export interface InfluxPointsOptions {
+export interface InfluxPointsOptions extends Waiting {
   readonly url: string
   readonly org: string
   /** Made when it is absent and the token may. */
@@ -23,8 +24,6 @@ export interface InfluxPointsOptions {
   readonly expireEveryMs?: number
   readonly logger: Logger
   readonly metrics: Metrics
-  /** Ends the wait for a server that cannot be reached yet. */
-  readonly signal?: AbortSignal
 }
 
 /**
@@ -38,11 +37,11 @@ export interface InfluxPointsOptions {
  * Error: `closed` when the signal is aborted before the server answered.
  */
 export async function openInfluxPoints(options: InfluxPointsOptions): Promise<PointStore> {
-  const { url, org, bucket, token, retentionMs, expireEveryMs, logger, metrics, signal } = options
+  const { url, org, bucket, token, retentionMs, expireEveryMs, logger, metrics, signal, onWaiting } = options
   const influxMetrics = new InfluxMetrics(metrics)
   const connection = new InfluxConnection({ url, token, metrics: influxMetrics })
   try {
-    const keepMs = await prepareBucket({ connection, org, bucket, retentionMs, logger, signal })
+    const keepMs = await prepareBucket({ connection, org, bucket, retentionMs, logger, signal, onWaiting })
     const parts = { connection, org, bucket, metrics: influxMetrics }
     const store = new InfluxPoints({ ...parts, figures: new PointsMetrics(metrics), keepMs, logger })
     if (expireEveryMs !== undefined) store.expireEvery(expireEveryMs)

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
+import type { ClientOptions } from './client-options.ts'
 import { isStaleMetadata, toLogError } from './kafka-error.ts'
-import { type Broker, type ClientOptions, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'
+import { type Broker, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'
 
 /** Metadata is not asked for more often than this, however many partitions have lost their leader. */
 const REFRESH_EVERY_MS = 50
@@ -131,12 +132,18 @@ export class KafkaClient {
       return await run()
     } catch (error) {
       const { name } = error as Error
-      if (name === 'KafkaJSRequestTimeoutError' || name.startsWith('KafkaJSConnection')) {
-        const { host, port } = broker.connectionPool
-        this.#cluster.removeBroker({ host, port })
-      }
+      if (name === 'KafkaJSRequestTimeoutError' || name.startsWith('KafkaJSConnection')) this.#drop(broker, error)
       throw error
     }
+  }
+
+  /** Once: of two requests that failed together the second must not end the connections that came after the first. */
+  #drop(broker: Broker, reason: unknown): void {
+    if (this.#cluster.brokerPool.brokers[broker.nodeId] !== broker) return
+    const { host, port, pool } = broker.connectionPool
+    this.#cluster.removeBroker({ host, port })
+    // kafkajs forgets them, open as they are: they would stay until the broker ends them.
+    for (const { socket } of pool) socket?.destroy(new Error('the broker was given up', { cause: reason }))
   }
 
   async #close(): Promise<void> {

@@ -9,9 +9,8 @@ import type { KafkaMetrics } from './kafka-metrics.ts'
 import { protocolType } from './kafka-error.ts'
 import type { Positions } from './positions.ts'
 
-/** Without an answer to a fetch, or without membership, for so long the consumer ends; whoever uses it opens another. */
-const SILENCE_MS = 60_000
-const WATCH_EVERY_MS = 5_000
+/** How often in the time of silence that is allowed the watch looks. */
+const LOOKS = 12
 const COMMIT_ATTEMPTS = 10
 const COMMIT_PAUSE_MS = 200
 
@@ -20,6 +19,8 @@ interface GroupConsumerOptions extends ConsumeOptions {
   readonly topicName: string
   readonly groupName: string
   readonly partitions: number
+  /** Without an answer to a fetch, or without membership, for so long the consumer ends; whoever uses it opens another. */
+  readonly silenceMs: number
   /** Of this consumer alone, closed with it. */
   readonly client: KafkaClient
   readonly otherClient: KafkaClient
@@ -53,7 +54,7 @@ export class GroupConsumer implements LogConsumer {
 
   constructor(options: GroupConsumerOptions) {
     this.#options = options
-    const { groupName, topicName, partitions, client, otherClient, logger } = options
+    const { groupName, topicName, partitions, silenceMs, client, otherClient, logger } = options
     this.#member = new GroupMember({
       group: groupName,
       topic: topicName,
@@ -65,7 +66,7 @@ export class GroupConsumer implements LogConsumer {
       onRevoked: () => this.#revoke(),
       onFailed: (error) => this.#stop(error),
     })
-    this.#watch = setInterval(() => this.#checkSilence(), WATCH_EVERY_MS)
+    this.#watch = setInterval(() => this.#checkSilence(), silenceMs / LOOKS)
   }
 
   /** Resolves when the group was joined. */
@@ -207,11 +208,11 @@ export class GroupConsumer implements LogConsumer {
   }
 
   #checkSilence(): void {
-    const { feeds, logger } = this.#options
+    const { feeds, logger, silenceMs } = this.#options
     const lastMs = Math.max(feeds.lastAnswerMs, this.#owned.size === 0 ? this.#member.lastAnswerMs : 0)
-    if (performance.now() - lastMs < SILENCE_MS || (this.#owned.size > 0 && feeds.isFull)) return
+    if (performance.now() - lastMs < silenceMs || (this.#owned.size > 0 && feeds.isFull)) return
     logger.error({ group: this.#options.group }, 'Kafka has been silent for too long; the consumer ends')
-    this.#stop(new SluiceError('log_unavailable', `Kafka has not answered for ${SILENCE_MS / 1000} s`))
+    this.#stop(new SluiceError('log_unavailable', `Kafka has not answered for ${silenceMs / 1000} s`))
   }
 
   /** The first failure of any partition ends all of them. */

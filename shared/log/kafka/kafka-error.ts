@@ -36,26 +36,31 @@ const NAMES: Readonly<Record<number, string>> = {
 export function partitionError(code: number, what: string): SluiceError {
   const message = `Kafka answered ${NAMES[code] ?? `error ${code}`} to ${what}`
   if (TOO_LARGE.has(code)) return new SluiceError('payload_too_large', message)
-  if (code === KafkaCode.topicAuthorizationFailed) return new SluiceError('setting_invalid', message)
+  if (code === KafkaCode.topicAuthorizationFailed) return new SluiceError('log_refused', message)
   return new SluiceError('log_unavailable', message)
 }
 
-const DENIED = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION|^UNSUPPORTED_SASL/
+const DENIED = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION|^UNSUPPORTED_SASL|^ILLEGAL_SASL/
+
+/** What `tls` says of a certificate, of ours or of the server's, and of a server that speaks no TLS. */
+const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|^ERR_SSL/
 
 const STALE_NAMES = /^KafkaJS(BrokerNotFound|RequestTimeoutError|LockTimeout|Connection)/
 const STALE_TYPES: ReadonlySet<string> = new Set(['NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE'])
 
 interface KafkajsError extends Error {
   readonly type?: string
+  readonly code?: string
 }
 
-/** Anything that kafkajs throws: what only a setting can change is `setting_invalid`, the rest `log_unavailable`. */
+/** Anything that kafkajs throws: what only somebody can mend is `log_refused`, the rest `log_unavailable`. */
 export function toLogError(error: unknown): SluiceError {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
     if (at instanceof SluiceError) return at
-    const { name, type, message } = at as KafkajsError
-    if (name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '')) {
-      return new SluiceError('setting_invalid', `Kafka: ${message}`, { cause: error })
+    const { name, type, code, message } = at as KafkajsError
+    const isDenied = name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '')
+    if (isDenied || UNTRUSTED.test(code ?? '')) {
+      return new SluiceError('log_refused', `Kafka: ${message}`, { cause: error })
     }
   }
   return new SluiceError('log_unavailable', `Kafka: ${error instanceof Error ? error.message : String(error)}`, {

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
-import { type Admin, Kafka, type SASLOptions } from 'kafkajs'
+import { type Admin, Kafka } from 'kafkajs'
 import type { Logger } from '../../logger.ts'
-import { openSocket, type SocketTarget } from './broker-socket.ts'
+import { openSocket, seedOf, type SocketTarget } from './broker-socket.ts'
+import { toSasl, toTls, type ClientOptions } from './client-options.ts'
 
 /**
  * What Sluice uses of kafkajs below its public interface, typed: connections with TLS and SASL, metadata, and the requests
@@ -42,6 +42,8 @@ export interface Encoder {
 }
 
 interface Connection {
+  /** The last one, open or not. */
+  readonly socket?: Socket
   isConnected(): boolean
   rejectRequests(error: Error): void
 }
@@ -111,15 +113,6 @@ export interface Cluster {
   findTopicPartitionMetadata(topic: string): readonly { partitionId: number; leader: number }[]
 }
 
-/** Where Kafka is and how to speak to it. */
-export interface ClientOptions {
-  readonly brokers: readonly string[]
-  readonly clientId: string
-  /** TLS: `true` with the authorities of the system, or options of `tls.connect`. */
-  readonly ssl?: boolean | ConnectionOptions
-  readonly sasl?: SASLOptions
-}
-
 interface KafkajsLogger {
   namespace(name: string): KafkajsLogger
 }
@@ -154,12 +147,14 @@ const RETRY = { retries: 1, initialRetryTime: 50, maxRetryTime: 200 }
 /** The public part of kafkajs that is used, over the same connections. */
 export function createAdmin(options: ClientOptions, logger: Logger): Admin {
   RequestQueue.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
-  const { brokers, clientId, ssl = false, sasl } = options
+  const { brokers, clientId, sasl } = options
+  const tls = toTls(options)
   const kafka = new Kafka({
-    brokers: [...brokers],
+    brokers: brokers.map(seedOf),
     clientId,
-    ssl,
-    ...(sasl === undefined ? {} : { sasl }),
+    ssl: tls ?? false,
+    ...(sasl === undefined ? {} : { sasl: toSasl(sasl) }),
+    socketFactory: (target) => openSocket({ ...target, ssl: tls }, new Set()),
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     logLevel: WARN,
@@ -185,10 +180,10 @@ export function createCluster(
   RequestQueue.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
   const sockets = new Set<Socket>()
   const cluster = new ClusterOfKafkajs({
-    brokers: options.brokers,
+    brokers: options.brokers.map(seedOf),
     clientId: options.clientId,
-    ssl: options.ssl === true ? {} : options.ssl || null,
-    sasl: options.sasl ?? null,
+    ssl: toTls(options),
+    sasl: options.sasl === undefined ? null : toSasl(options.sasl),
     logger: loggers.createLogger({ level: WARN, logCreator: () => (entry) => forward(entry, logger) }),
     socketFactory(target: SocketTarget) {
       const socket = openSocket(target, sockets)

@@ -36,6 +36,7 @@ const DURABILITY_EVERY_MS = 30_000
 export interface KafkaLogParts {
   readonly partitions: number
   readonly prefix: string
+  readonly silenceMs: number
   readonly names: Readonly<Record<LogTopic, string>>
   readonly states: ReadonlyMap<string, TopicState>
   /** Compares the topics again. */
@@ -108,13 +109,14 @@ export class KafkaLog implements TelemetryLog {
 
   async consume(options: ConsumeOptions): Promise<LogConsumer> {
     this.#checkOpen()
-    const { prefix, names, logger, kafkaMetrics } = this.#parts
+    const { prefix, names, silenceMs, logger, kafkaMetrics } = this.#parts
     const { client, feeds } = this.#source(CONSUME_WAIT_MS)
     const consumer: GroupConsumer = new GroupConsumer({
       ...options,
       topicName: names[options.topic],
       groupName: prefix + options.group,
       partitions: this.partitions,
+      silenceMs,
       client,
       otherClient: this.#scanning.client,
       feeds,

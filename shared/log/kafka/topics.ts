@@ -3,7 +3,8 @@ import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import type { Durability } from '../port.ts'
 import { toLogError } from './kafka-error.ts'
-import { type ClientOptions, createAdmin } from './kafkajs-internals.ts'
+import type { ClientOptions } from './client-options.ts'
+import { createAdmin } from './kafkajs-internals.ts'
 
 export interface TopicRetention {
   /** Of a record since it was received; kept for ever when undefined. */

@@ -1,20 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
+import { untilReached, type Waiting } from '../../until-reached.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 
-/** Waits between attempts to reach the server at the start, in milliseconds; doubling. */
-const BACKOFF = { first: 200, most: 5000 }
-
-export interface BucketOptions {
+export interface BucketOptions extends Waiting {
   readonly connection: InfluxConnection
   readonly org: string
   readonly bucket: string
   /** Undefined leaves the retention of a bucket that exists as it is, and a new one keeps points for ever. */
   readonly retentionMs: number | undefined
   readonly logger: Logger
-  readonly signal: AbortSignal | undefined
 }
 
 interface Bucket {
@@ -29,23 +25,20 @@ interface Bucket {
  * server that does not answer. Error: `closed` when the signal is aborted.
  */
 export async function prepareBucket(options: BucketOptions): Promise<number | undefined> {
-  const { logger, signal, org, bucket } = options
-  for (let wait = BACKOFF.first; ; wait = Math.min(BACKOFF.most, wait * 2)) {
+  const { logger, signal, onWaiting, org, bucket } = options
+  const attempt = async () => {
     try {
       const { everySeconds } = await findOrMake(options)
       return everySeconds === 0 ? undefined : everySeconds * 1000
     } catch (error) {
-      if (!(error instanceof SluiceError) && !(error instanceof InfluxRefusal)) throw error
-      if (!(error instanceof SluiceError) || !error.canRetry) {
-        // A token of writers or readers sees no buckets: whether it is right, the first write or query tells.
-        logger.warn({ err: error, org, bucket }, 'the token may not look after the bucket; it is taken as it is')
-        return undefined
-      }
-      if (error.code === 'closed') throw error
-      logger.warn({ code: error.code, detail: error.message }, 'InfluxDB cannot be reached yet; trying again')
-      await pause(Math.max(wait, error.retryAfterMs ?? 0), signal)
+      const isRefused = error instanceof SluiceError ? !error.canRetry : error instanceof InfluxRefusal
+      if (!isRefused) throw error
+      // A token of writers or readers sees no buckets: whether it is right, the first write or query tells.
+      logger.warn({ err: error, org, bucket }, 'the token may not look after the bucket; it is taken as it is')
+      return undefined
     }
   }
+  return untilReached(attempt, { what: 'InfluxDB', signal, onWaiting, logger })
 }
 
 async function findOrMake(options: BucketOptions): Promise<Bucket> {
@@ -97,12 +90,4 @@ function toBucket(answer: unknown): Bucket | undefined {
 /** InfluxDB counts in whole seconds, from an hour on. */
 function toSeconds(retentionMs: number | undefined): number | undefined {
   return retentionMs === undefined ? undefined : Math.ceil(retentionMs / 1000)
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await sleep(ms, undefined, signal === undefined ? {} : { signal })
-  } catch (error) {
-    throw new SluiceError('closed', 'the points were closed while they waited for InfluxDB', { cause: error })
-  }
 }
