@@ -36,13 +36,16 @@ export async function startAll(folder: string, options: AllOptions): Promise<Ser
   const at = (port: number | undefined) => (port === undefined ? {} : { port })
   const kafkaPorts = ports.kafka === undefined ? {} : { ports: consecutive(ports.kafka, brokers) }
   try {
-    const [kafka, influxdb, mariadb, sessions, cache] = await Promise.all([
+    const starting = [
       owned('kafka', startKafka(folder, { brokers, ...kafkaPorts })),
       owned('influxdb', startInfluxdb(folder, at(ports.influxdb))),
       owned('mariadb', startMariadb(folder, at(ports.mariadb))),
       owned('redis sessions', startRedis(folder, 'sessions', at(ports.sessions))),
       owned('redis cache', startRedis(folder, 'cache', at(ports.cache))),
-    ])
+    ] as const
+    // When one fails nothing may still be starting: nobody would stop it.
+    await Promise.allSettled(starting)
+    const [kafka, influxdb, mariadb, sessions, cache] = await Promise.all(starting)
     const env = {
       KAFKA_BROKERS: kafka.brokers.join(','),
       LOG_REPLICATION: String(brokers),
