@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
-// `npm run test:faults`: what takes long, or shows only in some of its runs and is repeated until it does.
+// What `npm run test:faults` runs, one file at a time: the scenarios of the cluster's suite with more seeds and more
+// messages, and what shows only in some of its runs and is repeated until it does.
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -9,7 +10,6 @@ export default defineConfig({
     hookTimeout: 1_800_000,
     setupFiles: ['test/setup.ts'],
     include: ['test/**/*.faults.test.ts', 'test/e2e/cluster/*.cluster.test.ts'],
-    // The same scenarios as in the cluster's suite, with more seeds, more messages and longer outages.
     env: { SLUICE_FAULTS: 'full' },
   },
 })

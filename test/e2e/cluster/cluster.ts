@@ -7,6 +7,8 @@ export interface ClusterPlan {
   readonly workers: number
   /** Composition root of the workers, with arguments; the product's own by default. */
   readonly workerCommand?: readonly string[]
+  /** The same of the broker. */
+  readonly brokerCommand?: readonly string[]
   /** For the workers only, such as another way to InfluxDB. */
   readonly workerEnv?: MemberSpec['env']
   /** For every process. */
@@ -36,7 +38,7 @@ export class Cluster {
     loadCredentialKey(keys.CREDENTIAL_KEY_FILE)
     this.#plan = plan
     this.#env = { LOG_LEVEL: 'debug', ...keys, ...env }
-    this.broker = this.#member('broker', ['services/broker/main.ts'])
+    this.broker = this.#member('broker', plan.brokerCommand ?? ['services/broker/main.ts'])
     this.api = this.#member('query-api', ['services/query-api/main.ts'])
   }
 

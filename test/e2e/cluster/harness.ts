@@ -2,55 +2,112 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
 import { startAll, type Servers } from '../../servers/all.ts'
 import { randomFrom, simulate, type Verdict } from '../kill-in-mid-load.ts'
 import { Cluster, type ClusterPlan } from './cluster.ts'
+import { imbalance, settledFlow, untilGroupIsStable } from './conservation.ts'
+import { recovery, staleDevices } from './effects.ts'
+import { report } from './results.ts'
+import type { ScenarioName } from './scenarios.ts'
 
-/** `npm run test:faults`: more seeds, more messages, longer outages. */
-export const FULL = process.env['SLUICE_FAULTS'] === 'full'
-export const SEEDS = FULL ? Array.from({ length: 20 }, (_, index) => index + 1) : [1]
+/** `npm run test:faults`: more seeds, more messages. */
+const FULL = process.env['SLUICE_FAULTS'] === 'full'
 const MESSAGES = FULL ? 50_000 : 20_000
-const RATE = 2_000
+const RATE = 2_500
 const DEVICES = 20
+/** `seq` and `value`: what the simulator sends. */
+const FIELDS = 2
 
-/** A scenario takes as long as its load and its fault; the fault suite has longer ones. */
-export const LIMIT_MS = FULL ? 600_000 : 240_000
+/** A scenario takes as long as its load and its fault; the lanes of the fault suite share a machine. */
+export const LIMIT_MS = FULL ? 1_200_000 : 420_000
 
-/** Real servers for all tests of a file, which start before the first and go behind the last. */
-export function useServers(brokers: 1 | 3 = 1): { readonly servers: Servers; readonly folder: string } {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-cluster-'))
-  let servers: Servers | undefined
-  beforeAll(async () => {
-    servers = await startAll(folder, { brokers })
+/** A rate at which a fault of so many seconds is over when there were enough messages. */
+export const rateFor = (seconds: number) => Math.ceil(MESSAGES / seconds)
+
+/** `SLUICE_FAULT_SEEDS=1-5`. */
+function seeds(): number[] {
+  const [first = 1, last = first] = (process.env['SLUICE_FAULT_SEEDS'] ?? '1').split('-').map(Number)
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}
+
+/** One test per seed; left out when another scenario is asked for. */
+export function scenario(name: ScenarioName, run: (name: ScenarioName, seed: number) => Promise<void>): void {
+  const only = process.env['SLUICE_FAULT_SCENARIO'] ?? name
+  describe.runIf(only === name)(name, () => {
+    it.each(seeds())('seed %i', { timeout: LIMIT_MS }, (seed) => run(name, seed))
   })
-  afterAll(async () => {
-    await servers?.stop()
-    if (process.env['SLUICE_KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })
-  })
-  return {
-    folder,
-    get servers() {
-      if (servers === undefined) throw new Error('the servers have not started')
-      return servers
-    },
+}
+
+/** The servers of a file's tests, and the processes of the test that runs. */
+export class Deployment {
+  readonly folder = mkdtempSync(join(tmpdir(), 'sluice-cluster-'))
+  #servers: Servers | undefined
+  #running: { readonly name: string; readonly cluster: Cluster } | undefined
+
+  get servers(): Servers {
+    if (this.#servers === undefined) throw new Error('the servers have not started')
+    return this.#servers
+  }
+
+  async start(brokers: 1 | 3): Promise<void> {
+    this.#servers = await startAll(this.folder, { brokers })
+  }
+
+  /** Processes for the tests of that name, one after the other: those of the test before when it had the same. */
+  async clusterFor(name: string, plan: Partial<ClusterPlan> & Pick<ClusterPlan, 'workers'>): Promise<Cluster> {
+    if (this.#running?.name === name) return this.#running.cluster
+    await this.discard()
+    const cluster = new Cluster({ folder: join(this.folder, 'services'), env: this.servers.env, ...plan })
+    this.#running = { name, cluster }
+    await cluster.start()
+    await untilGroupIsStable(this.servers, plan.workers)
+    return cluster
+  }
+
+  /** Ends the processes: the next test has its own. */
+  async discard(): Promise<void> {
+    await this.#running?.cluster.close()
+    this.#running = undefined
+  }
+
+  async stop(): Promise<void> {
+    await this.discard()
+    await this.#servers?.stop()
+    if (process.env['SLUICE_KEEP'] === undefined) rmSync(this.folder, { recursive: true, force: true })
   }
 }
 
-export interface Scenario extends Partial<Pick<ClusterPlan, 'workers' | 'workerCommand' | 'workerEnv'>> {
+/** Real servers for all tests of a file, which start before the first and go behind the last. */
+export function useServers(brokers: 1 | 3 = 1): Deployment {
+  const deployment = new Deployment()
+  beforeAll(() => deployment.start(brokers))
+  afterAll(() => deployment.stop())
+  return deployment
+}
+
+export interface Scenario extends Partial<
+  Pick<ClusterPlan, 'workers' | 'workerCommand' | 'workerEnv' | 'brokerCommand'>
+> {
   readonly name: string
   readonly seed: number
   /** Readings per second: less where the fault is long. */
   readonly rate?: number
   /** Known-wrong variants need not wait long for what never comes. */
   readonly patienceSeconds?: number
-  /** Resolves when the fault has ended. */
+  /** Kafka is what fails: what it was given may be in the log twice, and partitions change hands. */
+  readonly isLogDisturbed?: boolean
+  /** Resolves when the fault has ended, or has done its worst. */
   readonly fault: (cluster: Cluster, random: () => number) => Promise<void>
+  /** Under load, when all readings come through again. */
+  readonly recovered?: (cluster: Cluster) => Promise<void>
   /** When everything sent was looked up, before the latest state is. */
   readonly afterwards?: (cluster: Cluster) => Promise<void>
 }
 
 export interface Outcome extends Verdict {
+  readonly name: string
+  readonly seed: number
   readonly outOfOrder: number
   readonly unexpected: number
   /** From the end of the fault until every device's readings from behind it can be queried. */
@@ -58,17 +115,19 @@ export interface Outcome extends Verdict {
   readonly deadLetters: number
   /** Devices whose latest state is not their newest reading. */
   readonly stale: readonly string[]
+  /** What does not add up between the stages. */
+  readonly imbalance: readonly string[]
 }
 
 /** Runs the fault under load, sends on until there were enough messages, waits for everything, and looks at every effect. */
-export async function runScenario(
-  { servers, folder }: { readonly servers: Servers; readonly folder: string },
-  scenario: Scenario,
-): Promise<Outcome> {
-  const { name, seed, rate = RATE, workers = 2, patienceSeconds = 60, fault, afterwards, ...variant } = scenario
-  const cluster = new Cluster({ workers, folder: join(folder, 'services'), env: servers.env, ...variant })
-  onTestFinished(() => cluster.close())
-  await cluster.start()
+export async function runScenario(deployment: Deployment, plan: Scenario): Promise<Outcome> {
+  const { name, seed, rate = RATE, workers = 2, patienceSeconds = 60, fault, recovered, afterwards, ...rest } = plan
+  const { isLogDisturbed = false, ...variant } = rest
+  const { servers, folder } = deployment
+  // What a failed test leaves behind is nobody's.
+  onTestFailed(() => deployment.discard())
+  const cluster = await deployment.clusterFor(name, { workers, ...variant })
+  const before = await settledFlow(cluster, servers)
   const tenant = `t${Date.now().toString(36)}`
   const simulation = simulate({ url: cluster.url, token: cluster.token, folder }, [
     ...['--mqtt', cluster.mqtt, '--tenant', tenant, '--devices', String(DEVICES), '--rate', String(rate)],
@@ -83,95 +142,46 @@ export async function runScenario(
   await simulation.sending
   await Promise.race([fault(cluster, randomFrom(seed)), failed])
   const recoverySeconds = await Promise.race([recovery(cluster, tenant), failed])
+  await Promise.race([recovered?.(cluster), failed])
   while (simulation.sent() < MESSAGES) await Promise.race([delay(250), failed])
   simulation.stopSending()
   const verdict = (await simulation.verdict) as Verdict & Pick<Outcome, 'outOfOrder' | 'unexpected'>
   const { deadLetters } = await cluster.get<{ deadLetters: unknown[] }>(`/v1/dead-letters?tenant=${tenant}&limit=100`)
   await afterwards?.(cluster)
   const stale = await staleDevices(cluster, tenant)
-  const outcome = { ...verdict, recoverySeconds, deadLetters: deadLetters.length, stale }
-  const { sent, acked, lost, duplicated, wrong } = outcome
-  const shown = [name, seed, sent, acked, lost, duplicated, wrong, stale.length, `${recoverySeconds.toFixed(1)} s`]
-  process.stdout.write(`| ${shown.join(' | ')} |\n`)
-  return outcome
+  const expected = { acked: verdict.acked, fieldsPerReading: FIELDS, isLogDisturbed }
+  const missing = imbalance(before, await settledFlow(cluster, servers), expected)
+  return { ...verdict, name, seed, recoverySeconds, deadLetters: deadLetters.length, stale, imbalance: missing }
 }
 
-/** Every acknowledged reading is stored once, in order, as it was sent; nothing else is; latest state is the newest. */
+/**
+ * Every acknowledged reading is stored once, in order, as it was sent; nothing else is; latest state is the newest; the
+ * counters of all stages agree.
+ */
 export function expectKept(outcome: Outcome): void {
   const { lost, duplicated, wrong, unexpected, outOfOrder, deadLetters, stale } = outcome
+  reportOutcome(outcome, false)
   expect({ lost, duplicated, wrong, unexpected, outOfOrder, deadLetters, stale }).toEqual({
     ...{ lost: 0, duplicated: 0, wrong: 0, unexpected: 0, outOfOrder: 0, deadLetters: 0, stale: [] },
   })
+  expect(outcome.imbalance).toEqual([])
   expect(outcome.acked).toBeGreaterThanOrEqual(MESSAGES)
   expect(outcome.stored).toBe(outcome.acked)
+}
+
+/** The known-wrong variant lost what was acknowledged, and the ledger shows it. */
+export function expectLoss(outcome: Outcome): void {
+  reportOutcome(outcome, true)
+  expect(outcome.lost).toBeGreaterThan(0)
+}
+
+export function reportOutcome(outcome: Outcome, isVariant: boolean): void {
+  const { name, seed, acked, lost, duplicated, wrong, unexpected, stale, recoverySeconds } = outcome
+  const result = { scenario: name, seed, acked, lost, duplicated, recoverySeconds, isVariant }
+  report({ ...result, wrong: wrong + unexpected + stale.length })
 }
 
 /** The moment of a fault is what the seed decides: between 0.5 and 1.5 times so long. */
 export function someTime(random: () => number, aboutMs: number): Promise<void> {
   return delay(aboutMs * (0.5 + random()))
-}
-
-async function recovery(cluster: Cluster, tenant: string): Promise<number> {
-  const ended = Date.now()
-  const names = await devicesOf(cluster, tenant)
-  for (const device of names) {
-    const path = `/v1/devices/${tenant}/${device}/readings?limit=1&from=${ended}`
-    const isBack = async () => {
-      const answer = await cluster.getIfThere<{ series: unknown[] }>(path)
-      return answer !== undefined && answer.series.length > 0
-    }
-    while (!(await isBack())) await delay(50)
-  }
-  return (Date.now() - ended) / 1000
-}
-
-async function devicesOf(cluster: Cluster, tenant: string): Promise<string[]> {
-  const path = `/v1/devices?tenant=${tenant}&limit=100`
-  type Answer = { devices: { device: string }[] }
-  for (;;) {
-    // Whatever the fault was, the API may need a moment.
-    const answer = await cluster.getIfThere<Answer>(path)
-    if (answer !== undefined) return answer.devices.map(({ device }) => device)
-    await delay(100)
-  }
-}
-
-/** Latest state is flushed behind the points, at the next checkpoint. */
-const STALE_LIMIT_MS = 15_000
-
-async function staleDevices(cluster: Cluster, tenant: string): Promise<string[]> {
-  const limit = Date.now() + STALE_LIMIT_MS
-  let stale = await devicesOf(cluster, tenant)
-  for (;;) {
-    const checked = await Promise.all(stale.map(async (device) => !(await isNewest(cluster, `${tenant}/${device}`))))
-    stale = stale.filter((_, index) => checked[index])
-    if (stale.length === 0 || Date.now() > limit) return stale
-    await delay(500)
-  }
-}
-
-interface Readings {
-  readonly series: readonly { readonly field: string; readonly points: readonly (readonly [number, unknown])[] }[]
-  readonly next: string | null
-}
-
-interface Latest {
-  readonly streams: readonly { readonly fields: Readonly<Record<string, { time: number; value: unknown }>> }[]
-}
-
-async function isNewest(cluster: Cluster, device: string): Promise<boolean> {
-  const newest = new Map<string, readonly [number, unknown]>()
-  let cursor = ''
-  for (;;) {
-    const page = await cluster.get<Readings>(`/v1/devices/${device}/readings?epoch=us&limit=10000${cursor}`)
-    for (const { field, points } of page.series) {
-      const last = points.at(-1)
-      if (last !== undefined && last[0] >= (newest.get(field)?.[0] ?? 0)) newest.set(field, last)
-    }
-    if (page.next === null) break
-    cursor = `&cursor=${encodeURIComponent(page.next)}`
-  }
-  const { streams } = await cluster.get<Latest>(`/v1/devices/${device}/latest?epoch=us`)
-  const latest = Object.assign({}, ...streams.map(({ fields }) => fields)) as Latest['streams'][number]['fields']
-  return [...newest].every(([field, [time, value]]) => latest[field]?.time === time && latest[field].value === value)
 }

@@ -1,17 +1,26 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { startFaultProxy, type Fault } from '../../servers/fault-proxy.ts'
-import { expectKept, LIMIT_MS, runScenario, SEEDS, someTime, useServers } from './harness.ts'
+import { afterAll, beforeAll, expect, vi } from 'vitest'
+import { withAdmin } from '../../integration/log/leader-move.ts'
+import { startFaultProxy, type Fault, type FaultProxy } from '../../servers/fault-proxy.ts'
+import type { Cluster } from './cluster.ts'
+import { positions } from './conservation.ts'
+import { expectKept, runScenario, scenario, someTime, useServers } from './harness.ts'
+import type { Member } from './member.ts'
+import type { ScenarioName } from './scenarios.ts'
 
 const cluster = useServers()
+let proxy: FaultProxy
 
-describe.each(SEEDS)('InfluxDB that misbehaves under load, seed %i', (seed) => {
-  /** The workers meet the fault; the API asks the server itself. */
-  const throughProxy = async (name: string, faults: readonly Fault[]) => {
-    const proxy = await startFaultProxy(cluster.servers.influxdb.url)
-    onTestFinished(() => proxy.close())
+beforeAll(async () => {
+  proxy = await startFaultProxy(cluster.servers.influxdb.url)
+})
+afterAll(() => proxy.close())
+
+/** The workers meet the faults, one after the other; the API asks the server itself. */
+function fails(name: ScenarioName, faults: readonly Fault[]): void {
+  scenario(name, async (_name, seed) => {
     const outcome = await runScenario(cluster, {
       ...{ name, seed, workerEnv: { INFLUX_URL: proxy.url } },
       async fault(_cluster, random) {
@@ -25,51 +34,61 @@ describe.each(SEEDS)('InfluxDB that misbehaves under load, seed %i', (seed) => {
       },
     })
     expectKept(outcome)
-  }
-
-  it('503, again and again', { timeout: LIMIT_MS }, () => {
-    const fault: Fault = { kind: 'answer', status: 503 }
-    return throughProxy('InfluxDB 503', [fault, fault])
   })
+}
 
-  it('429 with Retry-After', { timeout: LIMIT_MS }, () => {
-    const fault: Fault = { kind: 'answer', status: 429, headers: { 'retry-after': '1' } }
-    return throughProxy('InfluxDB 429', [fault, fault])
+const unavailable: Fault = { kind: 'answer', status: 503 }
+fails('InfluxDB answers 503', [unavailable, unavailable])
+
+const overloaded: Fault = { kind: 'answer', status: 429, headers: { 'retry-after': '1' } }
+fails('InfluxDB answers 429 with Retry-After', [overloaded])
+
+// Requests that hang, and writes that are stored and never answered.
+fails('InfluxDB stalls', [{ kind: 'stall' }, { kind: 'withhold' }])
+
+const UNAUTHORISED = 'sluice_ingest_failing{dependency="points",code="store_unauthorised"}'
+
+// A token that is withdrawn. Nothing becomes a dead letter; the worker stands still, says why, and goes on by itself.
+scenario('InfluxDB answers 401', async (name, seed) => {
+  const tokenFile = join(cluster.folder, 'worker-token')
+  let token = await makeToken(tokenFile)
+  const committed = async () => (await withAdmin(cluster.servers.kafka, positions)).committed
+  const outcome = await runScenario(cluster, {
+    ...{ name, seed, workerEnv: { INFLUX_TOKEN: undefined, INFLUX_TOKEN_FILE: tokenFile } },
+    async fault({ workers }, random) {
+      await someTime(random, 1_000)
+      await token.withdraw()
+      for (const worker of workers) {
+        await vi.waitUntil(() => saysUnauthorised(worker), { timeout: 30_000 })
+        expect((await worker.readiness()).ready).toBe(false)
+        expect(await worker.metric(UNAUTHORISED)).toBe(1)
+      }
+      const stoppedAt = await committed()
+      await delay(3_000)
+      expect(await committed()).toBe(stoppedAt)
+      token = await makeToken(tokenFile)
+    },
+    async recovered({ workers }) {
+      for (const worker of workers) {
+        expect(await worker.metric(UNAUTHORISED)).toBe(0)
+        expect((await worker.readiness()).ready).toBe(true)
+        expect(await worker.metric('sluice_ingest_rejects_total')).toBe(0)
+      }
+    },
+    afterwards: expectNoDeadLetters,
   })
-
-  it('requests that hang, and writes that are stored and never answered', { timeout: LIMIT_MS }, () =>
-    throughProxy('InfluxDB stalls', [{ kind: 'stall' }, { kind: 'withhold' }]),
-  )
-
-  it(
-    'a token that is withdrawn: nothing is dead-lettered, the worker says so, and goes on',
-    {
-      timeout: LIMIT_MS,
-    },
-    async () => {
-      const tokenFile = join(cluster.folder, 'worker-token')
-      let token = await makeToken(tokenFile)
-      const outcome = await runScenario(cluster, {
-        ...{ name: 'InfluxDB 401', seed, workerEnv: { INFLUX_TOKEN: undefined, INFLUX_TOKEN_FILE: tokenFile } },
-        async fault({ workers: [worker] }, random) {
-          if (worker === undefined) throw new Error('there is no worker')
-          await someTime(random, 1_000)
-          await token.withdraw()
-          await vi.waitUntil(
-            async () => (await worker.readiness()).checks.some(({ detail }) => detail?.includes('store_unauthorised')),
-            { timeout: 30_000 },
-          )
-          expect((await worker.readiness()).ready).toBe(false)
-          expect(await worker.metric('sluice_ingest_retries_total')).toBeGreaterThan(0)
-          expect(await worker.metric('sluice_ingest_rejects_total')).toBe(0)
-          await delay(3_000)
-          token = await makeToken(tokenFile)
-        },
-      })
-      expectKept(outcome)
-    },
-  )
+  expectKept(outcome)
 })
+
+async function saysUnauthorised(worker: Member): Promise<boolean> {
+  const { checks } = await worker.readiness()
+  return checks.some(({ name, detail }) => name === 'ingest-worker' && detail?.includes('points: store_unauthorised'))
+}
+
+async function expectNoDeadLetters(running: Cluster): Promise<void> {
+  const { deadLetters } = await running.get<{ deadLetters: unknown[] }>('/v1/dead-letters?limit=100')
+  expect(deadLetters).toEqual([])
+}
 
 /** A token with the rights of a worker, in a file. */
 async function makeToken(file: string): Promise<{ withdraw: () => Promise<void> }> {

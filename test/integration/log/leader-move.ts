@@ -143,7 +143,7 @@ export async function withAdmin<T>(servers: Servers, run: (admin: Admin) => Prom
 }
 
 /** Resolves when every replica of the topic is in sync again. */
-async function untilInSync({ servers, topic }: MoveOptions): Promise<void> {
+export async function untilInSync({ servers, topic }: Pick<MoveOptions, 'servers' | 'topic'>): Promise<void> {
   await withAdmin(servers, async (admin) => {
     for (;;) {
       const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })

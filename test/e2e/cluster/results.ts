@@ -1,0 +1,44 @@
+import { appendFileSync } from 'node:fs'
+
+/** What one scenario with one seed came to; a line of JSON in the file that `SLUICE_FAULT_RESULTS` names. */
+export interface Result {
+  readonly scenario: string
+  readonly seed: number
+  readonly acked: number
+  readonly lost: number
+  readonly duplicated: number
+  /** Readings with another value than was sent, or that were never sent; latest states that are not the newest. */
+  readonly wrong: number
+  readonly recoverySeconds: number
+  /** Known-wrong variants must lose: they are no scenario. */
+  readonly isVariant: boolean
+}
+
+/** Prints the result as a row of a table, and keeps it for the table at the end. */
+export function report(result: Result): void {
+  const { scenario, seed, acked, lost, duplicated, wrong, recoverySeconds } = result
+  const row = [scenario, `seed ${seed}`, `acked ${acked}`, `lost ${lost}`, `duplicated ${duplicated}`, `wrong ${wrong}`]
+  process.stdout.write(`| ${[...row, `back in ${recoverySeconds.toFixed(1)} s`].join(' | ')} |\n`)
+  const file = process.env['SLUICE_FAULT_RESULTS']
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify(result)}\n`)
+}
+
+/** A table in Markdown; of a seed that ran again the last run counts. */
+export function tableOf(results: readonly Result[], isVariant = false): string {
+  const last = new Map(results.map((result) => [`${result.scenario} ${result.seed}`, result]))
+  const rows = Map.groupBy(
+    [...last.values()].filter((result) => result.isVariant === isVariant),
+    ({ scenario }) => scenario,
+  )
+  const cells = Array.from(rows, ([scenario, all]) => {
+    const sum = (count: (result: Result) => number) => all.reduce((total, result) => total + count(result), 0)
+    const times = all.map(({ recoverySeconds }) => recoverySeconds).toSorted((a, b) => a - b)
+    return [
+      ...[scenario, all.length, sum(({ acked }) => acked), sum(({ lost }) => lost)],
+      ...[sum(({ duplicated }) => duplicated), sum(({ wrong }) => wrong)],
+      `${(times[Math.floor((times.length - 1) / 2)] ?? 0).toFixed(1)} / ${(times.at(-1) ?? 0).toFixed(1)} s`,
+    ]
+  })
+  const head = ['scenario', 'seeds', 'acked', 'lost', 'duplicated', 'wrong', 'recovery p50 / max']
+  return [head, head.map(() => '---'), ...cells].map((row) => `| ${row.join(' | ')} |`).join('\n')
+}
