@@ -1,21 +1,29 @@
 import { brokerProcessSettings, kafkaOptions, mariadbOptions } from '../../config/cluster.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
 import { createBroker } from './broker.ts'
 
-process.exitCode = await runClusterProcess(brokerProcessSettings, 'broker', async (context) => {
-  const { config, logger, metrics, releasers, open, watch } = context
-  const log = await open('log', openKafkaLog, kafkaOptions(config, 'broker'))
-  const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
-  const clock = await receiveClockBehind(log)
-  const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics })
-  releasers.own('broker', broker, (it) => it.close())
-  watch(...portChecks({ log, registry }), {
-    name: 'broker',
-    check: async () => ({ ok: !broker.status().overloaded }),
+type Through = (log: TelemetryLog) => TelemetryLog | Promise<TelemetryLog>
+
+/** Runs a broker until SIGTERM or SIGINT; resolves with the exit code. Tests put faults into its log. */
+export function runBroker(through: Through = (log) => log): Promise<number> {
+  return runClusterProcess(brokerProcessSettings, 'broker', async (context) => {
+    const { config, logger, metrics, releasers, open, watch } = context
+    const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
+    const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
+    const clock = await receiveClockBehind(log)
+    const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics })
+    releasers.own('broker', broker, (it) => it.close())
+    watch(...portChecks({ log, registry }), {
+      name: 'broker',
+      check: async () => ({ ok: !broker.status().overloaded }),
+    })
+    return { mqtt: broker.addresses.mqtt }
   })
-  return { mqtt: broker.addresses.mqtt }
-})
+}
+
+if (import.meta.main) process.exitCode = await runBroker()
