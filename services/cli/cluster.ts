@@ -24,8 +24,8 @@ export interface ClusterOptions {
   readonly execPath: string
   /** One line of a member's log. */
   readonly onLine: (line: string) => void
-  /** A member ended by itself and is started again. */
-  readonly onExit: (name: string, code: number | null) => void
+  /** A member ended by itself, or could not be started, and is started again. */
+  readonly onExit: (name: string, reason: string) => void
 }
 
 /** What a member says when it is ready. */
@@ -79,7 +79,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     this.#stopping.abort()
-    const running = [...this.#children.values()].filter((child) => child.exitCode === null && child.signalCode === null)
+    const running = [...this.#children.values()].filter(isRunning)
     await Promise.all(
       running.map(async (child) => {
         const gone = once(child, 'exit')
@@ -91,14 +91,17 @@ export class Cluster {
 
   async #keepRunning(member: Member): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      const code = await this.#run(member)
+      const reason = await this.#run(member)
       if (this.#stopping.signal.aborted) return
-      this.#options.onExit(member.name, code)
-      await delay(RESTART_AFTER_MS)
+      this.#options.onExit(member.name, reason)
+      await delay(RESTART_AFTER_MS, undefined, { signal: this.#stopping.signal }).catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted) throw error
+      })
     }
   }
 
-  async #run(member: Member): Promise<number | null> {
+  /** Resolves with how the process ended. Never rejects. */
+  async #run(member: Member): Promise<string> {
     const args = ['--disable-warning=ExperimentalWarning', join(services, member.entry)]
     const child = spawn(this.#options.execPath, args, {
       env: this.#environment(member),
@@ -109,8 +112,11 @@ export class Cluster {
       this.#options.onLine(line)
       if (line.includes('"msg":"ready"')) this.#isReady(member.name, JSON.parse(line) as ReadyLine)
     })
-    await once(child, 'exit')
-    return child.exitCode
+    // One that could not be started has no exit.
+    const { promise, resolve } = Promise.withResolvers<string>()
+    child.once('exit', (code, signal) => resolve(`ended with ${code ?? signal}`))
+    child.once('error', (error) => resolve(`could not be started: ${error.message}`))
+    return promise
   }
 
   #isReady(name: string, line: ReadyLine): void {
@@ -140,4 +146,9 @@ export class Cluster {
     }
     return childEnvironment({ OPS_PORT: '0', ...secrets, ...env, ...member.env, ...ports })
   }
+}
+
+/** Whether the process was started and has not ended. */
+function isRunning({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  return pid !== undefined && exitCode === null && signalCode === null
 }

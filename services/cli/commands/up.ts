@@ -49,7 +49,7 @@ async function upCluster(session: Session, options: UpOptions): Promise<ExitCode
       env: options.lan === true ? { BIND_ADDRESS: '0.0.0.0' } : {},
       execPath: session.host.execPath,
       onLine: (line) => session.note(line),
-      onExit: (name, exitCode) => logger.error({ name, exitCode }, 'a process of the cluster ended; starting it again'),
+      onExit: (name, reason) => logger.error({ name, reason }, 'a process of the cluster is away; starting it again'),
     })
     releasers.own('cluster', cluster, (it) => it.close())
     const facts = await cluster.ready(stopping)
