@@ -2,10 +2,12 @@ import { Command, CommanderError } from 'commander'
 import { toSluiceError } from '../../shared/errors.ts'
 import { addAcl } from './commands/acl.ts'
 import { addApplications } from './commands/applications.ts'
+import { addCert } from './commands/cert.ts'
 import { addConfig } from './commands/config.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addMigrate } from './commands/migrate.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
@@ -49,6 +51,8 @@ const COMMANDS = [
   addTail,
   addDeadLetters,
   addDoctor,
+  addMigrate,
+  addCert,
   addConfig,
 ] as const
 
