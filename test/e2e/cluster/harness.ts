@@ -14,7 +14,8 @@ import type { ScenarioName } from './scenarios.ts'
 /** `npm run test:faults`: more seeds, more messages. */
 const FULL = process.env['SLUICE_FAULTS'] === 'full'
 const MESSAGES = FULL ? 50_000 : 20_000
-const RATE = 2_500
+/** Lanes share a machine. */
+const RATE = FULL ? 1_250 : 2_500
 const DEVICES = 20
 /** `seq` and `value`: what the simulator sends. */
 const FIELDS = 2

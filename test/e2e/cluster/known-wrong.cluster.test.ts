@@ -1,5 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { GROUP } from '../../../services/ingest-worker/consume.ts'
+import { withAdmin } from '../../integration/log/leader-move.ts'
+import { startFaultProxy } from '../../servers/fault-proxy.ts'
 import { expectLoss, LIMIT_MS, reportOutcome, runScenario, someTime, useServers } from './harness.ts'
 
 const cluster = useServers()
@@ -40,5 +44,37 @@ describe('the harness fails on known-wrong variants', { timeout: LIMIT_MS }, () 
     reportOutcome(outcome, true)
     expect(outcome.lost).toBe(0)
     expect(outcome.stale).not.toEqual([])
+  })
+
+  it('a worker whose group begins at the end loses what nobody had read when its offsets were gone', async () => {
+    const outcome = await runScenario(cluster, {
+      ...{ name: 'fromBeginning: false', seed, workers: 1, patienceSeconds: 15 },
+      workerCommand: ['test/variants/worker-from-end.ts'],
+      async fault({ workers: [worker] }) {
+        await worker?.stop('SIGTERM')
+        await delay(2_000)
+        await withAdmin(cluster.servers.kafka, (admin) => admin.deleteGroups([GROUP]))
+        await worker?.start()
+      },
+    })
+    expectLoss(outcome)
+  })
+
+  it("a worker that leaves it to InfluxDB's client loses what was refused for a second", async () => {
+    const proxy = await startFaultProxy(cluster.servers.influxdb.url)
+    onTestFinished(() => proxy.close())
+    const outcome = await runScenario(cluster, {
+      ...{ name: "the InfluxDB client's own buffer", seed, patienceSeconds: 15 },
+      workerCommand: ['test/variants/worker-with-client-buffer.ts'],
+      workerEnv: { INFLUX_URL: proxy.url },
+      async fault(_cluster, random) {
+        await someTime(random, 1_000)
+        proxy.fail({ kind: 'answer', status: 401 }, { path: '/write' })
+        await proxy.met(1)
+        await delay(1_000)
+        proxy.heal()
+      },
+    })
+    expectLoss(outcome)
   })
 })
