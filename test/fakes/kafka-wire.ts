@@ -27,7 +27,7 @@ export async function startKafkaWire(host: string, react: (key: number) => React
     sockets.add(socket)
     socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
     let kept = Buffer.alloc(0)
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       kept = Buffer.concat([kept, chunk])
       while (kept.length >= 4 && kept.length >= 4 + kept.readInt32BE(0)) {
         const end = 4 + kept.readInt32BE(0)
