@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Forwarder, type Waiter } from '../../../../services/broker/forward.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
@@ -85,6 +85,44 @@ describe('Forwarder', () => {
     log.resume()
     await forwarder.drain(10_000)
     expect(batches).toEqual([10, 4_000, 4_000, 990])
+  })
+
+  it('waits behind a slow append for those it told, but not longer than a quarter of it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    const log = new FakeLog()
+    log.before = () => new Promise((resolve) => setTimeout(resolve, 12))
+    const batches: number[] = []
+    const forwarder = new Forwarder({
+      log: log.asPort(),
+      logger: quiet,
+      observers: [({ records }) => batches.push(records.length)],
+    })
+    onTestFinished(() => forwarder.close())
+    const send = async (count: number) => {
+      for (let n = 0; n < count; n += 1) forwarder.enqueue(record(n), 't', undefined)
+      await turn()
+    }
+    const append = async () => {
+      await vi.advanceTimersByTimeAsync(12)
+      await turn()
+    }
+    await send(10)
+    await append()
+    // One after the other, as they come from sockets: the last of ten ends the wait.
+    for (let n = 0; n < 10; n += 1) await send(1)
+    await append()
+    // Only four come back, the rest of the wait is 3 ms.
+    await send(4)
+    expect([log.appends, batches]).toEqual([2, [10, 10]])
+    await vi.advanceTimersByTimeAsync(3)
+    await append()
+    // Behind few there is no wait.
+    await send(1)
+    expect(log.appends).toBe(4)
+    await append()
+    expect(batches).toEqual([10, 10, 4, 1])
   })
 
   it('repeats a failed append with the same records, before any newer one, for as long as it takes', async () => {
