@@ -1,5 +1,6 @@
 import type { FieldType, Instant, PointValue } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import type { Presence } from './presence-port.ts'
 
 export type RuleEffect = 'allow' | 'deny'
 export type RuleAction = 'publish' | 'subscribe'
@@ -130,6 +131,7 @@ export interface Registry {
   principalNamed(name: string): Promise<Principal | undefined>
   readonly credentials: Credentials
   readonly claimKeys: ClaimKeys
+  readonly presence: Presence
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was

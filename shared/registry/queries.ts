@@ -166,7 +166,7 @@ export function decodeCursor(cursor: string, tenant: string | undefined): Device
 export async function deleteDevices(db: Transaction<RegistrySchema>, devices: readonly DeviceName[]): Promise<void> {
   for (const [tenant, group] of Map.groupBy(devices, ({ tenant }) => tenant)) {
     for (const chunk of chunks(group.map(({ device }) => device).sort())) {
-      for (const table of ['devices', 'device_state'] as const) {
+      for (const table of ['devices', 'device_state', 'device_presence', 'device_limits'] as const) {
         await db.deleteFrom(table).where('tenant', '=', tenant).where('device', 'in', chunk).execute()
       }
     }

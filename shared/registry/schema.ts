@@ -79,6 +79,27 @@ export interface RegistrySchema {
     log_partition: number
     log_offset: number
   }
+  /** Sessions of devices: those that are connected, and of each device the last that was. */
+  device_presence: {
+    tenant: string
+    device: string
+    client_id: string
+    epoch: number
+    connected: number
+    node: string
+    since_ms: number
+    address: string
+    reason: string | null
+  }
+  device_limits: {
+    tenant: string
+    device: string
+    code: string
+    limit_value: number
+    since_ms: number
+    last_ms: number
+    hits: number
+  }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
   /** One row: the number of the last change below. */
   registry_revision: { id: number; revision: number }

@@ -27,6 +27,8 @@ import type {
   Registry,
   StreamState,
 } from './port.ts'
+import type { Presence } from './presence-port.ts'
+import { SqlPresence } from './presence-store.ts'
 import { prepareRegistry } from './prepare.ts'
 import * as queries from './queries.ts'
 import { makeCredential } from './queries-credentials.ts'
@@ -65,6 +67,7 @@ class SqlRegistry implements Registry {
   readonly #verifier: LoginVerifier
   readonly credentials: Credentials
   readonly claimKeys: ClaimKeys
+  readonly presence: Presence
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
@@ -78,6 +81,7 @@ class SqlRegistry implements Registry {
     this.#verifier = new LoginVerifier(database, changes, hashes, this.#uses)
     this.credentials = new SqlCredentials(database, changes, hashes)
     this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
+    this.presence = new SqlPresence(database, flavour)
   }
 
   async createDevices(

@@ -1,24 +1,39 @@
 import { describe, expect, it } from 'vitest'
 import { foldingRegistry } from '../variants/folding-registry.ts'
+import { rememberingRegistry } from '../variants/remembering-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
+import { describeClaims } from './registry-claims-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
 import { openRegistry } from './registry-harness.ts'
+import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
+import { describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
+import { describeTables } from './registry-tables-contract.ts'
 
 const mariadb = new MariadbOfFile()
 const make = () => mariadb.harness()
 
 describeDevices('MariaDB registry', make)
 describeLogins('MariaDB registry', make)
+describeIdentity('MariaDB registry', make)
+describePresence('MariaDB registry', make)
+describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)
+describeTables('MariaDB registry', make)
 
 describe('the contract sees', () => {
   it('a registry that folds the case of names', async () => {
     const wrong = foldingRegistry(await openRegistry(await make()))
     await expect(checkNamesAreDistinct(wrong)).rejects.toThrow('already exists')
     await expect(checkFieldsAreDistinct(wrong)).rejects.toThrow('to deeply equal')
+  })
+
+  it('a registry that goes on with a credential that has ended', async () => {
+    await expect(checkRotation(rememberingRegistry(await openRegistry(await make())))).rejects.toThrow(
+      'to be undefined',
+    )
   })
 
   it('a registry that takes any state for the latest', async () => {

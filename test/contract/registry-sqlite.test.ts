@@ -6,14 +6,20 @@ import { describe, expect, it } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import { openSqliteRegistry } from '../../shared/registry/sqlite.ts'
+import { openSqliteRegistry, openSqliteTables } from '../../shared/registry/sqlite.ts'
 import { tempFolder } from '../helpers.ts'
+import { overriding } from '../variants/overriding.ts'
 import { foldingRegistry } from '../variants/folding-registry.ts'
+import { rememberingRegistry } from '../variants/remembering-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
+import { describeClaims } from './registry-claims-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
-import { createDevice, openRegistry, type RegistryHarness } from './registry-harness.ts'
+import { createDevice, openRegistry } from './registry-harness.ts'
+import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
+import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
+import { describeTables, type TablesHarness } from './registry-tables-contract.ts'
 
 const KEY = Buffer.alloc(32, 1)
 
@@ -22,14 +28,22 @@ function open(file: string, credentialKey: Buffer = KEY): Promise<Registry> {
   return openSqliteRegistry({ file, credentialKey, logger: createLogger('silent'), metrics })
 }
 
-async function make(): Promise<RegistryHarness> {
+async function make(): Promise<TablesHarness> {
   const file = join(tempFolder(), 'registry.db')
-  return { open: (credentialKey) => open(file, credentialKey) }
+  const options = { file, credentialKey: KEY, logger: createLogger('silent') }
+  return {
+    open: (credentialKey) => open(file, credentialKey),
+    openTables: () => openSqliteTables({ ...options, metrics: createMetrics({ defaults: false }) }),
+  }
 }
 
 describeDevices('SQLite registry', make)
 describeLogins('SQLite registry', make)
+describeIdentity('SQLite registry', make)
+describePresence('SQLite registry', make)
+describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)
+describeTables('SQLite registry', make)
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 
@@ -89,6 +103,20 @@ describe('the contract sees', () => {
     const wrong = foldingRegistry(await openRegistry(await make()))
     await expect(checkNamesAreDistinct(wrong)).rejects.toThrow('already exists')
     await expect(checkFieldsAreDistinct(wrong)).rejects.toThrow('to deeply equal')
+  })
+
+  it('a registry that goes on with a credential that has ended', async () => {
+    await expect(checkRotation(rememberingRegistry(await openRegistry(await make())))).rejects.toThrow(
+      'to be undefined',
+    )
+  })
+
+  it('a registry that takes any session for the newest', async () => {
+    const registry = await openRegistry(await make())
+    const presence = overriding(registry.presence, {
+      record: (rows) => registry.presence.record(rows.map((row) => ({ ...row, epoch: 0 }))),
+    })
+    await expect(checkPresenceIsFenced(overriding(registry, { presence }))).rejects.toThrow('to deeply equal')
   })
 
   it('a registry that takes any state for the latest', async () => {

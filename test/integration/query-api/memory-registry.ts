@@ -9,6 +9,7 @@ import type {
   Registry,
   StreamState,
 } from '../../../shared/registry/port.ts'
+import type { DeviceLimitRecord, PresenceRecord } from '../../../shared/registry/presence-port.ts'
 
 const unused = (): never => {
   throw new Error('not part of the fake')
@@ -35,6 +36,13 @@ export class MemoryRegistry implements Registry {
     importPassword: unused,
   }
   readonly claimKeys = { create: unused, list: unused, revoke: unused, claim: unused }
+  readonly presence = {
+    record: unused,
+    endNode: unused,
+    of: async (): Promise<readonly PresenceRecord[]> => [],
+    recordLimits: unused,
+    limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],
+  }
   listAudit = unused
   onChange = () => () => {}
   pinFieldTypes = unused

@@ -1,0 +1,139 @@
+import { Counter, Gauge } from 'prom-client'
+import { toSluiceError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { Principal } from '../../shared/registry/port.ts'
+import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../shared/registry/presence-port.ts'
+import { parseDeviceKey } from '../../shared/topics.ts'
+import type { LimitHit } from './limits/reports.ts'
+
+/** Why a connection ended, as it is written down. */
+export type EndReason =
+  | 'disconnect'
+  | 'closed'
+  | 'keepalive'
+  | 'takeover'
+  | 'revoked'
+  | 'protocol_error'
+  | 'shutdown'
+  | 'shed'
+  | 'node_lost'
+
+/** A session of a device that began or ended on this node. */
+export interface SessionChange {
+  readonly principal: Principal
+  /** As the client sent it, or was told. */
+  readonly clientId: string
+  /** See `PresenceRecord`. */
+  readonly epoch: number
+  readonly address: string
+  /** Undefined: it began. */
+  readonly ended: EndReason | undefined
+}
+
+export interface PresenceOptions {
+  readonly presence: Presence
+  readonly node: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Limits that acted since the last call. */
+  readonly takeLimits: () => readonly LimitHit[]
+}
+
+/** Changes are gathered so long: a device that flaps is one row a second. */
+const FLUSH_MS = 1_000
+/** Changes that wait while the registry is away: every session of a large node, beginning and ending. */
+const MAX_WAITING = 200_000
+
+/**
+ * Writes down which devices are connected to this node, and which limits act on them. The registry being away costs
+ * nobody anything: of each session the last change waits, and is written when it is back.
+ */
+export class PresenceWriter {
+  readonly #options: PresenceOptions
+  #waiting = new Map<string, PresenceRecord>()
+  #limits: DeviceLimitRecord[] = []
+  #timer: NodeJS.Timeout | undefined
+  #flushing: Promise<void> = Promise.resolve()
+  readonly #dropped: Counter
+
+  constructor(options: PresenceOptions) {
+    this.#options = options
+    const waiting = (): number => this.#waiting.size
+    new Gauge({
+      name: 'sluice_broker_presence_waiting',
+      help: 'Sessions whose beginning or end is not written down yet',
+      registers: [options.metrics],
+      collect() {
+        this.set(waiting())
+      },
+    })
+    this.#dropped = new Counter({
+      name: 'sluice_broker_presence_dropped_total',
+      help: 'Beginnings and ends of sessions that were not written down because too many waited',
+      registers: [options.metrics],
+    })
+  }
+
+  /** Sessions that this node had before it was started again have ended. Never rejects. */
+  async start(): Promise<void> {
+    const { presence, node, logger } = this.#options
+    try {
+      await presence.endNode(node, 'node_lost' satisfies EndReason, Date.now())
+    } catch (error) {
+      logger.warn({ code: toSluiceError(error).code }, 'the sessions of the last run were not ended')
+    }
+    this.#timer = setInterval(() => void this.flush(), FLUSH_MS)
+  }
+
+  note({ principal, clientId, epoch, address, ended }: SessionChange): void {
+    if (principal.kind !== 'device') return
+    const { tenant, device } = principal
+    const key = `${principal.name}/${clientId}`
+    const known = this.#waiting.get(key)
+    // The end of a session that was taken over comes behind the beginning of the one that took it.
+    if (known !== undefined && epoch !== 0 && epoch < known.epoch) return
+    if (known === undefined && this.#waiting.size >= MAX_WAITING) return this.#dropped.inc()
+    const at = { node: this.#options.node, sinceMs: Date.now(), address }
+    const connected = ended === undefined
+    this.#waiting.set(key, { tenant, device, clientId, epoch, connected, ...at, reason: ended })
+  }
+
+  /** Writes what waits; what could not be written waits on. Never rejects. */
+  flush(): Promise<void> {
+    this.#flushing = this.#flushing.then(() => this.#flush())
+    return this.#flushing
+  }
+
+  /** Writes what waits, once more. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.flush()
+  }
+
+  async #flush(): Promise<void> {
+    const { presence, logger, takeLimits } = this.#options
+    this.#limits.push(...takeLimits().flatMap(limitRecord))
+    const changes = this.#waiting
+    this.#waiting = new Map()
+    try {
+      if (changes.size > 0) await presence.record([...changes.values()])
+      changes.clear()
+      if (this.#limits.length > 0) await presence.recordLimits(this.#limits)
+      this.#limits = []
+    } catch (error) {
+      // Newer changes of the same session stand.
+      this.#waiting = new Map([...changes, ...this.#waiting])
+      // A hit that still acts comes again; those of an outage are in the metrics.
+      this.#limits = this.#limits.slice(-MAX_LIMITS)
+      logger.debug({ code: toSluiceError(error).code }, 'who is connected was not written down yet')
+    }
+  }
+}
+
+const MAX_LIMITS = 1_000
+
+function limitRecord({ who, ...hit }: LimitHit): DeviceLimitRecord[] {
+  const name = parseDeviceKey(who)
+  return name === undefined ? [] : [{ ...name, ...hit }]
+}

@@ -1,0 +1,115 @@
+import { pino } from 'pino'
+import { expect, it, onTestFinished, vi } from 'vitest'
+import type { LimitHit } from '../../../../services/broker/limits/reports.ts'
+import { PresenceWriter, type SessionChange } from '../../../../services/broker/presence.ts'
+import { SluiceError } from '../../../../shared/errors.ts'
+import { createMetrics } from '../../../../shared/metrics.ts'
+import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../../shared/registry/presence-port.ts'
+
+/** A registry's presence that can be away. */
+class FakePresence implements Presence {
+  away = false
+  readonly rows: PresenceRecord[] = []
+  readonly limits: DeviceLimitRecord[] = []
+  readonly endedNodes: string[] = []
+  of = async () => []
+  limitsOf = async () => []
+
+  async record(changes: readonly PresenceRecord[]) {
+    this.#check()
+    this.rows.push(...changes)
+  }
+
+  async recordLimits(limits: readonly DeviceLimitRecord[]) {
+    this.#check()
+    this.limits.push(...limits)
+  }
+
+  async endNode(node: string) {
+    this.#check()
+    this.endedNodes.push(node)
+  }
+
+  #check() {
+    if (this.away) throw new SluiceError('registry_unavailable', 'gone')
+  }
+}
+
+function open(hits: LimitHit[] = []) {
+  const presence = new FakePresence()
+  const takeLimits = () => hits.splice(0)
+  const shared = { logger: pino({ level: 'silent' }), metrics: createMetrics({ defaults: false }) }
+  const writer = new PresenceWriter({ presence, node: 'n1', takeLimits, ...shared })
+  onTestFinished(() => writer.close())
+  return { presence, writer }
+}
+
+function change(device: string, epoch: number, ended?: SessionChange['ended']): SessionChange {
+  const principal = { kind: 'device' as const, name: `a/${device}`, tenant: 'a', device }
+  return { principal, clientId: 'c', epoch, address: '::1', ended }
+}
+
+it('of each session the last change is written', async () => {
+  const { presence, writer } = open()
+  writer.note(change('1', 5))
+  writer.note(change('2', 6))
+  writer.note(change('1', 5, 'keepalive'))
+  await writer.flush()
+  expect(presence.rows).toMatchObject([
+    { device: '1', connected: false, reason: 'keepalive', node: 'n1' },
+    { device: '2', connected: true, reason: undefined },
+  ])
+  await writer.flush()
+  expect(presence.rows).toHaveLength(2)
+})
+
+it('the end of a session that was taken over does not end its successor', async () => {
+  const { presence, writer } = open()
+  writer.note(change('1', 7))
+  writer.note(change('1', 5, 'takeover'))
+  await writer.flush()
+  expect(presence.rows).toMatchObject([{ epoch: 7, connected: true }])
+})
+
+it('what happens while the registry is away is written when it is back', async () => {
+  const hit: LimitHit = { who: 'a/1', code: 'byte_rate', limit: 9, sinceMs: 1, lastMs: 2, count: 3 }
+  const { presence, writer } = open([hit, { ...hit, who: 'app' }])
+  presence.away = true
+  await writer.start()
+  writer.note(change('1', 5))
+  await writer.flush()
+  writer.note(change('1', 5, 'closed'))
+  writer.note(change('2', 6))
+  await writer.flush()
+  presence.away = false
+  await writer.flush()
+  expect(presence.rows.map(({ device, connected }) => [device, connected])).toEqual([
+    ['1', false],
+    ['2', true],
+  ])
+  expect(presence.limits).toEqual([
+    { tenant: 'a', device: '1', code: 'byte_rate', limit: 9, sinceMs: 1, lastMs: 2, count: 3 },
+  ])
+})
+
+it('writes every second, and what is left at the end', async () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const { presence, writer } = open()
+  await writer.start()
+  expect(presence.endedNodes).toEqual(['n1'])
+  writer.note(change('1', 5))
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(presence.rows).toHaveLength(1)
+  writer.note(change('1', 5, 'shutdown'))
+  await writer.close()
+  expect(presence.rows).toHaveLength(2)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+it('applications are no devices', async () => {
+  const { presence, writer } = open()
+  writer.note({ ...change('1', 5), principal: { kind: 'application', name: 'app', rules: [] } })
+  await writer.flush()
+  expect(presence.rows).toEqual([])
+})
