@@ -1,3 +1,4 @@
+import { pbkdf2Sync } from 'node:crypto'
 import { Kysely, type CompiledQuery } from 'kysely'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
@@ -49,8 +50,16 @@ async function populate(url: string): Promise<void> {
   for (const kind of ['secret', 'token']) {
     const hash = `sha2(concat('${kind}', t.seq, '/', d.seq), 256)`
     const name = "concat('t', t.seq, '/d', d.seq)"
-    await admin.query(`insert into credentials select left(${hash}, 43), '${kind}', ${name}, 'k', 1 ${each}`)
+    await admin.query(`insert into credentials select left(${hash}, 43), '${kind}', ${name}, 'k', 1, ${name} ${each}`)
   }
+  const login = "concat('t', t.seq, '/d', d.seq)"
+  await admin.query(`insert into credential_pairs
+    select ${login}, ${login}, ${login}, 1, null, null, null, 0, null ${each}`)
+  await admin.query(`insert into login_states select ${login}, 0, 1 ${each} where d.seq <= 500`)
+  await admin.query(`insert into imported_passwords
+    select concat('u', t.seq, '/', d.seq), ${login}, 'mosquitto-7', 's', 'h', 101, 1, null ${each} where d.seq <= 500`)
+  await admin.query(`insert into registry_endings select ${login}, 'x', t.seq * 10000 + d.seq ${each}`)
+  await admin.query("insert into audit_log (at_ms, who, action, subject) select 1, 'w', 'a', 's' from seq_1_to_20000")
   await admin.query(`insert into device_state
     select concat('t', t.seq), concat('d', d.seq), s.stream, '[]', 1, 0, 1 ${each}
     join (select 'power' as stream union select 'telemetry') s`)
@@ -64,7 +73,8 @@ async function populate(url: string): Promise<void> {
     select concat('a', a.seq), p.seq, 'allow', 'publish', '#' from seq_1_to_200 a join seq_1_to_5 p`)
   await admin.query("insert into api_keys select concat('k', seq), sha2(seq, 256), 'k', 1 from seq_1_to_200")
   const tables = 'devices, credentials, device_state, field_types, registry_changes, applications, acl_rules, api_keys'
-  await admin.query(`analyze table ${tables}`)
+  const logins = 'credential_pairs, login_states, imported_passwords, registry_endings, audit_log'
+  await admin.query(`analyze table ${tables}, ${logins}`)
 }
 
 /** Everything that API, broker and worker ask of a registry. */
@@ -99,13 +109,41 @@ async function askEverything(registry: Registry): Promise<void> {
   await registry.readStreams(states)
   await registry.writeState(states)
   await registry.audit({ who: 'a', action: 'b', subject: 'c' })
+  await registry.listAudit({ limit: 100 })
+  await registry.listAudit({ limit: 100, before: 10_000 })
+  await askForLogins(registry)
+}
+
+async function askForLogins(registry: Registry): Promise<void> {
+  const many = Array.from({ length: 500 }, (_, index) => ({ tenant: 't9', device: `d${index + 1}` }))
+  await registry.principalNamed('t7/d3')
+  await registry.credentials.list('t7/d3')
+  const next = await registry.credentials.rotate('t7/d3', 1000)
+  await registry.verifyToken(next.token)
+  await registry.credentials.rotate('t7/d3', 0)
+  const salt = Buffer.alloc(12)
+  const imported = { kind: 'mosquitto-7', salt, hash: pbkdf2Sync('p', salt, 1, 64, 'sha512'), iterations: 1 } as const
+  await registry.credentials.importPassword('t7/d4', 'someone', imported)
+  await registry.verifySecret('someone', 'p')
+  await registry.credentials.setDisabled('t7/d4', true)
+  await registry.credentials.setDisabled('t7/d4', false)
+  await registry.credentials.revoke('t7/d4')
+  const { id, key } = await registry.claimKeys.create({ tenant: 't7', maxUses: 2, expiresMs: undefined })
+  await registry.claimKeys.claim(key, 'claimed')
+  await registry.claimKeys.claim(key, 'claimed')
+  await registry.claimKeys.list()
+  await registry.claimKeys.revoke(id)
+  await registry.existingDevices(many)
+  await registry.removeDevices(many)
 }
 
 /** Reads of a whole table, or of its index in order, and why that is right. */
 const STATED: readonly { readonly sql: RegExp; readonly why: string }[] = [
+  { sql: /^select \* from `claim_keys` order by/, why: 'lists all provisioning keys' },
+  { sql: /^select \* from `audit_log` order by `id` desc limit/, why: 'the newest, which end at their limit' },
   { sql: /^select .* from `applications` as `a` left join `acl_rules` .* order by/, why: 'lists all applications' },
   {
-    sql: /^select .* from `devices` order by `tenant`, `device` limit/,
+    sql: /^select .* from `devices` left join `login_states` as `login` on [^?]*device\) order by `tenant`, `device` limit/,
     why: 'the first page, which ends at its limit',
   },
 ]

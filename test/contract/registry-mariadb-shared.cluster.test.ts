@@ -23,10 +23,9 @@ describe('processes that share a registry', () => {
     const { url, registries } = await openShared(4)
     await Promise.all(registries.map((registry, index) => createDevice(registry, `acme/p${index}`)))
     const admin = await connectTo(url)
-    expect(await admin.query('select name from kysely_migration order by name')).toEqual([
-      { name: '0001-initial' },
-      { name: '0002-changes' },
-    ])
+    const done = await admin.query<{ name: string }[]>('select name from kysely_migration order by name')
+    expect(done.map(({ name }) => name.slice(0, 4))).toEqual(done.map((_, index) => String(index + 1).padStart(4, '0')))
+    expect(done.length).toBeGreaterThanOrEqual(3)
     const key = newApiKey()
     expect(await registries[0]?.setAdminKey(key)).toBe(true)
     expect(await registries[1]?.setAdminKey(key)).toBe(false)
