@@ -1,12 +1,15 @@
 import { Kafka, logLevel } from 'kafkajs'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import { overriding } from './overriding.ts'
+import { withMethods } from './overriding.ts'
 
 /**
  * Known-wrong: a group without a position begins at the end, as kafkajs does with its default `fromBeginning: false`. What
  * was acknowledged before the first commit is never read.
  */
-export function groupFromEnd(log: TelemetryLog, options: { brokers: readonly string[]; prefix: string }): TelemetryLog {
+export function groupFromEnd<L extends Pick<TelemetryLog, 'consume'>>(
+  log: L,
+  options: { brokers: readonly string[]; prefix: string },
+): L {
   const { brokers, prefix } = options
   const kafka = new Kafka({ clientId: 'variant-from-end', brokers: [...brokers], logLevel: logLevel.NOTHING })
   const consume: TelemetryLog['consume'] = async (wanted) => {
@@ -16,12 +19,11 @@ export function groupFromEnd(log: TelemetryLog, options: { brokers: readonly str
     const topic = prefix + wanted.topic
     const known = await admin.fetchOffsets({ groupId, topics: [topic] })
     if (known.every(({ partitions }) => partitions.every(({ offset }) => offset === '-1'))) {
-      const ends = await log.offsets(wanted.topic)
-      const partitions = ends.map(({ partition, end }) => ({ partition, offset: String(end) }))
+      const partitions = await admin.fetchTopicOffsets(topic)
       await admin.setOffsets({ groupId, topic, partitions })
     }
     await admin.disconnect()
     return log.consume(wanted)
   }
-  return overriding(log, { consume })
+  return withMethods(log, { consume })
 }
