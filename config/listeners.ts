@@ -8,7 +8,7 @@ export const listenerSettings = {
   MQTT_WS_PORT: optionalPort('Port of MQTT over WebSocket, by custom 9001; off when unset.'),
   MQTT_WSS_PORT: optionalPort('Port of MQTT over WebSocket and TLS; needs MQTT_TLS_CERT_FILE; off when unset.'),
   MQTT_WS_ORIGINS: list(
-    'Pages that may speak MQTT from a browser, as https://host[:port] separated by commas; * = all. Others are no browsers.',
+    'Pages of other hosts that may speak MQTT from a browser, as https://host[:port] separated by commas; * = all.',
     (entry) => entry === '*' || /^https?:\/\/[^/\s]+$/.test(entry),
     'an origin',
   ),

@@ -138,6 +138,7 @@ class Front {
     const webSocket = new WebSocketEndpoint({
       maxPayload: settings.MAX_PACKET_BYTES + PAYLOAD_ROOM,
       origins: settings.MQTT_WS_ORIGINS,
+      loopbackOnly: isLoopback(settings.BIND_ADDRESS),
       onRefused: () => admission.count('websocket_refused'),
     })
     this.#webSocket = releasers.own('web sockets', webSocket, (it) => it.close())

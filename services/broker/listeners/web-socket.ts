@@ -1,13 +1,16 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { isLoopback } from './addresses.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
 
 export interface WebSocketOptions {
   /** Longest message in bytes. */
   readonly maxPayload: number
-  /** What browsers may send as Origin; `*` = anything. Who sends none is no browser and needs no permission. */
+  /** Pages of other hosts that may speak; `*` = any. */
   readonly origins: readonly string[]
+  /** Only this machine reaches us: a host by another name is one that was made to point here. */
+  readonly loopbackOnly: boolean
   /** An upgrade was refused, or something else was asked for. */
   readonly onRefused: (reason: string) => void
 }
@@ -17,7 +20,8 @@ const PROTOCOL = 'mqtt'
 
 /**
  * MQTT over WebSocket [MQTT 3.1.1, 6]: any path, subprotocol `mqtt`, no compression. A browser names the page that
- * speaks in `Origin`; a page nobody listed is refused, whatever host it claims to be.
+ * speaks in `Origin`: pages of the host that is spoken to are let in (some libraries claim to be one), others when they
+ * are listed. Whoever sends none is no browser.
  */
 export class WebSocketEndpoint {
   readonly #http: Server
@@ -74,12 +78,22 @@ export class WebSocketEndpoint {
   }
 
   #refusal({ headers }: IncomingMessage): { status: number; reason: string } | undefined {
-    const { origins } = this.#options
-    if (headers.origin !== undefined && !origins.includes('*') && !origins.includes(headers.origin)) {
+    if (headers.origin !== undefined && !this.#mayCome(headers.origin, headers.host ?? '')) {
       return { status: 403, reason: `a page of ${headers.origin.slice(0, 100)}, which is not listed` }
     }
     // [MQTT-6.0.0-3]
     const protocols = headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
     return protocols.includes(PROTOCOL) ? undefined : { status: 400, reason: 'the subprotocol is not mqtt' }
   }
+
+  #mayCome(origin: string, host: string): boolean {
+    const { origins, loopbackOnly } = this.#options
+    if (origins.includes('*') || origins.includes(origin)) return true
+    const page = hostnameOf(origin)
+    return page !== undefined && page === hostnameOf(`http://${host}`) && (!loopbackOnly || isLoopback(page))
+  }
+}
+
+function hostnameOf(url: string): string | undefined {
+  return URL.parse(url)?.hostname.replace(/^\[(.*)\]$/, '$1')
 }

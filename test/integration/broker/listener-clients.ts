@@ -1,0 +1,87 @@
+import { execFile, execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { promisify } from 'node:util'
+import mqtt from 'mqtt'
+import type { Harness } from '../../broker-harness.ts'
+
+const run = promisify(execFile)
+
+/** How a client reaches the broker. */
+export interface Way {
+  readonly kind: 'tcp' | 'tls' | 'ws' | 'wss'
+  readonly port: number
+  /** Of the authority, with TLS. */
+  readonly ca?: string
+  readonly certificate?: { readonly cert: string; readonly key: string }
+}
+
+export function wayTo({ broker, port }: Harness, kind: Way['kind'], tls: Omit<Way, 'kind' | 'port'> = {}): Way {
+  const { addresses } = broker
+  const at = kind === 'tcp' ? port : addresses[kind]?.port
+  if (at === undefined) throw new Error(`the broker does not listen on ${kind}`)
+  return { kind, port: at, ...tls }
+}
+
+/** Whether a program is there and ends with 0. */
+export function works(command: string, ...args: string[]): boolean {
+  try {
+    execFileSync(command, args, { stdio: 'ignore' })
+    return true
+  } catch (error) {
+    return !(error instanceof Error)
+  }
+}
+
+export const hasMosquitto = works('sh', '-c', 'command -v mosquitto_pub')
+export const hasPaho = works('python3', '-c', 'from paho.mqtt.client import CallbackAPIVersion')
+
+const PAHO = `
+import sys, json, paho.mqtt.client as mqtt
+way = json.loads(sys.argv[1])
+web = way['kind'] in ('ws', 'wss')
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id='paho', transport='websockets' if web else 'tcp')
+client.username_pw_set('a/1', 's')
+if 'ca' in way:
+    pair = way.get('certificate', {})
+    client.tls_set(way['ca'], pair.get('cert'), pair.get('key'))
+client.on_connect = lambda c, u, f, reason, p: c.subscribe('t/a/1/cmd/#', 1)
+client.on_subscribe = lambda c, u, mid, reasons, p: print('subscribed', flush=True)
+client.on_message = lambda c, u, message: (print(message.payload.decode(), flush=True), c.disconnect())
+client.on_connect_fail = lambda c, u: print('failed', flush=True)
+client.connect('localhost', way['port'])
+client.loop_start()
+client.publish('t/a/1/telemetry', '{"by":"paho"}', qos=1).wait_for_publish(10)
+client.loop_stop()
+print('published')
+`
+
+/** Publishes a reading of a/1 with the client named, at QoS 1; rejects when it is not acknowledged. */
+export const publishWith: Readonly<Record<string, (way: Way) => Promise<unknown>>> = {
+  async mosquitto({ port, ca, certificate }) {
+    const login = ['-u', 'a/1', '-P', 's', '-q', '1', '-t', 't/a/1/telemetry', '-m', '{"by":"mosquitto"}']
+    const tls = ca === undefined ? [] : ['--cafile', ca]
+    const pair = certificate === undefined ? [] : ['--cert', certificate.cert, '--key', certificate.key]
+    await run('mosquitto_pub', ['-h', 'localhost', '-p', String(port), ...login, ...tls, ...pair], { timeout: 10_000 })
+  },
+  async paho(way) {
+    const { stdout } = await run('python3', ['-c', PAHO, JSON.stringify(way)], { timeout: 20_000 })
+    if (!stdout.includes('published')) throw new Error(stdout)
+  },
+  async 'MQTT.js'(way) {
+    const client = await connectJs(way)
+    await client.publishAsync('t/a/1/telemetry', '{"by":"MQTT.js"}', { qos: 1 })
+    await client.endAsync()
+  },
+}
+
+/** MQTT.js, logged in as a/1 unless told otherwise, which does not connect again. */
+export function connectJs(way: Way, options: mqtt.IClientOptions = {}): Promise<mqtt.MqttClient> {
+  const { kind, port, ca, certificate } = way
+  const scheme = kind === 'tcp' ? 'mqtt' : kind === 'tls' ? 'mqtts' : kind
+  const pem = ca === undefined ? {} : { ca: readFileSync(ca) }
+  const pair =
+    certificate === undefined ? {} : { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) }
+  const web = kind === 'ws' || kind === 'wss' ? { wsOptions: { ...pem, ...pair } } : {}
+  const login = { username: 'a/1', password: 's', reconnectPeriod: 0, connectTimeout: 10_000 }
+  return mqtt.connectAsync(`${scheme}://localhost:${port}`, { ...login, ...pem, ...pair, ...web, ...options }, false)
+}
