@@ -13,7 +13,7 @@ export const listenerSettings = {
     'an origin',
   ),
   MQTT_TLS_CERT_FILE: optionalText(
-    'Certificate of the broker with its chain, PEM; turns TLS on. Read again every 5 s.',
+    'Certificate of the broker with its chain, PEM; turns TLS on. Read again every 2 s.',
   ),
   MQTT_TLS_KEY_FILE: optionalText('Private key of the certificate, PEM.'),
   MQTT_TLS_CA_FILE: optionalText('Authorities whose client certificates are taken, PEM.'),

@@ -32,7 +32,7 @@ export interface TlsCounts {
 
 const HANDSHAKE_MS = 10_000
 /** Files are read again so often: any way of replacing them is seen, on any file system, and they are small. */
-const RELOAD_MS = 5_000
+const RELOAD_MS = 2_000
 
 /** TLS for connections that others accepted, with files that may be replaced at any time. */
 export class TlsEndpoint {

@@ -98,7 +98,7 @@ async function revoke(session: Session, name: string, options: FolderOptions): P
   const folder = await openFolder(session, options)
   const serials = await folder.revoke(name)
   session.result({ name, revoked: serials }, () =>
-    serials.length === 0 ? `${name} was revoked before.` : `Revoked ${name}; brokers read the list within 5 s.`,
+    serials.length === 0 ? `${name} was revoked before.` : `Revoked ${name}; brokers read the list within 2 s.`,
   )
 }
 
