@@ -1,8 +1,8 @@
 import { Releasers } from '../../shared/lifecycle.ts'
-import { startInfluxdb, type Influxdb } from './influxdb.ts'
-import { startKafka, type Kafka } from './kafka.ts'
-import { startMariadb, type Mariadb } from './mariadb.ts'
-import { startRedis, type Redis } from './redis.ts'
+import { installInfluxdb, startInfluxdb, type Influxdb } from './influxdb.ts'
+import { installKafka, startKafka, type Kafka } from './kafka.ts'
+import { installMariadb, startMariadb, type Mariadb } from './mariadb.ts'
+import { installRedis, startRedis, type Redis } from './redis.ts'
 
 export interface Servers {
   readonly kafka: Kafka
@@ -25,6 +25,14 @@ export interface AllOptions {
     readonly sessions?: number
     readonly cache?: number
   }
+}
+
+/** Installs what is missing, once; rejects with what cannot be installed here, and what for. */
+export async function installAll(): Promise<void> {
+  await installMariadb()
+  await installRedis()
+  await installKafka()
+  await installInfluxdb()
 }
 
 /** Installs and starts every server of the cluster deployment below `folder`; what was started is stopped on failure. */
