@@ -9,9 +9,10 @@ import { mariadbDialect } from './mariadb-dialect.ts'
 import { isConflict, isDuplicate, mariadbError } from './mariadb-errors.ts'
 import { MariadbMetrics } from './mariadb-metrics.ts'
 import { MariadbPool } from './mariadb-pool.ts'
-import type { Registry } from './port.ts'
+import type { Registry, RegistryTables } from './port.ts'
 import type { RegistrySchema } from './schema.ts'
-import { openSqlRegistry } from './sql-registry.ts'
+import { openSqlRegistry, type SqlRegistryOptions } from './sql-registry.ts'
+import { openSqlTables } from './sql-tables.ts'
 
 export interface MariadbRegistryOptions extends Waiting {
   /**
@@ -38,7 +39,19 @@ export interface MariadbRegistryOptions extends Waiting {
  * `registry_unavailable`, or `registry_refused` (login, rights, unknown database). Other errors: `setting_invalid` (the
  * URL), `data_newer`, `credential_key_mismatch`, `closed`.
  */
-export async function openMariadbRegistry(options: MariadbRegistryOptions): Promise<Registry> {
+export function openMariadbRegistry(options: MariadbRegistryOptions): Promise<Registry> {
+  return openWith(options, openSqlRegistry)
+}
+
+/** The same database as tables, for moving a registry into it. Errors: those of {@link openMariadbRegistry}. */
+export function openMariadbTables(options: MariadbRegistryOptions): Promise<RegistryTables> {
+  return openWith(options, openSqlTables)
+}
+
+async function openWith<T>(
+  options: MariadbRegistryOptions,
+  openOn: (options: SqlRegistryOptions) => Promise<T>,
+): Promise<T> {
   const { url, credentialKey, logger, metrics, signal, onWaiting } = options
   const configure = () => poolConfig(typeof url === 'string' ? url : url(), options.pool)
   const pool = new MariadbPool(configure, logger)
@@ -47,7 +60,7 @@ export async function openMariadbRegistry(options: MariadbRegistryOptions): Prom
   const attempt = async () => {
     try {
       await warnOfWeakDurability(db, logger)
-      return await openSqlRegistry({ db, flavour: mariadbFlavour, credentialKey, logger })
+      return await openOn({ db, flavour: mariadbFlavour, credentialKey, logger })
     } catch (error) {
       throw mariadbError(error)
     }

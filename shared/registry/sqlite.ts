@@ -5,9 +5,10 @@ import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import type { SqlFlavour, StateRow } from './flavour.ts'
-import type { Registry } from './port.ts'
+import type { Registry, RegistryTables } from './port.ts'
 import type { RegistrySchema } from './schema.ts'
-import { openSqlRegistry } from './sql-registry.ts'
+import { openSqlRegistry, type SqlRegistryOptions } from './sql-registry.ts'
+import { openSqlTables } from './sql-tables.ts'
 import { SqliteConnection, SqliteError } from './sqlite-connection.ts'
 import { sqliteDialect } from './sqlite-dialect.ts'
 
@@ -24,12 +25,24 @@ export interface SqliteRegistryOptions {
  * A registry in one SQLite file, in a thread of its own; every change is durable when its promise resolves. Errors:
  * `data_locked`, `data_newer`, `data_unwritable`, `data_corrupt`, `disk_full`, `credential_key_mismatch`.
  */
-export async function openSqliteRegistry(options: SqliteRegistryOptions): Promise<Registry> {
+export function openSqliteRegistry(options: SqliteRegistryOptions): Promise<Registry> {
+  return openWith(options, openSqlRegistry)
+}
+
+/** The same file as tables, for moving it elsewhere. Errors: those of {@link openSqliteRegistry}. */
+export function openSqliteTables(options: SqliteRegistryOptions): Promise<RegistryTables> {
+  return openWith(options, openSqlTables)
+}
+
+async function openWith<T>(
+  options: SqliteRegistryOptions,
+  openOn: (options: SqlRegistryOptions) => Promise<T>,
+): Promise<T> {
   const { file, credentialKey, logger, metrics } = options
   const connection = await open(file, metrics)
   const db = new Kysely<RegistrySchema>({ dialect: sqliteDialect(connection, metrics) })
   try {
-    return await openSqlRegistry({ db, flavour: sqliteFlavour, credentialKey, logger })
+    return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger })
   } catch (error) {
     await connection.close()
     throw named(file, error)

@@ -5,10 +5,10 @@ import { createConnection, type Connection } from 'mariadb'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
-import { openMariadbRegistry, type MariadbRegistryOptions } from '../../shared/registry/mariadb.ts'
+import { openMariadbRegistry, openMariadbTables, type MariadbRegistryOptions } from '../../shared/registry/mariadb.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { startMariadb, type Mariadb } from '../servers/mariadb.ts'
-import type { RegistryHarness } from './registry-harness.ts'
+import type { TablesHarness } from './registry-tables-contract.ts'
 
 export const KEY = Buffer.alloc(32, 1)
 
@@ -50,9 +50,13 @@ export class MariadbOfFile {
     return ofTest(await createConnection({ socketPath, user: userInfo().username }))
   }
 
-  async harness(): Promise<RegistryHarness> {
+  async harness(): Promise<TablesHarness> {
     const url = await this.newDatabase()
-    return { open: (credentialKey = KEY) => openAt(url, { credentialKey }) }
+    const options = { url, credentialKey: KEY, logger: createLogger('silent') }
+    return {
+      open: (credentialKey = KEY) => openAt(url, { credentialKey }),
+      openTables: () => openMariadbTables({ ...options, metrics: createMetrics({ defaults: false }) }),
+    }
   }
 }
 
