@@ -11,10 +11,17 @@ import { type FetchResult, fetchRequest } from './requests.ts'
 const PARTITION_BYTES = 1024 * 1024
 const ANSWER_BYTES = 8 * 1024 * 1024
 const PAUSE_MS = 100
+/** An answer of so many bytes is worth its request. */
+const WORTHWHILE_BYTES = 64 * 1024
 
 interface FeedsOptions {
   readonly client: KafkaClient
   readonly maxWaitMs: number
+  /**
+   * Least time between two requests to a node while answers are small: under a steady load Kafka answers after every
+   * append, and the requests cost both sides more than the records.
+   */
+  readonly paceMs: number
   readonly logger: Logger
   readonly metrics: KafkaMetrics
 }
@@ -102,7 +109,7 @@ export class Feeds {
 
   /** Returns false when nothing is to be fetched from the node. */
   async #fetch(node: number): Promise<boolean> {
-    const { client, maxWaitMs, metrics } = this.#options
+    const { client, maxWaitMs, paceMs, metrics } = this.#options
     const wanted: Feed[] = []
     for (const feed of this.#feeds) if (feed.hasRoom && (await this.#leaderOf(feed)) === node) wanted.push(feed)
     if (wanted.length === 0) return false
@@ -121,6 +128,8 @@ export class Feeds {
       const { bytes, records, isStale } = await this.#deliver(wanted, results)
       metrics.fetched(bytes, records, (performance.now() - startedMs) / 1000)
       if (isStale) await this.#recover()
+      const restMs = bytes < WORTHWHILE_BYTES ? paceMs - (performance.now() - startedMs) : 0
+      if (restMs > 0) await sleep(restMs)
     } catch (error) {
       if (this.#isClosed) return false
       metrics.fetchFailed()

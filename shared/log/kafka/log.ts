@@ -29,6 +29,8 @@ import type { TopicState } from './topics.ts'
 const CONSUME_WAIT_MS = 100
 const FOLLOW_WAIT_MS = 250
 const SCAN_WAIT_MS = 5
+/** Adds at most this to the time until a record can be queried; several appends go with one fetch. */
+const READ_PACE_MS = 15
 /** What was appended before closing has this long to become durable. */
 const DRAIN_LIMIT_MS = 4_000
 const DURABILITY_EVERY_MS = 30_000
@@ -79,8 +81,8 @@ export class KafkaLog implements TelemetryLog {
     this.partitions = parts.partitions
     this.#all = Array.from({ length: parts.partitions }, (_, partition) => partition)
     this.#producing = parts.newClient()
-    this.#scanning = this.#source(SCAN_WAIT_MS)
-    this.#following = this.#source(FOLLOW_WAIT_MS)
+    this.#scanning = this.#source(SCAN_WAIT_MS, 0)
+    this.#following = this.#source(FOLLOW_WAIT_MS, READ_PACE_MS)
     this.#positions = new Positions(this.#scanning.client)
     this.#producers = {
       'telemetry.raw': this.#producer('telemetry.raw'),
@@ -110,7 +112,7 @@ export class KafkaLog implements TelemetryLog {
   async consume(options: ConsumeOptions): Promise<LogConsumer> {
     this.#checkOpen()
     const { prefix, names, silenceMs, logger, kafkaMetrics } = this.#parts
-    const { client, feeds } = this.#source(CONSUME_WAIT_MS)
+    const { client, feeds } = this.#source(CONSUME_WAIT_MS, READ_PACE_MS)
     const consumer: GroupConsumer = new GroupConsumer({
       ...options,
       topicName: names[options.topic],
@@ -188,10 +190,10 @@ export class KafkaLog implements TelemetryLog {
     if (this.#closing !== undefined) throw new SluiceError('closed', 'the log is closed')
   }
 
-  #source(maxWaitMs: number): Source {
+  #source(maxWaitMs: number, paceMs: number): Source {
     const { newClient, logger, kafkaMetrics } = this.#parts
     const client = newClient()
-    return { client, feeds: new Feeds({ client, maxWaitMs, logger, metrics: kafkaMetrics }) }
+    return { client, feeds: new Feeds({ client, maxWaitMs, paceMs, logger, metrics: kafkaMetrics }) }
   }
 
   #producer(topic: LogTopic): Producer {
