@@ -10,8 +10,8 @@ import type { Accepted } from './write.ts'
 
 /** Streams asked for in one call. */
 const LOAD_STREAMS = 1000
-/** Least time between two writes of the cache: under load a stream changes more often than anybody looks. */
-const PUBLISH_EVERY_MS = 50
+/** Least time between two writes of the cache: under load a stream changes more often than anybody looks (measured). */
+const PUBLISH_EVERY_MS = 200
 /** Longer than any flush takes to come: then the registry has it. */
 const CACHE_TTL_MS = 3_600_000
 
