@@ -13,6 +13,7 @@ import {
 import { SluiceError, toSluiceError } from '../shared/errors.ts'
 import { parseCredentialKey } from '../shared/registry/credentials.ts'
 import { brokerSettings } from './broker.ts'
+import { drainSeconds } from './listeners.ts'
 import { ingestWorkerSettings, lingerMs } from './ingest-worker.ts'
 import { queryApiSettings } from './query-api.ts'
 
@@ -140,7 +141,13 @@ export function redisCacheOptions(config: Config<typeof cacheSettings>) {
   return { url: config.REDIS_CACHE_URL }
 }
 
-export const brokerProcessSettings = { ...brokerSettings, ...processSettings, ...kafkaSettings, ...registrySettings }
+export const brokerProcessSettings = {
+  ...brokerSettings,
+  DRAIN_SECONDS: drainSeconds(5),
+  ...processSettings,
+  ...kafkaSettings,
+  ...registrySettings,
+}
 
 export const ingestWorkerProcessSettings = {
   ...ingestWorkerSettings,

@@ -24,6 +24,11 @@ export interface Broker {
   close(): Promise<void>
 }
 
+/** For `/readyz`: new clients are welcome. */
+export function acceptsClients({ overloaded, draining }: BrokerStatus): boolean {
+  return !overloaded && !draining
+}
+
 /** The MQTT broker. Errors: `port_in_use`, `setting_invalid` (an address, a certificate, settings that contradict). */
 export async function createBroker(options: BrokerOptions, parts: BrokerParts = BROKER_PARTS): Promise<Broker> {
   const { settings, logger } = options

@@ -5,7 +5,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
-import { createBroker } from './broker.ts'
+import { acceptsClients, createBroker } from './broker.ts'
 
 type Through = (log: TelemetryLog) => TelemetryLog | Promise<TelemetryLog>
 
@@ -20,9 +20,9 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     releasers.own('broker', broker, (it) => it.close())
     watch(...portChecks({ log, registry }), {
       name: 'broker',
-      check: async () => ({ ok: !broker.status().overloaded }),
+      check: async () => ({ ok: acceptsClients(broker.status()) }),
     })
-    return { mqtt: broker.addresses.mqtt }
+    return { ...broker.addresses }
   })
 }
 

@@ -4,12 +4,16 @@ import type { FirstStart } from './first-start.ts'
 export interface StartFacts {
   readonly mqtt: { readonly host: string; readonly port: number }
   readonly http: { readonly host: string; readonly port: number }
+  /** The other ways into the broker: tls, ws, wss. */
+  readonly more: readonly { readonly kind: string; readonly host: string; readonly port: number }[]
   readonly publicUrl: string | undefined
   readonly lan: boolean
   readonly folder: string
   readonly first: FirstStart
   readonly version: string
 }
+
+const WAYS: Readonly<Record<string, string>> = { tls: 'MQTTS   ', ws: 'WS      ', wss: 'WSS     ' }
 
 /**
  * What a person sees when Sluice is ready: where it listens, and commands that work when pasted. `showToken` puts the
@@ -23,6 +27,7 @@ export function banner(facts: StartFacts, { showToken }: { showToken: boolean })
     `  Sluice ${facts.version} is ready`,
     '',
     `  MQTT    ${mqtt.host}:${mqtt.port}  (3.1.1, login required)`,
+    ...facts.more.map(({ kind, host, port }) => `  ${WAYS[kind] ?? kind}${host}:${port}`),
     `  HTTP    ${url}  (API description: ${url}/docs)`,
     `  Page    ${url}/${showToken ? `#token=${first.token}` : '  (asks for the token)'}`,
     `  Data    ${facts.folder}`,
@@ -50,8 +55,17 @@ function tryIt({ mqtt, first }: StartFacts, url: string): string[] {
 
 /** The same for a program. Holds the credentials of the first device, once; the API key stays in its file. */
 export function startReport(facts: StartFacts): Record<string, unknown> {
-  const { version, mqtt, folder, first } = facts
-  return { version, mqtt, url: httpUrl(facts), folder, tokenFile: first.tokenFile, device: first.device ?? null }
+  const { version, mqtt, more, folder, first } = facts
+  const ways = Object.fromEntries(more.map(({ kind, host, port }) => [kind, { host, port }]))
+  return {
+    version,
+    mqtt,
+    ...ways,
+    url: httpUrl(facts),
+    folder,
+    tokenFile: first.tokenFile,
+    device: first.device ?? null,
+  }
 }
 
 function httpUrl({ publicUrl, http }: StartFacts): string {

@@ -4,6 +4,7 @@ import { standaloneSettings } from '../../config/standalone.ts'
 import { openMemoryCache } from '../../shared/cache/memory.ts'
 import { loadConfig, type Config } from '../../shared/config.ts'
 import type { Releasers } from '../../shared/lifecycle.ts'
+import type { Address } from '../../shared/listen.ts'
 import { createLogger, type Logger } from '../../shared/logger.ts'
 import { openSqliteLog } from '../../shared/log/sqlite.ts'
 import { createMetrics, type Metrics } from '../../shared/metrics.ts'
@@ -71,11 +72,22 @@ async function start(
   const version = packageVersion()
   const ports = await openPorts(context)
   const first = await firstStart(ports.registry, folder)
-  const { mqtt, http } = await startServices({ config, ports, logger, metrics, releasers, version, startBroker })
-  logger.info({ pid: process.pid, mqtt, http, folder, version }, 'ready')
-  const shown = (address: typeof mqtt) => (options.lan ? { ...address, host: lanAddress() } : address)
+  const addresses = await startServices({ config, ports, logger, metrics, releasers, version, startBroker })
+  logger.info({ pid: process.pid, ...addresses, folder, version }, 'ready')
+  const shown = (address: Address) => (options.lan ? { ...address, host: lanAddress() } : address)
+  const { mqtt, http, ...others } = addresses
+  const more = Object.entries(others).map(([kind, address]) => ({ kind, ...shown(address) }))
   const publicUrl = config.PUBLIC_URL
-  options.announce?.({ mqtt: shown(mqtt), http: shown(http), publicUrl, lan: options.lan, folder, first, version })
+  options.announce?.({
+    mqtt: shown(mqtt),
+    http: shown(http),
+    more,
+    publicUrl,
+    lan: options.lan,
+    folder,
+    first,
+    version,
+  })
 }
 
 /** The adapters of this deployment: SQLite in the data folder, a cache in memory. */

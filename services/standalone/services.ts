@@ -8,7 +8,7 @@ import type { PointStore } from '../../shared/points/port.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import type { Broker } from '../broker/broker.ts'
+import { acceptsClients, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/gate-context.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
@@ -31,13 +31,16 @@ export interface ServiceContext {
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>
 }
 
+/** Where the process listens: MQTT in every way that is on, and HTTP. */
+export type ServiceAddresses = Broker['addresses'] & { readonly http: Address }
+
 const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
 
 /**
  * Starts the services on opened ports: what stores first, what listens last, so that stopping runs the other way round.
  * Whatever is started is owned by `releasers`. Resolves when all of them accept work.
  */
-export async function startServices(context: ServiceContext): Promise<{ mqtt: Address; http: Address }> {
+export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
   const { config, ports, logger, metrics, releasers, version, startBroker } = context
   const clock = await receiveClockBehind(ports.log)
   const shared = { ...ports, settings: config, logger, metrics }
@@ -56,11 +59,12 @@ export async function startServices(context: ServiceContext): Promise<{ mqtt: Ad
     checks: [
       ...portChecks(ports),
       { name: 'ingest-worker', check: async () => worker.status() },
-      { name: 'broker', check: async () => ({ ok: !broker.status().overloaded }) },
+      { name: 'broker', check: async () => ({ ok: acceptsClients(broker.status()) }) },
     ],
     version,
     publicFolder: PUBLIC_FOLDER,
   })
   releasers.own('query api', api, (it) => it.close())
-  return { mqtt, http: await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT') }
+  const http = await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT')
+  return { ...broker.addresses, http }
 }
