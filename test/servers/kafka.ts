@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cachedBuild } from './cache-folder.ts'
+import type { KafkaSecurity } from './kafka-security.ts'
 import { freePorts, portAnswers, ServerProcess } from './server-process.ts'
 import { requireTools } from './tools.ts'
 
@@ -15,6 +16,8 @@ export interface Kafka {
   /** `host:port` of each broker. */
   readonly brokers: readonly string[]
   readonly processes: readonly ServerProcess[]
+  /** Class path of Kafka and its tools. */
+  readonly libs: string
   stop(): Promise<void>
 }
 
@@ -39,7 +42,7 @@ export function installKafka(): Promise<string> {
  */
 export async function startKafka(
   folder: string,
-  options: { brokers: 1 | 3; ports?: readonly number[] },
+  options: { brokers: 1 | 3; ports?: readonly number[]; security?: KafkaSecurity },
 ): Promise<Kafka> {
   const libs = join(await installKafka(), 'libs', '*')
   const count = options.brokers
@@ -53,7 +56,10 @@ export async function startKafka(
       const file = join(home, 'server.properties')
       writeFileSync(
         file,
-        properties({ id: index + 1, home, port, controllerPort: controllerPorts[index] ?? 0, voters, count }),
+        properties(
+          { id: index + 1, home, port, controllerPort: controllerPorts[index] ?? 0, voters, count },
+          options.security,
+        ),
       )
       await run('java', [
         '-cp',
@@ -65,6 +71,7 @@ export async function startKafka(
         CLUSTER_ID,
         '-c',
         file,
+        ...(options.security?.formatArgs ?? []),
       ])
       const args = ['-Xmx512m', '-Xms128m', '-XX:+UseSerialGC', '-cp', libs, 'kafka.Kafka', file]
       const logFile = join(home, 'server.log')
@@ -81,27 +88,26 @@ export async function startKafka(
   return {
     brokers: clientPorts.map((port) => `127.0.0.1:${port}`),
     processes,
+    libs,
     stop: async () => {
       await Promise.all(processes.map((process) => process.stop('SIGKILL')))
     },
   }
 }
 
-function properties(node: {
-  id: number
-  home: string
-  port: number
-  controllerPort: number
-  voters: string
-  count: number
-}): string {
+function properties(
+  node: { id: number; home: string; port: number; controllerPort: number; voters: string; count: number },
+  security: KafkaSecurity | undefined,
+): string {
+  const also = (text: string | undefined) => (text === undefined ? '' : `,${text}`)
   const minIsr = node.count > 1 ? 2 : 1
   return `process.roles=broker,controller
 node.id=${node.id}
 controller.quorum.voters=${node.voters}
-listeners=PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}
-advertised.listeners=PLAINTEXT://127.0.0.1:${node.port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}${also(security?.listeners)}
+advertised.listeners=PLAINTEXT://127.0.0.1:${node.port}${also(security?.listeners)}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${also(security?.protocols)}
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs=${join(node.home, 'data')}
 auto.create.topics.enable=false
@@ -112,5 +118,5 @@ transaction.state.log.min.isr=${minIsr}
 min.insync.replicas=${minIsr}
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=6000
-`
+${security?.properties ?? ''}`
 }
