@@ -4,7 +4,7 @@ import { toSluiceError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
 import { LruMap } from '../../shared/lru.ts'
 import type { Metrics } from '../../shared/metrics.ts'
-import type { Principal, Registry, RuleAction } from '../../shared/registry/port.ts'
+import type { LoginState, Principal, Registry, RuleAction } from '../../shared/registry/port.ts'
 
 export interface Authorizer {
   /** Grows whenever a verdict may have changed: verdicts that are kept are kept for one epoch. */
@@ -20,10 +20,15 @@ export interface Authorizer {
   canReceive(principal: Principal, topic: string): boolean
   /** Why; not for hot paths. */
   explain(principal: Principal, action: RuleAction, topicOrFilter: string): acl.Explanation
-  /** Called with the name of a logged-in principal that no longer exists: its connections are to be closed. */
-  onRevoked(listener: (name: string) => void): () => void
+  /**
+   * Called with the name of a principal that was removed, revoked or disabled: what is kept for it is to go, and, when it
+   * was logged in here, its connections are to be closed.
+   */
+  onRevoked(listener: RevokedListener): () => void
   close(): void
 }
+
+export type RevokedListener = (name: string, wasLoggedIn: boolean) => void
 
 export interface AuthorizerOptions {
   readonly registry: Registry
@@ -57,6 +62,19 @@ function newActive(name: string, kind: Principal['kind']): Active {
   return { name, kind, sinceMs: Date.now(), logins: new Set(), current: undefined, refresh: 'idle' }
 }
 
+/** A login as the registry has it now. */
+interface Found {
+  readonly disabled: boolean
+  /** Since when logins of the name are good: later ones than its last end, on the clock of who ended it. */
+  readonly validMs: number
+  /** With its present rules; undefined for a device, whose rules follow from its name. */
+  readonly principal: Principal | undefined
+}
+
+function validity({ createdMs, login }: { createdMs: number; login: LoginState }): Omit<Found, 'principal'> {
+  return { disabled: login.disabled, validMs: Math.max(createdMs, login.endedMs ?? 0) }
+}
+
 class LiveAuthorizer implements Authorizer {
   readonly #registry: Registry
   readonly #logger: Logger
@@ -64,7 +82,7 @@ class LiveAuthorizer implements Authorizer {
   /** Outlives the connection: the will of a revoked principal is refused too. */
   readonly #revoked = new WeakSet<Principal>()
   readonly #changed = new LruMap<string, true>(MAX_CHANGED)
-  readonly #listeners = new Set<(name: string) => void>()
+  readonly #listeners = new Set<RevokedListener>()
   readonly #retries = new Map<string, NodeJS.Timeout>()
   readonly #unsubscribe: () => void
   readonly #revocations: Counter
@@ -74,7 +92,7 @@ class LiveAuthorizer implements Authorizer {
   constructor({ registry, logger, metrics }: AuthorizerOptions) {
     this.#registry = registry
     this.#logger = logger
-    this.#unsubscribe = registry.onChange((name) => this.#noteChange(name))
+    this.#unsubscribe = registry.onChange((name, ended) => this.#noteChange(name, ended))
     this.#revocations = new Counter({
       name: 'sluice_broker_revocations_total',
       help: 'Logged-in principals that were removed',
@@ -131,7 +149,7 @@ class LiveAuthorizer implements Authorizer {
     return { allowed: false, rule: undefined, reason: `${JSON.stringify(principal.name)} was removed` }
   }
 
-  onRevoked(listener: (name: string) => void): () => void {
+  onRevoked(listener: RevokedListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -149,10 +167,11 @@ class LiveAuthorizer implements Authorizer {
     return this.#active.get(principal.name)?.current ?? principal
   }
 
-  #noteChange(name: string): void {
+  #noteChange(name: string, ended: boolean): void {
     const active = this.#active.get(name)
-    if (active === undefined) this.#changed.set(name, true)
-    else this.#refresh(active)
+    if (active !== undefined) return this.#refresh(active)
+    this.#changed.set(name, true)
+    if (ended) this.#tellRevoked(name, false)
   }
 
   /** One look-up at a time per name; a change during one leads to another behind it. Never rejects. */
@@ -166,8 +185,8 @@ class LiveAuthorizer implements Authorizer {
     try {
       const found = await this.#find(active)
       if (this.#closed || this.#active.get(active.name) !== active) return
-      // Removed and made again since: the same name, but not the login that was verified.
-      if (found === undefined || found.createdMs > active.sinceMs) return this.#revoke(active)
+      // Removed and made again since, or disabled and enabled: the same name, but not the login that was verified.
+      if (found === undefined || found.disabled || found.validMs > active.sinceMs) return this.#revoke(active)
       if (found.principal !== undefined) {
         active.current = found.principal
         this.#epoch += 1
@@ -181,15 +200,15 @@ class LiveAuthorizer implements Authorizer {
     }
   }
 
-  async #find({ name, kind }: Active): Promise<{ createdMs: number; principal: Principal | undefined } | undefined> {
+  async #find({ name, kind }: Active): Promise<Found | undefined> {
     if (kind === 'application') {
       const application = await this.#registry.getApplication(name)
       if (application === undefined) return undefined
-      return { createdMs: application.createdMs, principal: { kind, name, rules: application.rules } }
+      return { ...validity(application), principal: { kind, name, rules: application.rules } }
     }
     const slash = name.indexOf('/')
     const device = await this.#registry.getDevice(name.slice(0, slash), name.slice(slash + 1))
-    return device === undefined ? undefined : { createdMs: device.createdMs, principal: undefined }
+    return device === undefined ? undefined : { ...validity(device), principal: undefined }
   }
 
   #revoke(active: Active): void {
@@ -197,12 +216,16 @@ class LiveAuthorizer implements Authorizer {
     this.#forget(active)
     this.#epoch += 1
     this.#revocations.inc()
-    this.#logger.info({ who: active.name }, 'login removed')
+    this.#logger.info({ who: active.name }, 'login ended')
+    this.#tellRevoked(active.name, true)
+  }
+
+  #tellRevoked(name: string, wasLoggedIn: boolean): void {
     for (const listener of this.#listeners) {
       try {
-        listener(active.name)
+        listener(name, wasLoggedIn)
       } catch (error) {
-        this.#logger.error({ err: error, who: active.name }, 'closing the connections of a removed login failed')
+        this.#logger.error({ err: error, who: name }, 'closing the connections of a login that ended failed')
       }
     }
   }

@@ -61,7 +61,9 @@ export class SqlCredentials implements Credentials {
 
   async setDisabled(name: string, disabled: boolean): Promise<void> {
     if (disabled) return this.#end(name, async () => {})
-    await this.#changes.apply([name], async (trx) => {
+    // A username that was refused meanwhile is forgotten by this too.
+    const usernames = (await this.list(name)).map(({ username }) => username)
+    await this.#changes.apply([...new Set([name, ...usernames])], async (trx) => {
       await requireLogin(trx, name)
       await trx.updateTable('login_states').set({ disabled: 0 }).where('name', '=', name).execute()
     })

@@ -59,6 +59,10 @@ async function populate(url: string): Promise<void> {
   await admin.query(`insert into imported_passwords
     select concat('u', t.seq, '/', d.seq), ${login}, 'mosquitto-7', 's', 'h', 101, 1, null ${each} where d.seq <= 500`)
   await admin.query(`insert into registry_endings select ${login}, 'x', t.seq * 10000 + d.seq ${each}`)
+  await admin.query(`insert into device_presence
+    select concat('t', t.seq), concat('d', d.seq), 'c', 1, 1, 'n', 1, 'a', null ${each} where d.seq <= 500`)
+  await admin.query(`insert into device_limits
+    select concat('t', t.seq), concat('d', d.seq), 'c', 1, 1, 1, 1 ${each} where d.seq <= 500`)
   await admin.query("insert into audit_log (at_ms, who, action, subject) select 1, 'w', 'a', 's' from seq_1_to_20000")
   await admin.query(`insert into device_state
     select concat('t', t.seq), concat('d', d.seq), s.stream, '[]', 1, 0, 1 ${each}

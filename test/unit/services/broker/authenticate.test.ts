@@ -1,41 +1,7 @@
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createAuthenticator, describeLogin, type Authenticator } from '../../../../services/broker/authenticate.ts'
+import { describe, expect, it } from 'vitest'
+import { describeLogin } from '../../../../services/broker/authenticate.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
-import { createLogger } from '../../../../shared/logger.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
-import { LoginRegistry } from './login-registry.ts'
-
-interface Setup {
-  readonly registry: LoginRegistry
-  readonly authenticator: Authenticator
-  login(username?: string, password?: string | Uint8Array, remoteAddress?: string): Promise<string>
-}
-
-/** `login` resolves with the principal's name or the error's code. */
-function setUp(anonymousAs?: string): Setup {
-  vi.useFakeTimers({ toFake: ['performance', 'Date'] })
-  const registry = new LoginRegistry()
-  const metrics = createMetrics({ defaults: false })
-  const options = { registry: registry.asRegistry(), logger: createLogger('silent'), metrics, anonymousAs }
-  const authenticator = createAuthenticator(options)
-  onTestFinished(() => {
-    authenticator.close()
-    vi.useRealTimers()
-  })
-  return {
-    registry,
-    authenticator,
-    async login(username, password, remoteAddress = '192.0.2.1') {
-      const bytes = typeof password === 'string' ? Buffer.from(password) : password
-      try {
-        return (await authenticator.authenticate({ username, password: bytes, remoteAddress })).name
-      } catch (error) {
-        if (error instanceof SluiceError) return error.code
-        throw error
-      }
-    },
-  }
-}
+import { setUpLogins as setUp } from './login-setup.ts'
 
 describe('a login', () => {
   it('is a username with its secret, or a token without password', async () => {
@@ -120,118 +86,38 @@ describe('without username', () => {
   })
 })
 
-describe('verified logins', () => {
-  it('are kept for 30 s', async () => {
-    const { registry, login } = setUp()
+describe('a certificate', () => {
+  it('is a login without a password, of what exists', async () => {
+    const { registry, present } = setUp()
     registry.addDevice('acme/p1', 'secret')
-    await login('acme/p1', 'secret')
-    vi.advanceTimersByTime(29_000)
-    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
-    expect(registry.questions).toBe(1)
-    vi.advanceTimersByTime(2_000)
-    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
-    expect(registry.questions).toBe(2)
+    registry.setApplication('dash', [])
+    expect(await present('acme/p1')).toBe('acme/p1')
+    expect(await present('acme/p1', 'acme/p1')).toBe('acme/p1')
+    expect(await present('acme/p1', 'acme/p1', 'anything')).toBe('acme/p1')
+    expect(await present('dash')).toBe('dash')
+    expect(await present('acme/p2')).toBe('login_failed')
+    expect(await present('')).toBe('login_failed')
+    expect(await present('a'.repeat(65_535))).toBe('login_failed')
+    registry.removeDevice('acme/p1')
+    expect(await present('acme/p1')).toBe('login_failed')
   })
 
-  it('are forgotten when they change, others are not', async () => {
-    const { registry, login } = setUp()
+  it('counts for its own name only, whatever else is right', async () => {
+    const { registry, login, present } = setUp()
     registry.addDevice('acme/p1', 'secret')
     registry.addDevice('acme/p2', 'secret')
-    registry.tokens.set('slt_x', 'acme/p1')
-    for (const [name, secret] of [['acme/p1', 'secret'], ['acme/p2', 'secret'], ['slt_x']] as const)
-      await login(name, secret)
-    registry.removeDevice('acme/p1')
-    expect(await login('acme/p1', 'secret')).toBe('login_failed')
-    expect(await login('slt_x')).toBe('login_failed')
-    expect(registry.questions).toBe(5)
-    expect(await login('acme/p2', 'secret')).toBe('acme/p2')
-    expect(registry.questions).toBe(5)
+    registry.tokens.set('slt_x', 'acme/p2')
+    expect(await present('acme/p1', 'acme/p2', 'secret')).toBe('login_failed')
+    expect(await present('acme/p1', 'slt_x')).toBe('login_failed')
+    expect(await present('acme/p1', '')).toBe('login_failed')
+    expect(await present('acme/p1')).toBe('acme/p1')
+    // What a certificate proved is no login without it.
+    expect(await login('acme/p1')).toBe('login_failed')
+    expect(await login('certificate:acme/p1')).toBe('login_failed')
   })
 
-  it('are forgotten however many others change', async () => {
-    const { registry, login } = setUp()
-    registry.addDevice('acme/p1', 'secret')
-    await login('acme/p1', 'secret')
-    registry.removeDevice('acme/p1')
-    for (let index = 0; index < 10_001; index += 1) registry.change(`acme/other-${index}`)
-    expect(await login('acme/p1', 'secret')).toBe('login_failed')
-  })
-
-  it('are checked again when they changed during the check', async () => {
-    const { registry, login } = setUp()
-    registry.addDevice('acme/p1', 'secret')
-    registry.beforeAnswer = async () => {
-      registry.beforeAnswer = async () => {}
-      registry.removeDevice('acme/p1')
-    }
-    expect(await login('acme/p1', 'secret')).toBe('login_failed')
-    expect(registry.questions).toBe(2)
-  })
-
-  it('are bounded in number', async () => {
-    const { registry, login } = setUp()
-    for (let index = 0; index < 20_001; index += 1) {
-      registry.addDevice(`acme/p${index}`, 's')
-      await login(`acme/p${index}`, 's')
-    }
-    registry.questions = 0
-    await login('acme/p20000', 's')
-    expect(registry.questions).toBe(0)
-    await login('acme/p0', 's')
-    expect(registry.questions).toBe(1)
-  })
-})
-
-describe('failed logins', () => {
-  it('that repeat cost the registry nothing, until something changes', async () => {
-    const { registry, login } = setUp()
-    for (let index = 0; index < 50; index += 1) expect(await login('acme/p1', 'wrong')).toBe('login_failed')
-    expect(registry.questions).toBe(1)
-    registry.addDevice('acme/p1', 'wrong')
-    expect(await login('acme/p1', 'wrong')).toBe('acme/p1')
-  })
-
-  it('of one address are limited, and the limit passes', async () => {
-    const { registry, login } = setUp()
-    registry.addDevice('acme/p1', 'secret')
-    registry.addDevice('acme/p2', 'secret')
-    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
-    for (let index = 0; index < 30; index += 1) expect(await login('acme/p1', `guess-${index}`)).toBe('login_failed')
-    expect(await login('acme/p1', 'guess')).toBe('login_rate_limited')
-    expect(await login('acme/p2', 'secret')).toBe('login_rate_limited')
-    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
-    expect(await login('acme/p2', 'secret', '192.0.2.2')).toBe('acme/p2')
-    vi.advanceTimersByTime(1_100)
-    expect(await login('acme/p1', 'guess')).toBe('login_failed')
-    vi.advanceTimersByTime(60_000)
-    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
-  })
-
-  it('of a device with a wrong secret that retries for ever do not lock out its neighbours', async () => {
-    const { registry, login } = setUp()
-    registry.addDevice('acme/p1', 'secret')
-    for (let index = 0; index < 600; index += 1) {
-      expect(await login('acme/p9', 'wrong')).toBe('login_failed')
-      vi.advanceTimersByTime(1_000)
-    }
-    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
-  })
-
-  it('from loopback are not limited', async () => {
-    const { login } = setUp()
-    for (const address of ['127.0.0.1', '::1', '::ffff:127.0.0.1']) {
-      for (let index = 0; index < 40; index += 1) expect(await login('a/b', `${index}`, address)).toBe('login_failed')
-    }
-  })
-
-  it('from one IPv6 site count together, as those of a mapped address do', async () => {
-    const { login } = setUp()
-    for (let index = 0; index < 30; index += 1) await login('a/b', `${index}`, `2001:db8:0:1::${index.toString(16)}`)
-    expect(await login('a/b', 'x', '2001:0DB8::1:ffff:0:0:9')).toBe('login_rate_limited')
-    expect(await login('a/b', 'x', '2001:db8:0:2::1')).toBe('login_failed')
-    for (let index = 0; index < 30; index += 1) await login('a/c', `${index}`, '::ffff:192.0.2.7')
-    expect(await login('a/c', 'x', '192.0.2.7')).toBe('login_rate_limited')
-    expect(await login('a/c', 'x', '::ffff:192.0.2.8')).toBe('login_failed')
+  it('names who was refused', () => {
+    expect(describeLogin({ username: undefined, password: undefined, certificateName: 'acme/p9' })).toBe('acme/p9')
   })
 })
 

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { LruMap } from '../../shared/lru.ts'
+import { LruMap } from './lru.ts'
 
 /** Failed logins of one address before it has to wait: room for a site where many devices have a wrong secret. */
 const BURST = 30
