@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../../shared/errors.ts'
-import { parseDeviceKey } from '../../shared/topics.ts'
+import { isName, parseDeviceKey } from '../../shared/topics.ts'
 import {
   createAuthority,
   createRevocationList,
@@ -80,6 +80,9 @@ export class CertificateFolder {
 
   /** A certificate for a device. Errors: `not_found` (no authority), `already_exists`. */
   async issue(name: string, days: number): Promise<Entry> {
+    const { tenant = '', device = '' } = parseDeviceKey(name) ?? {}
+    // Also a path below this folder.
+    if (!isName(tenant) || !isName(device)) throw new SluiceError('name_invalid', `"${name}" is not <tenant>/<device>`)
     const authority = this.#authority()
     if (existsSync(this.#file(deviceFile(name)))) {
       throw new SluiceError(
@@ -145,7 +148,6 @@ export class CertificateFolder {
   }
 
   async #issueDevice(authority: AuthorityFiles, name: string, days: number): Promise<Entry> {
-    if (parseDeviceKey(name) === undefined) throw new SluiceError('name_invalid', `"${name}" is not <tenant>/<device>`)
     const made = await issueDevice(authority, name, days)
     this.#writePair(deviceFile(name), made)
     return this.#note({ kind: 'device', name, days, ...facts(made) })

@@ -1,4 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
+import { checkCertificate } from '../certificate-check.ts'
 import {
   checkClock,
   checkDataFolder,
@@ -35,6 +36,7 @@ async function doctor(session: Session): Promise<0 | 1> {
     checkDataFolder(DATA_DIR),
     checkDiskSpace(DATA_DIR),
     await checkPort('MQTT_PORT', { host, port: MQTT_PORT }, isOurs && running.mqttPort === MQTT_PORT),
+    ...(await checkOtherListeners(session, isOurs)),
     await checkPort('HTTP_PORT', { host, port: HTTP_PORT }, isOurs),
     checkClock(Date.now(), running?.newestMs),
     checkOpenFiles(),
@@ -45,6 +47,21 @@ async function doctor(session: Session): Promise<0 | 1> {
     findings.map((it) => text(it, session)).join('\n'),
   )
   return ok ? 0 : 1
+}
+
+/** Those that are on: TLS with its certificates, WebSocket. */
+async function checkOtherListeners({ settings }: Session, isOurs: boolean): Promise<Finding[]> {
+  const { BIND_ADDRESS: host, MQTT_TLS_CERT_FILE: certificate, MQTT_TLS_CA_FILE: authorities } = settings
+  const ports: [string, number | undefined][] = [
+    ['MQTT_TLS_PORT', certificate === undefined ? undefined : settings.MQTT_TLS_PORT],
+    ['MQTT_WS_PORT', settings.MQTT_WS_PORT],
+    ['MQTT_WSS_PORT', settings.MQTT_WSS_PORT],
+  ]
+  const findings: Finding[] = []
+  for (const [name, port] of ports) if (port !== undefined) findings.push(await checkPort(name, { host, port }, isOurs))
+  if (certificate !== undefined) findings.push(checkCertificate('MQTT_TLS_CERT_FILE', certificate, Date.now()))
+  if (authorities !== undefined) findings.push(checkCertificate('MQTT_TLS_CA_FILE', authorities, Date.now()))
+  return findings
 }
 
 /** Undefined when no Sluice answers; a service that answers but lets us see nothing is a finding. */
