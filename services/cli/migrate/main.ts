@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { influxSettings, kafkaOptions } from '../../../config/cluster.ts'
+import { migrateSettings } from '../../../config/migrate.ts'
+import { loadConfig, secretReader, type Config } from '../../../shared/config.ts'
+import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
+import { Releasers } from '../../../shared/lifecycle.ts'
+import { createLogger, type Logger } from '../../../shared/logger.ts'
+import { openKafkaLog } from '../../../shared/log/kafka.ts'
+import { openSqliteLog } from '../../../shared/log/sqlite.ts'
+import { createMetrics } from '../../../shared/metrics.ts'
+import { openInfluxPoints } from '../../../shared/points/influx.ts'
+import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
+import { loadCredentialKey, parseCredentialKey } from '../../../shared/registry/credentials.ts'
+import { openMariadbTables } from '../../../shared/registry/mariadb.ts'
+import { openSqliteTables } from '../../../shared/registry/sqlite.ts'
+import type { Session } from '../session.ts'
+import {
+  migrate,
+  planMigration,
+  sourceState,
+  unconsumed,
+  type MigrationPlan,
+  type MigrationReport,
+} from './migration.ts'
+import type { MigrationPorts, Step } from './migration-ports.ts'
+import { Progress } from './progress.ts'
+
+export interface MigrationOptions {
+  /** Of the standalone deployment, which must be stopped. */
+  readonly folder: string
+  readonly signal: AbortSignal
+  readonly onProgress: Step['onProgress']
+  /** Known-wrong migrations under test put something between. */
+  readonly through?: (sides: Sides) => Sides
+}
+
+type Sides = Pick<Step, 'source' | 'target'>
+type MigrateConfig = Config<typeof migrateSettings>
+
+const SECONDS_PER_HOUR = 3600
+
+/**
+ * Moves a standalone data folder into the cluster that the environment names. Errors: those of the adapters,
+ * `data_locked` while standalone runs among them; `not_found` for a folder that is none; `credential_key_mismatch`.
+ */
+export async function runMigration({ host }: Session, options: MigrationOptions): Promise<MigrationReport> {
+  const { folder, signal, onProgress, through = (sides) => sides } = options
+  const config = loadConfig(migrateSettings, host.env)
+  return withReleasers(async (releasers) => {
+    const key = keyOf(folder, config)
+    const source = await openSource(folder, key, releasers)
+    const target = await openTarget(config, key, { releasers, signal, env: host.env })
+    const sides = through({ source, target })
+    await checkRetention(sides.source, config.LOG_RETENTION_HOURS)
+    const progress = Progress.open(join(folder, 'migration.json'), targetText(config), await sourceState(sides.source))
+    return migrate({ ...sides, signal, onProgress }, progress)
+  })
+}
+
+/** What {@link runMigration} would move; opens the folder only. Errors: as there. */
+export async function dryRun({ host }: Session, { folder }: Pick<MigrationOptions, 'folder'>): Promise<MigrationPlan> {
+  const { CREDENTIAL_KEY } = loadConfig({ CREDENTIAL_KEY: migrateSettings.CREDENTIAL_KEY }, host.env)
+  return withReleasers(async (releasers) =>
+    planMigration(await openSource(folder, keyOf(folder, { CREDENTIAL_KEY }), releasers)),
+  )
+}
+
+async function withReleasers<T>(work: (releasers: Releasers) => Promise<T>): Promise<T> {
+  const releasers = new Releasers()
+  try {
+    return await work(releasers)
+  } finally {
+    await releasers.close()
+  }
+}
+
+/** The key of the cluster; while none is given it will be that of the folder. */
+function keyOf(folder: string, { CREDENTIAL_KEY: given }: Pick<MigrateConfig, 'CREDENTIAL_KEY'>): Buffer {
+  if (given !== undefined) return parseCredentialKey(given, 'CREDENTIAL_KEY')
+  const file = join(folder, 'credential-key')
+  if (existsSync(file)) return loadCredentialKey(file)
+  throw new SluiceError('setting_invalid', `CREDENTIAL_KEY: is not set, and ${file} does not exist`)
+}
+
+/** One lock after the other, as standalone takes them. Nothing is made, and retention removes nothing of the log. */
+async function openSource(folder: string, credentialKey: Buffer, releasers: Releasers): Promise<MigrationPorts> {
+  const file = join(folder, 'registry.db')
+  const missing = [file, join(folder, 'log'), join(folder, 'points')].find((path) => !existsSync(path))
+  if (missing !== undefined) {
+    throw new SluiceError('not_found', `${folder} is no data folder of standalone: there is no ${missing}`)
+  }
+  const shared = { logger: createLogger('warn'), metrics: createMetrics({ defaults: false }) }
+  const keep = { ageMs: undefined, bytes: undefined }
+  const logOptions = { folder: join(folder, 'log'), retention: keep, deadLetterRetention: keep, ...shared }
+  const log = releasers.own('log', await openSqliteLog(logOptions), (it) => it.close())
+  const pointsOptions = { folder: join(folder, 'points'), ...shared }
+  const points = releasers.own('points', await openSqlitePoints(pointsOptions), (it) => it.close())
+  try {
+    const tables = await openSqliteTables({ file, credentialKey, ...shared })
+    return { log, points, tables: releasers.own('registry', tables, (it) => it.close()) }
+  } catch (error) {
+    const { code } = toSluiceError(error)
+    throw code === 'credential_key_mismatch' ? otherKeyThan(folder, error) : error
+  }
+}
+
+function otherKeyThan(folder: string, cause: unknown): SluiceError {
+  const file = join(folder, 'credential-key')
+  const advice = existsSync(file)
+    ? `Give this command and every process of the cluster CREDENTIAL_KEY_FILE=${file}, or a copy of that file`
+    : 'Give the key that standalone ran with'
+  const message = `the logins in ${folder} were made with another key than CREDENTIAL_KEY, and none would work in the cluster. ${advice}`
+  return new SluiceError('credential_key_mismatch', message, { cause })
+}
+
+async function openTarget(
+  config: MigrateConfig,
+  credentialKey: Buffer,
+  { releasers, signal, env }: { releasers: Releasers; signal: AbortSignal; env: Session['host']['env'] },
+): Promise<MigrationPorts> {
+  const logger: Logger = createLogger('warn')
+  const shared = { logger, metrics: createMetrics({ defaults: false }), signal }
+  try {
+    const registryOptions = { url: config.MARIADB_URL, credentialKey, ...shared }
+    const tables = releasers.own('registry', await openMariadbTables(registryOptions), (it) => it.close())
+    const logOptions = { ...kafkaOptions(config, 'migrate'), ...shared }
+    const log = releasers.own('log', await openKafkaLog(logOptions), (it) => it.close())
+    const { INFLUX_URL: url, INFLUX_ORG: org, INFLUX_BUCKET: bucket } = config
+    const token = secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN, env)
+    const pointsOptions = { url, org, bucket, token, ...shared }
+    const points = releasers.own('points', await openInfluxPoints(pointsOptions), (it) => it.close())
+    return { log, points, tables }
+  } catch (error) {
+    const { code, message } = toSluiceError(error)
+    if (code !== 'credential_key_mismatch') throw error
+    const advice = 'Begin with an empty database, and start the cluster with the key of the data folder'
+    throw new SluiceError(code, `the cluster's registry: ${message}. ${advice}`, { cause: error })
+  }
+}
+
+/** Kafka removes records by their own time, which is when they were received: too old ones would go unread. */
+async function checkRetention(source: MigrationPorts, hours: number): Promise<void> {
+  const seconds = Math.max(0, ...(await unconsumed(source)).map((lag) => lag.seconds))
+  if (seconds < hours * SECONDS_PER_HOUR) return
+  const needed = Math.ceil(seconds / SECONDS_PER_HOUR) + 24
+  const message = `LOG_RETENTION_HOURS: there are records that nothing has stored yet of ${Math.floor(seconds / SECONDS_PER_HOUR)} hours ago, and Kafka would remove them; make it ${needed} for the cluster, at least until they are stored`
+  throw new SluiceError('setting_invalid', message)
+}
+
+/** Where everything goes, as it may be written down. */
+function targetText({ KAFKA_BROKERS, INFLUX_URL, INFLUX_ORG, INFLUX_BUCKET, MARIADB_URL }: MigrateConfig): string {
+  const { host, pathname } = new URL(MARIADB_URL)
+  return `Kafka ${KAFKA_BROKERS.join(',')}, InfluxDB ${INFLUX_URL} ${INFLUX_ORG}/${INFLUX_BUCKET}, MariaDB ${host}${pathname}`
+}
