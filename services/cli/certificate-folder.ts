@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../../shared/errors.ts'
-import { isName, parseDeviceKey } from '../../shared/topics.ts'
+import { parseDeviceKey } from '../../shared/topics.ts'
 import {
   createAuthority,
   createRevocationList,
@@ -80,9 +80,10 @@ export class CertificateFolder {
 
   /** A certificate for a device. Errors: `not_found` (no authority), `already_exists`. */
   async issue(name: string, days: number): Promise<Entry> {
-    const { tenant = '', device = '' } = parseDeviceKey(name) ?? {}
-    // Also a path below this folder.
-    if (!isName(tenant) || !isName(device)) throw new SluiceError('name_invalid', `"${name}" is not <tenant>/<device>`)
+    const parts = parseDeviceKey(name)
+    // A device cannot be called so, and the path would lead to another folder.
+    const isDots = [parts?.tenant, parts?.device].some((part) => part === '.' || part === '..')
+    if (parts === undefined || isDots) throw new SluiceError('name_invalid', `"${name}" is not <tenant>/<device>`)
     const authority = this.#authority()
     if (existsSync(this.#file(deviceFile(name)))) {
       throw new SluiceError(
