@@ -13,7 +13,7 @@ export interface Waiting {
   readonly onWaiting?: ((reason: SluiceError | undefined) => void) | undefined
 }
 
-export interface UntilReachedOptions extends Waiting {
+interface UntilReachedOptions extends Waiting {
   /** For the log. */
   readonly what: string
   /** Errors that somebody has to mend outside of this process, and that are waited for, too. */

@@ -6,9 +6,9 @@ import { onTestFinished } from 'vitest'
 export const REQUEST = { fetch: 1, listOffsets: 2, metadata: 3, apiVersions: 18 } as const
 
 /** What the broker does with a request. One to which it knows no answer is held. */
-export type Reaction = 'answer' | 'hold' | 'close'
+type Reaction = 'answer' | 'hold' | 'close'
 
-export interface KafkaWire {
+interface KafkaWire {
   readonly port: number
   /** Connections that are open now. */
   readonly sockets: ReadonlySet<Socket>

@@ -7,7 +7,7 @@ import { requireTools } from './tools.ts'
 const run = promisify(execFile)
 
 /** Paths of PEM files. */
-export interface Certificate {
+interface Certificate {
   readonly certificate: string
   readonly key: string
 }
