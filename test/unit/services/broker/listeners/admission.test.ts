@@ -1,0 +1,96 @@
+import { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { Admission, type AdmissionLimits } from '../../../../../services/broker/listeners/admission.ts'
+
+class FakeSocket extends EventEmitter {
+  destroyed = false
+
+  destroy(): void {
+    if (this.destroyed) return
+    this.destroyed = true
+    this.emit('close')
+  }
+
+  resetAndDestroy(): void {
+    this.destroy()
+  }
+
+  asSocket(): Socket {
+    // What the admission calls is there.
+    return this as unknown as Socket
+  }
+}
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+function admission(limits: Partial<AdmissionLimits> = {}): Admission {
+  const it = new Admission({ connections: 1_000, perAddress: 0, perSecond: 0, ...limits })
+  onTestFinished(() => it.close())
+  return it
+}
+
+function arrive(to: Admission, isExempt = false): { socket: FakeSocket; begun: () => boolean } {
+  const socket = new FakeSocket()
+  let begun = false
+  to.arrive(socket.asSocket(), isExempt, () => (begun = true))
+  return { socket, begun: () => begun }
+}
+
+describe('admission', () => {
+  it('resets what is beyond the number of connections, until one has left', () => {
+    const door = admission({ connections: 2 })
+    const [first, , third] = [arrive(door), arrive(door), arrive(door)]
+    expect([third.begun(), third.socket.destroyed, door.open]).toEqual([false, true, 2])
+    first.socket.destroy()
+    expect(arrive(door).begun()).toBe(true)
+    expect(door.turnedAway.get('node_full')).toBe(1)
+  })
+
+  it('counts by site; loopback has no limit, and what has left does not count', () => {
+    const door = admission({ perAddress: 2 })
+    const enter = (address: string) => {
+      const { socket } = arrive(door)
+      return { socket, isIn: door.enter(socket.asSocket(), address) }
+    }
+    const first = enter('192.0.2.1')
+    expect([first.isIn, enter('::ffff:192.0.2.1').isIn, enter('192.0.2.1').isIn]).toEqual([true, true, false])
+    expect([enter('2001:db8::1').isIn, enter('2001:db8::2').isIn, enter('2001:db8::3').isIn]).toEqual([
+      true,
+      true,
+      false,
+    ])
+    expect([1, 2, 3].map(() => enter('127.0.0.1').isIn)).toEqual([true, true, true])
+    first.socket.destroy()
+    expect(enter('192.0.2.1').isIn).toBe(true)
+    expect(door.turnedAway.get('address_full')).toBe(2)
+  })
+
+  it('lets newcomers wait for their turn, first come first served, but not those that are exempt', () => {
+    const door = admission({ perSecond: 10 })
+    const all = Array.from({ length: 25 }, () => arrive(door))
+    const begun = () => all.filter((one) => one.begun()).length
+    expect([begun(), door.waiting, arrive(door, true).begun()]).toEqual([10, 15, true])
+    vi.advanceTimersByTime(1_000)
+    expect(begun()).toBeGreaterThanOrEqual(19)
+    expect(all.findIndex((one) => !one.begun())).toBe(begun())
+    all[24]?.socket.destroy()
+    vi.advanceTimersByTime(1_000)
+    expect([begun(), door.waiting]).toEqual([24, 0])
+  })
+
+  it('gives a handshake 10 s, its turn included', () => {
+    const door = admission({ perSecond: 1 })
+    const [slow, , quick] = [arrive(door), arrive(door), arrive(door, true)]
+    door.complete(quick.socket.asSocket())
+    const late = Array.from({ length: 20 }, () => arrive(door))
+    vi.advanceTimersByTime(9_000)
+    expect(slow.socket.destroyed).toBe(false)
+    vi.advanceTimersByTime(2_000)
+    expect([slow.socket.destroyed, quick.socket.destroyed, late[19]?.socket.destroyed]).toEqual([true, false, true])
+    expect(door.turnedAway.get('handshake_timeout')).toBeGreaterThan(0)
+    expect(door.turnedAway.get('handshake_rate')).toBeGreaterThan(0)
+    expect(door.open).toBe(1)
+  })
+})
