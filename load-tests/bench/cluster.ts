@@ -99,7 +99,10 @@ try {
   const results = await run(servers, folder, (name) => positionals.length === 0 || positionals.includes(name))
   const ratios = ratiosOf(results.phases)
   console.log(values.json ? JSON.stringify({ ...results, ratios }, undefined, 2) : reportText(results))
-} finally {
   await servers.stop()
   rmSync(folder, { recursive: true, force: true })
+} catch (error) {
+  await servers.stop()
+  note(`The logs of all processes stay in ${folder}.`)
+  throw error
 }
