@@ -17,6 +17,19 @@ interface DeviceDetails extends DeviceAnswer {
     readonly measurement: string
     readonly fields: readonly { readonly field: string; readonly type: string }[]
   }[]
+  readonly presence?: {
+    readonly connected: boolean
+    readonly since: string | null
+    readonly reason: string | null
+    readonly sessions: readonly { readonly node: string; readonly address: string }[]
+  }
+  readonly limits?: readonly {
+    readonly code: string
+    readonly limit: number
+    readonly since: string | null
+    readonly last: string | null
+    readonly count: number
+  }[]
 }
 
 export interface NewLogin {
@@ -95,16 +108,33 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       ['tags', tagText(found.tags)],
       ['created', found.createdAt ?? ''],
       ['last seen', found.lastSeen ?? 'never'],
+      ['connected', presenceText(found.presence)],
     ] as const
+    const limits = (found.limits ?? []).map((it) => [
+      it.code,
+      String(it.limit),
+      String(it.count),
+      it.since ?? '',
+      it.last ?? '',
+    ])
     const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.measurement, field.field, field.type]))
     const lines = head.map(([name, value]) => `${name.padEnd(10)} ${value}`.trimEnd())
-    return [...lines, ...(fields.length === 0 ? [] : ['', textTable(['stream', 'field', 'type'], fields)])].join('\n')
+    if (fields.length > 0) lines.push('', textTable(['stream', 'field', 'type'], fields))
+    if (limits.length > 0) lines.push('', textTable(['limit', 'allows', 'acted', 'since', 'last'], limits))
+    return lines.join('\n')
   })
 }
 
 async function removeDevice(session: Session, { tenant, device }: DeviceName): Promise<void> {
   await session.api.delete(devicePath(tenant, device))
   session.result({ removed: `${tenant}/${device}` }, () => `Removed ${tenant}/${device}; its readings stay.`)
+}
+
+function presenceText(presence: DeviceDetails['presence']): string {
+  const session = presence?.sessions[0]
+  if (presence === undefined || session === undefined) return 'never'
+  if (presence.connected) return `since ${presence.since} from ${session.address}, node ${session.node}`
+  return `not since ${presence.since} (${presence.reason ?? 'unknown'})`
 }
 
 function tagText(tags: Readonly<Record<string, string>>): string {

@@ -1,9 +1,12 @@
 import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
+import type { CredentialInfo } from '../../../shared/registry/identity-port.ts'
 import type { Device, Registry } from '../../../shared/registry/port.ts'
+import { deviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiOptions } from '../app.ts'
 import { recordAction } from '../audit.ts'
 import { forgetLatest } from '../latest.ts'
+import { LimitsView, PresenceView, viewPresence } from '../presence.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 
@@ -15,17 +18,26 @@ export const Credentials = {
 }
 const Name = Type.String({ description: '1 to 64 characters of A-Z a-z 0-9 _ . -' })
 const Tags = Type.Record(Type.String(), Type.String({ maxLength: 256 }), { maxProperties: 32 })
-const NewDevice = Type.Object(
+export const NewDevice = Type.Object(
   { tenant: Name, device: Name, tags: Type.Optional(Tags) },
   { additionalProperties: false },
 )
-const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.String(), ...Credentials })
+export const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.String(), ...Credentials })
 const DeviceView = Type.Object({
   tenant: Type.String(),
   device: Type.String(),
   tags: Tags,
   createdAt: TimeOrNull,
   lastSeen: TimeOrNull,
+  disabled: Type.Boolean({ description: 'Its logins are refused.' }),
+})
+const CredentialView = Type.Object({
+  id: Type.String(),
+  username: Type.String(),
+  kind: Type.Enum(['issued', 'imported']),
+  createdAt: TimeOrNull,
+  lastUsed: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description: 'Up to an hour behind.' }),
+  expiresAt: TimeOrNull,
 })
 const Streams = Type.Array(
   Type.Object({
@@ -85,26 +97,6 @@ function createRoutes(app: Api, options: ApiOptions): void {
       return reply.code(201).send(created)
     },
   )
-  app.post(
-    '/devices/bulk',
-    {
-      schema: {
-        tags: ['devices'],
-        summary: 'Make up to 1,000 devices, all or none',
-        body: Type.Object(
-          { devices: Type.Array(NewDevice, { minItems: 1, maxItems: 1000 }) },
-          { additionalProperties: false },
-        ),
-        response: { 201: Type.Object({ devices: Type.Array(CreatedDevice) }), ...problemResponses },
-      },
-    },
-    async (request, reply) => {
-      const devices = await createDevices(options.registry, request.body.devices)
-      const names = devices.map((device) => device.username).join(' ')
-      await recordAction(options, request, 'device.create', names)
-      return reply.code(201).send({ devices })
-    },
-  )
 }
 
 function readRoutes(app: Api, { registry, points }: ApiOptions): void {
@@ -141,7 +133,17 @@ function readRoutes(app: Api, { registry, points }: ApiOptions): void {
         summary: 'One device with its measurements and their fields',
         params: DeviceParams,
         response: {
-          200: Type.Evaluate(Type.Intersect([DeviceView, Type.Object({ streams: Streams })])),
+          200: Type.Evaluate(
+            Type.Intersect([
+              DeviceView,
+              Type.Object({
+                credentials: Type.Array(CredentialView),
+                streams: Streams,
+                presence: PresenceView,
+                limits: LimitsView,
+              }),
+            ]),
+          ),
           ...problemResponses,
         },
       },
@@ -154,12 +156,19 @@ function readRoutes(app: Api, { registry, points }: ApiOptions): void {
         entry.fields.push({ field, type })
         streams.set(stream, entry)
       }
-      return { ...viewDevice(device), streams: [...streams.values()] }
+      const presence = await viewPresence(registry, params.tenant, params.device)
+      const credentials = await registry.credentials.list(deviceKey(params.tenant, params.device))
+      return {
+        ...viewDevice(device),
+        credentials: credentials.map(viewCredential),
+        streams: [...streams.values()],
+        ...presence,
+      }
     },
   )
 }
 
-async function createDevices(
+export async function createDevices(
   registry: Registry,
   devices: readonly Static<typeof NewDevice>[],
 ): Promise<Static<typeof CreatedDevice>[]> {
@@ -170,6 +179,14 @@ async function createDevices(
   })
 }
 
-function viewDevice({ tenant, device, tags, createdMs, lastSeenMs }: Device): Static<typeof DeviceView> {
-  return { tenant, device, tags: { ...tags }, createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs) }
+function viewDevice(found: Device): Static<typeof DeviceView> {
+  const { tenant, device, tags, createdMs, lastSeenMs, login } = found
+  const times = { createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs) }
+  return { tenant, device, tags: { ...tags }, ...times, disabled: login.disabled }
+}
+
+function viewCredential(info: CredentialInfo): Static<typeof CredentialView> {
+  const { id, username, kind, createdMs, lastUsedMs, expiresMs } = info
+  const times = { createdAt: rfc3339(createdMs), lastUsed: rfc3339(lastUsedMs), expiresAt: rfc3339(expiresMs) }
+  return { id, username, kind, ...times }
 }
