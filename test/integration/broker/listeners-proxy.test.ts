@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { BrokerSettings } from '../../../config/broker.ts'
+import { startBroker, type Harness } from '../../broker-harness.ts'
+import { TestAuthority } from '../../certificates.ts'
+import { tempFolder } from '../../helpers.ts'
+import { packet, RawClient } from '../../mqtt-bytes.ts'
+import { connectJs, works } from './listener-clients.ts'
+
+const BEHIND: Partial<BrokerSettings> = { MQTT_PROXY_PROTOCOL: 'on', MQTT_PROXY_FROM: ['127.0.0.1'] }
+const hasHaproxy = works('sh', '-c', 'command -v haproxy')
+
+function headerOf(address: string): Buffer {
+  return Buffer.from(`PROXY TCP4 ${address} 127.0.0.1 40000 1883\r\n`)
+}
+
+const turnedAway = (harness: Harness, reason: string) =>
+  harness.metric('sluice_broker_connections_turned_away_total', { reason })
+
+/** A client behind a proxy that tells `address` for it. */
+async function clientFrom({ port }: Harness, address: string, options = {}): Promise<RawClient> {
+  const client = new RawClient(port)
+  client.send(headerOf(address), packet.connect(options))
+  await client.until(() => client.packets.length > 0 || client.isClosed)
+  return client
+}
+
+describe('behind a proxy', () => {
+  it('limits and refusals are those of the real address', async () => {
+    const harness = await startBroker({ ...BEHIND, MAX_CONNECTIONS_PER_ADDRESS: 2 })
+    const first = await clientFrom(harness, '203.0.113.7', { clientId: '1' })
+    const second = await clientFrom(harness, '203.0.113.7', { clientId: '2' })
+    const third = await clientFrom(harness, '203.0.113.7', { clientId: '3' })
+    const other = await clientFrom(harness, '203.0.113.8', { clientId: '4' })
+    expect([first, second, third, other].map((client) => client.packets.length)).toEqual([1, 1, 0, 1])
+    expect(await turnedAway(harness, 'address_full')).toBe(1)
+    first.socket.destroy()
+    await expect.poll(async () => (await clientFrom(harness, '203.0.113.7', { clientId: '5' })).packets.length).toBe(1)
+    const bad = new RawClient(harness.port)
+    bad.send(headerOf('198.51.100.9'), packet.pingreq)
+    await bad.closed()
+    await expect
+      .poll(() => harness.log.letters.at(-1))
+      .toMatchObject({ who: '198.51.100.9', code: 'protocol_violation' })
+  })
+
+  it('a header that comes byte by byte is read, and what follows it is not lost', async () => {
+    const harness = await startBroker(BEHIND)
+    const client = new RawClient(harness.port)
+    const publish = packet.publish('t/a/1/telemetry', '{}', { qos: 1, id: 7 })
+    for (const byte of Buffer.concat([headerOf('203.0.113.7'), packet.connect()])) {
+      client.socket.write(Buffer.from([byte]))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    client.send(publish)
+    expect(await client.packetsUpTo(2)).toEqual(['connack 0 0', 'puback 7'])
+  })
+
+  it('no header, a wrong one, and one of somebody else are refused', async () => {
+    const harness = await startBroker(BEHIND)
+    const client = new RawClient(harness.port)
+    client.send(packet.connect())
+    await client.closed()
+    expect([client.packets.length, await turnedAway(harness, 'proxy_invalid')]).toEqual([0, 1])
+    const stranger = await startBroker({ ...BEHIND, MQTT_PROXY_FROM: ['192.0.2.0/24', '2001:db8::/32'] })
+    const liar = await clientFrom(stranger, '203.0.113.7')
+    expect([liar.packets.length, await turnedAway(stranger, 'proxy_unlisted')]).toEqual([0, 1])
+    // The server itself is found well.
+    const local = new RawClient(harness.port)
+    local.send(Buffer.from('PROXY UNKNOWN\r\n'), packet.connect())
+    expect(await local.packetsUpTo(1)).toEqual(['connack 0 0'])
+  })
+
+  it.each([
+    [{ MQTT_PROXY_FROM: [] }, 'MQTT_PROXY_PROTOCOL'],
+    [{ MQTT_ANONYMOUS_AS: 'lab' }, 'MQTT_ANONYMOUS_AS'],
+  ])('does not start with %j', async (settings, name) => {
+    const message = expect.stringContaining(name) as string
+    await expect(startBroker({ ...BEHIND, ...settings })).rejects.toMatchObject({ code: 'setting_invalid', message })
+  })
+})
+
+/** HAProxy on free ports; answers with the one for each `kind`. */
+async function startHaproxy(config: string): Promise<number[]> {
+  const file = join(tempFolder(), 'haproxy.cfg')
+  const ports = [await freePort(), await freePort()]
+  writeFileSync(
+    file,
+    config.replaceAll(/:PORT(\d)/g, (_all, index: string) => `127.0.0.1:${ports[Number(index)]}`),
+  )
+  const child = spawn('haproxy', ['-db', '-f', file], { stdio: 'ignore' })
+  onTestFinished(async () => {
+    const gone = once(child, 'exit')
+    child.kill('SIGKILL')
+    await gone
+  })
+  for (const port of ports) await expect.poll(() => isOpen(port)).toBe(true)
+  return ports
+}
+
+async function freePort(): Promise<number> {
+  const harness = await import('node:net').then(({ createServer }) => createServer().listen(0, '127.0.0.1'))
+  await once(harness, 'listening')
+  const address = harness.address()
+  harness.close()
+  await once(harness, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  const socket = connect({ port, host: '127.0.0.1' })
+  socket.on('connect', () => resolve(true))
+  socket.on('error', () => resolve(false))
+  const isThere = await promise
+  socket.destroy()
+  return isThere
+}
+
+describe.skipIf(!hasHaproxy)('HAProxy (apt-get install haproxy)', () => {
+  it.each(['send-proxy', 'send-proxy-v2'])('hands TCP and TLS on with %s', async (header) => {
+    const authority = await TestAuthority.make()
+    const harness = await startBroker({ ...BEHIND, ...authority.settings })
+    const [plain = 0, tls = 0] = await startHaproxy(
+      [
+        'defaults\n mode tcp\n timeout connect 3s\n timeout client 1m\n timeout server 1m',
+        `listen mqtt\n bind :PORT0\n server b 127.0.0.1:${harness.port} ${header}`,
+        `listen mqtts\n bind :PORT1\n server b 127.0.0.1:${harness.broker.addresses.tls?.port} ${header}`,
+      ].join('\n') + '\n',
+    )
+    for (const way of [{ kind: 'tcp', port: plain } as const, { kind: 'tls', port: tls, ca: authority.ca } as const]) {
+      const client = await connectJs(way)
+      await client.publishAsync('t/a/1/telemetry', '{}', { qos: 1 })
+      await client.endAsync()
+    }
+    expect(harness.log.records).toHaveLength(2)
+    // The probe for whether HAProxy listens may have come through, too.
+    expect(await turnedAway(harness, 'proxy_invalid')).toBe(0)
+  })
+
+  it('takes the sample configuration', () => {
+    const sample = readFileSync(join(import.meta.dirname, '../../../config/haproxy/haproxy.cfg'), 'utf8')
+    const file = join(tempFolder(), 'haproxy.cfg')
+    writeFileSync(file, sample.replaceAll(/broker-(\d):(\d+)/g, '127.0.0.$1:$2'))
+    expect(works('haproxy', '-c', '-f', file)).toBe(true)
+  })
+})
