@@ -1,3 +1,4 @@
+import { encodeAcknowledgement } from './mqtt5/encode.ts'
 import { Header } from './packets.ts'
 
 const ID = 0xffff
@@ -5,6 +6,8 @@ const ID = 0xffff
 const EXACTLY_ONCE = 1 << 16
 /** Needs nothing more: a refused message, which is never stored. */
 const READY = 1 << 17
+/** Above it: the reason code of MQTT 5 of a refused message. */
+const REASON_SHIFT = 18
 
 /**
  * The acknowledgements that one client waits for, in the order in which its messages came [MQTT-4.6.0-2, 4.6.0-3].
@@ -18,6 +21,8 @@ export class AckQueue {
   #head = 0
   readonly #capacity: number
   #ring: Int32Array | undefined
+  /** Reasons in words, by place in the ring. */
+  #texts: Map<number, string> | undefined
 
   constructor(capacity: number) {
     this.#capacity = capacity
@@ -32,9 +37,10 @@ export class AckQueue {
     this.#push(id | (qos === 2 ? EXACTLY_ONCE : 0))
   }
 
-  /** A message that is acknowledged as soon as all before it are. */
-  addReady(id: number, qos: number): void {
-    this.#push(id | READY | (qos === 2 ? EXACTLY_ONCE : 0))
+  /** A message that is acknowledged as soon as all before it are; with the reason why it was refused, in MQTT 5. */
+  addReady(id: number, qos: number, reason = 0, text?: string): void {
+    if (text !== undefined) (this.#texts ??= new Map()).set((this.#head + this.size) % this.#capacity, text)
+    this.#push(id | READY | (qos === 2 ? EXACTLY_ONCE : 0) | (reason << REASON_SHIFT))
   }
 
   /** The oldest message that waits for it is durable. */
@@ -42,7 +48,7 @@ export class AckQueue {
     this.#durable += 1
   }
 
-  /** Takes out what may be sent now, in order; `send` gets the packet's first byte and its id. */
+  /** Gives what may be sent now to the output, in order. */
   release(output: AckOutput): void {
     const ring = this.#ring
     if (ring === undefined) return
@@ -52,10 +58,20 @@ export class AckQueue {
         if (this.#durable === 0) return
         this.#durable -= 1
       }
-      this.#head = (this.#head + 1) % this.#capacity
+      const place = this.#head
+      this.#head = (place + 1) % this.#capacity
       this.size -= 1
-      output.acknowledge((entry & EXACTLY_ONCE) === 0 ? Header.puback : Header.pubrec, entry & ID)
+      const header = (entry & EXACTLY_ONCE) === 0 ? Header.puback : Header.pubrec
+      const reason = entry >> REASON_SHIFT
+      if (reason === 0) output.acknowledge(header, entry & ID)
+      else output.refuse(header, entry & ID, reason, this.#takeText(place))
     }
+  }
+
+  #takeText(place: number): string | undefined {
+    const text = this.#texts?.get(place)
+    this.#texts?.delete(place)
+    return text
   }
 
   #push(entry: number): void {
@@ -66,7 +82,10 @@ export class AckQueue {
 }
 
 export interface AckOutput {
+  /** A packet's first byte and its id. */
   acknowledge(header: number, id: number): void
+  /** The same with a reason code of MQTT 5, and the reason in words. */
+  refuse(header: number, id: number, reason: number, text: string | undefined): void
 }
 
 const SCRATCH_BYTES = 4096
@@ -82,7 +101,7 @@ export class SmallPackets implements AckOutput {
   readonly #before: Buffer[] = []
 
   get isEmpty(): boolean {
-    return this.#length === 0
+    return this.#length === 0 && this.#before.length === 0
   }
 
   acknowledge(header: number, id: number): void {
@@ -91,6 +110,21 @@ export class SmallPackets implements AckOutput {
     this.#bytes[at + 1] = 2
     this.#bytes[at + 2] = id >> 8
     this.#bytes[at + 3] = id & 0xff
+  }
+
+  refuse(header: number, id: number, reason: number, text: string | undefined): void {
+    this.put(encodeAcknowledgement(header, id, reason, text))
+  }
+
+  /** Any packet. */
+  put(packet: Buffer): void {
+    if (packet.length > SCRATCH_BYTES) {
+      this.#setAside()
+      this.#before.push(packet)
+      return
+    }
+    const at = this.#room(packet.length)
+    packet.copy(this.#bytes, at)
   }
 
   /** A packet without body. */
@@ -109,13 +143,16 @@ export class SmallPackets implements AckOutput {
   }
 
   #room(bytes: number): number {
-    if (this.#length + bytes > SCRATCH_BYTES) {
-      this.#before.push(Buffer.from(this.#bytes.subarray(0, this.#length)))
-      this.#length = 0
-    }
+    if (this.#length + bytes > SCRATCH_BYTES) this.#setAside()
     const at = this.#length
     this.#length += bytes
     return at
+  }
+
+  #setAside(): void {
+    if (this.#length === 0) return
+    this.#before.push(Buffer.from(this.#bytes.subarray(0, this.#length)))
+    this.#length = 0
   }
 }
 
@@ -126,6 +163,8 @@ const FEW = 64
  * the 8 KiB that a bit for each possible id takes.
  */
 export class PacketIds {
+  /** How many there are. */
+  size = 0
   readonly #few = new Set<number>()
   #bits: Uint8Array | undefined
 
@@ -135,6 +174,8 @@ export class PacketIds {
   }
 
   add(id: number): void {
+    if (this.has(id)) return
+    this.size += 1
     if (this.#bits === undefined && this.#few.size < FEW) {
       this.#few.add(id)
       return
@@ -145,8 +186,9 @@ export class PacketIds {
 
   /** True when it was there. */
   delete(id: number): boolean {
-    if (this.#bits === undefined) return this.#few.delete(id)
     if (!this.has(id)) return false
+    this.size -= 1
+    if (this.#bits === undefined) return this.#few.delete(id)
     this.#bits[id >> 3] = (this.#bits[id >> 3] ?? 0) & ~(1 << (id & 7))
     return true
   }

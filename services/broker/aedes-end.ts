@@ -1,6 +1,29 @@
 import { Duplex } from 'node:stream'
 import type { Principal } from '../../shared/registry/port.ts'
 import { FrameReader, Peeked } from './frames.ts'
+import type { MessageProperties } from './message-properties.ts'
+import type { RequestedFilter } from './subscribe-packet.ts'
+
+/** A whole packet that aedes wrote. */
+export interface AedesPacket {
+  readonly header: number
+  /** The packet with its fixed header. */
+  readonly bytes: Buffer
+  /** Where the variable header begins in it. */
+  readonly body: number
+  /** The payload of a PUBLISH as aedes had it in its hands, when it was written as a piece of its own. */
+  readonly payload: Buffer | undefined
+}
+
+/** What a packet for aedes says that MQTT 3.1.1 cannot; handed over beside it. */
+export interface Beside {
+  /** Of a PUBLISH, or of the will of a CONNECT. */
+  readonly properties?: MessageProperties | undefined
+  /** Of a SUBSCRIBE, as many as it has filters. */
+  readonly filters?: readonly RequestedFilter[]
+  /** Of an UNSUBSCRIBE: asked when aedes comes to it. */
+  readonly unsubscribes?: (isSubscribed: (filter: string) => boolean) => void
+}
 
 /** The gate, as seen from aedes' side of a connection. */
 export interface AedesEndOwner {
@@ -9,8 +32,8 @@ export interface AedesEndOwner {
   readonly unsentBytes: number
   /** aedes finished the CONNECT: from now on it handles packets in their order. */
   ready(): void
-  /** Whole packets of aedes, and their types in order. `taken` is called when the client can take more. */
-  packetsFromAedes(bytes: Buffer, types: readonly number[], taken: () => void): void
+  /** Whole packets of aedes, alone and as they lie in `bytes`. `taken` is called when the client can take more. */
+  packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void
   /** A subscription was granted, or restored. */
   subscribed(filter: string): void
   /** aedes can take more. */
@@ -35,6 +58,10 @@ export class AedesEnd extends Duplex {
   readonly owner: AedesEndOwner
   /** False when aedes has enough queued: wait for `aedesWantsMore`. */
   wantsMore = true
+  /** Packets given to aedes, and read by it. */
+  #delivered = 0
+  #read = 0
+  #beside: Map<number, Beside> | undefined
 
   constructor(owner: AedesEndOwner) {
     super({ readableHighWaterMark: TO_AEDES_BYTES, writableHighWaterMark: FROM_AEDES_BYTES, emitClose: true })
@@ -42,8 +69,20 @@ export class AedesEnd extends Duplex {
   }
 
   /** Gives aedes a whole packet; the bytes are its own from now on. */
-  deliver(packet: Buffer): void {
+  deliver(packet: Buffer, beside?: Beside): void {
+    if (beside !== undefined) this.#beside ??= new Map()
+    if (this.#beside !== undefined && beside !== undefined) this.#beside.set(this.#delivered, beside)
+    this.#delivered += 1
     this.wantsMore = this.push(packet)
+  }
+
+  /** What belongs to the packet that aedes has just read; to be asked once for each, in their order. */
+  takeBeside(): Beside | undefined {
+    const place = this.#read
+    this.#read += 1
+    const beside = this.#beside?.get(place)
+    if (beside !== undefined) this.#beside?.delete(place)
+    return beside
   }
 
   /**
@@ -64,11 +103,14 @@ export class AedesEnd extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#forward(chunk, done)
+    this.#forward([chunk], done)
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    this.#forward(Buffer.concat(chunks.map(({ chunk }) => chunk)), done)
+    this.#forward(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    )
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -81,13 +123,35 @@ export class AedesEnd extends Duplex {
     done()
   }
 
-  #forward(bytes: Buffer, done: (error?: Error | null) => void): void {
-    const types: number[] = []
+  #forward(pieces: readonly Buffer[], done: (error?: Error | null) => void): void {
+    const bytes = pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces)
+    const packets: AedesPacket[] = []
     const reader = new FrameReader(NO_LIMIT)
     reader.feed(bytes)
-    for (; reader.peek() === Peeked.frame; reader.consume()) types.push(reader.header >> 4)
+    const lastPieces = lastPiecesOf(pieces)
+    for (; reader.peek() === Peeked.frame; reader.consume()) {
+      const { header, end, total, body } = reader
+      const packet = { header, bytes: reader.buffer.subarray(end - total, end), body: body - (end - total) }
+      packets.push({ ...packet, payload: lastPieces(end) })
+    }
     if (reader.heldBytes > 0) return done(new Error('aedes wrote something else than whole packets'))
-    this.owner.packetsFromAedes(bytes, types, done)
+    this.owner.packetsFromAedes(packets, bytes, done)
+  }
+}
+
+/** Tells the last piece up to a place, for places that only grow: it may be empty, as an empty payload is. */
+function lastPiecesOf(pieces: readonly Buffer[]): (end: number) => Buffer | undefined {
+  let index = 0
+  let position = 0
+  return (end) => {
+    let last: Buffer | undefined
+    for (let piece = pieces[index]; piece !== undefined; piece = pieces[index]) {
+      if (position + piece.length > end) break
+      position += piece.length
+      last = piece
+      index += 1
+    }
+    return last
   }
 }
 

@@ -1,13 +1,17 @@
-import type { AedesEnd } from './aedes-end.ts'
+import type { AedesEnd, AedesPacket, Beside } from './aedes-end.ts'
+import type { Dialect } from './dialect.ts'
 import type { FrameReader } from './frames.ts'
-import { canMatchTelemetry, isTelemetryOnly } from './interest.ts'
+import { canMatchTelemetry } from './interest.ts'
 import type { Blocked, LaneContext } from './lanes.ts'
-import { parseSubscribe, parseUnsubscribe, Type } from './packets.ts'
+import { encodeFrame, encodeText, Header, Type } from './packets.ts'
+import type { PublishParts } from './publish-packet.ts'
+import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
 
-/** What one client exchanges with aedes: packets unchanged, but for the QoS that a subscription to telemetry gets. */
+/** What one client exchanges with aedes, in MQTT 3.1.1 whatever the client speaks. */
 export class AedesLane {
   readonly #context: LaneContext
   readonly #end: AedesEnd
+  readonly #dialect: Dialect
   /** Messages without PUBACK or PUBREC. */
   #messages = 0
   /** PUBRELs without PUBCOMP. */
@@ -15,14 +19,15 @@ export class AedesLane {
   /** QoS of the messages. */
   #qos = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is not answered; aedes would overtake it with a later one that has less to do. */
-  #isSubscribing = false
+  #request: PendingRequest | undefined
   /** Subscriptions that can match telemetry. */
   #filters: Set<string> | undefined
   #isClosed = false
 
-  constructor(context: LaneContext, end: AedesEnd) {
+  constructor(context: LaneContext, end: AedesEnd, dialect: Dialect) {
     this.#context = context
     this.#end = end
+    this.#dialect = dialect
   }
 
   /** What aedes has not answered yet. */
@@ -34,14 +39,15 @@ export class AedesLane {
    * aedes acknowledges QoS 1 at once and QoS 2 when all is delivered, each as it is done: for acknowledgements in order
    * only messages of QoS 1 are given to it together.
    */
-  publish(frame: FrameReader, qos: number): Blocked | undefined {
+  publish(frame: FrameReader, parts: PublishParts): Blocked | undefined {
     const { tally, settings } = this.#context
+    const { qos } = parts
     if (qos > 0 && this.#messages > 0) {
       if (qos === 2 || this.#qos === 2) return 'lane'
       if (this.#messages >= settings.MAX_IN_FLIGHT_PER_CLIENT) return 'client'
     }
-    const blocked = this.deliver(frame)
-    if (blocked !== undefined) return blocked
+    if (!this.#end.wantsMore) return 'aedes'
+    this.#publish(frame, parts)
     if (qos === 0) {
       tally.qos0Received += 1
     } else {
@@ -54,41 +60,36 @@ export class AedesLane {
   }
 
   /** A PUBREL. */
-  release(frame: FrameReader): Blocked | undefined {
-    const blocked = this.deliver(frame)
+  release(id: number): Blocked | undefined {
+    const blocked = this.acknowledge(Header.pubrel, id)
     if (blocked === undefined) this.#releases += 1
     return blocked
   }
 
+  /** Any packet of an id and nothing else. */
+  acknowledge(header: number, id: number): Blocked | undefined {
+    return this.#deliver(Buffer.from([header, 2, id >> 8, id & 0xff]))
+  }
+
   /** Throws {@link Violation}. */
   subscribe(frame: FrameReader): Blocked | undefined {
-    if (this.#isSubscribing) return 'lane'
-    const filters = parseSubscribe(frame)
-    if (!this.#end.wantsMore) return 'aedes'
-    const packet = copyOf(frame)
-    // Telemetry comes at QoS 0, and SUBACK says so.
-    const start = frame.end - frame.total
-    for (const { filter, at } of filters) if (isTelemetryOnly(filter)) packet[at - start] = 0
-    this.#end.deliver(packet)
-    this.#isSubscribing = true
-    return undefined
+    return this.#ask(() => requestSubscribe(this.#dialect, this.#dialect.readSubscribe(frame)))
   }
 
   /** Throws {@link Violation}. */
   unsubscribe(frame: FrameReader): Blocked | undefined {
-    if (this.#isSubscribing) return 'lane'
-    const filters = parseUnsubscribe(frame)
-    const blocked = this.deliver(frame)
-    if (blocked !== undefined) return blocked
-    this.#isSubscribing = true
-    for (const filter of filters) if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
-    return undefined
+    return this.#ask(() => {
+      const packet = this.#dialect.readUnsubscribe(frame)
+      for (const filter of packet.filters) {
+        if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
+      }
+      return requestUnsubscribe(this.#dialect, packet)
+    })
   }
 
-  deliver(frame: FrameReader): Blocked | undefined {
-    if (!this.#end.wantsMore) return 'aedes'
-    this.#end.deliver(copyOf(frame))
-    return undefined
+  /** The client has left; its will is not to be published. */
+  disconnect(): Blocked | undefined {
+    return this.#deliver(Buffer.from([Type.disconnect << 4, 0]))
   }
 
   /** A subscription was granted, or restored. */
@@ -100,18 +101,26 @@ export class AedesLane {
     this.#context.interest.add(filter)
   }
 
-  /** aedes wrote packets of these types. */
-  wrote(types: readonly number[]): void {
+  /** Takes note of what aedes wrote. */
+  wrote(packets: readonly AedesPacket[]): void {
     let acknowledged = 0
-    for (const type of types) {
+    for (const { header } of packets) {
+      const type = header >> 4
       if (type === Type.puback || type === Type.pubrec) acknowledged += 1
       else if (type === Type.pubcomp && this.#releases > 0) this.#releases -= 1
-      else if (type === Type.suback || type === Type.unsuback) this.#isSubscribing = false
     }
     const own = Math.min(acknowledged, this.#messages)
     this.#messages -= own
     this.#context.tally.inFlight -= own
     this.#context.tally.acked += own
+  }
+
+  /** The packet as the client gets it: SUBACK and UNSUBACK are made whole. */
+  complete({ header, bytes }: AedesPacket): Buffer {
+    if (!isAnswer(header >> 4) || this.#request === undefined) return bytes
+    const request = this.#request
+    this.#request = undefined
+    return request.answer(bytes)
   }
 
   close(): void {
@@ -122,6 +131,37 @@ export class AedesLane {
     this.#messages = 0
     for (const filter of this.#filters ?? []) this.#context.interest.remove(filter)
     this.#filters = undefined
+  }
+
+  /** Asks aedes, or answers at once when nothing is left to ask. */
+  #ask(read: () => PendingRequest): Blocked | undefined {
+    if (this.#request !== undefined) return 'lane'
+    if (!this.#end.wantsMore) return 'aedes'
+    const request = read()
+    if (request.packet === undefined) {
+      this.#context.output.put(request.answer(undefined))
+    } else {
+      this.#request = request
+      this.#end.deliver(request.packet, request.beside)
+    }
+    return undefined
+  }
+
+  /** As 3.1.1 has it: without properties and with its topic. */
+  #publish(frame: FrameReader, parts: PublishParts): void {
+    const { header, buffer, end } = frame
+    if (this.#dialect.version === 4) return this.#end.deliver(copyOf(frame))
+    const properties = this.#dialect.messageProperties(parts, buffer)
+    const beside: Beside | undefined = properties === undefined ? undefined : { properties }
+    const topic = parts.topic.subarray(parts.topicStart, parts.topicEnd)
+    const id = parts.qos === 0 ? Buffer.alloc(0) : Buffer.from([parts.id >> 8, parts.id & 0xff])
+    this.#end.deliver(encodeFrame(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), beside)
+  }
+
+  #deliver(packet: Buffer): Blocked | undefined {
+    if (!this.#end.wantsMore) return 'aedes'
+    this.#end.deliver(packet)
+    return undefined
   }
 }
 

@@ -1,97 +1,127 @@
+import { isUtf8 } from 'node:buffer'
 import type { FrameReader } from './frames.ts'
-import { connack, readField, readText, Refused, Violation } from './packets.ts'
+import type { MessageProperties } from './message-properties.ts'
+import { readConnectProperties, readWillProperties, type ConnectProperties } from './mqtt5/connect.ts'
+import { connackRefused } from './mqtt5/encode.ts'
+import { Reason, reasonOf } from './mqtt5/reason.ts'
+import { connack, encodeFrame, encodeText, readField, readText, Refused, Type, Violation } from './packets.ts'
 
 export interface Will {
   readonly topic: string
   readonly payload: Buffer
   readonly qos: number
   readonly retain: boolean
+  /** Of MQTT 5. */
+  readonly properties?: MessageProperties | undefined
+  /** Of MQTT 5: seconds to wait for the client to come back. */
+  readonly delay?: number
 }
 
-/** A CONNECT of MQTT 3.1 or 3.1.1 that keeps to the specification. */
+/** A CONNECT that keeps to the specification. */
 export interface ConnectPacket {
+  /** 3 = MQTT 3.1, 4 = 3.1.1, 5. */
+  readonly version: 3 | 4 | 5
+  /** Clean session; in MQTT 5 clean start. */
   readonly clean: boolean
   /** Seconds; 0 = off. */
   readonly keepalive: number
-  /** 1 to 256 bytes, or empty with `clean`. */
+  /** 1 to 256 bytes, or empty with `clean` or MQTT 5. */
   readonly clientId: string
   readonly will: Will | undefined
   readonly username: string | undefined
   readonly password: Buffer | undefined
+  /** Of MQTT 5. */
+  readonly properties: ConnectProperties | undefined
 }
 
 const MAX_CLIENT_ID_BYTES = 256
 
-/** CONNACK of MQTT 5: no session, reason 0x84 "unsupported protocol version", no properties [MQTT 5.0, 3.2.2.2]. */
-const MQTT5_UNSUPPORTED = Buffer.from([0x20, 3, 0, 0x84, 0])
+const NAMES: Readonly<Record<string, readonly number[]>> = { MQTT: [4, 5], MQIsdp: [3] }
 
-/** The longest CONNECT header before the client id: protocol name, level, flags, keepalive. */
-const NAME_MQTT = 'MQTT'
-const NAME_MQISDP = 'MQIsdp'
-
-/** Reads a CONNECT. Throws {@link Refused}. */
+/** Reads a CONNECT. Throws {@link Refused}, with the answer in the words of the version. */
 export function parseConnect(frame: FrameReader): ConnectPacket {
-  if (frame.header !== 0x10) throw new Violation('CONNECT needs the flags 0000 [MQTT-2.2.2-2]')
-  const { buffer, end } = frame
-  const name = readText(buffer, frame.body, end, 'protocol name')
+  const { buffer, body, end } = frame
+  const name = readText(buffer, body, end, 'protocol name')
   const level = buffer[name.next]
-  const flags = buffer[name.next + 1]
-  if (name.next + 4 > end || level === undefined || flags === undefined) throw new Violation('CONNECT is cut')
-  if (name.text !== NAME_MQTT && name.text !== NAME_MQISDP) throw new Violation('unknown protocol name [MQTT-3.1.2-1]')
-  checkLevel(name.text, level, frame, name.next)
-  checkFlags(flags)
-  const keepalive = buffer.readUInt16BE(name.next + 2)
-  const id = readText(buffer, name.next + 4, end, 'client id')
-  const will = readWill(frame, id.next, flags)
-  const login = readLogin(frame, will.next, flags)
-  if (login.next !== end) throw new Violation('CONNECT has bytes behind its end')
-  const clean = (flags & 0x02) !== 0
-  checkClientId(id.text, id.next - (name.next + 6), clean, level, login.username)
-  const { username, password } = login
-  return { clean, keepalive, clientId: id.text, will: will.will, username, password }
-}
-
-function checkLevel(name: string, level: number, frame: FrameReader, position: number): void {
-  if (level === (name === NAME_MQTT ? 4 : 3)) return
-  const version5 = name === NAME_MQTT && level === 5
-  const message = version5 ? 'the client speaks MQTT 5' : `protocol ${name} level ${level} is not known`
-  const answer = version5 ? MQTT5_UNSUPPORTED : connack(1)
-  throw new Refused('protocol_version', message, answer, version5 ? clientIdOfVersion5(frame, position) : '')
-}
-
-/** What an MQTT 5 client calls itself, to tell its owner whom we turned away; empty when it is cut. */
-function clientIdOfVersion5({ buffer, end }: FrameReader, position: number): string {
-  const properties = buffer[position + 4]
-  if (properties === undefined || properties > 127) return ''
+  if (name.next + 4 > end || level === undefined) throw new Violation('CONNECT is cut')
+  const levels = Object.hasOwn(NAMES, name.text) ? NAMES[name.text] : undefined
+  if (levels === undefined) throw new Violation('unknown protocol name [MQTT-3.1.2-1]')
+  if (!levels.includes(level)) {
+    const message = `protocol ${name.text} level ${level} is not known`
+    throw new Refused('protocol_version', message, connack(1), '')
+  }
+  const version = level as 3 | 4 | 5
   try {
-    return readText(buffer, position + 5 + properties, end, 'client id').text
+    return parseBehindLevel(frame, name.next + 1, version)
   } catch (error) {
-    if (error instanceof Violation || error instanceof RangeError) return ''
-    throw error
+    if (version !== 5 || !(error instanceof Refused) || error.answer !== undefined) throw error
+    const reason = error instanceof Violation ? error.reason : reasonOf(error.code)
+    throw new Refused(error.code, error.message, connackRefused(reason, error.message), error.who)
   }
 }
 
-function checkFlags(flags: number): void {
+/** Reads on at the flags. */
+function parseBehindLevel(frame: FrameReader, position: number, version: 3 | 4 | 5): ConnectPacket {
+  const { buffer, end } = frame
+  // In MQTT 3.1 these bits had no meaning.
+  if (version > 3 && frame.header !== 0x10) throw new Violation('CONNECT needs the flags 0000 [MQTT-2.2.2-2]')
+  const flags = (buffer[position] ?? 0) & (version === 3 ? 0xfe : 0xff)
+  checkFlags(flags, version)
+  const keepalive = buffer.readUInt16BE(position + 1)
+  let next = position + 3
+  let properties: ConnectProperties | undefined
+  if (version === 5) ({ properties, next } = readConnectProperties(frame, next))
+  const id = readClientId(frame, next, version)
+  const will = readWill(frame, id.next, flags, version)
+  const login = readLogin(frame, will.next, flags)
+  if (login.next !== end) throw new Violation('CONNECT has bytes behind its end')
+  const clean = (flags & 0x02) !== 0
+  const { username, password } = login
+  checkClientId(id.text, id.next - next - 2, clean, version, username)
+  return { version, clean, keepalive, clientId: id.text, will: will.will, username, password, properties }
+}
+
+function checkFlags(flags: number, version: 3 | 4 | 5): void {
   if ((flags & 0x01) !== 0) throw new Violation('the reserved CONNECT flag is set [MQTT-3.1.2-3]')
   const will = (flags & 0x04) !== 0
   const willQos = (flags >> 3) & 3
   if (willQos === 3) throw new Violation('will QoS 3 [MQTT-3.1.2-14]')
   if (!will && (flags & 0x38) !== 0) throw new Violation('will flags without a will [MQTT-3.1.2-11]')
-  if ((flags & 0xc0) === 0x40) throw new Violation('a password without a username [MQTT-3.1.2-22]')
+  // MQTT 5 allows a password alone; here nobody has one without a name.
+  if (version < 5 && (flags & 0xc0) === 0x40) throw new Violation('a password without a username [MQTT-3.1.2-22]')
+}
+
+/** MQTT 5 has a word of its own for an id that cannot be. */
+function readClientId({ buffer, end }: FrameReader, position: number, version: 3 | 4 | 5) {
+  try {
+    return readText(buffer, position, end, 'client id')
+  } catch (error) {
+    if (version !== 5 || !(error instanceof Violation)) throw error
+    const { start, next } = readField(buffer, position, end, 'client id')
+    const isText = isUtf8(buffer.subarray(start, next))
+    throw isText ? new Violation(error.message, Reason.clientIdInvalid) : error
+  }
 }
 
 function readWill(
-  { buffer, end }: FrameReader,
+  frame: FrameReader,
   position: number,
   flags: number,
+  version: 3 | 4 | 5,
 ): { will: Will | undefined; next: number } {
   if ((flags & 0x04) === 0) return { will: undefined, next: position }
-  const topic = readText(buffer, position, end, 'will topic')
+  const { buffer, end } = frame
+  const nothing = { properties: undefined, delay: 0, isText: false, next: position }
+  const { properties, delay, isText, next } = version === 5 ? readWillProperties(frame, position) : nothing
+  const topic = readText(buffer, next, end, 'will topic')
   if (topic.text === '' || /[+#]/.test(topic.text)) throw new Violation('the will topic is no topic [MQTT-4.7.1-1]')
-  const payload = readField(buffer, topic.next, end, 'will payload')
-  const bytes = Buffer.from(buffer.subarray(payload.start, payload.next))
-  const will = { topic: topic.text, payload: bytes, qos: (flags >> 3) & 3, retain: (flags & 0x20) !== 0 }
-  return { will, next: payload.next }
+  const field = readField(buffer, topic.next, end, 'will payload')
+  const payload = Buffer.from(buffer.subarray(field.start, field.next))
+  if (isText && !isUtf8(payload)) {
+    throw new Violation('the will is not UTF-8, which it says it is', Reason.payloadFormatInvalid)
+  }
+  const will = { topic: topic.text, payload, qos: (flags >> 3) & 3, retain: (flags & 0x20) !== 0 }
+  return { will: version === 5 ? { ...will, properties, delay } : will, next: field.next }
 }
 
 function readLogin(
@@ -115,13 +145,20 @@ function readLogin(
   return { username, password, next }
 }
 
-function checkClientId(id: string, bytes: number, clean: boolean, level: number, username: string | undefined): void {
+function checkClientId(
+  id: string,
+  bytes: number,
+  clean: boolean,
+  version: 3 | 4 | 5,
+  username: string | undefined,
+): void {
   const who = username ?? id.slice(0, MAX_CLIENT_ID_BYTES)
-  const refuse = (message: string) => new Refused('client_id_invalid', message, connack(2), who)
+  const answer = version === 5 ? undefined : connack(2)
+  const refuse = (message: string) => new Refused('client_id_invalid', message, answer, who)
   if (bytes > MAX_CLIENT_ID_BYTES) throw refuse(`a client id of ${bytes} bytes`)
-  if (bytes > 0) return
+  if (bytes > 0 || version === 5) return
   if (!clean) throw refuse('an empty client id without clean session [MQTT-3.1.3-8]')
-  if (level === 3) throw refuse('an empty client id, which MQTT 3.1 does not allow')
+  if (version === 3) throw refuse('an empty client id, which MQTT 3.1 does not allow')
 }
 
 /**
@@ -131,20 +168,7 @@ function checkClientId(id: string, bytes: number, clean: boolean, level: number,
 export function encodeConnect(clientId: string, { clean, will }: Pick<ConnectPacket, 'clean' | 'will'>): Buffer {
   let flags = clean ? 0x02 : 0
   if (will !== undefined) flags |= 0x04 | (will.qos << 3) | (will.retain ? 0x20 : 0)
-  const fields: Buffer[] = [Buffer.from(clientId)]
-  if (will !== undefined) fields.push(Buffer.from(will.topic), will.payload)
-  const parts: Buffer[] = [Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, flags, 0, 0])]
-  for (const field of fields) parts.push(Buffer.from([field.length >> 8, field.length & 0xff]), field)
-  const body = Buffer.concat(parts)
-  return Buffer.concat([Buffer.from([0x10, ...encodeLength(body.length)]), body])
-}
-
-function encodeLength(length: number): number[] {
-  const bytes: number[] = []
-  let rest = length
-  do {
-    bytes.push((rest & 0x7f) | (rest > 127 ? 0x80 : 0))
-    rest >>= 7
-  } while (rest > 0)
-  return bytes
+  const fields: (Buffer | string)[] = will === undefined ? [clientId] : [clientId, will.topic, will.payload]
+  const head = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, flags, 0, 0])
+  return encodeFrame(Type.connect << 4, head, ...fields.map(encodeText))
 }

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Gate } from './gate.ts'
 import type { GateContext } from './gate-context.ts'
+import { Reason } from './mqtt5/reason.ts'
 import type { Origin } from './origin.ts'
 
 /** What is in flight gets this long at the end; an append takes milliseconds unless the log is down. */
@@ -26,7 +27,7 @@ export class Connections {
     this.#context = context
     this.#sweep = setInterval(() => this.#tick(), SECOND)
     this.#stopRevoking = context.authorizer.onRevoked((name) => {
-      for (const gate of this.#gates) if (gate.who === name) gate.close()
+      for (const gate of this.#gates) if (gate.who === name) gate.close(Reason.notAuthorised)
     })
   }
 
@@ -50,7 +51,7 @@ export class Connections {
     await this.#sendAway()
     for (const gate of this.#gates) gate.stopReading()
     await forwarder.drain(DRAIN_MS)
-    for (const gate of this.#gates) gate.close()
+    for (const gate of this.#gates) gate.close(Reason.shuttingDown)
     await Promise.all([...this.#gates].map((gate) => gate.ended))
     await forwarder.drain(DRAIN_MS)
     clearInterval(this.#sweep)
@@ -68,7 +69,7 @@ export class Connections {
       for (const gate of leaving) gate.stopReading()
       // What they have in flight is acknowledged meanwhile.
       await delay(SLICE_MS * (0.5 + Math.random()))
-      for (const gate of leaving) gate.close()
+      for (const gate of leaving) gate.close(Reason.shuttingDown)
     }
   }
 
@@ -80,7 +81,7 @@ export class Connections {
     this.#owed = capacity.shedsConnections ? this.#owed + open.length * SHED_SHARE : 0
     const first = Math.floor(Math.random() * open.length)
     for (let index = first; this.#owed >= 1; index += 1, this.#owed -= 1) {
-      open[index % open.length]?.close()
+      open[index % open.length]?.close(Reason.busy)
       tally.connectionsShed += 1
     }
   }

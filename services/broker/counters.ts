@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Capacity } from './capacity.ts'
 import type { BatchObserver, Forwarder } from './forward.ts'
+import { Type } from './packets.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
@@ -36,7 +37,21 @@ export class Tally {
   takeovers = 0
   newcomersRefused = 0
   appendFailures = 0
+  /** Messages of aedes that a client of MQTT 5 does not take because of their length. */
+  deliveriesTooLarge = 0
+  /** Messages whose expiry passed before their subscriber took them. */
+  messagesExpired = 0
+  /** What clients broke of the specification, by type of the packet and reason code of MQTT 5: both are few. */
+  readonly violations = new Map<number, number>()
+
+  countViolation(type: number, reason: number): void {
+    const kind = (type << 8) | reason
+    this.violations.set(kind, (this.violations.get(kind) ?? 0) + 1)
+  }
 }
+
+/** Fields that are numbers. */
+type NumberOfTally = { [K in keyof Tally]: Tally[K] extends number ? K : never }[keyof Tally]
 
 /** What the gauges read. */
 export interface Load {
@@ -45,7 +60,7 @@ export interface Load {
   readonly capacity: Pick<Capacity, 'heldBytes' | 'waiting'>
 }
 
-const COUNTERS: readonly [keyof Tally, string, string][] = [
+const COUNTERS: readonly [NumberOfTally, string, string][] = [
   ['received', 'sluice_broker_publishes_received_total', 'PUBLISH of QoS 1 and 2 taken from a socket'],
   ['acked', 'sluice_broker_publishes_acked_total', 'PUBLISH of QoS 1 and 2 answered with PUBACK or PUBREC'],
   ['refused', 'sluice_broker_publishes_refused_total', 'PUBLISH of QoS 1 and 2 dropped with a reason'],
@@ -60,6 +75,12 @@ const COUNTERS: readonly [keyof Tally, string, string][] = [
   ['newcomersRefused', 'sluice_broker_newcomers_refused_total', 'CONNECT answered with 3 because the log stands still'],
   ['keepaliveTimeouts', 'sluice_broker_keepalive_timeouts_total', 'Connections closed because they were silent'],
   ['takeovers', 'sluice_broker_takeovers_total', 'Connections replaced by a newer one with their client id'],
+  [
+    'deliveriesTooLarge',
+    'sluice_broker_deliveries_too_large_total',
+    'Messages dropped because they are longer than the client of MQTT 5 takes',
+  ],
+  ['messagesExpired', 'sluice_broker_messages_expired_total', 'Messages that expired before they were delivered'],
   ['appendFailures', 'sluice_broker_append_failures_total', 'Appends to the log that failed and are repeated'],
 ]
 
@@ -78,6 +99,7 @@ export function exposeTally(load: Load, connections: { readonly size: number }, 
     })
   }
   exposeShed(tally, metrics)
+  exposeViolations(tally, metrics)
   exposeGauges(load, connections, metrics)
   const sizes = new Histogram({
     name: 'sluice_broker_batch_records',
@@ -108,6 +130,23 @@ function exposeShed(tally: Tally, metrics: Metrics): void {
       this.inc({ kind: 'qos0', reason: 'node_full' satisfies ShedReason }, tally.qos0Shed)
       this.inc({ kind: 'copy', reason: 'node_full' satisfies ShedReason }, tally.copiesNodeFull)
       this.inc({ kind: 'copy', reason: 'subscriber_slow' satisfies ShedReason }, tally.copiesSubscriberSlow)
+    },
+  })
+}
+
+function exposeViolations(tally: Tally, metrics: Metrics): void {
+  const names = Object.keys(Type)
+  new Counter({
+    name: 'sluice_broker_violations_total',
+    help: 'Packets that break the specification, by type and by reason code of MQTT 5',
+    labelNames: ['packet', 'reason'],
+    registers: [metrics],
+    collect() {
+      this.reset()
+      for (const [kind, count] of tally.violations) {
+        const packet = names[(kind >> 8) - 1] ?? 'unknown'
+        this.inc({ packet, reason: `0x${(kind & 0xff).toString(16)}` }, count)
+      }
     },
   })
 }

@@ -108,19 +108,19 @@ export class FrameReader {
     this.#position = 0
   }
 
-  /** Calls `visit` with header and body length of each whole packet that is held, from the one that `peek` gives on. */
-  scan(visit: (header: number, bodyLength: number) => void): void {
+  /** Calls `visit` with header and first byte behind the length (0 without) of each whole packet that is held. */
+  scan(visit: (header: number, first: number) => void): void {
     if (this.#skipping > 0) return
     if (this.#gathered !== undefined) {
       if (this.#filled < this.total) return
-      visit(this.header, this.end - this.body)
+      visit(this.header, this.end === this.body ? 0 : (this.buffer[this.body] ?? 0))
     }
     const held = this.#queue.length === 0 ? this.#chunk : Buffer.concat([this.#chunk, ...this.#queue])
     let position = this.#position
     for (;;) {
       const length = readLength(held, position + 1)
       if (length === undefined || length.value < 0 || length.next + length.value > held.length) return
-      visit(held[position] ?? 0, length.value)
+      visit(held[position] ?? 0, length.value === 0 ? 0 : (held[length.next] ?? 0))
       position = length.next + length.value
     }
   }

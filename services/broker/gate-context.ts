@@ -18,6 +18,7 @@ import { Takeovers, type LoginContext } from './login.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import { createRefusals } from './refusals.ts'
 import { createRouter, type Router } from './routes.ts'
+import { SessionEnds } from './session-ends.ts'
 import { openSessions, type Sessions } from './sessions.ts'
 import { createWillForwarder } from './wills.ts'
 
@@ -46,6 +47,7 @@ export interface GateContext extends LaneContext, LoginContext {
   readonly authenticator: Authenticator
   readonly authorizer: Authorizer
   readonly sessions: Sessions
+  readonly sessionEnds: SessionEnds
   readonly time: CoarseTime
   readonly logger: Logger
   /** Told after each batch that is durable. */
@@ -82,6 +84,7 @@ export async function openGateContext(
   const forwardWill = createWillForwarder(forwarder, clock)
   const sessions = await openSessions({ authorizer, forwardWill, tally, logger, hooks })
   releasers.own('sessions', sessions, closing)
+  const sessionEnds = releasers.own('session ends', new SessionEnds((id) => sessions.discard(id), logger), closing)
   observers.push(({ records, topics }) => {
     if (interest.isNone) return
     for (const [index, record] of records.entries()) {
@@ -97,5 +100,5 @@ export async function openGateContext(
   const output = new SmallPackets()
   const time = { seconds: 0 }
   const shared = { settings, logger, clock, tally, interest, refusals, output, time, observers }
-  return { ...shared, authenticator, authorizer, forwarder, capacity, sessions, takeovers, router }
+  return { ...shared, authenticator, authorizer, forwarder, capacity, sessions, sessionEnds, takeovers, router }
 }

@@ -1,40 +1,41 @@
 import type { Duplex } from 'node:stream'
-import type { Principal } from '../../shared/registry/port.ts'
-import { AedesEnd, type AedesEndOwner } from './aedes-end.ts'
-import { encodeConnect, parseConnect } from './connect-packet.ts'
+import { parseConnect, type ConnectPacket } from './connect-packet.ts'
+import { Conversation, type ConversationGate } from './conversation.ts'
 import { Lifetime } from './deadlines.ts'
+import { MQTT311, type Dialect } from './dialect.ts'
 import type { FrameReader } from './frames.ts'
 import type { GateContext } from './gate-context.ts'
+import { dialectOf, sessionRest, welcome, type Welcome } from './handshake.ts'
 import { Intake, type PacketTaker } from './intake.ts'
-import { Lanes, type Blocked, type LaneOwner } from './lanes.ts'
-import { admit, connectLetter, type Admitted, type Replaceable } from './login.ts'
+import type { Blocked } from './lanes.ts'
+import { connectLetter, type Replaceable } from './login.ts'
+import { Reason, reasonOf } from './mqtt5/reason.ts'
 import type { Origin } from './origin.ts'
 import { Outlet } from './outlet.ts'
 import { connack, Refused, Type, Violation } from './packets.ts'
-import type { AedesClient } from './sessions.ts'
 
 /** Why the next packet waits: a lane's reason, the login, answers that the client does not take, or no more is taken. */
-type Reason = Blocked | 'login' | 'socket' | 'deaf'
+type Reasons = Blocked | 'login' | 'socket' | 'deaf'
 
 /**
  * One connection: the gate between a socket and aedes. It reads packets, lets in who may, and gives each packet to its
  * lane; what a lane cannot take yet it holds, and stops reading the socket. It owns the client's keepalive, because
  * time in which we do not read does not count. The states are those of deadlines.ts.
  */
-export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<Reason> {
+export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons> {
   /** Resolves when the connection is gone for good. */
   readonly ended: Promise<void>
   readonly #socket: Duplex
   readonly #context: GateContext
   readonly #intake: Intake
   readonly #outlet: Outlet
-  readonly #end: AedesEnd
   readonly #origin: Origin
   readonly #life: Lifetime
-  #admitted: Admitted | undefined
-  #client: AedesClient | undefined
-  #lanes: Lanes | undefined
-  #blocked: Reason | undefined
+  #connect: ConnectPacket | undefined
+  #welcome: Welcome | undefined
+  #dialect: Dialect = MQTT311
+  #conversation: Conversation | undefined
+  #blocked: Reasons | undefined
   /** Packets are being taken: what they cause must not take packets itself. */
   #isTaking = false
   /** Nothing more is taken: the client has left, or the broker closes. */
@@ -51,7 +52,6 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#origin = origin
     this.#intake = new Intake(socket, context.capacity, context.output)
     this.#outlet = new Outlet(socket, context.output)
-    this.#end = new AedesEnd(this)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
     socket.on('drain', () => this.progress())
@@ -63,18 +63,9 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     return this.#life.isClosed
   }
 
-  get principal(): Principal {
-    if (this.#admitted === undefined) throw new Error('nobody has logged in')
-    return this.#admitted.principal
-  }
-
   /** Who it is, once somebody has logged in. */
   get who(): string | undefined {
-    return this.#admitted?.principal.name
-  }
-
-  get unsentBytes(): number {
-    return this.#outlet.unsentBytes + this.#end.writableLength
+    return this.#welcome?.admitted.principal.name
   }
 
   /** Called every second. */
@@ -86,7 +77,7 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     if (life.state === 'closing') return void this.#socket.destroy()
     if (life.state === 'half-closed') return this.#finish()
     if (life.state === 'open') this.#context.tally.keepaliveTimeouts += 1
-    this.close(life.state === 'admitting' ? connack(3) : undefined)
+    this.close(life.state === 'open' ? Reason.keepAliveTimeout : Reason.busy)
   }
 
   /** Reads nothing more; what was taken is still acknowledged. For the shutdown. */
@@ -96,19 +87,12 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#socket.pause()
   }
 
-  /** Closes the connection, with a last answer or without a word; the will fires unless the client has left. */
-  close(answer?: Buffer): void {
-    if (this.isClosed) return
-    this.#life.enter('closing')
-    this.#context.capacity.forget(this)
-    this.#intake.drop()
-    if (answer !== undefined) this.#outlet.write(answer)
-    this.#lanes?.close()
-    this.#forgotten = new Promise((resolve) => (this.#client === undefined ? resolve() : this.#client.close(resolve)))
-    this.#end.destroy()
-    // Read on, so that the end of the other side is seen.
-    this.#socket.resume()
-    this.#outlet.end()
+  /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
+  close(reason: number = Reason.unspecified, text?: string): void {
+    const { state } = this.#life
+    if (state === 'open') this.#closeWith(this.#dialect.disconnect(reason, text))
+    else if (state !== 'admitting') this.#closeWith(undefined)
+    else this.#closeWith(this.#dialect.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }
 
   /** Something that a packet may have waited for has come. */
@@ -124,26 +108,17 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#take()
   }
 
-  packetsFromAedes(bytes: Buffer, types: readonly number[], taken: () => void): void {
-    this.#outlet.forward(bytes, taken)
-    this.#lanes?.aedes.wrote(types)
-    if (this.#blocked === 'lane' || this.#blocked === 'client') this.progress()
-  }
-
-  aedesWantsMore(): void {
-    if (this.#blocked === 'aedes') this.progress()
+  aedesMoved(): void {
+    if (this.#blocked === 'lane' || this.#blocked === 'client' || this.#blocked === 'aedes') this.progress()
   }
 
   aedesClosed(error: Error | null): void {
-    if (error !== null) this.#context.logger.debug({ who: this.who, reason: error.message }, 'closed by the broker')
+    if (error === null) return this.#closeWith(undefined)
+    this.#context.logger.debug({ who: this.who, reason: error.message }, 'closed by the broker')
     this.close()
   }
 
-  subscribed(filter: string): void {
-    this.#lanes?.aedes.subscribed(filter)
-  }
-
-  obstacle(): Reason | undefined {
+  obstacle(): Reasons | undefined {
     if (this.#isDeaf || this.isClosed) return 'deaf'
     if (this.#life.state === 'admitting') return 'login'
     return this.#outlet.isClogged ? 'socket' : undefined
@@ -151,17 +126,17 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
 
   takePacket(frame: FrameReader): Blocked | undefined {
     const type = frame.header >> 4
-    if (this.#lanes === undefined) {
+    if (this.#conversation === undefined) {
       if (type !== Type.connect) throw new Violation('the first packet is not CONNECT [MQTT-3.1.0-1]')
-      return void this.#connect(frame)
+      return void this.#takeConnect(frame)
     }
-    const blocked = this.#lanes.take(frame)
+    const blocked = this.#conversation.lanes.take(frame)
     if (type === Type.disconnect && blocked === undefined) this.#isDeaf = true
     return blocked
   }
 
   takeOversized(frame: FrameReader): Blocked | undefined {
-    return this.#lanes?.takeOversized(frame)
+    return this.#conversation?.lanes.takeOversized(frame)
   }
 
   #onData(chunk: Buffer): void {
@@ -190,21 +165,21 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
       return this.#outlet.flush()
     }
     if (this.#intake.unhold()) this.#life.heard()
-    if (this.#life.state === 'half-closed' && this.#lanes?.isIdle === true) this.#finish()
+    if (this.#life.state === 'half-closed' && this.#conversation?.lanes.isIdle === true) this.#finish()
   }
 
-  async #connect(frame: FrameReader): Promise<void> {
+  async #takeConnect(frame: FrameReader): Promise<void> {
     try {
       const packet = parseConnect(frame)
+      this.#connect = packet
+      this.#dialect = dialectOf(packet, this.#context)
       this.#life.enter('admitting')
-      const admitted = await admit(this.#context, this, packet, this.#origin)
-      if (admitted === undefined) return
-      this.#admitted = admitted
-      this.#life.keepalive = packet.keepalive
+      const welcomed = await welcome(this.#context, this, packet, this.#dialect, this.#origin)
+      if (welcomed === undefined) return
+      this.#welcome = welcomed
+      this.#life.keepalive = welcomed.keepalive
       this.#intake.widen(this.#context.settings.MAX_PACKET_BYTES)
-      this.#lanes = new Lanes(this.#context, this, this.#end)
-      this.#client = this.#context.sessions.open(this.#end)
-      this.#end.deliver(encodeConnect(admitted.clientId, packet))
+      this.#conversation = new Conversation(this.#context, this, this.#outlet, this.#dialect, welcomed)
     } catch (error) {
       this.#turnAway(error)
     }
@@ -214,11 +189,27 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
     this.#outlet.flush()
     if (!(error instanceof Refused)) {
       this.#context.logger.error({ err: error, who: this.who }, 'a connection failed')
-      return this.close(this.#life.state === 'admitting' ? connack(3) : undefined)
+      return this.close()
     }
+    if (error instanceof Violation) this.#context.tally.countViolation(this.#intake.reader.header >> 4, error.reason)
     const who = error.who || (this.who ?? this.#origin.remoteAddress)
     this.#context.refusals.record(connectLetter(this.#context.clock, error.code, error.message, who))
-    this.close(error.answer)
+    if (this.#life.state === 'admitting') return this.#closeWith(this.#dialect.refuseConnect(error))
+    if (this.#life.state === 'connecting') return this.#closeWith(error.answer)
+    this.close(error instanceof Violation ? error.reason : reasonOf(error.code), error.message)
+  }
+
+  #closeWith(answer: Buffer | undefined): void {
+    if (this.isClosed) return
+    this.#life.enter('closing')
+    this.#context.capacity.forget(this)
+    this.#intake.drop()
+    if (this.#isTaking) this.#outlet.flush()
+    if (answer !== undefined && !this.#isDeaf) this.#outlet.write(answer)
+    if (this.#conversation !== undefined) this.#forgotten = this.#conversation.end()
+    // Read on, so that the end of the other side is seen.
+    this.#socket.resume()
+    this.#outlet.end()
   }
 
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
@@ -234,17 +225,21 @@ export class Gate implements AedesEndOwner, LaneOwner, Replaceable, PacketTaker<
   #finish(): void {
     if (this.#isDeaf) return this.close()
     this.#isDeaf = true
-    if (this.#intake.holdsDisconnect()) this.#end.deliver(Buffer.from([Type.disconnect << 4, 0]))
     // aedes closes the connection when it has read what it was given.
-    else this.#end.push(null)
+    this.#conversation?.finish(this.#intake.holdsDisconnect())
   }
 
   #onClose(): void {
     this.close()
     this.#life.enter('ended')
-    void this.#forgotten.then(() => {
-      this.#admitted?.release()
-      this.#resolveEnded()
-    })
+    void this.#forgotten.then(() => this.#leave())
+  }
+
+  async #leave(): Promise<void> {
+    const { admitted } = this.#welcome ?? {}
+    const rest = this.#connect === undefined ? undefined : sessionRest(this.#dialect, this.#connect)
+    if (admitted !== undefined && rest !== undefined) await this.#context.sessionEnds.end(admitted.clientId, rest)
+    admitted?.release()
+    this.#resolveEnded()
   }
 }

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { SmallPackets } from './acks.ts'
 import type { Capacity } from './capacity.ts'
 import { FrameReader, Peeked } from './frames.ts'
+import { Reason } from './mqtt5/reason.ts'
 import { Type, Violation } from './packets.ts'
 
 /** A held connection reads on until it holds this much, so that a PINGREQ in it is found and answered. */
@@ -70,7 +71,7 @@ export class Intake {
           break
         case Peeked.long:
           if (reader.header >> 4 !== Type.publish || !this.#letsLongPass) {
-            throw new Violation(`a packet of ${reader.total} bytes`)
+            throw new Violation(`a packet of ${reader.total} bytes`, Reason.tooLarge)
           }
           reader.skip(KEPT_OF_LONG_BYTES)
           continue
@@ -106,10 +107,10 @@ export class Intake {
     return true
   }
 
-  /** A DISCONNECT is among what is held. */
+  /** A DISCONNECT that wants no will is among what is held: one without reason, or with reason 0. */
   holdsDisconnect(): boolean {
     let found = false
-    this.reader.scan((header) => (found ||= header === DISCONNECT))
+    this.reader.scan((header, reason) => (found ||= header === DISCONNECT && reason === 0))
     return found
   }
 

@@ -1,16 +1,19 @@
+import { isUtf8 } from 'node:buffer'
 import type { BrokerSettings } from '../../config/broker.ts'
 import type { Principal } from '../../shared/registry/port.ts'
-import type { SmallPackets } from './acks.ts'
+import { PacketIds, type SmallPackets } from './acks.ts'
 import type { AedesEnd } from './aedes-end.ts'
 import { AedesLane } from './aedes-lane.ts'
 import type { Authorizer } from './authorize.ts'
 import type { Capacity } from './capacity.ts'
 import type { Tally } from './counters.ts'
+import type { Dialect } from './dialect.ts'
 import type { Forwarder } from './forward.ts'
 import type { FrameReader } from './frames.ts'
 import type { Interest } from './interest.ts'
-import { decodeText, expectEmpty, Header, parseAcknowledgement, Type, Violation } from './packets.ts'
-import { readPublish, type PublishParts } from './publish-packet.ts'
+import { Reason } from './mqtt5/reason.ts'
+import { decodeText, expectEmpty, Header, Type, Violation } from './packets.ts'
+import { newPublishParts, readPublish, type PublishParts } from './publish-packet.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import type { Refusals } from './refusals.ts'
 import { RouteCache, type RefusedRoute, type Route, type Router } from './routes.ts'
@@ -36,9 +39,15 @@ export interface LaneContext {
 /** The gate of the connection. */
 export interface LaneOwner {
   readonly principal: Principal
+  readonly dialect: Dialect
   /** Writes what is in `output`, and goes on reading when it had to wait. */
   progress(): void
-  close(): void
+  /** Closes the connection; MQTT 5 is told the reason. */
+  close(reason: number, text?: string): void
+  /** The client has taken the message of this id from aedes, or will not. */
+  delivered(id: number): void
+  /** The client leaves and wants its will published. */
+  leaveWithWill(): void
 }
 
 /**
@@ -52,13 +61,15 @@ export class Lanes {
   readonly #context: LaneContext
   readonly #owner: LaneOwner
   readonly #routes = new RouteCache()
-  readonly #publish: PublishParts = { qos: 0, retain: false, topicStart: 0, topicEnd: 0, id: 0, payload: 0 }
+  readonly #publish = newPublishParts()
+  /** Ids of QoS 2 that a client of MQTT 5 has open in aedes. */
+  readonly #openInAedes = new PacketIds()
 
   constructor(context: LaneContext, owner: LaneOwner, end: AedesEnd) {
     this.#context = context
     this.#owner = owner
     this.telemetry = new TelemetryLane(context, owner)
-    this.aedes = new AedesLane(context, end)
+    this.aedes = new AedesLane(context, end, owner.dialect)
   }
 
   /** Nothing waits to be acknowledged. */
@@ -76,35 +87,42 @@ export class Lanes {
         this.#context.output.empty(0xd0)
         return undefined
       case Type.pubrel:
-        return this.#takeRelease(frame, parseAcknowledgement(frame, Header.pubrel))
+        return this.#takeRelease(this.#owner.dialect.readAcknowledgement(frame, Header.pubrel) & 0xffff)
       case Type.puback:
       case Type.pubrec:
       case Type.pubcomp:
-        parseAcknowledgement(frame, frame.header & 0xf0)
-        return this.aedes.deliver(frame)
+        return this.#takeAcknowledgement(frame)
       case Type.subscribe:
         return this.aedes.subscribe(frame)
       case Type.unsubscribe:
         return this.aedes.unsubscribe(frame)
       case Type.disconnect:
-        expectEmpty(frame, 0xe0)
-        return this.aedes.deliver(frame)
+        return this.#takeDisconnect(frame)
       case Type.connect:
-        throw new Violation('a second CONNECT [MQTT-3.1.0-2]')
+        throw new Violation('a second CONNECT [MQTT-3.1.0-2]', Reason.protocolError)
       default:
-        throw new Violation('a packet that only a server sends, or of no type [MQTT 2.2.1]')
+        throw new Violation('a packet that only a server sends, or of no type [MQTT 2.2.1]', Reason.protocolError)
     }
   }
 
   /** A PUBLISH longer than the limit has passed; `frame.kept` is its beginning. Throws {@link Violation}. */
   takeOversized(frame: FrameReader): Blocked | undefined {
     const { kept } = frame
+    const { dialect } = this.#owner
+    // Only what both versions have alike: the properties may be cut.
     const parts = readPublish(this.#publish, frame.header, kept, 0, kept.length)
-    const topic = decodeTopic(kept, parts)
+    const hasAlias = dialect.version === 5 && parts.topicStart === parts.topicEnd
+    const topic = hasAlias ? 'of a topic alias' : decodeTopic(kept, parts)
     const detail = `a packet of ${frame.total} bytes`
     const route: RefusedRoute = { lane: 'refused', topic, code: 'payload_too_large', detail }
     if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
-    return this.telemetry.refuse(route, kept, parts, kept.length)
+    if (dialect.version === 4) return this.telemetry.refuse(route, kept, parts, kept.length)
+    // The client knew the limit and is disconnected [MQTT-3.1.2-24], behind what it sent before and with this message
+    // acknowledged: it must not come back with it for ever.
+    if (this.telemetry.pending > 0) return 'client'
+    this.telemetry.refuse(route, kept, parts, kept.length)
+    this.#owner.close(Reason.tooLarge, detail)
+    return undefined
   }
 
   /** The connection is gone. */
@@ -115,30 +133,79 @@ export class Lanes {
 
   #takePublish(frame: FrameReader): Blocked | undefined {
     const { buffer, body, end, header } = frame
-    const parts = readPublish(this.#publish, header, buffer, body, end)
+    const { dialect } = this.#owner
+    const parts = dialect.readPublish(this.#publish, header, buffer, body, end)
     const { epoch } = this.#context.authorizer
-    const route = this.#routes.find(buffer, parts.topicStart, parts.topicEnd, epoch) ?? this.#look(buffer, parts)
+    const route = this.#routes.find(parts.topic, parts.topicStart, parts.topicEnd, epoch) ?? this.#look(parts)
     if (parts.qos > 0 && (route.lane === 'aedes' ? this.telemetry : this.aedes).pending > 0) return 'lane'
+    if (parts.qos === 2 && this.#open >= dialect.receiveMaximum && !this.#isOpen(parts.id)) {
+      const message = `more than ${dialect.receiveMaximum} messages of QoS 2 at once [MQTT-3.3.4-9]`
+      throw new Violation(message, Reason.receiveMaximumExceeded)
+    }
     switch (route.lane) {
       case 'telemetry':
         return this.telemetry.append(route, buffer, parts, end)
       case 'aedes':
-        return this.aedes.publish(frame, parts.qos)
+        return this.#takeForAedes(frame, parts, route.topic)
       case 'refused':
         return this.telemetry.refuse(route, buffer, parts, end)
     }
   }
 
-  #takeRelease(frame: FrameReader, id: number): Blocked | undefined {
-    if (!this.telemetry.expectsRelease(id)) return this.aedes.release(frame)
+  #takeForAedes(frame: FrameReader, parts: PublishParts, topic: string): Blocked | undefined {
+    const { buffer, end } = frame
+    if (parts.isText && !isUtf8(buffer.subarray(parts.payload, end))) {
+      if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
+      const detail = 'the payload is not UTF-8, which the message says it is'
+      return this.telemetry.refuse({ lane: 'refused', topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
+    }
+    const blocked = this.aedes.publish(frame, parts)
+    if (blocked === undefined && parts.qos === 2 && this.#owner.dialect.version === 5) this.#openInAedes.add(parts.id)
+    return blocked
+  }
+
+  /** Messages of QoS 2 of a client of MQTT 5 between PUBLISH and PUBCOMP. */
+  get #open(): number {
+    return this.telemetry.open + this.#openInAedes.size
+  }
+
+  #isOpen(id: number): boolean {
+    return this.telemetry.expectsRelease(id) || this.#openInAedes.has(id)
+  }
+
+  #takeRelease(id: number): Blocked | undefined {
+    if (!this.telemetry.expectsRelease(id)) {
+      const blocked = this.aedes.release(id)
+      if (blocked === undefined) this.#openInAedes.delete(id)
+      return blocked
+    }
     if (this.aedes.pending > 0) return 'lane'
     this.telemetry.complete(id)
     return undefined
   }
 
-  #look(buffer: Buffer, parts: PublishParts): Route {
-    const route = this.#context.router(this.#owner.principal, decodeTopic(buffer, parts))
-    this.#routes.add(Uint8Array.prototype.slice.call(buffer, parts.topicStart, parts.topicEnd), route)
+  /** Of a message that aedes sent. */
+  #takeAcknowledgement(frame: FrameReader): Blocked | undefined {
+    const header = frame.header & 0xf0
+    const read = this.#owner.dialect.readAcknowledgement(frame, header)
+    const id = read & 0xffff
+    // A PUBREC with an error ends the message without PUBREL [MQTT 5.0, 4.3.3], which aedes knows by PUBACK.
+    const isError = read >> 16 >= 0x80
+    const blocked = this.aedes.acknowledge(isError && header === Header.pubrec ? Header.puback : header, id)
+    if (blocked === undefined && (isError || header !== Header.pubrec)) this.#owner.delivered(id)
+    return blocked
+  }
+
+  #takeDisconnect(frame: FrameReader): Blocked | undefined {
+    if (!this.#owner.dialect.readDisconnect(frame)) return this.aedes.disconnect()
+    this.#owner.leaveWithWill()
+    return undefined
+  }
+
+  #look(parts: PublishParts): Route {
+    const { topic, topicStart, topicEnd } = parts
+    const route = this.#context.router(this.#owner.principal, decodeTopic(topic, parts))
+    this.#routes.add(Uint8Array.prototype.slice.call(topic, topicStart, topicEnd), route)
     return route
   }
 }

@@ -6,6 +6,7 @@ import type { Authorizer } from './authorize.ts'
 import type { Capacity } from './capacity.ts'
 import type { ConnectPacket } from './connect-packet.ts'
 import type { Tally } from './counters.ts'
+import { Reason } from './mqtt5/reason.ts'
 import type { Origin } from './origin.ts'
 import { connack, Refused, type ConnackCode } from './packets.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
@@ -24,8 +25,8 @@ export interface LoginContext {
 /** A connection that may be replaced by a newer one of its login and client id. */
 export interface Replaceable {
   readonly isClosed: boolean
-  /** May be called again. */
-  close(): void
+  /** May be called again; the reason is one of MQTT 5. */
+  close(reason?: number): void
   /** Resolves when aedes has forgotten the connection. */
   readonly ended: Promise<void>
 }
@@ -126,7 +127,7 @@ export class Takeovers {
     this.#holders.set(clientId, own)
     if (holder !== undefined) {
       this.#tally.takeovers += 1
-      holder.connection.close()
+      holder.connection.close(Reason.takenOver)
       await holder.gone
     }
     return () => {

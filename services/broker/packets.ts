@@ -1,6 +1,5 @@
 import { isUtf8 } from 'node:buffer'
 import type { ErrorCode } from '../../shared/errors.ts'
-import { isTopicFilter } from '../../shared/topic-filter.ts'
 import type { FrameReader } from './frames.ts'
 
 /** Control packet types: the high half of a packet's first byte [MQTT 3.1.1, table 2.1]. */
@@ -19,6 +18,7 @@ export const Type = {
   pingreq: 12,
   pingresp: 13,
   disconnect: 14,
+  auth: 15,
 } as const
 
 /** First bytes of packets whose flags are fixed [MQTT-2.2.2-1]. */
@@ -47,11 +47,43 @@ export class Refused extends Error {
   }
 }
 
+/** MQTT 5: a packet that cannot be read. */
+const MALFORMED = 0x81
+/** MQTT 5: a packet that can be read, and must not be sent. */
+const PROTOCOL_ERROR = 0x82
+
 /** What a client broke of the specification, for a person; the clause is in brackets. */
 export class Violation extends Refused {
-  constructor(message: string) {
+  /** Reason code of MQTT 5. */
+  readonly reason: number
+
+  constructor(message: string, reason: number = MALFORMED) {
     super('protocol_violation', message, undefined, '')
+    this.reason = reason
   }
+}
+
+/** A remaining length, or a number of variable length in MQTT 5. */
+export function encodeLength(length: number): number[] {
+  const bytes: number[] = []
+  let rest = length
+  do {
+    bytes.push((rest & 0x7f) | (rest > 127 ? 0x80 : 0))
+    rest >>= 7
+  } while (rest > 0)
+  return bytes
+}
+
+/** A whole packet from its first byte and the parts of its body. */
+export function encodeFrame(header: number, ...parts: readonly Buffer[]): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  return Buffer.concat([Buffer.from([header, ...encodeLength(length)]), ...parts])
+}
+
+/** Bytes or a text with two bytes of length in front. */
+export function encodeText(text: string | Buffer): Buffer {
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes])
 }
 
 /** A length-prefixed string [MQTT 1.5.3] at `position`, or the reason why there is none. */
@@ -87,42 +119,6 @@ export function decodeText(buffer: Buffer, start: number, end: number, what: str
   return text
 }
 
-/** One filter of a SUBSCRIBE; `at` is where its requested QoS stands in the frame's buffer. */
-export interface RequestedFilter {
-  readonly filter: string
-  readonly at: number
-}
-
-/** The filters of a SUBSCRIBE. Throws {@link Violation}. */
-export function parseSubscribe(frame: FrameReader): RequestedFilter[] {
-  if (frame.header !== 0x82) throw new Violation('SUBSCRIBE needs the flags 0010 [MQTT-3.8.1-1]')
-  const { buffer, end } = frame
-  const filters: RequestedFilter[] = []
-  for (let position = readPacketId(frame, 'SUBSCRIBE'); position < end;) {
-    const { text, next } = readText(buffer, position, end, 'topic filter')
-    if (!isTopicFilter(text)) throw new Violation(`invalid topic filter ${JSON.stringify(text.slice(0, 100))}`)
-    if (next >= end || (buffer[next] ?? 3) > 2) throw new Violation('SUBSCRIBE asks for a bad QoS [MQTT-3-8.3-4]')
-    filters.push({ filter: text, at: next })
-    position = next + 1
-  }
-  if (filters.length === 0) throw new Violation('SUBSCRIBE without a filter [MQTT-3.8.3-3]')
-  return filters
-}
-
-/** The filters of an UNSUBSCRIBE. Throws {@link Violation}. */
-export function parseUnsubscribe(frame: FrameReader): string[] {
-  if (frame.header !== 0xa2) throw new Violation('UNSUBSCRIBE needs the flags 0010 [MQTT-3.10.1-1]')
-  const filters: string[] = []
-  for (let position = readPacketId(frame, 'UNSUBSCRIBE'); position < frame.end;) {
-    const { text, next } = readText(frame.buffer, position, frame.end, 'topic filter')
-    if (!isTopicFilter(text)) throw new Violation(`invalid topic filter ${JSON.stringify(text.slice(0, 100))}`)
-    filters.push(text)
-    position = next
-  }
-  if (filters.length === 0) throw new Violation('UNSUBSCRIBE without a filter [MQTT-3.10.3-2]')
-  return filters
-}
-
 /** The packet id of a PUBACK, PUBREC, PUBREL or PUBCOMP. Throws {@link Violation}. */
 export function parseAcknowledgement(frame: FrameReader, header: number): number {
   if (frame.header !== header) throw new Violation('reserved flags are set [MQTT-2.2.2-2]')
@@ -137,9 +133,9 @@ export function expectEmpty(frame: FrameReader, header: number): void {
   if (frame.end !== frame.body) throw new Violation('the packet must be empty')
 }
 
-/** Where the packet id ends. */
-function readPacketId({ buffer, body, end }: FrameReader, what: string): number {
+/** Where the packet id ends. Throws {@link Violation}. */
+export function readPacketId({ buffer, body, end }: FrameReader, what: string): number {
   if (body + 2 > end) throw new Violation(`${what} is cut`)
-  if (buffer.readUInt16BE(body) === 0) throw new Violation(`${what} with packet id 0 [MQTT-2.3.1-1]`)
+  if (buffer.readUInt16BE(body) === 0) throw new Violation(`${what} with packet id 0 [MQTT-2.3.1-1]`, PROTOCOL_ERROR)
   return body + 2
 }

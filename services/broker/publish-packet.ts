@@ -1,15 +1,28 @@
+import { Reason } from './mqtt5/reason.ts'
 import { Violation } from './packets.ts'
 
 /** Where the parts of a PUBLISH stand in its buffer. */
 export interface PublishParts {
   qos: number
   retain: boolean
+  /** What the topic stands in: the packet, or what a topic alias stands for. */
+  topic: Buffer
   topicStart: number
   topicEnd: number
   /** Packet id; 0 with QoS 0. */
   id: number
   /** Where the payload begins. */
   payload: number
+  /** MQTT 5: where the properties stand, without their length. */
+  propertiesStart: number
+  propertiesEnd: number
+  /** MQTT 5: the sender says that the payload is UTF-8. */
+  isText: boolean
+}
+
+export function newPublishParts(): PublishParts {
+  const nothing = { topicStart: 0, topicEnd: 0, id: 0, payload: 0, propertiesStart: 0, propertiesEnd: 0 }
+  return { qos: 0, retain: false, topic: Buffer.alloc(0), isText: false, ...nothing }
 }
 
 /**
@@ -31,12 +44,16 @@ export function readPublish(
   const payload = qos === 0 ? topicEnd : topicEnd + 2
   if (topicStart > end || payload > end) throw new Violation('PUBLISH is shorter than its topic')
   const id = qos === 0 ? 0 : ((buffer[topicEnd] ?? 0) << 8) | (buffer[topicEnd + 1] ?? 0)
-  if (qos > 0 && id === 0) throw new Violation('PUBLISH with packet id 0 [MQTT-2.3.1-1]')
+  if (qos > 0 && id === 0) throw new Violation('PUBLISH with packet id 0 [MQTT-2.3.1-1]', Reason.protocolError)
   parts.qos = qos
   parts.retain = (header & 1) !== 0
+  parts.topic = buffer
   parts.topicStart = topicStart
   parts.topicEnd = topicEnd
   parts.id = id
   parts.payload = payload
+  parts.propertiesStart = payload
+  parts.propertiesEnd = payload
+  parts.isText = false
   return parts
 }

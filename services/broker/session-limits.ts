@@ -4,6 +4,11 @@ import type { Tally } from './counters.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
 export interface Persistence {
+  cleanSubscriptions(client: { id: string }): Promise<void>
+  cleanIncoming(client: { id: string }): Promise<void>
+  outgoingStream(client: { id: string }): Readable
+  outgoingUpdate(client: { id: string }, packet: unknown): Promise<void>
+  createRetainedStreamCombi(filters: readonly string[]): Readable
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
   streamWill(brokers: unknown): Readable
   storeRetained(packet: { topic: string; payload: Buffer }): Promise<void>

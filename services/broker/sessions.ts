@@ -9,6 +9,8 @@ import { AedesEnd } from './aedes-end.ts'
 import type { Authorizer } from './authorize.ts'
 import type { Tally } from './counters.ts'
 import { limitPersistence, type Persistence } from './session-limits.ts'
+import { isExpired, PropertiesByPayload, withProperties } from './message-properties.ts'
+import { completePackets, noteExisting, replayRetained } from './passage.ts'
 import type { ForwardWill } from './wills.ts'
 
 /**
@@ -18,6 +20,10 @@ import type { ForwardWill } from './wills.ts'
 export interface Sessions {
   /** A connection that has logged in; the CONNECT follows as its first packet. */
   open(end: AedesEnd): AedesClient
+  /** What messages of MQTT 5 bring besides topic and payload. */
+  readonly properties: PropertiesByPayload
+  /** Forgets all of a session that has no connection. */
+  discard(clientId: string): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
   close(): Promise<void>
@@ -67,14 +73,23 @@ class LiveAedes extends Aedes {
 const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: Client): void }
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
-  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...ownHooks(options), ...options.hooks })
+  const properties = new PropertiesByPayload()
+  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...ownHooks(options, properties), ...options.hooks })
   await aedes.listen()
   guard(aedes, options)
+  const { persistence } = aedes as Aedes as Aedes & { persistence: Persistence }
+  replayRetained(aedes, persistence, properties)
   let copies = 0
   let bytes = 0
   const { tally } = options
   return {
-    open: (end) => aedes.handle(end),
+    properties,
+    open(end) {
+      const client = aedes.handle(end)
+      completePackets(client)
+      return client
+    },
+    discard: (clientId) => discardSession(persistence, clientId),
     copy(topic, payload) {
       if (copies >= MAX_COPIES || bytes >= MAX_COPY_BYTES) {
         tally.copiesNodeFull += 1
@@ -93,7 +108,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   }
 }
 
-function ownHooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOptions {
+function ownHooks({ authorizer, forwardWill, tally }: SessionOptions, properties: PropertiesByPayload): AedesOptions {
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
@@ -109,12 +124,18 @@ function ownHooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOpti
     authorizeSubscribe(client, subscription, done) {
       const owner = ownerOf(client)
       const allowed = owner !== undefined && authorizer.canSubscribe(owner.principal, subscription.topic)
+      noteExisting(client, subscription)
       if (allowed) owner.subscribed(subscription.topic)
       done(null, allowed ? subscription : null)
     },
     authorizeForward(client, packet) {
       const owner = ownerOf(client)
       if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
+      const brought = properties.note(withProperties(packet))
+      if (brought !== undefined && isExpired(brought, Date.now())) {
+        tally.messagesExpired += 1
+        return null
+      }
       if (owner.unsentBytes > SLOW_SUBSCRIBER_BYTES && isTelemetryCopy(packet)) {
         tally.copiesSubscriberSlow += 1
         return null
@@ -122,6 +143,23 @@ function ownHooks({ authorizer, forwardWill, tally }: SessionOptions): AedesOpti
       return packet
     },
   }
+}
+
+/** Its subscriptions, the messages that wait for it, and what it has open of QoS 2. */
+async function discardSession(persistence: Persistence, clientId: string): Promise<void> {
+  const client = { id: clientId }
+  await persistence.cleanSubscriptions(client)
+  let unnamed = 0
+  for await (const waiting of persistence.outgoingStream(client)) {
+    // A message that was never sent has no id by which it could be cleared.
+    const packet = waiting as { messageId?: number }
+    if (packet.messageId === undefined) {
+      packet.messageId = unnamed += 1
+      await persistence.outgoingUpdate(client, packet)
+    }
+    await persistence.outgoingClearMessageId(client, packet)
+  }
+  await persistence.cleanIncoming(client)
 }
 
 /** Closes the gaps of aedes that its options do not reach. */

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { KEPT_PAYLOAD_BYTES } from '../../shared/dead-letter.ts'
 import { AckQueue, PacketIds } from './acks.ts'
 import type { Waiter } from './forward.ts'
@@ -31,7 +32,16 @@ export class TelemetryLane implements Waiter {
     return this.#acks.size
   }
 
+  /** QoS 2 between PUBLISH and PUBCOMP. */
+  get open(): number {
+    return this.#exactlyOnce.size
+  }
+
   append(route: TelemetryRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
+    if (parts.isText && !isUtf8(buffer.subarray(parts.payload, end))) {
+      const detail = 'the payload is not UTF-8, which the message says it is'
+      return this.refuse({ lane: 'refused', topic: route.topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
+    }
     const { tally, capacity, clock, forwarder } = this.#context
     const { qos, payload } = parts
     if (qos > 0) {
@@ -62,6 +72,7 @@ export class TelemetryLane implements Waiter {
   refuse(route: RefusedRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
     const { tally, settings, output } = this.#context
     const { qos, id, payload } = parts
+    const { reason, text } = this.#owner.dialect.refusePublish(route.code, route.detail)
     if (qos > 0) {
       if (this.#acks.isFull) return 'client'
       tally.received += 1
@@ -72,10 +83,11 @@ export class TelemetryLane implements Waiter {
     }
     this.#leaveLetter(route, buffer.subarray(payload, Math.min(end, payload + KEPT_PAYLOAD_BYTES)))
     if (settings.REFUSED_PUBLISH === 'close') {
-      this.#owner.close()
+      this.#owner.close(reason, text)
     } else if (qos > 0) {
-      if (qos === 2) this.#exactlyOnce.add(id)
-      this.#acks.addReady(id, qos)
+      // A PUBREC with an error ends the message: its id is free [MQTT 5.0, 4.3.3].
+      if (qos === 2 && reason === 0) this.#exactlyOnce.add(id)
+      this.#acks.addReady(id, qos, reason, text)
       this.#acks.release(output)
     }
     return undefined

@@ -74,31 +74,3 @@ describe.each([0, 1, 2] as const)('at QoS %i', (qos) => {
     await expect.poll(() => log.records.length).toBe(100)
   })
 })
-
-it.skipIf(!hasMosquitto)('an MQTT 5 client is told what is wrong (apt-get install mosquitto-clients)', async () => {
-  const { port, log } = await startBroker()
-  const args = [
-    '-h',
-    '127.0.0.1',
-    '-p',
-    String(port),
-    '-u',
-    'a/1',
-    '-P',
-    's',
-    '-V',
-    'mqttv5',
-    '-i',
-    'five',
-    '-t',
-    'x',
-    '-m',
-    'y',
-  ]
-  const failed = await run('mosquitto_pub', args).then(
-    () => 'worked',
-    (error: { stderr: string }) => error.stderr,
-  )
-  expect(failed).toMatch(/unsupported protocol version/i)
-  await expect.poll(() => log.letters.map(({ code, who }) => [code, who])).toEqual([['protocol_version', 'five']])
-})

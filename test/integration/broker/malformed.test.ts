@@ -40,7 +40,6 @@ const MALFORMED: readonly [string, Buffer][] = [
   ['SUBSCRIBE to a/#/b', packet.subscribe(1, ['a/#/b', 0])],
   ['SUBSCRIBE to a+/b', packet.subscribe(1, ['a+/b', 0])],
   ['SUBSCRIBE with NUL', packet.subscribe(1, ['a\0', 0])],
-  ['SUBSCRIBE with a pattern of Redis', packet.subscribe(1, ['a/[bc]', 0])],
   ['UNSUBSCRIBE with bad flags', frame(0xa0, Buffer.concat([u16(1), utf8('a')]))],
   ['UNSUBSCRIBE without a filter', frame(0xa2, u16(1))],
   ['UNSUBSCRIBE with id 0', packet.unsubscribe(0, 'a')],
@@ -92,5 +91,27 @@ describe('a malformed packet', () => {
     for (const [, bytes] of MALFORMED) (await logIn(port)).send(bytes)
     witness.send(packet.pingreq)
     expect((await witness.packetsUpTo(2)).at(-1)).toBe('pingresp')
+  })
+})
+
+describe('a filter that is valid in MQTT, but not taken here', () => {
+  it.each(['a/[bc]', 'a/*', 'a?', 'a\\b', 'x'.repeat(513), '/'.repeat(16), '$SYS/#', '$share/g/t/a/1/cmd'])(
+    '%s is refused alone, and the connection stays',
+    async (filter) => {
+      const { port } = await startBroker()
+      const client = await logIn(port)
+      client.send(packet.subscribe(7, ['t/a/1/cmd/#', 1], [filter, 2], ['t/a/1/notice', 2]))
+      client.send(packet.subscribe(8, [filter, 0]), packet.unsubscribe(9, filter), packet.pingreq)
+      await client.packetsUpTo(5)
+      const answers = (await client.packetsUpTo(5)).slice(1)
+      expect(answers.toSorted()).toEqual(['pingresp', 'suback 7 1 128 2', 'suback 8 128', 'unsuback 9'])
+    },
+  )
+
+  it('a filter that is repeated is answered each time', async () => {
+    const { port } = await startBroker()
+    const client = await logIn(port)
+    client.send(packet.subscribe(7, ['t/a/1/cmd/#', 0], ['t/b/1/#', 0], ['t/a/1/cmd/#', 1]))
+    expect((await client.packetsUpTo(2)).at(-1)).toBe('suback 7 1 128 1')
   })
 })

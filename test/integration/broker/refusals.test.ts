@@ -104,11 +104,11 @@ describe('a refused CONNECT', () => {
       'anonymous',
     ],
     [
-      'MQTT 5',
-      frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([5, 2, 0, 0, 0]), utf8('new')])),
-      'connack 0 132 0',
-      'protocol_version',
-      'new',
+      'MQTT 5 without username',
+      frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([5, 2, 0, 0, 2, 0x17, 0]), utf8('new')])),
+      'connack 0 135 0',
+      'login_required',
+      'anonymous',
     ],
     [
       'an empty id without clean session',

@@ -33,7 +33,10 @@ describe('AckQueue', () => {
               model.shift()
             }
             const released: number[][] = []
-            queue.release({ acknowledge: (header, released_) => released.push([header, released_]) })
+            queue.release({
+              acknowledge: (header, released_) => released.push([header, released_]),
+              refuse: (header, released_) => released.push([header, released_]),
+            })
             expect(released).toEqual(expected)
           }
           expect(queue.size).toBe(model.length)

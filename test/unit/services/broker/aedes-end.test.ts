@@ -12,8 +12,8 @@ function setUp() {
     principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
     unsentBytes: 0,
     ready: () => undefined,
-    packetsFromAedes: (bytes, types, taken) => {
-      forwarded.push({ bytes, types })
+    packetsFromAedes: (packets, bytes, taken) => {
+      forwarded.push({ bytes, types: packets.map(({ header }) => header >> 4) })
       if (takenLater === undefined) taken()
       else takenLater.push(taken)
     },

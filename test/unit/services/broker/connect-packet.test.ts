@@ -29,6 +29,14 @@ function connect(pieces: { name?: Buffer; level?: number; flags?: number; rest?:
   return frame(header, Buffer.concat([name, Buffer.from([level, flags, 0, 60]), rest]))
 }
 
+/** CONNECT of MQTT 5: properties with their length, and what follows. */
+function v5(properties: Buffer, ...rest: Buffer[]): Buffer {
+  const tail = rest.length === 0 ? [utf8('c')] : rest
+  return connect({ level: 5, flags: tail.length > 1 ? 0x06 : 2, rest: Buffer.concat([properties, ...tail]) })
+}
+
+const BAD_TEXT_WILL = Buffer.concat([Buffer.from([2, 0x01, 1]), utf8('w'), Buffer.from([0, 1, 0xff])])
+
 const VIOLATION = ['protocol_violation', undefined, '']
 
 describe('parseConnect', () => {
@@ -45,7 +53,8 @@ describe('parseConnect', () => {
     fc.assert(
       fc.property(text, fc.boolean(), fc.option(will, { nil: undefined }), (clientId, clean, last) => {
         const parsed = parse(encodeConnect(clientId, { clean, will: last }))
-        expect(parsed).toEqual({ clean, keepalive: 0, clientId, will: last, username: undefined, password: undefined })
+        const login = { username: undefined, password: undefined }
+        expect(parsed).toEqual({ version: 4, clean, keepalive: 0, clientId, will: last, ...login })
       }),
     )
   })
@@ -89,15 +98,36 @@ describe('parseConnect', () => {
     expect(refusal(bytes)).toEqual(VIOLATION)
   })
 
-  it('answers MQTT 5 in its own form and keeps what the client calls itself', () => {
-    const properties = Buffer.from([5, 0x11, 0, 0, 0, 10])
-    const bytes = connect({ level: 5, rest: Buffer.concat([properties, utf8('sensor-7')]) })
-    expect(refusal(bytes)).toEqual(['protocol_version', [0x20, 3, 0, 0x84, 0], 'sensor-7'])
-    expect(refusal(connect({ level: 5, rest: Buffer.alloc(0) }))).toEqual([
-      'protocol_version',
-      [0x20, 3, 0, 0x84, 0],
-      '',
-    ])
+  it.each<[string, number, Buffer]>([
+    ['a property that does not belong there', 0x81, v5(Buffer.from([2, 0x01, 1]))],
+    ['an unknown property', 0x81, v5(Buffer.from([2, 0x7f, 1]))],
+    ['a property that is cut', 0x81, v5(Buffer.from([2, 0x11, 0]))],
+    ['properties that are longer than the packet', 0x81, v5(Buffer.from([0x7f, 0x26]))],
+    ['a property twice', 0x82, v5(Buffer.from([6, 0x21, 0, 1, 0x21, 0, 1]))],
+    ['receive maximum 0', 0x82, v5(Buffer.from([3, 0x21, 0, 0]))],
+    ['maximum packet size 0', 0x82, v5(Buffer.from([5, 0x27, 0, 0, 0, 0]))],
+    ['request problem information 2', 0x82, v5(Buffer.from([2, 0x17, 2]))],
+    ['NUL in a user property', 0x81, v5(Buffer.concat([Buffer.from([8, 0x26]), utf8('a'), utf8('\0b')]))],
+    ['an authentication method', 0x8c, v5(Buffer.concat([Buffer.from([4, 0x15]), utf8('k')]))],
+    ['a control character in the client id', 0x85, v5(Buffer.from([0]), utf8('a\nb'))],
+    ['a client id of 257 bytes', 0x85, v5(Buffer.from([0]), utf8('x'.repeat(257)))],
+    ['nothing behind the flags', 0x81, connect({ level: 5, rest: Buffer.alloc(0) })],
+    ['a will that is not the text it says', 0x99, v5(Buffer.from([0]), utf8('c'), BAD_TEXT_WILL)],
+  ])('answers %s of MQTT 5 with a reason', (_name, reason, bytes) => {
+    const [, answer] = refusal(bytes)
+    expect(answer?.slice(2, 4)).toEqual([0, reason])
+  })
+
+  it('reads what MQTT 5 adds', () => {
+    const properties = Buffer.from([18, 0x11, 0, 0, 0, 10, 0x21, 0, 5, 0x27, 0, 1, 0, 0, 0x22, 0, 3, 0x17, 0])
+    expect(parse(v5(properties)).properties).toEqual({
+      sessionExpiry: 10,
+      receiveMaximum: 5,
+      maximumPacketSize: 65_536,
+      topicAliasMaximum: 3,
+      wantsReasons: false,
+    })
+    expect(parse(v5(Buffer.from([0]), utf8(''))).clientId).toBe('')
   })
 
   it('answers other levels with 1, and bad client ids with 2', () => {

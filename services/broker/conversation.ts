@@ -1,0 +1,112 @@
+import type { Principal } from '../../shared/registry/port.ts'
+import { AedesEnd, type AedesEndOwner, type AedesPacket } from './aedes-end.ts'
+import { plainDelivery, type Delivery } from './delivery.ts'
+import type { Dialect } from './dialect.ts'
+import type { GateContext } from './gate-context.ts'
+import type { Welcome } from './handshake.ts'
+import { Lanes, type LaneOwner } from './lanes.ts'
+import { Mqtt5Delivery } from './mqtt5/delivery.ts'
+import { Mqtt5 } from './mqtt5/dialect.ts'
+import type { Outlet } from './outlet.ts'
+import type { AedesClient } from './sessions.ts'
+
+/** The gate of a conversation. */
+export interface ConversationGate {
+  /** aedes finished the CONNECT. */
+  ready(): void
+  /** Writes what is in `output`, and goes on reading when it had to wait. */
+  progress(): void
+  /** What a lane may have waited for has come: an answer of aedes, or room for more. */
+  aedesMoved(): void
+  /** aedes closed the connection; with an error when it was not the client who left. */
+  aedesClosed(error: Error | null): void
+  /** Closes the connection; MQTT 5 is told the reason. */
+  close(reason: number, text?: string): void
+}
+
+/** What a client that was let in says to the log and to aedes, and what it is told. */
+export class Conversation implements AedesEndOwner, LaneOwner {
+  readonly principal: Principal
+  readonly dialect: Dialect
+  readonly lanes: Lanes
+  readonly #gate: ConversationGate
+  readonly #outlet: Outlet
+  readonly #end: AedesEnd
+  readonly #delivery: Delivery
+  readonly #client: AedesClient
+
+  constructor(context: GateContext, gate: ConversationGate, outlet: Outlet, dialect: Dialect, welcome: Welcome) {
+    const { sessions, tally } = context
+    this.#gate = gate
+    this.#outlet = outlet
+    this.dialect = dialect
+    this.principal = welcome.admitted.principal
+    const end = new AedesEnd(this)
+    this.#end = end
+    this.lanes = new Lanes(context, this, end)
+    const lane = this.lanes.aedes
+    this.#delivery =
+      dialect instanceof Mqtt5
+        ? new Mqtt5Delivery({ dialect, welcome, outlet, lane, end, tally, properties: sessions.properties })
+        : plainDelivery(outlet, lane)
+    this.#client = sessions.open(end)
+    end.deliver(welcome.connect, welcome.beside)
+  }
+
+  get unsentBytes(): number {
+    return this.#outlet.unsentBytes + this.#end.writableLength + this.#delivery.heldBytes
+  }
+
+  /** The client has left, or its socket has ended without a word and its will is to be published. */
+  finish(hasLeft: boolean): void {
+    if (hasLeft) this.lanes.aedes.disconnect()
+    else this.leaveWithWill()
+  }
+
+  close(reason: number, text?: string): void {
+    this.#gate.close(reason, text)
+  }
+
+  /** Nobody is told anything any more. Resolves when aedes has run the last steps of the client. */
+  end(): Promise<void> {
+    this.lanes.close()
+    const forgotten = new Promise<void>((resolve) => this.#client.close(resolve))
+    this.#end.destroy()
+    return forgotten
+  }
+
+  progress(): void {
+    this.#gate.progress()
+  }
+
+  ready(): void {
+    this.#gate.ready()
+  }
+
+  packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
+    this.#delivery.forward(packets, bytes, taken)
+    this.lanes.aedes.wrote(packets)
+    this.#gate.aedesMoved()
+  }
+
+  aedesWantsMore(): void {
+    this.#gate.aedesMoved()
+  }
+
+  aedesClosed(error: Error | null): void {
+    this.#gate.aedesClosed(error)
+  }
+
+  subscribed(filter: string): void {
+    this.lanes.aedes.subscribed(filter)
+  }
+
+  delivered(id: number): void {
+    this.#delivery.delivered(id)
+  }
+
+  /** aedes publishes the will when its input ends without DISCONNECT, and closes when it has read all before. */
+  leaveWithWill(): void {
+    this.#end.push(null)
+  }
+}

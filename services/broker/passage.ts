@@ -1,0 +1,94 @@
+import { Readable } from 'node:stream'
+import type { Aedes, Client, Subscription } from 'aedes'
+import { AedesEnd } from './aedes-end.ts'
+import type { PropertiesByPayload, WithProperties } from './message-properties.ts'
+import type { RequestedFilter } from './subscribe-packet.ts'
+
+/**
+ * What aedes is told past its parser, which reads MQTT 3.1.1: properties of messages, and the options of subscriptions.
+ * aedes has places for both and keeps them with its packets and subscriptions; nobody fills them but us.
+ */
+
+/** aedes' client with its parser. */
+type ParsingClient = Client & {
+  _parser: { prependListener(event: 'packet', listener: (packet: ParsedPacket) => void): void }
+  subscriptions: Record<string, unknown>
+}
+
+type ParsedPacket =
+  | ({ cmd: 'publish' } & WithProperties)
+  | { cmd: 'connect'; will?: WithProperties }
+  | { cmd: 'subscribe'; subscriptions: SubscriptionWithOptions[] }
+  | { cmd: 'unsubscribe' }
+
+interface SubscriptionWithOptions {
+  nl?: boolean
+  rap?: boolean
+  rh?: number
+}
+
+/** The part of the persistence that gives retained messages to a new subscription. */
+export interface RetainedSource {
+  createRetainedStreamCombi(filters: readonly string[]): Readable
+}
+
+/** Has each packet that aedes reads from the client completed by what was handed over beside it. */
+export function completePackets(client: Client): void {
+  const { conn } = client
+  if (!(conn instanceof AedesEnd)) return
+  const parsing = client as ParsingClient
+  parsing._parser.prependListener('packet', (packet) => {
+    const beside = conn.takeBeside()
+    if (beside === undefined) return
+    if (packet.cmd === 'publish') setProperties(packet, beside.properties)
+    else if (packet.cmd === 'connect') setProperties(packet.will, beside.properties)
+    else if (packet.cmd === 'subscribe') setOptions(packet.subscriptions, beside.filters)
+    else beside.unsubscribes?.((filter) => Object.hasOwn(parsing.subscriptions, filter))
+  })
+}
+
+/**
+ * Retained messages as the subscription wants them [MQTT-3.3.1-9 to 11], with their properties. aedes gives them to
+ * every SUBSCRIBE: in one turn it tells of the subscriptions and asks for the messages.
+ */
+export function replayRetained(aedes: Aedes, source: RetainedSource, properties: PropertiesByPayload): void {
+  let unwanted: ReadonlySet<string> = new Set()
+  aedes.on('subscribe', (subscriptions) => {
+    unwanted = new Set(subscriptions.filter(wantsNone).map(({ topic }) => topic))
+  })
+  const create = source.createRetainedStreamCombi.bind(source)
+  source.createRetainedStreamCombi = (filters) => {
+    const wanted = filters.filter((filter) => !unwanted.has(filter))
+    unwanted = new Set()
+    if (wanted.length === 0) return Readable.from([])
+    return create(wanted).map((packet: WithProperties) => {
+      properties.note(packet)
+      return packet
+    })
+  }
+}
+
+/** Retain handling 1: not when the subscription exists. To be asked before it does. */
+export function noteExisting(client: Client, subscription: Subscription & SubscriptionWithOptions): void {
+  if (subscription.rh === 1 && Object.hasOwn((client as ParsingClient).subscriptions, subscription.topic)) {
+    subscription.rh = 2
+  }
+}
+
+function wantsNone(subscription: Subscription & SubscriptionWithOptions): boolean {
+  return subscription.rh === 2
+}
+
+function setProperties(packet: WithProperties | undefined, properties: WithProperties['properties']): void {
+  if (packet !== undefined && properties !== undefined) packet.properties = properties
+}
+
+function setOptions(subscriptions: SubscriptionWithOptions[], filters: readonly RequestedFilter[] | undefined): void {
+  for (const [index, subscription] of subscriptions.entries()) {
+    const filter = filters?.[index]
+    if (filter === undefined) continue
+    subscription.nl = filter.noLocal
+    subscription.rap = filter.retainAsPublished
+    subscription.rh = filter.retainHandling
+  }
+}

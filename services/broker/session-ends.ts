@@ -1,0 +1,69 @@
+import { toSluiceError } from '../../shared/errors.ts'
+import type { Logger } from '../../shared/logger.ts'
+
+/** How often it is looked for sessions whose time has come. */
+const SWEEP_MS = 1_000
+
+/**
+ * Ends sessions of MQTT 5 that outlive their connection for some time only. What is on its way here is lost with the
+ * process: such a session lasts until its client comes back then.
+ */
+export class SessionEnds {
+  readonly #discard: (clientId: string) => Promise<void>
+  readonly #logger: Logger
+  readonly #now: () => number
+  /** Milliseconds by client id, in the order in which they were noted. */
+  readonly #deadlines = new Map<string, number>()
+  readonly #sweep: NodeJS.Timeout
+
+  constructor(
+    discard: (clientId: string) => Promise<void>,
+    logger: Logger,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#discard = discard
+    this.#logger = logger
+    this.#now = now
+    this.#sweep = setInterval(() => void this.sweep(), SWEEP_MS).unref()
+  }
+
+  /** Sessions that will end. */
+  get size(): number {
+    return this.#deadlines.size
+  }
+
+  /** The client is back: its session goes on, unless its time was up or it wants a new one. */
+  async resume(clientId: string, wantsNew: boolean): Promise<void> {
+    const deadline = this.#deadlines.get(clientId)
+    this.#deadlines.delete(clientId)
+    if (wantsNew || (deadline !== undefined && deadline <= this.#now())) await this.#discard(clientId)
+  }
+
+  /** The connection has ended, and the session is to end `seconds` later. Never rejects. */
+  async end(clientId: string, seconds: number): Promise<void> {
+    if (seconds > 0) this.#deadlines.set(clientId, this.#now() + seconds * 1000)
+    else await this.#discardLogged(clientId)
+  }
+
+  /** Ends what is due. Never rejects. */
+  async sweep(): Promise<void> {
+    const now = this.#now()
+    for (const [clientId, deadline] of this.#deadlines) {
+      if (deadline > now) continue
+      this.#deadlines.delete(clientId)
+      await this.#discardLogged(clientId)
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweep)
+  }
+
+  async #discardLogged(clientId: string): Promise<void> {
+    try {
+      await this.#discard(clientId)
+    } catch (error) {
+      this.#logger.warn({ code: toSluiceError(error).code, client: clientId }, 'a session could not be ended')
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { Beside } from './aedes-end.ts'
+import type { Dialect } from './dialect.ts'
+import { isTelemetryOnly } from './interest.ts'
+import { encodeFrame, encodeText, Type } from './packets.ts'
+import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from './subscribe-packet.ts'
+import { isTopicFilter } from '../../shared/topic-filter.ts'
+
+/** A SUBSCRIBE or UNSUBSCRIBE on its way through aedes, and what of the answer is known. */
+export interface PendingRequest {
+  /** What aedes gets; undefined when nothing is left to ask. */
+  readonly packet: Buffer | undefined
+  readonly beside: Beside
+  /** The whole answer, from what aedes wrote (or without). */
+  answer(fromAedes: Buffer | undefined): Buffer
+}
+
+/**
+ * A SUBSCRIBE for aedes without the filters that are refused here, each filter once (aedes answers a repeated one only
+ * once), and telemetry at QoS 0, which SUBACK says.
+ */
+export function requestSubscribe(dialect: Dialect, { id, filters }: SubscribePacket): PendingRequest {
+  const asked = new Map<string, RequestedFilter>()
+  for (const filter of filters) if (filter.obstacle === undefined) asked.set(filter.filter, filter)
+  const places = new Map([...asked.keys()].map((filter, place) => [filter, place]))
+  const options = [...asked.values()]
+  const parts = options.flatMap(({ filter, qos }) => [
+    encodeText(filter),
+    Buffer.from([isTelemetryOnly(filter) ? 0 : qos]),
+  ])
+  return {
+    packet: options.length === 0 ? undefined : encodeFrame(0x82, idBytes(id), ...parts),
+    beside: { filters: options },
+    answer(fromAedes) {
+      const granted = fromAedes === undefined ? [] : [...fromAedes.subarray(bodyOf(fromAedes) + 2)]
+      const codes = filters.map(({ filter, obstacle }) => {
+        const code = granted[places.get(filter) ?? -1] ?? FAILURE
+        return obstacle === undefined && code < FAILURE ? code : dialect.refuseFilter(obstacle)
+      })
+      return dialect.suback(id, codes)
+    },
+  }
+}
+
+/** An UNSUBSCRIBE for aedes without the filters that nobody can have subscribed to. */
+export function requestUnsubscribe(dialect: Dialect, { id, filters }: UnsubscribePacket): PendingRequest {
+  const asked = filters.filter(isTopicFilter)
+  let known = new Set<string>()
+  return {
+    packet: asked.length === 0 ? undefined : encodeFrame(0xa2, idBytes(id), ...asked.map(encodeText)),
+    beside: {
+      unsubscribes(isSubscribed) {
+        known = new Set(asked.filter(isSubscribed))
+      },
+    },
+    answer: () =>
+      dialect.unsuback(
+        id,
+        filters.map((filter) => (known.delete(filter) ? SUCCESS : NO_SUBSCRIPTION_EXISTED)),
+      ),
+  }
+}
+
+const SUCCESS = 0
+/** In MQTT 5. */
+const NO_SUBSCRIPTION_EXISTED = 0x11
+const FAILURE = 0x80
+
+export function isAnswer(type: number): boolean {
+  return type === Type.suback || type === Type.unsuback
+}
+
+function idBytes(id: number): Buffer {
+  return Buffer.from([id >> 8, id & 0xff])
+}
+
+/** Where the variable header of a packet begins. */
+function bodyOf(packet: Buffer): number {
+  let at = 1
+  while ((packet[at] ?? 0) > 127) at += 1
+  return at + 1
+}
