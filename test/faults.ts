@@ -10,7 +10,7 @@ import { SCENARIOS } from './e2e/cluster/scenarios.ts'
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '1-20' },
-    lanes: { type: 'string', default: '4' },
+    lanes: { type: 'string', default: '3' },
     /** Seeds of one scenario that are run on the same servers and processes. */
     together: { type: 'string', default: '5' },
     /** Scenarios whose names hold this; known-wrong variants are called `variants`. */
@@ -85,8 +85,8 @@ function writeTable(failed: readonly string[]): void {
 }
 
 /**
- * `npm run test:faults`: every fault with many seeds on real servers, several at a time, and a table at the end. Takes
- * about an hour; `--only`, `--seeds` and `--out` repeat parts of it.
+ * `npm run test:faults`: every fault with many seeds on real servers, several at a time, and a table at the end.
+ * `--only`, `--seeds` and `--out` repeat parts of it.
  */
 mkdirSync(out, { recursive: true })
 const queue = jobs()

@@ -81,6 +81,11 @@ async function metrics<K extends string>(members: readonly Member[], names: Reco
   return Object.fromEntries(entries) as Record<K, number>
 }
 
+/** Records in the log. */
+export async function inLog(servers: Servers): Promise<number> {
+  return (await withAdmin(servers.kafka, positions)).end
+}
+
 /** Records that Kafka has, and that are committed. */
 export async function positions(admin: Admin): Promise<{ end: number; committed: number }> {
   const ends = await admin.fetchTopicOffsets(TOPIC)

@@ -11,7 +11,7 @@ export async function recovery(cluster: Cluster, tenant: string): Promise<number
       const answer = await cluster.getIfThere<Readings>(path)
       return answer !== undefined && answer.series.length > 0
     }
-    while (!(await isBack())) await delay(50)
+    while (!(await isBack())) await delay(100)
   }
   return (Date.now() - ended) / 1000
 }

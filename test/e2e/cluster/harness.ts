@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
 import { startAll, type Servers } from '../../servers/all.ts'
 import { randomFrom, simulate, type Verdict } from '../kill-in-mid-load.ts'
 import { Cluster, type ClusterPlan } from './cluster.ts'
-import { imbalance, settledFlow, untilGroupIsStable } from './conservation.ts'
+import { imbalance, inLog, settledFlow, untilGroupIsStable } from './conservation.ts'
 import { recovery, staleDevices } from './effects.ts'
 import { report } from './results.ts'
 import type { ScenarioName } from './scenarios.ts'
@@ -14,8 +14,7 @@ import type { ScenarioName } from './scenarios.ts'
 /** `npm run test:faults`: more seeds, more messages. */
 const FULL = process.env['SLUICE_FAULTS'] === 'full'
 const MESSAGES = FULL ? 50_000 : 20_000
-/** Lanes share a machine. */
-const RATE = FULL ? 1_250 : 2_500
+const RATE = 2_000
 const DEVICES = 20
 /** `seq` and `value`: what the simulator sends. */
 const FIELDS = 2
@@ -144,7 +143,9 @@ export async function runScenario(deployment: Deployment, plan: Scenario): Promi
   await Promise.race([fault(cluster, randomFrom(seed)), failed])
   const recoverySeconds = await Promise.race([recovery(cluster, tenant), failed])
   await Promise.race([recovered?.(cluster), failed])
-  while (simulation.sent() < MESSAGES) await Promise.race([delay(250), failed])
+  // What was sent again is in the log twice.
+  const enough = before.end + MESSAGES * 1.1
+  while ((await inLog(servers)) < enough) await Promise.race([delay(250), failed])
   simulation.stopSending()
   const verdict = (await simulation.verdict) as Verdict & Pick<Outcome, 'outOfOrder' | 'unexpected'>
   const { deadLetters } = await cluster.get<{ deadLetters: unknown[] }>(`/v1/dead-letters?tenant=${tenant}&limit=100`)
@@ -178,7 +179,8 @@ export function expectLoss(outcome: Outcome): void {
 
 export function reportOutcome(outcome: Outcome, isVariant: boolean): void {
   const { name, seed, acked, lost, duplicated, wrong, unexpected, stale, recoverySeconds } = outcome
-  const result = { scenario: name, seed, acked, lost, duplicated, recoverySeconds, isVariant }
+  const load = loadavg()[0] ?? 0
+  const result = { scenario: name, seed, acked, lost, duplicated, recoverySeconds, isVariant, load }
   report({ ...result, wrong: wrong + unexpected + stale.length })
 }
 

@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 
 /** What one scenario with one seed came to; a line of JSON in the file that `SLUICE_FAULT_RESULTS` names. */
 export interface Result {
@@ -12,7 +13,12 @@ export interface Result {
   readonly recoverySeconds: number
   /** Known-wrong variants must lose: they are no scenario. */
   readonly isVariant: boolean
+  /** Load average of the machine at the end of it. */
+  readonly load: number
 }
+
+/** Runnable threads per processor beyond which a time says more about the machine than about us. */
+const BUSY = 2
 
 /** Prints the result as a row of a table, and keeps it for the table at the end. */
 export function report(result: Result): void {
@@ -23,7 +29,10 @@ export function report(result: Result): void {
   if (file !== undefined) appendFileSync(file, `${JSON.stringify(result)}\n`)
 }
 
-/** A table in Markdown; of a seed that ran again the last run counts. */
+/**
+ * A table in Markdown; of a seed that ran again the last run counts. Recovery is that of the seeds which had the machine
+ * to themselves.
+ */
 export function tableOf(results: readonly Result[], isVariant = false): string {
   const last = new Map(results.map((result) => [`${result.scenario} ${result.seed}`, result]))
   const rows = Map.groupBy(
@@ -32,13 +41,15 @@ export function tableOf(results: readonly Result[], isVariant = false): string {
   )
   const cells = Array.from(rows, ([scenario, all]) => {
     const sum = (count: (result: Result) => number) => all.reduce((total, result) => total + count(result), 0)
-    const times = all.map(({ recoverySeconds }) => recoverySeconds).toSorted((a, b) => a - b)
+    const quiet = all.filter(({ load }) => load <= BUSY * availableParallelism())
+    const times = quiet.map(({ recoverySeconds }) => recoverySeconds).toSorted((a, b) => a - b)
+    const [p50, max] = [times[Math.floor((times.length - 1) / 2)], times.at(-1)]
     return [
       ...[scenario, all.length, sum(({ acked }) => acked), sum(({ lost }) => lost)],
       ...[sum(({ duplicated }) => duplicated), sum(({ wrong }) => wrong)],
-      `${(times[Math.floor((times.length - 1) / 2)] ?? 0).toFixed(1)} / ${(times.at(-1) ?? 0).toFixed(1)} s`,
+      p50 === undefined || max === undefined ? 'busy' : `${p50.toFixed(1)} / ${max.toFixed(1)} s (${times.length})`,
     ]
   })
-  const head = ['scenario', 'seeds', 'acked', 'lost', 'duplicated', 'wrong', 'recovery p50 / max']
+  const head = ['scenario', 'seeds', 'acked', 'lost', 'duplicated', 'wrong', 'recovery p50 / max (seeds)']
   return [head, head.map(() => '---'), ...cells].map((row) => `| ${row.join(' | ')} |`).join('\n')
 }
