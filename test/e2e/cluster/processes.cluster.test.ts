@@ -54,6 +54,7 @@ scenario('broker kill -9', async (name, seed) => {
   expectKept(outcome)
 })
 
+// The processes of Sluice, and then the servers, one after the other.
 scenario('rolling restart of everything', async (name, seed) => {
   const codes: Record<string, number | null> = {}
   const outcome = await runScenario(cluster, {
@@ -63,6 +64,12 @@ scenario('rolling restart of everything', async (name, seed) => {
         await someTime(random, 300)
         codes[member.name] = await member.stop('SIGTERM')
         await member.start()
+      }
+      const { kafka, influxdb, mariadb, sessions, cache } = cluster.servers
+      for (const server of [...kafka.processes, ...[influxdb, mariadb, sessions, cache].map((one) => one.process)]) {
+        await someTime(random, 300)
+        await server.stop('SIGTERM')
+        await server.start()
       }
     },
   })
