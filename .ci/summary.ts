@@ -19,4 +19,6 @@ const skipped = sum((report) => report.numPendingTests + report.numTodoTests)
 
 if (skipped > 0) process.stdout.write(`${skipped} tests were skipped, and in the gate none may be.\n`)
 process.stdout.write(`${passed} passed, ${failed} failed, ${skipped} skipped\n`)
-process.exitCode = failed > 0 || skipped > 0 || passed === 0 ? 1 : 0
+const isEmpty = reports.length === 0 || reports.some((report) => report.numPassedTests === 0)
+if (isEmpty) process.stdout.write('A suite of which nothing ran proves nothing.\n')
+process.exitCode = failed > 0 || skipped > 0 || isEmpty ? 1 : 0
