@@ -29,6 +29,7 @@ export default defineConfig({
           ...common,
           name: 'faults',
           include: [faults],
+          testTimeout: 240_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
