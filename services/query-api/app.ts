@@ -20,11 +20,16 @@ import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
 import { observeRequests } from './requests.ts'
 import { aclRoutes } from './routes/acl.ts'
 import { applicationRoutes } from './routes/applications.ts'
+import { auditRoutes } from './routes/audit.ts'
+import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
+import { credentialRoutes } from './routes/credentials.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { registerPage } from './routes/page.ts'
+import { pendingRoutes } from './routes/pending.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -88,11 +93,17 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   await app.register(async (open: Api) => {
     healthRoutes(open, options, authentication)
     sessionRoutes(open, authentication)
+    claimRoute(open, options)
   })
   await app.register(
     async (closed: Api) => {
       closed.addHook('onRequest', (request) => authentication.check(request))
       deviceRoutes(closed, options)
+      bulkRoutes(closed, options)
+      credentialRoutes(closed, options)
+      claimKeyRoutes(closed, options)
+      pendingRoutes(closed, options)
+      auditRoutes(closed, options)
       applicationRoutes(closed, options)
       aclRoutes(closed, options)
       latestRoutes(closed, options)

@@ -6,14 +6,26 @@ import type { ApiOptions } from './app.ts'
  * happened, and the answer may hold a secret that is shown only once.
  */
 export async function recordAction(
-  { registry }: ApiOptions,
+  options: ApiOptions,
   request: FastifyRequest,
   action: string,
   subject: string,
 ): Promise<void> {
+  await recordActions(options, request, action, [subject])
+}
+
+/** {@link recordAction} of the same to many. */
+export async function recordActions(
+  { registry }: ApiOptions,
+  request: FastifyRequest,
+  action: string,
+  subjects: readonly string[],
+): Promise<void> {
+  if (subjects.length === 0) return
   try {
-    await registry.audit({ who: request.who, action, subject })
+    await registry.audit(...subjects.map((subject) => ({ who: request.who, action, subject })))
   } catch (error) {
-    request.log.error({ err: error, action, subject, who: request.who }, 'the audit entry was not written')
+    const shown = subjects.slice(0, 10)
+    request.log.error({ err: error, action, subjects: shown, who: request.who }, 'the audit entry was not written')
   }
 }

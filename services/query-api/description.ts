@@ -23,6 +23,7 @@ export async function describeApi(app: Api): Promise<void> {
       tags: [
         { name: 'readings', description: 'What devices sent' },
         { name: 'devices', description: 'Devices and their logins' },
+        { name: 'provisioning', description: 'How devices become known' },
         { name: 'applications', description: 'Logins that are no devices' },
         { name: 'operation', description: 'How Sluice is doing' },
       ],

@@ -42,16 +42,17 @@ export class SqlCredentials implements Credentials {
     })
   }
 
-  async rotate(name: string, overlapMs: number): Promise<NewCredentials> {
+  async rotate(name: string, overlapMs: number): Promise<NewCredentials & { readonly oldEndsMs: number }> {
     if (!Number.isSafeInteger(overlapMs) || overlapMs < 0 || overlapMs > MAX_OVERLAP_MS) {
       throw new SluiceError('bad_request', `the overlap is 0 to ${MAX_OVERLAP_MS} ms`)
     }
     return this.#changes.apply([name], async (trx) => {
       await requireLogin(trx, name)
-      const username = await retire(trx, name, overlapMs)
+      const oldEndsMs = Date.now() + overlapMs
+      const username = await retire(trx, name, oldEndsMs)
       const made = makeCredential(this.#hashes, name, { username, replaces: true })
       await insertCredentials(trx, [made])
-      return made.shown
+      return { ...made.shown, oldEndsMs }
     })
   }
 
@@ -97,22 +98,22 @@ export class SqlCredentials implements Credentials {
 }
 
 /**
- * Lets what there is end after the overlap, and deletes what an earlier rotation made and nobody used. The username of
+ * Lets what there is end by then (whole milliseconds), and deletes what an earlier rotation made and nobody used. The username of
  * the newest, which the successor keeps.
  */
-async function retire(trx: Trx, name: string, overlapMs: number): Promise<string> {
+async function retire(trx: Trx, name: string, end: number): Promise<string> {
   const now = Date.now()
-  const end = now + overlapMs
+  const endsNow = end <= now
   const pairs = await trx.selectFrom('credential_pairs').selectAll().where('principal', '=', name).execute()
   const imported = await trx.selectFrom('imported_passwords').selectAll().where('principal', '=', name).execute()
   const goes = pairs.filter(({ replaces, first_used_ms: used, expires_ms: expires }) => {
-    return overlapMs === 0 || (replaces === 1 && used === null) || (expires !== null && expires <= now)
+    return endsNow || (replaces === 1 && used === null) || (expires !== null && expires <= now)
   })
   await deleteCredentials(
     trx,
     goes.map(({ credential }) => credential),
   )
-  if (overlapMs === 0) await trx.deleteFrom('imported_passwords').where('principal', '=', name).execute()
+  if (endsNow) await trx.deleteFrom('imported_passwords').where('principal', '=', name).execute()
   for (const table of ['credential_pairs', 'imported_passwords'] as const) {
     await trx
       .updateTable(table)

@@ -29,7 +29,7 @@ export interface Credentials {
    * Makes a credential beside the one in use, which ends when the new one is first used, or after `overlapMs` (whole
    * milliseconds; 0: now). One that an earlier rotation made and nobody used goes. Connections stay open.
    */
-  rotate(name: string, overlapMs: number): Promise<NewCredentials>
+  rotate(name: string, overlapMs: number): Promise<NewCredentials & { readonly oldEndsMs: number }>
   /** Ends all credentials and disables the login: its connections close, its session and retained messages go. */
   revoke(name: string): Promise<void>
   /** Refuses all logins of the name, certificates included, and closes its connections; or accepts them again. */

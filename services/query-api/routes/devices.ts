@@ -59,7 +59,8 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
 
 export function deviceRoutes(app: Api, options: ApiOptions): void {
   createRoutes(app, options)
-  readRoutes(app, options)
+  listRoute(app, options)
+  showRoute(app, options)
   app.delete(
     '/devices/:tenant/:device',
     {
@@ -99,7 +100,7 @@ function createRoutes(app: Api, options: ApiOptions): void {
   )
 }
 
-function readRoutes(app: Api, { registry, points }: ApiOptions): void {
+function listRoute(app: Api, { registry }: ApiOptions): void {
   app.get(
     '/devices',
     {
@@ -125,6 +126,9 @@ function readRoutes(app: Api, { registry, points }: ApiOptions): void {
       return { devices: page.items.map(viewDevice), next: page.next ?? null }
     },
   )
+}
+
+function showRoute(app: Api, { registry, points }: ApiOptions): void {
   app.get(
     '/devices/:tenant/:device',
     {

@@ -1,0 +1,90 @@
+import Type, { type Static } from 'typebox'
+import { deviceKey } from '../../../shared/topics.ts'
+import { latestKey } from '../../../shared/latest-state.ts'
+import { DEFAULT_STREAM } from '../../../shared/topics.ts'
+import type { DeviceName } from '../../../shared/registry/port.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { recordActions } from '../audit.ts'
+import { problemResponses } from '../problem.ts'
+import { CreatedDevice, createDevices, DeviceParams, NewDevice } from './devices.ts'
+
+const MAX_DEVICES = 1_000
+const Existing = Type.Enum(['fail', 'skip'], {
+  description: 'What devices that exist are: an error that keeps all from being made (default), or left alone.',
+})
+
+/** Many devices with one request. */
+export function bulkRoutes(app: Api, options: ApiOptions): void {
+  createRoute(app, options)
+  removeRoute(app, options)
+}
+
+function createRoute(app: Api, options: ApiOptions): void {
+  app.post(
+    '/devices/bulk',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Make up to 1,000 devices, all or none of those that do not exist',
+        body: Type.Object(
+          {
+            devices: Type.Array(NewDevice, { minItems: 1, maxItems: MAX_DEVICES }),
+            existing: Type.Optional(Existing),
+            dryRun: Type.Optional(Type.Boolean({ description: 'Only say which exist.' })),
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          201: Type.Object({
+            devices: Type.Array(CreatedDevice),
+            skipped: Type.Array(DeviceParams, { description: 'Those that exist.' }),
+          }),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { devices: wanted, existing = 'fail', dryRun = false } = request.body
+      const skipped = existing === 'skip' || dryRun ? await options.registry.existingDevices(wanted) : []
+      const known = new Set(skipped.map(nameOf))
+      const missing = wanted.filter((device) => !known.has(nameOf(device)))
+      const devices = dryRun ? [] : await createDevices(options.registry, missing)
+      await recordActions(options, request, 'device.create', devices.map(nameOf))
+      return reply.code(201).send({ devices, skipped: skipped.map(pick) })
+    },
+  )
+}
+
+function removeRoute(app: Api, options: ApiOptions): void {
+  app.post(
+    '/devices/bulk-remove',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Remove up to 1,000 devices and their logins; those that do not exist are passed over',
+        body: Type.Object(
+          { devices: Type.Array(DeviceParams, { minItems: 1, maxItems: MAX_DEVICES }) },
+          { additionalProperties: false },
+        ),
+        response: { 200: Type.Object({ removed: Type.Array(DeviceParams) }), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const { registry, cache } = options
+      const { devices } = request.body
+      const removed = await registry.removeDevices(devices)
+      // What was cached of other streams is newer than the removal by seconds at most, and ends by its time.
+      await cache.delete(removed.map(({ tenant, device }) => latestKey(tenant, device, DEFAULT_STREAM)))
+      await recordActions(options, request, 'device.remove', removed.map(nameOf))
+      return { removed: removed.map(pick) }
+    },
+  )
+}
+
+function nameOf({ tenant, device }: DeviceName): string {
+  return deviceKey(tenant, device)
+}
+
+function pick({ tenant, device }: DeviceName): Static<typeof DeviceParams> {
+  return { tenant, device }
+}

@@ -1,0 +1,91 @@
+import Type from 'typebox'
+import { formatInstant } from '../../../shared/telemetry.ts'
+import { parseDeviceKey } from '../../../shared/topics.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { newestLetters, type FoundLetter, type LetterCursor } from '../letters.ts'
+import { problemResponses } from '../problem.ts'
+
+const Pending = Type.Object({
+  tenant: Type.String(),
+  device: Type.String(),
+  by: Type.Enum(['login', 'topic'], { description: 'It tried to log in, or somebody published to its topic.' }),
+  who: Type.String({ description: 'The login that was refused, or that published.' }),
+  detail: Type.String(),
+  topic: Type.Union([Type.String(), Type.Null()]),
+  lastAt: Type.String({ format: 'date-time' }),
+  times: Type.Integer({ description: 'Refusals that were kept: a client that retries in a loop has more.' }),
+})
+
+interface Candidate {
+  readonly tenant: string
+  readonly device: string
+  readonly by: 'login' | 'topic'
+  readonly letter: FoundLetter['letter']
+  times: number
+}
+
+/** Refusals looked at for one answer. */
+const MAX_LETTERS = 10_000
+const PAGE = 1_000
+/** Of devices that do not exist. */
+const MAX_PENDING = 1_000
+
+/** Devices that nobody made, by what was refused of them. */
+export function pendingRoutes(app: Api, { log, registry }: ApiOptions): void {
+  app.get(
+    '/devices/pending',
+    {
+      schema: {
+        tags: ['provisioning'],
+        summary: 'Devices that do not exist and tried to log in, or whose topics were published to',
+        description: `Found in the newest ${MAX_LETTERS} refusals, of which a bounded number is kept each second.`,
+        response: { 200: Type.Object({ pending: Type.Array(Pending) }), ...problemResponses },
+      },
+    },
+    async () => {
+      const candidates = new Map<string, Candidate>()
+      let cursor: LetterCursor | undefined
+      for (let seen = 0; seen < MAX_LETTERS && candidates.size < MAX_PENDING; seen += PAGE) {
+        const { letters, next } = await newestLetters(log, { filter: {}, limit: PAGE, cursor })
+        for (const { letter } of letters) note(candidates, letter)
+        if (next === undefined) break
+        cursor = next
+      }
+      const all = [...candidates.values()]
+      const known = await registry.existingDevices(all)
+      const unknown = all.filter((one) => !known.some(({ tenant, device }) => isSame(one, tenant, device)))
+      return {
+        pending: unknown.slice(0, MAX_PENDING).map(({ tenant, device, by, letter, times }) => {
+          const { who, detail, topic, firstFailedMs } = letter
+          const lastAt = formatInstant({ ms: firstFailedMs, ns: 0 })
+          return { tenant, device, by, who, detail, topic: topic ?? null, lastAt, times }
+        }),
+      }
+    },
+  )
+}
+
+function isSame(one: Candidate, tenant: string, device: string): boolean {
+  return one.tenant === tenant && one.device === device
+}
+
+/** The newest refusal of each name comes first. */
+function note(candidates: Map<string, Candidate>, letter: FoundLetter['letter']): void {
+  const found = deviceOf(letter)
+  if (found === undefined) return
+  const name = `${found.tenant}/${found.device}`
+  const known = candidates.get(name)
+  if (known === undefined) candidates.set(name, { ...found, letter, times: 1 })
+  else known.times += 1
+}
+
+function deviceOf({ stage, code, who, topic }: FoundLetter['letter']): Omit<Candidate, 'letter' | 'times'> | undefined {
+  if (stage === 'connect' && code === 'login_failed') {
+    const name = parseDeviceKey(who)
+    return name === undefined ? undefined : { ...name, by: 'login' }
+  }
+  if (stage !== 'publish' || topic === undefined) return undefined
+  const [root, tenant, device] = topic.split('/')
+  const name = root === 't' ? parseDeviceKey(`${tenant}/${device}`) : undefined
+  return name === undefined ? undefined : { ...name, by: 'topic' }
+}
