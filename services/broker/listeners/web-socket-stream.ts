@@ -9,6 +9,7 @@ const MAX_UNSENT_FOR_PONG = 16 * 1024
 /** For the other side to answer a close frame. */
 const CLOSE_MS = 1_000
 
+const NORMAL = 1000
 const UNSUPPORTED_DATA = 1003
 
 /**
@@ -56,7 +57,7 @@ export class WebSocketStream extends Duplex {
       done()
     })
     this.#socket.resume()
-    this.#socket.close()
+    this.#socket.close(NORMAL)
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

@@ -36,7 +36,7 @@ export const hasMosquitto = works('sh', '-c', 'command -v mosquitto_pub')
 export const hasPaho = works('python3', '-c', 'from paho.mqtt.client import CallbackAPIVersion')
 
 const PAHO = `
-import sys, json, paho.mqtt.client as mqtt
+import sys, json, threading, paho.mqtt.client as mqtt
 way = json.loads(sys.argv[1])
 web = way['kind'] in ('ws', 'wss')
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id='paho', transport='websockets' if web else 'tcp')
@@ -44,15 +44,15 @@ client.username_pw_set('a/1', 's')
 if 'ca' in way:
     pair = way.get('certificate', {})
     client.tls_set(way['ca'], pair.get('cert'), pair.get('key'))
-client.on_connect = lambda c, u, f, reason, p: c.subscribe('t/a/1/cmd/#', 1)
-client.on_subscribe = lambda c, u, mid, reasons, p: print('subscribed', flush=True)
-client.on_message = lambda c, u, message: (print(message.payload.decode(), flush=True), c.disconnect())
-client.on_connect_fail = lambda c, u: print('failed', flush=True)
+refused = threading.Event()
+client.on_disconnect = lambda c, u, flags, reason, p: refused.set()
 client.connect('localhost', way['port'])
 client.loop_start()
-client.publish('t/a/1/telemetry', '{"by":"paho"}', qos=1).wait_for_publish(10)
+info = client.publish('t/a/1/telemetry', '{"by":"paho"}', qos=1)
+while not info.is_published() and not refused.wait(0.01): pass
+print('published' if info.is_published() else 'refused', flush=True)
+client.disconnect()
 client.loop_stop()
-print('published')
 `
 
 /** Publishes a reading of a/1 with the client named, at QoS 1; rejects when it is not acknowledged. */

@@ -59,3 +59,18 @@ it('delivers over WebSocket what was published over TLS, in both directions, at 
   await Promise.all(texts.map((text) => device.publishAsync('t/a/1/telemetry', text, { qos: 1 })))
   expect(harness.log.records.map(({ value }) => Buffer.from(value).toString())).toEqual(texts)
 })
+
+it('a device may log in with its certificate alone', async () => {
+  const { authority, harness } = await brokerWithEverything('require')
+  const certificate = await authority.device('a/1')
+  for (const kind of ['tls', 'wss'] as const) {
+    const way = wayTo(harness, kind, { ca: authority.ca, certificate })
+    const device = await connectJs(way, { username: undefined, password: undefined })
+    await device.publishAsync('t/a/1/telemetry', '{}', { qos: 1 })
+    await device.endAsync()
+  }
+  expect(harness.log.records).toHaveLength(2)
+  const nobody = wayTo(harness, 'tls', { ca: authority.ca, certificate: await authority.device('a/unknown') })
+  await expect(connectJs(nobody, { username: undefined, password: undefined })).rejects.toThrow()
+  expect(harness.log.letters.map(({ who }) => who)).toEqual(['a/unknown'])
+})
