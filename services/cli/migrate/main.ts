@@ -75,8 +75,12 @@ async function withReleasers<T>(work: (releasers: Releasers) => Promise<T>): Pro
   }
 }
 
-/** The key of the cluster; while none is given it will be that of the folder. */
+/** The key of the cluster; while none is given it will be that of the folder, which must be one of standalone. */
 function keyOf(folder: string, { CREDENTIAL_KEY: given }: Pick<MigrateConfig, 'CREDENTIAL_KEY'>): Buffer {
+  const missing = ['registry.db', 'log', 'points'].find((name) => !existsSync(join(folder, name)))
+  if (missing !== undefined) {
+    throw new SluiceError('not_found', `${folder} is no data folder of standalone: there is no ${missing} in it`)
+  }
   if (given !== undefined) return parseCredentialKey(given, 'CREDENTIAL_KEY')
   const file = join(folder, 'credential-key')
   if (existsSync(file)) return loadCredentialKey(file)
@@ -86,10 +90,6 @@ function keyOf(folder: string, { CREDENTIAL_KEY: given }: Pick<MigrateConfig, 'C
 /** One lock after the other, as standalone takes them. Nothing is made, and retention removes nothing of the log. */
 async function openSource(folder: string, credentialKey: Buffer, releasers: Releasers): Promise<MigrationPorts> {
   const file = join(folder, 'registry.db')
-  const missing = [file, join(folder, 'log'), join(folder, 'points')].find((path) => !existsSync(path))
-  if (missing !== undefined) {
-    throw new SluiceError('not_found', `${folder} is no data folder of standalone: there is no ${missing}`)
-  }
   const shared = { logger: createLogger('warn'), metrics: createMetrics({ defaults: false }) }
   const keep = { ageMs: undefined, bytes: undefined }
   const logOptions = { folder: join(folder, 'log'), retention: keep, deadLetterRetention: keep, ...shared }
