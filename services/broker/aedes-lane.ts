@@ -1,7 +1,6 @@
 import type { AedesEnd, AedesPacket, Beside } from './aedes-end.ts'
 import type { Dialect } from './dialect.ts'
 import type { FrameReader } from './frames.ts'
-import { canMatchTelemetry } from './interest.ts'
 import type { Blocked, LaneContext } from './lanes.ts'
 import { encodeFrame, encodeText, Header, Type } from './packets.ts'
 import type { PublishParts } from './publish-packet.ts'
@@ -20,7 +19,7 @@ export class AedesLane {
   #qos = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is not answered; aedes would overtake it with a later one that has less to do. */
   #request: PendingRequest | undefined
-  /** Subscriptions that can match telemetry. */
+  /** Subscriptions of an application. */
   #filters: Set<string> | undefined
   #isClosed = false
 
@@ -94,7 +93,8 @@ export class AedesLane {
 
   /** A subscription was granted, or restored. */
   subscribed(filter: string): void {
-    if (this.#isClosed || !canMatchTelemetry(filter)) return
+    // A device's own are found by its name, and match no telemetry.
+    if (this.#isClosed || this.#end.owner.principal.kind === 'device') return
     this.#filters ??= new Set()
     if (this.#filters.has(filter)) return
     this.#filters.add(filter)

@@ -57,6 +57,7 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
     onRefused: (code, detail, who) => context.refusals.record(connectLetter(context.clock, code, detail, who)),
   })
   releasers.own('listeners', listeners, (it) => it.close())
+  context.self.mqtt = listeners.addresses.mqtt
   let draining = false
   return {
     addresses: listeners.addresses,

@@ -9,17 +9,20 @@ import { SmallPackets } from './acks.ts'
 import { createAuthenticator, type Authenticator } from './authenticate.ts'
 import { createAuthorizer, type Authorizer } from './authorize.ts'
 import { Capacity } from './capacity.ts'
+import { Cluster, type ClusterOptions } from './cluster/cluster.ts'
 import { Tally } from './counters.ts'
 import type { CoarseTime } from './deadlines.ts'
 import { Forwarder, type BatchObserver } from './forward.ts'
 import { Interest } from './interest.ts'
 import type { LaneContext } from './lanes.ts'
-import { Takeovers, type LoginContext } from './login.ts'
+import type { LoginContext } from './login.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import { createRefusals } from './refusals.ts'
 import { createRouter, type Router } from './routes.ts'
 import { SessionEnds } from './session-ends.ts'
 import { openSessions, type Sessions } from './sessions.ts'
+import { Takeovers } from './takeovers.ts'
+import { createCopier } from './telemetry-copies.ts'
 import { createWillForwarder } from './wills.ts'
 
 export interface BrokerOptions {
@@ -30,6 +33,8 @@ export interface BrokerOptions {
   readonly settings: BrokerSettings
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Other nodes share sessions, and get what their subscribers want; undefined for the only node. */
+  readonly cluster?: ClusterOptions
 }
 
 /** Parts that another composition of the broker replaces. */
@@ -52,6 +57,8 @@ export interface GateContext extends LaneContext, LoginContext {
   readonly logger: Logger
   /** Told after each batch that is durable. */
   readonly observers: BatchObserver[]
+  /** What the node says of itself to others; the address once it is known. */
+  readonly self: { mqtt: { readonly host: string; readonly port: number } }
 }
 
 /** Dead letters per second, and at once: enough to see every mistake, too few to fill a disk. */
@@ -67,7 +74,9 @@ export async function openGateContext(
   const closing = (part: { close(): void | Promise<void> }): void | Promise<void> => part.close()
   const anonymousAs = settings.MQTT_ANONYMOUS_AS
   const tally = new Tally()
-  const interest = new Interest()
+  const self = { mqtt: { host: settings.BIND_ADDRESS, port: settings.MQTT_PORT } }
+  const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self })
+  const interest = new Interest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
   const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
   const authenticator = createAuthenticator({ registry, anonymousAs, logger, metrics })
   releasers.own('authenticator', authenticator, closing)
@@ -82,23 +91,16 @@ export async function openGateContext(
 
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
-  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, hooks })
+  const takeovers = new Takeovers(tally, cluster?.fence)
+  cluster?.fence.attach(takeovers)
+  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks })
   releasers.own('sessions', sessions, closing)
   const sessionEnds = releasers.own('session ends', new SessionEnds((id) => sessions.discard(id), logger), closing)
-  observers.push(({ records, topics }) => {
-    if (interest.isNone) return
-    for (const [index, record] of records.entries()) {
-      const topic = topics[index] ?? ''
-      if (!interest.matches(topic)) continue
-      if (capacity.shedsQos0) tally.copiesNodeFull += 1
-      else sessions.copy(topic, record.value)
-    }
-  })
+  observers.push(createCopier({ interest, capacity, tally, sessions, cluster }))
 
-  const takeovers = new Takeovers(tally)
   const router = parts.createRouter(authorizer)
   const output = new SmallPackets()
   const time = { seconds: 0 }
-  const shared = { settings, logger, clock, tally, interest, refusals, output, time, observers }
+  const shared = { settings, logger, clock, tally, interest, refusals, output, time, observers, self }
   return { ...shared, authenticator, authorizer, forwarder, capacity, sessions, sessionEnds, takeovers, router }
 }

@@ -18,26 +18,40 @@ export function canMatchTelemetry(filter: string): boolean {
   return overlaps(filter, WITH_STREAM) || overlaps(filter, DEFAULT_STREAM)
 }
 
-/** Which telemetry topics have a subscriber. While nobody subscribes, asking costs one comparison. */
+/** What applications subscribe to. While nobody subscribes to telemetry, asking for it costs one comparison. */
 export class Interest {
-  readonly #filters = new Map<string, number>()
+  readonly #all = new Map<string, number>()
+  readonly #telemetry = new Set<string>()
   readonly #answers = new Map<string, boolean>()
+  readonly #onChange: (filter: string, isWanted: boolean) => void
 
+  /** `onChange` is told when a filter gets its first subscription and when it loses its last. */
+  constructor(onChange: (filter: string, isWanted: boolean) => void = () => undefined) {
+    this.#onChange = onChange
+  }
+
+  /** Nobody subscribes to telemetry. */
   get isNone(): boolean {
-    return this.#filters.size === 0
+    return this.#telemetry.size === 0
   }
 
   /** Counts a subscription; each `add` needs its `remove`. */
   add(filter: string): void {
-    this.#filters.set(filter, (this.#filters.get(filter) ?? 0) + 1)
+    const count = this.#all.get(filter) ?? 0
+    this.#all.set(filter, count + 1)
+    if (count > 0) return
+    if (canMatchTelemetry(filter)) this.#telemetry.add(filter)
     this.#answers.clear()
+    this.#onChange(filter, true)
   }
 
   remove(filter: string): void {
-    const count = this.#filters.get(filter) ?? 0
-    if (count > 1) this.#filters.set(filter, count - 1)
-    else this.#filters.delete(filter)
+    const count = this.#all.get(filter) ?? 0
+    if (count > 1) return void this.#all.set(filter, count - 1)
+    if (!this.#all.delete(filter)) return
+    this.#telemetry.delete(filter)
     this.#answers.clear()
+    this.#onChange(filter, false)
   }
 
   /** True when some subscription matches the telemetry topic. */
@@ -45,7 +59,7 @@ export class Interest {
     const known = this.#answers.get(topic)
     if (known !== undefined) return known
     let answer = false
-    for (const filter of this.#filters.keys()) {
+    for (const filter of this.#telemetry) {
       if (!matches(filter, topic)) continue
       answer = true
       break

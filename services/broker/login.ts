@@ -6,12 +6,14 @@ import type { Authorizer } from './authorize.ts'
 import type { Capacity } from './capacity.ts'
 import type { ConnectPacket } from './connect-packet.ts'
 import type { Tally } from './counters.ts'
-import { Reason } from './mqtt5/reason.ts'
 import type { Origin } from './origin.ts'
 import { connack, Refused, type ConnackCode } from './packets.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import type { Router } from './routes.ts'
 import { scopedClientId } from './sessions.ts'
+import type { Replaceable, Takeovers } from './takeovers.ts'
+
+export type { Replaceable } from './takeovers.ts'
 
 export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
@@ -19,16 +21,7 @@ export interface LoginContext {
   readonly router: Router
   readonly capacity: Capacity
   readonly tally: Tally
-  readonly takeovers: Takeovers
-}
-
-/** A connection that may be replaced by a newer one of its login and client id. */
-export interface Replaceable {
-  readonly isClosed: boolean
-  /** May be called again; the reason is one of MQTT 5. */
-  close(reason?: number): void
-  /** Resolves when aedes has forgotten the connection. */
-  readonly ended: Promise<void>
+  readonly takeovers: Pick<Takeovers, 'enter'>
 }
 
 export interface Admitted {
@@ -49,7 +42,7 @@ export async function admit(
   packet: ConnectPacket,
   origin: Origin,
 ): Promise<Admitted | undefined> {
-  const who = describeLogin(packet)
+  const who = describeLogin({ ...packet, certificateName: origin.certificateName })
   if (context.capacity.refusesNewcomers) {
     context.tally.newcomersRefused += 1
     throw new Refused('broker_overloaded', 'the log stands still', connack(3), who)
@@ -64,7 +57,10 @@ export async function admit(
     throw error
   }
   const clientId = scopedClientId(principal, packet.clientId)
-  const leave = await context.takeovers.enter(clientId, connection)
+  const leave = await enter(context, clientId, connection, packet.clean, who).catch((error: unknown) => {
+    logout()
+    throw error
+  })
   const release = (): void => {
     leave()
     logout()
@@ -74,14 +70,30 @@ export async function admit(
   return undefined
 }
 
+/** A session that is shared with other nodes cannot be had while Redis is away: the client comes again later. */
+async function enter(
+  { takeovers }: LoginContext,
+  clientId: string,
+  connection: Replaceable,
+  clean: boolean,
+  who: string,
+): Promise<() => void> {
+  try {
+    return await takeovers.enter(clientId, connection, clean)
+  } catch (error) {
+    const { code, message } = toSluiceError(error)
+    throw new Refused(code, message, connack(3), who)
+  }
+}
+
 async function authenticate(
   { authenticator }: LoginContext,
   { username, password }: ConnectPacket,
-  { remoteAddress }: Origin,
+  { remoteAddress, certificateName }: Origin,
   who: string,
 ): Promise<Principal> {
   try {
-    return await authenticator.authenticate({ username, password, remoteAddress })
+    return await authenticator.authenticate({ username, password, remoteAddress, certificateName })
   } catch (error) {
     const { code, message } = toSluiceError(error, 'registry_unavailable')
     throw new Refused(code, message, connack(connackFor(code)), who)
@@ -106,32 +118,4 @@ function checkWill(router: Router, principal: Principal, { will }: ConnectPacket
   if (will === undefined) return
   const route = router(principal, will.topic)
   if (route.lane === 'refused') throw new Refused(route.code, `will: ${route.detail}`, connack(5), who)
-}
-
-/** Which connection holds which scoped client id. */
-export class Takeovers {
-  readonly #holders = new Map<string, { readonly connection: Replaceable; readonly gone: Promise<unknown> }>()
-  readonly #tally: Tally
-
-  constructor(tally: Tally) {
-    this.#tally = tally
-  }
-
-  /**
-   * Takes the id, closing its holder; resolves when the holder, and all before it, have ended, so that aedes never
-   * knows two clients of one id. The result gives the id back.
-   */
-  async enter(clientId: string, connection: Replaceable): Promise<() => void> {
-    const holder = this.#holders.get(clientId)
-    const own = { connection, gone: Promise.all([holder?.gone, connection.ended]) }
-    this.#holders.set(clientId, own)
-    if (holder !== undefined) {
-      this.#tally.takeovers += 1
-      holder.connection.close(Reason.takenOver)
-      await holder.gone
-    }
-    return () => {
-      if (this.#holders.get(clientId) === own) this.#holders.delete(clientId)
-    }
-  }
 }

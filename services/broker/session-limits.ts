@@ -13,6 +13,9 @@ export interface Persistence {
   streamWill(brokers: unknown): Readable
   storeRetained(packet: { topic: string; payload: Buffer }): Promise<void>
   outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: unknown): Promise<void>
+  outgoingStream(client: { id: string }): AsyncIterable<{ messageId?: number }>
+  cleanSubscriptions(client: { id: string }): Promise<unknown>
+  cleanIncoming(client: { id: string }): Promise<unknown>
   /** The message that was acknowledged, or undefined. */
   outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<unknown>
 }
@@ -25,9 +28,13 @@ const MAX_RETAINED = 100_000
 /**
  * Bounds what aedes keeps in memory without one. A session that is full takes no newer messages (a client that is
  * connected and acknowledges nothing is disconnected by aedes then); a topic beyond the bound is not retained, but
- * delivered. Both are counted.
+ * delivered. Both are counted. The result forgets what a login left: sessions and messages under client ids that begin
+ * with `ids`, retained messages of topics that begin with `below`.
  */
-export function limitPersistence(persistence: Persistence, tally: Tally): void {
+export function limitPersistence(
+  persistence: Persistence,
+  tally: Tally,
+): (ids: string, below: string | undefined) => Promise<void> {
   const waiting = new Map<string, number>()
   const enqueue = persistence.outgoingEnqueueCombi.bind(persistence)
   persistence.outgoingEnqueueCombi = (subscriptions, packet) => {
@@ -44,6 +51,17 @@ export function limitPersistence(persistence: Persistence, tally: Tally): void {
     else waiting.delete(client.id)
     return cleared
   }
+  const sessions = new Set<string>()
+  const subscribe = persistence.addSubscriptions.bind(persistence)
+  persistence.addSubscriptions = (client, subscriptions) => {
+    sessions.add(client.id)
+    return subscribe(client, subscriptions)
+  }
+  const clean = persistence.cleanSubscriptions.bind(persistence)
+  persistence.cleanSubscriptions = (client) => {
+    sessions.delete(client.id)
+    return clean(client)
+  }
   const topics = new Set<string>()
   const store = persistence.storeRetained.bind(persistence)
   persistence.storeRetained = async (packet) => {
@@ -54,5 +72,18 @@ export function limitPersistence(persistence: Persistence, tally: Tally): void {
       return
     }
     return store(packet)
+  }
+  return async (ids, below) => {
+    for (const id of [...sessions].filter((session) => session.startsWith(ids))) {
+      await persistence.cleanSubscriptions({ id })
+      await persistence.cleanIncoming({ id })
+      for await (const { messageId } of persistence.outgoingStream({ id })) {
+        await persistence.outgoingClearMessageId({ id }, { messageId })
+      }
+    }
+    if (below === undefined) return
+    for (const topic of [...topics].filter((retained) => retained.startsWith(below))) {
+      await persistence.storeRetained({ topic, payload: Buffer.alloc(0) })
+    }
   }
 }

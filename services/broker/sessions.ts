@@ -7,6 +7,11 @@ import { isReserved } from '../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 import { AedesEnd } from './aedes-end.ts'
 import type { Authorizer } from './authorize.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import { SessionEmitter } from './cluster/emitter.ts'
+import { toMessage } from './cluster/messages.ts'
+import { ClusterPersistence } from './cluster/persistence.ts'
+import { Relay } from './cluster/relay.ts'
 import type { Tally } from './counters.ts'
 import { limitPersistence, type Persistence } from './session-limits.ts'
 import { isExpired, PropertiesByPayload, withProperties } from './message-properties.ts'
@@ -26,6 +31,11 @@ export interface Sessions {
   discard(clientId: string): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
+  /**
+   * Removes what a login that is no more left behind: sessions, queued messages and, of a device, retained messages
+   * below its topics. Its connections must be closed. Error: `redis_unavailable`.
+   */
+  forget(principal: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -37,6 +47,8 @@ export interface SessionOptions {
   readonly forwardWill: ForwardWill
   readonly tally: Tally
   readonly logger: Logger
+  /** The other nodes; undefined when this is the only one, and sessions are in memory. */
+  readonly cluster: Cluster | undefined
   /** In place of ours. */
   readonly hooks: AedesOptions
 }
@@ -63,8 +75,21 @@ export function scopedClientId(principal: Principal, clientId: string): string {
   return principal.kind === 'device' ? `${principal.name}/${id}` : `${principal.name}//${id}`
 }
 
+/** A packet of aedes as its emitter gets it. */
+function asPublish(packet: { topic: string; [key: string]: unknown }): AedesPublishPacket {
+  return packet as unknown as AedesPublishPacket
+}
+
+/** What aedes does not declare. */
+interface Redeliverable {
+  deliverQoS(packet: unknown, done: () => void): void
+}
+
 /** aedes registers a client at the end of its CONNECT even when it was closed meanwhile, and never forgets it then. */
 class LiveAedes extends Aedes {
+  declare readonly persistence: Persistence
+  declare readonly clients: Readonly<Record<string, Client & Redeliverable>>
+
   registerClient(client: Client): void {
     if (!client.closed) registerClient.call(this, client)
   }
@@ -74,14 +99,49 @@ const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: C
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
-  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...ownHooks(options, properties), ...options.hooks })
+  const { tally, cluster, logger, forwardWill } = options
+  const emitter = new SessionEmitter((packet) => cluster?.sendQos0(toMessage(asPublish(packet))))
+  const relay = cluster === undefined ? undefined : new Relay(cluster, emitter)
+  const persistence =
+    cluster === undefined
+      ? {}
+      : {
+          id: cluster.id,
+          persistence: new ClusterPersistence(cluster.mesh.link, cluster.fence, cluster.retained, logger),
+        }
+  const hooks = ownHooks(options, properties, emitter, relay)
+  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...persistence, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
-  guard(aedes, options)
-  const { persistence } = aedes as Aedes as Aedes & { persistence: Persistence }
-  replayRetained(aedes, persistence, properties)
+  const forget = guard(aedes, options)
+  const { persistence: stored } = aedes as Aedes as Aedes & { persistence: Persistence }
+  replayRetained(aedes, stored, properties)
   let copies = 0
   let bytes = 0
-  const { tally } = options
+  const copy = (topic: string, payload: Uint8Array): void => {
+    if (copies >= MAX_COPIES || bytes >= MAX_COPY_BYTES) {
+      tally.copiesNodeFull += 1
+      return
+    }
+    copies += 1
+    bytes += payload.byteLength
+    tally.copies += 1
+    const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+    aedes.publish({ cmd: 'publish', topic, payload: buffer, qos: 0, retain: false, dup: false }, () => {
+      copies -= 1
+      bytes -= payload.byteLength
+    })
+  }
+  if (cluster !== undefined && relay !== undefined) {
+    await cluster.open({
+      copy,
+      deliver: (message, number, done) => void relay.deliver(message, number, done),
+      redeliver: () => relay.redeliver((id) => aedes.clients[id]),
+      async publishWill(_clientId, will) {
+        if (parseTelemetryTopic(will.topic) !== undefined) await forwardWill(will.topic, will.payload)
+        else await relay.publish(will)
+      },
+    })
+  }
   return {
     properties,
     open(end) {
@@ -89,47 +149,61 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
       completePackets(client)
       return client
     },
-    discard: (clientId) => discardSession(persistence, clientId),
-    copy(topic, payload) {
-      if (copies >= MAX_COPIES || bytes >= MAX_COPY_BYTES) {
-        tally.copiesNodeFull += 1
-        return
-      }
-      copies += 1
-      bytes += payload.byteLength
-      tally.copies += 1
-      const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-      aedes.publish({ cmd: 'publish', topic, payload: buffer, qos: 0, retain: false, dup: false }, () => {
-        copies -= 1
-        bytes -= payload.byteLength
-      })
+    discard: (clientId) => discardSession(stored, clientId),
+    copy,
+    forget,
+    async close() {
+      await new Promise<void>((resolve) => aedes.close(resolve))
+      await relay?.idle()
+      await cluster?.close()
     },
-    close: () => new Promise((resolve) => aedes.close(resolve)),
   }
 }
 
-function ownHooks({ authorizer, forwardWill, tally }: SessionOptions, properties: PropertiesByPayload): AedesOptions {
+function ownHooks(
+  options: SessionOptions,
+  properties: PropertiesByPayload,
+  emitter: SessionEmitter,
+  relay: Relay | undefined,
+): AedesOptions {
+  const { authorizer, forwardWill, tally, cluster } = options
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
       // a client; whether its topic is still allowed is asked again.
-      if (client !== null && !isWillOf(client, packet)) return done(null)
+      if (client !== null && !isWillOf(client, packet)) {
+        return relay === undefined || packet.qos === 0 ? done(null) : relay.store(client, packet, done)
+      }
       const principal = client === null ? undefined : ownerOf(client)?.principal
       const allowed = principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
       if (!allowed || isReserved(packet.topic)) return done(new Error('the will is not allowed any more'))
-      if (parseTelemetryTopic(packet.topic) === undefined) return done(null)
-      // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
-      void forwardWill(packet.topic, bytesOf(packet.payload)).then(() => done(new Error('the will went to the log')))
+      const fire = (): void => {
+        if (parseTelemetryTopic(packet.topic) !== undefined) {
+          // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
+          void forwardWill(packet.topic, bytesOf(packet.payload)).then(() =>
+            done(new Error('the will went to the log')),
+          )
+        } else if (relay === undefined || packet.qos === 0) done(null)
+        else relay.store(packet, packet, done)
+      }
+      if (relay === undefined || client === null) return fire()
+      void relay.mayFire(client.id, packet).then((may) => (may ? fire() : done(new Error('the session went on'))))
     },
     authorizeSubscribe(client, subscription, done) {
       const owner = ownerOf(client)
       const allowed = owner !== undefined && authorizer.canSubscribe(owner.principal, subscription.topic)
       noteExisting(client, subscription)
-      if (allowed) owner.subscribed(subscription.topic)
-      done(null, allowed ? subscription : null)
+      if (!allowed) return done(null, null)
+      owner.subscribed(subscription.topic)
+      if (cluster === undefined || owner.principal.kind === 'device') return done(null, subscription)
+      // Answered when the other nodes send what it matches.
+      void cluster.peers.announced().then(() => done(null, subscription))
     },
     authorizeForward(client, packet) {
       const owner = ownerOf(client)
+      const { identity } = emitter
+      if (identity !== undefined)
+        Object.assign(packet, { brokerId: identity.brokerId, brokerCounter: identity.brokerCounter })
       if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
       const brought = properties.note(withProperties(packet))
       if (brought !== undefined && isExpired(brought, Date.now())) {
@@ -140,6 +214,7 @@ function ownHooks({ authorizer, forwardWill, tally }: SessionOptions, properties
         tally.copiesSubscriberSlow += 1
         return null
       }
+      if (identity !== undefined && owner.principal.kind === 'device') identity.receivers += 1
       return packet
     },
   }
@@ -162,16 +237,16 @@ async function discardSession(persistence: Persistence, clientId: string): Promi
   await persistence.cleanIncoming(client)
 }
 
-/** Closes the gaps of aedes that its options do not reach. */
-function guard(aedes: Aedes, { authorizer, logger, tally }: SessionOptions): void {
+/** Closes the gaps of aedes that its options do not reach; returns how a login is forgotten. */
+function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: SessionOptions): Sessions['forget'] {
   aedes.on('error' as 'closed', ((error: unknown) => logger.error({ err: error }, 'broker error')) as () => void)
   aedes.on('clientError', (client, error) => {
     logger.debug({ client: client.id, reason: error.message }, 'client error')
   })
   aedes.on('connectionError', (_client, error) => logger.debug({ reason: error.message }, 'connection error'))
   aedes.on('clientReady', (client) => ownerOf(client)?.ready())
-  const { persistence } = aedes as Aedes & { persistence: Persistence }
-  limitPersistence(persistence, tally)
+  const { persistence } = aedes
+  const forget = cluster === undefined ? limitPersistence(persistence, tally) : undefined
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
   const addSubscriptions = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {
@@ -184,6 +259,11 @@ function guard(aedes: Aedes, { authorizer, logger, tally }: SessionOptions): voi
   // Wills in memory belong to connections of this process: there are no orphans, and after the machine was suspended
   // the sweep would take all of them for such.
   persistence.streamWill = () => Readable.from([])
+  return async (name) => {
+    const isDevice = name.includes('/')
+    if (forget === undefined) await cluster?.forget(name)
+    else await forget(isDevice ? `${name}/` : `${name}//`, isDevice ? `t/${name}/` : undefined)
+  }
 }
 
 function ownerOf(client: Client): AedesEnd['owner'] | undefined {

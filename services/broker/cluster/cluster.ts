@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { Counter, Gauge } from 'prom-client'
+import { toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import { Frame, Mesh, splitLine } from '../../../shared/mesh/mesh.ts'
+import type { NodeRecord } from '../../../shared/mesh/node-list.ts'
+import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
+import type { Metrics } from '../../../shared/metrics.ts'
+import type { Tally } from '../counters.ts'
+import { decodeCopies, type Copy } from './copies.ts'
+import { Fence } from './fence.ts'
+import { Membership } from './membership.ts'
+import { decodeMessage, type Message } from './messages.ts'
+import { Outbound } from './outbound.ts'
+import { Peers } from './peers.ts'
+import { OwedWills } from './owed-wills.ts'
+import { Retained } from './retained.ts'
+import { FORGET } from './scripts.ts'
+import { StoredSubscriptions } from './stored-subscriptions.ts'
+
+export interface ClusterOptions {
+  /** Open; closed by whoever opened it, after the broker. */
+  readonly link: RedisLink
+  /** Made up when undefined. */
+  readonly nodeId: string | undefined
+}
+
+/** What it shares with the rest of the broker. */
+export interface ClusterContext {
+  readonly tally: Tally
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly self: { readonly mqtt: NodeRecord['address'] }
+}
+
+/** What this node does with what others send it. */
+export interface LocalSubscribers {
+  /** To the subscribers here; `number` is that of a stored message, else 0. */
+  deliver(message: Message, number: number, done: () => void): void
+  /** Telemetry for subscribers here. */
+  copy(topic: string, payload: Uint8Array): void
+  /** Publishes the will of a client that cannot do it itself any more. Error: `redis_unavailable`. */
+  publishWill(clientId: string, will: Message): Promise<void>
+  /** Hands out what sessions here hold in Redis and were not given. Error: `redis_unavailable`. */
+  redeliver(): Promise<void>
+}
+
+/** Messages of other nodes on their way to subscribers here, and their payload. */
+const MAX_INBOUND = 20_000
+const MAX_INBOUND_BYTES = 16 * 1024 * 1024
+
+/** One node among others: everything of a broker that goes through Redis. */
+export class Cluster {
+  readonly mesh: Mesh
+  readonly peers: Peers
+  readonly fence: Fence
+  readonly retained: Retained
+  readonly outbound: Outbound
+  readonly owedWills: OwedWills
+  readonly #context: ClusterContext
+  readonly #sinceMs = Date.now()
+  readonly #stored: StoredSubscriptions
+  readonly #logger: Logger
+  readonly #dropped: Counter<'reason'>
+  #local: LocalSubscribers | undefined
+  #membership: Membership | undefined
+  #inbound = 0
+  #inboundBytes = 0
+  /** Something that sessions here hold may not have been handed out. */
+  #missedSome = false
+
+  constructor({ link, nodeId }: ClusterOptions, context: ClusterContext) {
+    const { tally, logger, metrics } = context
+    this.#context = context
+    const id = nodeId ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
+    this.#logger = logger
+    this.mesh = new Mesh(link, id, logger)
+    this.peers = new Peers(this.mesh, logger)
+    this.fence = new Fence(this.mesh, logger)
+    this.retained = new Retained(link, tally)
+    this.#stored = new StoredSubscriptions(link)
+    this.outbound = new Outbound(this.mesh, this.peers, this.#stored, tally)
+    this.owedWills = new OwedWills(this.fence)
+    this.#dropped = new Counter({
+      name: 'sluice_broker_cluster_dropped_total',
+      help: 'Messages between nodes that were dropped: the other node, or this one, was full or gone (QoS 0), Redis away',
+      labelNames: ['reason'],
+      registers: [metrics],
+    })
+    this.#expose(metrics)
+    this.mesh.onFrame(Frame.message, (frame) => this.#takeMessage(frame))
+    this.mesh.onFrame(Frame.telemetry, (frame) => {
+      for (const { topic, payload } of decodeCopies(frame)) this.#local?.copy(topic, payload)
+    })
+  }
+
+  get id(): string {
+    return this.mesh.id
+  }
+
+  get isUp(): boolean {
+    return this.mesh.link.isUp
+  }
+
+  /** Joins the others. Error: `setting_invalid` (NODE_ID). */
+  async open(local: LocalSubscribers): Promise<void> {
+    this.#local = local
+    let recovered = false
+    this.#membership = new Membership({
+      mesh: this.mesh,
+      peers: this.peers,
+      logger: this.#logger,
+      describe: () => this.#describe(),
+      publishWill: (clientId, will) => local.publishWill(clientId, will),
+      recover: async () => {
+        await this.#stored.load()
+        await this.retained.settle()
+        await this.owedWills.settle((clientId, will) => local.publishWill(clientId, will))
+        await this.fence.confirmAll()
+        // What was sent while nobody listened is in the queues of the sessions.
+        this.#missedSome ||= recovered
+        recovered = true
+      },
+      onBeat: async () => {
+        if (!this.#missedSome || this.#isFull) return
+        this.#missedSome = false
+        await local.redeliver()
+      },
+    })
+    await this.#membership.open()
+    if (this.isUp) await this.#testDelivery()
+  }
+
+  /** Telemetry that subscribers on other nodes want. Never blocks: beyond what Redis takes at once it is dropped. */
+  sendCopies(copies: readonly Copy[]): number {
+    return this.peers.sendCopies(copies, (count) => this.#dropped.inc({ reason: 'redis_away' }, count))
+  }
+
+  /** A message of QoS 0 has nobody who waits for it. */
+  sendQos0(message: Message): void {
+    if (!this.isUp) return
+    this.outbound.send(message).catch((error: unknown) => {
+      this.#dropped.inc({ reason: 'redis_away' })
+      this.#logger.debug({ detail: toSluiceError(error).message }, 'a message of QoS 0 was not sent to other nodes')
+    })
+  }
+
+  /** Removes all that is kept for a principal that is no more: sessions, queues and a device's retained messages. */
+  async forget(principal: string): Promise<void> {
+    await this.mesh.link.eval(FORGET, principal)
+  }
+
+  /** To be called when all connections are closed. */
+  async close(): Promise<void> {
+    await this.#membership?.close()
+    this.mesh.close()
+  }
+
+  get #isFull(): boolean {
+    return this.#inbound >= MAX_INBOUND || this.#inboundBytes >= MAX_INBOUND_BYTES
+  }
+
+  #describe(): Omit<NodeRecord, 'id'> {
+    const { self, tally } = this.#context
+    return { address: self.mqtt, clients: this.fence.size, inFlight: tally.inFlight, sinceMs: this.#sinceMs }
+  }
+
+  #takeMessage(frame: Buffer): void {
+    const [head, body] = splitLine(frame)
+    if (this.#isFull) {
+      this.#dropped.inc({ reason: 'node_full' })
+      this.#missedSome = true
+      return
+    }
+    const message = decodeMessage(body)
+    this.#inbound += 1
+    this.#inboundBytes += body.length
+    this.#local?.deliver(message, Number(head.slice(1)), () => {
+      this.#inbound -= 1
+      this.#inboundBytes -= body.length
+    })
+  }
+
+  /** A broker that delivers nothing is worse than none: what this node sends to itself must come back. */
+  async #testDelivery(): Promise<void> {
+    this.mesh.onQuestion('echo', (body) => body)
+    const text = randomBytes(8)
+    const answer = await this.mesh.ask(this.id, 'echo', text, 2_000)
+    if (!answer.equals(text)) throw new Error('what this node sends to itself comes back as something else')
+  }
+
+  #expose(metrics: Metrics): void {
+    const gauges: [string, string, () => number][] = [
+      ['sluice_broker_cluster_peers', 'Other broker nodes that this one knows', () => this.peers.names.length],
+      ['sluice_broker_cluster_sessions', 'Sessions that this node holds', () => this.fence.size],
+      ['sluice_broker_cluster_inbound', 'Messages of other nodes on their way to subscribers', () => this.#inbound],
+    ]
+    for (const [name, help, read] of gauges) {
+      new Gauge({
+        name,
+        help,
+        registers: [metrics],
+        collect() {
+          this.set(read())
+        },
+      })
+    }
+  }
+}

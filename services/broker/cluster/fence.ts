@@ -1,0 +1,184 @@
+import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import type { Mesh } from '../../../shared/mesh/mesh.ts'
+import { principalOf } from './messages.ts'
+import { CLAIM, CONFIRM, HOLDS, RELEASE } from './scripts.ts'
+
+/** A session that this node holds for a connection. */
+export interface Lease {
+  readonly clientId: string
+  readonly principal: string
+  readonly isApplication: boolean
+  readonly clean: boolean
+  /** Undefined for a clean session that began while Redis was away: no other node knows of it. */
+  readonly epoch: string | undefined
+  /** Message ids given to the client -> number of the stored message. */
+  readonly sent: Map<number, string>
+  /** Message ids of QoS 2 that were taken and not released yet. */
+  readonly incoming: Set<number>
+}
+
+/** The connections of this node, as the fence needs them. */
+export interface LocalHolders {
+  /** Closes the connection that holds the id; resolves when it is gone, its last words spoken. */
+  evict(clientId: string): Promise<void>
+}
+
+/** How long a client waits for its former node to let go; after that it is fenced off. */
+const HAND_OVER_MS = 800
+/** Persistent sessions of one principal: far more than one device has clients. */
+const MAX_SESSIONS = 100
+/** Sessions that are asked about together. */
+const CHUNK = 500
+
+/**
+ * One live session per client id over all nodes: each connection takes the next epoch in Redis, and whoever holds an
+ * older one changes nothing any more.
+ */
+export class Fence {
+  readonly #mesh: Mesh
+  readonly #logger: Logger
+  readonly #leases = new Map<string, Lease>()
+  #holders: LocalHolders = { evict: () => Promise.resolve() }
+
+  constructor(mesh: Mesh, logger: Logger) {
+    this.#mesh = mesh
+    this.#logger = logger
+    mesh.onQuestion('take over', async (clientId) => {
+      await this.#holders.evict(clientId.toString())
+      return Buffer.alloc(0)
+    })
+  }
+
+  get size(): number {
+    return this.#leases.size
+  }
+
+  attach(holders: LocalHolders): void {
+    this.#holders = holders
+  }
+
+  leaseOf(clientId: string): Lease | undefined {
+    return this.#leases.get(clientId)
+  }
+
+  leases(): IterableIterator<Lease> {
+    return this.#leases.values()
+  }
+
+  /**
+   * Takes the session, from another node if need be, which closes its connection first. Errors: `redis_unavailable`
+   * for a persistent session (a clean one is let in without), `session_limit`.
+   */
+  async claim(clientId: string, clean: boolean): Promise<Lease> {
+    const { name: principal, isApplication } = principalOf(clientId)
+    const lease = { clientId, principal, isApplication, clean, sent: new Map(), incoming: new Set<number>() }
+    const epoch = await this.#takeEpoch(principal, clientId, clean)
+    const held: Lease = { ...lease, epoch }
+    this.#leases.set(clientId, held)
+    return held
+  }
+
+  /** To be called once, in the turn in which the connection has ended. */
+  release({ clientId, principal, epoch }: Lease): void {
+    if (this.#leases.get(clientId)?.epoch === epoch) this.#leases.delete(clientId)
+    if (epoch === undefined) return
+    this.#mesh.link.eval(RELEASE, principal, clientId, epoch, this.#mesh.id).catch((error: unknown) => {
+      // What is left is found when Redis is back, or when this node is gone.
+      this.#logger.debug({ detail: toSluiceError(error).message, clientId }, 'a session was not released')
+    })
+  }
+
+  /** Whether the session is still this node's. Error: `redis_unavailable`. */
+  async holds({ principal, clientId, epoch }: Lease): Promise<boolean> {
+    if (epoch === undefined) return true
+    return (await this.#mesh.link.eval(HOLDS, principal, clientId, epoch)) === 1
+  }
+
+  /**
+   * After Redis was away, or this node asleep: closes connections whose session is another node's by now, and takes
+   * epochs for those that began without. Error: `redis_unavailable`.
+   */
+  async confirmAll(): Promise<void> {
+    const all = [...this.#leases.values()]
+    for (let from = 0; from < all.length; from += CHUNK) {
+      await Promise.all(all.slice(from, from + CHUNK).map((lease) => this.#confirm(lease)))
+    }
+    await this.#dropStale()
+  }
+
+  async #confirm(lease: Lease): Promise<void> {
+    const { principal, clientId, clean, epoch } = lease
+    const { link, id } = this.#mesh
+    if (epoch !== undefined) {
+      const kind = clean ? 'c' : 'p'
+      const mine = (await link.eval(CONFIRM, principal, clientId, epoch, kind, id)) === 1
+      return mine ? undefined : this.#giveUp(lease)
+    }
+    const [taken] = pair(await this.#claimOnce(principal, clientId, clean, false))
+    // The client is connected elsewhere, and that connection has an epoch.
+    if (taken <= 0) return this.#giveUp(lease)
+    if (this.#leases.get(clientId) === lease) this.#leases.set(clientId, { ...lease, epoch: String(taken) })
+    else await link.eval(RELEASE, principal, clientId, String(taken), id)
+  }
+
+  #giveUp({ clientId, epoch }: Lease): void {
+    if (this.#leases.get(clientId)?.epoch !== epoch) return
+    this.#logger.info({ clientId }, 'the session is another node’s: its connection here is closed')
+    void this.#holders.evict(clientId)
+  }
+
+  /** Sessions that Redis has for this node and that are none of its connections. */
+  async #dropStale(): Promise<void> {
+    const { link, id } = this.#mesh
+    const known = await link.run((redis) => redis.smembers(`sluice:clients:${id}`))
+    for (const clientId of known) {
+      if (this.#leases.has(clientId)) continue
+      const { name } = principalOf(clientId)
+      const text = await link.run((redis) => redis.hget(`sluice:sessions:${name}`, clientId))
+      const [epoch = '', , holder = ''] = (text ?? '').split(' ')
+      // It may have connected while we asked.
+      if (this.#leases.has(clientId)) continue
+      await link.eval(RELEASE, name, clientId, holder === id ? epoch : '0', id)
+    }
+  }
+
+  async #takeEpoch(principal: string, clientId: string, clean: boolean): Promise<string | undefined> {
+    try {
+      let answer = pair(await this.#claimOnce(principal, clientId, clean, false))
+      if (answer[0] === 0) {
+        await this.#askToLeave(answer[1], clientId)
+        answer = pair(await this.#claimOnce(principal, clientId, clean, true))
+        // Another node was faster: it holds an older epoch now, and is told.
+        const other = answer[1]
+        if (other !== '' && other !== this.#mesh.id) void this.#askToLeave(other, clientId)
+      }
+      if (answer[0] < 0) {
+        throw new SluiceError('session_limit', `${principal} has ${MAX_SESSIONS} persistent sessions`)
+      }
+      return String(answer[0])
+    } catch (error) {
+      if (clean && toSluiceError(error).code === 'redis_unavailable') return undefined
+      throw error
+    }
+  }
+
+  #claimOnce(principal: string, clientId: string, clean: boolean, force: boolean): Promise<unknown> {
+    const { link, id } = this.#mesh
+    return link.eval(CLAIM, principal, clientId, clean ? 'c' : 'p', id, force ? '1' : '0', MAX_SESSIONS)
+  }
+
+  /** Never rejects: a node that does not let go is fenced off. */
+  async #askToLeave(node: string, clientId: string): Promise<void> {
+    try {
+      await this.#mesh.ask(node, 'take over', Buffer.from(clientId), HAND_OVER_MS)
+    } catch (error) {
+      this.#logger.info({ node, clientId, detail: toSluiceError(error).message }, 'a session is taken without its node')
+    }
+  }
+}
+
+function pair(answer: unknown): [number, string] {
+  if (!Array.isArray(answer)) throw new Error('an unexpected answer of Redis')
+  return [Number(answer[0]), String(answer[1] ?? '')]
+}

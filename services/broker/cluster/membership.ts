@@ -1,0 +1,186 @@
+import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import { nodeChannel, splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
+import { LEASE_PREFIX, NODES_KEY, type NodeRecord } from '../../../shared/mesh/node-list.ts'
+import { decodeMessage, principalOf, type Message } from './messages.ts'
+import type { Peers } from './peers.ts'
+import { REAP } from './scripts.ts'
+
+export interface MembershipOptions {
+  readonly mesh: Mesh
+  readonly peers: Peers
+  readonly logger: Logger
+  /** What the node says of itself. */
+  readonly describe: () => Omit<NodeRecord, 'id'>
+  /** Publishes the will of a client whose node is dead. Error: `redis_unavailable`. */
+  readonly publishWill: (clientId: string, will: Message) => Promise<void>
+  /** Redis answers (again), or others took this node for dead: what it holds is to be compared with what Redis says. */
+  readonly recover: () => Promise<void>
+  /** Called with every beat while Redis answers. */
+  readonly onBeat: () => Promise<void>
+}
+
+const BEAT_MS = 1_500
+/** A node that is silent for so long is no longer listed. */
+const LEASE_MS = 6_000
+/** After that it is dead when it was missed for so long without a break, so that an outage of Redis kills nobody. */
+const GRACE_MS = 3_000
+/** Who buries a dead node has so long for each part of its clients; then another one goes on. */
+const REAP_LOCK_MS = 10_000
+const CHUNK = 100
+
+/** This node among the others: it says that it lives, sees who does not, and cleans up behind the dead. */
+export class Membership {
+  readonly #options: MembershipOptions
+  readonly #missingSince = new Map<string, number>()
+  #timer: NodeJS.Timeout | undefined
+  #work: Promise<void> = Promise.resolve()
+  #isBusy = false
+  #closed = false
+
+  constructor(options: MembershipOptions) {
+    this.#options = options
+  }
+
+  /** Error: `setting_invalid` when another process has the name. */
+  async open(): Promise<void> {
+    const { mesh } = this.#options
+    if (mesh.link.isUp) await this.#checkName()
+    await mesh.open()
+    mesh.link.onUp(() => void this.#begin(() => this.#join()))
+    if (mesh.link.isUp) await this.#begin(() => this.#join())
+    this.#timer = setInterval(() => {
+      if (!this.#isBusy && mesh.link.isUp) void this.#begin(() => this.#beat())
+    }, BEAT_MS)
+  }
+
+  /** The node leaves; its sessions must have been released. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#closed = true
+    await this.#work
+    const { mesh, logger } = this.#options
+    const keys = [`${LEASE_PREFIX}${mesh.id}`]
+    try {
+      // Commands are answered in order: by then all releases are done.
+      const left = await mesh.link.run((redis) => redis.scard(`sluice:clients:${mesh.id}`))
+      if (left === 0) await mesh.link.run((redis) => redis.srem(NODES_KEY, mesh.id))
+      else logger.warn({ clients: left }, 'sessions are left for other nodes to clean up')
+      await mesh.link.run((redis) => redis.del(...keys))
+    } catch (error) {
+      logger.warn({ detail: toSluiceError(error).message }, 'the node leaves without a word: others will miss it')
+    }
+  }
+
+  /** One after the other; never rejects. */
+  #begin(step: () => Promise<void>): Promise<void> {
+    this.#isBusy = true
+    const work = this.#work.then(async () => {
+      if (this.#closed) return
+      try {
+        await step()
+      } catch (error) {
+        const { code, message } = toSluiceError(error)
+        const level = code === 'redis_unavailable' ? 'debug' : 'error'
+        this.#options.logger[level]({ detail: message }, 'the nodes could not be compared')
+      }
+    })
+    this.#work = work
+    return work.finally(() => {
+      if (this.#work === work) this.#isBusy = false
+    })
+  }
+
+  async #checkName(): Promise<void> {
+    const { mesh } = this.#options
+    const channel = nodeChannel(mesh.id)
+    const answer = await mesh.link.run((redis) => redis.pubsub('NUMSUB', channel))
+    if (Number(answer[1] ?? 0) > 0) {
+      throw new SluiceError('setting_invalid', `NODE_ID: another process is the node ${JSON.stringify(mesh.id)}`)
+    }
+    // An earlier life of this node, which did not end well.
+    await this.#bury(mesh.id)
+  }
+
+  async #join(): Promise<void> {
+    const { mesh, peers, recover } = this.#options
+    this.#missingSince.clear()
+    await this.#sayAlive()
+    const names = await mesh.link.run((redis) => redis.smembers(NODES_KEY))
+    await Promise.all(names.filter((name) => name !== mesh.id).map((name) => peers.greet(name)))
+    await recover()
+  }
+
+  async #sayAlive(): Promise<void> {
+    const { mesh, describe } = this.#options
+    const record = JSON.stringify({ id: mesh.id, ...describe() })
+    await mesh.link.run(async (redis) => {
+      await Promise.all([
+        redis.set(`${LEASE_PREFIX}${mesh.id}`, record, 'PX', LEASE_MS),
+        redis.sadd(NODES_KEY, mesh.id),
+      ])
+    })
+  }
+
+  async #beat(): Promise<void> {
+    const { mesh, peers, recover, onBeat } = this.#options
+    const before = await mesh.link.run((redis) => redis.smembers(NODES_KEY))
+    await this.#sayAlive()
+    // Others thought that we were dead.
+    if (!before.includes(mesh.id)) await recover()
+    const others = before.filter((name) => name !== mesh.id)
+    const leases = others.map((name) => `${LEASE_PREFIX}${name}`)
+    const alive = leases.length === 0 ? [] : await mesh.link.run((redis) => redis.mget(leases))
+    const known = new Set(peers.names)
+    for (const name of known) if (!others.includes(name)) peers.forget(name)
+    for (const [index, name] of others.entries()) {
+      if (alive[index] === null) await this.#missed(name)
+      else {
+        this.#missingSince.delete(name)
+        if (!known.has(name)) await peers.greet(name)
+      }
+    }
+    await peers.catchUp()
+    await onBeat()
+  }
+
+  async #missed(name: string): Promise<void> {
+    const since = this.#missingSince.get(name)
+    if (since === undefined) return void this.#missingSince.set(name, performance.now())
+    if (performance.now() - since < GRACE_MS) return
+    const { mesh, logger, peers } = this.#options
+    const lock = `sluice:burial:${name}`
+    const mine = await mesh.link.run((redis) => redis.set(lock, mesh.id, 'PX', REAP_LOCK_MS, 'NX'))
+    if (mine === null) return
+    logger.warn({ node: name }, 'a node is dead: its sessions are cleaned up')
+    await this.#bury(name)
+    await mesh.link.run((redis) => redis.del(lock))
+    peers.forget(name)
+    this.#missingSince.delete(name)
+  }
+
+  /** Wills are published before they are removed: should this node die too, another one publishes them again. */
+  async #bury(name: string): Promise<void> {
+    const { link } = this.#options.mesh
+    const clients = await link.run((redis) => redis.smembers(`sluice:clients:${name}`))
+    for (let from = 0; from < clients.length; from += CHUNK) {
+      await Promise.all(clients.slice(from, from + CHUNK).map((clientId) => this.#buryClient(name, clientId)))
+      await link.run((redis) => redis.pexpire(`sluice:burial:${name}`, REAP_LOCK_MS))
+    }
+    await link.run((redis) => redis.srem(NODES_KEY, name))
+  }
+
+  async #buryClient(node: string, clientId: string): Promise<void> {
+    const { mesh, publishWill } = this.#options
+    const { name } = principalOf(clientId)
+    const [record, will] = await mesh.link.run((redis) =>
+      Promise.all([redis.hget(`sluice:sessions:${name}`, clientId), redis.getBuffer(`sluice:will:${clientId}`)]),
+    )
+    const [epoch, , holder] = (record ?? '').split(' ')
+    if (holder === node && will !== null) {
+      const [willEpoch, message] = splitLine(will)
+      if (willEpoch === epoch) await publishWill(clientId, decodeMessage(message))
+    }
+    await mesh.link.eval(REAP, name, clientId, node)
+  }
+}

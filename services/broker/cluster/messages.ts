@@ -1,0 +1,59 @@
+import { splitLine } from '../../../shared/mesh/mesh.ts'
+
+/** A message as nodes store it and hand it on. */
+export interface Message {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly qos: 0 | 1 | 2
+  readonly retain: boolean
+  /** Not to be delivered after this; epoch ms. */
+  readonly expiresMs: number | undefined
+}
+
+/** What aedes calls a message; only these parts are carried. */
+export interface PublishLike {
+  readonly topic: string
+  readonly payload: string | Buffer
+  readonly qos?: number
+  readonly retain?: boolean
+}
+
+export function toMessage(packet: PublishLike, expiresMs?: number): Message {
+  const { topic, payload, retain = false } = packet
+  const qos = packet.qos === 1 || packet.qos === 2 ? packet.qos : 0
+  return { topic, payload: typeof payload === 'string' ? Buffer.from(payload) : payload, qos, retain, expiresMs }
+}
+
+/** A line of JSON, then the payload as it is. */
+export function encodeMessage({ topic, payload, qos, retain, expiresMs }: Message): Buffer {
+  const head = { t: topic, q: qos, ...(retain ? { r: 1 } : {}), ...(expiresMs === undefined ? {} : { x: expiresMs }) }
+  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), payload])
+}
+
+/** Throws when the bytes are no message. */
+export function decodeMessage(bytes: Buffer): Message {
+  const [line, payload] = splitLine(bytes)
+  const head: unknown = JSON.parse(line)
+  if (typeof head !== 'object' || head === null || !('t' in head) || typeof head.t !== 'string') {
+    throw new Error('a stored message without a topic')
+  }
+  const qos = 'q' in head && (head.q === 1 || head.q === 2) ? head.q : 0
+  const expiresMs = 'x' in head && typeof head.x === 'number' ? head.x : undefined
+  return { topic: head.t, payload, qos, retain: 'r' in head, expiresMs }
+}
+
+/**
+ * Whose messages are under a client id scoped by login: `{tenant}/{device}/{id}` or `{application}//{id}`.
+ */
+export function principalOf(clientId: string): { readonly name: string; readonly isApplication: boolean } {
+  const first = clientId.indexOf('/')
+  if (clientId[first + 1] === '/') return { name: clientId.slice(0, first), isApplication: true }
+  return { name: clientId.slice(0, clientId.indexOf('/', first + 1)), isApplication: false }
+}
+
+const OWN_TOPIC = /^t\/([^/]+\/[^/]+)\/(?:cmd|notice)(?:\/|$)/
+
+/** `{tenant}/{device}` when the topic is one that only this device and applications receive; else empty. */
+export function ownerOfTopic(topic: string): string {
+  return OWN_TOPIC.exec(topic)?.[1] ?? ''
+}

@@ -1,0 +1,64 @@
+import { SluiceError } from '../../../shared/errors.ts'
+import type { Mesh } from '../../../shared/mesh/mesh.ts'
+import type { Tally } from '../counters.ts'
+import { encodeMessage, ownerOfTopic, type Message } from './messages.ts'
+import type { Peers } from './peers.ts'
+import { PUBLISH } from './publish-script.ts'
+import type { StoredSubscriptions } from './stored-subscriptions.ts'
+
+/** Messages that one session keeps for its client: about 200 KB of commands, far more than a device works off. */
+const MAX_PER_SESSION = 1_000
+/** The list of subscriptions may change while we read it; a storm of changes ends. */
+const MAX_TRIES = 10
+
+export interface Sent {
+  /** Of the stored message; 0 for QoS 0. */
+  readonly number: number
+  /** Persistent sessions that keep it. */
+  readonly stored: number
+  /** Live sessions of the device whose topic it is, and those of them on this node. */
+  readonly live: number
+  readonly liveHere: number
+}
+
+/** Sends messages to the nodes and sessions that want them: one command for each message. */
+export class Outbound {
+  readonly #mesh: Mesh
+  readonly #peers: Peers
+  readonly #stored: StoredSubscriptions
+  readonly #tally: Tally
+
+  constructor(mesh: Mesh, peers: Peers, stored: StoredSubscriptions, tally: Tally) {
+    this.#mesh = mesh
+    this.#peers = peers
+    this.#stored = stored
+    this.#tally = tally
+  }
+
+  /**
+   * Resolves when a message of QoS 1 or 2 is stored for every persistent session that wants it and is on its way to the
+   * other nodes. Subscribers on this node are the caller's. Error: `redis_unavailable`.
+   */
+  async send(message: Message): Promise<Sent> {
+    const { topic, qos } = message
+    const bytes = encodeMessage(message)
+    const owner = ownerOfTopic(topic)
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const sessions = qos > 0 ? this.#stored.sessionsFor(topic) : []
+      const nodes = this.#peers.nodesFor(topic)
+      if (qos === 0 && owner === '' && nodes.length === 0) return NOBODY
+      const { version } = this.#stored
+      const fixed = [this.#mesh.id, owner, topic, qos, version, MAX_PER_SESSION, bytes, sessions.length]
+      const answer = await this.#mesh.link.eval(PUBLISH, ...fixed, ...sessions, ...nodes)
+      const [number = -1, stored = 0, full = 0, live = 0, liveHere = 0] = Array.isArray(answer)
+        ? answer.map(Number)
+        : []
+      this.#tally.sessionMessagesDropped += full
+      if (number >= 0) return { number, stored, live, liveHere }
+      await this.#stored.load()
+    }
+    throw new SluiceError('redis_unavailable', 'the stored subscriptions change faster than they can be read')
+  }
+}
+
+const NOBODY: Sent = { number: 0, stored: 0, live: 0, liveHere: 0 }

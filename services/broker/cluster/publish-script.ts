@@ -1,0 +1,98 @@
+import { script } from '../../../shared/mesh/redis-link.ts'
+
+/**
+ * One message on its way: into the queue of each persistent session that wants it, and to each node with a live one, in
+ * one step: it is stored before anybody sees it, and a node that dies in between loses nothing.
+ *
+ * Arguments: node that publishes; device whose own topic this is, or empty; topic; QoS; number of the list of wide
+ * subscriptions that the node knows; most messages of one session; message; how many sessions of applications want it;
+ * their client ids; then the nodes with other subscribers. Answer: {number of the message, sessions that keep it,
+ * sessions that are full, devices' live sessions, of them on this node}, or {-1} when the list is a newer one.
+ */
+export const PUBLISH = script(`
+local P = 'sluice:'
+local call = redis.call
+local origin, principal, topic, qos, version, max, message, sessions = unpack(ARGV, 1, 8)
+local keeps = qos ~= '0'
+if keeps and (call('GET', P..'wide:version') or '0') ~= version then return {-1, 0, 0, 0, 0} end
+local number = 0
+if keeps then number = call('INCR', P..'seq') end
+local stored, full, live, here = 0, 0, 0, 0
+local function keep(id)
+  if call('HLEN', P..'queue:'..id) >= tonumber(max) then
+    full = full + 1
+  else
+    call('HSET', P..'queue:'..id, number, message)
+    stored = stored + 1
+  end
+end
+
+local function levels(text)
+  local list = {}
+  for level in string.gmatch(text..'/', '([^/]*)/') do list[#list + 1] = level end
+  return list
+end
+local words
+local function matches(filter)
+  words = words or levels(topic)
+  local pattern = levels(filter)
+  for i, level in ipairs(pattern) do
+    if level == '#' then return true end
+    if words[i] == nil then return false end
+    if level ~= '+' and level ~= words[i] then return false end
+  end
+  return #pattern == #words
+end
+local function wants(id)
+  local subs = call('HGETALL', P..'subs:'..id)
+  for i = 1, #subs, 2 do
+    if subs[i + 1] ~= '0' and matches(subs[i]) then return true end
+  end
+  return false
+end
+
+local nodes = {}
+local count = tonumber(sessions)
+if keeps then
+  for i = 9, 8 + count do keep(ARGV[i]) end
+end
+for i = 9 + count, #ARGV do nodes[ARGV[i]] = true end
+if principal ~= '' then
+  local all = call('HGETALL', P..'sessions:'..principal)
+  for i = 1, #all, 2 do
+    local _, kind, node = string.match(all[i + 1], '^(%d+) (%a) (.*)$')
+    if node ~= '' then
+      live = live + 1
+      if node == origin then here = here + 1 else nodes[node] = true end
+    end
+    if keeps and kind == 'p' and wants(all[i]) then keep(all[i]) end
+  end
+end
+for node in pairs(nodes) do call('PUBLISH', P..'node:'..node, 'M'..number..'\\n'..message) end
+return {number, stored, full, live, here}
+`)
+
+/**
+ * Keeps a retained message; an empty payload removes it. Arguments: place, topic, message or empty, most of them.
+ * Answer: 1, or 0 when there are too many.
+ */
+export const RETAIN = script(`
+local P = 'sluice:'
+local call = redis.call
+local place, topic, message, max = unpack(ARGV)
+local key = P..'retained:'..place
+if message == '' then
+  if call('HDEL', key, topic) == 1 then
+    call('DECR', P..'retained:count')
+    if call('EXISTS', key) == 0 then call('SREM', P..'retained', place) end
+  end
+  return 1
+end
+if call('HEXISTS', key, topic) == 0 then
+  if tonumber(call('GET', P..'retained:count') or '0') >= tonumber(max) then return 0 end
+  call('INCR', P..'retained:count')
+  call('SADD', P..'retained', place)
+end
+call('HSET', key, topic, message)
+return 1
+`)

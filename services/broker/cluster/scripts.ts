@@ -1,0 +1,173 @@
+import { script } from '../../../shared/mesh/redis-link.ts'
+
+/**
+ * What nodes keep in Redis, all below `sluice:`. Each change is one script, so it happens whole or not at all.
+ *
+ *   epoch, seq                 counters: of sessions begun, of messages stored
+ *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent} {node, empty while away}"
+ *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next four)
+ *   queue:{client id}          number -> message                    not acknowledged by the client yet
+ *   ids:{client id}            number -> "{message id}[ r]"         sent with that id; r: PUBREL is
+ *   in:{client id}             message ids of QoS 2 that were taken and not released
+ *   wide, wide:version         client id -> {filter: QoS} of persistent sessions of applications, and its number
+ *   will:{client id}           "{epoch}\n{message}"
+ *   nodes, lease:{node}        names of the nodes; what each says of itself, gone when it is silent
+ *   clients:{node}             client ids of its sessions
+ *   retained, retained:{place} places with retained messages, and those; retained:count
+ */
+const PRELUDE = `
+local P = 'sluice:'
+local call = redis.call
+local function record(principal, id)
+  local text = call('HGET', P..'sessions:'..principal, id)
+  if not text then return nil end
+  return string.match(text, '^(%d+) (%a) (.*)$')
+end
+local function holds(principal, id, epoch) return record(principal, id) == epoch end
+local function forgetStored(id)
+  call('DEL', P..'subs:'..id, P..'queue:'..id, P..'ids:'..id, P..'in:'..id)
+  if call('HDEL', P..'wide', id) == 1 then call('INCR', P..'wide:version') end
+end
+`
+
+const lua = (text: string) => script(PRELUDE + text)
+
+/**
+ * A client id becomes the session of a node. Arguments: principal, client id, c|p, node, 1 to take it from a node that
+ * holds it, most persistent sessions of a principal. Answer: {epoch, former node} or {0, node that holds it} or {-1}.
+ */
+export const CLAIM = lua(`
+local principal, id, kind, node, force, max = unpack(ARGV)
+local epoch, oldKind, oldNode = record(principal, id)
+if epoch and oldNode ~= '' and oldNode ~= node and force == '0' then return {0, oldNode} end
+if not epoch and kind == 'p' and call('HLEN', P..'sessions:'..principal) >= tonumber(max) then return {-1, ''} end
+local new = call('INCR', P..'epoch')
+call('HSET', P..'sessions:'..principal, id, new..' '..kind..' '..node)
+call('SADD', P..'clients:'..node, id)
+if epoch and oldNode ~= '' and oldNode ~= node then call('SREM', P..'clients:'..oldNode, id) end
+if kind == 'c' and oldKind == 'p' then forgetStored(id) end
+call('DEL', P..'will:'..id)
+return {new, oldNode or ''}
+`)
+
+/** The connection has ended. Arguments: principal, client id, epoch, node. Answer: 1 unless another holds it. */
+export const RELEASE = lua(`
+local principal, id, mine, node = unpack(ARGV)
+local epoch, kind, holder = record(principal, id)
+if epoch ~= mine then
+  if holder ~= node then call('SREM', P..'clients:'..node, id) end
+  return 0
+end
+call('SREM', P..'clients:'..node, id)
+if kind == 'c' then call('HDEL', P..'sessions:'..principal, id)
+else call('HSET', P..'sessions:'..principal, id, epoch..' p ') end
+return 1
+`)
+
+/**
+ * After Redis was away: does the session still belong to the node? Arguments: principal, client id, epoch, c|p, node.
+ * A record that was lost is made again. Answer: 1 or 0.
+ */
+export const CONFIRM = lua(`
+local principal, id, mine, kind, node = unpack(ARGV)
+local epoch, _, holder = record(principal, id)
+if epoch and (epoch ~= mine or holder ~= node) then return 0 end
+call('HSET', P..'sessions:'..principal, id, mine..' '..kind..' '..node)
+call('SADD', P..'clients:'..node, id)
+if tonumber(call('GET', P..'epoch') or '0') < tonumber(mine) then call('SET', P..'epoch', mine) end
+return 1
+`)
+
+/**
+ * The session of a dead node ends; its will must have been published. The epoch goes on, so that a node that was only
+ * asleep holds nothing any more. Arguments: principal, client id, node.
+ */
+export const REAP = lua(`
+local principal, id, node = unpack(ARGV)
+local epoch, kind, holder = record(principal, id)
+if epoch and holder == node then
+  if kind == 'c' then call('HDEL', P..'sessions:'..principal, id)
+  else call('HSET', P..'sessions:'..principal, id, call('INCR', P..'epoch')..' p ') end
+  call('DEL', P..'will:'..id)
+end
+call('SREM', P..'clients:'..node, id)
+return 1
+`)
+
+/** Arguments: principal. Everything that its sessions and, for a device, its topics left; answer: the client ids. */
+export const FORGET = lua(`
+local principal = ARGV[1]
+local ids = call('HKEYS', P..'sessions:'..principal)
+for _, id in ipairs(ids) do
+  forgetStored(id)
+  call('DEL', P..'will:'..id)
+end
+call('DEL', P..'sessions:'..principal)
+local place = 't/'..principal
+local count = call('HLEN', P..'retained:'..place)
+if count > 0 then
+  call('DEL', P..'retained:'..place)
+  call('SREM', P..'retained', place)
+  call('DECRBY', P..'retained:count', count)
+end
+return ids
+`)
+
+/** Arguments: principal, client id, epoch. Answer: 1 when the session is that of the epoch. */
+export const HOLDS = lua(`
+if holds(ARGV[1], ARGV[2], ARGV[3]) then return 1 end
+return 0
+`)
+
+/**
+ * Subscriptions of a persistent session. Arguments: principal, client id, epoch, 1 for those of an application, most
+ * sessions with such, then filter and QoS by turns; QoS -1 removes. Answer: 1, 0 when fenced off, -1 when there are
+ * too many.
+ */
+export const SUBSCRIBE = lua(`
+local principal, id, epoch, wide, max = unpack(ARGV)
+if not holds(principal, id, epoch) then return 0 end
+local key = P..'subs:'..id
+if wide == '1' and call('HEXISTS', P..'wide', id) == 0 and call('HLEN', P..'wide') >= tonumber(max) then return -1 end
+for i = 6, #ARGV, 2 do
+  if ARGV[i + 1] == '-1' then call('HDEL', key, ARGV[i]) else call('HSET', key, ARGV[i], ARGV[i + 1]) end
+end
+if wide == '1' then
+  local all = call('HGETALL', key)
+  local filters = {}
+  for i = 1, #all, 2 do filters[all[i]] = tonumber(all[i + 1]) end
+  if #all == 0 then call('HDEL', P..'wide', id) else call('HSET', P..'wide', id, cjson.encode(filters)) end
+  call('INCR', P..'wide:version')
+end
+return 1
+`)
+
+/** Fenced write into a hash of the session. Arguments: principal, client id, epoch, hash, field, value. */
+export const NOTE = lua(`
+local principal, id, epoch, hash, field, value = unpack(ARGV)
+if not holds(principal, id, epoch) then return 0 end
+call('HSET', P..hash..':'..id, field, value)
+return 1
+`)
+
+/** A message was acknowledged. Arguments: principal, client id, epoch, number. Answer: the message, or false. */
+export const ACKNOWLEDGE = lua(`
+local principal, id, epoch, number = unpack(ARGV)
+if not holds(principal, id, epoch) then return 0 end
+call('HDEL', P..'ids:'..id, number)
+return call('HDEL', P..'queue:'..id, number)
+`)
+
+/** Arguments: principal, client id, epoch, message; an empty one removes the will of that epoch. */
+export const WILL = lua(`
+local principal, id, epoch, message = unpack(ARGV)
+local key = P..'will:'..id
+if message ~= '' then
+  if not holds(principal, id, epoch) then return 0 end
+  call('SET', key, epoch..'\\n'..message)
+else
+  local will = call('GET', key)
+  if will and string.match(will, '^%d+') == epoch then call('DEL', key) end
+end
+return 1
+`)

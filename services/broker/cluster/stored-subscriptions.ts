@@ -1,0 +1,54 @@
+import { SluiceError } from '../../../shared/errors.ts'
+import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
+import { matches } from '../../../shared/topic-filter.ts'
+
+/**
+ * Subscriptions at QoS 1 and 2 of the persistent sessions of applications: few, and known to every node. The list has a
+ * number in Redis; whoever stores a message says which one it went by, so an old list is found out before it loses
+ * something.
+ */
+export class StoredSubscriptions {
+  readonly #link: RedisLink
+  #version = '0'
+  #filters: readonly { readonly clientId: string; readonly filters: readonly string[] }[] = []
+  #loading: Promise<void> | undefined
+
+  constructor(link: RedisLink) {
+    this.#link = link
+  }
+
+  get version(): string {
+    return this.#version
+  }
+
+  /** Sessions that want messages of the topic. */
+  sessionsFor(topic: string): string[] {
+    const wanted = this.#filters.filter(({ filters }) => filters.some((filter) => matches(filter, topic)))
+    return wanted.map(({ clientId }) => clientId)
+  }
+
+  /** Reads the list; once for all who ask at the same time. Error: `redis_unavailable`. */
+  load(): Promise<void> {
+    this.#loading ??= this.#read().finally(() => (this.#loading = undefined))
+    return this.#loading
+  }
+
+  async #read(): Promise<void> {
+    const results = await this.#link.run((redis) =>
+      redis.multi().get('sluice:wide:version').hgetall('sluice:wide').exec(),
+    )
+    const [version, all] = results ?? []
+    if (version?.[0] || all?.[0]) throw new SluiceError('redis_unavailable', 'the stored subscriptions cannot be read')
+    this.#version = typeof version?.[1] === 'string' ? version[1] : '0'
+    this.#filters = Object.entries(all?.[1] ?? {}).map(([clientId, text]) => ({
+      clientId,
+      filters: filtersIn(String(text)),
+    }))
+  }
+}
+
+function filtersIn(text: string): string[] {
+  const parsed: unknown = JSON.parse(text)
+  if (typeof parsed !== 'object' || parsed === null) return []
+  return Object.entries(parsed).flatMap(([filter, qos]) => (Number(qos) > 0 ? [filter] : []))
+}

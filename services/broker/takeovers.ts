@@ -1,0 +1,92 @@
+import type { Tally } from './counters.ts'
+import { Reason } from './mqtt5/reason.ts'
+
+/** A connection that may be replaced by a newer one of its login and client id. */
+export interface Replaceable {
+  readonly isClosed: boolean
+  /** May be called again; the reason is one of MQTT 5. */
+  close(reason?: number): void
+  /** Resolves when aedes has forgotten the connection. */
+  readonly ended: Promise<void>
+}
+
+/** Sessions that are shared with other nodes: each belongs to one connection of one node. */
+export interface SharedSessions<L extends SharedLease> {
+  /** Takes the session, from another node if need be. Errors: `redis_unavailable`, `session_limit`. */
+  claim(clientId: string, clean: boolean): Promise<L>
+  release(lease: L): void
+}
+
+/** A session that was taken. */
+export interface SharedLease {
+  readonly clientId: string
+  /** Undefined for one that no other node knows of. */
+  readonly epoch: string | undefined
+}
+
+/** Which connection holds which scoped client id. */
+export class Takeovers<L extends SharedLease = SharedLease> {
+  readonly #holders = new Map<string, { readonly connection: Replaceable; readonly gone: Promise<unknown> }>()
+  readonly #tally: Tally
+  readonly #shared: SharedSessions<L> | undefined
+
+  constructor(tally: Tally, shared?: SharedSessions<L>) {
+    this.#tally = tally
+    this.#shared = shared
+  }
+
+  /**
+   * Takes the id, closing its holder; resolves when the holder, and all before it, have ended, so that aedes never
+   * knows two clients of one id. The result gives the id back. Errors: `redis_unavailable`, `session_limit`.
+   */
+  async enter(clientId: string, connection: Replaceable, clean: boolean): Promise<() => void> {
+    const holder = this.#holders.get(clientId)
+    const entered = Promise.withResolvers<void>()
+    const own = { connection, gone: Promise.all([holder?.gone, connection.ended, entered.promise]) }
+    this.#holders.set(clientId, own)
+    if (holder !== undefined) {
+      this.#tally.takeovers += 1
+      holder.connection.close(Reason.takenOver)
+      await holder.gone
+    }
+    const leave = (): void => {
+      if (this.#holders.get(clientId) === own) this.#holders.delete(clientId)
+    }
+    try {
+      const release = await this.#claim(clientId, connection, clean)
+      return () => {
+        leave()
+        release?.()
+      }
+    } catch (error) {
+      leave()
+      throw error
+    } finally {
+      entered.resolve()
+    }
+  }
+
+  /** Closes the connection that holds the id; resolves when it, and all before it, have ended. */
+  async evict(clientId: string): Promise<void> {
+    const holder = this.#holders.get(clientId)
+    if (holder === undefined) return
+    this.#tally.takeovers += 1
+    holder.connection.close()
+    await holder.gone
+  }
+
+  /** Resolves when no connection of the login is left that is there now. */
+  async allGone(isMine: (clientId: string) => boolean): Promise<void> {
+    await Promise.all([...this.#holders].filter(([id]) => isMine(id)).map(([, { gone }]) => gone))
+  }
+
+  /** Undefined when there is nothing to be released: the connection was closed meanwhile, or nodes share nothing. */
+  async #claim(clientId: string, connection: Replaceable, clean: boolean): Promise<(() => void) | undefined> {
+    const shared = this.#shared
+    if (shared === undefined || connection.isClosed) return undefined
+    const lease = await shared.claim(clientId, clean)
+    if (!connection.isClosed) return () => shared.release(lease)
+    shared.release(lease)
+    return undefined
+  }
+}

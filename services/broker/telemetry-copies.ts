@@ -1,0 +1,37 @@
+import type { Capacity } from './capacity.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import type { Copy } from './cluster/copies.ts'
+import type { Tally } from './counters.ts'
+import type { BatchObserver } from './forward.ts'
+import type { Interest } from './interest.ts'
+import type { Sessions } from './sessions.ts'
+
+export interface CopierOptions {
+  readonly interest: Interest
+  readonly capacity: Pick<Capacity, 'shedsQos0'>
+  readonly tally: Tally
+  readonly sessions: Pick<Sessions, 'copy'>
+  readonly cluster: Pick<Cluster, 'peers' | 'sendCopies'> | undefined
+}
+
+/**
+ * Hands telemetry that is in the log to its subscribers, here and on the nodes that have some. Nobody subscribed: two
+ * comparisons for each batch. Under load it is the first to be dropped.
+ */
+export function createCopier({ interest, capacity, tally, sessions, cluster }: CopierOptions): BatchObserver {
+  return ({ records, topics }) => {
+    const elsewhere = cluster?.peers.wantsTelemetry === true
+    if (interest.isNone && !elsewhere) return
+    const sheds = capacity.shedsQos0
+    for (const [index, record] of interest.isNone ? [] : records.entries()) {
+      const topic = topics[index] ?? ''
+      if (!interest.matches(topic)) continue
+      if (sheds) tally.copiesNodeFull += 1
+      else sessions.copy(topic, record.value)
+    }
+    if (!elsewhere) return
+    const copies: Copy[] = records.map(({ value }, index) => ({ topic: topics[index] ?? '', payload: value }))
+    if (sheds) tally.copiesNodeFull += copies.length
+    else tally.copies += cluster.sendCopies(copies)
+  }
+}

@@ -1,0 +1,99 @@
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { onTestFinished } from 'vitest'
+import { brokerSettings } from '../../../../config/broker.ts'
+import { createBroker, type Broker } from '../../../../services/broker/broker.ts'
+import { loadConfig } from '../../../../shared/config.ts'
+import { RedisLink } from '../../../../shared/mesh/redis-link.ts'
+import { createMetrics, type Metrics } from '../../../../shared/metrics.ts'
+import { createReceiveClock } from '../../../../shared/receive-clock.ts'
+import { EVERYTHING, FakeLog, FakeRegistry, quiet } from '../../../broker-harness.ts'
+import { tempFolder } from '../../../helpers.ts'
+import { startRedis } from '../../../servers/redis.ts'
+
+export interface Node {
+  readonly id: string
+  readonly broker: Broker
+  readonly link: RedisLink
+  readonly log: FakeLog
+  readonly metrics: Metrics
+  readonly port: number
+  metric(name: string): Promise<number>
+  close(): Promise<void>
+}
+
+export interface Nodes {
+  readonly registry: FakeRegistry
+  readonly redis: Awaited<ReturnType<typeof startRedis>>
+  /** A connection of the test's own. */
+  readonly link: RedisLink
+  start(id: string): Promise<Node>
+}
+
+/** A Redis, and brokers in this process on it; the devices `a/1` to `a/9` and the application `app`, which may do everything. */
+export async function startNodes(): Promise<Nodes> {
+  const redis = await startRedis(tempFolder(), 'sessions')
+  onTestFinished(() => redis.stop())
+  const registry = new FakeRegistry()
+  for (let device = 1; device < 10; device += 1) registry.devices.add(`a/${device}`)
+  registry.applications.set('app', EVERYTHING)
+  const link = new RedisLink({ url: redis.url, logger: quiet, metrics: createMetrics({ defaults: false }) })
+  onTestFinished(() => link.close())
+  await link.open()
+  return { registry, redis, link, start: (id) => startNode(id, redis.url, registry) }
+}
+
+async function startNode(id: string, url: string, registry: FakeRegistry): Promise<Node> {
+  const metrics = createMetrics({ defaults: false })
+  const log = new FakeLog()
+  const link = new RedisLink({ url, logger: quiet, metrics })
+  await link.open()
+  const broker = await createBroker({
+    log: log.asPort(),
+    registry: registry.asPort(),
+    clock: createReceiveClock(undefined),
+    settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 },
+    logger: quiet,
+    metrics,
+    cluster: { link, nodeId: id },
+  })
+  let closing: Promise<void> | undefined
+  const close = (): Promise<void> => (closing ??= broker.close().finally(() => link.close()))
+  onTestFinished(close)
+  const metric = async (name: string): Promise<number> => {
+    const values = (await metrics.getSingleMetric(name)?.get())?.values ?? []
+    return values.reduce((sum, { value }) => sum + value, 0)
+  }
+  return { id, broker, link, log, metrics, port: broker.addresses.mqtt.port, metric, close }
+}
+
+export interface Inbox {
+  readonly client: MqttClient
+  /** `topic payload qos[ retained]` */
+  readonly messages: string[]
+}
+
+/** MQTT.js, connected, with what it receives. */
+export async function connect(port: number, username: string, options: IClientOptions = {}): Promise<Inbox> {
+  const client = mqtt.connect({
+    ...{ port, host: '127.0.0.1', username, password: 's', reconnectPeriod: 0, protocolVersion: 4 },
+    ...options,
+  })
+  onTestFinished(async () => {
+    await client.endAsync(true)
+  })
+  const messages: string[] = []
+  client.on('message', (topic, payload, { qos, retain }) => {
+    messages.push(`${topic} ${payload.toString()} ${qos}${retain ? ' retained' : ''}`)
+  })
+  client.on('error', () => undefined)
+  await new Promise<void>((resolve, reject) => {
+    client.once('connect', () => resolve())
+    client.once('error', reject)
+  })
+  return { client, messages }
+}
+
+/** Resolves when the client's connection is gone, whoever ended it. */
+export function gone({ client }: Inbox): Promise<void> {
+  return new Promise((resolve) => (client.connected ? client.once('close', () => resolve()) : resolve()))
+}
