@@ -61,6 +61,7 @@ export async function migrate(step: Step, progress: Progress): Promise<Migration
   if (!state.points.done) await movePoints(step, progress, differences)
   const topics = await movingTopics(step.source, state.log)
   for (const moving of topics) await moveTopic(step, progress, moving)
+  step.signal.throwIfAborted()
 
   const rows = await compareRows(step, differences)
   const points = await comparePoints(step, differences)
@@ -69,6 +70,8 @@ export async function migrate(step: Step, progress: Progress): Promise<Migration
     const { from = [], begin = [] } = state.topics[moving.topic] ?? {}
     records.push(await compareTopic(step, moving, { from, begin }, differences))
   }
+  // A log that is told to stop ends a reading as if there were no more.
+  step.signal.throwIfAborted()
   const { series, more: onlyInTarget, what, source, target } = points
   return {
     ok: differences.total === 0,

@@ -155,6 +155,26 @@ describe('a migration that dies', () => {
   })
 })
 
+describe('a migration that is told to stop', () => {
+  it('says nothing about what it has not looked at, and goes on later', async () => {
+    const { folder } = await filledFolder(300)
+    const { source, target } = await openBoth(folder)
+    for (const reads of [1, 2, 4]) {
+      const stop = new AbortController()
+      let left = reads
+      const read: TelemetryLog['read'] = (options) => {
+        left -= 1
+        if (left === 0) stop.abort()
+        return source.log.read(options)
+      }
+      const stopped = run(folder, { ...source, log: overriding(source.log, { read }) }, target, stop.signal)
+      await expect(stopped).rejects.toMatchObject({ name: 'AbortError' })
+    }
+    expect(await run(folder, source, target)).toMatchObject({ ok: true, resumed: true })
+    expect(await recordsIn(target.log, 'telemetry.raw')).toHaveLength(300)
+  })
+})
+
 describe('the comparison sees', () => {
   const check = async (wrong: (target: MigrationPorts) => MigrationPorts): Promise<string[]> => {
     const { folder } = await filledFolder(300)
