@@ -91,6 +91,7 @@ function writeTable(failed: readonly string[]): void {
 mkdirSync(out, { recursive: true })
 const queue = jobs()
 const failed: string[] = []
+if (queue.length === 0) throw new Error(`no scenario's name holds "${values.only}"`)
 process.stdout.write(`${queue.length} runs in ${values.lanes} lanes; logs and the table are in ${out}\n`)
 const left = queue.values()
 const lane = async () => {

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { imbalance, type Flow } from '../../e2e/cluster/conservation.ts'
+
+const NOTHING: Flow = {
+  ...{ received: 0, acked: 0, refused: 0, abandoned: 0, inFlight: 0, appended: 0, decoded: 0, readings: 0 },
+  ...{ rejected: 0, nulls: 0, points: 0, written: 0, end: 0, committed: 0, counters: '1 2 3' },
+}
+/** 100 messages of two fields, of which one was sent again, one was refused as a reading, and three fields were null. */
+const BALANCED: Flow = {
+  ...{ received: 102, acked: 100, refused: 1, abandoned: 1, inFlight: 0, appended: 100, decoded: 100, readings: 99 },
+  ...{ rejected: 1, nulls: 3, points: 195, written: 195, end: 100, committed: 100, counters: '1 2 3' },
+}
+const EXPECTED = { acked: 99, fieldsPerReading: 2, isLogDisturbed: false }
+const COUNTS = Object.keys(BALANCED).filter((key) => key !== 'counters') as Exclude<keyof Flow, 'counters'>[]
+
+describe('the stages of a run', () => {
+  it('agree', () => {
+    expect(imbalance(NOTHING, BALANCED, EXPECTED)).toEqual([])
+  })
+
+  it.each(COUNTS)('are seen to differ by one in %s', (key) => {
+    for (const difference of [-1, 1]) {
+      const wrong = { ...BALANCED, [key]: BALANCED[key] + difference }
+      expect(imbalance(NOTHING, wrong, EXPECTED)).not.toEqual([])
+    }
+  })
+
+  it('are what Kafka says when the counters went with a process', () => {
+    const restarted = { ...BALANCED, received: 0, acked: 0, refused: 0, abandoned: 0, decoded: 7, counters: '1 2 4' }
+    expect(imbalance(NOTHING, restarted, EXPECTED)).toEqual([])
+    expect(imbalance(NOTHING, { ...restarted, committed: 99 }, EXPECTED)).not.toEqual([])
+    expect(imbalance(NOTHING, { ...restarted, end: 98, committed: 98 }, EXPECTED)).not.toEqual([])
+  })
+
+  it('may have records twice when Kafka failed, and never too few', () => {
+    const disturbed = { ...EXPECTED, isLogDisturbed: true }
+    const twice = { ...BALANCED, end: 104, committed: 104, decoded: 110, readings: 109, points: 215, written: 215 }
+    expect(imbalance(NOTHING, twice, disturbed)).toEqual([])
+    expect(imbalance(NOTHING, twice, EXPECTED)).not.toEqual([])
+    expect(
+      imbalance(NOTHING, { ...twice, decoded: 103, readings: 102, points: 201, written: 201 }, disturbed),
+    ).not.toEqual([])
+  })
+})
