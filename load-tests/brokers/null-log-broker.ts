@@ -1,0 +1,35 @@
+import { pino } from 'pino'
+import { brokerSettings } from '../../config/broker.ts'
+import { createBroker, type Broker } from '../../services/broker/broker.ts'
+import { loadConfig } from '../../shared/config.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
+import { createMetrics } from '../../shared/metrics.ts'
+import { createReceiveClock } from '../../shared/receive-clock.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import type { CertificateFiles } from './window-client.ts'
+
+/** Sluice's broker with a log that answers at once and a registry that knows everybody: what the gate itself costs. */
+export function startNullLogBroker(tls: CertificateFiles): Promise<Broker> {
+  const log = {
+    partitions: 1,
+    partitionOf: () => 0,
+    append: async () => new Map([[0, 0]]),
+  } as unknown as TelemetryLog
+  const registry = {
+    verifySecret: async (username: string) => {
+      const [tenant = '', device = ''] = username.split('/')
+      return { kind: 'device', name: username, tenant, device }
+    },
+    onChange: () => () => undefined,
+  } as unknown as Registry
+  const settings = {
+    ...loadConfig(brokerSettings, {}),
+    MQTT_PORT: 0,
+    MQTT_TLS_PORT: 0,
+    MQTT_TLS_CERT_FILE: tls.certificateFile,
+    MQTT_TLS_KEY_FILE: tls.keyFile,
+  }
+  const logger = pino({ level: 'silent' })
+  const metrics = createMetrics({ defaults: false })
+  return createBroker({ log, registry, clock: createReceiveClock(undefined), settings, logger, metrics })
+}
