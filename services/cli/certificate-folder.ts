@@ -78,6 +78,15 @@ export class CertificateFolder {
     return entry
   }
 
+  /** What is due is renewed, and the broker's certificate also when it lacks one of these names. Error: `not_found`. */
+  async keep(names: readonly string[]): Promise<Entry[]> {
+    const renewed = await this.renew([])
+    const server = this.list().find(({ kind, file }) => kind === 'server' && file !== '')
+    const known = server?.names ?? []
+    if (server === undefined || names.every((name) => known.includes(name))) return renewed
+    return [...renewed, await this.#issueServer(this.#authority(), [...new Set([...names, ...known])], server.days)]
+  }
+
   /** A certificate for a device. Errors: `not_found` (no authority), `already_exists`. */
   async issue(name: string, days: number): Promise<Entry> {
     const parts = parseDeviceKey(name)

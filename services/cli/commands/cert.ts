@@ -27,7 +27,7 @@ export function addCert({ program, run }: Commands): void {
     .option(...FOLDER)
     .option('--name <name>', 'name or address under which devices reach the broker; may be repeated', collectName)
     .option('--days <count>', 'how long the certificate of the broker is valid', days, 397)
-    .option('--keep', 'keep an authority that is there, and renew what is due')
+    .option('--keep', 'keep an authority that is there, and renew what is due or lacks a name')
     .action(run(init))
   cert
     .command('issue')
@@ -58,7 +58,7 @@ export function addCert({ program, run }: Commands): void {
 async function init(session: Session, options: InitOptions): Promise<void> {
   const folder = await openFolder(session, options)
   if (options.keep === true && folder.exists) {
-    const renewed = await folder.renew([])
+    const renewed = await folder.keep(options.name ?? [])
     session.result({ folder: folder.path, made: false, renewed }, () => `Kept ${folder.path}. ${renewedText(renewed)}`)
     return
   }

@@ -74,14 +74,18 @@ export const publishWith: Readonly<Record<string, (way: Way) => Promise<unknown>
   },
 }
 
-/** MQTT.js, logged in as a/1 unless told otherwise, which does not connect again. */
-export function connectJs(way: Way, options: mqtt.IClientOptions = {}): Promise<mqtt.MqttClient> {
+/** MQTT.js, logged in as a/1 with its secret unless told otherwise, which does not connect again. */
+export function connectJs(
+  way: Way,
+  { withSecret = true, ...options }: mqtt.IClientOptions & { withSecret?: boolean } = {},
+): Promise<mqtt.MqttClient> {
   const { kind, port, ca, certificate } = way
   const scheme = kind === 'tcp' ? 'mqtt' : kind === 'tls' ? 'mqtts' : kind
   const pem = ca === undefined ? {} : { ca: readFileSync(ca) }
   const pair =
     certificate === undefined ? {} : { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) }
   const web = kind === 'ws' || kind === 'wss' ? { wsOptions: { ...pem, ...pair } } : {}
-  const login = { username: 'a/1', password: 's', reconnectPeriod: 0, connectTimeout: 10_000 }
+  const secret = withSecret ? { username: 'a/1', password: 's' } : {}
+  const login = { ...secret, reconnectPeriod: 0, connectTimeout: 10_000 }
   return mqtt.connectAsync(`${scheme}://localhost:${port}`, { ...login, ...pem, ...pair, ...web, ...options }, false)
 }

@@ -44,7 +44,7 @@ function say({ broker }: Harness, ca: string, options: ConnectionOptions = {}): 
     seen = facts()
     socket.write(packet.connect())
   })
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     bytes = Buffer.concat([bytes, chunk])
     if (bytes.length >= 4) socket.end(packet.disconnect)
   })

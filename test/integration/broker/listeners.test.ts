@@ -65,12 +65,12 @@ it('a device may log in with its certificate alone', async () => {
   const certificate = await authority.device('a/1')
   for (const kind of ['tls', 'wss'] as const) {
     const way = wayTo(harness, kind, { ca: authority.ca, certificate })
-    const device = await connectJs(way, { username: undefined, password: undefined })
+    const device = await connectJs(way, { withSecret: false })
     await device.publishAsync('t/a/1/telemetry', '{}', { qos: 1 })
     await device.endAsync()
   }
   expect(harness.log.records).toHaveLength(2)
   const nobody = wayTo(harness, 'tls', { ca: authority.ca, certificate: await authority.device('a/unknown') })
-  await expect(connectJs(nobody, { username: undefined, password: undefined })).rejects.toThrow()
+  await expect(connectJs(nobody, { withSecret: false })).rejects.toThrow()
   expect(harness.log.letters.map(({ who }) => who)).toEqual(['a/unknown'])
 })

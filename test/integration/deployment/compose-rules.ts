@@ -37,7 +37,7 @@ export const secretsAreFiles: Rule = (compose) => [
         if (/:\/\/[^/]*:[^/]*@/.test(text)) return true
         if (!namesSecret(variable)) return false
         const known = secrets.some((secret) => text === `/run/secrets/${secret}` && secret in compose.secrets)
-        const mounted = volumes.some((it) => typeof it === 'object' && it.read_only && text === `${it.target}/token`)
+        const mounted = volumes.some((it) => typeof it === 'object' && it.read_only && text.startsWith(`${it.target}/`))
         return !variable.endsWith('_FILE') || !(known || mounted)
       })
       .map(([variable]) => `${name}: ${variable}`),
@@ -47,11 +47,13 @@ export const secretsAreFiles: Rule = (compose) => [
 /** Who must be waited for, and that the awaited can be: a health check, or an end. */
 export const startsInOrder: Rule = (compose) => {
   const must: Record<string, readonly string[]> = {
-    broker: [...kafkas, 'mariadb'],
+    broker: [...kafkas, 'mariadb', 'certificates'],
     'ingest-worker': [...kafkas, 'mariadb', 'influx-tokens', 'redis-cache'],
     'query-api': [...kafkas, 'mariadb', 'influx-tokens', 'redis-cache'],
     'influx-tokens': ['influxdb'],
-    ...Object.fromEntries([...kafkas, 'influxdb', 'mariadb', 'redis-sessions'].map((name) => [name, ['volumes']])),
+    ...Object.fromEntries(
+      [...kafkas, 'influxdb', 'mariadb', 'redis-sessions', 'certificates'].map((name) => [name, ['volumes']]),
+    ),
   }
   return each(compose, ({ depends_on = {} }, name) => {
     const missing = (must[name] ?? []).find((it) => depends_on[it] === undefined)
@@ -59,7 +61,7 @@ export const startsInOrder: Rule = (compose) => {
     const wrong = Object.entries(depends_on).find(([other, { condition, required }]) => {
       const awaited = compose.services[other]
       const optional = (awaited?.profiles ?? []).length > 0
-      const expected = ['volumes', 'influx-tokens'].includes(other)
+      const expected = ['volumes', 'influx-tokens', 'certificates'].includes(other)
         ? 'service_completed_successfully'
         : 'service_healthy'
       return awaited === undefined || condition !== expected || (required ?? true) === optional
@@ -76,6 +78,7 @@ export const networksAreApart: Rule = (compose) => {
     cli: 'devices',
     'influx-tokens': 'database',
     volumes: '',
+    certificates: '',
     ...Object.fromEntries(databases.map((name) => [name, 'database'])),
     ...Object.fromEntries(kafkas.map((name) => [name, 'backend'])),
   }
@@ -90,8 +93,12 @@ export const networksAreApart: Rule = (compose) => {
   ]
 }
 
+/** Whatever is not encrypted. */
 export const portsAreOnLoopback: Rule = (compose) => {
-  const expected: Record<string, string> = { broker: '127.0.0.1:1883:1883', 'query-api': '127.0.0.1:8080:8080' }
+  const expected: Record<string, string> = {
+    broker: '127.0.0.1:1883:1883 8883:8883 127.0.0.1:9001:9001',
+    'query-api': '127.0.0.1:8080:8080',
+  }
   return each(
     compose,
     ({ ports = [] }, name) => ports.join(' ') !== (expected[name] ?? '') && `ports ${ports.join(' ')}`,

@@ -142,7 +142,7 @@ describe('docker-compose.yml', () => {
     const scaled = Object.entries(services).filter(([, { deploy }]) => deploy?.replicas !== undefined)
     expect(scaled.map(([name, { deploy }]) => [name, deploy?.replicas])).toEqual([['ingest-worker', 2]])
     expect(services['ingest-worker']).not.toHaveProperty('ports')
-    expect(servicesIn(loadCompose(), 'single')).toHaveLength(10)
+    expect(servicesIn(loadCompose(), 'single')).toHaveLength(11)
   })
 
   it('gives the token that writes to the workers alone', () => {
@@ -164,6 +164,6 @@ describe('docker-compose.yml', () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
     const ours = Object.values(services).filter(({ build }) => build === '.')
     expect(ours.map(({ image }) => image)).toEqual(ours.map(() => `sluice:${version}`))
-    expect(ours).toHaveLength(6)
+    expect(ours).toHaveLength(7)
   })
 })

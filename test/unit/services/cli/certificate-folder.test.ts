@@ -68,6 +68,14 @@ describe('a folder of certificates', () => {
     await expect(folder.renew(['a/9'])).rejects.toMatchObject({ code: 'not_found' })
   })
 
+  it('keeps what is there, and gives the broker a name that it lacks', async () => {
+    const folder = await made()
+    expect(await folder.keep(['broker.example.org'])).toEqual([])
+    expect(await folder.keep(['other.example.org'])).toMatchObject([{ kind: 'server' }])
+    const server = new X509Certificate(readFileSync(folder.settings['MQTT_TLS_CERT_FILE'] ?? ''))
+    expect([server.checkHost('other.example.org'), server.checkHost('broker.example.org')]).not.toContain(undefined)
+  })
+
   it('lists what is valid, and what is in use even when it has ended', async () => {
     const folder = await made()
     await folder.issue('a/1', 5)
