@@ -99,7 +99,9 @@ export class Intake {
     const { metrics } = this.#options
     const started = performance.now()
     const decoded = decodeRecords(records, this.#table)
-    metrics.decodeSeconds.observe((performance.now() - started) / 1000)
+    const seconds = (performance.now() - started) / 1000
+    metrics.decodeSeconds.observe(seconds)
+    metrics.useful.decoded(seconds)
     metrics.batchRecords.observe(records.length)
     metrics.readings.inc(decoded.readings)
     metrics.nulls.inc(decoded.nulls)

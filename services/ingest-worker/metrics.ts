@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Logger } from '../../shared/logger.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
+import { UsefulTime } from './useful-time.ts'
 
 /** What the worker counts; observed per batch. Work that is done again after a restart is counted again. */
 export interface IngestMetrics {
@@ -21,6 +22,7 @@ export interface IngestMetrics {
   readonly writeSeconds: Histogram
   readonly checkpointSeconds: Histogram
   readonly storedLatency: Histogram
+  readonly useful: UsefulTime
   readonly queuedPoints: Gauge
   readonly latestStreams: Gauge
   readonly series: Gauge
@@ -64,6 +66,9 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     decodeSeconds: seconds('decode_seconds', 'Time to decode one batch.'),
     writeSeconds: seconds('write_seconds', 'Time from taking a batch of points to its being stored.'),
     checkpointSeconds: seconds('checkpoint_seconds', 'Time to make everything durable and commit.'),
+    useful: new UsefulTime(
+      counter('useful_seconds_total', 'Time at work: decoding and storing, without any waiting for input or faults.'),
+    ),
     storedLatency: seconds('stored_latency_seconds', 'From receiving to stored, of the oldest record per write.'),
     queuedPoints: gauge('queued_points', 'Decoded points that wait to be written; bounded.'),
     latestStreams: gauge('latest_streams', 'Streams whose latest state is in memory; bounded.'),

@@ -77,7 +77,7 @@ export class Pipeline {
 
   /** Never rejects: all that ends a retry is that the worker closes. */
   async #drain(): Promise<void> {
-    const { retry } = this.#options
+    const { retry, metrics } = this.#options
     try {
       for (;;) {
         await this.#gather()
@@ -85,7 +85,7 @@ export class Pipeline {
         // Nothing may be awaited from here to the end: a slice pushed in between would be left lying.
         if (group.length === 0) break
         // A defect of ours stops here and is shown, instead of losing what it met.
-        await retry.run('worker', () => this.#store(group))
+        await retry.run('worker', () => metrics.useful.storing(() => this.#store(group)))
       }
     } catch (error) {
       if (!retry.ended) throw error

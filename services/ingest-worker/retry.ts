@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Counter, Gauge } from 'prom-client'
 import { SluiceError, toSluiceError, type ErrorClass } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
+import type { UsefulTime } from './useful-time.ts'
 
 /** Waits between attempts, in milliseconds: doubling from `first` to `most`, each shortened by up to half at random. */
 const BACKOFF: Record<'passing' | 'lasting', { first: number; most: number }> = {
@@ -23,6 +24,7 @@ export interface RetryOptions {
   readonly retries: Counter<'dependency'>
   /** 1 while a dependency fails, by the code of its error: what to raise an alarm on. */
   readonly failing: Gauge<'dependency' | 'code'>
+  readonly useful: Pick<UsefulTime, 'failed'>
 }
 
 export type Dependency = 'log' | 'points' | 'registry' | 'worker'
@@ -59,9 +61,10 @@ export class Retry {
     attempt: () => Promise<T>,
     isAnswer: (error: SluiceError) => boolean = () => false,
   ): Promise<T> {
-    const { signal, logger, retries } = this.#options
+    const { signal, logger, retries, useful } = this.#options
     for (let failures = 1; ; failures++) {
       signal.throwIfAborted()
+      const started = performance.now()
       try {
         const result = await attempt()
         if (this.#solved(dependency)) logger.info({ dependency, failures: failures - 1 }, 'works again')
@@ -80,6 +83,7 @@ export class Retry {
         logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; trying again')
         const wait = Math.min(backoff.most, backoff.first * 2 ** Math.min(failures - 1, 16))
         await this.#wait(wait, Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS))
+        useful.failed(performance.now() - started)
       }
     }
   }

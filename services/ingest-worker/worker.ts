@@ -48,7 +48,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const { log, points, registry, cache, settings, logger, metrics: registerIn } = options
   const ending = new AbortController()
   const metrics = createIngestMetrics(registerIn)
-  const retry = new Retry({ signal: ending.signal, logger, retries: metrics.retries, failing: metrics.failing })
+  const retry = new Retry({ signal: ending.signal, logger, ...metrics })
   const shared = { log, points, registry, cache, retry, metrics, logger }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
   const intake: Intake = new Intake({

@@ -11,6 +11,7 @@ const EXPECTED: Readonly<Record<string, RegExp>> = {
   'points per write': /^sluice_ingest_write_points_sum 3$/m,
   'from received to stored': /^sluice_ingest_stored_latency_seconds_count [1-9]/m,
   'time to decode a batch': /^sluice_ingest_decode_seconds_count [1-9]/m,
+  'time at work': /^sluice_ingest_useful_seconds_total (?!0$)/m,
   'time to write a batch': /^sluice_ingest_write_seconds_count [1-9]/m,
   'time to commit': /^sluice_ingest_checkpoint_seconds_count [1-9]/m,
   'lag in records': /^sluice_ingest_lag_records\{partition="0"\} 0$/m,
