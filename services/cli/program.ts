@@ -2,12 +2,15 @@ import { Command, CommanderError } from 'commander'
 import { toSluiceError } from '../../shared/errors.ts'
 import { addAcl } from './commands/acl.ts'
 import { addApplications } from './commands/applications.ts'
+import { addAudit } from './commands/audit.ts'
 import { addCert } from './commands/cert.ts'
+import { addClaimKeys } from './commands/claim-keys.ts'
 import { addConfig } from './commands/config.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addMigrate } from './commands/migrate.ts'
+import { addImport } from './commands/import.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
@@ -46,7 +49,10 @@ const COMMANDS = [
   addStatus,
   addDevices,
   addApplications,
+  addClaimKeys,
   addAcl,
+  addAudit,
+  addImport,
   addSimulate,
   addTail,
   addDeadLetters,

@@ -27,6 +27,7 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
+import { importRoutes } from './routes/imports.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
@@ -106,6 +107,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       auditRoutes(closed, options)
       applicationRoutes(closed, options)
       aclRoutes(closed, options)
+      importRoutes(closed, options)
       latestRoutes(closed, options)
       readingRoutes(closed, options)
       deadLetterRoutes(closed, options)

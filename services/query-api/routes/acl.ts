@@ -25,7 +25,7 @@ export function aclRoutes(app: Api, { registry }: ApiOptions): void {
     '/acl/explain',
     {
       schema: {
-        tags: ['acl'],
+        tags: ['applications'],
         summary: 'Whether a login may publish to a topic or subscribe to a filter, and which rule says so',
         querystring: Type.Object(
           {

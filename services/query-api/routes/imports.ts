@@ -1,0 +1,100 @@
+import Type, { type Static } from 'typebox'
+import { checkRules, describeRule, MAX_RULES } from '../../../shared/acl.ts'
+import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
+import type { ImportedPassword } from '../../../shared/registry/identity-port.ts'
+import type { Registry } from '../../../shared/registry/port.ts'
+import { parseDeviceKey } from '../../../shared/topics.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { recordAction } from '../audit.ts'
+import { problemResponses } from '../problem.ts'
+import { Rule } from './applications.ts'
+
+const Login = Type.Object(
+  {
+    kind: Type.Enum(['device', 'application']),
+    name: Type.String({ description: 'tenant/device, or the name of an application; made when it is missing.' }),
+    username: Type.String({ maxLength: 256, description: 'What the client sends; it may differ from the name.' }),
+    passwordHash: Type.String({
+      maxLength: 512,
+      description: "Mosquitto's $7$iterations$salt$hash: PBKDF2 with SHA-512, verified as it is.",
+    }),
+    rules: Type.Array(Rule, { maxItems: MAX_RULES, description: "An application's; a device has fixed ones." }),
+  },
+  { additionalProperties: false },
+)
+const Outcome = Type.Object({
+  username: Type.String(),
+  name: Type.String(),
+  imported: Type.Boolean(),
+  code: Type.Union([Type.String(), Type.Null()]),
+  detail: Type.Union([Type.String(), Type.Null()]),
+})
+
+/** Logins of another broker, which its clients go on using as they are. */
+export function importRoutes(app: Api, options: ApiOptions): void {
+  app.post(
+    '/imports/logins',
+    {
+      schema: {
+        tags: ['provisioning'],
+        summary: 'Take over logins with the password hashes of Mosquitto; one that fails does not stop the others',
+        body: Type.Object(
+          { logins: Type.Array(Login, { minItems: 1, maxItems: 100 }) },
+          { additionalProperties: false },
+        ),
+        response: { 200: Type.Object({ logins: Type.Array(Outcome) }), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const outcomes: Static<typeof Outcome>[] = []
+      for (const login of request.body.logins) {
+        const { username, name } = login
+        try {
+          await importLogin(options.registry, login)
+          await recordAction(options, request, 'login.import', name)
+          outcomes.push({ username, name, imported: true, code: null, detail: null })
+        } catch (error) {
+          const { code, message } = toSluiceError(error)
+          outcomes.push({ username, name, imported: false, code, detail: message })
+        }
+      }
+      return { logins: outcomes }
+    },
+  )
+}
+
+/** What is there already is kept, so that an import that was cut off is repeated as a whole. */
+async function importLogin(registry: Registry, login: Static<typeof Login>): Promise<void> {
+  const password = parseHash(login.passwordHash)
+  checkRules(login.rules)
+  const device = parseDeviceKey(login.name)
+  if ((device !== undefined) !== (login.kind === 'device')) {
+    throw new SluiceError('name_invalid', `${login.name} is not the name of a ${login.kind}`)
+  }
+  if (device === undefined) await makeApplication(registry, login)
+  else if ((await registry.getDevice(device.tenant, device.device)) === undefined)
+    await registry.createDevices([device])
+  const known = await registry.credentials.list(login.name)
+  if (known.some(({ kind, username }) => kind === 'imported' && username === login.username)) return
+  await registry.credentials.importPassword(login.name, login.username, password)
+}
+
+/** Error: `already_exists` when there is one with other rules. */
+async function makeApplication(registry: Registry, { name, rules }: Static<typeof Login>): Promise<void> {
+  const found = await registry.getApplication(name)
+  if (found === undefined) await registry.createApplication(name, rules)
+  else if (JSON.stringify(found.rules.map(describeRule)) !== JSON.stringify(rules.map(describeRule))) {
+    throw new SluiceError('already_exists', `application ${name} has other rules; remove it, or set these by hand`)
+  }
+}
+
+/** Error: `bad_request`. */
+function parseHash(text: string): ImportedPassword {
+  const [, iterations, salt, hash] =
+    /^\$7\$(\d{1,10})\$([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
+  if (iterations === undefined || salt === undefined || hash === undefined) {
+    throw new SluiceError('bad_request', 'passwordHash is not $7$iterations$salt$hash')
+  }
+  const bytes = { salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') }
+  return { kind: 'mosquitto-7', ...bytes, iterations: Number(iterations) }
+}
