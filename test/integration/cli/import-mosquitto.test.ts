@@ -82,7 +82,8 @@ it('clients of a Mosquitto go on with their passwords and their rules', { timeou
   expect((await sluice(server, 'devices', 'show', 'site/pump-0')).code).toBe(1)
 
   const done = await sluice(server, 'import', 'mosquitto', conf)
-  expect(done).toMatchObject({ code: 0, stdout: expect.stringContaining('Took over 21 of 21 logins.') })
+  expect(done.code).toBe(0)
+  expect(done.stdout).toContain('Took over 21 of 21 logins.')
   const again = await sluice(server, 'import', 'mosquitto', conf, '--json')
   expect(again.code).toBe(0)
   expect(again.stdout).not.toContain('$7$')
