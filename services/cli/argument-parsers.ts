@@ -41,6 +41,11 @@ export function parseDeviceName(text: string): DeviceName {
   return name
 }
 
+/** Adds one `tenant/device` to those given before it. */
+export function collectDeviceName(text: string, before: readonly DeviceName[] = []): DeviceName[] {
+  return [...before, parseDeviceName(text)]
+}
+
 export function parseName(text: string): string {
   if (isName(text)) return text
   throw new InvalidArgumentError('Names are 1 to 64 characters of A-Z a-z 0-9 _ . -')

@@ -19,6 +19,18 @@ const CELL = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|\r|$)/y
  * over. Error: `bad_request` with the line of a row that does not fit the header, or of a quote without its partner.
  */
 export function parseCsv(text: string): CsvTable {
+  const [header, ...data] = readCsvRows(text)
+  if (header === undefined) throw new SluiceError('bad_request', 'the file is empty')
+  const misfit = data.find((row) => row.cells.length !== header.cells.length)
+  if (misfit !== undefined) {
+    const counts = `${misfit.cells.length} cells where the header has ${header.cells.length}`
+    throw new SluiceError('bad_request', `line ${misfit.line}: ${counts}`)
+  }
+  return { header: header.cells, rows: data }
+}
+
+/** The rows as they are, the header with them. Error: `bad_request` with the line of a quote without its partner. */
+export function readCsvRows(text: string): CsvRow[] {
   const rows: CsvRow[] = []
   let cells: string[] = []
   let line = 1
@@ -36,12 +48,5 @@ export function parseCsv(text: string): CsvTable {
     cells = []
     rowLine = line
   }
-  const [header, ...data] = rows
-  if (header === undefined) throw new SluiceError('bad_request', 'the file is empty')
-  const misfit = data.find((row) => row.cells.length !== header.cells.length)
-  if (misfit !== undefined) {
-    const counts = `${misfit.cells.length} cells where the header has ${header.cells.length}`
-    throw new SluiceError('bad_request', `line ${misfit.line}: ${counts}`)
-  }
-  return { header: header.cells, rows: data }
+  return rows
 }

@@ -4,6 +4,7 @@ import { collectRule, parseName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../text-table.ts'
 import { loginText, type NewLogin } from './devices.ts'
+import { addLoginCommands } from './logins.ts'
 
 interface ApplicationAnswer {
   readonly name: string
@@ -36,6 +37,17 @@ export function addApplications({ program, run }: Commands): void {
     .description('remove an application and its login')
     .argument('<name>', 'name of the application', parseName)
     .action(run(removeApplication))
+  addLoginCommands(
+    applications,
+    { run },
+    {
+      what: 'application',
+      argument: '<name>',
+      parse: parseName,
+      nameOf: (name) => name,
+      pathOf: (name) => `/v1/applications/${encodeURIComponent(name)}`,
+    },
+  )
 }
 
 interface RuleOptions {

@@ -1,8 +1,19 @@
-import { collectTag, parseDeviceName, parseName, wholeNumber, type DeviceName } from '../argument-parsers.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import {
+  collectDeviceName,
+  collectTag,
+  parseDeviceName,
+  parseName,
+  wholeNumber,
+  type DeviceName,
+} from '../argument-parsers.ts'
 import { devicePath } from '../api-client.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../text-table.ts'
+import { addDevicesImport } from './devices-import.ts'
+import { addDevicesPending } from './devices-pending.ts'
+import { addLoginCommands } from './logins.ts'
 
 interface DeviceAnswer {
   readonly tenant: string
@@ -13,6 +24,15 @@ interface DeviceAnswer {
 }
 
 interface DeviceDetails extends DeviceAnswer {
+  readonly disabled: boolean
+  readonly credentials?: readonly {
+    readonly id: string
+    readonly username: string
+    readonly kind: string
+    readonly createdAt: string
+    readonly lastUsed: string | null
+    readonly expiresAt: string | null
+  }[]
   readonly streams: readonly {
     readonly measurement: string
     readonly fields: readonly { readonly field: string; readonly type: string }[]
@@ -59,9 +79,23 @@ export function addDevices({ program, run }: Commands): void {
     .action(run(showDevice))
   devices
     .command('remove')
-    .description('remove a device and its login; its readings stay')
-    .argument('<tenant/device>', 'name of the device', parseDeviceName)
-    .action(run(removeDevice))
+    .description('remove devices and their logins; their readings stay')
+    .argument('[tenant/device...]', 'names of the devices', collectDeviceName)
+    .option('--all-of-tenant <name>', 'all devices of a tenant', parseName)
+    .action(run(removeDevices))
+  addDevicesImport(devices, { run })
+  addDevicesPending(devices, { run })
+  addLoginCommands(
+    devices,
+    { run },
+    {
+      what: 'device',
+      argument: '<tenant/device>',
+      parse: parseDeviceName,
+      nameOf: ({ tenant, device }) => `${tenant}/${device}`,
+      pathOf: ({ tenant, device }) => devicePath(tenant, device),
+    },
+  )
 }
 
 async function addDevice(session: Session, name: DeviceName, options: { tag?: Record<string, string> }): Promise<void> {
@@ -109,7 +143,16 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       ['created', found.createdAt ?? ''],
       ['last seen', found.lastSeen ?? 'never'],
       ['connected', presenceText(found.presence)],
+      ...(found.disabled ? [['login', 'disabled'] as const] : []),
     ] as const
+    const credentials = (found.credentials ?? []).map((it) => [
+      it.id,
+      it.kind,
+      it.username,
+      it.createdAt,
+      it.lastUsed ?? 'never',
+      it.expiresAt ?? 'never',
+    ])
     const limits = (found.limits ?? []).map((it) => [
       it.code,
       String(it.limit),
@@ -119,10 +162,49 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
     ])
     const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.measurement, field.field, field.type]))
     const lines = head.map(([name, value]) => `${name.padEnd(10)} ${value}`.trimEnd())
+    const columns = ['credential', 'kind', 'username', 'created', 'last used', 'ends']
+    if (credentials.length > 0) lines.push('', textTable(columns, credentials))
     if (fields.length > 0) lines.push('', textTable(['stream', 'field', 'type'], fields))
     if (limits.length > 0) lines.push('', textTable(['limit', 'allows', 'acted', 'since', 'last'], limits))
     return lines.join('\n')
   })
+}
+
+async function removeDevices(
+  session: Session,
+  names: readonly DeviceName[],
+  { allOfTenant: tenant }: { allOfTenant?: string },
+): Promise<void> {
+  const [only, ...others] = names
+  if (tenant === undefined && only !== undefined && others.length === 0) return removeDevice(session, only)
+  if ((tenant === undefined) === (only === undefined)) {
+    throw new SluiceError('bad_request', 'name the devices, or their tenant with --all-of-tenant')
+  }
+  let removed = 0
+  if (tenant === undefined) {
+    for (let start = 0; start < names.length; start += REMOVED_AT_ONCE) {
+      removed += await removeMany(session, names.slice(start, start + REMOVED_AT_ONCE))
+    }
+  } else removed = await removeTenant(session, tenant)
+  session.result({ removed }, () => `Removed ${removed} ${removed === 1 ? 'device' : 'devices'}; their readings stay.`)
+}
+
+/** What the API takes. */
+const REMOVED_AT_ONCE = 1_000
+
+async function removeTenant(session: Session, tenant: string): Promise<number> {
+  for (let removed = 0; ;) {
+    const query = { tenant, limit: REMOVED_AT_ONCE }
+    const { devices } = await session.api.get<{ devices: DeviceAnswer[] }>('/v1/devices', query)
+    if (devices.length === 0) return removed
+    removed += await removeMany(session, devices)
+  }
+}
+
+async function removeMany(session: Session, names: readonly DeviceName[]): Promise<number> {
+  const devices = names.map(({ tenant, device }) => ({ tenant, device }))
+  const answer = await session.api.post<{ removed: DeviceName[] }>('/v1/devices/bulk-remove', { devices })
+  return answer.removed.length
 }
 
 async function removeDevice(session: Session, { tenant, device }: DeviceName): Promise<void> {

@@ -1,0 +1,46 @@
+import type { Command } from 'commander'
+import { parseDeviceName, type DeviceName } from '../argument-parsers.ts'
+import type { Commands, Session } from '../session.ts'
+import { textTable } from '../text-table.ts'
+import { loginText, type NewLogin } from './devices.ts'
+
+interface PendingAnswer extends DeviceName {
+  readonly by: 'login' | 'topic'
+  readonly who: string
+  readonly topic: string | null
+  readonly lastAt: string
+  readonly times: number
+}
+
+export function addDevicesPending(devices: Command, { run }: Pick<Commands, 'run'>): void {
+  devices
+    .command('pending')
+    .description('devices that nobody made and that were refused, or whose topics were published to')
+    .action(run(listPending))
+  devices
+    .command('accept')
+    .description('make a pending device; prints its secret and token, once')
+    .argument('<tenant/device>', 'name of the device, as pending shows it', parseDeviceName)
+    .action(run(acceptDevice))
+}
+
+async function listPending(session: Session): Promise<void> {
+  const answer = await session.api.get<{ pending: PendingAnswer[] }>('/v1/devices/pending')
+  session.result(answer, () => {
+    if (answer.pending.length === 0) return 'No unknown device was refused lately.'
+    const rows = answer.pending.map((it) => {
+      const seen = it.by === 'login' ? 'logged in' : `${it.who} published to ${it.topic ?? ''}`
+      return [`${it.tenant}/${it.device}`, it.lastAt, String(it.times), seen]
+    })
+    const table = textTable(['device', 'last', 'times', 'what was refused'], rows)
+    return `${table}\n\nAccept one: ./sluice devices accept ${answer.pending[0]?.tenant}/${answer.pending[0]?.device}`
+  })
+}
+
+async function acceptDevice(session: Session, name: DeviceName): Promise<void> {
+  const added = await session.api.post<DeviceName & NewLogin>('/v1/devices', name)
+  session.result(added, () => {
+    const text = loginText(`device ${name.tenant}/${name.device}`, added)
+    return `${text}\n\nA device that has a client certificate of this name needs neither.`
+  })
+}
