@@ -50,7 +50,8 @@ export class WindowClient {
   readonly #batch: Buffer
   readonly #release: Buffer
   #wanted = CONNACK_BYTES
-  #answered = Promise.withResolvers<void>()
+  /** Who waits for the answer. */
+  #asking: { readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
 
   private constructor(spec: LoadSpec, socket: Socket, username: string) {
     const { qos, inFlight } = spec
@@ -62,12 +63,12 @@ export class WindowClient {
     this.#release = Buffer.concat(ids.map((id) => Buffer.from([0x62, 2, id >> 8, id & 0xff])))
     socket.on('data', (chunk: Buffer) => {
       this.#wanted -= chunk.length
-      if (this.#wanted === 0) this.#answered.resolve()
+      if (this.#wanted > 0) return
+      this.#asking?.resolve()
+      this.#asking = undefined
     })
-    socket.once('error', (error) => this.#answered.reject(error))
-    socket.once('close', () => this.#answered.reject(new Error('the broker closed the connection')))
-    // Of a client that is waited for it is heard; of one that is done it does not matter.
-    this.#answered.promise.catch(() => undefined)
+    socket.once('error', (error) => this.#asking?.reject(error))
+    socket.once('close', () => this.#asking?.reject(new Error('the broker closed the connection')))
   }
 
   /** Resolves when the broker has let the client in. */
@@ -105,9 +106,10 @@ export class WindowClient {
 
   #ask(packets: Buffer, answerBytes: number): Promise<void> {
     this.#wanted = answerBytes
-    this.#answered = Promise.withResolvers<void>()
-    this.#socket.write(packets)
-    return this.#answered.promise
+    return new Promise((resolve, reject) => {
+      this.#asking = { resolve, reject }
+      this.#socket.write(packets)
+    })
   }
 }
 

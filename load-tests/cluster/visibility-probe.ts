@@ -32,7 +32,9 @@ export class VisibilityProbe {
   readonly #probed: readonly Probed[]
   readonly #read: ReadTimes
   readonly #workload: Workload
-  readonly #running: Promise<void>
+  readonly #running: Promise<unknown>
+  /** Whoever stops the probe hears of it. */
+  #failure: { readonly error: unknown } | undefined
   #stopped = false
 
   constructor(options: { devices: readonly number[]; workload: Workload; read: ReadTimes }) {
@@ -45,9 +47,7 @@ export class VisibilityProbe {
     }))
     this.#read = options.read
     this.#workload = options.workload
-    this.#running = this.#run()
-    // Whoever stops the probe hears of it.
-    this.#running.catch(() => undefined)
+    this.#running = this.#run().catch((error: unknown) => (this.#failure = { error }))
   }
 
   onAcknowledged(device: number, sequence: number, sentAt: number): void {
@@ -63,6 +63,7 @@ export class VisibilityProbe {
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#running
+    if (this.#failure !== undefined) throw this.#failure.error
   }
 
   async #run(): Promise<void> {
