@@ -95,6 +95,11 @@ export async function openGateContext(
   cluster?.fence.attach(takeovers)
   const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks })
   releasers.own('sessions', sessions, closing)
+  authorizer.onRevoked((name) => {
+    takeovers.forgetWith(name, sessions).catch((error: unknown) => {
+      logger.error({ err: error, who: name }, 'what is kept of a login that ended could not be removed')
+    })
+  })
   const sessionEnds = releasers.own('session ends', new SessionEnds((id) => sessions.discard(id), logger), closing)
   observers.push(createCopier({ interest, capacity, tally, sessions, cluster }))
 

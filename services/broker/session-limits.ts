@@ -13,9 +13,6 @@ export interface Persistence {
   streamWill(brokers: unknown): Readable
   storeRetained(packet: { topic: string; payload: Buffer }): Promise<void>
   outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: unknown): Promise<void>
-  outgoingStream(client: { id: string }): AsyncIterable<{ messageId?: number }>
-  cleanSubscriptions(client: { id: string }): Promise<unknown>
-  cleanIncoming(client: { id: string }): Promise<unknown>
   /** The message that was acknowledged, or undefined. */
   outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<unknown>
 }
@@ -34,6 +31,7 @@ const MAX_RETAINED = 100_000
 export function limitPersistence(
   persistence: Persistence,
   tally: Tally,
+  discard: (clientId: string) => Promise<void>,
 ): (ids: string, below: string | undefined) => Promise<void> {
   const waiting = new Map<string, number>()
   const enqueue = persistence.outgoingEnqueueCombi.bind(persistence)
@@ -75,11 +73,7 @@ export function limitPersistence(
   }
   return async (ids, below) => {
     for (const id of [...sessions].filter((session) => session.startsWith(ids))) {
-      await persistence.cleanSubscriptions({ id })
-      await persistence.cleanIncoming({ id })
-      for await (const { messageId } of persistence.outgoingStream({ id })) {
-        await persistence.outgoingClearMessageId({ id }, { messageId })
-      }
+      await discard(id)
     }
     if (below === undefined) return
     for (const topic of [...topics].filter((retained) => retained.startsWith(below))) {

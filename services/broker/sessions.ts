@@ -1,22 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { Aedes, type AedesOptions, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
+import { Aedes, type AedesOptions, type AedesPublishPacket, type Client } from 'aedes'
 import type { Logger } from '../../shared/logger.ts'
 import type { Principal } from '../../shared/registry/port.ts'
-import { isReserved } from '../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
-import { AedesEnd } from './aedes-end.ts'
-import type { Authorizer } from './authorize.ts'
-import type { Cluster } from './cluster/cluster.ts'
+import type { AedesEnd } from './aedes-end.ts'
+import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
 import { SessionEmitter } from './cluster/emitter.ts'
 import { toMessage } from './cluster/messages.ts'
 import { ClusterPersistence } from './cluster/persistence.ts'
 import { Relay } from './cluster/relay.ts'
 import type { Tally } from './counters.ts'
 import { limitPersistence, type Persistence } from './session-limits.ts'
-import { isExpired, PropertiesByPayload, withProperties } from './message-properties.ts'
-import { completePackets, noteExisting, replayRetained } from './passage.ts'
-import type { ForwardWill } from './wills.ts'
+import { PropertiesByPayload } from './message-properties.ts'
+import { completePackets, replayRetained } from './passage.ts'
 
 /**
  * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
@@ -40,23 +37,16 @@ export interface Sessions {
 }
 
 /** aedes' client; the callback of `close` comes when it has run its last steps, or had done so before. */
-export type AedesClient = Pick<Client, 'close'>
+export type AedesClient = Pick<Client, 'close' | 'subscriptions'>
 
-export interface SessionOptions {
-  readonly authorizer: Pick<Authorizer, 'canPublish' | 'canSubscribe' | 'canReceive'>
-  readonly forwardWill: ForwardWill
-  readonly tally: Tally
+export interface SessionOptions extends HookOptions {
   readonly logger: Logger
-  /** The other nodes; undefined when this is the only one, and sessions are in memory. */
-  readonly cluster: Cluster | undefined
   /** In place of ours. */
   readonly hooks: AedesOptions
 }
 
 /** A client that takes nothing for so long is disconnected; until then it delays what is published to it at QoS 2. */
 const DRAIN_TIMEOUT_MS = 5_000
-/** Bytes that a subscriber may lag behind before it gets no more telemetry. */
-const SLOW_SUBSCRIBER_BYTES = 128 * 1024
 /** Copies on their way through aedes at once, and their payload: one batch of the forwarder. */
 const MAX_COPIES = 4_000
 const MAX_COPY_BYTES = 4 * 1024 * 1024
@@ -99,25 +89,58 @@ const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: C
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
-  const { tally, cluster, logger, forwardWill } = options
+  const { cluster } = options
   const emitter = new SessionEmitter((packet) => cluster?.sendQos0(toMessage(asPublish(packet))))
   const relay = cluster === undefined ? undefined : new Relay(cluster, emitter)
-  const persistence =
-    cluster === undefined
-      ? {}
-      : {
-          id: cluster.id,
-          persistence: new ClusterPersistence(cluster.mesh.link, cluster.fence, cluster.retained, logger),
-        }
-  const hooks = ownHooks(options, properties, emitter, relay)
-  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...persistence, mq: emitter, ...hooks, ...options.hooks })
+  const hooks = createHooks(options, properties, emitter, relay)
+  const shared = sharedPersistence(options)
+  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...shared, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
   const forget = guard(aedes, options)
-  const { persistence: stored } = aedes as Aedes as Aedes & { persistence: Persistence }
-  replayRetained(aedes, stored, properties)
+  replayRetained(aedes, aedes.persistence, properties)
+  const copy = createCopy(aedes, options.tally)
+  if (relay !== undefined) await join(options, relay, aedes, copy)
+  return {
+    properties,
+    open(end) {
+      const client = aedes.handle(end)
+      completePackets(client)
+      return client
+    },
+    discard: (clientId) => cluster?.discard(clientId) ?? discardSession(aedes.persistence, clientId),
+    copy,
+    forget,
+    async close() {
+      await new Promise<void>((resolve) => aedes.close(resolve))
+      await relay?.idle()
+      await cluster?.close()
+    },
+  }
+}
+
+/** Sessions of a node among others; in memory by default. */
+function sharedPersistence({ cluster, logger }: SessionOptions): AedesOptions {
+  if (cluster === undefined) return {}
+  const { mesh, fence, retained } = cluster
+  return { id: cluster.id, persistence: new ClusterPersistence(mesh.link, fence, retained, logger) }
+}
+
+async function join({ cluster, forwardWill }: SessionOptions, relay: Relay, aedes: LiveAedes, copy: Sessions['copy']) {
+  await cluster?.open({
+    copy,
+    deliver: (message, number, done) => void relay.deliver(message, number, done),
+    redeliver: () => relay.redeliver((id) => aedes.clients[id]),
+    async publishWill(will) {
+      if (parseTelemetryTopic(will.topic) !== undefined) await forwardWill(will.topic, will.payload)
+      else await relay.publish(will)
+    },
+  })
+}
+
+function createCopy(aedes: Aedes, tally: Tally): Sessions['copy'] {
   let copies = 0
   let bytes = 0
-  const copy = (topic: string, payload: Uint8Array): void => {
+  return (topic, payload) => {
     if (copies >= MAX_COPIES || bytes >= MAX_COPY_BYTES) {
       tally.copiesNodeFull += 1
       return
@@ -130,93 +153,6 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
       copies -= 1
       bytes -= payload.byteLength
     })
-  }
-  if (cluster !== undefined && relay !== undefined) {
-    await cluster.open({
-      copy,
-      deliver: (message, number, done) => void relay.deliver(message, number, done),
-      redeliver: () => relay.redeliver((id) => aedes.clients[id]),
-      async publishWill(_clientId, will) {
-        if (parseTelemetryTopic(will.topic) !== undefined) await forwardWill(will.topic, will.payload)
-        else await relay.publish(will)
-      },
-    })
-  }
-  return {
-    properties,
-    open(end) {
-      const client = aedes.handle(end)
-      completePackets(client)
-      return client
-    },
-    discard: (clientId) => discardSession(stored, clientId),
-    copy,
-    forget,
-    async close() {
-      await new Promise<void>((resolve) => aedes.close(resolve))
-      await relay?.idle()
-      await cluster?.close()
-    },
-  }
-}
-
-function ownHooks(
-  options: SessionOptions,
-  properties: PropertiesByPayload,
-  emitter: SessionEmitter,
-  relay: Relay | undefined,
-): AedesOptions {
-  const { authorizer, forwardWill, tally, cluster } = options
-  return {
-    authorizePublish(client, packet, done) {
-      // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
-      // a client; whether its topic is still allowed is asked again.
-      if (client !== null && !isWillOf(client, packet)) {
-        return relay === undefined || packet.qos === 0 ? done(null) : relay.store(client, packet, done)
-      }
-      const principal = client === null ? undefined : ownerOf(client)?.principal
-      const allowed = principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
-      if (!allowed || isReserved(packet.topic)) return done(new Error('the will is not allowed any more'))
-      const fire = (): void => {
-        if (parseTelemetryTopic(packet.topic) !== undefined) {
-          // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
-          void forwardWill(packet.topic, bytesOf(packet.payload)).then(() =>
-            done(new Error('the will went to the log')),
-          )
-        } else if (relay === undefined || packet.qos === 0) done(null)
-        else relay.store(packet, packet, done)
-      }
-      if (relay === undefined || client === null) return fire()
-      void relay.mayFire(client.id, packet).then((may) => (may ? fire() : done(new Error('the session went on'))))
-    },
-    authorizeSubscribe(client, subscription, done) {
-      const owner = ownerOf(client)
-      const allowed = owner !== undefined && authorizer.canSubscribe(owner.principal, subscription.topic)
-      noteExisting(client, subscription)
-      if (!allowed) return done(null, null)
-      owner.subscribed(subscription.topic)
-      if (cluster === undefined || owner.principal.kind === 'device') return done(null, subscription)
-      // Answered when the other nodes send what it matches.
-      void cluster.peers.announced().then(() => done(null, subscription))
-    },
-    authorizeForward(client, packet) {
-      const owner = ownerOf(client)
-      const { identity } = emitter
-      if (identity !== undefined)
-        Object.assign(packet, { brokerId: identity.brokerId, brokerCounter: identity.brokerCounter })
-      if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
-      const brought = properties.note(withProperties(packet))
-      if (brought !== undefined && isExpired(brought, Date.now())) {
-        tally.messagesExpired += 1
-        return null
-      }
-      if (owner.unsentBytes > SLOW_SUBSCRIBER_BYTES && isTelemetryCopy(packet)) {
-        tally.copiesSubscriberSlow += 1
-        return null
-      }
-      if (identity !== undefined && owner.principal.kind === 'device') identity.receivers += 1
-      return packet
-    },
   }
 }
 
@@ -246,7 +182,8 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
   aedes.on('connectionError', (_client, error) => logger.debug({ reason: error.message }, 'connection error'))
   aedes.on('clientReady', (client) => ownerOf(client)?.ready())
   const { persistence } = aedes
-  const forget = cluster === undefined ? limitPersistence(persistence, tally) : undefined
+  const forget =
+    cluster === undefined ? limitPersistence(persistence, tally, (id) => discardSession(persistence, id)) : undefined
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
   const addSubscriptions = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {
@@ -264,20 +201,4 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
     if (forget === undefined) await cluster?.forget(name)
     else await forget(isDevice ? `${name}/` : `${name}//`, isDevice ? `t/${name}/` : undefined)
   }
-}
-
-function ownerOf(client: Client): AedesEnd['owner'] | undefined {
-  return client.conn instanceof AedesEnd ? client.conn.owner : undefined
-}
-
-function isWillOf(client: Client, packet: PublishPacket): boolean {
-  return (client as Client & { will: unknown }).will === packet
-}
-
-function isTelemetryCopy(packet: AedesPublishPacket): boolean {
-  return packet.qos === 0 && parseTelemetryTopic(packet.topic) !== undefined
-}
-
-function bytesOf(payload: string | Buffer): Buffer {
-  return typeof payload === 'string' ? Buffer.from(payload) : payload
 }

@@ -75,9 +75,12 @@ export class Takeovers<L extends SharedLease = SharedLease> {
     await holder.gone
   }
 
-  /** Resolves when no connection of the login is left that is there now. */
-  async allGone(isMine: (clientId: string) => boolean): Promise<void> {
-    await Promise.all([...this.#holders].filter(([id]) => isMine(id)).map(([, { gone }]) => gone))
+  /** Removes what a login that ended left, when its connections, which are being closed, are gone. */
+  async forgetWith(principal: string, sessions: { forget(principal: string): Promise<void> }): Promise<void> {
+    const prefix = principal.includes('/') ? `${principal}/` : `${principal}//`
+    const held = [...this.#holders].filter(([id]) => id.startsWith(prefix))
+    await Promise.all(held.map(([, { gone }]) => gone))
+    await sessions.forget(principal)
   }
 
   /** Undefined when there is nothing to be released: the connection was closed meanwhile, or nodes share nothing. */

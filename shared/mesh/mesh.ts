@@ -57,6 +57,7 @@ export class Mesh {
     this.#frames.set(kind, handler)
   }
 
+  /** `name` is one word. */
   onQuestion(name: string, answerer: Answerer): void {
     this.#answerers.set(name, answerer)
   }

@@ -11,12 +11,12 @@ import type { Tally } from '../counters.ts'
 import { decodeCopies, type Copy } from './copies.ts'
 import { Fence } from './fence.ts'
 import { Membership } from './membership.ts'
-import { decodeMessage, type Message } from './messages.ts'
+import { decodeMessage, principalOf, type Message } from './messages.ts'
 import { Outbound } from './outbound.ts'
 import { Peers } from './peers.ts'
 import { OwedWills } from './owed-wills.ts'
 import { Retained } from './retained.ts'
-import { FORGET } from './scripts.ts'
+import { DISCARD, FORGET } from './scripts.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
 
 export interface ClusterOptions {
@@ -41,7 +41,7 @@ export interface LocalSubscribers {
   /** Telemetry for subscribers here. */
   copy(topic: string, payload: Uint8Array): void
   /** Publishes the will of a client that cannot do it itself any more. Error: `redis_unavailable`. */
-  publishWill(clientId: string, will: Message): Promise<void>
+  publishWill(will: Message): Promise<void>
   /** Hands out what sessions here hold in Redis and were not given. Error: `redis_unavailable`. */
   redeliver(): Promise<void>
 }
@@ -49,6 +49,7 @@ export interface LocalSubscribers {
 /** Messages of other nodes on their way to subscribers here, and their payload. */
 const MAX_INBOUND = 20_000
 const MAX_INBOUND_BYTES = 16 * 1024 * 1024
+const MAX_OWED = 10_000
 
 /** One node among others: everything of a broker that goes through Redis. */
 export class Cluster {
@@ -65,6 +66,8 @@ export class Cluster {
   readonly #dropped: Counter<'reason'>
   #local: LocalSubscribers | undefined
   #membership: Membership | undefined
+  /** Logins that ended while Redis was away. */
+  readonly #forgotten = new Set<string>()
   #inbound = 0
   #inboundBytes = 0
   /** Something that sessions here hold may not have been handed out. */
@@ -112,11 +115,12 @@ export class Cluster {
       peers: this.peers,
       logger: this.#logger,
       describe: () => this.#describe(),
-      publishWill: (clientId, will) => local.publishWill(clientId, will),
+      publishWill: (will) => local.publishWill(will),
       recover: async () => {
         await this.#stored.load()
         await this.retained.settle()
-        await this.owedWills.settle((clientId, will) => local.publishWill(clientId, will))
+        await this.owedWills.settle((will) => local.publishWill(will))
+        await this.#forgetOwed()
         await this.fence.confirmAll()
         // What was sent while nobody listened is in the queues of the sessions.
         this.#missedSome ||= recovered
@@ -146,15 +150,35 @@ export class Cluster {
     })
   }
 
-  /** Removes all that is kept for a principal that is no more: sessions, queues and a device's retained messages. */
+  /**
+   * Removes all that is kept for a login that is no more: sessions without connection, their messages, and a device's
+   * retained messages. While Redis is away it is owed. Never rejects for that.
+   */
   async forget(principal: string): Promise<void> {
-    await this.mesh.link.eval(FORGET, principal)
+    try {
+      await this.mesh.link.eval(FORGET, principal)
+      this.#forgotten.delete(principal)
+    } catch (error) {
+      const { code, message } = toSluiceError(error)
+      if (code !== 'redis_unavailable') throw error
+      if (this.#forgotten.size < MAX_OWED) this.#forgotten.add(principal)
+      else this.#logger.error({ principal, detail: message }, 'what is kept of a login that ended stays')
+    }
+  }
+
+  /** Removes all of a session that no other node holds. Error: `redis_unavailable`. */
+  async discard(clientId: string): Promise<void> {
+    await this.mesh.link.eval(DISCARD, principalOf(clientId).name, clientId, this.id)
   }
 
   /** To be called when all connections are closed. */
   async close(): Promise<void> {
     await this.#membership?.close()
     this.mesh.close()
+  }
+
+  async #forgetOwed(): Promise<void> {
+    for (const principal of this.#forgotten) await this.forget(principal)
   }
 
   get #isFull(): boolean {

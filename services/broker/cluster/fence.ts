@@ -44,7 +44,7 @@ export class Fence {
   constructor(mesh: Mesh, logger: Logger) {
     this.#mesh = mesh
     this.#logger = logger
-    mesh.onQuestion('take over', async (clientId) => {
+    mesh.onQuestion('take-over', async (clientId) => {
       await this.#holders.evict(clientId.toString())
       return Buffer.alloc(0)
     })
@@ -171,7 +171,7 @@ export class Fence {
   /** Never rejects: a node that does not let go is fenced off. */
   async #askToLeave(node: string, clientId: string): Promise<void> {
     try {
-      await this.#mesh.ask(node, 'take over', Buffer.from(clientId), HAND_OVER_MS)
+      await this.#mesh.ask(node, 'take-over', Buffer.from(clientId), HAND_OVER_MS)
     } catch (error) {
       this.#logger.info({ node, clientId, detail: toSluiceError(error).message }, 'a session is taken without its node')
     }

@@ -13,7 +13,7 @@ export interface MembershipOptions {
   /** What the node says of itself. */
   readonly describe: () => Omit<NodeRecord, 'id'>
   /** Publishes the will of a client whose node is dead. Error: `redis_unavailable`. */
-  readonly publishWill: (clientId: string, will: Message) => Promise<void>
+  readonly publishWill: (will: Message) => Promise<void>
   /** Redis answers (again), or others took this node for dead: what it holds is to be compared with what Redis says. */
   readonly recover: () => Promise<void>
   /** Called with every beat while Redis answers. */
@@ -179,7 +179,7 @@ export class Membership {
     const [epoch, , holder] = (record ?? '').split(' ')
     if (holder === node && will !== null) {
       const [willEpoch, message] = splitLine(will)
-      if (willEpoch === epoch) await publishWill(clientId, decodeMessage(message))
+      if (willEpoch === epoch) await publishWill(decodeMessage(message))
     }
     await mesh.link.eval(REAP, name, clientId, node)
   }

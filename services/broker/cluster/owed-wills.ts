@@ -25,10 +25,10 @@ export class OwedWills {
   }
 
   /** Error: `redis_unavailable`; what is left comes with the next call. */
-  async settle(publish: (clientId: string, will: Message) => Promise<void>): Promise<void> {
+  async settle(publish: (will: Message) => Promise<void>): Promise<void> {
     for (const [clientId, { lease, will }] of this.#owed) {
       const isTrue = this.#fence.leaseOf(clientId) === undefined && (await this.#fence.holds(lease))
-      if (isTrue) await publish(clientId, will)
+      if (isTrue) await publish(will)
       this.#owed.delete(clientId)
     }
   }

@@ -94,15 +94,20 @@ call('SREM', P..'clients:'..node, id)
 return 1
 `)
 
-/** Arguments: principal. Everything that its sessions and, for a device, its topics left; answer: the client ids. */
+/**
+ * What a login left: its sessions without connection and, for a device, the retained messages below its topics. A node
+ * that holds one of its sessions closes that first, and does this then. Arguments: principal.
+ */
 export const FORGET = lua(`
 local principal = ARGV[1]
-local ids = call('HKEYS', P..'sessions:'..principal)
-for _, id in ipairs(ids) do
-  forgetStored(id)
-  call('DEL', P..'will:'..id)
+for _, id in ipairs(call('HKEYS', P..'sessions:'..principal)) do
+  local _, _, node = record(principal, id)
+  if node == '' then
+    forgetStored(id)
+    call('DEL', P..'will:'..id)
+    call('HDEL', P..'sessions:'..principal, id)
+  end
 end
-call('DEL', P..'sessions:'..principal)
 local place = 't/'..principal
 local count = call('HLEN', P..'retained:'..place)
 if count > 0 then
@@ -110,7 +115,17 @@ if count > 0 then
   call('SREM', P..'retained', place)
   call('DECRBY', P..'retained:count', count)
 end
-return ids
+return 1
+`)
+
+/** All of a session that has no connection, or is to begin anew here. Arguments: principal, client id, node. */
+export const DISCARD = lua(`
+local principal, id, node = unpack(ARGV)
+local _, _, holder = record(principal, id)
+if holder and holder ~= '' and holder ~= node then return 0 end
+forgetStored(id)
+if holder == '' then call('HDEL', P..'sessions:'..principal, id) end
+return 1
 `)
 
 /** Arguments: principal, client id, epoch. Answer: 1 when the session is that of the epoch. */

@@ -1,0 +1,100 @@
+import type { AedesOptions, AedesPublishPacket, Client, PublishPacket } from 'aedes'
+import { isReserved } from '../../shared/topic-filter.ts'
+import { parseTelemetryTopic } from '../../shared/topics.ts'
+import { AedesEnd } from './aedes-end.ts'
+import type { Authorizer } from './authorize.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import type { SessionEmitter } from './cluster/emitter.ts'
+import type { Relay } from './cluster/relay.ts'
+import type { Tally } from './counters.ts'
+import { isExpired, withProperties, type PropertiesByPayload } from './message-properties.ts'
+import { noteExisting } from './passage.ts'
+import type { ForwardWill } from './wills.ts'
+
+export interface HookOptions {
+  readonly authorizer: Pick<Authorizer, 'canPublish' | 'canSubscribe' | 'canReceive'>
+  readonly forwardWill: ForwardWill
+  readonly tally: Tally
+  /** The other nodes; undefined when this is the only one, and sessions are in memory. */
+  readonly cluster: Cluster | undefined
+}
+
+/** Bytes that a subscriber may lag behind before it gets no more telemetry. */
+const SLOW_SUBSCRIBER_BYTES = 128 * 1024
+/** What aedes asks about each message and subscription. */
+export function createHooks(
+  options: HookOptions,
+  properties: PropertiesByPayload,
+  emitter: SessionEmitter,
+  relay: Relay | undefined,
+): AedesOptions {
+  const { authorizer, forwardWill, tally, cluster } = options
+  return {
+    authorizePublish(client, packet, done) {
+      // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
+      // a client; whether its topic is still allowed is asked again.
+      if (client !== null && !isWillOf(client, packet)) {
+        return relay === undefined || packet.qos === 0 ? done(null) : relay.store(client, packet, done)
+      }
+      const principal = client === null ? undefined : ownerOf(client)?.principal
+      const allowed = principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
+      if (!allowed || isReserved(packet.topic)) return done(new Error('the will is not allowed any more'))
+      const fire = (): void => {
+        if (parseTelemetryTopic(packet.topic) !== undefined) {
+          // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
+          void forwardWill(packet.topic, bytesOf(packet.payload)).then(() =>
+            done(new Error('the will went to the log')),
+          )
+        } else if (relay === undefined || packet.qos === 0) done(null)
+        else relay.store(packet, packet, done)
+      }
+      if (relay === undefined || client === null) return fire()
+      void relay.mayFire(client.id, packet).then((may) => (may ? fire() : done(new Error('the session went on'))))
+    },
+    authorizeSubscribe(client, subscription, done) {
+      const owner = ownerOf(client)
+      const allowed = owner !== undefined && authorizer.canSubscribe(owner.principal, subscription.topic)
+      noteExisting(client, subscription)
+      if (!allowed) return done(null, null)
+      owner.subscribed(subscription.topic)
+      if (cluster === undefined || owner.principal.kind === 'device') return done(null, subscription)
+      // Answered when the other nodes send what it matches.
+      void cluster.peers.announced().then(() => done(null, subscription))
+    },
+    authorizeForward(client, packet) {
+      const owner = ownerOf(client)
+      const { identity } = emitter
+      if (identity !== undefined)
+        Object.assign(packet, { brokerId: identity.brokerId, brokerCounter: identity.brokerCounter })
+      if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
+      const brought = properties.note(withProperties(packet))
+      if (brought !== undefined && isExpired(brought, Date.now())) {
+        tally.messagesExpired += 1
+        return null
+      }
+      if (owner.unsentBytes > SLOW_SUBSCRIBER_BYTES && isTelemetryCopy(packet)) {
+        tally.copiesSubscriberSlow += 1
+        return null
+      }
+      if (identity !== undefined && owner.principal.kind === 'device') identity.receivers += 1
+      return packet
+    },
+  }
+}
+
+/** The gate's side of a client of aedes. */
+export function ownerOf(client: Client): AedesEnd['owner'] | undefined {
+  return client.conn instanceof AedesEnd ? client.conn.owner : undefined
+}
+
+function isWillOf(client: Client, packet: PublishPacket): boolean {
+  return (client as Client & { will: unknown }).will === packet
+}
+
+function isTelemetryCopy(packet: AedesPublishPacket): boolean {
+  return packet.qos === 0 && parseTelemetryTopic(packet.topic) !== undefined
+}
+
+function bytesOf(payload: string | Buffer): Buffer {
+  return typeof payload === 'string' ? Buffer.from(payload) : payload
+}
