@@ -50,9 +50,9 @@ class Web {
   }
 }
 
-async function webClient(port: number): Promise<Web> {
+async function webClient(port: number, clientId = 'c'): Promise<Web> {
   const web = await new Web(port).open()
-  web.socket.send(packet.connect())
+  web.socket.send(packet.connect({ clientId }))
   expect(await web.says(4)).toBe(CONNACK)
   return web
 }
@@ -116,7 +116,7 @@ describe('MQTT over WebSocket', () => {
     }
     await expect.poll(() => harness.metric('sluice_broker_in_flight')).toBe(4)
     // The broker has time for others, in which it could have read all of it.
-    const other = await webClient(port)
+    const other = await webClient(port, 'other')
     for (let turn = 1; turn <= 1_000; turn += 1) {
       other.socket.send(packet.pingreq)
       while (other.bytes.length < 4 + 2 * turn) await once(other.socket, 'message')
