@@ -141,12 +141,23 @@ export function redisCacheOptions(config: Config<typeof cacheSettings>) {
   return { url: config.REDIS_CACHE_URL }
 }
 
+const sessionsSettings = {
+  REDIS_SESSIONS_URL: text(
+    'redis://127.0.0.1:6379',
+    'Redis of MQTT sessions and of what nodes tell each other; needs maxmemory-policy noeviction and appendonly yes.',
+  ),
+} as const
+
 export const brokerProcessSettings = {
   ...brokerSettings,
+  NODE_ID: optionalText(
+    'Name of this broker node, for one process at a time; host, process id and a random part when unset.',
+  ),
   DRAIN_SECONDS: drainSeconds(5),
   ...processSettings,
   ...kafkaSettings,
   ...registrySettings,
+  ...sessionsSettings,
 }
 
 export const ingestWorkerProcessSettings = {
@@ -166,6 +177,7 @@ export const queryApiProcessSettings = {
   ...registrySettings,
   ...influxSettings,
   ...cacheSettings,
+  ...sessionsSettings,
   ADMIN_TOKEN: requiredSecret('API key of the administrator; set by whoever deploys.'),
   MQTT_ADDRESS: optionalText('host:port that devices connect to, for the page and the commands.'),
 }

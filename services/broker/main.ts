@@ -2,6 +2,7 @@ import { brokerProcessSettings, kafkaOptions, mariadbOptions } from '../../confi
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
+import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
@@ -16,7 +17,9 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const clock = await receiveClockBehind(log)
-    const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics })
+    const link = await open('sessions', openRedisLink, { url: config.REDIS_SESSIONS_URL })
+    const cluster = { link, nodeId: config.NODE_ID }
+    const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics, cluster })
     releasers.own('broker', broker, (it) => it.close())
     watch(...portChecks({ log, registry }), {
       name: 'broker',

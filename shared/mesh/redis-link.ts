@@ -166,11 +166,12 @@ export class RedisLink {
     return this.isUp ? { ok: true } : { ok: false, detail: 'redis_unavailable' }
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true
     this.#handlers.clear()
     this.#onUp.clear()
     for (const client of [this.#commands, this.#listener]) client.disconnect()
+    await Promise.resolve()
   }
 
   /** Up when both connections stand and the channels are listened to. Never rejects. */
@@ -209,6 +210,18 @@ export class RedisLink {
     const level = this.#isUp ? 'warn' : 'debug'
     this.#isUp = false
     this.#logger[level]({ detail: toSluiceError(error).message }, 'the Redis of sessions is away')
+  }
+}
+
+/** Error: `redis_misconfigured`, `setting_invalid` (the URL); a server that is away is waited for later. */
+export async function openRedisLink(options: RedisLinkOptions): Promise<RedisLink> {
+  const link = new RedisLink(options)
+  try {
+    await link.open()
+    return link
+  } catch (error) {
+    await link.close()
+    throw error
   }
 }
 
