@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net'
+import { isLoopback, siteOf } from './addresses.ts'
 import { LruMap } from './lru.ts'
 
 /** Failed logins of one address before it has to wait: room for a site where many devices have a wrong secret. */
@@ -38,24 +38,4 @@ export function createFailedLogins(): FailedLogins {
       return known !== undefined && remaining(known, performance.now()) >= BURST
     },
   }
-}
-
-function isLoopback(address: string): boolean {
-  const plain = withoutMapping(address)
-  return plain.startsWith('127.') || plain === '::1'
-}
-
-function withoutMapping(address: string): string {
-  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
-}
-
-function siteOf(address: string): string {
-  const plain = withoutMapping(address)
-  if (!isIPv6(plain)) return plain
-  const [head = '', tail] = plain.split('%')[0]?.split('::') ?? []
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? [] : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
-  const groups = [...left, ...zeros, ...right].slice(0, 4)
-  return `${groups.map((group) => group.toLowerCase().replace(/^0+(?=.)/, '')).join(':')}::/64`
 }

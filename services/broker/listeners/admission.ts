@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { isLoopback, siteOf } from './addresses.ts'
+import { isLoopback, siteOf } from '../../../shared/addresses.ts'
 
 export interface AdmissionLimits {
   /** Connections of this node. */

@@ -31,7 +31,7 @@ export interface TlsCounts {
 }
 
 const HANDSHAKE_MS = 10_000
-/** Files are read again so often: any way of replacing them is seen, on any file system, and they are small. */
+/** Files are read again so often. They are small, and so every way of replacing them is seen, on every file system. */
 const RELOAD_MS = 2_000
 
 /** TLS for connections that others accepted, with files that may be replaced at any time. */

@@ -1,7 +1,7 @@
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
-import { isLoopback } from './addresses.ts'
+import { isLoopback } from '../../../shared/addresses.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
 
 export interface WebSocketOptions {
@@ -19,7 +19,7 @@ const MAX_HEADER_BYTES = 8 * 1024
 const PROTOCOL = 'mqtt'
 
 /**
- * MQTT over WebSocket [MQTT 3.1.1, 6]: any path, subprotocol `mqtt`, no compression. A browser names the page that
+ * MQTT over WebSocket [MQTT 3.1.1, 6] on every path, with the subprotocol `mqtt`, no compression. A browser names the page that
  * speaks in `Origin`: pages of the host that is spoken to are let in (some libraries claim to be one), others when they
  * are listed. Whoever sends none is no browser.
  */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isLoopback, siteOf, withoutMapping } from '../../../../../services/broker/listeners/addresses.ts'
+import { isLoopback, siteOf, withoutMapping } from '../../../shared/addresses.ts'
 
 it.each(['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1', '::FFFF:127.0.0.1', 'localhost'])(
   '%s is loopback',
