@@ -1,0 +1,38 @@
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { onTestFinished } from 'vitest'
+import { brokerSettings } from '../../../config/broker.ts'
+import { createBroker } from '../../../services/broker/broker.ts'
+import { loadConfig } from '../../../shared/config.ts'
+import { createMetrics } from '../../../shared/metrics.ts'
+import { createReceiveClock } from '../../../shared/receive-clock.ts'
+import type { NewCredentials, Registry } from '../../../shared/registry/port.ts'
+import { FakeLog, quiet } from '../../broker-harness.ts'
+
+/** A broker on a real registry, closed with the test. */
+export async function startBrokerOn(registry: Registry) {
+  const log = new FakeLog()
+  const broker = await createBroker({
+    log: log.asPort(),
+    registry,
+    clock: createReceiveClock(undefined),
+    settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 },
+    logger: quiet,
+    metrics: createMetrics({ defaults: false }),
+  })
+  onTestFinished(() => broker.close())
+  const { port } = broker.addresses.mqtt
+  const connect = async (login: NewCredentials, options: IClientOptions = {}): Promise<MqttClient> => {
+    const { username, secret: password } = login
+    const client = await mqtt.connectAsync({
+      host: '127.0.0.1',
+      port,
+      username,
+      password,
+      reconnectPeriod: 0,
+      ...options,
+    })
+    onTestFinished(() => client.endAsync(true))
+    return client
+  }
+  return { log, port, connect }
+}
