@@ -165,6 +165,7 @@ export function describe(bytes: Buffer): string {
   if (type === 13) return name
   if (type === 2) return `${name} ${[...bytes.subarray(2)].join(' ')}`
   const body = bytes.subarray(bytes.length > 129 ? 3 : 2)
+  if (body.length < 2) return [name, ...body].join(' ')
   if (type !== 3) return [name, body.readUInt16BE(0), ...body.subarray(2)].join(' ')
   const qos = ((bytes[0] ?? 0) >> 1) & 3
   const topicEnd = 2 + body.readUInt16BE(0)

@@ -29,6 +29,8 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   readonly principal: Principal
   readonly dialect: Dialect
   readonly lanes: Lanes
+  /** The client has its CONNACK. */
+  isAnswered = false
   readonly #gate: ConversationGate
   readonly #outlet: Outlet
   readonly #end: AedesEnd
@@ -84,6 +86,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   }
 
   packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
+    this.isAnswered = true
     this.#delivery.forward(packets, bytes, taken)
     this.lanes.aedes.wrote(packets)
     this.#gate.aedesMoved()

@@ -41,6 +41,8 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   /** Nothing more is taken: the client has left, or the broker closes. */
   #isDeaf = false
   #hasInputEnded = false
+  /** It said so: nothing more is said to it. */
+  #hasLeft = false
   /** aedes has run the last steps of the client. */
   #forgotten: Promise<void> = Promise.resolve()
   #resolveEnded: () => void = () => undefined
@@ -90,7 +92,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
     const { state } = this.#life
-    if (state === 'open') this.#closeWith(this.#dialect.disconnect(reason, text))
+    if (this.#conversation?.isAnswered === true) this.#closeWith(this.#dialect.disconnect(reason, text))
     else if (state !== 'admitting') this.#closeWith(undefined)
     else this.#closeWith(this.#dialect.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }
@@ -131,7 +133,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
       return void this.#takeConnect(frame)
     }
     const blocked = this.#conversation.lanes.take(frame)
-    if (type === Type.disconnect && blocked === undefined) this.#isDeaf = true
+    if (type === Type.disconnect && blocked === undefined) this.#isDeaf = this.#hasLeft = true
     return blocked
   }
 
@@ -205,7 +207,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
     this.#context.capacity.forget(this)
     this.#intake.drop()
     if (this.#isTaking) this.#outlet.flush()
-    if (answer !== undefined && !this.#isDeaf) this.#outlet.write(answer)
+    if (answer !== undefined && !this.#hasLeft) this.#outlet.write(answer)
     if (this.#conversation !== undefined) this.#forgotten = this.#conversation.end()
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()

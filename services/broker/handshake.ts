@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { toSluiceError } from '../../shared/errors.ts'
 import type { Beside } from './aedes-end.ts'
 import { encodeConnect, type ConnectPacket } from './connect-packet.ts'
 import { MQTT311, type Dialect } from './dialect.ts'
@@ -9,7 +10,7 @@ import { Mqtt5 } from './mqtt5/dialect.ts'
 import { numberProperty, withLength } from './mqtt5/encode.ts'
 import { Property } from './mqtt5/properties.ts'
 import type { Origin } from './origin.ts'
-import { encodeFrame, encodeText, Type } from './packets.ts'
+import { connack, encodeFrame, encodeText, Refused, Type } from './packets.ts'
 
 /** A client that was let in. */
 export interface Welcome {
@@ -45,16 +46,16 @@ export async function welcome(
 ): Promise<Welcome | undefined> {
   const isAssigned = packet.clientId === '' && dialect.version === 5
   const clientId = isAssigned ? `auto-${randomUUID()}` : packet.clientId
-  const admitted = await admit(context, connection, { ...packet, clientId }, origin)
-  if (admitted === undefined) return undefined
-  const expiry = packet.properties?.sessionExpiry
   // aedes knows sessions that end with the connection and sessions that do not; what lies between is done beside it.
-  const clean = packet.clean && (expiry === undefined || expiry === 0)
+  const clean = packet.clean && (packet.properties?.sessionExpiry ?? 0) === 0
+  const admitted = await admit(context, connection, { ...packet, clientId, clean }, origin)
+  if (admitted === undefined) return undefined
   try {
     await context.sessionEnds.resume(admitted.clientId, packet.clean && !clean)
   } catch (error) {
     admitted.release()
-    throw error
+    const { code, message } = toSluiceError(error)
+    throw new Refused(code, message, connack(3), admitted.principal.name)
   }
   if (connection.isClosed) {
     admitted.release()
