@@ -1,0 +1,25 @@
+import { startBroker } from '../../../broker-harness.ts'
+import { TestAuthority } from '../../../certificates.ts'
+import { wayTo } from '../listener-clients.ts'
+import { describeConformance, SUITE_APPLICATION, SUITE_RULES } from './suite.ts'
+
+describeConformance({
+  name: 'one node',
+  async start() {
+    const harness = await startBroker({ MQTT_ANONYMOUS_AS: SUITE_APPLICATION })
+    harness.registry.applications.set(SUITE_APPLICATION, SUITE_RULES)
+    const way = wayTo(harness, 'tcp')
+    return { one: way, two: way }
+  },
+})
+
+describeConformance({
+  name: 'TLS',
+  async start() {
+    const authority = await TestAuthority.make()
+    const harness = await startBroker({ MQTT_ANONYMOUS_AS: SUITE_APPLICATION, ...authority.settings })
+    harness.registry.applications.set(SUITE_APPLICATION, SUITE_RULES)
+    const way = wayTo(harness, 'tls', { ca: authority.ca })
+    return { one: way, two: way }
+  },
+})
