@@ -26,7 +26,8 @@ export class Connections {
   constructor(context: GateContext) {
     this.#context = context
     this.#sweep = setInterval(() => this.#tick(), SECOND)
-    this.#stopRevoking = context.authorizer.onRevoked((name) => {
+    this.#stopRevoking = context.authorizer.onRevoked((name, wasLoggedIn) => {
+      if (!wasLoggedIn) return
       for (const gate of this.#gates) if (gate.who === name) gate.close(Reason.notAuthorised)
     })
   }
