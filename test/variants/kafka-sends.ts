@@ -26,20 +26,36 @@ export async function withKafkajsSends(
 ): Promise<KafkaSends> {
   const { kind, brokers, prefix } = options
   const kafka = new Kafka({ clientId: `variant-${kind}`, brokers: [...brokers], logLevel: logLevel.NOTHING })
-  const producer = kafka.producer({
-    idempotent: kind === 'idempotent',
-    maxInFlightRequests: 1,
-    allowAutoTopicCreation: false,
-    createPartitioner: Partitioners.DefaultPartitioner,
-  })
-  await producer.connect()
+  const open = async (): Promise<Producer> => {
+    const opened = kafka.producer({
+      idempotent: kind === 'idempotent',
+      maxInFlightRequests: 1,
+      allowAutoTopicCreation: false,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    })
+    await opened.connect()
+    return opened
+  }
+  let producer = await open()
+  const send = async (name: string, messages: (Message & { partition: number })[]): Promise<RecordMetadata[]> => {
+    try {
+      return await (kind === 'perPartition' ? sendEach(producer, name, messages) : sendAll(producer, name, messages))
+    } catch (error) {
+      // Its sequence numbers are out of order for ever: whoever uses one begins with a new one then.
+      if (kind === 'idempotent') {
+        await producer.disconnect()
+        producer = await open()
+      }
+      throw error
+    }
+  }
   let resent = 0
   const append = async (topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> => {
     const name = prefix + topic
     let due = records.map((record) => messageOf(record, log.partitions))
     const firsts = new Map<number, number>()
     while (due.length > 0) {
-      const answers = await (kind === 'perPartition' ? sendEach(producer, name, due) : sendAll(producer, name, due))
+      const answers = await send(name, due)
       for (const { partition, baseOffset } of answers) {
         if (!firsts.has(partition)) firsts.set(partition, Number(baseOffset))
       }

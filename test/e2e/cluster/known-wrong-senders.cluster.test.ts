@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Admin } from 'kafkajs'
+import type { Admin, PartitionMetadata } from 'kafkajs'
 import { describe, it } from 'vitest'
 import { withAdmin } from '../../integration/log/leader-move.ts'
 import type { SendKind } from '../../variants/kafka-sends.ts'
@@ -14,7 +14,7 @@ const MOVES = 6
  * Leaders that move although no broker dies: the sender hears of it from the old one, which refuses its share of a request
  * after others have stored theirs. A killed broker makes the same moment, but not every time.
  */
-const moved: Pick<Scenario, 'seed' | 'rate' | 'isLogDisturbed' | 'fault'> = {
+const moved: Pick<Scenario, 'seed' | 'rate' | 'isLogDisturbed' | 'fault' | 'recovered'> = {
   ...{ seed: 1, rate: 1_500, isLogDisturbed: true },
   async fault(_cluster, random) {
     await withAdmin(cluster.servers.kafka, async (admin) => {
@@ -22,6 +22,17 @@ const moved: Pick<Scenario, 'seed' | 'rate' | 'isLogDisturbed' | 'fault'> = {
         await someTime(random, 500)
         await moveLeadersFrom(admin, BROKERS[move % BROKERS.length] ?? 1)
       }
+    })
+  },
+  // As it was made, or nobody would take it for the log of a cluster of three.
+  async recovered() {
+    await withAdmin(cluster.servers.kafka, async (admin) => {
+      const partitionAssignment = (await partitionsOf(admin)).map(({ partitionId, replicas }) => ({
+        partition: partitionId,
+        replicas: [...new Set([...replicas, ...BROKERS])],
+      }))
+      await admin.alterPartitionReassignments({ topics: [{ topic: TOPIC, partitionAssignment }] })
+      while ((await partitionsOf(admin)).some(({ isr }) => isr.length < BROKERS.length)) await delay(100)
     })
   },
 }
@@ -43,17 +54,18 @@ describe('leaders that move under load', { timeout: LIMIT_MS }, () => {
 
 /** Takes every partition that the broker leads away from it, to the two others. */
 async function moveLeadersFrom(admin: Admin, broker: number): Promise<void> {
-  const led = async (): Promise<number[]> => {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [TOPIC] })
-    const partitions = topics.flatMap((one) => one.partitions)
-    return partitions.filter(({ leader }) => leader === broker).map(({ partitionId }) => partitionId)
-  }
+  const led = async () => (await partitionsOf(admin)).filter(({ leader }) => leader === broker)
   const replicas = BROKERS.filter((other) => other !== broker)
-  const partitionAssignment = (await led()).map((partition) => ({
+  const partitionAssignment = (await led()).map(({ partitionId: partition }) => ({
     partition,
     replicas: partition % 2 === 0 ? replicas : replicas.toReversed(),
   }))
   if (partitionAssignment.length === 0) return
   await admin.alterPartitionReassignments({ topics: [{ topic: TOPIC, partitionAssignment }] })
   while ((await led()).length > 0) await delay(50)
+}
+
+async function partitionsOf(admin: Admin): Promise<PartitionMetadata[]> {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [TOPIC] })
+  return topics.flatMap(({ partitions }) => partitions)
 }
