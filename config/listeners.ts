@@ -33,7 +33,7 @@ export const listenerSettings = {
     'an address or network',
   ),
   MQTT_REUSE_PORT: oneOf('off', ['off', 'on'], 'Whether several brokers of one machine listen on the same ports.'),
-  // An idle connection takes about 20 KB, with TLS about 60: a node of 4 GB holds so many.
+  // An idle connection takes about 40 KB, with TLS about 70: a node of 4 GB holds so many.
   MAX_CONNECTIONS: integer(50_000, 'Open connections of a node; further ones are closed at once.', {
     min: 1,
     max: 1_000_000,

@@ -100,6 +100,7 @@ class Front {
   readonly #webSocket: WebSocketEndpoint
   readonly #proxies: BlockList | undefined
   readonly #accepted = new Map<ListenerKind, number>()
+  readonly #onError = (error: Error): void => this.#options.logger.debug({ reason: error.message }, 'socket error')
 
   static async open(options: ListenerOptions, releasers: Releasers): Promise<Front> {
     const { settings, logger } = options
@@ -150,6 +151,7 @@ class Front {
     const peer = withoutMapping(socket.remoteAddress ?? '')
     // It has gone already.
     if (peer === '') return void socket.destroy()
+    this.#listenToErrors(socket)
     const isProxy = this.#proxies?.check(peer, isIPv6(peer) ? 'ipv6' : 'ipv4')
     if (isProxy === false) return this.#admission.turnAway(socket, 'proxy_unlisted')
     this.#admission.arrive(socket, isProxy === true || isLoopback(peer), () => {
@@ -173,12 +175,17 @@ class Front {
       this.#options.onConnection(stream, origin)
     }
     if (kind === 'tcp') return open(socket)
-    socket.on('error', (error) => this.#options.logger.debug({ reason: error.message }, 'socket error'))
     if (kind === 'ws') return this.#webSocket.upgrade(socket, open)
     this.#tls?.secure(socket, (secure, name) => {
+      this.#listenToErrors(secure)
       if (kind === 'tls') return open(secure, name)
       this.#webSocket.upgrade(secure, (stream) => open(stream, name))
     })
+  }
+
+  /** From the first moment: a connection that is reset while nobody listens would end the process. */
+  #listenToErrors(socket: Socket): void {
+    socket.on('error', this.#onError)
   }
 }
 

@@ -13,7 +13,7 @@ export function readProxyHeader(
   let bytes: Buffer = Buffer.alloc(0)
   const stop = (): void => {
     socket.off('readable', onReadable)
-    socket.off('error', stop)
+    socket.off('end', onEnd)
   }
   const onReadable = (): void => {
     for (let chunk = next(socket); chunk !== null; chunk = next(socket)) {
@@ -27,11 +27,11 @@ export function readProxyHeader(
       process.nextTick(() => (socket.destroyed ? undefined : done(header.address)))
       return
     }
-    // The other side has closed before its header was whole.
-    if (socket.readableEnded) socket.destroy()
   }
+  // The other side has closed before its header was whole.
+  const onEnd = (): void => void socket.destroy()
   socket.on('readable', onReadable)
-  socket.on('error', stop)
+  socket.on('end', onEnd)
 }
 
 function next(socket: Socket): Buffer | null {
