@@ -1,4 +1,5 @@
 import { integer, oneOf, optionalText, text, type Config } from '../shared/config.ts'
+import { brokerLimits } from './broker-limits.ts'
 import { drainSeconds, listenerSettings } from './listeners.ts'
 
 /** Settings of the broker. */
@@ -27,6 +28,7 @@ export const brokerSettings = {
     min: 100,
     max: 1_000_000,
   }),
+  ...brokerLimits,
   MAX_IN_FLIGHT_MB: integer(16, 'Payload of all clients that may wait for the log, in MiB.', { min: 1, max: 4096 }),
 } as const
 

@@ -9,6 +9,7 @@ import { recordToDeadLetter, type DeadLetter } from '../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
 import { createMetrics, type Metrics } from '../shared/metrics.ts'
 import type { AclRule, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
+import type { Presence } from '../shared/registry/presence-port.ts'
 import type { LogRecord } from '../shared/telemetry.ts'
 
 export const quiet = pino({ level: 'silent' })
@@ -65,6 +66,14 @@ export class FakeRegistry {
   readonly devices = new Set<string>()
   readonly applications = new Map<string, readonly AclRule[]>()
   readonly #listeners = new Set<ChangeListener>()
+
+  readonly presence: Presence = {
+    record: async () => {},
+    endNode: async () => {},
+    of: async () => [],
+    recordLimits: async () => {},
+    limitsOf: async () => [],
+  }
 
   async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
     return secret === 's' ? this.#principal(username) : undefined

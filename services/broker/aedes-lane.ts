@@ -1,16 +1,18 @@
 import type { AedesEnd, AedesPacket, Beside } from './aedes-end.ts'
-import type { Dialect } from './dialect.ts'
 import type { FrameReader } from './frames.ts'
-import type { Blocked, LaneContext } from './lanes.ts'
+import type { Blocked, LaneContext, LaneOwner } from './lanes.ts'
 import { encodeFrame, encodeText, Header, Type } from './packets.ts'
 import type { PublishParts } from './publish-packet.ts'
+import type { SubscribePacket } from './subscribe-packet.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
+
+type SubscriptionOwner = Pick<LaneOwner, 'dialect' | 'principal' | 'isSubscribed' | 'subscriptionCount'>
 
 /** What one client exchanges with aedes, in MQTT 3.1.1 whatever the client speaks. */
 export class AedesLane {
   readonly #context: LaneContext
   readonly #end: AedesEnd
-  readonly #dialect: Dialect
+  readonly #owner: SubscriptionOwner
   /** Messages without PUBACK or PUBREC. */
   #messages = 0
   /** PUBRELs without PUBCOMP. */
@@ -23,10 +25,10 @@ export class AedesLane {
   #filters: Set<string> | undefined
   #isClosed = false
 
-  constructor(context: LaneContext, end: AedesEnd, dialect: Dialect) {
+  constructor(context: LaneContext, end: AedesEnd, owner: SubscriptionOwner) {
     this.#context = context
     this.#end = end
-    this.#dialect = dialect
+    this.#owner = owner
   }
 
   /** What aedes has not answered yet. */
@@ -74,17 +76,20 @@ export class AedesLane {
 
   /** Throws {@link Violation}. */
   subscribe(frame: FrameReader): Blocked | undefined {
-    return this.#ask(() => requestSubscribe(this.#dialect, this.#dialect.readSubscribe(frame)))
+    return this.#ask(() => {
+      const { dialect } = this.#owner
+      return requestSubscribe(dialect, this.#withinLimit(dialect.readSubscribe(frame)))
+    })
   }
 
   /** Throws {@link Violation}. */
   unsubscribe(frame: FrameReader): Blocked | undefined {
     return this.#ask(() => {
-      const packet = this.#dialect.readUnsubscribe(frame)
+      const packet = this.#owner.dialect.readUnsubscribe(frame)
       for (const filter of packet.filters) {
         if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
       }
-      return requestUnsubscribe(this.#dialect, packet)
+      return requestUnsubscribe(this.#owner.dialect, packet)
     })
   }
 
@@ -135,6 +140,21 @@ export class AedesLane {
     this.#filters = undefined
   }
 
+  /** Filters beyond the number that a session may have are refused; those that it has may be asked for again. */
+  #withinLimit(packet: SubscribePacket): SubscribePacket {
+    const { limits, settings } = this.#context
+    const { principal } = this.#owner
+    let room = settings.MAX_SUBSCRIPTIONS - this.#owner.subscriptionCount()
+    if (packet.filters.length <= room) return packet
+    const filters = packet.filters.map((filter) => {
+      if (filter.obstacle !== undefined || this.#owner.isSubscribed(filter.filter)) return filter
+      room -= 1
+      return room >= 0 ? filter : { ...filter, obstacle: 'quota' as const }
+    })
+    if (room < 0) limits.acted(principal, 'subscriptions', settings.MAX_SUBSCRIPTIONS)
+    return { ...packet, filters }
+  }
+
   /** Asks aedes, or answers at once when nothing is left to ask. */
   #ask(read: () => PendingRequest): Blocked | undefined {
     if (this.#request !== undefined) return 'lane'
@@ -152,8 +172,8 @@ export class AedesLane {
   /** As 3.1.1 has it: without properties and with its topic. */
   #publish(frame: FrameReader, parts: PublishParts): void {
     const { header, buffer, end } = frame
-    if (this.#dialect.version === 4) return this.#end.deliver(copyOf(frame))
-    const properties = this.#dialect.messageProperties(parts, buffer)
+    if (this.#owner.dialect.version === 4) return this.#end.deliver(copyOf(frame))
+    const properties = this.#owner.dialect.messageProperties(parts, buffer)
     const beside: Beside | undefined = properties === undefined ? undefined : { properties }
     const topic = parts.topic.subarray(parts.topicStart, parts.topicEnd)
     const id = parts.qos === 0 ? Buffer.alloc(0) : Buffer.from([parts.id >> 8, parts.id & 0xff])

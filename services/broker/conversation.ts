@@ -5,9 +5,11 @@ import type { Dialect } from './dialect.ts'
 import type { GateContext } from './gate-context.ts'
 import type { Welcome } from './handshake.ts'
 import { Lanes, type LaneOwner } from './lanes.ts'
+import type { Allowance } from './limits/rates.ts'
 import { Mqtt5Delivery } from './mqtt5/delivery.ts'
 import { Mqtt5 } from './mqtt5/dialect.ts'
 import type { Outlet } from './outlet.ts'
+import type { EndReason, PresenceWriter } from './presence.ts'
 import type { AedesClient } from './sessions.ts'
 
 /** The gate of a conversation. */
@@ -28,6 +30,7 @@ export interface ConversationGate {
 export class Conversation implements AedesEndOwner, LaneOwner {
   readonly principal: Principal
   readonly dialect: Dialect
+  readonly allowance: Allowance | undefined
   readonly lanes: Lanes
   /** The client has its CONNACK. */
   isAnswered = false
@@ -36,13 +39,18 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   readonly #end: AedesEnd
   readonly #delivery: Delivery
   readonly #client: AedesClient
+  readonly #presence: Pick<PresenceWriter, 'note'>
+  readonly #session: Welcome['session']
 
   constructor(context: GateContext, gate: ConversationGate, outlet: Outlet, dialect: Dialect, welcome: Welcome) {
-    const { sessions, tally } = context
+    const { sessions, tally, presence } = context
     this.#gate = gate
     this.#outlet = outlet
     this.dialect = dialect
     this.principal = welcome.admitted.principal
+    this.allowance = welcome.admitted.allowance
+    this.#presence = presence
+    this.#session = welcome.session
     const end = new AedesEnd(this)
     this.#end = end
     this.lanes = new Lanes(context, this, end)
@@ -53,6 +61,15 @@ export class Conversation implements AedesEndOwner, LaneOwner {
         : plainDelivery(outlet, lane)
     this.#client = sessions.open(end)
     end.deliver(welcome.connect, welcome.beside)
+    presence.note({ principal: this.principal, ...welcome.session, ended: undefined })
+  }
+
+  isSubscribed(filter: string): boolean {
+    return this.#client.subscriptions[filter] !== undefined
+  }
+
+  subscriptionCount(): number {
+    return Object.keys(this.#client.subscriptions).length
   }
 
   get unsentBytes(): number {
@@ -70,8 +87,9 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   }
 
   /** Nobody is told anything any more. Resolves when aedes has run the last steps of the client. */
-  end(): Promise<void> {
+  end(reason: EndReason): Promise<void> {
     this.lanes.close()
+    this.#presence.note({ principal: this.principal, ...this.#session, ended: reason })
     const forgotten = new Promise<void>((resolve) => this.#client.close(resolve))
     this.#end.destroy()
     return forgotten

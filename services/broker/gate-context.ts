@@ -6,6 +6,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { SmallPackets } from './acks.ts'
+import { openAttendance, type Attendance } from './attendance.ts'
 import { createAuthenticator, type Authenticator } from './authenticate.ts'
 import { createAuthorizer, type Authorizer } from './authorize.ts'
 import { Capacity } from './capacity.ts'
@@ -47,7 +48,7 @@ export interface BrokerParts {
 export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) }
 
 /** What all gates of a broker share. */
-export interface GateContext extends LaneContext, LoginContext {
+export interface GateContext extends LaneContext, LoginContext, Attendance {
   readonly settings: BrokerSettings
   readonly authenticator: Authenticator
   readonly authorizer: Authorizer
@@ -85,8 +86,8 @@ export async function openGateContext(
   const observers: BatchObserver[] = []
   const onFailure = (): void => void (tally.appendFailures += 1)
   const forwarder = releasers.own('forwarder', new Forwarder({ log, logger, observers, onFailure }), closing)
-  const limits = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
-  const capacity = new Capacity(forwarder, limits)
+  const room = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
+  const capacity = new Capacity(forwarder, room)
   observers.push(() => capacity.release())
 
   const hooks = parts.aedesHooks(forwarder, clock)
@@ -103,9 +104,21 @@ export async function openGateContext(
   const sessionEnds = releasers.own('session ends', new SessionEnds((id) => sessions.discard(id), logger), closing)
   observers.push(createCopier({ interest, capacity, tally, sessions, cluster }))
 
+  const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
   const router = parts.createRouter(authorizer)
   const output = new SmallPackets()
   const time = { seconds: 0 }
   const shared = { settings, logger, clock, tally, interest, refusals, output, time, observers, self }
-  return { ...shared, authenticator, authorizer, forwarder, capacity, sessions, sessionEnds, takeovers, router }
+  return {
+    ...shared,
+    ...attendance,
+    authenticator,
+    authorizer,
+    forwarder,
+    capacity,
+    sessions,
+    sessionEnds,
+    takeovers,
+    router,
+  }
 }

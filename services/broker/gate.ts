@@ -1,18 +1,19 @@
 import type { Duplex } from 'node:stream'
-import { parseConnect, type ConnectPacket } from './connect-packet.ts'
+import { parseConnect } from './connect-packet.ts'
 import { Conversation, type ConversationGate } from './conversation.ts'
 import { Lifetime } from './deadlines.ts'
 import { MQTT311, type Dialect } from './dialect.ts'
 import type { FrameReader } from './frames.ts'
 import type { GateContext } from './gate-context.ts'
-import { dialectOf, sessionRest, welcome, type Welcome } from './handshake.ts'
+import { dialectOf, noteRefusal, welcome, type Welcome } from './handshake.ts'
 import { Intake, type PacketTaker } from './intake.ts'
 import type { Blocked } from './lanes.ts'
-import { connectLetter, type Replaceable } from './login.ts'
+import type { Replaceable } from './login.ts'
 import { Reason, reasonOf } from './mqtt5/reason.ts'
 import type { Origin } from './origin.ts'
 import { Outlet } from './outlet.ts'
 import { connack, Refused, Type, Violation } from './packets.ts'
+import { endReasonOf } from './presence.ts'
 
 /** Why the next packet waits: a lane's reason, the login, answers that the client does not take, or no more is taken. */
 type Reasons = Blocked | 'login' | 'socket' | 'deaf'
@@ -31,7 +32,6 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   readonly #outlet: Outlet
   readonly #origin: Origin
   readonly #life: Lifetime
-  #connect: ConnectPacket | undefined
   #welcome: Welcome | undefined
   #dialect: Dialect = MQTT311
   #conversation: Conversation | undefined
@@ -43,6 +43,8 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   #hasInputEnded = false
   /** It said so: nothing more is said to it. */
   #hasLeft = false
+  /** Why it was closed here, in codes of MQTT 5. */
+  #closedFor: number | undefined
   /** aedes has run the last steps of the client. */
   #forgotten: Promise<void> = Promise.resolve()
   #resolveEnded: () => void = () => undefined
@@ -56,16 +58,14 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
     this.#outlet = new Outlet(socket, context.output)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
-    socket.on('drain', () => this.progress())
+    socket.on('drain', () => this.progress()).on('close', () => this.#onClose())
     socket.on('error', (error) => context.logger.debug({ reason: error.message }, 'socket error'))
-    socket.on('close', () => this.#onClose())
   }
 
   get isClosed(): boolean {
     return this.#life.isClosed
   }
 
-  /** Who it is, once somebody has logged in. */
   get who(): string | undefined {
     return this.#welcome?.admitted.principal.name
   }
@@ -91,7 +91,8 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
 
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
-    const { state } = this.#life
+    const { state, isClosed } = this.#life
+    if (!isClosed) this.#closedFor ??= reason
     if (this.#conversation?.isAnswered === true) this.#closeWith(this.#dialect.disconnect(reason, text))
     else if (state !== 'admitting') this.#closeWith(undefined)
     else this.#closeWith(this.#dialect.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
@@ -161,8 +162,9 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
     }
     this.#outlet.flush()
     if (this.isClosed) return
-    if (this.#blocked === 'node') this.#context.capacity.wait(this)
     if (this.#blocked !== undefined) {
+      if (this.#blocked === 'node') this.#context.capacity.wait(this)
+      if (this.#blocked === 'rate') this.#context.rates.wait(this)
       this.#intake.hold(this.#life.state === 'open')
       return this.#outlet.flush()
     }
@@ -173,7 +175,6 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   async #takeConnect(frame: FrameReader): Promise<void> {
     try {
       const packet = parseConnect(frame)
-      this.#connect = packet
       this.#dialect = dialectOf(packet, this.#context)
       this.#life.enter('admitting')
       const welcomed = await welcome(this.#context, this, packet, this.#dialect, this.#origin)
@@ -193,9 +194,8 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
       this.#context.logger.error({ err: error, who: this.who }, 'a connection failed')
       return this.close()
     }
-    if (error instanceof Violation) this.#context.tally.countViolation(this.#intake.reader.header >> 4, error.reason)
     const who = error.who || (this.who ?? this.#origin.remoteAddress)
-    this.#context.refusals.record(connectLetter(this.#context.clock, error.code, error.message, who))
+    noteRefusal(this.#context, error, this.#intake.reader.header >> 4, who)
     if (this.#life.state === 'admitting') return this.#closeWith(this.#dialect.refuseConnect(error))
     if (this.#life.state === 'connecting') return this.#closeWith(error.answer)
     this.close(error instanceof Violation ? error.reason : reasonOf(error.code), error.message)
@@ -205,10 +205,12 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
     if (this.isClosed) return
     this.#life.enter('closing')
     this.#context.capacity.forget(this)
+    this.#context.rates.forget(this)
     this.#intake.drop()
     if (this.#isTaking) this.#outlet.flush()
     if (answer !== undefined && !this.#hasLeft) this.#outlet.write(answer)
-    if (this.#conversation !== undefined) this.#forgotten = this.#conversation.end()
+    if (this.#conversation !== undefined)
+      this.#forgotten = this.#conversation.end(endReasonOf(this.#closedFor, this.#hasLeft))
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()
     this.#outlet.end()
@@ -225,22 +227,23 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
 
   /** Nothing more comes or is waited for. A DISCONNECT that is held keeps the will from firing. */
   #finish(): void {
-    if (this.#isDeaf) return this.close()
+    if (this.#isDeaf) return this.#closeWith(undefined)
     this.#isDeaf = true
+    this.#hasLeft = this.#intake.holdsDisconnect()
     // aedes closes the connection when it has read what it was given.
-    this.#conversation?.finish(this.#intake.holdsDisconnect())
+    this.#conversation?.finish(this.#hasLeft)
   }
 
   #onClose(): void {
-    this.close()
+    this.#closeWith(undefined)
     this.#life.enter('ended')
     void this.#forgotten.then(() => this.#leave())
   }
 
   async #leave(): Promise<void> {
-    const { admitted } = this.#welcome ?? {}
-    const rest = this.#connect === undefined ? undefined : sessionRest(this.#dialect, this.#connect)
-    if (admitted !== undefined && rest !== undefined) await this.#context.sessionEnds.end(admitted.clientId, rest)
+    const { admitted, rest } = this.#welcome ?? {}
+    const seconds = rest?.()
+    if (admitted !== undefined && seconds !== undefined) await this.#context.sessionEnds.end(admitted.clientId, seconds)
     admitted?.release()
     this.#resolveEnded()
   }

@@ -4,19 +4,24 @@ import type { Beside } from './aedes-end.ts'
 import { encodeConnect, type ConnectPacket } from './connect-packet.ts'
 import { MQTT311, type Dialect } from './dialect.ts'
 import type { GateContext } from './gate-context.ts'
-import { admit, type Admitted, type Replaceable } from './login.ts'
+import type { Allowance } from './limits/rates.ts'
+import { admit, connectLetter, type Admitted, type Replaceable } from './login.ts'
 import { NEVER, serverProperties, type ServerLimits } from './mqtt5/connect.ts'
 import { Mqtt5 } from './mqtt5/dialect.ts'
 import { numberProperty, withLength } from './mqtt5/encode.ts'
 import { Property } from './mqtt5/properties.ts'
 import type { Origin } from './origin.ts'
-import { connack, encodeFrame, encodeText, Refused, Type } from './packets.ts'
+import { connack, encodeFrame, encodeText, Refused, Type, Violation } from './packets.ts'
+import type { SessionChange } from './presence.ts'
 
 /** A client that was let in. */
 export interface Welcome {
-  readonly admitted: Admitted
+  readonly admitted: Admitted & { readonly allowance: Allowance | undefined }
+  readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
   /** Seconds; 0 = off. */
   readonly keepalive: number
+  /** How many seconds the session outlives its connection; undefined when aedes or nobody ends it. */
+  readonly rest: () => number | undefined
   /** The CONNECT for aedes, and what belongs to it. */
   readonly connect: Buffer
   readonly beside: Beside
@@ -26,8 +31,6 @@ export interface Welcome {
 
 /** Topics of one client that may have an alias: those of one device. */
 const TOPIC_ALIASES = 16
-/** A device that may be silent for longer is not missed in time. A client of MQTT 5 is told so. */
-const MAX_KEEPALIVE_SECONDS = 1_200
 
 /** What the client of a CONNECT speaks. */
 export function dialectOf({ properties }: ConnectPacket, context: Pick<GateContext, 'settings'>): Dialect {
@@ -48,8 +51,14 @@ export async function welcome(
   const clientId = isAssigned ? `auto-${randomUUID()}` : packet.clientId
   // aedes knows sessions that end with the connection and sessions that do not; what lies between is done beside it.
   const clean = packet.clean && (packet.properties?.sessionExpiry ?? 0) === 0
-  const admitted = await admit(context, connection, { ...packet, clientId, clean }, origin)
-  if (admitted === undefined) return undefined
+  const letIn = await admit(context, connection, { ...packet, clientId, clean }, origin)
+  if (letIn === undefined) return undefined
+  const rate = context.rates.enter(letIn.principal)
+  const release = (): void => {
+    rate?.leave()
+    letIn.release()
+  }
+  const admitted = { ...letIn, allowance: rate?.allowance, release }
   try {
     await context.sessionEnds.resume(admitted.clientId, packet.clean && !clean)
   } catch (error) {
@@ -61,22 +70,29 @@ export async function welcome(
     admitted.release()
     return undefined
   }
-  const keepalive = keepaliveOf(packet, admitted)
+  const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
   if (keepalive !== packet.keepalive) extra.push(numberProperty(Property.serverKeepAlive, 2, keepalive))
   const properties = withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra]))
   return {
     admitted,
+    session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
+    rest: () => sessionRest(dialect, packet),
     connect: encodeConnect(admitted.clientId, { clean, will: packet.will }),
     beside: { properties: packet.will?.properties },
     connack: (isPresent) => encodeFrame(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties),
   }
 }
 
-/** How many seconds the session outlives its connection; undefined when aedes or nobody ends it. */
-export function sessionRest(dialect: Dialect, { clean }: ConnectPacket): number | undefined {
+/** Counts and keeps that a client was turned away. */
+export function noteRefusal(context: GateContext, error: Refused, packetType: number, who: string): void {
+  if (error instanceof Violation) context.tally.countViolation(packetType, error.reason)
+  context.refusals.record(connectLetter(context.clock, error.code, error.message, who))
+}
+
+function sessionRest(dialect: Dialect, { clean }: ConnectPacket): number | undefined {
   if (!(dialect instanceof Mqtt5)) return undefined
   const isAedes = clean && dialect.client.sessionExpiry === 0
   return isAedes || dialect.sessionExpiry === NEVER ? undefined : dialect.sessionExpiry
@@ -90,8 +106,10 @@ function serverLimits({ settings }: Pick<GateContext, 'settings'>): ServerLimits
   }
 }
 
-function keepaliveOf({ keepalive, version }: ConnectPacket, { principal }: Admitted): number {
-  if (version < 5) return keepalive
-  if (keepalive === 0) return principal.kind === 'device' ? MAX_KEEPALIVE_SECONDS : 0
-  return Math.min(keepalive, MAX_KEEPALIVE_SECONDS)
+/** Who speaks MQTT 5 is told of another keepalive in CONNACK, an older client by a notice. */
+function keepaliveOf(context: GateContext, { keepalive, version }: ConnectPacket, { principal }: Admitted): number {
+  const most = context.settings.MAX_KEEPALIVE_SECONDS
+  if (keepalive === 0 ? principal.kind === 'application' : keepalive <= most) return keepalive
+  if (version < 5) context.limits.acted(principal, 'keepalive', most)
+  return most
 }

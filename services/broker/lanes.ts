@@ -11,20 +11,27 @@ import type { Dialect } from './dialect.ts'
 import type { Forwarder } from './forward.ts'
 import type { FrameReader } from './frames.ts'
 import type { Interest } from './interest.ts'
+import type { Allowance } from './limits/rates.ts'
+import type { LimitReports } from './limits/reports.ts'
 import { Reason } from './mqtt5/reason.ts'
 import { decodeText, expectEmpty, Header, Type, Violation } from './packets.ts'
 import { newPublishParts, readPublish, type PublishParts } from './publish-packet.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
+import { MAX_TOPIC_BYTES } from '../../shared/topic-filter.ts'
 import type { Refusals } from './refusals.ts'
 import { RouteCache, type RefusedRoute, type Route, type Router } from './routes.ts'
 import { TelemetryLane } from './telemetry-lane.ts'
 
-/** Why a packet has to wait: for acks of its own client, of the other lane, for room in the node, or for aedes. */
-export type Blocked = 'client' | 'lane' | 'node' | 'aedes'
+/** Why a packet has to wait: for acks of its own client, of the other lane, for room in the node, for aedes, its rate. */
+export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
 
 /** What all connections of a broker share. */
 export interface LaneContext {
-  readonly settings: Pick<BrokerSettings, 'REFUSED_PUBLISH' | 'MAX_IN_FLIGHT_PER_CLIENT'>
+  readonly settings: Pick<
+    BrokerSettings,
+    'REFUSED_PUBLISH' | 'MAX_IN_FLIGHT_PER_CLIENT' | 'MAX_PACKET_BYTES' | 'MAX_SUBSCRIPTIONS'
+  >
+  readonly limits: LimitReports
   readonly router: Router
   readonly authorizer: Pick<Authorizer, 'epoch'>
   readonly forwarder: Forwarder
@@ -40,6 +47,11 @@ export interface LaneContext {
 export interface LaneOwner {
   readonly principal: Principal
   readonly dialect: Dialect
+  /** Undefined while no rate is limited. */
+  readonly allowance: Allowance | undefined
+  /** Filters that the session is subscribed to. */
+  isSubscribed(filter: string): boolean
+  subscriptionCount(): number
   /** Writes what is in `output`, and goes on reading when it had to wait. */
   progress(): void
   /** Closes the connection; MQTT 5 is told the reason. */
@@ -69,7 +81,7 @@ export class Lanes {
     this.#context = context
     this.#owner = owner
     this.telemetry = new TelemetryLane(context, owner)
-    this.aedes = new AedesLane(context, end, owner.dialect)
+    this.aedes = new AedesLane(context, end, owner)
   }
 
   /** Nothing waits to be acknowledged. */
@@ -81,7 +93,7 @@ export class Lanes {
   take(frame: FrameReader): Blocked | undefined {
     switch (frame.header >> 4) {
       case Type.publish:
-        return this.#takePublish(frame)
+        return this.#takeAtRate(frame)
       case Type.pingreq:
         expectEmpty(frame, 0xc0)
         this.#context.output.empty(0xd0)
@@ -116,6 +128,7 @@ export class Lanes {
     const detail = `a packet of ${frame.total} bytes`
     const route: RefusedRoute = { lane: 'refused', topic, code: 'payload_too_large', detail }
     if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
+    this.#context.limits.acted(this.#owner.principal, 'packet_size', this.#context.settings.MAX_PACKET_BYTES)
     if (dialect.version === 4) return this.telemetry.refuse(route, kept, parts, kept.length)
     // The client knew the limit and is disconnected [MQTT-3.1.2-24], behind what it sent before and with this message
     // acknowledged: it must not come back with it for ever.
@@ -129,6 +142,20 @@ export class Lanes {
   close(): void {
     this.telemetry.close()
     this.aedes.close()
+  }
+
+  #takeAtRate(frame: FrameReader): Blocked | undefined {
+    const { allowance, principal } = this.#owner
+    const { limits, settings } = this.#context
+    const lacking = allowance?.lacks()
+    if (lacking !== undefined) {
+      limits.acted(principal, lacking.name, lacking.rate)
+      return 'rate'
+    }
+    const blocked = this.#takePublish(frame)
+    if (blocked === undefined) allowance?.take(frame.total)
+    else if (blocked === 'client') limits.acted(principal, 'in_flight', settings.MAX_IN_FLIGHT_PER_CLIENT)
+    return blocked
   }
 
   #takePublish(frame: FrameReader): Blocked | undefined {
@@ -205,6 +232,9 @@ export class Lanes {
   #look(parts: PublishParts): Route {
     const { topic, topicStart, topicEnd } = parts
     const route = this.#context.router(this.#owner.principal, decodeTopic(topic, parts))
+    if (route.lane === 'refused' && route.code === 'topic_invalid') {
+      this.#context.limits.acted(this.#owner.principal, 'topic', MAX_TOPIC_BYTES)
+    }
     this.#routes.add(Uint8Array.prototype.slice.call(topic, topicStart, topicEnd), route)
     return route
   }

@@ -6,18 +6,31 @@ import type { Principal } from '../../shared/registry/port.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../shared/registry/presence-port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import type { LimitHit } from './limits/reports.ts'
+import { Reason } from './mqtt5/reason.ts'
 
 /** Why a connection ended, as it is written down. */
 export type EndReason =
-  | 'disconnect'
-  | 'closed'
-  | 'keepalive'
-  | 'takeover'
-  | 'revoked'
-  | 'protocol_error'
-  | 'shutdown'
-  | 'shed'
-  | 'node_lost'
+  'disconnect' | 'closed' | 'keepalive' | 'takeover' | 'revoked' | 'protocol_error' | 'shutdown' | 'shed' | 'node_lost'
+
+/** The reason of MQTT 5 with which a connection was closed here; without one the client ended it. */
+export function endReasonOf(code: number | undefined, hasLeft: boolean): EndReason {
+  switch (code) {
+    case undefined:
+      return hasLeft ? 'disconnect' : 'closed'
+    case Reason.keepAliveTimeout:
+      return 'keepalive'
+    case Reason.takenOver:
+      return 'takeover'
+    case Reason.notAuthorised:
+      return 'revoked'
+    case Reason.shuttingDown:
+      return 'shutdown'
+    case Reason.busy:
+      return 'shed'
+    default:
+      return 'protocol_error'
+  }
+}
 
 /** A session of a device that began or ended on this node. */
 export interface SessionChange {

@@ -37,7 +37,10 @@ export interface Sessions {
 }
 
 /** aedes' client; the callback of `close` comes when it has run its last steps, or had done so before. */
-export type AedesClient = Pick<Client, 'close' | 'subscriptions'>
+export type AedesClient = Pick<Client, 'close'> & {
+  /** By filter. aedes does not declare it. */
+  readonly subscriptions: Readonly<Record<string, unknown>>
+}
 
 export interface SessionOptions extends HookOptions {
   readonly logger: Logger
@@ -103,7 +106,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   return {
     properties,
     open(end) {
-      const client = aedes.handle(end)
+      const client = aedes.handle(end) as Client & AedesClient
       completePackets(client)
       return client
     },
@@ -127,6 +130,7 @@ function sharedPersistence({ cluster, logger }: SessionOptions): AedesOptions {
 
 async function join({ cluster, forwardWill }: SessionOptions, relay: Relay, aedes: LiveAedes, copy: Sessions['copy']) {
   await cluster?.open({
+    clients: () => Object.keys(aedes.clients).length,
     copy,
     deliver: (message, number, done) => void relay.deliver(message, number, done),
     redeliver: () => relay.redeliver((id) => aedes.clients[id]),

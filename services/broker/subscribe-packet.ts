@@ -13,7 +13,7 @@ export interface RequestedFilter {
   readonly retainAsPublished: boolean
   readonly retainHandling: number
   /** Why it is refused before anybody's rights are asked. */
-  readonly obstacle: 'unsupported' | 'shared' | undefined
+  readonly obstacle: 'unsupported' | 'shared' | 'quota' | undefined
 }
 
 export interface SubscribePacket {

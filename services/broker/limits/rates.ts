@@ -13,8 +13,14 @@ export interface RateSettings {
   readonly RATE_BURST_SECONDS: number
 }
 
+/** A limit of a rate: how many messages or bytes per second. */
+export interface Rate {
+  readonly name: RateName
+  readonly rate: number
+}
+
 /** A bucket that fills with `rate` tokens a second up to its size, and may be overdrawn by one message. */
-class Bucket {
+class Bucket implements Rate {
   readonly name: RateName
   readonly rate: number
   readonly #size: number
@@ -30,13 +36,13 @@ class Bucket {
     this.#filledMs = nowMs
   }
 
-  /** Any token is enough: a message that is longer than the bucket passes too, and is paid for afterwards. */
+  /** One token is enough: a message of more bytes than the bucket holds passes too, and is paid for afterwards. */
   hasRoom(nowMs: number): boolean {
     if (nowMs > this.#filledMs) {
       this.#tokens = Math.min(this.#size, this.#tokens + ((nowMs - this.#filledMs) * this.rate) / 1000)
       this.#filledMs = nowMs
     }
-    return this.#tokens > 0
+    return this.#tokens >= 1
   }
 
   take(count: number): void {
@@ -56,14 +62,18 @@ export class Allowance {
     this.#now = now
   }
 
-  /** The rate that a message has to wait for; undefined when there is room, which is then taken. */
-  take(bytes: number): RateName | undefined {
+  /** The rate that a message has to wait for; undefined when there is room. */
+  lacks(): Rate | undefined {
     const now = this.#now()
-    for (const bucket of this.#messages) if (!bucket.hasRoom(now)) return bucket.name
-    for (const bucket of this.#bytes) if (!bucket.hasRoom(now)) return bucket.name
+    for (const bucket of this.#messages) if (!bucket.hasRoom(now)) return bucket
+    for (const bucket of this.#bytes) if (!bucket.hasRoom(now)) return bucket
+    return undefined
+  }
+
+  /** A message was taken. */
+  take(bytes: number): void {
     for (const bucket of this.#messages) bucket.take(1)
     for (const bucket of this.#bytes) bucket.take(bytes)
-    return undefined
   }
 }
 

@@ -22,7 +22,14 @@ function rates(settings: Partial<RateSettings>) {
   const enter = (principal: Principal) => {
     const entered = made.enter(principal)
     if (entered === undefined) throw new Error('nothing is limited')
-    return entered
+    const { allowance, leave } = entered
+    /** Takes a message when there is room; the rate that it lacks otherwise. */
+    const take = (bytes: number) => {
+      const lacking = allowance.lacks()
+      if (lacking === undefined) allowance.take(bytes)
+      return lacking?.name
+    }
+    return { allowance: { take }, leave }
   }
   return { rates: made, clock, enter }
 }

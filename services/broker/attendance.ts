@@ -1,0 +1,61 @@
+import type { BrokerSettings } from '../../config/broker.ts'
+import type { Releasers } from '../../shared/lifecycle.ts'
+import type { Logger } from '../../shared/logger.ts'
+import type { Metrics } from '../../shared/metrics.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import type { Cluster } from './cluster/cluster.ts'
+import { Rates } from './limits/rates.ts'
+import { LimitReports, noticeOf } from './limits/reports.ts'
+import { PresenceWriter } from './presence.ts'
+import type { Sessions } from './sessions.ts'
+
+/** Who is connected and how much each may do, as all connections of a node share it. */
+export interface Attendance {
+  readonly rates: Rates
+  readonly limits: LimitReports
+  readonly presence: PresenceWriter
+  /** The number of the session that a connection has just taken; see `PresenceRecord`. */
+  readonly epochOf: (clientId: string) => number
+}
+
+export interface AttendanceOptions {
+  readonly registry: Pick<Registry, 'presence'>
+  readonly sessions: Pick<Sessions, 'copy'>
+  readonly cluster: Cluster | undefined
+  readonly settings: BrokerSettings
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** The only node, in the registry. */
+const STANDALONE = 'standalone'
+
+export async function openAttendance(options: AttendanceOptions, releasers: Releasers): Promise<Attendance> {
+  const { registry, sessions, cluster, settings, logger, metrics } = options
+  const rates = releasers.own('rates', new Rates(settings), (it) => it.close())
+  const limits = new LimitReports({
+    metrics,
+    notify: (device, hit) => sessions.copy(`t/${device.name}/notice`, noticeOf(hit)),
+  })
+  const presence = new PresenceWriter({
+    presence: registry.presence,
+    node: cluster?.id ?? STANDALONE,
+    takeLimits: () => limits.takeChanged(),
+    logger,
+    metrics,
+  })
+  releasers.own('presence', presence, (it) => it.close())
+  await presence.start()
+  return { rates, limits, presence, epochOf: cluster === undefined ? localEpochs() : (id) => epochIn(cluster, id) }
+}
+
+/** Greater than all of earlier runs, as long as the clock is not set back by more than the process lived. */
+function localEpochs(): () => number {
+  let last = Date.now() * 1_000
+  return () => (last += 1)
+}
+
+/** 0 for a session that began while Redis was away. */
+function epochIn({ fence }: Cluster, clientId: string): number {
+  return Number(fence.leaseOf(clientId)?.epoch ?? 0)
+}
