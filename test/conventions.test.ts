@@ -68,7 +68,7 @@ describe('import arrows', () => {
   })
 
   it('only main files choose adapters', () => {
-    const adapter = /^shared\/(log|points|registry|cache)\/(?!port\.ts)/
+    const adapter = /^shared\/(log|points|registry|cache)\/(?!([a-z]+-)?port\.ts$)/
     const pure = /^shared\/(log\/partition|registry\/credentials)\.ts$/
     const wrong = (source: Source) => source.imports.some((path) => adapter.test(path) && !pure.test(path))
     expect(

@@ -3,6 +3,7 @@ import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../s
 import { toSluiceError, type ErrorCode } from '../../shared/errors.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/logger.ts'
+import { LruMap } from '../../shared/lru.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 
 /** Where the broker puts what it turned away: logins, connections and messages. */
@@ -35,7 +36,12 @@ const CLOSE_MS = 1_000
 /** Longest topic and name kept, in UTF-16 units. Refused ones may be 64 KiB long. */
 const MAX_TEXT = 512
 
-type Dropped = 'rate' | 'queue_full' | 'log_failed'
+/** A client that tries again and again is kept once in this time, so that it does not hide all others. */
+const REPEAT_MS = 60_000
+/** Refused logins remembered by who and why. */
+const MAX_REMEMBERED = 2_000
+
+type Dropped = 'rate' | 'repeat' | 'queue_full' | 'log_failed'
 
 export function createRefusals(options: RefusalOptions): Refusals {
   return new LoggedRefusals(options)
@@ -49,6 +55,8 @@ class LoggedRefusals implements Refusals {
   /** Counted here and handed to the counter when it is read: a flood of refusals must stay cheap. */
   readonly #counts = new Map<ErrorCode, number>()
   readonly #dropped: Counter<'reason'>
+  /** When a refused login was kept last. */
+  readonly #kept = new LruMap<string, number>(MAX_REMEMBERED)
   #waiting: DeadLetter[] = []
   #tokens: number
   #refilledAt = performance.now()
@@ -93,7 +101,11 @@ class LoggedRefusals implements Refusals {
   record(letter: DeadLetter): void {
     this.#counts.set(letter.code, (this.#counts.get(letter.code) ?? 0) + 1)
     if (this.#closed) return this.#drop('log_failed', 1)
+    const repeat = letter.stage === 'connect' ? `${letter.code} ${letter.who.slice(0, MAX_TEXT)}` : undefined
+    const now = performance.now()
+    if (repeat !== undefined && now - (this.#kept.get(repeat) ?? -REPEAT_MS) < REPEAT_MS) return this.#drop('repeat', 1)
     if (!this.#takeToken()) return this.#drop('rate', 1)
+    if (repeat !== undefined) this.#kept.set(repeat, now)
     if (this.#waiting.length >= MAX_WAITING) return this.#drop('queue_full', 1)
     this.#waiting.push(bounded(letter))
     this.#write()

@@ -1,6 +1,4 @@
-import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
-import type { ImportedPassword } from '../../shared/registry/identity-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { createDevice, openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
 
@@ -24,15 +22,9 @@ export async function checkRotation(registry: Registry): Promise<void> {
   expect(await registry.credentials.list('acme/p1')).toHaveLength(1)
 }
 
-function mosquitto(password: string, iterations = 101): ImportedPassword {
-  const salt = randomBytes(12)
-  return { kind: 'mosquitto-7', salt, iterations, hash: pbkdf2Sync(password, salt, iterations, 64, 'sha512') }
-}
-
 export function describeIdentity(name: string, make: MakeRegistryHarness): void {
   describeRotation(name, make)
   describeEndings(name, make)
-  describeImports(name, make)
   describe(`${name}: audit`, () => {
     it('is read back, the newest first, page by page', async () => {
       const registry = await openRegistry(await make())
@@ -197,67 +189,6 @@ function describeEndings(name: string, make: MakeRegistryHarness): void {
       expect(await registry.principalNamed('dash')).toMatchObject({ kind: 'application' })
       for (const none of ['acme/P1', 'acme', '', 'a/b/c', "x' or '1'='1", '\u0000']) {
         expect(await registry.principalNamed(none)).toBeUndefined()
-      }
-    })
-  })
-}
-
-function describeImports(name: string, make: MakeRegistryHarness): void {
-  describe(`${name}: imported passwords`, () => {
-    it('verify as they are, by their own username, and become ours with the first login', async () => {
-      const harness = await make()
-      const registry = await openRegistry(harness)
-      await registry.createApplication('gateway', [])
-      await registry.credentials.importPassword('gateway', 'alice in the Ünit', mosquitto('p4ss'))
-      expect(await registry.credentials.list('gateway')).toMatchObject([{ kind: 'issued' }, { kind: 'imported' }])
-      expect(await registry.verifySecret('alice in the Ünit', 'wrong')).toBeUndefined()
-      expect(await registry.verifySecret('gateway', 'p4ss')).toBeUndefined()
-      const both = Array.from({ length: 2 }, () => registry.verifySecret('alice in the Ünit', 'p4ss'))
-      for (const principal of await Promise.all(both)) expect(principal?.name).toBe('gateway')
-      expect(await registry.credentials.list('gateway')).toMatchObject([{ kind: 'issued' }, { kind: 'issued' }])
-      await registry.close()
-      const again = await openRegistry(harness)
-      expect((await again.verifySecret('alice in the Ünit', 'p4ss'))?.name).toBe('gateway')
-      expect(await again.verifySecret('alice in the Ünit', 'wrong')).toBeUndefined()
-    })
-
-    it('are ended like all others: disabled, rotated, removed', async () => {
-      const registry = await openRegistry(await make())
-      await createDevice(registry, 'acme/p1')
-      await registry.credentials.importPassword('acme/p1', 'pump', mosquitto('p4ss'))
-      await registry.credentials.setDisabled('acme/p1', true)
-      expect(await registry.verifySecret('pump', 'p4ss')).toBeUndefined()
-      await registry.credentials.setDisabled('acme/p1', false)
-      const next = await registry.credentials.rotate('acme/p1', WEEK_MS)
-      expect(next.username).toBe('pump')
-      expect((await registry.verifySecret('pump', 'p4ss'))?.name).toBe('acme/p1')
-      expect((await registry.verifySecret('pump', next.secret))?.name).toBe('acme/p1')
-      expect(await registry.verifySecret('pump', 'p4ss')).toBeUndefined()
-      await registry.removeDevice('acme', 'p1')
-      expect(await registry.verifySecret('pump', next.secret)).toBeUndefined()
-    })
-
-    it('keep usernames apart, and refuse what is beyond the bounds', async () => {
-      const registry = await openRegistry(await make())
-      for (const app of ['one', 'two']) await registry.createApplication(app, [])
-      const put = (who: string, username: string, password = mosquitto('x')) =>
-        registry.credentials.importPassword(who, username, password)
-      await put('one', 'alice')
-      await expect(put('two', 'alice')).rejects.toThrow(code('already_exists'))
-      await expect(put('two', 'one')).rejects.toThrow(code('already_exists'))
-      await put('two', 'Alice')
-      await expect(put('three', 'bob')).rejects.toThrow(code('not_found'))
-      for (const bad of ['', 'a\u0000', 'a\n', 'x'.repeat(257), '\ud800']) {
-        await expect(put('one', bad)).rejects.toThrow(code('name_invalid'))
-      }
-      const good = mosquitto('x')
-      for (const bad of [
-        { iterations: 0 },
-        { iterations: 1e9 },
-        { salt: Buffer.alloc(0) },
-        { hash: Buffer.alloc(32) },
-      ]) {
-        await expect(put('one', 'carol', { ...good, ...bad })).rejects.toThrow(code('bad_request'))
       }
     })
   })

@@ -6,6 +6,7 @@ import { describeClaims } from './registry-claims-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
 import { openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
+import { describeImports } from './registry-imports-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
 import { describePresence } from './registry-presence-contract.ts'
@@ -18,6 +19,7 @@ const make = () => mariadb.harness()
 describeDevices('MariaDB registry', make)
 describeLogins('MariaDB registry', make)
 describeIdentity('MariaDB registry', make)
+describeImports('MariaDB registry', make)
 describePresence('MariaDB registry', make)
 describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)

@@ -16,6 +16,7 @@ import { describeClaims } from './registry-claims-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
 import { createDevice, openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
+import { describeImports } from './registry-imports-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
@@ -40,6 +41,7 @@ async function make(): Promise<TablesHarness> {
 describeDevices('SQLite registry', make)
 describeLogins('SQLite registry', make)
 describeIdentity('SQLite registry', make)
+describeImports('SQLite registry', make)
 describePresence('SQLite registry', make)
 describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)

@@ -1,5 +1,4 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { MqttClient } from 'mqtt'
@@ -116,7 +115,7 @@ it.each(['disable', 'revoke', 'remove'] as const)(
     await device.subscribeAsync('t/acme/p1/cmd/#', { qos: 1 })
     await device.publishAsync('t/acme/p1/status', 'online', { qos: 1, retain: true })
     expect(await retained(app, 't/acme/p1/status')).toEqual(['online'])
-    const closed = once(device, 'close')
+    const closed = new Promise<void>((resolve) => device.once('close', () => resolve()))
     if (how === 'remove') await registry.removeDevice('acme', 'p1')
     else if (how === 'revoke') await registry.credentials.revoke('acme/p1')
     else await registry.credentials.setDisabled('acme/p1', true)

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { expect, it, onTestFinished } from 'vitest'
 import { createDevice } from '../../contract/registry-harness.ts'
 import { MariadbOfFile, openAt } from '../../contract/registry-mariadb-harness.ts'
@@ -19,7 +18,7 @@ it.each(['disable', 'revoke', 'remove'] as const)('%s in another process closes 
   const login = await createDevice(other, 'acme/p1')
   const neighbour = await connect(await createDevice(other, 'acme/p2'))
   const device = await connect(login)
-  const closed = once(device, 'close')
+  const closed = new Promise<void>((resolve) => device.once('close', () => resolve()))
   if (how === 'remove') await other.removeDevice('acme', 'p1')
   else if (how === 'revoke') await other.credentials.revoke('acme/p1')
   else await other.credentials.setDisabled('acme/p1', true)

@@ -78,6 +78,21 @@ async function value(metrics: Metrics, name: string, labels: Record<string, stri
 }
 
 describe('refusals', () => {
+  it('of logins are kept once a minute for each name and code, however often they come', async () => {
+    const { refusals, metrics, appends, settle } = setUp(10, 5)
+    const failed = (who: string, code: DeadLetter['code'] = 'login_failed') => letter(who, { stage: 'connect', code })
+    for (let time = 0; time < 50; time += 1) refusals.record(failed('a/1'))
+    refusals.record(failed('a/2'))
+    refusals.record(failed('a/1', 'login_required'))
+    await settle()
+    expect(whoIn(appends).toSorted()).toEqual(['a/1', 'a/1', 'a/2'])
+    expect(await value(metrics, 'sluice_broker_refusals_not_kept_total', { reason: 'repeat' })).toBe(49)
+    await vi.advanceTimersByTimeAsync(60_000)
+    refusals.record(failed('a/1'))
+    await settle()
+    expect(whoIn(appends)).toHaveLength(4)
+  })
+
   it('go to the dead letters as they are, in order', async () => {
     const { refusals, appends, settle } = setUp()
     const first = letter('a/b', { payload: Buffer.from('{"x":1}'), code: 'topic_invalid', detail: 'why' })
