@@ -16,6 +16,8 @@ interface Member {
 }
 
 export interface ClusterOptions {
+  /** At least one; all of them listen on the same ports. */
+  readonly brokers: number
   readonly workers: number
   /** Where the administrator's token and the credential key are. */
   readonly folder: string
@@ -63,10 +65,10 @@ export class Cluster {
 
   constructor(options: ClusterOptions) {
     this.#options = options
-    const { workers } = options
+    const { workers, brokers } = options
     const names = Array.from({ length: workers }, (_, index) => `ingest-worker-${index + 1}`)
-    this.#expected = workers + 2
-    void this.#keepRunning({ name: BROKER, entry: 'broker/main.ts', env: {} })
+    this.#expected = workers + brokers + 1
+    void this.#keepRunning({ name: BROKER, entry: 'broker/main.ts', env: this.#sharing })
     for (const name of names) void this.#keepRunning({ name, entry: 'ingest-worker/main.ts', env: {} })
   }
 
@@ -123,6 +125,11 @@ export class Cluster {
     this.#facts.set(name, line)
     const { mqtt } = this.#facts.get(BROKER) ?? {}
     if (mqtt !== undefined && !this.#children.has(API)) {
+      // The first broker has chosen the port, if nobody else did.
+      for (let index = 2; index <= this.#options.brokers; index += 1) {
+        const own = { ...this.#sharing, MQTT_PORT: String(mqtt.port) }
+        void this.#keepRunning({ name: `${BROKER}-${index}`, entry: 'broker/main.ts', env: own })
+      }
       const env = { MQTT_ADDRESS: `${mqtt.host}:${mqtt.port}` }
       void this.#keepRunning({ name: API, entry: 'query-api/main.ts', env })
     }
@@ -130,6 +137,11 @@ export class Cluster {
     if (this.#facts.size < this.#expected || mqtt === undefined || http === undefined) return
     const processes = [...this.#facts].map(([member, { pid, operations }]) => ({ name: member, pid, operations }))
     this.#allReady.resolve({ mqtt, http, processes })
+  }
+
+  /** For brokers that share their ports; a name for the node would be one for all of them. */
+  get #sharing(): Record<string, string> {
+    return this.#options.brokers === 1 ? {} : { MQTT_REUSE_PORT: 'on', NODE_ID: '' }
   }
 
   #environment(member: Member): Record<string, string | undefined> {

@@ -7,6 +7,7 @@ interface UpOptions {
   readonly lan?: boolean
   readonly cluster?: boolean
   readonly workers: number
+  readonly brokers: number
 }
 
 // What runs servers is loaded by this command only: the other commands start faster without it.
@@ -16,6 +17,7 @@ export function addUp({ program, run }: Commands): void {
     .description('run the whole of Sluice on this machine until SIGTERM or Ctrl-C')
     .option('--lan', 'listen on the local network, too; plain MQTT and HTTP can be read there')
     .option('--cluster', 'broker, workers and API as separate processes on Kafka, InfluxDB, MariaDB and Redis')
+    .option('--brokers <count>', 'brokers of the cluster, all on the same ports', wholeNumber(1, 16), 1)
     .option('--workers <count>', 'ingest workers of the cluster', wholeNumber(1, 64), 2)
     .action(
       run((session, options: UpOptions) => (options.cluster === true ? upCluster : upStandalone)(session, options)),
@@ -44,6 +46,7 @@ async function upCluster(session: Session, options: UpOptions): Promise<ExitCode
     loadApiKey(join(folder, 'admin-token'))
     loadCredentialKey(join(folder, 'credential-key'))
     const cluster = new Cluster({
+      brokers: options.brokers,
       workers: options.workers,
       folder,
       env: options.lan === true ? { BIND_ADDRESS: '0.0.0.0' } : {},

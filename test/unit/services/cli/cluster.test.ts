@@ -13,7 +13,7 @@ function startCluster(execPath: string) {
     ends.push(`${name} ${reason}`)
     if (ends.length >= 2) seen.resolve()
   }
-  const cluster = new Cluster({ workers: 1, folder, env: {}, execPath, onLine: () => undefined, onExit })
+  const cluster = new Cluster({ brokers: 1, workers: 1, folder, env: {}, execPath, onLine: () => undefined, onExit })
   return { cluster, ends, seen: seen.promise }
 }
 
