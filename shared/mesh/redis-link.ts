@@ -15,7 +15,7 @@ export interface RedisLinkOptions {
 }
 
 /** A server that answers later than this is taken for down: a client waits for a CONNECT that long. */
-const COMMAND_TIMEOUT_MS = 1_000
+const COMMAND_TIMEOUT_MS = 2_000
 /** After a command without an answer nobody asks for this long: a server that hangs costs one caller a second, not all. */
 const PAUSE_MS = 1_000
 /** A connection on which nothing comes for this long although something was asked is given up. */

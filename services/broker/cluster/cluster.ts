@@ -36,6 +36,8 @@ export interface ClusterContext {
 
 /** What this node does with what others send it. */
 export interface LocalSubscribers {
+  /** Clients that aedes knows. */
+  clients(): number
   /** To the subscribers here; `number` is that of a stored message, else 0. */
   deliver(message: Message, number: number, done: () => void): void
   /** Telemetry for subscribers here. */
@@ -218,6 +220,7 @@ export class Cluster {
     const gauges: [string, string, () => number][] = [
       ['sluice_broker_cluster_peers', 'Other broker nodes that this one knows', () => this.peers.names.length],
       ['sluice_broker_cluster_sessions', 'Sessions that this node holds', () => this.fence.size],
+      ['sluice_broker_cluster_clients', 'Clients that aedes knows', () => this.#local?.clients() ?? 0],
       ['sluice_broker_cluster_inbound', 'Messages of other nodes on their way to subscribers', () => this.#inbound],
     ]
     for (const [name, help, read] of gauges) {

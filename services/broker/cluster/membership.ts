@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import { nodeChannel, splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
@@ -28,6 +29,8 @@ const GRACE_MS = 3_000
 /** Who buries a dead node has so long for each part of its clients; then another one goes on. */
 const REAP_LOCK_MS = 10_000
 const CHUNK = 100
+/** How long a node that leaves waits for Redis to come back. */
+const LEAVE_MS = 2_000
 
 /** This node among the others: it says that it lives, sees who does not, and cleans up behind the dead. */
 export class Membership {
@@ -60,13 +63,14 @@ export class Membership {
     this.#closed = true
     await this.#work
     const { mesh, logger } = this.#options
-    const keys = [`${LEASE_PREFIX}${mesh.id}`]
     try {
+      // Releasing thousands of sessions at once may have taken Redis longer than a command may.
+      for (const end = performance.now() + LEAVE_MS; !mesh.link.isUp && performance.now() < end;) await setTimeout(50)
       // Commands are answered in order: by then all releases are done.
       const left = await mesh.link.run((redis) => redis.scard(`sluice:clients:${mesh.id}`))
       if (left === 0) await mesh.link.run((redis) => redis.srem(NODES_KEY, mesh.id))
       else logger.warn({ clients: left }, 'sessions are left for other nodes to clean up')
-      await mesh.link.run((redis) => redis.del(...keys))
+      await mesh.link.run((redis) => redis.del(`${LEASE_PREFIX}${mesh.id}`))
     } catch (error) {
       logger.warn({ detail: toSluiceError(error).message }, 'the node leaves without a word: others will miss it')
     }
