@@ -10,7 +10,6 @@ import type { Target } from './phase.ts'
 import { serverParts } from './sluice-target.ts'
 
 const TOPIC = 'chain.raw'
-const PARTITIONS = 12
 const BUCKET = 'chain'
 /** Kafka 4 no longer answers the requests that Telegraf's default version makes. */
 const KAFKA_PROTOCOL = '4.0.0'
@@ -35,14 +34,15 @@ export async function chainTarget(options: {
   readonly servers: Servers
   readonly folder: string
   readonly devices: number
+  readonly partitions: number
 }): Promise<Target> {
-  const { servers, folder } = options
+  const { servers, folder, partitions } = options
   const devices = Array.from({ length: options.devices }, (_, index): LoadDevice => {
     const device = `c-${String(index + 1).padStart(5, '0')}`
     return { tenant: 'bench', device, username: `bench/${device}`, secret: randomBytes(16).toString('base64url') }
   })
   const reader = { username: 'telegraf', secret: randomBytes(16).toString('base64url') }
-  await makeTopic(servers.kafka.brokers)
+  await makeTopic(servers.kafka.brokers, partitions)
   await makeBucket(servers.influxdb)
   const releasers = new Releasers()
   try {
@@ -141,10 +141,10 @@ content_encoding = "identity"
 `
 }
 
-async function makeTopic(brokers: readonly string[]): Promise<void> {
+async function makeTopic(brokers: readonly string[], numPartitions: number): Promise<void> {
   const admin = new KafkaJs({ clientId: 'bench', brokers: [...brokers], logLevel: logLevel.NOTHING }).admin()
   await admin.connect()
-  await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions: PARTITIONS, replicationFactor: 1 }] })
+  await admin.createTopics({ topics: [{ topic: TOPIC, numPartitions, replicationFactor: 1 }] })
   await admin.disconnect()
 }
 

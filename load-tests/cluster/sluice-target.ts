@@ -13,14 +13,16 @@ export interface SluiceOptions {
   readonly servers: Servers
   readonly folder: string
   readonly workers: number
+  /** Of the log. */
+  readonly partitions: number
   /** Where each process leaves its CPU profile at the end. */
   readonly profiles: string | undefined
 }
 
 /** Broker, workers and API as processes on the servers. */
-export async function startSluice({ servers, folder, workers, profiles }: SluiceOptions): Promise<Cluster> {
+export async function startSluice({ servers, folder, workers, partitions, profiles }: SluiceOptions): Promise<Cluster> {
   const profiling = profiles === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` }
-  const env = { ...servers.env, LOG_LEVEL: 'info', ...profiling }
+  const env = { ...servers.env, LOG_LEVEL: 'info', LOG_PARTITIONS: String(partitions), ...profiling }
   const cluster = new Cluster({ workers, folder: join(folder, 'services'), env })
   try {
     await cluster.start()
