@@ -1,7 +1,9 @@
 import type { Kysely } from 'kysely'
+import { Gauge } from 'prom-client'
 import { toSluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import type { RegistryParts } from './new-devices.ts'
 import { deleteCredentials, type FoundCredential } from './queries-credentials.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -28,10 +30,19 @@ export class CredentialUses {
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(database: RegistryDatabase, changes: ChangeFeed, logger: Logger) {
+  constructor({ database, changes, logger, metrics }: RegistryParts) {
     this.#database = database
     this.#changes = changes
     this.#logger = logger
+    const waiting = (): number => this.#waiting.size + this.#deciding.size
+    new Gauge({
+      name: 'sluice_registry_uses_waiting',
+      help: 'Uses of credentials that wait to be noted',
+      registers: [metrics],
+      collect() {
+        this.set(waiting())
+      },
+    })
   }
 
   /** Never rejects: who logs in with a good credential is let in, whether or not that can be noted. */
@@ -53,6 +64,8 @@ export class CredentialUses {
   }
 
   async #decide(credential: string, principal: string): Promise<void> {
+    // The registry takes no writes, and more rotate than can be remembered: the old ones end by their time.
+    if (this.#deciding.size >= MAX_WAITING && !this.#deciding.has(credential)) return
     const known = this.#deciding.get(credential) ?? { principal, writing: undefined }
     this.#deciding.set(credential, known)
     known.writing ??= this.#begin(credential, principal).then((done) => {

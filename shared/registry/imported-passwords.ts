@@ -1,6 +1,8 @@
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
+import { Gauge } from 'prom-client'
 import { SluiceError } from '../errors.ts'
+import type { Metrics } from '../metrics.ts'
 import type { ImportedPassword } from './identity-port.ts'
 
 const derive = promisify(pbkdf2)
@@ -32,6 +34,18 @@ export function checkImportedPassword({ kind, salt, hash, iterations }: Imported
 export class PasswordChecks {
   #running = 0
   readonly #waiting: (() => void)[] = []
+
+  constructor(metrics: Metrics) {
+    const waiting = (): number => this.#waiting.length
+    new Gauge({
+      name: 'sluice_registry_password_checks_waiting',
+      help: 'Imported passwords that wait to be checked',
+      registers: [metrics],
+      collect() {
+        this.set(waiting())
+      },
+    })
+  }
 
   /** True when the password is the one. Error: `registry_unavailable` when too many wait. */
   async matches(password: string, { salt, hash, iterations }: ImportedPassword): Promise<boolean> {

@@ -4,6 +4,7 @@ import type { CredentialUses } from './credential-uses.ts'
 import { MAX_CREDENTIAL_LENGTH, type CredentialHashes } from './credentials.ts'
 import { PasswordChecks } from './imported-passwords.ts'
 import { findByToken, findSecret, isUsername, principalOf } from './logins.ts'
+import type { RegistryParts } from './new-devices.ts'
 import type { Principal } from './port.ts'
 import { hashRow, loginStateOf, newPair } from './queries-credentials.ts'
 import { insertAll } from './queries-rows.ts'
@@ -18,9 +19,10 @@ export class LoginVerifier {
   readonly #changes: ChangeFeed
   readonly #hashes: CredentialHashes
   readonly #uses: CredentialUses
-  readonly #checks = new PasswordChecks()
+  readonly #checks: PasswordChecks
 
-  constructor(database: RegistryDatabase, changes: ChangeFeed, hashes: CredentialHashes, uses: CredentialUses) {
+  constructor({ database, changes, hashes, metrics }: RegistryParts, uses: CredentialUses) {
+    this.#checks = new PasswordChecks(metrics)
     this.#database = database
     this.#changes = changes
     this.#hashes = hashes

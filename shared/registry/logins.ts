@@ -25,7 +25,6 @@ export const MAX_USERNAME = 256
 
 /** True for what a login may be called: our names, and those of another broker, without control characters. */
 export function isUsername(text: string): boolean {
-   
   return text.length > 0 && text.length <= MAX_USERNAME && text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text)
 }
 

@@ -60,7 +60,7 @@ async function openWith<T>(
   const attempt = async () => {
     try {
       await warnOfWeakDurability(db, logger)
-      return await openOn({ db, flavour: mariadbFlavour, credentialKey, logger })
+      return await openOn({ db, flavour: mariadbFlavour, credentialKey, logger, metrics })
     } catch (error) {
       throw mariadbError(error)
     }

@@ -1,5 +1,6 @@
 import { SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import type { Metrics } from '../metrics.ts'
 import { deviceKey } from '../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { CredentialHashes } from './credentials.ts'
@@ -16,6 +17,7 @@ export interface RegistryParts {
   readonly flavour: SqlFlavour
   readonly hashes: CredentialHashes
   readonly logger: Logger
+  readonly metrics: Metrics
 }
 
 /** `createDevices` of the port. */

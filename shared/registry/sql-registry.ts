@@ -2,6 +2,7 @@ import type { Kysely, Transaction } from 'kysely'
 import { checkRules } from '../acl.ts'
 import { SluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import type { Metrics } from '../metrics.ts'
 import type { FieldType } from '../telemetry.ts'
 import { deviceKey, isName } from '../topics.ts'
 import { insertAudit, newestAudit } from './audit-log.ts'
@@ -42,6 +43,7 @@ export interface SqlRegistryOptions {
   readonly flavour: SqlFlavour
   readonly credentialKey: Buffer
   readonly logger: Logger
+  readonly metrics: Metrics
 }
 
 /**
@@ -49,12 +51,12 @@ export interface SqlRegistryOptions {
  * `credential_key_mismatch`, `setting_invalid` (the key's length), and those of the flavour.
  */
 export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Registry> {
-  const { db, flavour, credentialKey, logger } = options
+  const { db, flavour, credentialKey, logger, metrics } = options
   const hashes = credentialHashes(credentialKey)
   await prepareRegistry(options, hashes.keyId)
   const database = new RegistryDatabase(db, flavour)
   const changes = await ChangeFeed.start(database, logger)
-  return new SqlRegistry({ database, changes, flavour, hashes, logger })
+  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics })
 }
 
 class SqlRegistry implements Registry {
@@ -71,14 +73,14 @@ class SqlRegistry implements Registry {
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
-    const { database, changes, flavour, hashes, logger } = parts
+    const { database, changes, flavour, hashes } = parts
     this.#parts = parts
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour
     this.#hashes = hashes
-    this.#uses = new CredentialUses(database, changes, logger)
-    this.#verifier = new LoginVerifier(database, changes, hashes, this.#uses)
+    this.#uses = new CredentialUses(parts)
+    this.#verifier = new LoginVerifier(parts, this.#uses)
     this.credentials = new SqlCredentials(database, changes, hashes)
     this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
     this.presence = new SqlPresence(database, flavour)

@@ -42,7 +42,7 @@ async function openWith<T>(
   const connection = await open(file, metrics)
   const db = new Kysely<RegistrySchema>({ dialect: sqliteDialect(connection, metrics) })
   try {
-    return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger })
+    return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger, metrics })
   } catch (error) {
     await connection.close()
     throw named(file, error)

@@ -28,11 +28,11 @@ async function openHeard(url: string): Promise<{ registry: Registry; heard: Comp
   const config = { host, port: Number(port), user, password, database: pathname.slice(1) }
   const typed = { ...config, bigIntAsNumber: true, insertIdAsNumber: true, foundRows: false }
   const pool = new MariadbPool(() => typed, createLogger('silent'))
-  const metrics = new MariadbMetrics(pool, createLogger('silent'), createMetrics({ defaults: false }))
+  const metrics = createMetrics({ defaults: false })
   const heard: CompiledQuery[] = []
-  const dialect = mariadbDialect({ pool, metrics })
+  const dialect = mariadbDialect({ pool, metrics: new MariadbMetrics(pool, createLogger('silent'), metrics) })
   const db = new Kysely<RegistrySchema>({ dialect, log: ({ query }) => void heard.push(query) })
-  const options = { db, flavour: mariadbFlavour, credentialKey: KEY, logger: createLogger('silent') }
+  const options = { db, flavour: mariadbFlavour, credentialKey: KEY, logger: createLogger('silent'), metrics }
   const registry = await openSqlRegistry(options)
   onTestFinished(() => registry.close())
   return { registry, heard }

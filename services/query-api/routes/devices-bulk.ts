@@ -72,9 +72,11 @@ function removeRoute(app: Api, options: ApiOptions): void {
     async (request) => {
       const { registry, cache } = options
       const { devices } = request.body
+      // A stream younger than the last flush may stay in the cache until its time there ends.
+      const states = await Promise.all(devices.map(({ tenant, device }) => registry.readState(tenant, device)))
       const removed = await registry.removeDevices(devices)
-      // What was cached of other streams is newer than the removal by seconds at most, and ends by its time.
-      await cache.delete(removed.map(({ tenant, device }) => latestKey(tenant, device, DEFAULT_STREAM)))
+      const streams = [...states.flat(), ...removed.map((device) => ({ ...device, stream: DEFAULT_STREAM }))]
+      await cache.delete(streams.map(({ tenant, device, stream }) => latestKey(tenant, device, stream)))
       await recordActions(options, request, 'device.remove', removed.map(nameOf))
       return { removed: removed.map(pick) }
     },
