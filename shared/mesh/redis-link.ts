@@ -49,6 +49,8 @@ export class RedisLink {
   readonly #logger: Logger
   readonly #handlers = new Map<string, (message: Buffer) => void>()
   readonly #onUp = new Set<() => void>()
+  /** Scripts whose text was sent on the present connection of commands. */
+  readonly #sent = new Set<string>()
   /** On the monotonic clock: nobody asks before. */
   #pausedUntil = -Infinity
   #pending = 0
@@ -79,6 +81,8 @@ export class RedisLink {
       client.on('close', () => this.#down(new Error('the connection was closed')))
       client.on('ready', () => void this.#settle())
     }
+    // The server may be another one then.
+    this.#commands.on('close', () => this.#sent.clear())
     this.#listener.on('messageBuffer', (channel: Buffer, message: Buffer) => {
       this.#handlers.get(channel.toString())?.(message)
     })
@@ -144,9 +148,16 @@ export class RedisLink {
     }
   }
 
-  /** Runs a script; keys are made in it, so this is for one server, not for a Redis Cluster. */
+  /**
+   * Runs a script, in the order of the calls; keys are made in it, so this is for one server, not for a Redis Cluster.
+   * The first call of a connection brings the text: to ask by hash first would let later calls overtake it.
+   */
   eval(lua: Script, ...args: readonly ScriptArgument[]): Promise<unknown> {
     return this.run(async (redis) => {
+      if (!this.#sent.has(lua.sha)) {
+        this.#sent.add(lua.sha)
+        return await redis.eval(lua.text, 0, ...args)
+      }
       try {
         return await redis.evalsha(lua.sha, 0, ...args)
       } catch (error) {
