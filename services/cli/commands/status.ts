@@ -1,4 +1,14 @@
+import { toSluiceError } from '../../../shared/errors.ts'
 import type { Commands, Session } from '../session.ts'
+import { textTable } from '../text-table.ts'
+
+interface Node {
+  readonly id: string
+  readonly address: { readonly host: string; readonly port: number }
+  readonly clients: number
+  readonly in_flight: number
+  readonly since: string
+}
 
 export function addStatus({ program, run }: Commands): void {
   program
@@ -9,18 +19,41 @@ export function addStatus({ program, run }: Commands): void {
 
 async function showStatus(session: Session): Promise<0 | 1> {
   const { api } = session
-  const [status, readiness] = await Promise.all([api.get<Record<string, unknown>>('/v1/status'), api.probe('/readyz')])
+  const [status, readiness, nodes] = await Promise.all([
+    api.get<Record<string, unknown>>('/v1/status'),
+    api.probe('/readyz'),
+    listNodes(session),
+  ])
   const ready = readiness.status === 200
-  session.result({ url: api.url.origin, ready, readiness: readiness.body, ...status }, () => {
+  session.result({ url: api.url.origin, ready, readiness: readiness.body, ...status, ...nodes }, () => {
     const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
       ([, value]) => value !== null,
     )
     const lines = values.map(([name, value]) => `${name.padEnd(10)} ${shown(value)}`)
-    return [...lines, ...(ready ? [] : [`readyz     ${shown(readiness.body)}`])].join('\n')
+    return [...lines, ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]), ...shownNodes(nodes)].join('\n')
   })
   return ready ? 0 : 1
 }
 
 function shown(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** The broker nodes, or why they cannot be told: the rest of the status is told all the same. */
+async function listNodes({ api }: Session): Promise<{ nodes: readonly Node[] } | { nodesUnknown: string }> {
+  try {
+    const { nodes } = await api.get<{ nodes?: readonly Node[] }>('/v1/nodes')
+    return { nodes: nodes ?? [] }
+  } catch (error) {
+    return { nodesUnknown: toSluiceError(error).code }
+  }
+}
+
+function shownNodes(known: Awaited<ReturnType<typeof listNodes>>): string[] {
+  if ('nodesUnknown' in known) return [`nodes      unknown: ${known.nodesUnknown}`]
+  if (known.nodes.length === 0) return []
+  const rows = known.nodes.map(({ id, address, clients, in_flight: inFlight, since }) => {
+    return [id, `${address.host}:${address.port}`, String(clients), String(inFlight), since]
+  })
+  return ['', textTable(['node', 'address', 'clients', 'in flight', 'since'], rows)]
 }

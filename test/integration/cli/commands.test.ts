@@ -126,6 +126,16 @@ describe('status', () => {
     expect(code).toBe(1)
     expect((await run(['status'], () => undefined)).code).toBe(0)
   })
+
+  it('shows the broker nodes, or why they are not known', async () => {
+    const node = { id: 'one', address: { host: '10.0.0.1', port: 1883 }, clients: 7, in_flight: 2, since: 'today' }
+    const { stdout } = await run(['status'], ({ path }) => (path === '/v1/nodes' ? ok({ nodes: [node] }) : undefined))
+    expect(stdout).toMatch(/one +10\.0\.0\.1:1883 +7 +2 +today/)
+    const unknown = await run(['status'], ({ path }) =>
+      path === '/v1/nodes' ? problem(503, 'redis_unavailable', 'away') : undefined,
+    )
+    expect(unknown).toMatchObject({ code: 0, stdout: expect.stringContaining('unknown: redis_unavailable') as string })
+  })
 })
 
 describe('tail', () => {

@@ -1,0 +1,27 @@
+import Type from 'typebox'
+import type { Api, ApiOptions } from '../app.ts'
+import { problemResponses } from '../problem.ts'
+import { rfc3339, TimeOrNull } from '../time.ts'
+
+const Node = Type.Object({
+  id: Type.String(),
+  address: Type.Object({ host: Type.String(), port: Type.Integer() }, { description: 'Where it listens for MQTT.' }),
+  clients: Type.Integer(),
+  inFlight: Type.Integer({ description: 'Messages of QoS 1 and 2 that are not acknowledged yet.' }),
+  since: TimeOrNull,
+})
+
+/** The broker nodes and their load. */
+export function nodeRoutes(app: Api, { nodes }: ApiOptions): void {
+  const schema = {
+    tags: ['operation'],
+    summary: 'The broker nodes that live, and their load a second or two ago',
+    response: { 200: Type.Object({ nodes: Type.Array(Node) }), ...problemResponses },
+  }
+  app.get('/nodes', { schema }, async () => ({
+    nodes: (await nodes.list()).map(({ id, address, clients, inFlight, sinceMs }) => {
+      const { host, port } = address
+      return { id, address: { host, port }, clients, inFlight, since: rfc3339(sinceMs) }
+    }),
+  }))
+}
