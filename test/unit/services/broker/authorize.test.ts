@@ -177,3 +177,45 @@ it('is not heard of after closing', async () => {
   expect(revoked).toEqual([])
   expect(registry.listeners).toBe(0)
 })
+
+describe('a login that is', () => {
+  const put = ({ registry }: Setup, login: { disabled: boolean; endedMs: number | undefined }): void => {
+    registry.devices.set('acme/p1', { ...registryDevice, login })
+  }
+  const registryDevice = { tenant: 'acme', device: 'p1', tags: {}, createdMs: 0, lastSeenMs: undefined }
+
+  it.each([true, false])(
+    'disabled is told, though it may be enabled again before anybody looks: %s',
+    async (disabled) => {
+      const setup = setUp()
+      put(setup, { disabled: false, endedMs: undefined })
+      setup.authorizer.login(device)
+      put(setup, { disabled, endedMs: Date.now() + 1 })
+      setup.registry.change('acme/p1', true)
+      await setup.settle()
+      expect(setup.revoked).toEqual(['acme/p1'])
+      expect(setup.authorizer.canPublish(device, 't/acme/p1/telemetry')).toBe(false)
+    },
+  )
+
+  it('rotated, or was disabled before it logged in, goes on', async () => {
+    const setup = setUp()
+    put(setup, { disabled: false, endedMs: Date.now() - 1 })
+    setup.authorizer.login(device)
+    setup.registry.change('acme/p1')
+    await setup.settle()
+    expect(setup.revoked).toEqual([])
+    expect(setup.authorizer.canPublish(device, 't/acme/p1/telemetry')).toBe(true)
+  })
+
+  it('ended while nobody is connected by it is told without a question, one that changed is not', async () => {
+    const { registry, authorizer, settle } = setUp()
+    const heard: [string, boolean][] = []
+    authorizer.onRevoked((name, wasLoggedIn) => heard.push([name, wasLoggedIn]))
+    registry.change('acme/p1', true)
+    registry.change('acme/p2', false)
+    await settle()
+    expect(heard).toEqual([['acme/p1', false]])
+    expect(registry.questions).toBe(0)
+  })
+})
