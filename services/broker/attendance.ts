@@ -11,6 +11,8 @@ import type { Sessions } from './sessions.ts'
 
 /** Who is connected and how much each may do, as all connections of a node share it. */
 export interface Attendance {
+  /** The name of this node. */
+  readonly node: string
   readonly rates: Rates
   readonly limits: LimitReports
   readonly presence: PresenceWriter
@@ -32,6 +34,7 @@ const STANDALONE = 'standalone'
 
 export async function openAttendance(options: AttendanceOptions, releasers: Releasers): Promise<Attendance> {
   const { registry, sessions, cluster, settings, logger, metrics } = options
+  const node = cluster?.id ?? STANDALONE
   const rates = releasers.own('rates', new Rates(settings), (it) => it.close())
   const limits = new LimitReports({
     metrics,
@@ -39,14 +42,14 @@ export async function openAttendance(options: AttendanceOptions, releasers: Rele
   })
   const presence = new PresenceWriter({
     presence: registry.presence,
-    node: cluster?.id ?? STANDALONE,
+    node,
     takeLimits: () => limits.takeChanged(),
     logger,
     metrics,
   })
   releasers.own('presence', presence, (it) => it.close())
   await presence.start()
-  return { rates, limits, presence, epochOf: cluster === undefined ? localEpochs() : (id) => epochIn(cluster, id) }
+  return { node, rates, limits, presence, epochOf: cluster === undefined ? localEpochs() : (id) => epochIn(cluster, id) }
 }
 
 /** Greater than all of earlier runs, as long as the clock is not set back by more than the process lived. */

@@ -1,3 +1,4 @@
+import type { BrokerNodes } from '../../shared/commands.ts'
 import { Releasers } from '../../shared/lifecycle.ts'
 import { Connections } from './connections.ts'
 import { exposeTally } from './counters.ts'
@@ -20,6 +21,8 @@ export interface BrokerStatus {
 export interface Broker {
   readonly addresses: ListenerAddresses
   status(): BrokerStatus
+  /** For a node that is the only one; nodes of a cluster are asked over Redis. */
+  readonly nodes: BrokerNodes
   /** Takes nothing more, waits for the acknowledgements in flight (bounded), closes the connections. */
   close(): Promise<void>
 }
@@ -59,8 +62,16 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
   releasers.own('listeners', listeners, (it) => it.close())
   context.self.mqtt = listeners.addresses.mqtt
   let draining = false
+  const sinceMs = Date.now()
   return {
     addresses: listeners.addresses,
+    nodes: {
+      send: (command) => context.sessions.sendCommand(command),
+      async list() {
+        const { size: clients } = connections
+        return [{ id: context.node, address: context.self.mqtt, clients, inFlight: tally.inFlight, sinceMs }]
+      },
+    },
     status: () => ({
       clients: connections.size,
       inFlight: tally.inFlight,

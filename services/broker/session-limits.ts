@@ -9,6 +9,7 @@ export interface Persistence {
   outgoingStream(client: { id: string }): Readable
   outgoingUpdate(client: { id: string }, packet: unknown): Promise<void>
   createRetainedStreamCombi(filters: readonly string[]): Readable
+  subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]>
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
   streamWill(brokers: unknown): Readable
   storeRetained(packet: { topic: string; payload: Buffer }): Promise<void>

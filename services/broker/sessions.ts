@@ -10,6 +10,7 @@ import { SessionEmitter } from './cluster/emitter.ts'
 import { toMessage } from './cluster/messages.ts'
 import { ClusterPersistence } from './cluster/persistence.ts'
 import { Relay } from './cluster/relay.ts'
+import { createCommands, type SendCommand } from './commands.ts'
 import type { Tally } from './counters.ts'
 import { limitPersistence, type Persistence } from './session-limits.ts'
 import { PropertiesByPayload } from './message-properties.ts'
@@ -28,6 +29,8 @@ export interface Sessions {
   discard(clientId: string): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
+  /** Publishes a command to a device, wherever it is connected. Error: `redis_unavailable`. */
+  readonly sendCommand: SendCommand
   /**
    * Removes what a login that is no more left behind: sessions, queued messages and, of a device, retained messages
    * below its topics. Its connections must be closed. Error: `redis_unavailable`.
@@ -102,6 +105,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const forget = guard(aedes, options)
   replayRetained(aedes, aedes.persistence, properties)
   const copy = createCopy(aedes, options.tally)
+  const sendCommand = createCommands(aedes, relay, cluster)
   if (relay !== undefined) await join(options, relay, aedes, copy)
   return {
     properties,
@@ -112,6 +116,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
     },
     discard: (clientId) => cluster?.discard(clientId) ?? discardSession(aedes.persistence, clientId),
     copy,
+    sendCommand,
     forget,
     async close() {
       await new Promise<void>((resolve) => aedes.close(resolve))

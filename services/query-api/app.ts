@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import type { queryApiSettings } from '../../config/query-api.ts'
 import type { Cache } from '../../shared/cache/port.ts'
+import type { BrokerNodes } from '../../shared/commands.ts'
 import type { Config } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/logger.ts'
@@ -23,12 +24,14 @@ import { applicationRoutes } from './routes/applications.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
 import { credentialRoutes } from './routes/credentials.ts'
+import { commandRoutes } from './routes/commands.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
 import { latestRoutes } from './routes/latest.ts'
+import { nodeRoutes } from './routes/nodes.ts'
 import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
 import { readingRoutes } from './routes/readings.ts'
@@ -53,6 +56,7 @@ export interface ApiOptions {
   readonly points: PointStore
   readonly registry: Registry
   readonly cache: Cache
+  readonly nodes: BrokerNodes
   /** The receive clock of this node, shared with the broker: strictly increasing, by at least `bytes` nanoseconds. */
   readonly stamp: (bytes: number) => Instant
   readonly status: () => ProcessStatus
@@ -101,6 +105,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       closed.addHook('onRequest', (request) => authentication.check(request))
       deviceRoutes(closed, options)
       bulkRoutes(closed, options)
+      commandRoutes(closed, options)
       credentialRoutes(closed, options)
       claimKeyRoutes(closed, options)
       pendingRoutes(closed, options)
@@ -113,6 +118,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       deadLetterRoutes(closed, options)
       streamRoutes(closed, live)
       statusRoutes(closed, options)
+      nodeRoutes(closed, options)
     },
     { prefix: '/v1' },
   )

@@ -8,6 +8,7 @@ import {
 import { openRedisCache } from '../../shared/cache/redis.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { listenHttp } from '../../shared/listen.ts'
+import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
 import { openKafkaLog } from '../../shared/log/kafka.ts'
 import { openInfluxPoints } from '../../shared/points/influx.ts'
 import { portChecks } from '../../shared/readiness.ts'
@@ -22,11 +23,12 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const points = await open('points', openInfluxPoints, influxOptions(config))
   const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
   const cache = await open('cache', openRedisCache, redisCacheOptions(config))
+  const nodes = await open('broker nodes', openBrokerNodes, { url: config.REDIS_SESSIONS_URL })
   await registry.setAdminKey(config.ADMIN_TOKEN)
   const clock = await receiveClockBehind(log)
   const checks = portChecks({ log, points, registry })
   const api = await createApi({
-    ...{ log, points, registry, cache, checks, settings: config, logger, metrics },
+    ...{ log, points, registry, cache, nodes, checks, settings: config, logger, metrics },
     stamp: (bytes) => clock.nextStamp(bytes),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
     version: packageVersion(),

@@ -54,6 +54,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const { mqtt } = broker.addresses
   const api = await createApi({
     ...shared,
+    nodes: broker.nodes,
     stamp: (bytes) => clock.nextStamp(bytes),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     checks: [

@@ -8,7 +8,7 @@ import { createApi, type Api, type ApiOptions } from '../../../services/query-ap
 import { loadConfig } from '../../../shared/config.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { tempFolder } from '../../helpers.ts'
-import { MemoryCache, MemoryLog, MemoryPoints } from './memory-ports.ts'
+import { MemoryCache, MemoryNodes, MemoryLog, MemoryPoints } from './memory-ports.ts'
 import { MemoryRegistry } from './memory-registry.ts'
 
 export interface Answer {
@@ -32,6 +32,7 @@ export async function openApi(overrides: Partial<ApiOptions> = {}) {
     points: new MemoryPoints(),
     registry: new MemoryRegistry(),
     cache: new MemoryCache(),
+    nodes: new MemoryNodes(),
   }
   const metrics = createMetrics({ defaults: false })
   const logged: string[] = []

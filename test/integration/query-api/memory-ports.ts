@@ -1,4 +1,5 @@
 import type { Cache } from '../../../shared/cache/port.ts'
+import type { BrokerNodes, CommandResult, DeviceCommand } from '../../../shared/commands.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { LogBatch, LogTopic, ReadOptions, TelemetryLog } from '../../../shared/log/port.ts'
 import type { PointQuery, PointStore } from '../../../shared/points/port.ts'
@@ -133,5 +134,21 @@ export class MemoryCache implements Cache {
 
   async delete(keys: readonly string[]) {
     for (const key of keys) this.#entries.delete(key)
+  }
+}
+
+/** One broker node; commands are kept. */
+export class MemoryNodes implements BrokerNodes {
+  readonly sent: DeviceCommand[] = []
+  result: CommandResult = 'delivered'
+
+  async send(command: DeviceCommand) {
+    this.sent.push(command)
+    return this.result
+  }
+
+  async list() {
+    const address = { host: '127.0.0.1', port: 1883 }
+    return [{ id: 'n1', address, clients: 3, inFlight: 2, sinceMs: 1_700_000_000_000 }]
   }
 }

@@ -1,0 +1,70 @@
+import Type from 'typebox'
+import { isCommandName } from '../../../shared/commands.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import type { Api, ApiOptions } from '../app.ts'
+import { recordAction } from '../audit.ts'
+import { problemResponses } from '../problem.ts'
+import { DeviceParams, requireDevice } from './devices.ts'
+
+/** What one MQTT packet of a device may hold by default, with room for the topic. */
+const MAX_PAYLOAD_BYTES = 60_000
+const MAX_EXPIRY_SECONDS = 31_536_000
+
+const CommandBody = Type.Object(
+  {
+    name: Type.String({ description: 'What follows cmd/ in the topic, such as restart or valve/open.' }),
+    payload: Type.Optional(Type.Unknown({ description: 'A text goes out as it is, anything else as JSON.' })),
+    payloadBase64: Type.Optional(Type.String({ description: 'Bytes, in place of a payload.' })),
+    qos: Type.Optional(Type.Integer({ minimum: 0, maximum: 2, description: '1 unless given.' })),
+    expirySeconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: MAX_EXPIRY_SECONDS,
+        description: 'A session that is away gets it only when it is back within this time.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
+
+/** What goes down to devices. */
+export function commandRoutes(app: Api, options: ApiOptions): void {
+  app.post(
+    '/devices/:tenant/:device/commands',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'Publish to cmd/... of a device, and tell what became of it',
+        params: DeviceParams,
+        body: CommandBody,
+        response: {
+          200: Type.Object({ result: Type.Enum(['delivered', 'queued', 'no_session']) }),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request) => {
+      const { tenant, device } = request.params
+      const { name, qos = 1, expirySeconds } = request.body
+      await requireDevice(options.registry, tenant, device)
+      if (!isCommandName(name)) throw new SluiceError('bad_request', '"name" is not a topic, or too long a one')
+      const expiresMs = expirySeconds === undefined ? undefined : Date.now() + expirySeconds * 1000
+      const payload = payloadOf(request.body)
+      const level = qos === 2 ? 2 : qos === 1 ? 1 : 0
+      const result = await options.nodes.send({ tenant, device, name, payload, qos: level, expiresMs })
+      await recordAction(options, request, 'device.command', `${tenant}/${device}`)
+      return { result }
+    },
+  )
+}
+
+/** Error: `bad_request`. */
+function payloadOf({ payload, payloadBase64 }: { payload?: unknown; payloadBase64?: string }): Buffer {
+  if (payload !== undefined && payloadBase64 !== undefined) {
+    throw new SluiceError('bad_request', '"payload" and "payloadBase64" exclude each other')
+  }
+  const text = typeof payload === 'string' ? payload : payload === undefined ? '' : JSON.stringify(payload)
+  const bytes = payloadBase64 === undefined ? Buffer.from(text) : Buffer.from(payloadBase64, 'base64')
+  if (bytes.byteLength <= MAX_PAYLOAD_BYTES) return bytes
+  throw new SluiceError('bad_request', `the payload has ${bytes.byteLength} bytes; ${MAX_PAYLOAD_BYTES} at most`)
+}
