@@ -1,6 +1,6 @@
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { onTestFinished } from 'vitest'
-import { brokerSettings } from '../../../../config/broker.ts'
+import { brokerSettings, type BrokerSettings } from '../../../../config/broker.ts'
 import { createBroker, type Broker } from '../../../../services/broker/broker.ts'
 import { loadConfig } from '../../../../shared/config.ts'
 import { RedisLink } from '../../../../shared/mesh/redis-link.ts'
@@ -26,7 +26,7 @@ export interface Nodes {
   readonly redis: Awaited<ReturnType<typeof startRedis>>
   /** A connection of the test's own. */
   readonly link: RedisLink
-  start(id: string): Promise<Node>
+  start(id: string, settings?: Partial<BrokerSettings>): Promise<Node>
 }
 
 /** A Redis, and brokers in this process on it; the devices `a/1` to `a/9` and the application `app`, which may do everything. */
@@ -39,10 +39,15 @@ export async function startNodes(): Promise<Nodes> {
   const link = new RedisLink({ url: redis.url, logger: quiet, metrics: createMetrics({ defaults: false }) })
   onTestFinished(() => link.close())
   await link.open()
-  return { registry, redis, link, start: (id) => startNode(id, redis.url, registry) }
+  return { registry, redis, link, start: (id, settings = {}) => startNode(id, redis.url, registry, settings) }
 }
 
-async function startNode(id: string, url: string, registry: FakeRegistry): Promise<Node> {
+async function startNode(
+  id: string,
+  url: string,
+  registry: FakeRegistry,
+  settings: Partial<BrokerSettings>,
+): Promise<Node> {
   const metrics = createMetrics({ defaults: false })
   const log = new FakeLog()
   const link = new RedisLink({ url, logger: quiet, metrics })
@@ -51,7 +56,7 @@ async function startNode(id: string, url: string, registry: FakeRegistry): Promi
     log: log.asPort(),
     registry: registry.asPort(),
     clock: createReceiveClock(undefined),
-    settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 },
+    settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0, ...settings },
     logger: quiet,
     metrics,
     cluster: { link, nodeId: id },
