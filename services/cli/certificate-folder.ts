@@ -32,8 +32,6 @@ export interface Listed extends Entry {
 
 /** An authority is replaced by hand, which nobody wants to do often. */
 const AUTHORITY_DAYS = 3650
-export const SERVER_DAYS = 397
-export const DEVICE_DAYS = 730
 /** What ends sooner is due for renewal. */
 export const DUE_DAYS = 30
 const DAY_MS = 86_400_000
