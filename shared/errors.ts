@@ -59,7 +59,7 @@ export const ERRORS = {
   ),
   token_missing: refused(401, 'Send "Authorization: Bearer <token>"; the admin token is in DATA_DIR/admin-token.'),
   token_invalid: refused(401, 'The token is not known; the admin token is in DATA_DIR/admin-token.'),
-  protocol_version: refused(400, 'Set the client to MQTT 3.1.1 (protocol version 4).'),
+  protocol_version: refused(400, 'Set the client to MQTT 5 or 3.1.1, without an authentication method.'),
   protocol_violation: refused(400, 'The client broke the MQTT specification; the detail names the clause.'),
   client_id_invalid: refused(400, 'Use a client id of 1 to 256 bytes, or an empty one with clean session.'),
   payload_too_large: {

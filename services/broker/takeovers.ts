@@ -71,7 +71,7 @@ export class Takeovers<L extends SharedLease = SharedLease> {
     const holder = this.#holders.get(clientId)
     if (holder === undefined) return
     this.#tally.takeovers += 1
-    holder.connection.close()
+    holder.connection.close(Reason.takenOver)
     await holder.gone
   }
 

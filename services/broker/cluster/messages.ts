@@ -1,4 +1,5 @@
 import { splitLine } from '../../../shared/mesh/mesh.ts'
+import type { MessageProperties } from '../message-properties.ts'
 
 /** A message as nodes store it and hand it on. */
 export interface Message {
@@ -8,6 +9,8 @@ export interface Message {
   readonly retain: boolean
   /** Not to be delivered after this; epoch ms. */
   readonly expiresMs: number | undefined
+  /** Of MQTT 5. */
+  readonly properties?: MessageProperties | undefined
 }
 
 /** What aedes calls a message; only these parts are carried. */
@@ -16,17 +19,24 @@ export interface PublishLike {
   readonly payload: string | Buffer
   readonly qos?: number
   readonly retain?: boolean
+  /** Ours, when there are any: aedes declares others and fills none. */
+  readonly properties?: unknown
 }
 
 export function toMessage(packet: PublishLike, expiresMs?: number): Message {
   const { topic, payload, retain = false } = packet
+  const properties = packet.properties as MessageProperties | undefined
   const qos = packet.qos === 1 || packet.qos === 2 ? packet.qos : 0
-  return { topic, payload: typeof payload === 'string' ? Buffer.from(payload) : payload, qos, retain, expiresMs }
+  const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+  return { topic, payload: bytes, qos, retain, expiresMs: expiresMs ?? properties?.expiresAt, properties }
 }
 
 /** A line of JSON, then the payload as it is. */
-export function encodeMessage({ topic, payload, qos, retain, expiresMs }: Message): Buffer {
-  const head = { t: topic, q: qos, ...(retain ? { r: 1 } : {}), ...(expiresMs === undefined ? {} : { x: expiresMs }) }
+export function encodeMessage({ topic, payload, qos, retain, expiresMs, properties }: Message): Buffer {
+  const head: Record<string, unknown> = { t: topic, q: qos }
+  if (retain) head['r'] = 1
+  if (expiresMs !== undefined) head['x'] = expiresMs
+  if (properties !== undefined) head['p'] = properties.bytes.toString('base64')
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), payload])
 }
 
@@ -39,7 +49,16 @@ export function decodeMessage(bytes: Buffer): Message {
   }
   const qos = 'q' in head && (head.q === 1 || head.q === 2) ? head.q : 0
   const expiresMs = 'x' in head && typeof head.x === 'number' ? head.x : undefined
-  return { topic: head.t, payload, qos, retain: 'r' in head, expiresMs }
+  const properties =
+    'p' in head && typeof head.p === 'string'
+      ? { bytes: Buffer.from(head.p, 'base64'), expiresAt: expiresMs }
+      : undefined
+  return { topic: head.t, payload, qos, retain: 'r' in head, expiresMs, properties }
+}
+
+/** For a packet of aedes: properties that there are. */
+export function propertiesOf({ properties }: Message): { readonly properties?: MessageProperties } {
+  return properties === undefined ? {} : { properties }
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Logger } from '../../../shared/logger.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { STORED } from './emitter.ts'
 import type { Fence, Lease } from './fence.ts'
-import { encodeMessage, toMessage, type PublishLike } from './messages.ts'
+import { encodeMessage, propertiesOf, toMessage, type PublishLike } from './messages.ts'
 import { readQueue } from './queue.ts'
 import type { Retained } from './retained.ts'
 import { ACKNOWLEDGE, NOTE, SUBSCRIBE, WILL } from './scripts.ts'
@@ -173,8 +173,9 @@ export class ClusterPersistence {
 
   async *#findRetained(filters: readonly string[]): AsyncGenerator<unknown> {
     try {
-      for await (const { topic, payload, qos } of this.#retained.find(filters)) {
-        yield { cmd: 'publish', topic, payload, qos, retain: true }
+      for await (const message of this.#retained.find(filters)) {
+        const { topic, payload, qos } = message
+        yield { cmd: 'publish', topic, payload, qos, retain: true, ...propertiesOf(message) }
       }
     } catch (error) {
       // aedes does not listen for errors of this stream; the subscription stands, and gets what comes from now on.
@@ -203,6 +204,7 @@ export class ClusterPersistence {
           qos,
           retain: false,
           dup: messageId !== undefined,
+          ...propertiesOf(message),
           ...known,
           ...identity,
         }

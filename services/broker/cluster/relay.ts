@@ -2,7 +2,7 @@ import type { PublishPacket } from 'aedes'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Cluster } from './cluster.ts'
 import { STORED, storedAs, type SessionEmitter } from './emitter.ts'
-import { decodeMessage, encodeMessage, ownerOfTopic, toMessage, type Message } from './messages.ts'
+import { decodeMessage, encodeMessage, ownerOfTopic, propertiesOf, toMessage, type Message } from './messages.ts'
 import { readQueue } from './queue.ts'
 
 /** A packet of aedes that gets the number under which it is stored. */
@@ -67,9 +67,12 @@ export class Relay {
   }
 
   /** To subscribers here; `done` when it is written to each. The number of devices among them. */
-  deliver({ topic, payload, qos }: Message, number: number, done: () => void): number {
+  deliver(message: Message, number: number, done: () => void): number {
+    const { topic, payload, qos, retain } = message
     const identity = storedAs(number)
-    this.#emitter.deliver({ cmd: 'publish', topic, payload, qos, retain: false, dup: false }, identity, done)
+    // aedes takes the flag away, but for subscriptions that want it as published.
+    const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false, ...propertiesOf(message) }
+    this.#emitter.deliver(packet, identity, done)
     return identity.receivers
   }
 
@@ -105,7 +108,8 @@ export class Relay {
           if (messageId !== undefined) continue
           const { topic, payload, qos } = message
           // Without a broker's id aedes takes it for no repetition.
-          const packet = { cmd: 'publish', topic, payload, qos, retain: false, dup: false, brokerId: undefined }
+          const fields = { cmd: 'publish', topic, payload, qos, retain: false, dup: false, ...propertiesOf(message) }
+          const packet = { ...fields, brokerId: undefined }
           this.#emitter.within(storedAs(Number(number)), () => clientOf(clientId)?.deliverQoS(packet, () => undefined))
         }
       }

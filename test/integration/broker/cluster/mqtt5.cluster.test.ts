@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import type { RawClient } from '../../../mqtt-bytes.ts'
+import { APP, describe5, logIn5, packet5, propertiesOf, property } from '../../../mqtt5-bytes.ts'
+import { startNodes } from './nodes.ts'
+
+const PROPERTIES = Buffer.concat([property.text(3, 'c'), property.user('b', '1'), property.user('a', '2')])
+const isMessage = (bytes: Buffer): boolean => (bytes[0] ?? 0) >> 4 === 3
+const messages = (client: RawClient) => client.packets.filter(isMessage)
+const forever = (clientId: string) => ({ ...APP, clientId, clean: false, properties: property.four(0x11, 0xffffffff) })
+
+describe('MQTT 5 on several nodes', () => {
+  it.each([0, 1, 2])('messages of QoS %i keep their properties: live, retained, and for who was away', async (qos) => {
+    const nodes = await startNodes()
+    const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+    const away = await logIn5(two.port, forever('away'), packet5.subscribe(1, ['x/#', 2]))
+    await away.packetsUpTo(2)
+    away.send(packet5.disconnect())
+    await away.closed()
+    const here = await logIn5(one.port, { ...APP, clientId: 'here' }, packet5.subscribe(1, ['x/#', 2]))
+    const there = await logIn5(two.port, { ...APP, clientId: 'there' }, packet5.subscribe(1, ['x/#', 2]))
+    await Promise.all([here.packetsUpTo(2), there.packetsUpTo(2)])
+    const publisher = await logIn5(one.port, { ...APP, clientId: 'publisher' })
+    publisher.send(packet5.publish('x/1', 'm', { qos, retain: true, properties: PROPERTIES }))
+    if (qos > 0) await publisher.packetsUpTo(2)
+    if (qos === 2) publisher.send(packet5.ack(0x62, 1))
+    const got: RawClient[] = [here, there]
+    for (const client of got) await client.until(() => messages(client).length > 0)
+    got.push(await logIn5(two.port, { ...APP, clientId: 'late' }, packet5.subscribe(1, ['x/#', 2])))
+    if (qos > 0) got.push(await logIn5(one.port, forever('away')))
+    for (const client of got) {
+      await client.until(() => messages(client).length > 0)
+      expect(messages(client).map(propertiesOf)).toEqual([PROPERTIES])
+    }
+  })
+
+  it('a takeover by another node is told', async () => {
+    const nodes = await startNodes()
+    const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+    const first = await logIn5(one.port, forever('same'), packet5.subscribe(1, ['x/#', 1]))
+    await first.packetsUpTo(2)
+    const second = await logIn5(two.port, forever('same'))
+    await first.closed()
+    expect(first.packets.map(describe5).at(-1)).toBe('disconnect 0x8e')
+    expect(second.packets.map(describe5)).toEqual(['connack 1 0x0'])
+  })
+
+  it('options of a subscription hold on every node', async () => {
+    const nodes = await startNodes()
+    const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+    const client = await logIn5(one.port, forever('options'), packet5.subscribe(1, ['x/own', 1 | 4], ['x/kept', 1 | 8]))
+    await client.packetsUpTo(2)
+    const other = await logIn5(two.port, { ...APP, clientId: 'other' })
+    for (const [index, publisher] of [client, other].entries()) {
+      publisher.send(packet5.publish('x/own', `own ${index}`, { qos: 1, id: 1 }))
+      publisher.send(packet5.publish('x/kept', `kept ${index}`, { qos: 1, id: 2, retain: true }))
+      await publisher.until(() => publisher.packets.map(describe5).includes('puback 2'))
+    }
+    await client.until(() => messages(client).length >= 3)
+    expect(messages(client).map(describe5).toSorted()).toEqual([
+      'publish x/kept kept 0 q1 retained',
+      'publish x/kept kept 1 q1 retained',
+      'publish x/own own 1 q1',
+    ])
+  })
+})

@@ -1,0 +1,19 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { decodeMessage, encodeMessage, toMessage } from '../../../../services/broker/cluster/messages.ts'
+
+it('a message comes to another node with its properties and its expiry', () => {
+  const bytes = fc.uint8Array({ maxLength: 50 }).map((it) => Buffer.from(it))
+  const properties = fc.option(fc.record({ bytes, expiresAt: fc.option(fc.nat(), { nil: undefined }) }), {
+    nil: undefined,
+  })
+  fc.assert(
+    fc.property(bytes, properties, fc.nat({ max: 2 }), fc.boolean(), (payload, brought, qos, retain) => {
+      const packet = { topic: 'x/1', payload, qos, retain, ...(brought === undefined ? {} : { properties: brought }) }
+      const message = toMessage(packet)
+      expect(decodeMessage(encodeMessage(message))).toEqual(message)
+      expect(message.properties).toEqual(brought)
+      expect(message.expiresMs).toBe(brought?.expiresAt)
+    }),
+  )
+})
