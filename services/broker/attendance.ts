@@ -22,7 +22,7 @@ export interface Attendance {
 
 export interface AttendanceOptions {
   readonly registry: Pick<Registry, 'presence'>
-  readonly sessions: Pick<Sessions, 'copy'>
+  readonly sessions: Pick<Sessions, 'tell'>
   readonly cluster: Cluster | undefined
   readonly settings: BrokerSettings
   readonly logger: Logger
@@ -38,7 +38,7 @@ export async function openAttendance(options: AttendanceOptions, releasers: Rele
   const rates = releasers.own('rates', new Rates(settings), (it) => it.close())
   const limits = new LimitReports({
     metrics,
-    notify: (device, hit) => sessions.copy(`t/${device.name}/notice`, noticeOf(hit)),
+    notify: (device, hit) => sessions.tell(`t/${device.name}/notice`, noticeOf(hit)),
   })
   const presence = new PresenceWriter({
     presence: registry.presence,
@@ -49,7 +49,16 @@ export async function openAttendance(options: AttendanceOptions, releasers: Rele
   })
   releasers.own('presence', presence, (it) => it.close())
   await presence.start()
-  return { node, rates, limits, presence, epochOf: cluster === undefined ? localEpochs() : (id) => epochIn(cluster, id) }
+  if (cluster !== undefined) {
+    cluster.observer = { onBuried: (lost) => presence.lose(lost), onConfirmed: () => presence.repeat() }
+  }
+  return {
+    node,
+    rates,
+    limits,
+    presence,
+    epochOf: cluster === undefined ? localEpochs() : (id) => epochIn(cluster, id),
+  }
 }
 
 /** Greater than all of earlier runs, as long as the clock is not set back by more than the process lived. */

@@ -65,6 +65,10 @@ const MAX_WAITING = 200_000
 export class PresenceWriter {
   readonly #options: PresenceOptions
   #waiting = new Map<string, PresenceRecord>()
+  /** Sessions that last; as many as there are connections. */
+  readonly #live = new Map<string, PresenceRecord>()
+  /** Nodes that are dead, and whose sessions are not ended yet. */
+  readonly #lostNodes = new Set<string>()
   #limits: DeviceLimitRecord[] = []
   #timer: NodeJS.Timeout | undefined
   #flushing: Promise<void> = Promise.resolve()
@@ -106,10 +110,22 @@ export class PresenceWriter {
     const known = this.#waiting.get(key)
     // The end of a session that was taken over comes behind the beginning of the one that took it.
     if (known !== undefined && epoch !== 0 && epoch < known.epoch) return
-    if (known === undefined && this.#waiting.size >= MAX_WAITING) return this.#dropped.inc()
     const at = { node: this.#options.node, sinceMs: Date.now(), address }
     const connected = ended === undefined
-    this.#waiting.set(key, { tenant, device, clientId, epoch, connected, ...at, reason: ended })
+    const record = { tenant, device, clientId, epoch, connected, ...at, reason: ended }
+    if (connected) this.#live.set(key, record)
+    else if (this.#live.get(key)?.epoch === epoch) this.#live.delete(key)
+    this.#put(key, record)
+  }
+
+  /** The sessions of a node that is dead have ended. */
+  lose(node: string): void {
+    this.#lostNodes.add(node)
+  }
+
+  /** All sessions of this node are written again: another one may have taken it for dead. */
+  repeat(): void {
+    for (const [key, record] of this.#live) this.#put(key, record)
   }
 
   /** Writes what waits; what could not be written waits on. Never rejects. */
@@ -124,12 +140,21 @@ export class PresenceWriter {
     await this.flush()
   }
 
+  #put(key: string, record: PresenceRecord): void {
+    if (this.#waiting.size < MAX_WAITING || this.#waiting.has(key)) this.#waiting.set(key, record)
+    else this.#dropped.inc()
+  }
+
   async #flush(): Promise<void> {
     const { presence, logger, takeLimits } = this.#options
     this.#limits.push(...takeLimits().flatMap(limitRecord))
     const changes = this.#waiting
     this.#waiting = new Map()
     try {
+      for (const node of this.#lostNodes) {
+        await presence.endNode(node, 'node_lost' satisfies EndReason, Date.now())
+        this.#lostNodes.delete(node)
+      }
       if (changes.size > 0) await presence.record([...changes.values()])
       changes.clear()
       if (this.#limits.length > 0) await presence.recordLimits(this.#limits)

@@ -29,6 +29,8 @@ export interface Sessions {
   discard(clientId: string): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
+  /** Publishes at QoS 0, for whoever listens. */
+  tell(topic: string, payload: Buffer): void
   /** Publishes a command to a device, wherever it is connected. Error: `redis_unavailable`. */
   readonly sendCommand: SendCommand
   /**
@@ -116,6 +118,8 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
     },
     discard: (clientId) => cluster?.discard(clientId) ?? discardSession(aedes.persistence, clientId),
     copy,
+    tell: (topic, payload) =>
+      aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined),
     sendCommand,
     forget,
     async close() {

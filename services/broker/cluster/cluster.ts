@@ -48,6 +48,13 @@ export interface LocalSubscribers {
   redeliver(): Promise<void>
 }
 
+export interface ClusterObserver {
+  /** The sessions that a dead node had have ended. */
+  onBuried(node: string): void
+  /** The sessions of this node are its own, whatever others said of it meanwhile. */
+  onConfirmed(): void
+}
+
 /** Messages of other nodes on their way to subscribers here, and their payload. */
 const MAX_INBOUND = 20_000
 const MAX_INBOUND_BYTES = 16 * 1024 * 1024
@@ -61,6 +68,8 @@ export class Cluster {
   readonly retained: Retained
   readonly outbound: Outbound
   readonly owedWills: OwedWills
+  /** Who writes down which clients are connected where. */
+  observer: ClusterObserver | undefined
   readonly #context: ClusterContext
   readonly #sinceMs = Date.now()
   readonly #stored: StoredSubscriptions
@@ -118,12 +127,14 @@ export class Cluster {
       logger: this.#logger,
       describe: () => this.#describe(),
       publishWill: (will) => local.publishWill(will),
+      onBuried: (node) => this.observer?.onBuried(node),
       recover: async () => {
         await this.#stored.load()
         await this.retained.settle()
         await this.owedWills.settle((will) => local.publishWill(will))
         await this.#forgetOwed()
         await this.fence.confirmAll()
+        this.observer?.onConfirmed()
         // What was sent while nobody listened is in the queues of the sessions.
         this.#missedSome ||= recovered
         recovered = true

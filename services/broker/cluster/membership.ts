@@ -15,6 +15,8 @@ export interface MembershipOptions {
   readonly describe: () => Omit<NodeRecord, 'id'>
   /** Publishes the will of a client whose node is dead. Error: `redis_unavailable`. */
   readonly publishWill: (will: Message) => Promise<void>
+  /** The clients of a dead node are cleaned up. */
+  readonly onBuried: (node: string) => void
   /** Redis answers (again), or others took this node for dead: what it holds is to be compared with what Redis says. */
   readonly recover: () => Promise<void>
   /** Called with every beat while Redis answers. */
@@ -171,6 +173,7 @@ export class Membership {
       await Promise.all(clients.slice(from, from + CHUNK).map((clientId) => this.#buryClient(name, clientId)))
       await link.run((redis) => redis.pexpire(`sluice:burial:${name}`, REAP_LOCK_MS))
     }
+    this.#options.onBuried(name)
     await link.run((redis) => redis.srem(NODES_KEY, name))
   }
 

@@ -107,6 +107,24 @@ it('writes every second, and what is left at the end', async () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
+it('sessions of a dead node end, those of a node that was only asleep are written again', async () => {
+  const { presence, writer } = open()
+  writer.note(change('1', 5))
+  writer.note(change('2', 6))
+  writer.note(change('2', 6, 'closed'))
+  presence.away = true
+  writer.lose('n2')
+  await writer.flush()
+  presence.away = false
+  await writer.flush()
+  await writer.flush()
+  expect(presence.endedNodes).toEqual(['n2'])
+  presence.rows.length = 0
+  writer.repeat()
+  await writer.flush()
+  expect(presence.rows).toMatchObject([{ device: '1', epoch: 5, connected: true }])
+})
+
 it('applications are no devices', async () => {
   const { presence, writer } = open()
   writer.note({ ...change('1', 5), principal: { kind: 'application', name: 'app', rules: [] } })
