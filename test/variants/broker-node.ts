@@ -5,7 +5,7 @@
  *   node test/variants/broker-node.ts {REDIS_SESSIONS_URL} {node id}
  *
  * Says `ready {port}` on stdout; answers each line on stdin with its CPU seconds, clients, sessions and aedes' clients as
- * JSON. Ends with SIGTERM as the product does.
+ * JSON. Ends with SIGTERM as the product does, and with stdin.
  */
 import { createInterface } from 'node:readline'
 import { brokerSettings } from '../../config/broker.ts'
@@ -68,6 +68,8 @@ process.exitCode = await runProcess(async ({ releasers }) => {
   const lines = createInterface({ input: process.stdin })
   lines.on('line', () => void report())
   releasers.own('stdin', lines, (it) => it.close())
+  // Whoever started it is gone.
+  process.stdin.on('end', () => process.kill(process.pid, 'SIGTERM'))
   const gauge = async (name: string): Promise<number> =>
     (await metrics.getSingleMetric(name)?.get())?.values[0]?.value ?? 0
   const report = async (): Promise<void> => {
