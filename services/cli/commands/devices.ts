@@ -11,6 +11,7 @@ import { devicePath } from '../api-client.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../text-table.ts'
+import { addDevicesCommand } from './devices-command.ts'
 import { addDevicesImport } from './devices-import.ts'
 import { addDevicesPending } from './devices-pending.ts'
 import { addLoginCommands } from './logins.ts'
@@ -84,6 +85,7 @@ export function addDevices({ program, run }: Commands): void {
     .option('--all-of-tenant <name>', 'all devices of a tenant', parseName)
     .action(run(removeDevices))
   addDevicesImport(devices, { run })
+  addDevicesCommand(devices, { run })
   addDevicesPending(devices, { run })
   addLoginCommands(
     devices,

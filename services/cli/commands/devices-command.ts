@@ -1,0 +1,43 @@
+import type { Command } from 'commander'
+import { devicePath } from '../api-client.ts'
+import { parseDeviceName, parseDuration, wholeNumber, type DeviceName } from '../argument-parsers.ts'
+import type { Commands, ExitCode, Session } from '../session.ts'
+
+interface CommandOptions {
+  readonly qos: number
+  /** Milliseconds. */
+  readonly expires?: number
+}
+
+const MEANING: Readonly<Record<string, string>> = {
+  delivered: 'The device is connected and was sent it.',
+  queued: 'The device is not connected; its session keeps it.',
+  no_session: 'Nobody will get it: the device is not connected, or has not subscribed to its commands.',
+}
+
+/** Adds `devices command`. */
+export function addDevicesCommand(devices: Command, { run }: Pick<Commands, 'run'>): void {
+  devices
+    .command('command')
+    .description('publish to cmd/... of a device and say what became of it; exit code 1 when nobody gets it')
+    .argument('<tenant/device>', 'name of the device', parseDeviceName)
+    .argument('<name>', 'what follows cmd/ in the topic, such as restart or valve/open')
+    .argument('[payload]', 'text of the message', '')
+    .option('--qos <0|1|2>', 'quality of service', wholeNumber(0, 2), 1)
+    .option('--expires <duration>', 'a session that is away gets it only within this time, such as 10m', parseDuration)
+    .action(run(sendCommand))
+}
+
+async function sendCommand(
+  session: Session,
+  { tenant, device }: DeviceName,
+  name: string,
+  payload: string,
+  { qos, expires }: CommandOptions,
+): Promise<ExitCode> {
+  const expiry = expires === undefined ? {} : { expirySeconds: Math.max(1, Math.ceil(expires / 1000)) }
+  const body = { name, payload, qos, ...expiry }
+  const answer = await session.api.post<{ result: string }>(`${devicePath(tenant, device)}/commands`, body)
+  session.result(answer, () => `${answer.result}: ${MEANING[answer.result] ?? ''}`.trimEnd())
+  return answer.result === 'no_session' ? 1 : 0
+}

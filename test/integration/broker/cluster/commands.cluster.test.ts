@@ -1,0 +1,51 @@
+import { expect, it, onTestFinished, vi } from 'vitest'
+import { openBrokerNodes } from '../../../../shared/mesh/broker-nodes.ts'
+import { createMetrics } from '../../../../shared/metrics.ts'
+import type { PresenceRecord } from '../../../../shared/registry/presence-port.ts'
+import { quiet } from '../../../broker-harness.ts'
+import { connect, startNodes, type Nodes } from './nodes.ts'
+
+const command = {
+  ...{ tenant: 'a', device: '1', name: 'go', qos: 1 as const, expiresMs: undefined },
+  payload: Buffer.from([0, 1, 0x0a, 255]),
+}
+
+async function openApiSide({ redis }: Nodes) {
+  const nodes = await openBrokerNodes({ url: redis.url, logger: quiet, metrics: createMetrics({ defaults: false }) })
+  onTestFinished(() => nodes.close())
+  return nodes
+}
+
+it('commands find the device on whatever node it is, or its session', { timeout: 60_000 }, async () => {
+  const cluster = await startNodes()
+  const [one, two] = [await cluster.start('n1'), await cluster.start('n2')]
+  const api = await openApiSide(cluster)
+  expect((await api.list()).map(({ id }) => id)).toEqual(['n1', 'n2'])
+  expect(await api.send(command)).toBe('no_session')
+
+  const { client } = await connect(two.port, 'a/1', { clientId: 'c', clean: false })
+  await client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
+  const arrived = new Promise<Buffer>((resolve) => client.once('message', (_topic, payload) => resolve(payload)))
+  expect(await api.send(command)).toBe('delivered')
+  expect(await arrived).toEqual(command.payload)
+
+  await client.endAsync()
+  await vi.waitFor(async () => expect(await api.send({ ...command, qos: 0 })).toBe('no_session'))
+  expect(await api.send(command)).toBe('queued')
+  const back = await connect(one.port, 'a/1', { clientId: 'c', clean: false })
+  await vi.waitFor(() => expect(back.messages).toHaveLength(1))
+})
+
+it('a device is written as connected to the node that took it over', { timeout: 60_000 }, async () => {
+  const cluster = await startNodes()
+  const rows: PresenceRecord[] = []
+  cluster.registry.presence.record = async (changes) => void rows.push(...changes)
+  const [one, two] = [await cluster.start('n1'), await cluster.start('n2')]
+  await connect(one.port, 'a/1', { clientId: 'c' })
+  await vi.waitFor(() => expect(rows).toMatchObject([{ node: 'n1', connected: true }]), 10_000)
+  await connect(two.port, 'a/1', { clientId: 'c' })
+  await vi.waitFor(() => expect(rows).toHaveLength(3), 10_000)
+  const newest = rows.toSorted((a, b) => a.epoch - b.epoch).at(-1)
+  expect(newest).toMatchObject({ node: 'n2', connected: true })
+  expect(rows.find(({ connected }) => !connected)).toMatchObject({ node: 'n1', reason: 'takeover' })
+})
