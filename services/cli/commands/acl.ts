@@ -16,7 +16,7 @@ export function addAcl({ program, run }: Commands): void {
     .command('explain')
     .description('say whether a login may do something, and which rule decides; exit code 1 when it may not')
     .argument('<who>', 'tenant/device, or the name of an application')
-    .addArgument(new Argument('<action>').choices(['publish', 'subscribe']))
+    .addArgument(new Argument('<action>', 'what it wants to do').choices(['publish', 'subscribe']))
     .argument('<topic>', 'topic to publish to, or filter to subscribe to')
     .action(run(explain))
 }

@@ -23,7 +23,7 @@ export function addDevicesCommand(devices: Command, { run }: Pick<Commands, 'run
     .argument('<tenant/device>', 'name of the device', parseDeviceName)
     .argument('<name>', 'what follows cmd/ in the topic, such as restart or valve/open')
     .argument('[payload]', 'text of the message', '')
-    .option('--qos <0|1|2>', 'quality of service', wholeNumber(0, 2), 1)
+    .option('--qos <level>', 'quality of service, 0 to 2', wholeNumber(0, 2), 1)
     .option('--expires <duration>', 'a session that is away gets it only within this time, such as 10m', parseDuration)
     .action(run(sendCommand))
 }
