@@ -112,6 +112,7 @@ export class RedisLink {
     try {
       await Promise.all(ready)
       await checkPolicy(this.#commands, 'sessions', this.#logger)
+      await this.#settle()
     } catch (error) {
       if (error instanceof SluiceError && error.code === 'redis_misconfigured') throw error
       this.#down(error)
