@@ -144,8 +144,8 @@ const CONNECTION_TIMEOUT_MS = 3_000
 /** Whoever asks repeats by itself, with a bound and in order. */
 const RETRY = { retries: 1, initialRetryTime: 50, maxRetryTime: 200 }
 
-/** The public part of kafkajs that is used, over the same connections. */
-export function createAdmin(options: ClientOptions, logger: Logger): Admin {
+/** The public part of kafkajs that is used, over the same connections; those that are open are in `sockets`. */
+export function createAdmin(options: ClientOptions, logger: Logger, sockets: Set<Socket>): Admin {
   RequestQueue.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
   const { brokers, clientId, sasl } = options
   const tls = toTls(options)
@@ -154,7 +154,7 @@ export function createAdmin(options: ClientOptions, logger: Logger): Admin {
     clientId,
     ssl: tls ?? false,
     ...(sasl === undefined ? {} : { sasl: toSasl(sasl) }),
-    socketFactory: (target) => openSocket({ ...target, ssl: tls }, new Set()),
+    socketFactory: (target) => openSocket({ ...target, ssl: tls }, sockets),
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     logLevel: WARN,

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Admin, ConfigResourceTypes } from 'kafkajs'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
@@ -48,7 +49,8 @@ export async function ensureTopics(
   specs: readonly TopicSpec[],
   logger: Logger,
 ): Promise<Map<string, TopicState>> {
-  const admin = createAdmin(client, logger)
+  const sockets = new Set<Socket>()
+  const admin = createAdmin(client, logger, sockets)
   try {
     await admin.connect()
     const existing = new Set(await admin.listTopics())
@@ -67,6 +69,8 @@ export async function ensureTopics(
     throw toLogError(error)
   } finally {
     await admin.disconnect()
+    // One that is left would keep the process for ever. Only an error makes kafkajs end the timer of a connection, too.
+    for (const socket of sockets) socket.destroy(new SluiceError('closed', 'the topics were looked at'))
   }
 }
 
@@ -102,14 +106,13 @@ const COMPARED = [
 
 async function inspect(admin: Admin, specs: readonly TopicSpec[]): Promise<Map<string, TopicState>> {
   const names = specs.map(({ name }) => name)
-  const [{ topics }, { resources }, { brokers }] = await Promise.all([
-    admin.fetchTopicMetadata({ topics: names }),
-    admin.describeConfigs({
-      includeSynonyms: false,
-      resources: names.map((name) => ({ type: TOPIC_RESOURCE, name })),
-    }),
-    admin.describeCluster(),
-  ])
+  // One after the other: when the first failed, the others would connect again behind the disconnect.
+  const { topics } = await admin.fetchTopicMetadata({ topics: names })
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: names.map((name) => ({ type: TOPIC_RESOURCE, name })),
+  })
+  const { brokers } = await admin.describeCluster()
   return new Map(
     specs.map((spec) => {
       const partitions = topics.find(({ name }) => name === spec.name)?.partitions ?? []
