@@ -37,10 +37,13 @@ export class PacketClient {
     reader.on('error', () => this.#stream.destroy())
     this.#stream.on('data', (chunk: Buffer) => reader.parse(chunk))
     this.#stream.on('error', () => undefined)
-    this.#stream.on('close', () => {
-      this.isClosed = true
-      this.#wake()
-    })
+    // A WebSocket's stream ends when it is closed, and closes when it is destroyed.
+    for (const event of ['end', 'close']) {
+      this.#stream.on(event, () => {
+        this.isClosed = true
+        this.#wake()
+      })
+    }
     onTestFinished(() => this.drop())
   }
 

@@ -1,0 +1,19 @@
+import type { BrokerParts } from '../../../../services/broker/gate-context.ts'
+import { startBroker } from '../../../broker-harness.ts'
+import { TestAuthority } from '../../../certificates.ts'
+import { wayTo, type Way } from '../listener-clients.ts'
+import type { Place } from './stage.ts'
+
+/** A broker that listens on TCP, TLS, WebSocket and WebSocket over TLS, and how to reach it on each. */
+export async function everyListener(parts?: BrokerParts): Promise<Place & { readonly ways: readonly Way[] }> {
+  const authority = await TestAuthority.make()
+  const harness = await startBroker({ ...authority.settings, MQTT_WS_PORT: 0, MQTT_WSS_PORT: 0 }, parts)
+  const { ca } = authority
+  const ways = [
+    wayTo(harness, 'tcp'),
+    wayTo(harness, 'tls', { ca }),
+    wayTo(harness, 'ws'),
+    wayTo(harness, 'wss', { ca }),
+  ]
+  return { registry: harness.registry, log: harness.log, ways }
+}
