@@ -4,11 +4,15 @@ import { loadApiKey, loadCredentialKey } from '../../../shared/registry/credenti
 import { Member, type MemberSpec } from './member.ts'
 
 export interface ClusterPlan {
+  /** One unless given. */
+  readonly brokers?: number
   readonly workers: number
   /** Composition root of the workers, with arguments; the product's own by default. */
   readonly workerCommand?: readonly string[]
   /** The same of the broker. */
   readonly brokerCommand?: readonly string[]
+  /** For the brokers only. */
+  readonly brokerEnv?: MemberSpec['env']
   /** For the workers only, such as another way to InfluxDB. */
   readonly workerEnv?: MemberSpec['env']
   /** For every process. */
@@ -19,9 +23,11 @@ export interface ClusterPlan {
 
 export const WORKER = ['services/ingest-worker/main.ts']
 
-/** Broker, workers and API as processes that a test kills, starts, adds and removes. */
+/** Brokers, workers and API as processes that a test kills, starts, adds and removes. */
 export class Cluster {
+  /** The first one. */
   readonly broker: Member
+  readonly brokers: readonly Member[]
   readonly api: Member
   readonly workers: Member[] = []
   readonly #plan: ClusterPlan
@@ -38,7 +44,10 @@ export class Cluster {
     loadCredentialKey(keys.CREDENTIAL_KEY_FILE)
     this.#plan = plan
     this.#env = { LOG_LEVEL: 'debug', ...keys, ...env }
-    this.broker = this.#member('broker', plan.brokerCommand ?? ['services/broker/main.ts'])
+    const command = plan.brokerCommand ?? ['services/broker/main.ts']
+    this.broker = this.#member('broker', command, plan.brokerEnv)
+    const others = Array.from({ length: (plan.brokers ?? 1) - 1 }, (_, index) => `broker-${index + 2}`)
+    this.brokers = [this.broker, ...others.map((name) => this.#member(name, command, plan.brokerEnv))]
     this.api = this.#member('query-api', ['services/query-api/main.ts'])
   }
 
@@ -57,7 +66,7 @@ export class Cluster {
   /** Resolves when every process is ready. */
   async start(): Promise<void> {
     const workers = Array.from({ length: this.#plan.workers }, () => this.addWorker())
-    await Promise.all([this.broker.start(), this.api.start(), ...workers])
+    await Promise.all([...this.brokers.map((broker) => broker.start()), this.api.start(), ...workers])
   }
 
   /** Resolves when the new worker is ready. */

@@ -21,6 +21,7 @@ interface ReadyLine {
   readonly pid: number
   readonly operations: number
   readonly mqtt?: { readonly port: number }
+  readonly tls?: { readonly port: number }
   readonly http?: { readonly port: number }
 }
 
@@ -30,7 +31,7 @@ export class Member {
   #child: ChildProcess | undefined
   #ready: ReadyLine | undefined
   #closed = false
-  /** Of MQTT and HTTP; the same in every life. */
+  /** Of MQTT, HTTP, MQTT over TLS and operations; the same in every life. */
   #ports: readonly number[] | undefined
 
   constructor(spec: MemberSpec) {
@@ -58,9 +59,9 @@ export class Member {
     if (this.#closed) throw new Error(`${name} is not started after the end of its test`)
     const [entry = '', ...args] = command
     const node = ['--disable-warning=ExperimentalWarning', join(root, entry), ...args]
-    this.#ports ??= await freePorts(2)
-    const [mqtt, http] = this.#ports
-    const ports = { OPS_PORT: '0', MQTT_PORT: String(mqtt), HTTP_PORT: String(http) }
+    this.#ports ??= await freePorts(4)
+    const [MQTT_PORT, HTTP_PORT, MQTT_TLS_PORT, OPS_PORT] = this.#ports.map(String)
+    const ports = { MQTT_PORT, HTTP_PORT, MQTT_TLS_PORT, OPS_PORT }
     const child = spawn(join(root, 'node_modules/.bin/node'), node, {
       env: { ...process.env, ...env, ...ports },
       stdio: ['ignore', 'ignore', 'pipe'],

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { freePorts, portAnswers, ServerProcess } from './server-process.ts'
+import { findCommand, installPackages } from './tools.ts'
+
+/** Ports of a broker behind it. */
+export interface ProxiedNode {
+  readonly mqtt: number
+  readonly tls: number
+  readonly operations: number
+}
+
+export interface Haproxy {
+  readonly mqtt: number
+  readonly tls: number
+  /** Nodes of each backend, in their order, that it gives connections to. */
+  usable(): Promise<readonly boolean[]>
+  stop(): Promise<void>
+}
+
+const SAMPLE = new URL('../../config/haproxy/haproxy.cfg', import.meta.url)
+/** Each connection takes two file handles. */
+const MAX_CONNECTIONS = 9_000
+
+/** HAProxy with the configuration that we hand out, before brokers of this machine. */
+export async function startHaproxy(folder: string, nodes: readonly ProxiedNode[]): Promise<Haproxy> {
+  const why = 'HAProxy, before several brokers'
+  await installPackages([{ command: 'haproxy', package: 'haproxy', why }])
+  const [mqtt = 0, tls = 0] = await freePorts(2)
+  const control = join(folder, 'haproxy.sock')
+  const file = join(folder, 'haproxy.cfg')
+  writeFileSync(file, configuration({ nodes, mqtt, tls, control }))
+  const command = findCommand('haproxy') ?? 'haproxy'
+  const logFile = join(folder, 'haproxy.log')
+  const server = new ServerProcess({
+    ...{ name: 'HAProxy', command, args: ['-db', '-f', file], logFile },
+    probe: portAnswers(mqtt),
+  })
+  await server.start()
+  return { mqtt, tls, usable: () => usable(control), stop: () => server.stop('SIGKILL') }
+}
+
+function configuration(at: {
+  readonly nodes: readonly ProxiedNode[]
+  readonly mqtt: number
+  readonly tls: number
+  readonly control: string
+}): string {
+  const lines = readFileSync(SAMPLE, 'utf8').split('\n')
+  const own = lines.flatMap((line) => {
+    const [, name = '', index, port] = /^ {2}server (broker-(\d)) broker-\d:(\d+)$/.exec(line) ?? []
+    if (index === undefined) return [line]
+    const node = at.nodes[Number(index) - 1]
+    if (node === undefined) return []
+    return [`  server ${name} 127.0.0.1:${port === '1883' ? node.mqtt : node.tls} port ${node.operations}`]
+  })
+  return own
+    .join('\n')
+    .replace(/maxconn \d+/, `maxconn ${MAX_CONNECTIONS}\n  stats socket ${at.control} mode 600 level user`)
+    .replace('bind :1883', `bind 127.0.0.1:${at.mqtt}`)
+    .replace('bind :8883', `bind 127.0.0.1:${at.tls}`)
+}
+
+async function usable(control: string): Promise<boolean[]> {
+  const socket = connect(control)
+  await once(socket, 'connect')
+  socket.end('show stat\n')
+  const rows = (await text(socket)).split('\n').map((line) => line.split(','))
+  const status = rows[0]?.indexOf('status') ?? -1
+  const servers = rows.filter((row) => row[0] === 'brokers' && row[1]?.startsWith('broker-') === true)
+  return servers.map((row) => row[status]?.startsWith('UP') === true)
+}
