@@ -38,11 +38,11 @@ it('whatever is subscribed on whatever node: each message of QoS 1 reaches each 
       const publishers = await Promise.all(
         [0, 1, 2].map((at) => connect(port(at), 'app', { clientId: `${run}-p${at}` })),
       )
-      await Promise.all(
-        publications.map(({ node: at, topic: to }, n) =>
-          publishers[at]?.client.publishAsync(to, String(n), { qos: 1 }),
-        ),
-      )
+      const work = publications.flatMap(({ node: at, topic: to }, n) => {
+        const publisher = publishers[at]
+        return publisher === undefined ? [] : [publisher.client.publishAsync(to, String(n), { qos: 1 })]
+      })
+      await Promise.all(work)
       for (const [index, { filters }] of subscribers.entries()) {
         const expected = publications.flatMap(({ topic: to }, n) =>
           filters.some((wanted) => matches(wanted, to)) ? [`${to} ${n} 1`] : [],
@@ -115,6 +115,19 @@ it('a clean session ends the persistent one of its id, on another node too', asy
   await boss.client.publishAsync('house/door', 'new', { qos: 1 })
   await boss.client.publishAsync('other', 'end', { qos: 1 })
   await expect.poll(() => again.messages).toEqual(['other end 1'])
+})
+
+it('a node that has not heard of a stored subscription yet stores for it all the same', async () => {
+  const nodes = await startNodes()
+  const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+  const options = { clientId: 'p', clean: false }
+  const away = await connect(two.port, 'app', options)
+  await away.client.subscribeAsync('house/#', { qos: 1 })
+  await away.client.endAsync()
+  const boss = await connect(one.port, 'app', { clientId: 'boss' })
+  await boss.client.publishAsync('house/door', 'kept', { qos: 1 })
+  const again = await connect(two.port, 'app', options)
+  await expect.poll(() => again.messages).toEqual(['house/door kept 1'])
 })
 
 it('nodes are listed with their load, and one that leaves is listed no more', async () => {
