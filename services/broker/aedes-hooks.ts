@@ -7,8 +7,10 @@ import type { Cluster } from './cluster/cluster.ts'
 import type { SessionEmitter } from './cluster/emitter.ts'
 import type { Relay } from './cluster/relay.ts'
 import type { Tally } from './counters.ts'
+import { grantedQos } from './granted-qos.ts'
 import { isExpired, withProperties, type PropertiesByPayload } from './message-properties.ts'
 import { noteExisting } from './passage.ts'
+import type { WillDelays } from './will-delays.ts'
 import type { ForwardWill } from './wills.ts'
 
 export interface HookOptions {
@@ -27,6 +29,7 @@ export function createHooks(
   properties: PropertiesByPayload,
   emitter: SessionEmitter,
   relay: Relay | undefined,
+  willDelays: WillDelays,
 ): AedesOptions {
   const { authorizer, forwardWill, tally, cluster } = options
   return {
@@ -48,8 +51,8 @@ export function createHooks(
         } else if (relay === undefined || packet.qos === 0) done(null)
         else relay.store(packet, packet, done)
       }
-      if (relay === undefined || client === null) return fire()
-      void relay.mayFire(client.id, packet).then((may) => (may ? fire() : done(new Error('the session went on'))))
+      if (client === null) return fire()
+      whenDue(client, packet, relay, willDelays, fire, () => done(new Error('the session went on')))
     },
     authorizeSubscribe(client, subscription, done) {
       const owner = ownerOf(client)
@@ -77,9 +80,26 @@ export function createHooks(
         return null
       }
       if (identity !== undefined && owner.principal.kind === 'device') identity.receivers += 1
+      if (packet.qos > 0) packet.qos = grantedQos(client, packet.topic, packet.qos)
       return packet
     },
   }
+}
+
+/** A will whose client may come back is not published then. */
+function whenDue(
+  client: Client,
+  will: PublishPacket,
+  relay: Relay | undefined,
+  willDelays: WillDelays,
+  fire: () => void,
+  drop: () => void,
+): void {
+  const ask = (): void => {
+    if (relay === undefined) return fire()
+    void relay.mayFire(client.id, will).then((may) => (may ? fire() : drop()))
+  }
+  willDelays.hold(client, withProperties(will), ask, drop)
 }
 
 /** The gate's side of a client of aedes. */

@@ -13,8 +13,6 @@ export interface Will {
   readonly retain: boolean
   /** Of MQTT 5. */
   readonly properties?: MessageProperties | undefined
-  /** Of MQTT 5: seconds to wait for the client to come back. */
-  readonly delay?: number
 }
 
 /** A CONNECT that keeps to the specification. */
@@ -72,7 +70,7 @@ function parseBehindLevel(frame: FrameReader, position: number, version: 3 | 4 |
   let properties: ConnectProperties | undefined
   if (version === 5) ({ properties, next } = readConnectProperties(frame, next))
   const id = readClientId(frame, next, version)
-  const will = readWill(frame, id.next, flags, version)
+  const will = readWill(frame, id.next, flags, properties)
   const login = readLogin(frame, will.next, flags)
   if (login.next !== end) throw new Violation('CONNECT has bytes behind its end')
   const clean = (flags & 0x02) !== 0
@@ -107,12 +105,13 @@ function readWill(
   frame: FrameReader,
   position: number,
   flags: number,
-  version: 3 | 4 | 5,
+  connect: ConnectProperties | undefined,
 ): { will: Will | undefined; next: number } {
   if ((flags & 0x04) === 0) return { will: undefined, next: position }
   const { buffer, end } = frame
-  const nothing = { properties: undefined, delay: 0, isText: false, next: position }
-  const { properties, delay, isText, next } = version === 5 ? readWillProperties(frame, position) : nothing
+  const nothing = { properties: undefined, isText: false, next: position }
+  const { properties, isText, next } =
+    connect === undefined ? nothing : readWillProperties(frame, position, connect.sessionExpiry)
   const topic = readText(buffer, next, end, 'will topic')
   if (topic.text === '' || /[+#]/.test(topic.text)) throw new Violation('the will topic is no topic [MQTT-4.7.1-1]')
   const field = readField(buffer, topic.next, end, 'will payload')
@@ -121,7 +120,7 @@ function readWill(
     throw new Violation('the will is not UTF-8, which it says it is', Reason.payloadFormatInvalid)
   }
   const will = { topic: topic.text, payload, qos: (flags >> 3) & 3, retain: (flags & 0x20) !== 0 }
-  return { will: version === 5 ? { ...will, properties, delay } : will, next: field.next }
+  return { will: properties === undefined ? will : { ...will, properties }, next: field.next }
 }
 
 function readLogin(

@@ -8,6 +8,8 @@ export interface MessageProperties {
   readonly bytes: Buffer
   /** Milliseconds since 1970; undefined = never. */
   readonly expiresAt: number | undefined
+  /** Of a will, in seconds: how long it waits for its client, and how long it lives from when it is published. */
+  readonly will?: { readonly delay: number; readonly expiry: number | undefined }
 }
 
 /** A packet of aedes that may carry them. */

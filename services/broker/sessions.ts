@@ -15,6 +15,7 @@ import type { Tally } from './counters.ts'
 import { limitPersistence, type Persistence } from './session-limits.ts'
 import { PropertiesByPayload } from './message-properties.ts'
 import { completePackets, replayRetained } from './passage.ts'
+import { WillDelays } from './will-delays.ts'
 
 /**
  * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
@@ -97,10 +98,11 @@ const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: C
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
+  const willDelays = new WillDelays()
   const { cluster } = options
   const emitter = new SessionEmitter((packet) => cluster?.sendQos0(toMessage(asPublish(packet))))
   const relay = cluster === undefined ? undefined : new Relay(cluster, emitter)
-  const hooks = createHooks(options, properties, emitter, relay)
+  const hooks = createHooks(options, properties, emitter, relay, willDelays)
   const shared = sharedPersistence(options)
   const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...shared, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
@@ -123,6 +125,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
     sendCommand,
     forget,
     async close() {
+      willDelays.close()
       await new Promise<void>((resolve) => aedes.close(resolve))
       await relay?.idle()
       await cluster?.close()

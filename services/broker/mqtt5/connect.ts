@@ -51,19 +51,25 @@ export function readConnectProperties(
 export function readWillProperties(
   { buffer, end }: FrameReader,
   position: number,
-): { properties: MessageProperties | undefined; delay: number; isText: boolean; next: number } {
+  sessionExpiry: number,
+): { properties: MessageProperties | undefined; isText: boolean; next: number } {
   const reader = new PropertyReader()
   const next = reader.open(buffer, position, end, ALLOWED.will)
   const first = reader.end
   let delay = 0
+  let expiry: number | undefined
   let isText = false
   while (reader.next()) {
     if (reader.id === Property.willDelay) delay = reader.value
+    else if (reader.id === Property.messageExpiry) expiry = reader.value
     else if (reader.id === Property.payloadFormat) isText = reader.value === 1
   }
   reader.open(buffer, position, end, ALLOWED.will)
-  const properties = first === next ? undefined : keptProperties(reader, buffer, Date.now())
-  return { properties, delay, isText, next }
+  if (first === next) return { properties: undefined, isText, next }
+  const bytes = keptProperties(reader, buffer, 0)?.bytes ?? Buffer.alloc(0)
+  // The session may end before the delay has passed, and the will is due then.
+  const will = { delay: Math.min(delay, sessionExpiry), expiry }
+  return { properties: { bytes, expiresAt: undefined, will }, isText, next }
 }
 
 /** What the broker says about itself in CONNACK. */

@@ -72,7 +72,7 @@ describe('subscriptions of MQTT 5', () => {
       await client.until(() => client.packets.map(describe5).includes(`suback ${id + 10} 0x0`))
     }
     client.send(packet5.unsubscribe(20, 'x/+'), retained(0x10, 21))
-    expect(await settle(client, client)).toEqual(new Array(2).fill('publish x/1 r q1 retained'))
+    expect(await settle(client, client)).toEqual(new Array(2).fill('publish x/1 r q0 retained'))
     expect(client.packets.filter((it) => (it[0] ?? 0) >> 4 === 3).map(propertiesOf)[0]).toEqual(properties)
   })
 })

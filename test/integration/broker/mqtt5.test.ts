@@ -165,4 +165,36 @@ describe('a connection of MQTT 5', () => {
     const message = app.packets.find((bytes) => (bytes[0] ?? 0) >> 4 === 3) ?? Buffer.alloc(0)
     expect(propertiesOf(message)).toEqual(properties)
   })
+
+  it('waits with its will for as long as it asked, and drops it when it is back', async () => {
+    const { port } = await startBroker()
+    const app = await logIn5(port, APP, packet5.subscribe(1, ['t/+/+/status', 1]))
+    const will = (payload: string, delay: number) => ({
+      will: {
+        topic: 't/a/1/status',
+        payload,
+        properties: Buffer.concat([property.four(0x18, delay), property.four(2, 9)]),
+      },
+      properties: property.four(0x11, 100),
+    })
+    const back = await logIn5(port, { ...will('dropped', 1), clientId: 'back' })
+    const away = await logIn5(port, { ...will('due', 1), clientId: 'away' })
+    for (const client of [back, away]) client.socket.destroy()
+    await logIn5(port, { clientId: 'back' })
+    await app.until(() => app.packets.some((bytes) => describe5(bytes).startsWith('publish')))
+    const message = app.packets.find((bytes) => describe5(bytes).startsWith('publish')) ?? Buffer.alloc(0)
+    expect([describe5(message), propertiesOf(message)]).toEqual(['publish t/a/1/status due q0', property.four(2, 9)])
+  })
+
+  it('gets messages at no higher quality than it was granted', async () => {
+    const { port } = await startBroker()
+    const app = await logIn5(port, APP, packet5.subscribe(1, ['x/+', 1], ['y/#', 0]))
+    await app.packetsUpTo(2)
+    app.send(packet5.publish('x/1', 'a', { qos: 2, id: 1, retain: true }))
+    await app.packetsUpTo(4)
+    app.send(packet5.ack(0x62, 1), packet5.subscribe(2, ['+/1', 0]), packet5.publish('y/1', 'b', { qos: 1, id: 2 }))
+    await app.until(() => app.packets.filter((bytes) => describe5(bytes).startsWith('publish')).length >= 3)
+    const messages = app.packets.map(describe5).filter((it) => it.startsWith('publish'))
+    expect(messages.toSorted()).toEqual(['publish x/1 a q1', 'publish x/1 a q1 retained', 'publish y/1 b q0'])
+  })
 })

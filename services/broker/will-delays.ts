@@ -1,0 +1,52 @@
+import type { Client } from 'aedes'
+import type { MessageProperties, WithProperties } from './message-properties.ts'
+
+/** Wills that wait; beyond it one is published at once. Each holds its message, about a kilobyte. */
+const MAX_WAITING = 10_000
+/** The longest that a timer counts. */
+const MAX_DELAY_SECONDS = 2_000_000
+
+/** Wills of MQTT 5 that give their client time to come back [MQTT 5.0, 3.1.3.2.2]. */
+export class WillDelays {
+  readonly #waiting = new Map<NodeJS.Timeout, () => void>()
+
+  /** Calls `fire` when the will is due, or `drop` when the client is back by then. */
+  hold(client: Client, will: WithProperties, fire: () => void, drop: () => void): void {
+    const { properties } = will
+    const due = (): void => {
+      if (isBack(client)) return drop()
+      if (properties !== undefined) will.properties = fromNowOn(properties)
+      fire()
+    }
+    const seconds = Math.min(properties?.will?.delay ?? 0, MAX_DELAY_SECONDS)
+    if (seconds === 0 || this.#waiting.size >= MAX_WAITING) return due()
+    const timer = setTimeout(() => {
+      this.#waiting.delete(timer)
+      due()
+    }, seconds * 1000)
+    this.#waiting.set(timer, due)
+  }
+
+  /** Those that wait are published now: nobody comes back to this process. */
+  close(): void {
+    for (const [timer, due] of this.#waiting) {
+      clearTimeout(timer)
+      due()
+    }
+    this.#waiting.clear()
+  }
+}
+
+/** A will lives from when it is published [MQTT 5.0, 3.1.3.2.4]. */
+function fromNowOn({ bytes, will }: MessageProperties): MessageProperties {
+  return { bytes, expiresAt: will?.expiry === undefined ? undefined : Date.now() + will.expiry * 1000 }
+}
+
+/** Another connection has its client id, on this node. */
+function isBack(client: Client): boolean {
+  const { broker, id } = client as Client & {
+    readonly broker: { readonly clients: Record<string, Client | undefined> }
+  }
+  const current = broker.clients[id]
+  return current !== undefined && current !== client
+}
