@@ -7,6 +7,7 @@ import { LOGINS } from './acl/logins.ts'
 import { READING } from './acl/reading.ts'
 import { REVOCATION } from './acl/revocation.ts'
 import { Stage, type AclCase, type Breaches, type Place } from './acl/stage.ts'
+import { VERSION_FIVE } from './acl/version-five.ts'
 import { WRITING } from './acl/writing.ts'
 import type { Way } from './listener-clients.ts'
 import type { Version } from './packet-client.ts'
@@ -46,6 +47,15 @@ describe('an authorizer that allows everything is seen on every listener, in bot
   it.each(CASES.filter(([, { guard }]) => guard === 'rules'))('%s', async (_name, hole) => {
     const place = await everyListener(ALLOW_EVERYTHING)
     expect(Object.keys(await tryAll(hole, place, place.ways))).toHaveLength(place.ways.length * VERSIONS.length)
+  })
+})
+
+describe('in MQTT 5, on every listener', () => {
+  it.each(VERSION_FIVE.map((hole) => [hole.name, hole] as const))('%s', async (_name, hole) => {
+    const place = await everyListener()
+    expect(await tryAll(hole, place, place.ways, [5])).toEqual({})
+    const open = await everyListener(ALLOW_EVERYTHING)
+    expect(Object.keys(await tryAll(hole, open, open.ways, [5])), 'with everything allowed').toHaveLength(4)
   })
 })
 
