@@ -25,6 +25,14 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
       name: 'broker',
       check: async () => ({ ok: acceptsClients(broker.status()) }),
     })
+    // Telemetry goes on without it: away is told, and only a server that is not made for sessions keeps clients off.
+    watch({
+      name: 'sessions',
+      check: async () => {
+        const { detail = 'ok' } = await link.check()
+        return { ok: detail !== 'redis_misconfigured', detail }
+      },
+    })
     return { ...broker.addresses }
   })
 }

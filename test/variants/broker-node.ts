@@ -1,6 +1,6 @@
 /**
  * One broker node as a process, for tests and benchmarks of the cluster: a log in memory, and logins for whoever knows
- * the secret `s`: any device `{tenant}/{device}`, and the application `app`, which may do everything.
+ * the secret `s`: whatever device `{tenant}/{device}`, and the application `app`, which may do everything.
  *
  *   node test/variants/broker-node.ts {REDIS_SESSIONS_URL} {node id}
  *

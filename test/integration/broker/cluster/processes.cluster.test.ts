@@ -1,10 +1,15 @@
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { expect, it, onTestFinished } from 'vitest'
+import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { tempFolder } from '../../../helpers.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import { startRedis } from '../../../servers/redis.ts'
+import { installPackages } from '../../../servers/tools.ts'
 import { connect, gone } from './nodes.ts'
+
+beforeAll(() =>
+  installPackages([{ command: 'mosquitto_sub', package: 'mosquitto-clients', why: 'clients that we did not write' }]),
+)
 
 /** A node as a process of its own, to be killed. */
 async function startNode(url: string, id: string) {
