@@ -1,6 +1,6 @@
 import { isTopicFilter } from '../../shared/topic-filter.ts'
 import type { FrameReader } from './frames.ts'
-import { ALLOWED, type PropertyReader } from './mqtt5/properties.ts'
+import { ALLOWED, Property, type PropertyReader } from './mqtt5/properties.ts'
 import { Reason } from './mqtt5/reason.ts'
 import { readPacketId, readText, Violation } from './packets.ts'
 
@@ -13,7 +13,7 @@ export interface RequestedFilter {
   readonly retainAsPublished: boolean
   readonly retainHandling: number
   /** Why it is refused before anybody's rights are asked. */
-  readonly obstacle: 'unsupported' | 'shared' | 'quota' | undefined
+  readonly obstacle: 'unsupported' | 'shared' | 'identifier' | 'quota' | undefined
 }
 
 export interface SubscribePacket {
@@ -34,13 +34,18 @@ export function parseSubscribe(frame: FrameReader, properties?: PropertyReader):
   if (frame.header !== 0x82) throw new Violation('SUBSCRIBE needs the flags 0010 [MQTT-3.8.1-1]')
   const { buffer, body, end } = frame
   let position = readPacketId(frame, 'SUBSCRIBE')
-  if (properties !== undefined) position = passProperties(properties, frame, position, ALLOWED.subscribe)
+  let hasIdentifier = false
+  if (properties !== undefined) {
+    position = passProperties(properties, frame, position, ALLOWED.subscribe, (id) => {
+      hasIdentifier ||= id === Property.subscriptionId
+    })
+  }
   const filters: RequestedFilter[] = []
   while (position < end) {
     const { text, next } = readFilter(frame, position)
     const options = buffer[next]
     if (next >= end || options === undefined) throw new Violation('SUBSCRIBE ends behind a filter [MQTT-3.8.3-1]')
-    filters.push(properties === undefined ? requested(text, options) : requested5(text, options))
+    filters.push(properties === undefined ? requested(text, options) : requested5(text, options, hasIdentifier))
     position = next + 1
   }
   if (filters.length === 0) throw new Violation('SUBSCRIBE without a filter [MQTT-3.8.3-3]', Reason.protocolError)
@@ -62,15 +67,16 @@ export function parseUnsubscribe(frame: FrameReader, properties?: PropertyReader
   return { id: frame.buffer.readUInt16BE(frame.body), filters }
 }
 
-/** Checks properties that nobody asks for; returns where they end. */
+/** Checks the properties and tells which there are; returns where they end. */
 function passProperties(
   properties: PropertyReader,
   { buffer, end }: FrameReader,
   position: number,
   allowed: ReadonlySet<number>,
+  note: (id: number) => void = () => undefined,
 ): number {
   const next = properties.open(buffer, position, end, allowed)
-  while (properties.next());
+  while (properties.next()) note(properties.id)
   return next
 }
 
@@ -91,7 +97,7 @@ function requested(filter: string, options: number): RequestedFilter {
   return { filter, qos: options, noLocal: false, retainAsPublished: false, retainHandling: 0, obstacle }
 }
 
-function requested5(filter: string, options: number): RequestedFilter {
+function requested5(filter: string, options: number, hasIdentifier: boolean): RequestedFilter {
   const qos = options & 3
   const noLocal = (options & 4) !== 0
   const retainHandling = (options >> 4) & 3
@@ -102,7 +108,8 @@ function requested5(filter: string, options: number): RequestedFilter {
   }
   const isShared = filter.startsWith('$share/') || filter === '$share'
   if (isShared) checkShared(filter, noLocal)
-  const obstacle = isShared ? 'shared' : isTopicFilter(filter) ? undefined : 'unsupported'
+  const own = isShared ? 'shared' : isTopicFilter(filter) ? undefined : 'unsupported'
+  const obstacle = own ?? (hasIdentifier ? 'identifier' : undefined)
   return { filter, qos, noLocal, retainAsPublished: (options & 8) !== 0, retainHandling, obstacle }
 }
 

@@ -100,6 +100,7 @@ export class Mqtt5 implements Dialect {
 
   refuseFilter(obstacle: RequestedFilter['obstacle']): number {
     if (obstacle === 'shared') return Reason.sharedNotSupported
+    if (obstacle === 'identifier') return Reason.identifiersNotSupported
     if (obstacle === 'quota') return Reason.quotaExceeded
     return obstacle === undefined ? Reason.notAuthorised : Reason.filterInvalid
   }

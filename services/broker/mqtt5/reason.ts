@@ -27,6 +27,7 @@ export const Reason = {
   payloadFormatInvalid: 0x99,
   sharedNotSupported: 0x9e,
   connectionRateExceeded: 0x9f,
+  identifiersNotSupported: 0xa1,
 } as const
 
 /** Our error codes in the words of MQTT 5; what is missing here is an unspecified error. */

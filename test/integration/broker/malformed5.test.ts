@@ -183,4 +183,12 @@ describe('a malformed packet of MQTT 5', () => {
     await client.until(() => client.packets.some((bytes) => bytes[0] === 0xd0) || client.isClosed)
     expect(client.packets.map(describe5)).toContain('pingresp')
   })
+
+  it('is none when a filter asks for an identifier, which is refused', async () => {
+    const { port } = await startBroker()
+    const client = await logIn5(port)
+    client.send(subscribe(Buffer.from([2, 0x0b, 1]), FILTER, 0), packet.pingreq)
+    await client.until(() => client.packets.length >= 3 || client.isClosed)
+    expect(client.packets.map(describe5)).toContain('suback 9 0xa1')
+  })
 })
