@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Counter, Gauge } from 'prom-client'
 import { SluiceError, toSluiceError } from '../../shared/errors.ts'
 import { createFailedLogins } from '../../shared/failed-logins.ts'
@@ -31,6 +32,8 @@ export interface AuthenticatorOptions {
   readonly registry: Registry
   /** Name of the application that clients without username are. */
   readonly anonymousAs?: string | undefined
+  /** About how long an address with too many failed logins waits for each further refusal; for tests. */
+  readonly limitedMs?: number
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -41,6 +44,12 @@ const ASK_AGAIN_MS = 1_000
 const MAX_CREDENTIAL_BYTES = 256
 /** Verifying again because the login changed meanwhile; more often than this somebody changes it in a loop. */
 const MAX_ATTEMPTS = 5
+
+/**
+ * Whoever guesses is answered late, and so comes back late: a refusal that is quick is asked for again at once, and a
+ * thousand of them a second are felt by everybody. Below the time limit of a CONNECT.
+ */
+const LIMITED_MS = 4_000
 
 type Result = 'ok' | 'ok_cached' | 'ok_stale'
 
@@ -69,6 +78,7 @@ export function describeLogin(login: Pick<Login, 'username' | 'password' | 'cert
 class CachingAuthenticator implements Authenticator {
   readonly #registry: Registry
   readonly #anonymousAs: string | undefined
+  readonly #limitedMs: number
   readonly #logger: Logger
   readonly #logins: Counter<'result'>
   /** Keys of the cache are hashes under a key of this process: no secret and nothing to guess it from is kept. */
@@ -77,9 +87,10 @@ class CachingAuthenticator implements Authenticator {
   readonly #failed = createFailedLogins()
   #awayUntil = 0
 
-  constructor({ registry, anonymousAs, logger, metrics }: AuthenticatorOptions) {
+  constructor({ registry, anonymousAs, limitedMs = LIMITED_MS, logger, metrics }: AuthenticatorOptions) {
     this.#registry = registry
     this.#anonymousAs = anonymousAs
+    this.#limitedMs = limitedMs
     this.#logger = logger
     this.#cache = new LoginCache(registry)
     this.#logins = new Counter({
@@ -122,6 +133,8 @@ class CachingAuthenticator implements Authenticator {
     if (known !== undefined && performance.now() < this.#awayUntil) return { ...known, result: 'ok_stale' }
     // Whoever guesses does not reach the registry; a client whose login is known to be good passes above.
     if (known === undefined && this.#failed.isLimited(remoteAddress)) {
+      // Not all of them at the same moment; a process that stops does not wait for it.
+      await delay(this.#limitedMs * (0.5 + Math.random()), undefined, { ref: false })
       throw new SluiceError('login_rate_limited', `too many failed logins from ${remoteAddress}`)
     }
     if (this.#cache.isRejected(key, name)) throw failure(login)
@@ -183,7 +196,10 @@ class CachingAuthenticator implements Authenticator {
     // Each text begins with what it is, or with a length, so no two logins are the same text.
     if (certificateName !== undefined) return hmac.update(`certificate:${certificateName}`).digest('base64')
     const name = username ?? ''
-    return hmac.update(`${Buffer.byteLength(name)}:${name}`).update(password ?? '').digest('base64')
+    return hmac
+      .update(`${Buffer.byteLength(name)}:${name}`)
+      .update(password ?? '')
+      .digest('base64')
   }
 
   #expose(metrics: Metrics): void {

@@ -27,6 +27,8 @@ const HANDSHAKE_MS = 10_000
 const SWEEP_MS = 1_000
 /** How often those who wait for their turn are looked at. */
 const TURN_MS = 20
+/** So many begin at once, or a tenth of a second's: more would hold up those who are connected. */
+const BURST = 10
 
 interface Pending {
   readonly deadline: number
@@ -48,6 +50,8 @@ export class Admission {
   /** Each with what lets it begin. */
   readonly #queue = new Map<Socket, () => void>()
   readonly #sweep: NodeJS.Timeout
+  /** Most tokens that gather. */
+  readonly #burst: number
   #turns: NodeJS.Timeout | undefined
   #open = 0
   #tokens: number
@@ -56,7 +60,8 @@ export class Admission {
   constructor(limits: AdmissionLimits, now: () => number = () => performance.now()) {
     this.#limits = limits
     this.#now = now
-    this.#tokens = limits.perSecond
+    this.#burst = Math.min(limits.perSecond, Math.max(BURST, limits.perSecond / 10))
+    this.#tokens = this.#burst
     this.#refilledAt = now()
     this.#sweep = setInterval(() => this.#closeOverdue(), SWEEP_MS)
   }
@@ -147,7 +152,7 @@ export class Admission {
   #takeToken(): boolean {
     const { perSecond } = this.#limits
     const now = this.#now()
-    this.#tokens = Math.min(perSecond, this.#tokens + ((now - this.#refilledAt) / 1000) * perSecond)
+    this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#refilledAt) / 1000) * perSecond)
     this.#refilledAt = now
     if (this.#tokens < 1) return false
     this.#tokens -= 1

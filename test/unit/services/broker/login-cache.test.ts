@@ -148,6 +148,17 @@ describe('failed logins', () => {
     expect(await login('acme/p1', 'secret')).toBe('acme/p1')
   })
 
+  it('beyond the limit are answered late, while others are served', async () => {
+    const { registry, login } = setUp(undefined, 60_000)
+    registry.addDevice('acme/p1', 'secret')
+    for (let index = 0; index < 30; index += 1) await login('acme/p1', `guess-${index}`)
+    let isAnswered = false
+    void login('acme/p1', 'guess').then(() => (isAnswered = true))
+    expect(await login('acme/p1', 'secret', '192.0.2.2')).toBe('acme/p1')
+    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
+    expect(isAnswered).toBe(false)
+  })
+
   it('of a device with a wrong secret that retries for ever do not lock out its neighbours', async () => {
     const { registry, login } = setUp()
     registry.addDevice('acme/p1', 'secret')

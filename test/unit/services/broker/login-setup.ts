@@ -14,12 +14,12 @@ export interface LoginSetup {
 }
 
 /** `login` resolves with the principal's name or the error's code. */
-export function setUpLogins(anonymousAs?: string): LoginSetup {
+export function setUpLogins(anonymousAs?: string, limitedMs = 0): LoginSetup {
   vi.useFakeTimers({ toFake: ['performance', 'Date'] })
   const registry = new LoginRegistry()
   const metrics = createMetrics({ defaults: false })
   const options = { registry: registry.asRegistry(), logger: createLogger('silent'), metrics, anonymousAs }
-  const authenticator = createAuthenticator(options)
+  const authenticator = createAuthenticator({ ...options, limitedMs })
   onTestFinished(() => {
     authenticator.close()
     vi.useRealTimers()

@@ -80,6 +80,18 @@ describe('admission', () => {
     expect([begun(), door.waiting]).toEqual([24, 0])
   })
 
+  it('begins with a tenth of a second at once, and spreads the rest of a crowd', () => {
+    const door = admission({ perSecond: 500 })
+    vi.advanceTimersByTime(10_000)
+    const all = Array.from({ length: 500 }, () => arrive(door))
+    const begun = () => all.filter((one) => one.begun()).length
+    expect(begun()).toBe(50)
+    vi.advanceTimersByTime(100)
+    expect(begun()).toBeLessThanOrEqual(100)
+    vi.advanceTimersByTime(1_000)
+    expect(begun()).toBe(500)
+  })
+
   it('gives a handshake 10 s, its turn included', () => {
     const door = admission({ perSecond: 1 })
     const [slow, , quick] = [arrive(door), arrive(door), arrive(door, true)]
