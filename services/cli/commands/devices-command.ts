@@ -12,14 +12,14 @@ interface CommandOptions {
 const MEANING: Readonly<Record<string, string>> = {
   delivered: 'The device is connected and was sent it.',
   queued: 'The device is not connected; its session keeps it.',
-  no_session: 'Nobody will get it: the device is not connected, or has not subscribed to its commands.',
+  no_session: 'The device has no session that asks for it; a gateway that asks on its behalf has got it.',
 }
 
 /** Adds `devices command`. */
 export function addDevicesCommand(devices: Command, { run }: Pick<Commands, 'run'>): void {
   devices
     .command('command')
-    .description('publish to cmd/... of a device and say what became of it; exit code 1 when nobody gets it')
+    .description('publish to cmd/... of a device and say what became of it; exit code 1 when it has no session')
     .argument('<tenant/device>', 'name of the device', parseDeviceName)
     .argument('<name>', 'what follows cmd/ in the topic, such as restart or valve/open')
     .argument('[payload]', 'text of the message', '')

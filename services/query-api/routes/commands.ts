@@ -38,7 +38,11 @@ export function commandRoutes(app: Api, options: ApiOptions): void {
         params: DeviceParams,
         body: CommandBody,
         response: {
-          200: Type.Object({ result: Type.Enum(['delivered', 'queued', 'no_session']) }),
+          200: Type.Object({
+            result: Type.Enum(['delivered', 'queued', 'no_session'], {
+              description: "Of the device's own sessions; applications that have subscribed get it whatever this says.",
+            }),
+          }),
           ...problemResponses,
         },
       },
