@@ -14,7 +14,7 @@ import type { WillDelays } from './will-delays.ts'
 import type { ForwardWill } from './wills.ts'
 
 export interface HookOptions {
-  readonly authorizer: Pick<Authorizer, 'canPublish' | 'canSubscribe' | 'canReceive'>
+  readonly authorizer: Pick<Authorizer, 'login' | 'canPublish' | 'canSubscribe' | 'canReceive'>
   readonly forwardWill: ForwardWill
   readonly tally: Tally
   /** The other nodes; undefined when this is the only one, and sessions are in memory. */
@@ -31,7 +31,8 @@ export function createHooks(
   relay: Relay | undefined,
   willDelays: WillDelays,
 ): AedesOptions {
-  const { authorizer, forwardWill, tally, cluster } = options
+  const { authorizer, tally, cluster } = options
+  const authorizeWill = willHook(options, relay, willDelays)
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
@@ -39,20 +40,7 @@ export function createHooks(
       if (client !== null && !isWillOf(client, packet)) {
         return relay === undefined || packet.qos === 0 ? done(null) : relay.store(client, packet, done)
       }
-      const principal = client === null ? undefined : ownerOf(client)?.principal
-      const allowed = principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
-      if (!allowed || isReserved(packet.topic)) return done(new Error('the will is not allowed any more'))
-      const fire = (): void => {
-        if (parseTelemetryTopic(packet.topic) !== undefined) {
-          // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
-          void forwardWill(packet.topic, bytesOf(packet.payload)).then(() =>
-            done(new Error('the will went to the log')),
-          )
-        } else if (relay === undefined || packet.qos === 0) done(null)
-        else relay.store(packet, packet, done)
-      }
-      if (client === null) return fire()
-      whenDue(client, packet, relay, willDelays, fire, () => done(new Error('the session went on')))
+      authorizeWill(client, packet, done)
     },
     authorizeSubscribe(client, subscription, done) {
       const owner = ownerOf(client)
@@ -83,6 +71,38 @@ export function createHooks(
       if (packet.qos > 0) packet.qos = grantedQos(client, packet.topic, packet.qos)
       return packet
     },
+  }
+}
+
+/** Asks about a will, and lets aedes publish it when it is due. */
+function willHook(
+  { authorizer, forwardWill }: HookOptions,
+  relay: Relay | undefined,
+  willDelays: WillDelays,
+): NonNullable<AedesOptions['authorizePublish']> {
+  return (client, packet, done) => {
+    const principal = client === null ? undefined : ownerOf(client)?.principal
+    const isAllowed = (): boolean =>
+      principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
+    const refuse = (): void => done(new Error('the will is not allowed any more'))
+    if (!isAllowed() || isReserved(packet.topic)) return refuse()
+    // Its rules are kept current until it is due: the client may be gone for long by then.
+    const logout = principal === undefined ? undefined : authorizer.login(principal)
+    const fire = (): void => {
+      const isStillAllowed = isAllowed()
+      logout?.()
+      if (!isStillAllowed) return refuse()
+      if (parseTelemetryTopic(packet.topic) !== undefined) {
+        // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
+        void forwardWill(packet.topic, bytesOf(packet.payload)).then(() => done(new Error('the will went to the log')))
+      } else if (relay === undefined || packet.qos === 0) done(null)
+      else relay.store(packet, packet, done)
+    }
+    if (client === null) return fire()
+    whenDue(client, packet, relay, willDelays, fire, () => {
+      logout?.()
+      done(new Error('the session went on'))
+    })
   }
 }
 

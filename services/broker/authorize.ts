@@ -11,7 +11,7 @@ export interface Authorizer {
   readonly epoch: number
   /**
    * Notes a login; from now on its rules are kept current. The result is to be called once, when the connection has
-   * ended. Call it in the turn in which `authenticate` resolved.
+   * ended. Call it in the turn in which `authenticate` resolved, or while it is logged in.
    */
   login(principal: Principal): () => void
   /** The verdicts of shared/acl.ts by the rules in force now; of one that was revoked: no. */

@@ -60,4 +60,24 @@ export const VERSION_FIVE: readonly AclCase[] = [
     const { code } = await stage.attempt({ username: 'a/2', password: Buffer.from('s'), will })
     return code === 0 ? ['accepted'] : []
   }),
+  rules('a will with a delay, whose rule is taken away meanwhile', async (stage) => {
+    const properties = { willDelayInterval: 1 }
+    const will = { payload: stage.secret, qos: 1 as const, retain: false, properties }
+    const kept = { properties: { sessionExpiryInterval: 60 } }
+    const admin = await stage.admin()
+    await admin.subscribe(['#', 1])
+    const login = stage.application('allow publish house/#')
+    const intruder = await stage.client(login, { ...kept, will: { ...will, topic: 'house/door' } })
+    // Dies later, and may: when its will comes, the other would have come.
+    const witness = await stage.client('app', { ...kept, will: { ...will, payload: 'over', topic: 'over' } })
+    intruder.drop()
+    await intruder.closed()
+    // By then the broker has seen that the connection broke, and the will waits.
+    for (let turn = 0; turn < 10; turn += 1) await stage.fence()
+    await stage.changeRules()
+    witness.drop()
+    await admin.until((it) => it.cmd === 'publish' && it.topic === 'over')
+    await stage.fence()
+    return stage.leaks(admin)
+  }),
 ]
