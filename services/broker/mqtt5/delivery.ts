@@ -23,6 +23,8 @@ export interface DeliveryOptions {
 
 /** Messages that wait for acknowledgements; beyond it aedes is told to wait, and gives up after some seconds. */
 const MAX_HELD_BYTES = 256 * 1024
+/** Most clients name no number of their own, which means 65,535; nobody works off so many at once. */
+const MAX_UNACKNOWLEDGED = 4_096
 /** Topics that get an alias, if the client allows any: a device hears few. */
 const MAX_ALIASES = 16
 
@@ -83,7 +85,7 @@ export class Mqtt5Delivery implements Delivery {
   }
 
   get #isFull(): boolean {
-    return this.#unacknowledged.size >= this.#options.dialect.client.receiveMaximum
+    return this.#unacknowledged.size >= Math.min(this.#options.dialect.client.receiveMaximum, MAX_UNACKNOWLEDGED)
   }
 
   #take(message: Message, translated: Buffer[]): void {

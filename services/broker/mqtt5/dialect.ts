@@ -1,4 +1,5 @@
 import { ERRORS, type ErrorCode } from '../../../shared/errors.ts'
+import { MAX_TOPIC_BYTES } from '../../../shared/topic-filter.ts'
 import type { Dialect, PublishRefusal } from '../dialect.ts'
 import type { FrameReader } from '../frames.ts'
 import type { MessageProperties } from '../message-properties.ts'
@@ -149,6 +150,8 @@ export class Mqtt5 implements Dialect {
       )
     }
     if (parts.topicStart < parts.topicEnd) {
+      // A longer one is no topic here, and sixteen of them would be a megabyte.
+      if (parts.topicEnd - parts.topicStart > MAX_TOPIC_BYTES) return
       this.#aliases ??= []
       this.#aliases[alias] = Buffer.from(buffer.subarray(parts.topicStart, parts.topicEnd))
       return
