@@ -28,7 +28,7 @@ const DEVICE: readonly [hole: string, filter: string, topic: string][] = [
   ['an empty level between', 't/a/2//cmd/#', 't/a/2//cmd/x'],
   ['$SYS: all of it', '$SYS/#', '$SYS/x'],
   ['$SYS: what others connect as', '$SYS/+/new/clients', '$SYS/x/new/clients'],
-  ['$SYS: any topic of two levels that begins with $', '$SYS/+', '$SYS/x'],
+  ['$SYS: all topics of two levels', '$SYS/+', '$SYS/x'],
   ['$CONTROL', '$CONTROL/#', '$CONTROL/x'],
   ['$share: everything', '$share/g/#', 't/a/1/cmd/x'],
   ['$share: another device', '$share/g/t/a/1/cmd/#', 't/a/1/cmd/x'],

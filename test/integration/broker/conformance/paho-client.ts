@@ -37,7 +37,8 @@ class Driver {
 
   ask(client: string, action: string, options: object): Promise<unknown> {
     const answer = this.#last.then(() => this.#ask(client, action, options))
-    this.#last = answer.catch(() => undefined)
+    // Whether it failed is for who asked.
+    this.#last = Promise.allSettled([answer])
     return answer
   }
 
