@@ -11,7 +11,7 @@ const DEVICE: readonly [hole: string, filter: string, topic: string][] = [
   ['wildcard: its name in every tenant', 't/+/2/cmd/#', 't/b/2/cmd/x'],
   ['wildcard: in the first level', '+/a/1/cmd/x', 't/a/1/cmd/x'],
   ['containment: everything below its own prefix', 't/a/2/#', 't/a/2/status'],
-  ['containment: any kind below its own prefix', 't/a/2/+', 't/a/2/status'],
+  ['containment: every kind below its own prefix', 't/a/2/+', 't/a/2/status'],
   ['containment: below notice', 't/a/2/notice/#', 't/a/2/notice/x'],
   ['another device', 't/a/1/cmd/x', 't/a/1/cmd/x'],
   ['another device, with its tail', 't/a/1/cmd/#', 't/a/1/cmd/x'],
