@@ -37,7 +37,7 @@ export async function openBrokerNodes(
     check: () => link.check(),
     async close() {
       mesh.close()
-      link.close()
+      await link.close()
     },
   }
 }

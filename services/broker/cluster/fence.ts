@@ -10,8 +10,8 @@ export interface Lease {
   readonly principal: string
   readonly isApplication: boolean
   readonly clean: boolean
-  /** Undefined for a clean session that began while Redis was away: no other node knows of it. */
-  readonly epoch: string | undefined
+  /** Undefined for a clean session that began while Redis was away: no other node knows of it until it is back. */
+  epoch: string | undefined
   /** Message ids given to the client -> number of the stored message. */
   readonly sent: Map<number, string>
   /** Message ids of QoS 2 that were taken and not released yet. */
@@ -72,16 +72,16 @@ export class Fence {
    */
   async claim(clientId: string, clean: boolean): Promise<Lease> {
     const { name: principal, isApplication } = principalOf(clientId)
-    const lease = { clientId, principal, isApplication, clean, sent: new Map(), incoming: new Set<number>() }
     const epoch = await this.#takeEpoch(principal, clientId, clean)
-    const held: Lease = { ...lease, epoch }
-    this.#leases.set(clientId, held)
-    return held
+    const lease: Lease = { clientId, principal, isApplication, clean, epoch, sent: new Map(), incoming: new Set() }
+    this.#leases.set(clientId, lease)
+    return lease
   }
 
   /** To be called once, in the turn in which the connection has ended. */
-  release({ clientId, principal, epoch }: Lease): void {
-    if (this.#leases.get(clientId)?.epoch === epoch) this.#leases.delete(clientId)
+  release(lease: Lease): void {
+    const { clientId, principal, epoch } = lease
+    if (this.#leases.get(clientId) === lease) this.#leases.delete(clientId)
     if (epoch === undefined) return
     this.#mesh.link.eval(RELEASE, principal, clientId, epoch, this.#mesh.id).catch((error: unknown) => {
       // What is left is found when Redis is back, or when this node is gone.
@@ -118,12 +118,13 @@ export class Fence {
     const [taken] = pair(await this.#claimOnce(principal, clientId, clean, false))
     // The client is connected elsewhere, and that connection has an epoch.
     if (taken <= 0) return this.#giveUp(lease)
-    if (this.#leases.get(clientId) === lease) this.#leases.set(clientId, { ...lease, epoch: String(taken) })
+    if (this.#leases.get(clientId) === lease) lease.epoch = String(taken)
     else await link.eval(RELEASE, principal, clientId, String(taken), id)
   }
 
-  #giveUp({ clientId, epoch }: Lease): void {
-    if (this.#leases.get(clientId)?.epoch !== epoch) return
+  #giveUp(lease: Lease): void {
+    const { clientId } = lease
+    if (this.#leases.get(clientId) !== lease) return
     this.#logger.info({ clientId }, 'the session is another node’s: its connection here is closed')
     void this.#holders.evict(clientId)
   }

@@ -34,6 +34,11 @@ it('Redis away: telemetry goes on, clean sessions are let in, persistent ones co
   expect(late.client.connected).toBe(true)
   await late.client.publishAsync('t/a/3/status', 'here', { qos: 1 })
   await expect.poll(() => app.messages.at(-1)).toBe('t/a/3/status here 1')
+  // A session that began without Redis ends with it.
+  await clean.client.endAsync()
+  await expect.poll(() => nodes.link.run((redis) => redis.exists('sluice:sessions:a/2'))).toBe(0)
+  const held = await nodes.link.run((redis) => redis.smembers('sluice:clients:one'))
+  expect(await one.metric('sluice_broker_cluster_sessions')).toBe(held.length)
 })
 
 it('what was sent to a persistent session while its node did not listen is handed out when it does again', async () => {
