@@ -9,7 +9,7 @@ it('telemetry reaches the subscribers it matches at QoS 0, behind the append, an
   const app = await logIn(port, { username: 'app' })
   app.send(packet.subscribe(1, ['t/+/+/telemetry', 2], ['t/a/1/#', 1], ['t/a/+/telemetry/#', 1], ['house', 1]))
   expect((await app.packetsUpTo(2)).at(-1)).toBe('suback 1 0 1 0 1')
-  const device = await logIn(port)
+  const device = await logIn(port, { keepalive: 60 })
   log.stall()
   device.send(
     packet.publish('t/a/1/telemetry/wind', '1', { qos: 1, id: 1 }),
@@ -39,7 +39,7 @@ it('devices get no telemetry, and who may subscribe to all gets what is not deni
   app.send(packet.subscribe(1, ['#', 1]))
   expect((await app.packetsUpTo(2)).at(-1)).toBe('suback 1 1')
   for (const username of ['b/1', 'a/1']) {
-    const device = await logIn(port, { username })
+    const device = await logIn(port, { username, keepalive: 60 })
     device.send(packet.publish(`t/${username}/telemetry`, username, { qos: 1 }))
     await device.packetsUpTo(2)
   }
@@ -52,7 +52,7 @@ it('a subscriber that does not read loses copies, which are counted, and holds u
   app.send(packet.subscribe(1, ['t/+/+/telemetry', 0]))
   await app.packetsUpTo(2)
   app.socket.pause()
-  const device = await logIn(port)
+  const device = await logIn(port, { keepalive: 60 })
   const payload = Buffer.alloc(32_000, 'x')
   let sent = 0
   await expect
