@@ -91,10 +91,10 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
 
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
-    const { state, isClosed } = this.#life
-    if (!isClosed) this.#closedFor ??= reason
+    if (!this.#life.isClosed) this.#closedFor ??= reason
     if (this.#conversation?.isAnswered === true) this.#closeWith(this.#dialect.disconnect(reason, text))
-    else if (state !== 'admitting') this.#closeWith(undefined)
+    // Some clients stay away for good after a CONNACK that refuses; those of a node that stops shall come to another one.
+    else if (this.#life.state !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
     else this.#closeWith(this.#dialect.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }
 

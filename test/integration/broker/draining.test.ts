@@ -33,6 +33,24 @@ describe('a broker that stops', () => {
     expect(harness.log.records.length).toBeGreaterThanOrEqual(acked)
   })
 
+  it('ends a login that is not finished without refusing it, so that the client goes elsewhere', async () => {
+    const { broker, port, registry } = await startBroker({ DRAIN_SECONDS: 0 })
+    const asked = Promise.withResolvers<void>()
+    const answer = Promise.withResolvers<undefined>()
+    registry.verifySecret = () => {
+      asked.resolve()
+      return answer.promise
+    }
+    const client = new RawClient(port)
+    client.send(packet.connect())
+    await asked.promise
+    const closing = broker.close()
+    await client.closed()
+    expect(client.packets).toEqual([])
+    answer.resolve(undefined)
+    await closing
+  })
+
   it('is quick when it has few clients, and when it shall not drain', async () => {
     const patient = await startBroker({ DRAIN_SECONDS: 5 })
     const hasty = await startBroker({ DRAIN_SECONDS: 0 })
