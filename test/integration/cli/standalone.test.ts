@@ -44,7 +44,8 @@ describe('./sluice against the service itself', () => {
       /dash +allow subscribe t\/#\n +deny subscribe/,
     )
     const explained = await sluice(server, 'acl', 'explain', 'dash', 'subscribe', 't/a/+')
-    expect(explained).toMatchObject({ code: 1, stdout: expect.stringContaining('denied by deny subscribe t/a/#') })
+    expect(explained.code).toBe(1)
+    expect(explained.stdout).toContain('denied by deny subscribe t/a/#')
     expect((await sluice(server, 'applications', 'rules', 'dash', '--allow', 'subscribe:t/#')).code).toBe(0)
     expect((await sluice(server, 'acl', 'explain', 'dash', 'subscribe', 't/a/+')).code).toBe(0)
     expect((await sluice(server, 'acl', 'explain', 'nobody', 'subscribe', 't/a/+')).stderr).toContain('nobody')
