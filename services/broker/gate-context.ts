@@ -94,7 +94,7 @@ export async function openGateContext(
   const forwardWill = createWillForwarder(forwarder, clock)
   const takeovers = new Takeovers(tally, cluster?.fence)
   cluster?.fence.attach(takeovers)
-  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks })
+  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks, registry })
   releasers.own('sessions', sessions, closing)
   authorizer.onRevoked((name) => {
     takeovers.forgetWith(name, sessions).catch((error: unknown) => {

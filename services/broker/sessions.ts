@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { Aedes, type AedesOptions, type AedesPublishPacket, type Client } from 'aedes'
 import type { Logger } from '../../shared/logger.ts'
-import type { Principal } from '../../shared/registry/port.ts'
+import { canPublish } from '../../shared/acl.ts'
+import type { Principal, Registry } from '../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 import type { AedesEnd } from './aedes-end.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
@@ -49,6 +50,7 @@ export type AedesClient = Pick<Client, 'close'> & {
 }
 
 export interface SessionOptions extends HookOptions {
+  readonly registry: Pick<Registry, 'principalNamed'>
   readonly logger: Logger
   /** In place of ours. */
   readonly hooks: AedesOptions
@@ -140,13 +142,21 @@ function sharedPersistence({ cluster, logger }: SessionOptions): AedesOptions {
   return { id: cluster.id, persistence: new ClusterPersistence(mesh.link, fence, retained, logger) }
 }
 
-async function join({ cluster, forwardWill }: SessionOptions, relay: Relay, aedes: LiveAedes, copy: Sessions['copy']) {
+async function join(
+  { cluster, forwardWill, registry }: SessionOptions,
+  relay: Relay,
+  aedes: LiveAedes,
+  copy: Sessions['copy'],
+) {
   await cluster?.open({
     clients: () => Object.keys(aedes.clients).length,
     copy,
     deliver: (message, number, done) => void relay.deliver(message, number, done),
     redeliver: () => relay.redeliver((id) => aedes.clients[id]),
-    async publishWill(will) {
+    async publishWill(will, name) {
+      // The rules may have changed since its client connected.
+      const principal = await registry.principalNamed(name)
+      if (principal === undefined || !canPublish(principal, will.topic)) return
       if (parseTelemetryTopic(will.topic) !== undefined) await forwardWill(will.topic, will.payload)
       else await relay.publish(will)
     },

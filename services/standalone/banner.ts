@@ -26,7 +26,7 @@ export function banner(facts: StartFacts, { showToken }: { showToken: boolean })
     '',
     `  Sluice ${facts.version} is ready`,
     '',
-    `  MQTT    ${mqtt.host}:${mqtt.port}  (3.1.1, login required)`,
+    `  MQTT    ${mqtt.host}:${mqtt.port}  (3.1.1 and 5, login required)`,
     ...facts.more.map(({ kind, host, port }) => `  ${WAYS[kind] ?? kind}${host}:${port}`),
     `  HTTP    ${url}  (API description: ${url}/docs)`,
     `  Page    ${url}/${showToken ? `#token=${first.token}` : '  (asks for the token)'}`,

@@ -42,8 +42,8 @@ export interface LocalSubscribers {
   deliver(message: Message, number: number, done: () => void): void
   /** Telemetry for subscribers here. */
   copy(topic: string, payload: Uint8Array): void
-  /** Publishes the will of a client that cannot do it itself any more. Error: `redis_unavailable`. */
-  publishWill(will: Message): Promise<void>
+  /** Publishes the will of a client that cannot do it itself any more. Errors: `redis_unavailable`, `registry_unavailable`. */
+  publishWill(will: Message, principal: string): Promise<void>
   /** Hands out what sessions here hold in Redis and were not given. Error: `redis_unavailable`. */
   redeliver(): Promise<void>
 }
@@ -121,17 +121,18 @@ export class Cluster {
   async open(local: LocalSubscribers): Promise<void> {
     this.#local = local
     let recovered = false
+    const publishWill: LocalSubscribers['publishWill'] = (will, principal) => local.publishWill(will, principal)
     this.#membership = new Membership({
       mesh: this.mesh,
       peers: this.peers,
       logger: this.#logger,
       describe: () => this.#describe(),
-      publishWill: (will) => local.publishWill(will),
+      publishWill,
       onBuried: (node) => this.observer?.onBuried(node),
       recover: async () => {
         await this.#stored.load()
         await this.retained.settle()
-        await this.owedWills.settle((will) => local.publishWill(will))
+        await this.owedWills.settle(publishWill)
         await this.#forgetOwed()
         await this.fence.confirmAll()
         this.observer?.onConfirmed()
@@ -140,6 +141,7 @@ export class Cluster {
         recovered = true
       },
       onBeat: async () => {
+        await this.owedWills.settle(publishWill)
         if (!this.#missedSome || this.#isFull) return
         this.#missedSome = false
         await local.redeliver()

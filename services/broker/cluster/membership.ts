@@ -13,8 +13,8 @@ export interface MembershipOptions {
   readonly logger: Logger
   /** What the node says of itself. */
   readonly describe: () => Omit<NodeRecord, 'id'>
-  /** Publishes the will of a client whose node is dead. Error: `redis_unavailable`. */
-  readonly publishWill: (will: Message) => Promise<void>
+  /** Publishes the will of a client whose node is dead. Errors: `redis_unavailable`, `registry_unavailable`. */
+  readonly publishWill: (will: Message, principal: string) => Promise<void>
   /** The clients of a dead node are cleaned up. */
   readonly onBuried: (node: string) => void
   /** Redis answers (again), or others took this node for dead: what it holds is to be compared with what Redis says. */
@@ -186,7 +186,7 @@ export class Membership {
     const [epoch, , holder] = (record ?? '').split(' ')
     if (holder === node && will !== null) {
       const [willEpoch, message] = splitLine(will)
-      if (willEpoch === epoch) await publishWill(decodeMessage(message))
+      if (willEpoch === epoch) await publishWill(decodeMessage(message), name)
     }
     await mesh.link.eval(REAP, name, clientId, node)
   }

@@ -1,3 +1,4 @@
+import { toSluiceError } from '../../../shared/errors.ts'
 import type { Fence, Lease } from './fence.ts'
 import type { Message } from './messages.ts'
 
@@ -24,12 +25,23 @@ export class OwedWills {
     if (oldest !== undefined) this.#owed.delete(oldest)
   }
 
-  /** Error: `redis_unavailable`; what is left comes with the next call. */
-  async settle(publish: (will: Message) => Promise<void>): Promise<void> {
+  /** Error: `redis_unavailable`. What is left, because the registry is away too, comes with the next call. */
+  async settle(publish: (will: Message, principal: string) => Promise<void>): Promise<void> {
     for (const [clientId, { lease, will }] of this.#owed) {
       const isTrue = this.#fence.leaseOf(clientId) === undefined && (await this.#fence.holds(lease))
-      if (isTrue) await publish(will)
+      if (isTrue && !(await isPublished(publish(will, lease.principal)))) continue
       this.#owed.delete(clientId)
     }
+  }
+}
+
+/** False while the registry cannot tell whether the will is still allowed. */
+async function isPublished(publishing: Promise<void>): Promise<boolean> {
+  try {
+    await publishing
+    return true
+  } catch (error) {
+    if (toSluiceError(error).code !== 'registry_unavailable') throw error
+    return false
   }
 }

@@ -6,7 +6,7 @@ interface Node {
   readonly id: string
   readonly address: { readonly host: string; readonly port: number }
   readonly clients: number
-  readonly in_flight: number
+  readonly inFlight: number
   readonly since: string
 }
 
@@ -52,7 +52,7 @@ async function listNodes({ api }: Session): Promise<{ nodes: readonly Node[] } |
 function shownNodes(known: Awaited<ReturnType<typeof listNodes>>): string[] {
   if ('nodesUnknown' in known) return [`nodes      unknown: ${known.nodesUnknown}`]
   if (known.nodes.length === 0) return []
-  const rows = known.nodes.map(({ id, address, clients, in_flight: inFlight, since }) => {
+  const rows = known.nodes.map(({ id, address, clients, inFlight, since }) => {
     return [id, `${address.host}:${address.port}`, String(clients), String(inFlight), since]
   })
   return ['', textTable(['node', 'address', 'clients', 'in flight', 'since'], rows)]

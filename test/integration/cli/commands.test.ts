@@ -128,7 +128,7 @@ describe('status', () => {
   })
 
   it('shows the broker nodes, or why they are not known', async () => {
-    const node = { id: 'one', address: { host: '10.0.0.1', port: 1883 }, clients: 7, in_flight: 2, since: 'today' }
+    const node = { id: 'one', address: { host: '10.0.0.1', port: 1883 }, clients: 7, inFlight: 2, since: 'today' }
     const { stdout } = await run(['status'], ({ path }) => (path === '/v1/nodes' ? ok({ nodes: [node] }) : undefined))
     expect(stdout).toMatch(/one +10\.0\.0\.1:1883 +7 +2 +today/)
     const unknown = await run(['status'], ({ path }) =>
