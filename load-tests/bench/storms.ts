@@ -12,6 +12,7 @@
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { requireHandles } from '../storms/file-handles.ts'
 import { passwordStorm } from '../storms/password-storm.ts'
 import { reconnectStorm } from '../storms/reconnect-storm.ts'
 
@@ -47,13 +48,6 @@ for (const [name, run] of Object.entries(storms)) {
   console.table(results[name])
 }
 if (values.json) console.log(JSON.stringify(results))
-
-/** The limit of a process is that of the shell; a process cannot raise it. */
-function requireHandles(wanted: number): void {
-  const text = execFileSync('sh', ['-c', 'ulimit -n'], { encoding: 'utf8' }).trim()
-  if (text !== 'unlimited' && Number(text) < wanted)
-    throw new Error(`${wanted} file handles are needed and ${text} allowed: ulimit -n ${wanted}`)
-}
 
 function overTwoNodes(): object {
   const args = [join(import.meta.dirname, 'reconnects.ts'), values.reconnects]

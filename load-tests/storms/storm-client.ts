@@ -12,6 +12,8 @@ export interface StormTarget {
 export interface StormLogin {
   readonly username: string
   readonly password: string
+  /** 0 = none. */
+  readonly keepAliveSeconds?: number
 }
 
 /** What clients over TLS trust; made once, because it costs more than a handshake. */
@@ -35,10 +37,9 @@ export class StormClient {
   #socket: Socket | undefined
   #session: Buffer | undefined
 
-  constructor(target: StormTarget, { username, password }: StormLogin) {
+  constructor(target: StormTarget, login: StormLogin) {
     this.#target = target
-    const login = { clientId: username, username, password, keepAliveSeconds: KEEP_ALIVE_SECONDS }
-    this.#connect = connectPacket(login)
+    this.#connect = connectPacket({ clientId: login.username, keepAliveSeconds: KEEP_ALIVE_SECONDS, ...login })
   }
 
   get isOpen(): boolean {

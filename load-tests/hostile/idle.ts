@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { registerFleet } from '../../services/cli/fleet.ts'
+import { eachAtOnce, StormClient, trustIn } from '../storms/storm-client.ts'
+import { startStormService } from '../storms/storm-service.ts'
+
+export interface IdleOptions {
+  readonly connections: number
+  readonly tls: boolean
+  /** That the devices ask for; 0 = none. */
+  readonly keepAliveSeconds: number
+  /** Of Node, for the service. */
+  readonly flags?: readonly string[]
+}
+
+export interface IdleFigures extends Omit<IdleOptions, 'flags'> {
+  /** Resident bytes of the broker's process for each, as they are when all are connected. */
+  readonly bytesEach: number
+  /** The same once the garbage of logging in is collected. */
+  readonly settledBytesEach: number
+}
+
+const AT_ONCE = 500
+/** Connected and gone before the measurement: what a first connection loads is no cost of a connection. */
+const WARM_UP = 200
+/** For the last writes about who is connected, which go out each second. */
+const QUIET_MS = 2_000
+
+/** Devices that log in to a fresh service and then say nothing. */
+export async function idleConnections(options: IdleOptions): Promise<IdleFigures> {
+  const { connections, tls, keepAliveSeconds, flags = [] } = options
+  const service = await startStormService({}, { collects: true, flags })
+  try {
+    const devices = await registerFleet(service.api, { tenant: 'idle', prefix: 'd', count: connections })
+    const trust = tls ? { trust: trustIn(service.authority) } : {}
+    const target = { host: '127.0.0.1', port: tls ? service.tlsPort : service.mqttPort, ...trust }
+    const clients = devices.map(
+      ({ username, secret }) => new StormClient(target, { username, password: secret, keepAliveSeconds }),
+    )
+    const first = clients.slice(0, WARM_UP)
+    await eachAtOnce(first, AT_ONCE, (client) => client.join())
+    for (const client of first) client.leave()
+    await delay(QUIET_MS)
+    const before = await service.settledBytes()
+    await eachAtOnce(clients, AT_ONCE, (client) => client.join())
+    await delay(QUIET_MS)
+    const each = (bytes: number): number => Math.round((bytes - before) / connections)
+    const bytesEach = each(service.residentBytes())
+    const settledBytesEach = each(await service.settledBytes())
+    const lost = clients.filter(({ isOpen }) => !isOpen).length
+    if (lost > 0) throw new Error(`${lost} of ${connections} connections did not last`)
+    for (const client of clients) client.leave()
+    return { connections, tls, keepAliveSeconds, bytesEach, settledBytesEach }
+  } finally {
+    await service.stop()
+  }
+}
