@@ -165,20 +165,20 @@ const FEW = 64
 export class PacketIds {
   /** How many there are. */
   size = 0
-  readonly #few = new Set<number>()
+  #few: Set<number> | undefined
   #bits: Uint8Array | undefined
 
   has(id: number): boolean {
-    if (this.#bits === undefined) return this.#few.has(id)
+    if (this.#bits === undefined) return this.#few?.has(id) === true
     return ((this.#bits[id >> 3] ?? 0) & (1 << (id & 7))) !== 0
   }
 
   add(id: number): void {
     if (this.has(id)) return
     this.size += 1
-    if (this.#bits === undefined && this.#few.size < FEW) {
-      this.#few.add(id)
-      return
+    if (this.#bits === undefined) {
+      this.#few ??= new Set()
+      if (this.#few.size < FEW) return void this.#few.add(id)
     }
     this.#bits ??= this.#spread()
     this.#bits[id >> 3] = (this.#bits[id >> 3] ?? 0) | (1 << (id & 7))
@@ -188,15 +188,15 @@ export class PacketIds {
   delete(id: number): boolean {
     if (!this.has(id)) return false
     this.size -= 1
-    if (this.#bits === undefined) return this.#few.delete(id)
+    if (this.#bits === undefined) return this.#few?.delete(id) === true
     this.#bits[id >> 3] = (this.#bits[id >> 3] ?? 0) & ~(1 << (id & 7))
     return true
   }
 
   #spread(): Uint8Array {
     const bits = new Uint8Array(8192)
-    for (const id of this.#few) bits[id >> 3] = (bits[id >> 3] ?? 0) | (1 << (id & 7))
-    this.#few.clear()
+    for (const id of this.#few ?? []) bits[id >> 3] = (bits[id >> 3] ?? 0) | (1 << (id & 7))
+    this.#few = undefined
     return bits
   }
 }

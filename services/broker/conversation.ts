@@ -1,6 +1,6 @@
 import type { Principal } from '../../shared/registry/port.ts'
 import { AedesEnd, type AedesEndOwner, type AedesPacket } from './aedes-end.ts'
-import { plainDelivery, type Delivery } from './delivery.ts'
+import { PlainDelivery, type Delivery } from './delivery.ts'
 import type { Dialect } from './dialect.ts'
 import type { GateContext } from './gate-context.ts'
 import type { Welcome } from './handshake.ts'
@@ -57,8 +57,16 @@ export class Conversation implements AedesEndOwner, LaneOwner {
     const lane = this.lanes.aedes
     this.#delivery =
       dialect instanceof Mqtt5
-        ? new Mqtt5Delivery({ dialect, welcome, outlet, lane, end, tally, properties: sessions.properties })
-        : plainDelivery(outlet, lane)
+        ? new Mqtt5Delivery({
+            dialect,
+            connack: welcome.connack,
+            outlet,
+            lane,
+            end,
+            tally,
+            properties: sessions.properties,
+          })
+        : new PlainDelivery(outlet, lane)
     this.#client = sessions.open(end)
     end.deliver(welcome.connect, welcome.beside)
     presence.note({ principal: this.principal, ...welcome.session, ended: undefined })

@@ -14,13 +14,22 @@ export interface Delivery {
 }
 
 /** To a client of MQTT 3.1.1: as it is, but for the answers that aedes knows only in part. */
-export function plainDelivery(outlet: Outlet, lane: AedesLane): Delivery {
-  return {
-    heldBytes: 0,
-    forward(packets, bytes, taken) {
-      const isWhole = !packets.some(({ header }) => isAnswer(header >> 4))
-      outlet.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => lane.complete(packet))), taken)
-    },
-    delivered: () => undefined,
+export class PlainDelivery implements Delivery {
+  readonly heldBytes = 0
+  readonly #outlet: Outlet
+  readonly #lane: AedesLane
+
+  constructor(outlet: Outlet, lane: AedesLane) {
+    this.#outlet = outlet
+    this.#lane = lane
+  }
+
+  forward(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
+    const isWhole = !packets.some(({ header }) => isAnswer(header >> 4))
+    this.#outlet.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => this.#lane.complete(packet))), taken)
+  }
+
+  delivered(): void {
+    // Messages wait in aedes.
   }
 }

@@ -81,6 +81,8 @@ export class FrameReader {
     } else if (this.#peeked === Peeked.frame) {
       this.#advance(this.end - this.#position)
     }
+    // A connection that says nothing for long must not hold on to the last chunk that it sent.
+    this.buffer = NOTHING
     this.kept = NOTHING
     this.#peeked = Peeked.more
   }
@@ -132,6 +134,7 @@ export class FrameReader {
     const start = this.#position
     const available = chunk.length - start
     if (available < 2) return available > 0 && this.#joinNext(available) ? this.#find() : Peeked.more
+    this.header = chunk[start] ?? 0
     // The usual case first: a remaining length of one byte.
     let length = chunk[start + 1] ?? 0
     let body = start + 2
@@ -142,7 +145,6 @@ export class FrameReader {
       length = long.value
       body = long.next
     }
-    this.header = chunk[start] ?? 0
     this.body = body
     this.end = body + length
     this.total = this.end - start

@@ -32,7 +32,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   readonly #outlet: Outlet
   readonly #origin: Origin
   readonly #life: Lifetime
-  #welcome: Welcome | undefined
+  #welcome: Pick<Welcome, 'admitted' | 'rest'> | undefined
   #dialect: Dialect = MQTT311
   #conversation: Conversation | undefined
   #blocked: Reasons | undefined
@@ -179,7 +179,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
       this.#life.enter('admitting')
       const welcomed = await welcome(this.#context, this, packet, this.#dialect, this.#origin)
       if (welcomed === undefined) return
-      this.#welcome = welcomed
+      this.#welcome = { admitted: welcomed.admitted, rest: welcomed.rest }
       this.#life.keepalive = welcomed.keepalive
       this.#intake.widen(this.#context.settings.MAX_PACKET_BYTES)
       this.#conversation = new Conversation(this.#context, this, this.#outlet, this.#dialect, welcomed)

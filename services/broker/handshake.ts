@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { toSluiceError } from '../../shared/errors.ts'
 import type { Beside } from './aedes-end.ts'
 import { encodeConnect, type ConnectPacket } from './connect-packet.ts'
-import { MQTT311, type Dialect } from './dialect.ts'
+import { MQTT31, MQTT311, type Dialect } from './dialect.ts'
 import type { GateContext } from './gate-context.ts'
 import type { Allowance } from './limits/rates.ts'
 import { admit, connectLetter, type Admitted, type Replaceable } from './login.ts'
@@ -24,7 +24,7 @@ export interface Welcome {
   readonly rest: () => number | undefined
   /** The CONNECT for aedes, and what belongs to it. */
   readonly connect: Buffer
-  readonly beside: Beside
+  readonly beside: Beside | undefined
   /** The CONNACK for a client of MQTT 5. */
   readonly connack: (sessionPresent: boolean) => Buffer
 }
@@ -33,8 +33,9 @@ export interface Welcome {
 const TOPIC_ALIASES = 16
 
 /** What the client of a CONNECT speaks. */
-export function dialectOf({ properties }: ConnectPacket, context: Pick<GateContext, 'settings'>): Dialect {
-  return properties === undefined ? MQTT311 : new Mqtt5(properties, serverLimits(context))
+export function dialectOf({ version, properties }: ConnectPacket, context: Pick<GateContext, 'settings'>): Dialect {
+  if (properties !== undefined) return new Mqtt5(properties, serverLimits(context))
+  return version === 3 ? MQTT31 : MQTT311
 }
 
 /**
@@ -53,12 +54,7 @@ export async function welcome(
   const clean = packet.clean && (packet.properties?.sessionExpiry ?? 0) === 0
   const letIn = await admit(context, connection, { ...packet, clientId, clean }, origin)
   if (letIn === undefined) return undefined
-  const rate = context.rates.enter(letIn.principal)
-  const release = (): void => {
-    rate?.leave()
-    letIn.release()
-  }
-  const admitted = { ...letIn, allowance: rate?.allowance, release }
+  const admitted = enterAtRate(context, letIn)
   try {
     await context.sessionEnds.resume(admitted.clientId, packet.clean && !clean)
   } catch (error) {
@@ -74,16 +70,45 @@ export async function welcome(
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
   if (keepalive !== packet.keepalive) extra.push(numberProperty(Property.serverKeepAlive, 2, keepalive))
-  const properties = withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra]))
+  const willProperties = packet.will?.properties
   return {
     admitted,
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
-    rest: () => sessionRest(dialect, packet),
+    rest: restOf(dialect, packet.clean),
     connect: encodeConnect(admitted.clientId, { clean, will: packet.will }),
-    beside: { properties: packet.will?.properties },
-    connack: (isPresent) => encodeFrame(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties),
+    beside: willProperties && { properties: willProperties },
+    connack: connackOf(context, dialect, extra),
   }
+}
+
+// What lives as long as the connection is made by the functions below, so that it holds what it needs and not the whole
+// CONNECT, password included.
+
+function enterAtRate({ rates }: GateContext, letIn: Admitted): Welcome['admitted'] {
+  const rate = rates.enter(letIn.principal)
+  if (rate === undefined) return { ...letIn, allowance: undefined }
+  const release = (): void => {
+    rate.leave()
+    letIn.release()
+  }
+  return { ...letIn, allowance: rate.allowance, release }
+}
+
+/** Only MQTT 5 has properties. */
+function connackOf(context: GateContext, { version }: Dialect, extra: readonly Buffer[]): Welcome['connack'] {
+  if (version < 5) return connackWith(Buffer.alloc(0))
+  return connackWith(withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra])))
+}
+
+function connackWith(properties: Buffer): Welcome['connack'] {
+  return (isPresent) => encodeFrame(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties)
+}
+
+const NO_REST = (): undefined => undefined
+
+function restOf(dialect: Dialect, clean: boolean): Welcome['rest'] {
+  return dialect instanceof Mqtt5 ? () => sessionRest(dialect, clean) : NO_REST
 }
 
 /** Counts and keeps that a client was turned away. */
@@ -92,8 +117,7 @@ export function noteRefusal(context: GateContext, error: Refused, packetType: nu
   context.refusals.record(connectLetter(context.clock, error.code, error.message, who))
 }
 
-function sessionRest(dialect: Dialect, { clean }: ConnectPacket): number | undefined {
-  if (!(dialect instanceof Mqtt5)) return undefined
+function sessionRest(dialect: Mqtt5, clean: boolean): number | undefined {
   const isAedes = clean && dialect.client.sessionExpiry === 0
   return isAedes || dialect.sessionExpiry === NEVER ? undefined : dialect.sessionExpiry
 }

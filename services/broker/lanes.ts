@@ -15,7 +15,7 @@ import type { Allowance } from './limits/rates.ts'
 import type { LimitReports } from './limits/reports.ts'
 import { Reason } from './mqtt5/reason.ts'
 import { decodeText, expectEmpty, Header, Type, Violation } from './packets.ts'
-import { newPublishParts, readPublish, type PublishParts } from './publish-packet.ts'
+import { newPublishParts, NO_TOPIC, readPublish, type PublishParts } from './publish-packet.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import { MAX_TOPIC_BYTES } from '../../shared/topic-filter.ts'
 import type { Refusals } from './refusals.ts'
@@ -153,6 +153,8 @@ export class Lanes {
       return 'rate'
     }
     const blocked = this.#takePublish(frame)
+    // A silent client must not hold on to the last chunk that it sent.
+    this.#publish.topic = NO_TOPIC
     if (blocked === undefined) allowance?.take(frame.total)
     else if (blocked === 'client') limits.acted(principal, 'in_flight', settings.MAX_IN_FLIGHT_PER_CLIENT)
     return blocked

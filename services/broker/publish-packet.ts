@@ -20,9 +20,12 @@ export interface PublishParts {
   isText: boolean
 }
 
+/** What no message has been read into yet. */
+export const NO_TOPIC = Buffer.alloc(0)
+
 export function newPublishParts(): PublishParts {
   const nothing = { topicStart: 0, topicEnd: 0, id: 0, payload: 0, propertiesStart: 0, propertiesEnd: 0 }
-  return { qos: 0, retain: false, topic: Buffer.alloc(0), isText: false, ...nothing }
+  return { qos: 0, retain: false, topic: NO_TOPIC, isText: false, ...nothing }
 }
 
 /**

@@ -24,9 +24,23 @@ export interface SharedLease {
   readonly epoch: string | undefined
 }
 
+/** A connection that has, or waits for, its client id. One for each connection: nothing more than is needed. */
+interface Holder {
+  readonly connection: Replaceable
+  /** Resolves when all that had the id before have ended. */
+  readonly before: Promise<void> | undefined
+  /** Resolves when it has the id, or will not have it. */
+  readonly entered: Promise<void>
+}
+
+/** Resolves when the connection, and all before it, have ended. */
+async function goneOf({ connection, before, entered }: Holder): Promise<void> {
+  await Promise.all([before, connection.ended, entered])
+}
+
 /** Which connection holds which scoped client id. */
 export class Takeovers<L extends SharedLease = SharedLease> {
-  readonly #holders = new Map<string, { readonly connection: Replaceable; readonly gone: Promise<unknown> }>()
+  readonly #holders = new Map<string, Holder>()
   readonly #tally: Tally
   readonly #shared: SharedSessions<L> | undefined
 
@@ -42,12 +56,13 @@ export class Takeovers<L extends SharedLease = SharedLease> {
   async enter(clientId: string, connection: Replaceable, clean: boolean): Promise<() => void> {
     const holder = this.#holders.get(clientId)
     const entered = Promise.withResolvers<void>()
-    const own = { connection, gone: Promise.all([holder?.gone, connection.ended, entered.promise]) }
+    const before = holder && goneOf(holder)
+    const own = { connection, before, entered: entered.promise }
     this.#holders.set(clientId, own)
     if (holder !== undefined) {
       this.#tally.takeovers += 1
       holder.connection.close(Reason.takenOver)
-      await holder.gone
+      await before
     }
     const leave = (): void => {
       if (this.#holders.get(clientId) === own) this.#holders.delete(clientId)
@@ -72,14 +87,14 @@ export class Takeovers<L extends SharedLease = SharedLease> {
     if (holder === undefined) return
     this.#tally.takeovers += 1
     holder.connection.close(Reason.takenOver)
-    await holder.gone
+    await goneOf(holder)
   }
 
   /** Removes what a login that ended left, when its connections, which are being closed, are gone. */
   async forgetWith(principal: string, sessions: { forget(principal: string): Promise<void> }): Promise<void> {
     const prefix = principal.includes('/') ? `${principal}/` : `${principal}//`
     const held = [...this.#holders].filter(([id]) => id.startsWith(prefix))
-    await Promise.all(held.map(([, { gone }]) => gone))
+    await Promise.all(held.map(([, holder]) => goneOf(holder)))
     await sessions.forget(principal)
   }
 

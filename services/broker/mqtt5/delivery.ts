@@ -12,8 +12,7 @@ import { Property } from './properties.ts'
 
 export interface DeliveryOptions {
   readonly dialect: Mqtt5
-  /** Knows the CONNACK. */
-  readonly welcome: Pick<Welcome, 'connack'>
+  readonly connack: Welcome['connack']
   readonly outlet: Outlet
   readonly lane: AedesLane
   readonly end: Pick<AedesEnd, 'deliver'>
@@ -59,8 +58,7 @@ export class Mqtt5Delivery implements Delivery {
     for (const packet of packets) {
       const type = packet.header >> 4
       if (type === Type.publish) this.#take(readMessage(packet, this.#options.properties), translated)
-      else if (type === Type.connack)
-        translated.push(this.#options.welcome.connack((packet.bytes[packet.body] ?? 0) === 1))
+      else if (type === Type.connack) translated.push(this.#options.connack((packet.bytes[packet.body] ?? 0) === 1))
       else translated.push(this.#options.lane.complete(packet))
     }
     if (this.heldBytes > MAX_HELD_BYTES) {

@@ -102,6 +102,14 @@ describe('FrameReader', () => {
     )
   })
 
+  it('holds nothing of what was taken', () => {
+    const reader = new FrameReader(100)
+    reader.feed(frame(0x30, Buffer.from('payload')))
+    reader.peek()
+    reader.consume()
+    expect(reader.buffer).toHaveLength(0)
+  })
+
   it.each([
     ['five length bytes', [0x30, 0xff, 0xff, 0xff, 0xff, 0x01]],
     ['four length bytes that go on', [0x30, 0x80, 0x80, 0x80, 0x80]],
