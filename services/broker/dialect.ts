@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { FrameReader } from './frames.ts'
 import type { MessageProperties } from './message-properties.ts'
-import { encodeFrame, expectEmpty, parseAcknowledgement, Type, type Refused } from './packets.ts'
+import { encodeFrame, expectEmpty, Header, parseAcknowledgement, Type, type Refused } from './packets.ts'
 import { readPublish, type PublishParts } from './publish-packet.ts'
 import {
   parseSubscribe,
@@ -47,7 +47,7 @@ export interface Dialect {
 
 const FAILURE = 0x80
 
-/** MQTT 3.1 and 3.1.1. */
+/** MQTT 3.1.1. */
 export const MQTT311: Dialect = {
   version: 4,
   receiveMaximum: Infinity,
@@ -66,4 +66,21 @@ export const MQTT311: Dialect = {
   unsuback: (id) => encodeFrame(Type.unsuback << 4, Buffer.from([id >> 8, id & 0xff])),
   refuseConnect: ({ answer }) => answer,
   disconnect: () => undefined,
+}
+
+/** In MQTT 3.1 a SUBSCRIBE, UNSUBSCRIBE or PUBREL that is repeated says so [MQTT 3.1, 2.1]; later that flag is reserved. */
+const DUP = 0x08
+
+function withoutDup(frame: FrameReader): FrameReader {
+  frame.header &= ~DUP
+  return frame
+}
+
+/** MQTT 3.1. */
+export const MQTT31: Dialect = {
+  ...MQTT311,
+  readAcknowledgement: (frame, header) =>
+    parseAcknowledgement(header === Header.pubrel ? withoutDup(frame) : frame, header),
+  readSubscribe: (frame) => parseSubscribe(withoutDup(frame)),
+  readUnsubscribe: (frame) => parseUnsubscribe(withoutDup(frame)),
 }
