@@ -7,7 +7,8 @@ export interface Persistence {
   cleanSubscriptions(client: { id: string }): Promise<void>
   cleanIncoming(client: { id: string }): Promise<void>
   outgoingStream(client: { id: string }): Readable
-  outgoingUpdate(client: { id: string }, packet: unknown): Promise<void>
+  /** A message gets its id, or its PUBREC has come (`pubrel`). Rejects when the message is not known. */
+  outgoingUpdate(client: { id: string }, packet: { readonly cmd?: string; readonly messageId?: number }): Promise<void>
   createRetainedStreamCombi(filters: readonly string[]): Readable
   subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]>
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>

@@ -219,6 +219,15 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
     )
     return addSubscriptions(client, granted)
   }
+  // A PUBREC of a message that is no more, or was sent beside the queue, is answered: aedes would close the connection.
+  const update = persistence.outgoingUpdate.bind(persistence)
+  persistence.outgoingUpdate = async (client, packet) => {
+    try {
+      await update(client, packet)
+    } catch (error) {
+      if (packet.cmd !== 'pubrel') throw error
+    }
+  }
   // Wills in memory belong to connections of this process: there are no orphans, and after the machine was suspended
   // the sweep would take all of them for such.
   persistence.streamWill = () => Readable.from([])
