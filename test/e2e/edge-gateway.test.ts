@@ -17,9 +17,7 @@ const CUT_MS = 60_000
 /** The way to the broker, which can be cut: connections end, and new ones are refused. */
 async function startUplink(port: number) {
   const sockets = new Set<Socket>()
-  let isCut = false
   const server = createServer((inner) => {
-    if (isCut) return inner.destroy()
     const outer = connectTcp(port, '127.0.0.1')
     for (const [socket, other] of [[inner, outer] as const, [outer, inner] as const]) {
       sockets.add(socket)
@@ -31,19 +29,15 @@ async function startUplink(port: number) {
     }
     inner.pipe(outer).pipe(inner)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    for (const socket of sockets) socket.destroy()
+  const listen = (at: number) => new Promise<void>((resolve) => server.listen(at, '127.0.0.1', resolve))
+  const cut = () => {
     server.close()
-  })
-  return {
-    port: (server.address() as AddressInfo).port,
-    cut() {
-      isCut = true
-      for (const socket of sockets) socket.destroy()
-    },
-    mend: () => void (isCut = false),
+    for (const socket of sockets) socket.destroy()
   }
+  await listen(0)
+  const { port: own } = server.address() as AddressInfo
+  onTestFinished(cut)
+  return { port: own, cut, mend: () => listen(own) }
 }
 
 async function call<T>(server: Server, path: string, body?: object): Promise<T> {
@@ -128,7 +122,7 @@ it('a site whose uplink is cut for a minute loses nothing', { timeout: 240_000 }
   uplink.cut()
   await publish(CUT_MS)
   expect((await stored(server, 'north/pump-1')).length).toBeLessThan(sent.get('north/pump-1') ?? 0)
-  uplink.mend()
+  await uplink.mend()
   await publish(2_000)
   for (const device of DEVICES) {
     await vi.waitFor(() => arrived(device), { timeout: 60_000, interval: 500 })
