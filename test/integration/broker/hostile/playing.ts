@@ -1,4 +1,4 @@
-import { logIn, packet, RawClient, describe } from '../../../mqtt-bytes.ts'
+import { describe, logIn, packet, RawClient } from '../../../mqtt-bytes.ts'
 import { TELEMETRY, type HostileCase, type Stage } from './cases.ts'
 
 /** In the message in front of each case of a client that has logged in, and in the one behind every case. */
@@ -55,7 +55,8 @@ async function enter(port: number, stage: Stage, index: number): Promise<RawClie
 /** What is behind the bytes comes with them, so that the broker has both in its hands. */
 async function ends(client: RawClient, { bytes }: HostileCase): Promise<void> {
   client.send(bytes, behind)
-  await client.closed()
+  // Acknowledged, it is a mistake already.
+  await client.until(() => client.isClosed || client.packets.some((it) => describe(it) === 'puback 2'), 'the end')
 }
 
 async function stays(client: RawClient, { bytes, answers }: HostileCase, greeting: number): Promise<void> {
