@@ -10,7 +10,7 @@ const AT_ONCE = 16
 
 const behind = packet.publish(TELEMETRY, BEHIND, { qos: 1, id: 2 })
 
-export interface Played {
+interface Played {
   readonly case: HostileCase
   readonly client: RawClient
   /** Packets that came before those that answer the case. */
