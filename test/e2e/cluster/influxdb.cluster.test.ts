@@ -63,7 +63,10 @@ scenario('InfluxDB answers 401', async (name, seed) => {
         expect((await worker.readiness()).ready).toBe(false)
         expect(await worker.metric(UNAUTHORISED)).toBe(1)
       }
-      const stoppedAt = await committed()
+      // What was stored before is committed by the next checkpoint, a second later at most.
+      let stoppedAt = Number.NaN
+      const isStill = async () => stoppedAt === (stoppedAt = await committed())
+      await vi.waitUntil(isStill, { timeout: 30_000, interval: 1_500 })
       await delay(3_000)
       expect(await committed()).toBe(stoppedAt)
       token = await makeToken(tokenFile)
