@@ -13,10 +13,10 @@ export interface IdleOptions {
 }
 
 export interface IdleFigures extends Omit<IdleOptions, 'flags'> {
-  /** Resident bytes of the broker's process for each, as they are when all are connected. */
+  /** Resident bytes of the broker's process for each, without the garbage of logging in. */
   readonly bytesEach: number
-  /** The same once the garbage of logging in is collected. */
-  readonly settledBytesEach: number
+  /** Resident bytes of the whole process when all are connected: with that garbage, without it, and without them. */
+  readonly resident: { readonly asIs: number; readonly settled: number; readonly before: number }
 }
 
 const AT_ONCE = 500
@@ -43,13 +43,13 @@ export async function idleConnections(options: IdleOptions): Promise<IdleFigures
     const before = await service.settledBytes()
     await eachAtOnce(clients, AT_ONCE, (client) => client.join())
     await delay(QUIET_MS)
-    const each = (bytes: number): number => Math.round((bytes - before) / connections)
-    const bytesEach = each(service.residentBytes())
-    const settledBytesEach = each(await service.settledBytes())
+    const asIs = service.residentBytes()
+    const settled = await service.settledBytes()
     const lost = clients.filter(({ isOpen }) => !isOpen).length
     if (lost > 0) throw new Error(`${lost} of ${connections} connections did not last`)
     for (const client of clients) client.leave()
-    return { connections, tls, keepAliveSeconds, bytesEach, settledBytesEach }
+    const bytesEach = Math.round((settled - before) / connections)
+    return { connections, tls, keepAliveSeconds, bytesEach, resident: { asIs, settled, before } }
   } finally {
     await service.stop()
   }
