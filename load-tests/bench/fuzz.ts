@@ -1,7 +1,7 @@
 /**
  * A mutating fuzzer against a real process: valid packets of both versions of MQTT, changed ones and noise, logged in and
- * not, cut anywhere; connections that close their side, are reset, go, or wait. Beside them a device publishes at QoS 1
- * all the time.
+ * not, cut anywhere; connections that close their side, are reset, go, or wait; one in ten comes in over WebSocket, or on
+ * the TLS port without speaking TLS. Beside them a device publishes at QoS 1 all the time.
  *
  *     node load-tests/bench/fuzz.ts [--connections 100000] [--seed 1] [--at-once 200] [--growth-mb 32] [--json]
  *
@@ -51,9 +51,11 @@ else print()
 if (!isGood) process.exitCode = 1
 
 function print(): void {
-  const { connections, seed, seconds, perSecond, violations, complaints } = figures
+  const { connections, seed, seconds, perSecond, violations, webSockets, complaints } = figures
   console.log(`${connections} connections with seed ${seed} in ${seconds} s: ${perSecond} a second`)
-  console.log(`${violations} violations counted; ${JSON.stringify(outcomes)}; slowest ack ${witness.slowestMs} ms`)
+  console.log(
+    `${webSockets} let in over WebSocket; ${violations} violations counted; ${JSON.stringify(outcomes)}; slowest ack ${witness.slowestMs} ms`,
+  )
   const rows = checks.map(([name, wanted, got, holds]) => [name, String(wanted), String(got), holds ? 'yes' : 'NO'])
   console.log(textTable(['', 'wanted', 'found', 'holds'], rows))
   for (const line of complaints) console.log(line)

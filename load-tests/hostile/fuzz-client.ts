@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import type { HostileConnection } from './mutations.ts'
+import type { Door, HostileConnection } from './mutations.ts'
 
 export type Outcome = 'answered and closed' | 'closed' | 'left' | 'stuck'
 
@@ -11,9 +11,12 @@ const STUCK_MS = 15_000
 /**
  * Plays one hostile connection. `closed`: by the broker; `stuck`: the broker neither answered the end nor closed.
  */
-export function play({ writes, end }: HostileConnection, port: number): Promise<Outcome> {
+export function play(
+  { door, writes, end }: HostileConnection,
+  ports: Readonly<Record<Door, number>>,
+): Promise<Outcome> {
   return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port, noDelay: true })
+    const socket = connect({ host: '127.0.0.1', port: ports[door], noDelay: true })
     let isAnswered = false
     let isStuck = false
     let hasLeft = false

@@ -3,7 +3,7 @@ import { registerFleet } from '../../services/cli/fleet.ts'
 import { eachAtOnce } from '../storms/storm-client.ts'
 import { startStormService, type StormService } from '../storms/storm-service.ts'
 import { play, type Outcome } from './fuzz-client.ts'
-import { hostileConnection, randomFrom, vocabularyOf, type FuzzLogin, type Vocabulary } from './mutations.ts'
+import { hostileConnection, randomFrom, vocabularyOf, type Door, type FuzzLogin, type Vocabulary } from './mutations.ts'
 import { Witness } from './witness.ts'
 
 export interface FuzzOptions {
@@ -19,6 +19,8 @@ export interface FuzzFigures extends FuzzOptions {
   readonly outcomes: Readonly<Record<Outcome, number>>
   /** Packets that broke the specification, as the broker counted them. */
   readonly violations: number
+  /** Connections that were let in over WebSocket. */
+  readonly webSockets: number
   /** Of the process at the end, asked to stop: 0 unless it crashed. */
   readonly exitCode: number
   /** Errors in the log, and lines that are not of the log: what Node says of what nobody caught. */
@@ -67,7 +69,7 @@ export async function fuzz(options: FuzzOptions, note: (text: string) => void): 
     const [own, ...others] = devices.map(({ secret = '', ...device }): FuzzLogin => ({ ...device, secret }))
     if (own === undefined) throw new Error('no device was made')
     const witness = await Witness.start(service.mqttPort, own)
-    const run = new Run(service.mqttPort, vocabularies(others), options)
+    const run = new Run(service, vocabularies(others), options)
     const warmUp = Math.floor(options.connections * WARM_UP_SHARE)
     await run.go(warmUp)
     await settled(service)
@@ -78,13 +80,15 @@ export async function fuzz(options: FuzzOptions, note: (text: string) => void): 
     await witness.stop()
     const left = await settled(service)
     const violations = await metric(service, 'sluice_broker_violations_total')
+    const webSockets = await metric(service, 'sluice_broker_connections_accepted_total', 'listener="ws"')
     const memoryAfter = await service.settledBytes()
     const { sent, acknowledged, slowestMs } = witness
     witness.close()
     isStopped = true
     return {
       ...options,
-      ...{ seconds: Number(run.seconds.toFixed(1)), perSecond: run.perSecond, outcomes: run.outcomes, violations },
+      ...{ seconds: Number(run.seconds.toFixed(1)), perSecond: run.perSecond, outcomes: run.outcomes },
+      ...{ violations, webSockets },
       ...{ exitCode: await service.stop(), complaints, left, memoryBefore, memoryAfter },
       witness: { sent, acknowledged, slowestMs: Math.round(slowestMs) },
     }
@@ -102,13 +106,13 @@ export async function fuzz(options: FuzzOptions, note: (text: string) => void): 
 class Run {
   readonly outcomes: Record<Outcome, number> = { 'answered and closed': 0, closed: 0, left: 0, stuck: 0 }
   seconds = 0
-  readonly #port: number
+  readonly #ports: Readonly<Record<Door, number>>
   readonly #vocabularies: readonly Vocabulary[]
   readonly #options: FuzzOptions
   #next = 0
 
-  constructor(port: number, known: readonly Vocabulary[], options: FuzzOptions) {
-    this.#port = port
+  constructor(service: StormService, known: readonly Vocabulary[], options: FuzzOptions) {
+    this.#ports = { mqtt: service.mqttPort, tls: service.tlsPort, ws: service.wsPort }
     this.#vocabularies = known
     this.#options = options
   }
@@ -125,7 +129,7 @@ class Run {
       const random = randomFrom(this.#options.seed * 1_000_003 + number)
       const vocabulary = this.#vocabularies[Math.floor(random() * this.#vocabularies.length)]
       if (vocabulary === undefined) return
-      this.outcomes[await play(hostileConnection(random, vocabulary), this.#port)] += 1
+      this.outcomes[await play(hostileConnection(random, vocabulary), this.#ports)] += 1
     })
     this.#next += count
     this.seconds += (performance.now() - startedAt) / 1000
@@ -172,11 +176,11 @@ async function leftOf(service: StormService): Promise<Left> {
   }
 }
 
-/** The sum over all labels. */
-async function metric({ api }: StormService, name: string): Promise<number> {
+/** The sum over all labels, or over those with this one. */
+async function metric({ api }: StormService, name: string, label = ''): Promise<number> {
   const { body } = await api.probe('/metrics')
   const lines = String(body)
     .split('\n')
-    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .filter((line) => line.startsWith(`${name} `) || (line.startsWith(`${name}{`) && line.includes(label)))
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
 }

@@ -72,7 +72,11 @@ export function vocabularyOf(version: Version, login: FuzzLogin, clientId: strin
 /** How a connection ends: its side is closed and the answers are read, it is reset, it goes, or it waits first. */
 export type End = 'half-close' | 'reset' | 'leave' | 'wait'
 
+/** Where a connection comes in: on TLS without speaking it, and on WebSocket with an upgrade or without. */
+export type Door = 'mqtt' | 'tls' | 'ws'
+
 export interface HostileConnection {
+  readonly door: Door
   /** What is written, write by write: packets cut anywhere. */
   readonly writes: readonly Buffer[]
   readonly end: End
@@ -85,6 +89,20 @@ const MAX_WRITES = 5
 const VALID = 0.5
 const MUTATED = 0.4
 const LOGGED_IN = 0.6
+/** Shares of the connections. */
+const AT_TLS = 0.02
+const AT_WEB_SOCKET = 0.08
+const UPGRADED = 0.8
+const UPGRADE = [
+  ...['GET /mqtt HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'],
+  ...[
+    'Sec-WebSocket-Version: 13',
+    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    'Sec-WebSocket-Protocol: mqtt',
+    '',
+    '',
+  ],
+].join('\r\n')
 
 /** One connection of a fuzzer. */
 export function hostileConnection(random: Random, { login, packets }: Vocabulary): HostileConnection {
@@ -96,7 +114,31 @@ export function hostileConnection(random: Random, { login, packets }: Vocabulary
     if (kind < VALID) pieces.push(packet)
     else pieces.push(kind < VALID + MUTATED ? mutated(random, packet) : noise(random, MAX_NOISE_BYTES))
   }
-  return { writes: cut(random, Buffer.concat(pieces)), end: endOf(random()) }
+  const door = doorOf(random())
+  const end = endOf(random())
+  if (door === 'mqtt') return { door, writes: cut(random, Buffer.concat(pieces)), end }
+  const bytes = door === 'ws' ? webSocketBytes(random, pieces) : Buffer.concat(pieces)
+  // A handshake that has half of its connection left would be waited for until its time is over.
+  return { door, writes: cut(random, bytes), end: end === 'half-close' ? 'leave' : end }
+}
+
+/** Frames of a client, some of them changed, behind an upgrade that may be changed too. */
+function webSocketBytes(random: Random, pieces: readonly Buffer[]): Buffer {
+  const upgrade = Buffer.from(UPGRADE)
+  const frames = pieces.map((piece) => (random() < VALID ? frameOf(piece) : mutated(random, frameOf(piece))))
+  return Buffer.concat([random() < UPGRADED ? upgrade : mutated(random, upgrade), ...frames])
+}
+
+/** A binary message, masked with zeros [RFC 6455, 5.2]. */
+function frameOf(payload: Buffer): Buffer {
+  const { length } = payload
+  const head = length < 126 ? [0x82, 0x80 | length] : [0x82, 0x80 | 126, length >> 8, length & 0xff]
+  return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload])
+}
+
+function doorOf(share: number): Door {
+  if (share < AT_TLS) return 'tls'
+  return share < AT_TLS + AT_WEB_SOCKET ? 'ws' : 'mqtt'
 }
 
 /** The packet with one to four changes: bytes changed, taken out, put in or repeated, its length, or its end lost. */

@@ -10,9 +10,9 @@ import { createAuthority, issueServer } from '../../services/cli/certificate-aut
 const root = join(import.meta.dirname, '../..')
 
 export interface StormService {
-  readonly pid: number
   readonly mqttPort: number
   readonly tlsPort: number
+  readonly wsPort: number
   /** Certificate of the authority, PEM. */
   readonly authority: string
   readonly api: ApiClient
@@ -41,6 +41,7 @@ interface ReadyLine {
   readonly pid: number
   readonly mqtt: { readonly port: number }
   readonly tls: { readonly port: number }
+  readonly ws: { readonly port: number }
   readonly http: { readonly port: number }
 }
 
@@ -56,7 +57,7 @@ const MAX_COLLECTIONS = 40
 const SETTLING_MS = 400
 const UNCHANGED_BYTES = 500_000
 
-/** The whole of Sluice in one process, with TLS, on free ports, with its data in a folder that goes with it. */
+/** The whole of Sluice in one process, with TLS and WebSocket, on free ports, with its data in a folder that goes with it. */
 export async function startStormService(
   settings: Readonly<Record<string, string>> = {},
   { collects = false, flags = [], onLine = () => undefined }: StormOptions = {},
@@ -69,7 +70,7 @@ export async function startStormService(
   writeFileSync(key, server.key, { mode: 0o600 })
   const env = {
     ...process.env,
-    ...{ DATA_DIR: folder, MQTT_PORT: '0', HTTP_PORT: '0', MQTT_TLS_PORT: '0' },
+    ...{ DATA_DIR: folder, MQTT_PORT: '0', HTTP_PORT: '0', MQTT_TLS_PORT: '0', MQTT_WS_PORT: '0' },
     ...{ MQTT_TLS_CERT_FILE: certificate, MQTT_TLS_KEY_FILE: key, ...settings },
   }
   const node = ['--disable-warning=ExperimentalWarning', ...(collects ? COLLECTOR : []), ...flags]
@@ -88,11 +89,18 @@ export async function startStormService(
   }
   const ready = await readyLine(createInterface({ input: child.stderr }), onLine)
   if (ready === undefined) throw new Error(`the service ended with ${await stop()} before it was ready`)
-  const { pid, mqtt, tls, http } = ready
+  const { pid, mqtt, tls, ws, http } = ready
   const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim()
   const residentBytes = (): number => numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+)/m) * 1024
   return {
-    ...{ pid, mqttPort: mqtt.port, tlsPort: tls.port, authority: authority.certificate, stop, residentBytes },
+    ...{
+      mqttPort: mqtt.port,
+      tlsPort: tls.port,
+      wsPort: ws.port,
+      authority: authority.certificate,
+      stop,
+      residentBytes,
+    },
     api: new ApiClient({ url: `http://127.0.0.1:${http.port}`, token }),
     cpuSeconds: () => cpuSeconds(pid),
     readBytes: () => numberIn(`/proc/${pid}/io`, /^rchar:\s+(\d+)/m),

@@ -44,6 +44,7 @@ describe('hostile connections', () => {
 
   it('end in every way, log in or not, and are cut within packets', () => {
     const all = Array.from({ length: 500 }, (_, seed) => hostileConnection(randomFrom(seed), vocabulary))
+    expect(new Set(all.map(({ door }) => door))).toEqual(new Set(['mqtt', 'tls', 'ws']))
     expect(new Set(all.map(({ end }) => end))).toEqual(new Set(['half-close', 'reset', 'leave', 'wait']))
     const logsIn = all.filter(({ writes }) => Buffer.concat(writes).indexOf(vocabulary.login) === 0)
     expect(logsIn.length).toBeGreaterThan(200)
