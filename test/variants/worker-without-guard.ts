@@ -4,6 +4,12 @@ import { overriding } from './overriding.ts'
 /** No partition is this one, and of another partition every state is taken. */
 const NOWHERE = 1_000_000
 
+/** Told by SIGUSR2, it hangs with its next state in its hands, until SIGCONT. */
+let hangs = false
+process.on('SIGUSR2', () => {
+  hangs = true
+})
+
 /** Known-wrong: a worker of the cluster whose state replaces what is there, whatever its position in the log. */
 process.exitCode = await runIngestWorker((ports) => {
   const { registry } = ports
@@ -11,6 +17,8 @@ process.exitCode = await runIngestWorker((ports) => {
     ...ports,
     registry: overriding(registry, {
       async writeState(rows) {
+        if (hangs) process.kill(process.pid, 'SIGSTOP')
+        hangs = false
         await registry.writeState(rows.map((row) => ({ ...row, partition: NOWHERE })))
         await registry.writeState(rows)
       },

@@ -30,11 +30,12 @@ describe('the harness fails on known-wrong variants', { timeout: LIMIT_MS }, () 
       ...{ name: 'state not guarded', seed, workerCommand: ['test/variants/worker-without-guard.ts'] },
       async fault({ workers: [worker] }, random) {
         await someTime(random, 3_000)
-        worker?.signal('SIGSTOP')
+        worker?.signal('SIGUSR2')
       },
       async afterwards({ workers: [worker] }) {
         worker?.signal('SIGCONT')
         await worker?.stop('SIGTERM')
+        await worker?.start()
         // What the cache has may be newer: what the registry has is the question.
         const redis = new Redis(cluster.servers.cache.url)
         await redis.flushall()

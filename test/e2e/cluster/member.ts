@@ -95,7 +95,7 @@ export class Member {
   }
 
   /** SIGSTOP: the process hangs; SIGCONT: it goes on. */
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGUSR2'): void {
     this.#child?.kill(signal)
   }
 
