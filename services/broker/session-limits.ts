@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Tally } from './counters.ts'
+import type { WithProperties } from './message-properties.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
 export interface Persistence {
@@ -13,8 +14,8 @@ export interface Persistence {
   subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]>
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
   streamWill(brokers: unknown): Readable
-  storeRetained(packet: { topic: string; payload: Buffer }): Promise<void>
-  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: unknown): Promise<void>
+  storeRetained(packet: WithProperties & { topic: string }): Promise<void>
+  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: WithProperties): Promise<void>
   /** The message that was acknowledged, or undefined. */
   outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<unknown>
 }
@@ -41,7 +42,7 @@ export function limitPersistence(
     const open = subscriptions.filter(({ clientId }) => (waiting.get(clientId) ?? 0) < MAX_PER_SESSION)
     tally.sessionMessagesDropped += subscriptions.length - open.length
     for (const { clientId } of open) waiting.set(clientId, (waiting.get(clientId) ?? 0) + 1)
-    return enqueue(open, packet)
+    return enqueue(open, open.length === 0 ? packet : detached(packet))
   }
   const clear = persistence.outgoingClearMessageId.bind(persistence)
   persistence.outgoingClearMessageId = async (client, packet) => {
@@ -71,7 +72,7 @@ export function limitPersistence(
       tally.retainedDropped += 1
       return
     }
-    return store(packet)
+    return store(detached(packet))
   }
   return async (ids, below) => {
     for (const id of [...sessions].filter((session) => session.startsWith(ids))) {
@@ -82,4 +83,24 @@ export function limitPersistence(
       await persistence.storeRetained({ topic, payload: Buffer.alloc(0) })
     }
   }
+}
+
+/**
+ * The message in memory of its own. As it comes it is a piece of a block of 64 KiB that many messages share: a few bytes
+ * that are kept for long would keep all of that.
+ */
+function detached<T extends WithProperties>(packet: T): T {
+  const { payload, properties } = packet
+  const own = typeof payload === 'string' ? payload : ownBytes(payload)
+  return {
+    ...packet,
+    payload: own,
+    ...(properties && { properties: { ...properties, bytes: ownBytes(properties.bytes) } }),
+  }
+}
+
+function ownBytes(bytes: Buffer): Buffer {
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
 }
