@@ -29,13 +29,19 @@ export interface RetryOptions {
 
 export type Dependency = 'log' | 'points' | 'registry' | 'worker'
 
+interface Problem {
+  readonly dependency: Dependency
+  readonly error: SluiceError
+}
+
 /**
  * Repeats what failed until it succeeds, for ever: the log keeps what waits. Only the step that failed is repeated.
  * Remembers what is wrong at the moment, by dependency, for the status.
  */
 export class Retry {
   readonly #options: RetryOptions
-  readonly #problems = new Map<Dependency, SluiceError>()
+  /** By the step that fails: what works in another step on the same dependency solves nothing for this one. */
+  readonly #problems = new Map<symbol, Problem>()
 
   constructor(options: RetryOptions) {
     this.#options = options
@@ -49,7 +55,10 @@ export class Retry {
   /** What is failing now, for a person; undefined when nothing is. */
   problem(): string | undefined {
     if (this.#problems.size === 0) return undefined
-    return Array.from(this.#problems, ([name, error]) => `${name}: ${error.code}: ${error.message}`).join('; ')
+    const problems = Array.from(this.#problems.values(), ({ dependency, error }) => {
+      return `${dependency}: ${error.code}: ${error.message}`
+    })
+    return [...new Set(problems)].join('; ')
   }
 
   /**
@@ -62,22 +71,23 @@ export class Retry {
     isAnswer: (error: SluiceError) => boolean = () => false,
   ): Promise<T> {
     const { signal, logger, retries, useful } = this.#options
+    const step = Symbol(dependency)
     for (let failures = 1; ; failures++) {
       signal.throwIfAborted()
       const started = performance.now()
       try {
         const result = await attempt()
-        if (this.#solved(dependency)) logger.info({ dependency, failures: failures - 1 }, 'works again')
+        if (this.#solved(step)) logger.info({ dependency, failures: failures - 1 }, 'works again')
         return result
       } catch (caught) {
         const error = toSluiceError(caught)
         if (signal.aborted) throw closed()
         if (isAnswer(error)) {
-          this.#solved(dependency)
+          this.#solved(step)
           throw error
         }
         retries.inc({ dependency })
-        const known = this.#failed(dependency, error)
+        const known = this.#failed(step, { dependency, error })
         const backoff = BACKOFF[PASSING.has(error.kind.class) ? 'passing' : 'lasting']
         const level = known?.code === error.code ? 'debug' : 'error'
         logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; trying again')
@@ -88,19 +98,24 @@ export class Retry {
     }
   }
 
-  /** Remembers what is wrong; resolves with what was before. */
-  #failed(dependency: Dependency, error: SluiceError): SluiceError | undefined {
-    const known = this.#problems.get(dependency)
-    this.#problems.set(dependency, error)
-    if (known !== undefined) this.#options.failing.remove({ dependency, code: known.code })
-    this.#options.failing.set({ dependency, code: error.code }, 1)
-    return known
+  /** Remembers what is wrong; the result is what was before. */
+  #failed(step: symbol, problem: Problem): SluiceError | undefined {
+    const known = this.#problems.get(step)
+    this.#solved(step)
+    this.#problems.set(step, problem)
+    this.#options.failing.set({ dependency: problem.dependency, code: problem.error.code }, 1)
+    return known?.error
   }
 
-  #solved(dependency: Dependency): boolean {
-    const known = this.#problems.get(dependency)
-    if (known !== undefined) this.#options.failing.remove({ dependency, code: known.code })
-    return this.#problems.delete(dependency)
+  /** False when nothing was wrong. */
+  #solved(step: symbol): boolean {
+    const known = this.#problems.get(step)
+    if (known === undefined) return false
+    this.#problems.delete(step)
+    const { dependency, error } = known
+    const isSame = (other: Problem): boolean => other.dependency === dependency && other.error.code === error.code
+    if (![...this.#problems.values()].some(isSame)) this.#options.failing.remove({ dependency, code: error.code })
+    return true
   }
 
   /** Shortened by up to half at random, but not below what the dependency asked for. */

@@ -43,13 +43,30 @@ export function justBefore(time: Instant): Instant {
   return fromNanoseconds(toNanoseconds(time) - 1n)
 }
 
+const ESCAPES: Readonly<Record<string, string>> = {
+  '\\': '\\\\',
+  '"': '\\"',
+  '\n': '\\n',
+  '\r': '\\r',
+  '\t': '\\t',
+  // Not as the client does it: `$` in front of an escaped quote is no end of a text for the server's parser.
+  $: '\\x24',
+}
+
+/** Free text, quoted. */
+function text(value: string): ParameterizedQuery {
+  return fluxExpression(`"${value.replace(/[\\"\n\r\t$]/g, (character) => ESCAPES[character] ?? character)}"`)
+}
+
 export function select({ bucket, tenant, device, stream, fields, from, to }: Selection): ParameterizedQuery {
   const measurement = measurementOf(tenant, stream)
   const all = flux`from(bucket: ${bucket})
   |> range(start: ${instant(from)}, stop: ${instant(to)})
   |> filter(fn: (r) => r._measurement == ${measurement} and r.device == ${device})`
   if (fields === undefined) return all
-  const wanted = fluxExpression(fields.map((field) => flux`r._field == ${fieldKeyOf(field)}`.toString()).join(' or '))
+  const wanted = fluxExpression(
+    fields.map((field) => flux`r._field == ${text(fieldKeyOf(field))}`.toString()).join(' or '),
+  )
   return flux`${all}
   |> filter(fn: (r) => ${wanted})`
 }

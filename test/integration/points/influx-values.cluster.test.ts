@@ -11,6 +11,7 @@ const server = useInfluxdb()
 /** Names may be as long as the topic grammar has them, of its alphabet, case and dots included. */
 const name = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
 const awkward = fc.constantFrom(
+  '$"',
   '"',
   '\\',
   ',',
