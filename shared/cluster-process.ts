@@ -82,7 +82,8 @@ export function runClusterProcess<S extends Settings>(
     }
     const facts = await run({ config, logger, metrics, releasers, stopping, open, watch })
     start.isDone = true
-    logger.info({ pid: process.pid, operations: operations.port, ...facts }, 'ready')
+    // Whoever started the process waits for this line, whatever level it logs at.
+    logger.child({}, { level: 'info' }).info({ pid: process.pid, operations: operations.port, ...facts }, 'ready')
     return logger
   })
 }

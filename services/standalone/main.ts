@@ -73,7 +73,8 @@ async function start(
   const ports = await openPorts(context)
   const first = await firstStart(ports.registry, folder)
   const addresses = await startServices({ config, ports, logger, metrics, releasers, version, startBroker })
-  logger.info({ pid: process.pid, ...addresses, folder, version }, 'ready')
+  // Whoever started the process waits for this line, whatever level it logs at.
+  logger.child({}, { level: 'info' }).info({ pid: process.pid, ...addresses, folder, version }, 'ready')
   const shown = (address: Address) => (options.lan ? { ...address, host: lanAddress() } : address)
   const { mqtt, http, ...others } = addresses
   const more = Object.entries(others).map(([kind, address]) => ({ kind, ...shown(address) }))
