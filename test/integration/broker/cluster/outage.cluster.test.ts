@@ -58,17 +58,20 @@ it('what was sent to a persistent session while its node did not listen is hande
   await expect.poll(() => [...new Set(device.messages)].sort(), { timeout: 15_000 }).toEqual(all.sort())
 })
 
-it('a dead node: its wills are published once by another, its sessions are free', async () => {
+it('a dead node: its wills are published once by another, those of logins that ended are not, its sessions are free', async () => {
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
   const app = await connect(two.port, 'app')
   await app.client.subscribeAsync('t/+/+/status', { qos: 1 })
   const will = { topic: 't/a/1/status', payload: Buffer.from('gone'), qos: 1 as const, retain: false }
   await connect(one.port, 'a/1', { clientId: 'w', will })
+  await connect(one.port, 'a/3', { clientId: 'r', will: { ...will, topic: 't/a/3/status' } })
   const persistent = await connect(one.port, 'a/2', { clientId: 'p', clean: false })
   await persistent.client.subscribeAsync('t/a/2/cmd/#', { qos: 1 })
   // To the others it is dead: it says nothing and hears nothing.
   await one.link.close()
+  // Nobody tells: what the registry says when the will is due counts.
+  nodes.registry.devices.delete('a/3')
   await app.client.publishAsync('t/a/2/cmd/x', 'kept', { qos: 1 })
   const again = await connect(two.port, 'a/2', { clientId: 'p', clean: false })
   await expect.poll(() => again.messages).toEqual(['t/a/2/cmd/x kept 1'])
