@@ -1,38 +1,7 @@
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
 import { describe as name, frame, logIn, packet, RawClient, utf8 } from '../../mqtt-bytes.ts'
-
-interface Inbox {
-  readonly client: MqttClient
-  readonly messages: string[]
-}
-
-/** MQTT.js, connected, with what it received as `topic payload qos[ retained]`. */
-async function connect(port: number, username: string, options: IClientOptions = {}): Promise<Inbox> {
-  const client = mqtt.connect({
-    port,
-    host: '127.0.0.1',
-    username,
-    password: 's',
-    reconnectPeriod: 0,
-    protocolVersion: 4,
-    ...options,
-  })
-  onTestFinished(async () => {
-    await client.endAsync(true)
-  })
-  const messages: string[] = []
-  client.on('message', (topic, payload, { qos, retain }) => {
-    messages.push(`${topic} ${payload.toString()} ${qos}${retain ? ' retained' : ''}`)
-  })
-  client.on('error', () => undefined)
-  await new Promise<void>((resolve, reject) => {
-    client.once('connect', () => resolve())
-    client.once('error', reject)
-  })
-  return { client, messages }
-}
+import { connect } from '../../mqtt-inbox.ts'
 
 /** A CONNECT with a will. */
 function withWill(

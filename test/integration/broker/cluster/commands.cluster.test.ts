@@ -3,7 +3,8 @@ import { openBrokerNodes } from '../../../../shared/mesh/broker-nodes.ts'
 import { createMetrics } from '../../../../shared/metrics.ts'
 import type { PresenceRecord } from '../../../../shared/registry/presence-port.ts'
 import { quiet } from '../../../broker-harness.ts'
-import { connect, startNodes, type Nodes } from './nodes.ts'
+import { connect } from '../../../mqtt-inbox.ts'
+import { startNodes, type Nodes } from './nodes.ts'
 
 const command = {
   ...{ tenant: 'a', device: '1', name: 'go', qos: 1 as const, expiresMs: undefined },

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { connect, gone, startNodes } from './nodes.ts'
+import { connect, gone } from '../../../mqtt-inbox.ts'
+import { startNodes } from './nodes.ts'
 
 describe('a message on one node', () => {
   it.each([0, 1, 2] as const)('reaches each subscriber on any node once, in order, at QoS %i', async (qos) => {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { connect, gone, startNodes } from './nodes.ts'
+import { connect, gone } from '../../../mqtt-inbox.ts'
+import { startNodes } from './nodes.ts'
 
 it('Redis away: telemetry goes on, clean sessions are let in, persistent ones come again later; then all is as before', async () => {
   const nodes = await startNodes()

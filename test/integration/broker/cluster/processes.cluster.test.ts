@@ -5,7 +5,7 @@ import { tempFolder } from '../../../helpers.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import { startRedis } from '../../../servers/redis.ts'
 import { installPackages } from '../../../servers/tools.ts'
-import { connect, gone } from './nodes.ts'
+import { connect, gone } from '../../../mqtt-inbox.ts'
 
 beforeAll(() =>
   installPackages([{ command: 'mosquitto_sub', package: 'mosquitto-clients', why: 'clients that we did not write' }]),

@@ -3,7 +3,8 @@ import { expect, it } from 'vitest'
 import { nodeChannel } from '../../../../shared/mesh/mesh.ts'
 import { listNodes } from '../../../../shared/mesh/node-list.ts'
 import { matches } from '../../../../shared/topic-filter.ts'
-import { connect, gone, startNodes, type Inbox } from './nodes.ts'
+import { connect, gone, type Inbox } from '../../../mqtt-inbox.ts'
+import { startNodes } from './nodes.ts'
 
 const WORDS = ['a', 'b', 'c']
 const word = fc.constantFrom(...WORDS)
