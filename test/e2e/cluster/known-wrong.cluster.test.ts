@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { Redis } from 'ioredis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { GROUP } from '../../../services/ingest-worker/consume.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
 import { startFaultProxy } from '../../servers/fault-proxy.ts'
 import { expectLoss, LIMIT_MS, reportOutcome, runScenario, someTime, useServers } from './harness.ts'
+import { wake } from './wake.ts'
 
 const cluster = useServers()
 const seed = 1
@@ -32,15 +32,7 @@ describe('the harness fails on known-wrong variants', { timeout: LIMIT_MS }, () 
         await someTime(random, 3_000)
         worker?.signal('SIGUSR2')
       },
-      async afterwards({ workers: [worker] }) {
-        worker?.signal('SIGCONT')
-        await worker?.stop('SIGTERM')
-        await worker?.start()
-        // What the cache has may be newer: what the registry has is the question.
-        const redis = new Redis(cluster.servers.cache.url)
-        await redis.flushall()
-        redis.disconnect()
-      },
+      afterwards: ({ workers: [worker] }) => wake(worker, cluster.servers),
     })
     reportOutcome(outcome, true)
     expect(outcome.lost).toBe(0)

@@ -1,6 +1,6 @@
-import { Redis } from 'ioredis'
 import { expect } from 'vitest'
 import { expectKept, runScenario, scenario, someTime, useServers } from './harness.ts'
+import { wake } from './wake.ts'
 
 const cluster = useServers()
 
@@ -27,15 +27,7 @@ scenario('worker hangs, and wakes', async (name, seed) => {
       await someTime(random, 3_000)
       worker?.signal('SIGSTOP')
     },
-    async afterwards({ workers: [worker] }) {
-      worker?.signal('SIGCONT')
-      await worker?.stop('SIGTERM')
-      await worker?.start()
-      // What the cache has may be newer: what the registry has is the question.
-      const redis = new Redis(cluster.servers.cache.url)
-      await redis.flushall()
-      redis.disconnect()
-    },
+    afterwards: ({ workers: [worker] }) => wake(worker, cluster.servers),
   })
   expectKept(outcome)
 })

@@ -1,0 +1,16 @@
+import { Redis } from 'ioredis'
+import type { Servers } from '../../servers/all.ts'
+import type { Member } from './member.ts'
+
+/**
+ * A worker that hung goes on, when others have done its work, and is restarted. The cache is emptied: what it has may be
+ * newer, and what the registry has is the question.
+ */
+export async function wake(worker: Member | undefined, { cache }: Servers): Promise<void> {
+  worker?.signal('SIGCONT')
+  await worker?.stop('SIGTERM')
+  await worker?.start()
+  const redis = new Redis(cache.url)
+  await redis.flushall()
+  redis.disconnect()
+}
