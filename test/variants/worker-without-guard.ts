@@ -4,7 +4,7 @@ import { overriding } from './overriding.ts'
 /** No partition is this one, and of another partition every state is taken. */
 const NOWHERE = 1_000_000
 
-/** Told by SIGUSR2, it hangs with its next state in its hands, until SIGCONT. */
+/** Told by SIGUSR2, it hangs with its next state in its hands, until SIGCONT; it says so right before. */
 let hangs = false
 process.on('SIGUSR2', () => {
   hangs = true
@@ -17,8 +17,11 @@ process.exitCode = await runIngestWorker((ports) => {
     ...ports,
     registry: overriding(registry, {
       async writeState(rows) {
-        if (hangs) process.kill(process.pid, 'SIGSTOP')
-        hangs = false
+        if (hangs && rows.length > 0) {
+          hangs = false
+          process.stderr.write('hangs with state in its hands\n')
+          process.kill(process.pid, 'SIGSTOP')
+        }
         await registry.writeState(rows.map((row) => ({ ...row, partition: NOWHERE })))
         await registry.writeState(rows)
       },

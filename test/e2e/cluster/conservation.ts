@@ -86,6 +86,17 @@ export async function inLog(servers: Servers): Promise<number> {
   return (await withAdmin(servers.kafka, positions)).end
 }
 
+/** Resolves when everything in the log is committed, and so the latest states are in the registry. */
+export async function untilCommitted(servers: Servers): Promise<void> {
+  await withAdmin(servers.kafka, async (admin) => {
+    for (;;) {
+      const { end, committed } = await positions(admin)
+      if (end === committed) return
+      await delay(200)
+    }
+  })
+}
+
 /** Records that Kafka has, and that are committed. */
 export async function positions(admin: Admin): Promise<{ end: number; committed: number }> {
   const ends = await admin.fetchTopicOffsets(TOPIC)

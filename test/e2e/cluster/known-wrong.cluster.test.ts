@@ -30,7 +30,10 @@ describe('the harness fails on known-wrong variants', { timeout: LIMIT_MS }, () 
       ...{ name: 'state not guarded', seed, workerCommand: ['test/variants/worker-without-guard.ts'] },
       async fault({ workers: [worker] }, random) {
         await someTime(random, 3_000)
+        // Only what it holds while others go on can be older than theirs.
+        const hung = worker?.says('hangs with state in its hands')
         worker?.signal('SIGUSR2')
+        await hung
       },
       afterwards: ({ workers: [worker] }) => wake(worker, cluster.servers),
     })

@@ -31,6 +31,8 @@ export class Member {
   #child: ChildProcess | undefined
   #ready: ReadyLine | undefined
   #closed = false
+  /** Who waits for a line. */
+  #awaited: { readonly text: string; readonly resolve: (line: string) => void }[] = []
   /** Of MQTT, HTTP, MQTT over TLS and operations; the same in every life. */
   #ports: readonly number[] | undefined
 
@@ -73,6 +75,7 @@ export class Member {
     const lines = createInterface({ input: child.stderr })
     lines.on('line', (line) => {
       log.write(`${line}\n`)
+      this.#heard(line)
       if (line.includes('"msg":"ready"')) ready.resolve(JSON.parse(line) as ReadyLine)
     })
     child.once('exit', (code, signal) =>
@@ -92,6 +95,11 @@ export class Member {
   async close(): Promise<void> {
     this.#closed = true
     await this.stop('SIGKILL')
+  }
+
+  /** Resolves with the next line that it writes and that holds this text. */
+  says(text: string): Promise<string> {
+    return new Promise((resolve) => this.#awaited.push({ text, resolve }))
   }
 
   /** SIGSTOP: the process hangs; SIGCONT: it goes on. */
@@ -128,5 +136,10 @@ export class Member {
         return [name, own.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)]
       }),
     )
+  }
+
+  #heard(line: string): void {
+    for (const { resolve } of this.#awaited.filter(({ text }) => line.includes(text))) resolve(line)
+    this.#awaited = this.#awaited.filter(({ text }) => !line.includes(text))
   }
 }

@@ -1,16 +1,18 @@
 import { Redis } from 'ioredis'
 import type { Servers } from '../../servers/all.ts'
+import { untilCommitted } from './conservation.ts'
 import type { Member } from './member.ts'
 
 /**
- * A worker that hung goes on, when others have done its work, and is restarted. The cache is emptied: what it has may be
- * newer, and what the registry has is the question.
+ * A worker that hung goes on, when others have done its work to the last flush, and is restarted. The cache is emptied:
+ * what it has may be newer, and what the registry has is the question.
  */
-export async function wake(worker: Member | undefined, { cache }: Servers): Promise<void> {
+export async function wake(worker: Member | undefined, servers: Servers): Promise<void> {
+  await untilCommitted(servers)
   worker?.signal('SIGCONT')
   await worker?.stop('SIGTERM')
   await worker?.start()
-  const redis = new Redis(cache.url)
+  const redis = new Redis(servers.cache.url)
   await redis.flushall()
   redis.disconnect()
 }
