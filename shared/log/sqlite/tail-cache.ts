@@ -2,7 +2,8 @@ import type { StoredRow } from './messages.ts'
 
 /**
  * The newest rows of one partition as they came back from the thread, so that a reader right behind the appends needs
- * no round trip. Bounded by bytes; what falls out is read from the files. Values read from it share its memory.
+ * no round trip. Bounded by bytes; what falls out is read from the files. Values read from it share its memory. A row that
+ * takes less than half of its buffer is copied: at a low rate a row is one small record, and its buffer is 4 KiB.
  */
 export class TailCache {
   readonly #limit: number
@@ -16,8 +17,10 @@ export class TailCache {
   }
 
   add(row: StoredRow): void {
-    this.#rows.push(row)
-    this.#bytes += row.packed.buffer.byteLength
+    const { packed } = row
+    const kept = packed.byteLength * 2 < packed.buffer.byteLength ? { ...row, packed: packed.slice() } : row
+    this.#rows.push(kept)
+    this.#bytes += kept.packed.buffer.byteLength
     while (this.#bytes > this.#limit && this.#first < this.#rows.length) this.#drop()
     if (this.#first > 256 && this.#first * 2 > this.#rows.length) {
       this.#rows.splice(0, this.#first)

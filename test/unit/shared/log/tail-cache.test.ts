@@ -29,4 +29,13 @@ describe('tail cache', () => {
       { numRuns: 30 },
     )
   })
+
+  it('keeps small rows without the large buffers that they came in', () => {
+    const cache = new TailCache(100 * 200)
+    const small = () => new Uint8Array(new ArrayBuffer(4096), 0, 100).fill(7)
+    for (let offset = 0; offset < 200; offset += 1) cache.add({ firstOffset: offset, records: 1, packed: small() })
+    const [oldest, newest] = [cache.find(0), cache.find(199)]
+    expect([oldest, newest].map((row) => row?.packed.buffer.byteLength)).toEqual([100, 100])
+    expect(oldest?.packed).toEqual(small())
+  })
 })
