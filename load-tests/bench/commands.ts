@@ -5,20 +5,23 @@
  *
  *   node load-tests/bench/commands.ts [devices ...]        200 and 20,000 unless given
  *
- * Needs redis-server; 20,000 devices need as many open files (`ulimit -n 65536`).
+ * Needs redis-server, and half as many open files for a process as there are devices (`ulimit -n`).
  */
+import { fork, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createConnection, type Socket } from 'node:net'
+import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedis } from '../../test/servers/redis.ts'
 import { connectPacket, packet, text } from './broker-node-clients.ts'
 import { BrokerNode } from './broker-node-process.ts'
+import type { DeviceRange, DeviceReport } from './command-devices.ts'
 
 const COMMANDS = 4_000
 /** Commands without PUBACK at once. */
 const WINDOW = 32
-const CONNECTING = 200
+/** Processes that the devices share. */
+const DEVICE_PROCESSES = 2
 
 const shapes = process.argv.slice(2).map(Number)
 for (const devices of shapes.length > 0 ? shapes : [200, 20_000]) {
@@ -29,33 +32,31 @@ async function measure(devices: number) {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
   const redis = await startRedis(folder, 'sessions')
   const nodes = await Promise.all(['one', 'two'].map((id) => BrokerNode.start(redis.url, id)))
-  const sockets: Socket[] = []
-  let received = 0
+  const fleet: Awaited<ReturnType<typeof startDevices>>[] = []
+  const received = (): number => fleet.reduce((sum, part) => sum + part.received(), 0)
   try {
-    for (let from = 0; from < devices; from += CONNECTING) {
-      const part = Array.from({ length: Math.min(CONNECTING, devices - from) }, (_, index) => from + index)
-      const made = await Promise.all(
-        part.map((n) => connectDevice(nodes[n % 2]?.port ?? 0, `a/${n}`, () => (received += 1))),
-      )
-      sockets.push(...made)
+    const ports = nodes.map(({ port }) => port)
+    const count = Math.ceil(devices / DEVICE_PROCESSES)
+    for (let from = 0; from < devices; from += count) {
+      fleet.push(await startDevices({ ports, from, count: Math.min(count, devices - from) }))
     }
     const before = await spent(nodes, redis.process.pid)
     const startedAt = performance.now()
     await publishCommands(nodes[0]?.port ?? 0, devices)
-    while (received < COMMANDS && performance.now() - startedAt < 60_000)
+    while (received() < COMMANDS && performance.now() - startedAt < 60_000)
       await new Promise((next) => setTimeout(next, 5))
     const seconds = (performance.now() - startedAt) / 1000
     const after = await spent(nodes, redis.process.pid)
     const per1000 = (now: number, then: number) => Number((((now - then) * 1000) / COMMANDS).toFixed(3))
     return {
       devices,
-      received,
+      received: received(),
       seconds: Number(seconds.toFixed(1)),
       brokerCpuSecondsPer1000: per1000(after.brokers, before.brokers),
       redisCpuSecondsPer1000: per1000(after.redis, before.redis),
     }
   } finally {
-    for (const socket of sockets) socket.destroy()
+    for (const part of fleet) part.process.kill('SIGKILL')
     for (const node of nodes) await node.stop()
     await redis.stop()
     rmSync(folder, { recursive: true, force: true })
@@ -70,28 +71,19 @@ async function spent(nodes: readonly BrokerNode[], redisPid: number | undefined)
   return { brokers: reports.reduce((sum, { cpu }) => sum + cpu, 0), redis }
 }
 
-/** Resolves when it is subscribed to its commands; acknowledges and counts each. */
-function connectDevice(port: number, name: string, onCommand: () => void): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ port, host: '127.0.0.1' })
-    socket.on('error', reject)
-    socket.write(
-      Buffer.concat([
-        connectPacket(name),
-        packet(0x82, Buffer.from([0, 1]), text(`t/${name}/cmd/#`), Buffer.from([1])),
-      ]),
-    )
-    socket.on('data', (chunk: Buffer) => {
-      for (let at = 0; at < chunk.length; at += 2 + (chunk[at + 1] ?? 0)) {
-        const type = (chunk[at] ?? 0) >> 4
-        if (type === 9) resolve(socket)
-        if (type !== 3) continue
-        const id = at + 4 + chunk.readUInt16BE(at + 2)
-        socket.write(Buffer.from([0x40, 2, chunk[id] ?? 0, chunk[id + 1] ?? 0]))
-        onCommand()
-      }
-    })
+/** Devices of a process of their own; resolves when all are subscribed. */
+async function startDevices(range: DeviceRange): Promise<{ process: ChildProcess; received: () => number }> {
+  const child = fork(join(import.meta.dirname, 'command-devices.ts'))
+  let received = 0
+  const subscribed = Promise.withResolvers<void>()
+  child.on('message', (report: DeviceReport) => {
+    if (report === 'subscribed') subscribed.resolve()
+    else received = report
   })
+  child.once('exit', () => subscribed.reject(new Error('the devices ended')))
+  child.send(range)
+  await subscribed.promise
+  return { process: child, received: () => received }
 }
 
 /** Resolves when all are acknowledged. */
