@@ -40,6 +40,18 @@ export function withProperties(packet: { readonly payload: string | Buffer }): W
   return packet
 }
 
+/** A message to be kept. */
+export interface KeptMessage {
+  readonly topic: string
+  readonly payload: string | Buffer
+  readonly properties?: MessageProperties | undefined
+}
+
+/** Bytes that it is counted for where it is kept. */
+export function sizeOf({ topic, payload, properties }: KeptMessage): number {
+  return Buffer.byteLength(topic) + Buffer.byteLength(payload) + (properties?.bytes.length ?? 0)
+}
+
 export function isExpired({ expiresAt }: MessageProperties, now: number): boolean {
   return expiresAt !== undefined && expiresAt <= now
 }

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Tally } from './counters.ts'
 import type { WithProperties } from './message-properties.ts'
+import { MAX_RETAINED, RetainedRoom } from './retained-room.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
 export interface Persistence {
@@ -22,13 +23,11 @@ export interface Persistence {
 
 /** Messages that one session keeps for its client: about 200 KB of commands, far more than a device works off. */
 const MAX_PER_SESSION = 1_000
-/** Retained messages: the status of 100,000 devices. */
-const MAX_RETAINED = 100_000
 
 /**
  * Bounds what aedes keeps in memory without one. A session that is full takes no newer messages (a client that is
- * connected and acknowledges nothing is disconnected by aedes then); a topic beyond the bound is not retained, but
- * delivered. Both are counted. The result forgets what a login left: sessions and messages under client ids that begin
+ * connected and acknowledges nothing is disconnected by aedes then); a message beyond the bounds is not retained,
+ * but delivered. Both are counted. The result forgets what a login left: sessions and messages under client ids that begin
  * with `ids`, retained messages of topics that begin with `below`.
  */
 export function limitPersistence(
@@ -63,23 +62,21 @@ export function limitPersistence(
     sessions.delete(client.id)
     return clean(client)
   }
-  const topics = new Set<string>()
+  const room = new RetainedRoom(MAX_RETAINED)
   const store = persistence.storeRetained.bind(persistence)
   persistence.storeRetained = async (packet) => {
-    if (packet.payload.length === 0) topics.delete(packet.topic)
-    else if (topics.size < MAX_RETAINED) topics.add(packet.topic)
-    else if (!topics.has(packet.topic)) {
-      tally.retainedDropped += 1
-      return
-    }
-    return store(detached(packet))
+    if (packet.payload.length === 0) room.leave(packet.topic)
+    else if (room.take(packet)) return store(detached(packet))
+    else tally.retainedDropped += 1
+    // What the topic had is not its last message any more [MQTT-3.3.1-5].
+    return store({ ...packet, payload: Buffer.alloc(0) })
   }
   return async (ids, below) => {
     for (const id of [...sessions].filter((session) => session.startsWith(ids))) {
       await discard(id)
     }
     if (below === undefined) return
-    for (const topic of [...topics].filter((retained) => retained.startsWith(below))) {
+    for (const topic of [...room.topics()].filter((retained) => retained.startsWith(below))) {
       await persistence.storeRetained({ topic, payload: Buffer.alloc(0) })
     }
   }

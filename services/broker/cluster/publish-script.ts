@@ -73,26 +73,41 @@ return {number, stored, full, live, here}
 `)
 
 /**
- * Keeps a retained message; an empty payload removes it. Arguments: place, topic, message or empty, most of them.
- * Answer: 1, or 0 when there are too many.
+ * Keeps a retained message in place of the one that its topic had; an empty payload removes it, and so does one for which
+ * there is no room. Arguments: place, topic, message or empty, most messages and bytes in all, and those of a device.
+ * Answer: 1, or 0 when there is no room. What one place holds is counted when it grows, so that no count of it can be
+ * wrong.
  */
 export const RETAIN = script(`
 local P = 'sluice:'
 local call = redis.call
-local place, topic, message, max = unpack(ARGV)
+local place, topic, message = unpack(ARGV, 1, 3)
 local key = P..'retained:'..place
-if message == '' then
-  if call('HDEL', key, topic) == 1 then
-    call('DECR', P..'retained:count')
-    if call('EXISTS', key) == 0 then call('SREM', P..'retained', place) end
-  end
+local function most(index) return tonumber(ARGV[index]) end
+local function used(name) return tonumber(call('GET', P..'retained:'..name) or '0') end
+
+local old = call('HSTRLEN', key, topic)
+if call('HDEL', key, topic) == 1 then
+  call('DECR', P..'retained:count')
+  call('DECRBY', P..'retained:bytes', old)
+end
+local function fits()
+  -- Whatever the bounds were when the old one came.
+  if #message <= old then return true end
+  if used('count') >= most(4) or used('bytes') + #message > most(5) then return false end
+  if place == 'elsewhere' then return true end
+  if call('HLEN', key) >= most(6) then return false end
+  local bytes = #message
+  for _, other in ipairs(call('HKEYS', key)) do bytes = bytes + call('HSTRLEN', key, other) end
+  return bytes <= most(7)
+end
+if message ~= '' and fits() then
+  call('HSET', key, topic, message)
+  call('INCR', P..'retained:count')
+  call('INCRBY', P..'retained:bytes', #message)
+  call('SADD', P..'retained', place)
   return 1
 end
-if call('HEXISTS', key, topic) == 0 then
-  if tonumber(call('GET', P..'retained:count') or '0') >= tonumber(max) then return 0 end
-  call('INCR', P..'retained:count')
-  call('SADD', P..'retained', place)
-end
-call('HSET', key, topic, message)
-return 1
+if call('EXISTS', key) == 0 then call('SREM', P..'retained', place) end
+return message == '' and 1 or 0
 `)

@@ -2,17 +2,14 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches, overlaps } from '../../../shared/topic-filter.ts'
 import type { Tally } from '../counters.ts'
+import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedRoom } from '../retained-room.ts'
 import { decodeMessage, encodeMessage, type Message } from './messages.ts'
 import { RETAIN } from './publish-script.ts'
 
-/** Retained messages of the cluster: the status of 100,000 devices. */
-const MAX_RETAINED = 100_000
-/** Retained while Redis was away, to be written when it is back: the last of each topic, so many topics. */
-const MAX_OWED = 10_000
+/** Retained while Redis was away, to be written when it is back: the last of each topic. */
+const MAX_OWED = { ...MAX_RETAINED, topics: 10_000, bytes: 16 * 1024 * 1024 }
 /** Places or topics that are read together. */
 const CHUNK = 500
-/** Where messages are that belong to no device. */
-const ELSEWHERE = 'elsewhere'
 
 /**
  * Retained messages in Redis, by place: `t/{tenant}/{device}`, or one for all the rest. A device's own filter reads one
@@ -22,6 +19,7 @@ export class Retained {
   readonly #link: RedisLink
   readonly #tally: Tally
   readonly #owed = new Map<string, Message>()
+  readonly #owedRoom = new RetainedRoom(MAX_OWED)
 
   constructor(link: RedisLink, tally: Tally) {
     this.#link = link
@@ -34,8 +32,9 @@ export class Retained {
       await this.#write(message)
     } catch (error) {
       if (toSluiceError(error).code !== 'redis_unavailable') throw error
-      if (this.#owed.size < MAX_OWED || this.#owed.has(message.topic)) this.#owed.set(message.topic, message)
-      else this.#tally.retainedDropped += 1
+      if (this.#owedRoom.take(message)) return void this.#owed.set(message.topic, message)
+      this.#owed.delete(message.topic)
+      this.#tally.retainedDropped += 1
     }
   }
 
@@ -43,7 +42,7 @@ export class Retained {
   async settle(): Promise<void> {
     for (const [topic, message] of this.#owed) {
       await this.#write(message)
-      if (this.#owed.get(topic) === message) this.#owed.delete(topic)
+      if (this.#owed.get(topic) === message) this.#drop(topic)
     }
   }
 
@@ -61,11 +60,16 @@ export class Retained {
   async #write(message: Message): Promise<void> {
     const { topic, payload } = message
     // The newest is this one.
-    if (this.#owed.get(topic) !== message) this.#owed.delete(topic)
+    if (this.#owed.get(topic) !== message) this.#drop(topic)
     const bytes = payload.length === 0 ? '' : encodeMessage(message)
-    if ((await this.#link.eval(RETAIN, placeOf(topic), topic, bytes, MAX_RETAINED)) === 0) {
-      this.#tally.retainedDropped += 1
-    }
+    const { topics, bytes: most, deviceTopics, deviceBytes } = MAX_RETAINED
+    const bounds = [topics, most, deviceTopics, deviceBytes]
+    if ((await this.#link.eval(RETAIN, placeOf(topic), topic, bytes, ...bounds)) === 0) this.#tally.retainedDropped += 1
+  }
+
+  #drop(topic: string): void {
+    this.#owed.delete(topic)
+    this.#owedRoom.leave(topic)
   }
 
   /** The places in which the filters may find something, some at a time. */
@@ -95,11 +99,6 @@ export class Retained {
     }
     return all
   }
-}
-
-function placeOf(topic: string): string {
-  const [root, tenant, device] = topic.split('/', 4)
-  return root === 't' && tenant !== undefined && device !== undefined ? `t/${tenant}/${device}` : ELSEWHERE
 }
 
 /** The one place that the filter can match in, or undefined when there are several. */

@@ -13,7 +13,7 @@ import { script } from '../../../shared/mesh/redis-link.ts'
  *   will:{client id}           "{epoch}\n{message}"
  *   nodes, lease:{node}        names of the nodes; what each says of itself, gone when it is silent
  *   clients:{node}             client ids of its sessions
- *   retained, retained:{place} places with retained messages, and those; retained:count
+ *   retained, retained:{place} places with retained messages, and those; retained:count, retained:bytes of all
  */
 const PRELUDE = `
 local P = 'sluice:'
@@ -109,12 +109,13 @@ for _, id in ipairs(call('HKEYS', P..'sessions:'..principal)) do
   end
 end
 local place = 't/'..principal
-local count = call('HLEN', P..'retained:'..place)
-if count > 0 then
-  call('DEL', P..'retained:'..place)
-  call('SREM', P..'retained', place)
-  call('DECRBY', P..'retained:count', count)
+local key = P..'retained:'..place
+for _, topic in ipairs(call('HKEYS', key)) do
+  call('DECR', P..'retained:count')
+  call('DECRBY', P..'retained:bytes', call('HSTRLEN', key, topic))
 end
+call('DEL', key)
+call('SREM', P..'retained', place)
 return 1
 `)
 

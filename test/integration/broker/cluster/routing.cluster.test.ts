@@ -98,7 +98,8 @@ it('a login that ends takes its sessions, their messages and its retained messag
   await closed
   const left = () => nodes.link.run((redis) => redis.keys('sluice:*a/1*'))
   await expect.poll(left).toEqual([])
-  expect(await nodes.link.run((redis) => redis.get('sluice:retained:count'))).toBe('0')
+  const counts = await nodes.link.run((redis) => redis.mget('sluice:retained:count', 'sluice:retained:bytes'))
+  expect(counts).toEqual(['0', '0'])
 })
 
 it('a clean session ends the persistent one of its id, on another node too', async () => {
