@@ -11,6 +11,8 @@ export interface IngestMetrics {
   /** Readings that became dead letters, each source once per process. */
   readonly rejects: Counter<'code'>
   readonly nulls: Counter
+  /** Points decoded and given up, because their partition went to another worker: it reads them again. */
+  readonly revoked: Counter
   readonly suspects: Counter
   readonly gap: Counter
   readonly retries: Counter<'dependency'>
@@ -46,6 +48,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
       registers,
     }),
     nulls: counter('nulls_total', 'Fields skipped because they were null.'),
+    revoked: counter('revoked_points_total', 'Points decoded and left to the worker that took their partition over.'),
     suspects: counter('clock_suspects_total', 'Readings stored with a time that is doubtful.'),
     gap: counter('gap_records_total', 'Records that were gone from the log before they were read.'),
     retries: new Counter({

@@ -59,7 +59,9 @@ export class Pipeline {
 
   /** Forgets what waits of a partition that was taken away. */
   drop(progress: Progress): void {
-    for (const { slice } of this.#queue) if (slice.progress === progress) this.#count(-weight(slice))
+    const gone = this.#queue.filter(({ slice }) => slice.progress === progress).map(({ slice }) => slice)
+    for (const slice of gone) this.#count(-weight(slice))
+    this.#giveUp(gone)
     this.#queue = this.#queue.filter(({ slice }) => slice.progress !== progress)
     this.#wake()
   }
@@ -130,6 +132,7 @@ export class Pipeline {
     const { writer, deadLetters, latest, checkpoint, metrics } = this.#options
     const started = performance.now()
     const slices = group.filter(({ progress }) => !progress.revoked)
+    if (slices.length < group.length) this.#giveUp(group.filter(({ progress }) => progress.revoked))
     const { stored, refusals } = await writer.write(slices)
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
     if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
@@ -142,6 +145,10 @@ export class Pipeline {
     }
     metrics.writeSeconds.observe((performance.now() - started) / 1000)
     await checkpoint.note(records)
+  }
+
+  #giveUp(slices: readonly Slice[]): void {
+    for (const { decoded } of slices) this.#options.metrics.revoked.inc(decoded.points.series.length)
   }
 
   #count(points: number): void {

@@ -20,6 +20,8 @@ export interface Flow {
   readonly readings: number
   readonly rejected: number
   readonly nulls: number
+  /** Decoded by a worker that lost the partition before it wrote them. */
+  readonly revoked: number
   readonly points: number
   readonly written: number
   /** Records in the log. */
@@ -66,6 +68,7 @@ async function readFlow(cluster: Cluster, servers: Servers): Promise<Flow> {
       readings: 'sluice_ingest_readings_total',
       rejected: 'sluice_ingest_rejects_total',
       nulls: 'sluice_ingest_nulls_total',
+      revoked: 'sluice_ingest_revoked_points_total',
       points: 'sluice_ingest_points_total',
       written: 'sluice_points_written_total',
     }),
@@ -127,7 +130,8 @@ export function imbalance(before: Flow, after: Flow, expected: Expectation): str
   atLeast('acked >= acknowledged to the devices', grown('acked'), expected.acked)
   atLeast('appended >= acked', grown('appended'), grown('acked'))
   equal('readings + rejected = decoded', grown('readings') + grown('rejected'), grown('decoded'))
-  equal('points + nulls = fields', grown('points') + grown('nulls'), grown('readings') * expected.fieldsPerReading)
+  const fields = grown('readings') * expected.fieldsPerReading
+  equal('points + nulls + revoked = fields', grown('points') + grown('nulls') + grown('revoked'), fields)
   equal('written = points', grown('written'), grown('points'))
   if (expected.isLogDisturbed) {
     atLeast('decoded >= in the log', grown('decoded'), grown('end'))

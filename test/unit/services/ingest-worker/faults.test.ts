@@ -161,3 +161,30 @@ it('what waits is bounded while the store does not answer', async () => {
   await world.settled()
   expect(world.points.visible.size).toBe(500)
 })
+
+it('what was decoded and lost its partition before it was written is counted', async () => {
+  const world = new World()
+  let stop: ((error: SluiceError) => void) | undefined
+  const consume: typeof world.log.consume = async (options) => {
+    stop = options.onError
+    return world.log.consume(options)
+  }
+  const answer = Promise.withResolvers<void>()
+  const write: typeof world.points.write = async (batch) => {
+    await answer.promise
+    return world.points.write(batch)
+  }
+  await world.publish(readings)
+  const settings = { INGEST_BATCH_RECORDS: '5', INGEST_WRITE_POINTS: '10' }
+  const ports = { log: withMethods(world.log, { consume }), points: withMethods(world.points, { write }) }
+  const worker = await world.work(ports, settings)
+  await vi.waitFor(async () => expect(await counter(worker.options, 'queued_points')).toBeGreaterThan(10))
+  const waiting = await counter(worker.options, 'queued_points')
+  stop?.(new SluiceError('log_unavailable', 'no fetch'))
+  expect(await counter(worker.options, 'revoked_points_total')).toBe(waiting)
+  answer.resolve()
+  await world.settled()
+  const [decoded, written] = [await counter(worker.options, 'readings_total'), world.points.written.length]
+  expect(written + waiting).toBe(decoded * 2)
+  expect(await counter(worker.options, 'points_total')).toBe(written)
+})
