@@ -58,7 +58,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
     this.#outlet = new Outlet(socket, context.output)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
-    socket.on('drain', () => this.progress()).on('close', () => this.#onClose())
+    socket.on('drain', () => this.progress()).on('close', () => this.#onGone())
     socket.on('error', (error) => context.logger.debug({ reason: error.message }, 'socket error'))
   }
 
@@ -213,7 +213,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
       this.#forgotten = this.#conversation.end(endReasonOf(this.#closedFor, this.#hasLeft))
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()
-    this.#outlet.end()
+    this.#outlet.end(answer !== undefined && this.#conversation !== undefined ? () => this.#onGone() : undefined)
   }
 
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
@@ -234,10 +234,10 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
     this.#conversation?.finish(this.#hasLeft)
   }
 
-  #onClose(): void {
+  #onGone(): void {
     this.#closeWith(undefined)
+    if (this.#life.state !== 'ended') void this.#forgotten.then(() => this.#leave())
     this.#life.enter('ended')
-    void this.#forgotten.then(() => this.#leave())
   }
 
   async #leave(): Promise<void> {

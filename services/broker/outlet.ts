@@ -5,6 +5,8 @@ import type { SmallPackets } from './acks.ts'
 const MAX_UNSENT_BYTES = 256 * 1024
 /** aedes is told to wait earlier, so that what it delivers never stops the reading of acknowledgements. */
 const AEDES_UNSENT_BYTES = 64 * 1024
+/** For a client that was told why its connection ends, to read that and to close its side. */
+const LINGER_MS = 2_000
 
 /** The way out to one socket. Whoever writes, writes whole packets. */
 export class Outlet {
@@ -35,11 +37,21 @@ export class Outlet {
     if (this.#socket.writable) this.#socket.write(packets)
   }
 
-  /** Nothing more is written; the socket goes when it has taken everything. */
-  end(): void {
+  /**
+   * Nothing more is written; the socket goes when it has taken everything. With `gone` the last packet is for the client
+   * to read: the connection counts as gone from then on, but what still comes is read and dropped for a while, because a
+   * socket that is away answers it with a reset, and a client that is reset reads nothing more.
+   */
+  end(gone?: () => void): void {
     const socket = this.#socket
     if (socket.writableFinished || !socket.writable) return void socket.destroy()
-    socket.end(() => socket.destroy())
+    if (gone === undefined) return void socket.end(() => socket.destroy())
+    socket.end(() => {
+      if (socket.destroyed) return
+      const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+      socket.once('close', () => clearTimeout(timer))
+      gone()
+    })
   }
 
   /** Packets of aedes; `taken` is called when there is room for more. */

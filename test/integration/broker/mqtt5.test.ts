@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
 import { packet, type RawClient } from '../../mqtt-bytes.ts'
@@ -145,6 +146,22 @@ describe('a connection of MQTT 5', () => {
       await client.closed()
       expect((await seen(client, 7)).at(-1)).toBe('disconnect 0x93')
     }
+  })
+
+  it('reads why its connection ended, even if it writes before it reads', async () => {
+    const { port, broker } = await startBroker({ MAX_IN_FLIGHT_PER_CLIENT: 4 })
+    const client = await logIn5(port)
+    client.socket.pause()
+    for (let id = 1; id <= 5; id += 1) client.send(packet5.publish(TELEMETRY, 'x', { qos: 2, id }))
+    await expect.poll(() => broker.status().clients).toBe(0)
+    // A socket that is gone answers the first with a reset; the next one fails, and nothing is read any more.
+    for (const id of [1, 2, 3]) {
+      client.send(packet5.ack(0x62, id))
+      await delay(50)
+    }
+    client.socket.resume()
+    await client.closed()
+    expect(client.packets.map(describe5).at(-1)).toBe('disconnect 0x93')
   })
 
   it('publishes its will with its properties, and also when it leaves with reason 4', async () => {
