@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Tally } from './counters.ts'
-import type { WithProperties } from './message-properties.ts'
+import { sizeOf, type KeptMessage, type WithProperties } from './message-properties.ts'
 import { MAX_RETAINED, RetainedRoom } from './retained-room.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
@@ -10,19 +10,38 @@ export interface Persistence {
   cleanIncoming(client: { id: string }): Promise<void>
   outgoingStream(client: { id: string }): Readable
   /** A message gets its id, or its PUBREC has come (`pubrel`). Rejects when the message is not known. */
-  outgoingUpdate(client: { id: string }, packet: { readonly cmd?: string; readonly messageId?: number }): Promise<void>
+  outgoingUpdate(client: { id: string }, packet: Waiting): Promise<void>
   createRetainedStreamCombi(filters: readonly string[]): Readable
   subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]>
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
   streamWill(brokers: unknown): Readable
   storeRetained(packet: WithProperties & { topic: string }): Promise<void>
-  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: WithProperties): Promise<void>
-  /** The message that was acknowledged, or undefined. */
-  outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<unknown>
+  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: WithProperties & { topic: string }): Promise<void>
+  /** What was acknowledged, or undefined. */
+  outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<Waiting | undefined>
 }
 
-/** Messages that one session keeps for its client: about 200 KB of commands, far more than a device works off. */
-const MAX_PER_SESSION = 1_000
+/** A message that waits for its client, or the PUBREL that has taken its place. */
+export type Waiting = Partial<KeptMessage> & {
+  readonly cmd?: string
+  readonly messageId?: number | undefined
+  readonly qos?: number
+  readonly brokerId?: string
+}
+
+/**
+ * What one session keeps for its client: far more commands than a device works off, of 4 KiB each. It is full when it
+ * has as much, so that the longest message finds room, and none is dropped before one that came later and is kept.
+ */
+export const MAX_PER_SESSION = { messages: 1_000, bytes: 4 * 1024 * 1024 }
+
+/** What a session keeps. */
+interface Kept {
+  messages: number
+  bytes: number
+  /** Bytes of messages of QoS 2 by their id: when they are acknowledged, a PUBREL is left of them. */
+  readonly released: Map<number, number>
+}
 
 /**
  * Bounds what aedes keeps in memory without one. A session that is full takes no newer messages (a client that is
@@ -35,22 +54,7 @@ export function limitPersistence(
   tally: Tally,
   discard: (clientId: string) => Promise<void>,
 ): (ids: string, below: string | undefined) => Promise<void> {
-  const waiting = new Map<string, number>()
-  const enqueue = persistence.outgoingEnqueueCombi.bind(persistence)
-  persistence.outgoingEnqueueCombi = (subscriptions, packet) => {
-    const open = subscriptions.filter(({ clientId }) => (waiting.get(clientId) ?? 0) < MAX_PER_SESSION)
-    tally.sessionMessagesDropped += subscriptions.length - open.length
-    for (const { clientId } of open) waiting.set(clientId, (waiting.get(clientId) ?? 0) + 1)
-    return enqueue(open, open.length === 0 ? packet : detached(packet))
-  }
-  const clear = persistence.outgoingClearMessageId.bind(persistence)
-  persistence.outgoingClearMessageId = async (client, packet) => {
-    const cleared = await clear(client, packet)
-    const count = (waiting.get(client.id) ?? 0) - (cleared === undefined ? 0 : 1)
-    if (count > 0) waiting.set(client.id, count)
-    else waiting.delete(client.id)
-    return cleared
-  }
+  limitQueues(persistence, tally)
   const sessions = new Set<string>()
   const subscribe = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {
@@ -80,6 +84,47 @@ export function limitPersistence(
       await persistence.storeRetained({ topic, payload: Buffer.alloc(0) })
     }
   }
+}
+
+function limitQueues(persistence: Persistence, tally: Tally): void {
+  const queues = new Map<string, Kept>()
+  const hasRoom = (kept: Kept | undefined): boolean =>
+    kept === undefined || (kept.messages < MAX_PER_SESSION.messages && kept.bytes < MAX_PER_SESSION.bytes)
+  const enqueue = persistence.outgoingEnqueueCombi.bind(persistence)
+  persistence.outgoingEnqueueCombi = (subscriptions, packet) => {
+    const open = subscriptions.filter(({ clientId }) => hasRoom(queues.get(clientId)))
+    tally.sessionMessagesDropped += subscriptions.length - open.length
+    for (const { clientId } of open) {
+      const kept = queues.get(clientId) ?? { messages: 0, bytes: 0, released: new Map<number, number>() }
+      queues.set(clientId, kept)
+      kept.messages += 1
+      kept.bytes += sizeOf(packet)
+    }
+    return enqueue(open, open.length === 0 ? packet : detached(packet))
+  }
+  const update = persistence.outgoingUpdate.bind(persistence)
+  persistence.outgoingUpdate = async (client, packet) => {
+    const { cmd, messageId, qos } = packet
+    // With a name of its own: aedes takes PUBRELs without one for the same message, and gives the first the last id.
+    await update(client, cmd === 'pubrel' ? { cmd, messageId, brokerId: `pubrel ${messageId}` } : packet)
+    if (qos === 2 && messageId !== undefined) queues.get(client.id)?.released.set(messageId, bytesOf(packet))
+  }
+  const clear = persistence.outgoingClearMessageId.bind(persistence)
+  persistence.outgoingClearMessageId = async (client, packet) => {
+    const cleared = await clear(client, packet)
+    const kept = queues.get(client.id)
+    if (cleared === undefined || kept === undefined) return cleared
+    const { cmd, messageId = 0 } = cleared
+    kept.messages -= 1
+    kept.bytes -= cmd === 'pubrel' ? (kept.released.get(messageId) ?? 0) : bytesOf(cleared)
+    kept.released.delete(messageId)
+    if (kept.messages === 0) queues.delete(client.id)
+    return cleared
+  }
+}
+
+function bytesOf({ topic = '', payload = '', properties }: Waiting): number {
+  return sizeOf({ topic, payload, properties })
 }
 
 /**

@@ -1,13 +1,12 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import type { Tally } from '../counters.ts'
+import { MAX_PER_SESSION } from '../session-limits.ts'
 import { encodeMessage, ownerOfTopic, type Message } from './messages.ts'
 import type { Peers } from './peers.ts'
 import { PUBLISH } from './publish-script.ts'
 import type { StoredSubscriptions } from './stored-subscriptions.ts'
 
-/** Messages that one session keeps for its client: about 200 KB of commands, far more than a device works off. */
-const MAX_PER_SESSION = 1_000
 /** The list of subscriptions may change while we read it; a storm of changes ends. */
 const MAX_TRIES = 10
 
@@ -48,7 +47,8 @@ export class Outbound {
       const nodes = this.#peers.nodesFor(topic)
       if (qos === 0 && owner === '' && nodes.length === 0) return NOBODY
       const { version } = this.#stored
-      const fixed = [this.#mesh.id, owner, topic, qos, version, MAX_PER_SESSION, bytes, sessions.length]
+      const most = [MAX_PER_SESSION.messages, MAX_PER_SESSION.bytes]
+      const fixed = [this.#mesh.id, owner, topic, qos, version, ...most, bytes, sessions.length]
       const answer = await this.#mesh.link.eval(PUBLISH, ...fixed, ...sessions, ...nodes)
       const [number = -1, stored = 0, full = 0, live = 0, liveHere = 0] = Array.isArray(answer)
         ? answer.map(Number)

@@ -1,5 +1,6 @@
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { decodeMessage, type Message } from './messages.ts'
+import { DROP } from './scripts.ts'
 
 export interface Queued {
   /** Of the message in Redis; they grow. */
@@ -38,7 +39,7 @@ export async function* readQueue(
       const message = decodeMessage(bytes)
       const [messageId, isReleased] = (ids[number] ?? '').split(' ')
       if (messageId === '' && message.expiresMs !== undefined && message.expiresMs < Date.now()) {
-        await link.run((redis) => redis.hdel(key, number))
+        await link.eval(DROP, clientId, number)
         continue
       }
       const known = messageId === undefined || messageId === '' ? undefined : Number(messageId)

@@ -5,8 +5,9 @@ import { script } from '../../../shared/mesh/redis-link.ts'
  *
  *   epoch, seq                 counters: of sessions begun, of messages stored
  *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent} {node, empty while away}"
- *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next four)
+ *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next five)
  *   queue:{client id}          number -> message                    not acknowledged by the client yet
+ *   bytes:{client id}          length of these messages
  *   ids:{client id}            number -> "{message id}[ r]"         sent with that id; r: PUBREL is
  *   in:{client id}             message ids of QoS 2 that were taken and not released
  *   wide, wide:version         client id -> {filter: QoS} of persistent sessions of applications, and its number
@@ -25,8 +26,15 @@ local function record(principal, id)
 end
 local function holds(principal, id, epoch) return record(principal, id) == epoch end
 local function forgetStored(id)
-  call('DEL', P..'subs:'..id, P..'queue:'..id, P..'ids:'..id, P..'in:'..id)
+  call('DEL', P..'subs:'..id, P..'queue:'..id, P..'bytes:'..id, P..'ids:'..id, P..'in:'..id)
   if call('HDEL', P..'wide', id) == 1 then call('INCR', P..'wide:version') end
+end
+local function takeOut(id, number)
+  local queue, bytes = P..'queue:'..id, P..'bytes:'..id
+  call('DECRBY', bytes, call('HSTRLEN', queue, number))
+  local taken = call('HDEL', queue, number)
+  if call('EXISTS', queue) == 0 then call('DEL', bytes) end
+  return taken
 end
 `
 
@@ -171,8 +179,11 @@ export const ACKNOWLEDGE = lua(`
 local principal, id, epoch, number = unpack(ARGV)
 if not holds(principal, id, epoch) then return 0 end
 call('HDEL', P..'ids:'..id, number)
-return call('HDEL', P..'queue:'..id, number)
+return takeOut(id, number)
 `)
+
+/** A message has expired before it was sent. Arguments: client id, number. */
+export const DROP = lua('return takeOut(ARGV[1], ARGV[2])')
 
 /** Arguments: principal, client id, epoch, message; an empty one removes the will of that epoch. */
 export const WILL = lua(`

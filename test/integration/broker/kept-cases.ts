@@ -59,8 +59,36 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
       return all.flatMap((size, n) => (size === 0 ? [] : [`t/a/1/status/${n} ${size}`]))
     }
   })
+
+  it('keeps 4 MiB for a session, of QoS 1 and 2, and as much again when the client has taken that', async () => {
+    const broker = await start()
+    const app = await connect(broker.port, 'app')
+    const session = { clientId: 'p', clean: false }
+    const first = await connect(broker.port, 'a/1', session)
+    await first.client.subscribeAsync('t/a/1/cmd/#', { qos: 2 })
+    await first.client.endAsync()
+    // Sixty-nine of them are less than 4 MiB.
+    const command = (n: number): Buffer => Buffer.from(String(n).padEnd(60_000))
+    for (const round of [1, 2]) {
+      for (let n = 0; n < 75; n += 1) {
+        await app.client.publishAsync('t/a/1/cmd/x', command(n), { qos: n % 3 === 0 ? 2 : 1 })
+      }
+      await expect.poll(() => broker.metric(SESSION_DROPPED)).toBe(5 * round)
+      const back = await connect(broker.port, 'a/1', session)
+      let acknowledged = 0
+      back.client.on('packetsend', ({ cmd }) => {
+        if (cmd === 'puback' || cmd === 'pubcomp') acknowledged += 1
+      })
+      await expect.poll(() => acknowledged).toBe(70)
+      // MQTT.js shows a message of QoS 2 when it is released.
+      const numbers = back.messages.map((text) => Number(text.split(' ')[1])).sort((a, b) => a - b)
+      expect(numbers).toEqual([...Array(70).keys()])
+      await back.client.endAsync()
+    }
+  })
 }
 
+const SESSION_DROPPED = 'sluice_broker_session_messages_dropped_total'
 const DROPPED = 'sluice_broker_retained_dropped_total'
 
 /** Asks for what is retained below a filter, and returns what has come of it: `topic bytes`, sorted. */

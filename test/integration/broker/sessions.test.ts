@@ -106,6 +106,30 @@ describe('a persistent session', () => {
   })
 })
 
+describe('messages of QoS 2 of a persistent session', () => {
+  it('are each released, and gone when their client has taken them', async () => {
+    const { port } = await startBroker()
+    const options = { username: 'a/1', clientId: 'p', clean: false }
+    const first = await logIn(port, options)
+    first.send(packet.subscribe(1, ['t/a/1/cmd/#', 2]))
+    await first.packetsUpTo(2)
+    const app = await connect(port, 'app')
+    for (const n of ['1', '2', '3']) await app.client.publishAsync(`t/a/1/cmd/${n}`, n, { qos: 2 })
+    await first.packetsUpTo(5)
+    const ids = first.packets.slice(2).map((bytes) => bytes.readUInt16BE(bytes.length - 3))
+    for (const [index, id] of ids.entries()) {
+      first.send(packet.ack(0x50, id))
+      expect((await first.packetsUpTo(6 + index)).at(-1)).toBe(`pubrel ${id}`)
+    }
+    for (const id of ids) first.send(packet.ack(0x70, id))
+    first.send(packet.disconnect)
+    await first.closed()
+    const second = await logIn(port, options)
+    second.send(packet.subscribe(2, ['t/a/1/cmd/#', 2]))
+    expect((await second.packetsUpTo(2)).map((it) => it.split(' ')[0])).toEqual(['connack', 'suback'])
+  })
+})
+
 describe('a session that is full', () => {
   it('keeps the oldest 1,000 messages, and the others are counted', async () => {
     const { port, metric } = await startBroker()

@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Tally } from '../../../../services/broker/counters.ts'
+import { encodeMessage } from '../../../../services/broker/cluster/messages.ts'
+import { PUBLISH } from '../../../../services/broker/cluster/publish-script.ts'
+import { readQueue } from '../../../../services/broker/cluster/queue.ts'
 import { Retained } from '../../../../services/broker/cluster/retained.ts'
+import { ACKNOWLEDGE, CLAIM, DISCARD } from '../../../../services/broker/cluster/scripts.ts'
 import { connect } from '../../../mqtt-inbox.ts'
 import { itKeepsSoMuch } from '../kept-cases.ts'
 import { startNodes, type Nodes } from './nodes.ts'
@@ -9,6 +13,58 @@ import { startNodes, type Nodes } from './nodes.ts'
 describe('a node on Redis', () => {
   itKeepsSoMuch(async (settings) => (await startNodes()).start('one', settings))
 })
+
+it('what a session keeps is counted as it is, whatever comes and goes', { timeout: 30_000 }, async () => {
+  const { link } = await startNodes()
+  const id = 'app//p'
+  const claim = async (): Promise<string> => {
+    const answer = await link.eval(CLAIM, 'app', id, 'p', 'one', '0', 100)
+    return Array.isArray(answer) ? String(answer[0]) : ''
+  }
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ keep: fc.constantFrom(1, 50_000, 2_000_000), expired: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ acknowledge: fc.nat({ max: 9 }) }) },
+    fc.constantFrom('read' as const, 'discard' as const),
+  )
+  let full = 0
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
+      const epoch = await claim()
+      for (const it of steps) {
+        if (it === 'discard') await link.eval(DISCARD, 'app', id, 'one')
+        else if (it === 'read') for await (const _ of readQueue(link, id, new Set()));
+        else if ('acknowledge' in it) {
+          const numbers = await link.run((redis) => redis.hkeys(`sluice:queue:${id}`))
+          await link.eval(ACKNOWLEDGE, 'app', id, epoch, numbers[it.acknowledge] ?? 'unknown')
+        } else {
+          const payload = Buffer.alloc(it.keep)
+          const expiresMs = it.expired ? 1 : undefined
+          const message = encodeMessage({
+            topic: 'x',
+            payload,
+            qos: 1,
+            retain: false,
+            expiresMs,
+            properties: undefined,
+          })
+          const answer = await link.eval(PUBLISH, 'one', '', 'x', 1, '0', 1_000, 4 * 1024 * 1024, message, 1, id)
+          full += Array.isArray(answer) ? Number(answer[2]) : 0
+        }
+        const bytes = Number(await link.run((redis) => redis.eval(SUM, 1, `sluice:queue:${id}`)))
+        expect(await link.run((redis) => redis.get(`sluice:bytes:${id}`))).toBe(bytes === 0 ? null : String(bytes))
+        expect(bytes).toBeLessThan(4 * 1024 * 1024 + 2_001_000)
+      }
+    }),
+    { numRuns: 20 },
+  )
+  expect(full).toBeGreaterThan(0)
+})
+
+/** Of the lengths of what is in a hash. */
+const SUM = `
+local sum = 0
+for _, value in ipairs(redis.call('HVALS', KEYS[1])) do sum = sum + #value end
+return sum`
 
 /** Sum of the lengths, and number, of what is in the hashes whose names begin so. */
 async function lengthsOf({ link }: Nodes, prefix: string): Promise<{ bytes: number; count: number }> {

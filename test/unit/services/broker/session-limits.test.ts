@@ -1,7 +1,8 @@
+import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Tally } from '../../../../services/broker/counters.ts'
 import type { WithProperties } from '../../../../services/broker/message-properties.ts'
-import { limitPersistence, type Persistence } from '../../../../services/broker/session-limits.ts'
+import { limitPersistence, type Persistence, type Waiting } from '../../../../services/broker/session-limits.ts'
 
 it('messages that are kept for long are kept in memory of their own', async () => {
   const kept: WithProperties[] = []
@@ -10,7 +11,12 @@ it('messages that are kept for long are kept in memory of their own', async () =
   // The part of aedes' persistence that is called.
   const persistence = {
     ...{ storeRetained: keep, outgoingEnqueueCombi: (_: unknown, packet: WithProperties) => keep(packet) },
-    ...{ outgoingClearMessageId: nothing, addSubscriptions: nothing, cleanSubscriptions: nothing },
+    ...{
+      outgoingClearMessageId: nothing,
+      outgoingUpdate: nothing,
+      addSubscriptions: nothing,
+      cleanSubscriptions: nothing,
+    },
   } as unknown as Persistence
   limitPersistence(persistence, new Tally(), nothing)
 
@@ -26,4 +32,71 @@ it('messages that are kept for long are kept in memory of their own', async () =
     expect((payload as Buffer).buffer.byteLength).toBe(2)
     if (own !== undefined) expect(own.bytes.buffer.byteLength).toBe(5)
   }
+})
+
+/** A queue as aedes keeps it, of one session. */
+class Queue {
+  waiting: Waiting[] = []
+
+  readonly persistence = {
+    storeRetained: () => Promise.resolve(),
+    addSubscriptions: () => Promise.resolve(),
+    cleanSubscriptions: () => Promise.resolve(),
+    outgoingEnqueueCombi: async (open: unknown[], packet: Waiting) => {
+      if (open.length > 0) this.waiting.push({ ...packet })
+    },
+    outgoingUpdate: async (_: unknown, packet: Waiting) => {
+      const sameId = (it: Waiting) => it.messageId === packet.messageId
+      const at = this.waiting.findIndex(packet.cmd === 'pubrel' ? sameId : ({ topic }) => topic === packet.topic)
+      this.waiting[at] = packet
+    },
+    outgoingClearMessageId: async (_: unknown, packet: Waiting) => {
+      const at = this.waiting.findIndex(({ messageId }) => messageId === packet.messageId)
+      return at < 0 ? undefined : this.waiting.splice(at, 1)[0]
+    },
+  } as unknown as Persistence
+}
+
+it('a session takes messages until it holds 4 MiB that are not acknowledged for good', async () => {
+  const client = { id: 'a/1/p' }
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ bytes: fc.constantFrom(10, 500_000, 1_500_000), qos: fc.constantFrom(1, 2) }) },
+    { weight: 2, arbitrary: fc.constantFrom('send' as const, 'receive' as const, 'acknowledge' as const) },
+  )
+  const run = async (steps: (typeof step extends fc.Arbitrary<infer S> ? S : never)[]): Promise<void> => {
+    const queue = new Queue()
+    const { persistence } = queue
+    const tally = new Tally()
+    limitPersistence(persistence, tally, () => Promise.resolve())
+    const sizes = new Map<string, number>()
+    const ids = new Map<number, string>()
+    let number = 1_000
+    let dropped = 0
+    for (const it of steps) {
+      number += 1
+      if (typeof it === 'object') {
+        const topic = String(number)
+        const held = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+        if (held < 4 * 1024 * 1024) sizes.set(topic, it.bytes + 4)
+        else dropped += 1
+        const packet = { cmd: 'publish', topic, qos: it.qos, payload: Buffer.alloc(it.bytes) }
+        await persistence.outgoingEnqueueCombi([{ clientId: client.id }], packet)
+      } else if (it === 'send') {
+        const packet = queue.waiting.find(({ messageId }) => messageId === undefined)
+        if (packet?.topic === undefined) continue
+        ids.set(number, packet.topic)
+        await persistence.outgoingUpdate(client, { ...packet, messageId: number })
+      } else {
+        const packet = queue.waiting.find(({ messageId }) => messageId !== undefined)
+        const { messageId, cmd, qos } = packet ?? {}
+        if (messageId === undefined) continue
+        if (it === 'receive' && qos === 2) await persistence.outgoingUpdate(client, { cmd: 'pubrel', messageId })
+        if (it === 'receive' || (cmd !== 'pubrel' && qos === 2)) continue
+        await persistence.outgoingClearMessageId(client, { messageId })
+        sizes.delete(ids.get(messageId) ?? '')
+      }
+    }
+    expect(tally.sessionMessagesDropped).toBe(dropped)
+  }
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), run), { numRuns: 50 })
 })
