@@ -48,8 +48,13 @@ interface ReadyLine {
 const CLOCK_TICKS = 100
 /** What a signal adds to its number, for shells. */
 const SIGNALLED = 128
-/** Loaded before the service, which itself has nothing of the kind. */
-const COLLECT = 'process.on("SIGUSR2", () => gc({ type: "major", execution: "sync", flavor: "last-resort" }))'
+/** Loaded before the service, which itself has nothing of the kind. The threads of the databases have heaps of their own. */
+const COLLECT = `import { isMainThread } from 'node:worker_threads'
+const collect = () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+const threads = new BroadcastChannel('collect')
+threads.unref()
+if (isMainThread) process.on('SIGUSR2', () => (threads.postMessage(0), collect()))
+else threads.onmessage = collect`
 const COLLECTOR = ['--expose-gc', '--import', `data:text/javascript,${encodeURIComponent(COLLECT)}`]
 /** Pages go back to the system some time after a collection: it is settled when so many changed nothing any more. */
 const SETTLED_AFTER = 4
