@@ -8,6 +8,8 @@ import type { RegistrySchema } from './schema.ts'
 
 /** Keys in one WHERE: SQLite takes an expression of depth 1,000. */
 const KEYS_PER_QUERY = 200
+/** Rows of a statement: few different ones, because each is a statement of its own, which a database prepares and keeps. */
+const SIZES = [1, 4, 16, 64, KEYS_PER_QUERY]
 
 type Row = RegistrySchema['device_presence']
 
@@ -24,7 +26,7 @@ export class SqlPresence implements Presence {
     // In the order of the key: two nodes then never wait for each other in a circle.
     const rows = changes.map(toRow).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
     for (const part of chunks(rows, KEYS_PER_QUERY)) {
-      await this.#database.run((db) => db.transaction().execute((trx) => this.#write(trx, part)))
+      await this.#database.run((db) => db.transaction().execute((trx) => this.#write(trx, filled(part))))
     }
   }
 
@@ -85,11 +87,10 @@ export class SqlPresence implements Presence {
       .where((build) =>
         build.or(
           rows.map((row) => {
-            const own = build.and([
-              build('client_id', '=', row.client_id),
-              ...(row.epoch === 0 ? [] : [build('epoch', '<=', row.epoch)]),
-            ])
-            const isReplaced = row.connected === 1 ? build.or([own, build('connected', '=', 0)]) : own
+            const epoch = row.epoch === 0 ? Number.MAX_SAFE_INTEGER : row.epoch
+            const own = build.and([build('client_id', '=', row.client_id), build('epoch', '<=', epoch)])
+            // Of a device that is connected all that has ended goes.
+            const isReplaced = build.or([own, build('connected', '<', row.connected)])
             return build.and([build('tenant', '=', row.tenant), build('device', '=', row.device), isReplaced])
           }),
         ),
@@ -97,6 +98,13 @@ export class SqlPresence implements Presence {
       .execute()
     await this.#flavour.insertIfAbsent(trx.insertInto('device_presence').values(rows)).execute()
   }
+}
+
+/** The last row is repeated until the number is one of few: written again it changes nothing. */
+function filled(rows: readonly Row[]): Row[] {
+  const size = SIZES.find((most) => rows.length <= most) ?? rows.length
+  const last = rows.slice(-1)
+  return [...rows, ...Array.from({ length: size - rows.length }, () => last).flat()]
 }
 
 function toRow({ tenant, device, clientId, epoch, connected, node, sinceMs, address, reason }: PresenceRecord): Row {
