@@ -106,7 +106,7 @@ export const ERRORS = {
     409,
     'The client connected elsewhere, or its node was taken for dead; it connects again.',
   ),
-  session_limit: { class: 'refused', canRetry: false, status: 429, fix: 'Reuse client ids, or connect clean.' },
+  session_limit: refused(429, 'Reuse client ids, or connect clean; MAX_SESSIONS_PER_LOGIN is the setting.'),
   redis_misconfigured: configuration(
     'Set in Redis what the message says; the cache and sessions need different rules.',
   ),

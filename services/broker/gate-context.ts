@@ -1,6 +1,7 @@
 import type { AedesOptions } from 'aedes'
 import type { BrokerSettings } from '../../config/broker.ts'
 import type { Releasers } from '../../shared/lifecycle.ts'
+import { createFailedLogins, type FailedLogins } from '../../shared/failed-logins.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/metrics.ts'
@@ -51,6 +52,7 @@ export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) 
 export interface GateContext extends LaneContext, LoginContext, Attendance {
   readonly settings: BrokerSettings
   readonly authenticator: Authenticator
+  readonly failedLogins: FailedLogins
   readonly authorizer: Authorizer
   readonly sessions: Sessions
   readonly sessionEnds: SessionEnds
@@ -73,13 +75,14 @@ export async function openGateContext(
 ): Promise<GateContext> {
   const { log, registry, clock, settings, logger, metrics } = options
   const closing = (part: { close(): void | Promise<void> }): void | Promise<void> => part.close()
-  const anonymousAs = settings.MQTT_ANONYMOUS_AS
+  const { MQTT_ANONYMOUS_AS: anonymousAs, MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
   const tally = new Tally()
   const self = { mqtt: { host: settings.BIND_ADDRESS, port: settings.MQTT_PORT } }
-  const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self })
+  const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self, maxSessions })
   const interest = new Interest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
   const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
-  const authenticator = createAuthenticator({ registry, anonymousAs, logger, metrics })
+  const failedLogins = createFailedLogins()
+  const authenticator = createAuthenticator({ registry, failedLogins, anonymousAs, logger, metrics })
   releasers.own('authenticator', authenticator, closing)
   const authorizer = releasers.own('authorizer', createAuthorizer({ registry, logger, metrics }), closing)
 
@@ -92,16 +95,20 @@ export async function openGateContext(
 
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
-  const takeovers = new Takeovers(tally, cluster?.fence)
-  cluster?.fence.attach(takeovers)
-  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks, registry })
+  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks, registry, maxSessions })
   releasers.own('sessions', sessions, closing)
+  const takeovers = new Takeovers(tally, sessions.claims)
+  cluster?.fence.attach(takeovers)
   authorizer.onRevoked((name) => {
     takeovers.forgetWith(name, sessions).catch((error: unknown) => {
       logger.error({ err: error, who: name }, 'what is kept of a login that ended could not be removed')
     })
   })
-  const sessionEnds = releasers.own('session ends', new SessionEnds((id) => sessions.discard(id), logger), closing)
+  const sessionEnds = releasers.own(
+    'session ends',
+    new SessionEnds((id, isLeaving) => sessions.discard(id, isLeaving), logger),
+    closing,
+  )
   observers.push(createCopier({ interest, capacity, tally, sessions, cluster }))
 
   const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
@@ -113,6 +120,7 @@ export async function openGateContext(
     ...shared,
     ...attendance,
     authenticator,
+    failedLogins,
     authorizer,
     forwarder,
     capacity,

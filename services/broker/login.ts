@@ -1,3 +1,4 @@
+import type { BrokerSettings } from '../../config/broker.ts'
 import type { DeadLetter } from '../../shared/dead-letter.ts'
 import { toSluiceError, type ErrorCode } from '../../shared/errors.ts'
 import type { Principal } from '../../shared/registry/port.ts'
@@ -6,6 +7,7 @@ import type { Authorizer } from './authorize.ts'
 import type { Capacity } from './capacity.ts'
 import type { ConnectPacket } from './connect-packet.ts'
 import type { Tally } from './counters.ts'
+import type { LimitReports } from './limits/reports.ts'
 import type { Origin } from './origin.ts'
 import { connack, Refused, type ConnackCode } from './packets.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
@@ -22,6 +24,8 @@ export interface LoginContext {
   readonly capacity: Capacity
   readonly tally: Tally
   readonly takeovers: Pick<Takeovers, 'enter'>
+  readonly limits: LimitReports
+  readonly settings: BrokerSettings
 }
 
 export interface Admitted {
@@ -57,7 +61,7 @@ export async function admit(
     throw error
   }
   const clientId = scopedClientId(principal, packet.clientId)
-  const leave = await enter(context, clientId, connection, packet.clean, who).catch((error: unknown) => {
+  const leave = await enter(context, principal, clientId, connection, packet.clean).catch((error: unknown) => {
     logout()
     throw error
   })
@@ -72,17 +76,18 @@ export async function admit(
 
 /** A session that is shared with other nodes cannot be had while Redis is away: the client comes again later. */
 async function enter(
-  { takeovers }: LoginContext,
+  { takeovers, limits, settings }: LoginContext,
+  principal: Principal,
   clientId: string,
   connection: Replaceable,
   clean: boolean,
-  who: string,
 ): Promise<() => void> {
   try {
     return await takeovers.enter(clientId, connection, clean)
   } catch (error) {
     const { code, message } = toSluiceError(error)
-    throw new Refused(code, message, connack(3), who)
+    if (code === 'session_limit') limits.acted(principal, 'sessions', settings.MAX_SESSIONS_PER_LOGIN)
+    throw new Refused(code, message, connack(3), principal.name)
   }
 }
 

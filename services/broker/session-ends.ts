@@ -9,7 +9,7 @@ const SWEEP_MS = 1_000
  * process: such a session lasts until its client comes back then.
  */
 export class SessionEnds {
-  readonly #discard: (clientId: string) => Promise<void>
+  readonly #discard: (clientId: string, isLeaving: boolean) => Promise<void>
   readonly #logger: Logger
   readonly #now: () => number
   /** Milliseconds by client id, in the order in which they were noted. */
@@ -17,7 +17,7 @@ export class SessionEnds {
   readonly #sweep: NodeJS.Timeout
 
   constructor(
-    discard: (clientId: string) => Promise<void>,
+    discard: (clientId: string, isLeaving: boolean) => Promise<void>,
     logger: Logger,
     now: () => number = () => performance.now(),
   ) {
@@ -36,13 +36,13 @@ export class SessionEnds {
   async resume(clientId: string, wantsNew: boolean): Promise<void> {
     const deadline = this.#deadlines.get(clientId)
     this.#deadlines.delete(clientId)
-    if (wantsNew || (deadline !== undefined && deadline <= this.#now())) await this.#discard(clientId)
+    if (wantsNew || (deadline !== undefined && deadline <= this.#now())) await this.#discard(clientId, false)
   }
 
   /** The connection has ended, and the session is to end `seconds` later. Never rejects. */
   async end(clientId: string, seconds: number): Promise<void> {
     if (seconds > 0) this.#deadlines.set(clientId, this.#now() + seconds * 1000)
-    else await this.#discardLogged(clientId)
+    else await this.#discardLogged(clientId, true)
   }
 
   /** Ends what is due. Never rejects. */
@@ -51,7 +51,7 @@ export class SessionEnds {
     for (const [clientId, deadline] of this.#deadlines) {
       if (deadline > now) continue
       this.#deadlines.delete(clientId)
-      await this.#discardLogged(clientId)
+      await this.#discardLogged(clientId, false)
     }
   }
 
@@ -59,9 +59,9 @@ export class SessionEnds {
     clearInterval(this.#sweep)
   }
 
-  async #discardLogged(clientId: string): Promise<void> {
+  async #discardLogged(clientId: string, isLeaving: boolean): Promise<void> {
     try {
-      await this.#discard(clientId)
+      await this.#discard(clientId, isLeaving)
     } catch (error) {
       this.#logger.warn({ code: toSluiceError(error).code, client: clientId }, 'a session could not be ended')
     }

@@ -46,26 +46,10 @@ interface Kept {
 /**
  * Bounds what aedes keeps in memory without one. A session that is full takes no newer messages (a client that is
  * connected and acknowledges nothing is disconnected by aedes then); a message beyond the bounds is not retained,
- * but delivered. Both are counted. The result forgets what a login left: sessions and messages under client ids that begin
- * with `ids`, retained messages of topics that begin with `below`.
+ * but delivered. Both are counted. The result removes retained messages of topics that begin with `below`.
  */
-export function limitPersistence(
-  persistence: Persistence,
-  tally: Tally,
-  discard: (clientId: string) => Promise<void>,
-): (ids: string, below: string | undefined) => Promise<void> {
+export function limitPersistence(persistence: Persistence, tally: Tally): (below: string) => Promise<void> {
   limitQueues(persistence, tally)
-  const sessions = new Set<string>()
-  const subscribe = persistence.addSubscriptions.bind(persistence)
-  persistence.addSubscriptions = (client, subscriptions) => {
-    sessions.add(client.id)
-    return subscribe(client, subscriptions)
-  }
-  const clean = persistence.cleanSubscriptions.bind(persistence)
-  persistence.cleanSubscriptions = (client) => {
-    sessions.delete(client.id)
-    return clean(client)
-  }
   const room = new RetainedRoom(MAX_RETAINED)
   const store = persistence.storeRetained.bind(persistence)
   persistence.storeRetained = async (packet) => {
@@ -75,11 +59,7 @@ export function limitPersistence(
     // What the topic had is not its last message any more [MQTT-3.3.1-5].
     return store({ ...packet, payload: Buffer.alloc(0) })
   }
-  return async (ids, below) => {
-    for (const id of [...sessions].filter((session) => session.startsWith(ids))) {
-      await discard(id)
-    }
-    if (below === undefined) return
+  return async (below) => {
     for (const topic of [...room.topics()].filter((retained) => retained.startsWith(below))) {
       await persistence.storeRetained({ topic, payload: Buffer.alloc(0) })
     }

@@ -13,9 +13,11 @@ import { ClusterPersistence } from './cluster/persistence.ts'
 import { Relay } from './cluster/relay.ts'
 import { createCommands, type SendCommand } from './commands.ts'
 import type { Tally } from './counters.ts'
+import { LocalSessions } from './local-sessions.ts'
 import { limitPersistence, type Persistence } from './session-limits.ts'
 import { PropertiesByPayload } from './message-properties.ts'
 import { completePackets, replayRetained } from './passage.ts'
+import type { SharedLease, SharedSessions } from './takeovers.ts'
 import { WillDelays } from './will-delays.ts'
 
 /**
@@ -27,8 +29,10 @@ export interface Sessions {
   open(end: AedesEnd): AedesClient
   /** What messages of MQTT 5 bring besides topic and payload. */
   readonly properties: PropertiesByPayload
-  /** Forgets all of a session that has no connection. */
-  discard(clientId: string): Promise<void>
+  /** Who has which session, among the nodes that share them. */
+  readonly claims: SharedSessions<SharedLease>
+  /** Forgets all of a session that has no connection, or one that is leaving; with another one it begins anew. */
+  discard(clientId: string, isLeaving: boolean): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
   /** Publishes at QoS 0, for whoever listens. */
@@ -52,6 +56,8 @@ export type AedesClient = Pick<Client, 'close'> & {
 export interface SessionOptions extends HookOptions {
   readonly registry: Pick<Registry, 'principalNamed'>
   readonly logger: Logger
+  /** Persistent sessions of one login, on a node that is the only one. */
+  readonly maxSessions: number
   /** In place of ours. */
   readonly hooks: AedesOptions
 }
@@ -108,7 +114,8 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const shared = sharedPersistence(options)
   const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...shared, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
-  const forget = guard(aedes, options)
+  const forgetRetained = guard(aedes, options)
+  const local = new LocalSessions(aedes.persistence, options.maxSessions)
   replayRetained(aedes, aedes.persistence, properties)
   const copy = createCopy(aedes, options.tally)
   const sendCommand = createCommands(aedes, relay, cluster)
@@ -120,12 +127,16 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
       completePackets(client)
       return client
     },
-    discard: (clientId) => cluster?.discard(clientId) ?? discardSession(aedes.persistence, clientId),
+    claims: cluster?.fence ?? local,
+    discard: (clientId, isLeaving) => (cluster ?? local).discard(clientId, isLeaving),
     copy,
     tell: (topic, payload) =>
       aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined),
     sendCommand,
-    forget,
+    async forget(name) {
+      await (cluster ?? local).forget(name)
+      if (name.includes('/')) await forgetRetained?.(`t/${name}/`)
+    },
     async close() {
       willDelays.close()
       await new Promise<void>((resolve) => aedes.close(resolve))
@@ -182,25 +193,8 @@ function createCopy(aedes: Aedes, tally: Tally): Sessions['copy'] {
   }
 }
 
-/** Its subscriptions, the messages that wait for it, and what it has open of QoS 2. */
-async function discardSession(persistence: Persistence, clientId: string): Promise<void> {
-  const client = { id: clientId }
-  await persistence.cleanSubscriptions(client)
-  let unnamed = 0
-  for await (const waiting of persistence.outgoingStream(client)) {
-    // A message that was never sent has no id by which it could be cleared.
-    const packet = waiting as { messageId?: number }
-    if (packet.messageId === undefined) {
-      packet.messageId = unnamed += 1
-      await persistence.outgoingUpdate(client, packet)
-    }
-    await persistence.outgoingClearMessageId(client, packet)
-  }
-  await persistence.cleanIncoming(client)
-}
-
-/** Closes the gaps of aedes that its options do not reach; returns how a login is forgotten. */
-function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: SessionOptions): Sessions['forget'] {
+/** Closes the gaps of aedes that its options do not reach; returns how retained messages in memory are forgotten. */
+function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: SessionOptions) {
   aedes.on('error' as 'closed', ((error: unknown) => logger.error({ err: error }, 'broker error')) as () => void)
   aedes.on('clientError', (client, error) => {
     logger.debug({ client: client.id, reason: error.message }, 'client error')
@@ -208,8 +202,7 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
   aedes.on('connectionError', (_client, error) => logger.debug({ reason: error.message }, 'connection error'))
   aedes.on('clientReady', (client) => ownerOf(client)?.ready())
   const { persistence } = aedes
-  const forget =
-    cluster === undefined ? limitPersistence(persistence, tally, (id) => discardSession(persistence, id)) : undefined
+  const forgetRetained = cluster === undefined ? limitPersistence(persistence, tally) : undefined
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
   const addSubscriptions = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {
@@ -231,9 +224,5 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
   // Wills in memory belong to connections of this process: there are no orphans, and after the machine was suspended
   // the sweep would take all of them for such.
   persistence.streamWill = () => Readable.from([])
-  return async (name) => {
-    const isDevice = name.includes('/')
-    if (forget === undefined) await cluster?.forget(name)
-    else await forget(isDevice ? `${name}/` : `${name}//`, isDevice ? `t/${name}/` : undefined)
-  }
+  return forgetRetained
 }

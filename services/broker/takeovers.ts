@@ -10,7 +10,7 @@ export interface Replaceable {
   readonly ended: Promise<void>
 }
 
-/** Sessions that are shared with other nodes: each belongs to one connection of one node. */
+/** Sessions, which nodes may share: each belongs to one connection of one node. */
 export interface SharedSessions<L extends SharedLease> {
   /** Takes the session, from another node if need be. Errors: `redis_unavailable`, `session_limit`. */
   claim(clientId: string, clean: boolean): Promise<L>
@@ -42,9 +42,9 @@ async function goneOf({ connection, before, entered }: Holder): Promise<void> {
 export class Takeovers<L extends SharedLease = SharedLease> {
   readonly #holders = new Map<string, Holder>()
   readonly #tally: Tally
-  readonly #shared: SharedSessions<L> | undefined
+  readonly #shared: SharedSessions<L>
 
-  constructor(tally: Tally, shared?: SharedSessions<L>) {
+  constructor(tally: Tally, shared: SharedSessions<L>) {
     this.#tally = tally
     this.#shared = shared
   }
@@ -98,10 +98,10 @@ export class Takeovers<L extends SharedLease = SharedLease> {
     await sessions.forget(principal)
   }
 
-  /** Undefined when there is nothing to be released: the connection was closed meanwhile, or nodes share nothing. */
+  /** Undefined when there is nothing to be released: the connection was closed meanwhile. */
   async #claim(clientId: string, connection: Replaceable, clean: boolean): Promise<(() => void) | undefined> {
     const shared = this.#shared
-    if (shared === undefined || connection.isClosed) return undefined
+    if (connection.isClosed) return undefined
     const lease = await shared.claim(clientId, clean)
     if (!connection.isClosed) return () => shared.release(lease)
     shared.release(lease)

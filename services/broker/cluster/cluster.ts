@@ -32,6 +32,8 @@ export interface ClusterContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly self: { readonly mqtt: NodeRecord['address'] }
+  /** Persistent sessions of one login. */
+  readonly maxSessions: number
 }
 
 /** What this node does with what others send it. */
@@ -73,7 +75,6 @@ export class Cluster {
   readonly #context: ClusterContext
   readonly #sinceMs = Date.now()
   readonly #stored: StoredSubscriptions
-  readonly #logger: Logger
   readonly #dropped: Counter<'reason'>
   #local: LocalSubscribers | undefined
   #membership: Membership | undefined
@@ -88,10 +89,9 @@ export class Cluster {
     const { tally, logger, metrics } = context
     this.#context = context
     const id = nodeId ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
-    this.#logger = logger
     this.mesh = new Mesh(link, id, logger)
     this.peers = new Peers(this.mesh, logger)
-    this.fence = new Fence(this.mesh, logger)
+    this.fence = new Fence(this.mesh, logger, context.maxSessions)
     this.retained = new Retained(link, tally)
     this.#stored = new StoredSubscriptions(link)
     this.outbound = new Outbound(this.mesh, this.peers, this.#stored, tally)
@@ -125,7 +125,7 @@ export class Cluster {
     this.#membership = new Membership({
       mesh: this.mesh,
       peers: this.peers,
-      logger: this.#logger,
+      logger: this.#context.logger,
       describe: () => this.#describe(),
       publishWill,
       onBuried: (node) => this.observer?.onBuried(node),
@@ -161,7 +161,10 @@ export class Cluster {
     if (!this.isUp) return
     this.outbound.send(message).catch((error: unknown) => {
       this.#dropped.inc({ reason: 'redis_away' })
-      this.#logger.debug({ detail: toSluiceError(error).message }, 'a message of QoS 0 was not sent to other nodes')
+      this.#context.logger.debug(
+        { detail: toSluiceError(error).message },
+        'a message of QoS 0 was not sent to other nodes',
+      )
     })
   }
 
@@ -177,13 +180,13 @@ export class Cluster {
       const { code, message } = toSluiceError(error)
       if (code !== 'redis_unavailable') throw error
       if (this.#forgotten.size < MAX_OWED) this.#forgotten.add(principal)
-      else this.#logger.error({ principal, detail: message }, 'what is kept of a login that ended stays')
+      else this.#context.logger.error({ principal, detail: message }, 'what is kept of a login that ended stays')
     }
   }
 
-  /** Removes all of a session that no other node holds. Error: `redis_unavailable`. */
-  async discard(clientId: string): Promise<void> {
-    await this.mesh.link.eval(DISCARD, principalOf(clientId).name, clientId, this.id)
+  /** Removes all of a session that no other node holds; see {@link DISCARD}. Error: `redis_unavailable`. */
+  async discard(clientId: string, isLeaving: boolean): Promise<void> {
+    await this.mesh.link.eval(DISCARD, principalOf(clientId).name, clientId, this.id, isLeaving ? '1' : '0')
   }
 
   /** To be called when all connections are closed. */

@@ -26,8 +26,6 @@ export interface LocalHolders {
 
 /** How long a client waits for its former node to let go; after that it is fenced off. */
 const HAND_OVER_MS = 800
-/** Persistent sessions of one principal: far more than one device has clients. */
-const MAX_SESSIONS = 100
 /** Sessions that are asked about together. */
 const CHUNK = 500
 
@@ -38,12 +36,15 @@ const CHUNK = 500
 export class Fence {
   readonly #mesh: Mesh
   readonly #logger: Logger
+  /** Persistent sessions of one login. */
+  readonly #maxSessions: number
   readonly #leases = new Map<string, Lease>()
   #holders: LocalHolders = { evict: () => Promise.resolve() }
 
-  constructor(mesh: Mesh, logger: Logger) {
+  constructor(mesh: Mesh, logger: Logger, maxSessions: number) {
     this.#mesh = mesh
     this.#logger = logger
+    this.#maxSessions = maxSessions
     mesh.onQuestion('take-over', async (clientId) => {
       await this.#holders.evict(clientId.toString())
       return Buffer.alloc(0)
@@ -155,7 +156,7 @@ export class Fence {
         if (other !== '' && other !== this.#mesh.id) void this.#askToLeave(other, clientId)
       }
       if (answer[0] < 0) {
-        throw new SluiceError('session_limit', `${principal} has ${MAX_SESSIONS} persistent sessions`)
+        throw new SluiceError('session_limit', `${principal} has ${this.#maxSessions} persistent sessions`)
       }
       return String(answer[0])
     } catch (error) {
@@ -166,7 +167,7 @@ export class Fence {
 
   #claimOnce(principal: string, clientId: string, clean: boolean, force: boolean): Promise<unknown> {
     const { link, id } = this.#mesh
-    return link.eval(CLAIM, principal, clientId, clean ? 'c' : 'p', id, force ? '1' : '0', MAX_SESSIONS)
+    return link.eval(CLAIM, principal, clientId, clean ? 'c' : 'p', id, force ? '1' : '0', this.#maxSessions)
   }
 
   /** Never rejects: a node that does not let go is fenced off. */

@@ -45,10 +45,18 @@ const lua = (text: string) => script(PRELUDE + text)
  * holds it, most persistent sessions of a principal. Answer: {epoch, former node} or {0, node that holds it} or {-1}.
  */
 export const CLAIM = lua(`
+local function isFull(principal, max)
+  local key, count = P..'sessions:'..principal, 0
+  if call('HLEN', key) < max then return false end
+  for _, text in ipairs(call('HVALS', key)) do
+    if string.match(text, '^%d+ p ') then count = count + 1 end
+  end
+  return count >= max
+end
 local principal, id, kind, node, force, max = unpack(ARGV)
 local epoch, oldKind, oldNode = record(principal, id)
 if epoch and oldNode ~= '' and oldNode ~= node and force == '0' then return {0, oldNode} end
-if not epoch and kind == 'p' and call('HLEN', P..'sessions:'..principal) >= tonumber(max) then return {-1, ''} end
+if kind == 'p' and oldKind ~= 'p' and isFull(principal, tonumber(max)) then return {-1, ''} end
 local new = call('INCR', P..'epoch')
 call('HSET', P..'sessions:'..principal, id, new..' '..kind..' '..node)
 call('SADD', P..'clients:'..node, id)
@@ -127,13 +135,18 @@ call('SREM', P..'retained', place)
 return 1
 `)
 
-/** All of a session that has no connection, or is to begin anew here. Arguments: principal, client id, node. */
+/**
+ * All of a session that has no connection, or whose connection here is leaving; with any other one here it begins anew.
+ * Arguments: principal, client id, node, 1 when the connection is leaving.
+ */
 export const DISCARD = lua(`
-local principal, id, node = unpack(ARGV)
-local _, _, holder = record(principal, id)
+local principal, id, node, leaving = unpack(ARGV)
+local epoch, _, holder = record(principal, id)
 if holder and holder ~= '' and holder ~= node then return 0 end
 forgetStored(id)
-if holder == '' then call('HDEL', P..'sessions:'..principal, id) end
+local key = P..'sessions:'..principal
+if holder == '' then call('HDEL', key, id)
+elseif holder and leaving == '1' then call('HSET', key, id, epoch..' c '..node) end
 return 1
 `)
 

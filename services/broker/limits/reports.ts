@@ -5,11 +5,11 @@ import type { Principal } from '../../../shared/registry/port.ts'
 import type { RateName } from './rates.ts'
 
 /** Limits that act on a login. Those of an address, which nobody has logged in from yet, are the listeners'. */
-export type LimitName = RateName | 'in_flight' | 'packet_size' | 'topic' | 'subscriptions' | 'keepalive'
+export type LimitName = RateName | 'in_flight' | 'packet_size' | 'topic' | 'subscriptions' | 'sessions' | 'keepalive'
 
 export const LIMIT_NAMES: readonly LimitName[] = [
   ...(['message_rate', 'byte_rate', 'tenant_message_rate', 'tenant_byte_rate'] as const),
-  ...(['in_flight', 'packet_size', 'topic', 'subscriptions', 'keepalive'] as const),
+  ...(['in_flight', 'packet_size', 'topic', 'subscriptions', 'sessions', 'keepalive'] as const),
 ]
 
 /** A limit that acts, or did: for as long as it does so again within a minute it is one hit. */

@@ -43,6 +43,7 @@ const REASONS: Partial<Record<ErrorCode, number>> = {
   login_required: Reason.notAuthorised,
   login_rate_limited: Reason.connectionRateExceeded,
   rate_limited: Reason.quotaExceeded,
+  session_limit: Reason.quotaExceeded,
   registry_unavailable: Reason.unavailable,
   redis_unavailable: Reason.unavailable,
   broker_overloaded: Reason.busy,

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import type { BrokerSettings } from '../../../config/broker.ts'
+import { describe, logIn, packet } from '../../mqtt-bytes.ts'
+import { logIn5, packet5, property } from '../../mqtt5-bytes.ts'
 import { connect } from '../../mqtt-inbox.ts'
 
 /** A broker with the devices `a/1` to `a/9`, and the application `app`, which may do everything. */
@@ -85,6 +87,67 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
       expect(numbers).toEqual([...Array(70).keys()])
       await back.client.endAsync()
     }
+  })
+
+  it('lets a login have so many persistent sessions, and no more, however they are asked for', async () => {
+    const { port } = await start({ MAX_SESSIONS_PER_LOGIN: 2 })
+    const listener = await connect(port, 'a/1', { clientId: 'listener' })
+    await listener.client.subscribeAsync('t/a/1/notice')
+    const open = async (clientId: string, clean: boolean, username = 'a/1'): Promise<string> => {
+      const client = await logIn(port, { username, clientId, clean })
+      client.send(packet.disconnect)
+      await client.closed()
+      return client.packets.map(describe).join()
+    }
+    const open5 = async (clientId: string, clean: boolean, expiry: number): Promise<number | undefined> => {
+      const client = await logIn5(port, { clientId, clean, properties: property.four(0x11, expiry) })
+      client.send(packet5.disconnect())
+      await client.closed()
+      return client.packets[0]?.[3]
+    }
+    // These end with their connections.
+    for (const id of ['c1', 'c2', 'c3']) {
+      expect(await open(id, true)).toBe('connack 0 0')
+      expect(await open5(id, false, 0)).toBe(0)
+    }
+    expect([await open('p1', false), await open5('p2', true, 3_600)]).toEqual(['connack 0 0', 0])
+    expect([await open('p3', false), await open5('p4', true, 1), await open5('p5', false, 1)]).toEqual([
+      'connack 0 3',
+      ...[0x97, 0x97],
+    ])
+    await expect.poll(() => listener.messages.join()).toContain('"code":"sessions","limit":2')
+    // What there is goes on, another login has its own, and a clean session is none.
+    expect([await open('p1', false), await open5('p2', false, 3_600), await open('p3', true)]).toEqual([
+      ...['connack 0 0', 0],
+      'connack 0 0',
+    ])
+    expect(await open('p3', false, 'a/2')).toBe('connack 0 0')
+    // A connection of a clean session that becomes a persistent one.
+    const held = await logIn(port, { clientId: 'held' })
+    expect(await open('held', false)).toBe('connack 0 3')
+    await held.closed()
+    // One that begins anew stays one, one that is cleaned is none any more.
+    expect([await open5('p2', true, 3_600), await open('p3', false)]).toEqual([0, 'connack 0 3'])
+    expect([await open('p1', true), await open('p3', false), await open('p1', false)]).toEqual([
+      ...['connack 0 0', 'connack 0 0'],
+      'connack 0 3',
+    ])
+  })
+
+  it('forgets what waited for a persistent session when its client connects clean', async () => {
+    const { port } = await start()
+    const app = await connect(port, 'app')
+    const options = { clientId: 'p', clean: false }
+    const first = await connect(port, 'a/1', options)
+    await first.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
+    await first.client.endAsync()
+    await app.client.publishAsync('t/a/1/cmd/x', 'old', { qos: 1 })
+    const clean = await connect(port, 'a/1', { ...options, clean: true })
+    await clean.client.endAsync()
+    const second = await connect(port, 'a/1', options)
+    await second.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
+    await app.client.publishAsync('t/a/1/cmd/x', 'new', { qos: 1 })
+    await expect.poll(() => second.messages).toEqual(['t/a/1/cmd/x new 1'])
   })
 }
 

@@ -18,7 +18,7 @@ it('messages that are kept for long are kept in memory of their own', async () =
       cleanSubscriptions: nothing,
     },
   } as unknown as Persistence
-  limitPersistence(persistence, new Tally(), nothing)
+  limitPersistence(persistence, new Tally())
 
   // Small buffers share a block.
   const packet = { topic: 't/a/1/status', qos: 1, payload: Buffer.from('on') }
@@ -40,8 +40,6 @@ class Queue {
 
   readonly persistence = {
     storeRetained: () => Promise.resolve(),
-    addSubscriptions: () => Promise.resolve(),
-    cleanSubscriptions: () => Promise.resolve(),
     outgoingEnqueueCombi: async (open: unknown[], packet: Waiting) => {
       if (open.length > 0) this.waiting.push({ ...packet })
     },
@@ -67,7 +65,7 @@ it('a session takes messages until it holds 4 MiB that are not acknowledged for 
     const queue = new Queue()
     const { persistence } = queue
     const tally = new Tally()
-    limitPersistence(persistence, tally, () => Promise.resolve())
+    limitPersistence(persistence, tally)
     const sizes = new Map<string, number>()
     const ids = new Map<number, string>()
     let number = 1_000
