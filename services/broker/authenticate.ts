@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Counter, Gauge } from 'prom-client'
 import { SluiceError, toSluiceError } from '../../shared/errors.ts'
-import { createFailedLogins } from '../../shared/failed-logins.ts'
+import type { FailedLogins } from '../../shared/failed-logins.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { Metrics } from '../../shared/metrics.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
@@ -30,6 +30,8 @@ export interface Authenticator {
 
 export interface AuthenticatorOptions {
   readonly registry: Registry
+  /** Where logins fail is counted here. */
+  readonly failedLogins: FailedLogins
   /** Name of the application that clients without username are. */
   readonly anonymousAs?: string | undefined
   /** About how long an address with too many failed logins waits for each further refusal; for tests. */
@@ -84,11 +86,13 @@ class CachingAuthenticator implements Authenticator {
   /** Keys of the cache are hashes under a key of this process: no secret and nothing to guess it from is kept. */
   readonly #cacheKey = randomBytes(32)
   readonly #cache: LoginCache
-  readonly #failed = createFailedLogins()
+  readonly #failed: FailedLogins
   #awayUntil = 0
 
-  constructor({ registry, anonymousAs, limitedMs = LIMITED_MS, logger, metrics }: AuthenticatorOptions) {
+  constructor(options: AuthenticatorOptions) {
+    const { registry, failedLogins, anonymousAs, limitedMs = LIMITED_MS, logger, metrics } = options
     this.#registry = registry
+    this.#failed = failedLogins
     this.#anonymousAs = anonymousAs
     this.#limitedMs = limitedMs
     this.#logger = logger

@@ -57,6 +57,7 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
     logger: options.logger,
     metrics,
     onConnection: (stream, origin) => connections.accept(stream, origin),
+    isGuessing: (address) => context.failedLogins.isLimited(address),
     onRefused: (code, detail, who) => context.refusals.record(connectLetter(context.clock, code, detail, who)),
   })
   releasers.own('listeners', listeners, (it) => it.close())

@@ -8,6 +8,8 @@ export interface AdmissionLimits {
   readonly perAddress: number
   /** New connections per second that are begun with; 0 = no limit. */
   readonly perSecond: number
+  /** Whether too many logins from this address have failed lately. */
+  readonly isGuessing: (address: string) => boolean
 }
 
 /** Why a connection was closed before it spoke MQTT. */
@@ -25,8 +27,13 @@ export type Turned =
 /** For PROXY header, TLS and the WebSocket upgrade together, the wait for one's turn included. */
 const HANDSHAKE_MS = 10_000
 const SWEEP_MS = 1_000
-/** How often those who wait for their turn are looked at. */
-const TURN_MS = 20
+/** Between two looks at those who wait for their turn: shorter than what each of them takes would only be work. */
+const MIN_TURN_MS = 2
+/**
+ * Between two connections that begin from an address where logins are guessed: a hundred a second, of which each costs a
+ * fraction of a millisecond, are not felt by anybody, and a site that has one wrong device among many comes back.
+ */
+const GUESSING_TURN_MS = 10
 /** So many begin at once, or a tenth of a second's: more would hold up those who are connected. */
 const BURST = 10
 
@@ -37,8 +44,8 @@ interface Pending {
 
 /**
  * Who may begin: counts connections and spreads new ones over time. A new one beyond the rate is not refused but waits,
- * unread, because a fleet that comes back at once would only come back again. What is beyond a number of connections is
- * reset. No address is remembered for what it sent.
+ * unread, because a fleet that comes back at once would only come back again; so does one from an address where logins are
+ * guessed. What is beyond a number of connections is reset. No address is remembered for what it sent.
  */
 export class Admission {
   readonly turnedAway = new Map<Turned, number>()
@@ -49,10 +56,15 @@ export class Admission {
   readonly #pending = new Map<Socket, Pending>()
   /** Each with what lets it begin. */
   readonly #queue = new Map<Socket, () => void>()
+  /** The same for each site where logins are guessed: each has a turn of its own. */
+  readonly #guessing = new Map<string, Map<Socket, () => void>>()
   readonly #sweep: NodeJS.Timeout
+  /** One at a time, where the rate allows: what is connected waits for no more than one newcomer. */
+  readonly #turnMs: number
   /** Most tokens that gather. */
   readonly #burst: number
   #turns: NodeJS.Timeout | undefined
+  #guessingTurns: NodeJS.Timeout | undefined
   #open = 0
   #tokens: number
   #refilledAt: number
@@ -60,6 +72,7 @@ export class Admission {
   constructor(limits: AdmissionLimits, now: () => number = () => performance.now()) {
     this.#limits = limits
     this.#now = now
+    this.#turnMs = Math.max(MIN_TURN_MS, 1_000 / limits.perSecond)
     this.#burst = Math.min(limits.perSecond, Math.max(BURST, limits.perSecond / 10))
     this.#tokens = this.#burst
     this.#refilledAt = now()
@@ -68,7 +81,9 @@ export class Admission {
 
   /** Connections that wait for their turn. */
   get waiting(): number {
-    return this.#queue.size
+    let waiting = this.#queue.size
+    for (const queue of this.#guessing.values()) waiting += queue.size
+    return waiting
   }
 
   /** Connections that are open, handshakes included. */
@@ -80,31 +95,27 @@ export class Admission {
   arrive(socket: Socket, isExempt: boolean, begin: () => void): void {
     if (this.#open >= this.#limits.connections) return this.turnAway(socket, 'node_full')
     this.#open += 1
-    const pending = { deadline: this.#now() + HANDSHAKE_MS, isWaiting: false }
-    this.#pending.set(socket, pending)
+    this.#pending.set(socket, { deadline: this.#now() + HANDSHAKE_MS, isWaiting: false })
     socket.once('close', () => this.#left(socket))
     if (isExempt || this.#limits.perSecond === 0 || (this.#queue.size === 0 && this.#takeToken())) return begin()
-    pending.isWaiting = true
-    this.#queue.set(socket, begin)
-    this.#turns ??= setInterval(() => this.#takeTurns(), TURN_MS)
+    this.#wait(socket, this.#queue, begin)
+    this.#turns ??= setInterval(() => this.#takeTurns(), this.#turnMs)
   }
 
-  /** The address of the client is known. False when it has too many connections; then it is turned away. */
-  enter(socket: Socket, address: string): boolean {
-    if (this.#limits.perAddress === 0 || isLoopback(address)) return true
+  /**
+   * The address of the client is known: calls `begin`, after a while when logins are guessed from there, or never when it
+   * has too many connections; then this one is turned away.
+   */
+  enter(socket: Socket, address: string, begin: () => void): void {
+    if (isLoopback(address)) return begin()
     const site = siteOf(address)
-    const count = this.#perSite.get(site) ?? 0
-    if (count >= this.#limits.perAddress) {
-      this.turnAway(socket, 'address_full')
-      return false
-    }
-    this.#perSite.set(site, count + 1)
-    socket.once('close', () => {
-      const rest = (this.#perSite.get(site) ?? 1) - 1
-      if (rest > 0) this.#perSite.set(site, rest)
-      else this.#perSite.delete(site)
-    })
-    return true
+    if (!this.#count(socket, site)) return this.turnAway(socket, 'address_full')
+    const isFree = !this.#guessing.has(site) && !this.#limits.isGuessing(address)
+    if (isFree) return begin()
+    const queue = this.#guessing.get(site) ?? new Map<Socket, () => void>()
+    this.#guessing.set(site, queue)
+    this.#wait(socket, queue, begin)
+    this.#guessingTurns ??= setInterval(() => this.#takeGuessingTurns(), GUESSING_TURN_MS)
   }
 
   /** MQTT begins: from here on the gate keeps the time. */
@@ -126,27 +137,62 @@ export class Admission {
   close(): void {
     clearInterval(this.#sweep)
     clearInterval(this.#turns)
-    this.#turns = undefined
+    clearInterval(this.#guessingTurns)
+    this.#turns = this.#guessingTurns = undefined
     this.#queue.clear()
+    this.#guessing.clear()
     for (const socket of this.#pending.keys()) socket.destroy()
   }
 
   #left(socket: Socket): void {
     this.#open -= 1
     this.#pending.delete(socket)
-    this.#queue.delete(socket)
+  }
+
+  /** False when the site has too many connections. */
+  #count(socket: Socket, site: string): boolean {
+    if (this.#limits.perAddress === 0) return true
+    const count = this.#perSite.get(site) ?? 0
+    if (count >= this.#limits.perAddress) return false
+    this.#perSite.set(site, count + 1)
+    socket.once('close', () => {
+      const rest = (this.#perSite.get(site) ?? 1) - 1
+      if (rest > 0) this.#perSite.set(site, rest)
+      else this.#perSite.delete(site)
+    })
+    return true
+  }
+
+  #wait(socket: Socket, queue: Map<Socket, () => void>, begin: () => void): void {
+    const pending = this.#pending.get(socket)
+    if (pending !== undefined) pending.isWaiting = true
+    queue.set(socket, () => {
+      if (pending !== undefined) pending.isWaiting = false
+      queue.delete(socket)
+      if (!socket.destroyed) begin()
+    })
+    socket.once('close', () => queue.delete(socket))
   }
 
   #takeTurns(): void {
-    for (const [socket, begin] of this.#queue) {
+    for (const begin of this.#queue.values()) {
       if (!this.#takeToken()) return
-      this.#queue.delete(socket)
-      const pending = this.#pending.get(socket)
-      if (pending !== undefined) pending.isWaiting = false
-      if (!socket.destroyed) begin()
+      begin()
     }
     clearInterval(this.#turns)
     this.#turns = undefined
+  }
+
+  /** One of each site. */
+  #takeGuessingTurns(): void {
+    for (const [site, queue] of this.#guessing) {
+      const [begin] = queue.values()
+      if (begin === undefined) this.#guessing.delete(site)
+      else begin()
+    }
+    if (this.#guessing.size > 0) return
+    clearInterval(this.#guessingTurns)
+    this.#guessingTurns = undefined
   }
 
   #takeToken(): boolean {

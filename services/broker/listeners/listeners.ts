@@ -38,6 +38,8 @@ export interface ListenerOptions {
   readonly metrics: Metrics
   /** A client that begins to speak MQTT. */
   readonly onConnection: (stream: Duplex, origin: Origin) => void
+  /** Whether too many logins from this address have failed lately: its connections wait for their turn. */
+  readonly isGuessing: (address: string) => boolean
   /** A client that its certificate does not let in. */
   readonly onRefused: (code: ErrorCode, detail: string, who: string) => void
 }
@@ -108,6 +110,7 @@ class Front {
       connections: settings.MAX_CONNECTIONS,
       perAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,
       perSecond: settings.MAX_HANDSHAKES_PER_SECOND,
+      isGuessing: options.isGuessing,
     }
     const admission = releasers.own('admission', new Admission(limits), (it) => it.close())
     if (settings.MQTT_TLS_CERT_FILE === undefined) return new Front(options, admission, undefined, releasers)
@@ -166,8 +169,11 @@ class Front {
   }
 
   #enter(kind: ListenerKind, socket: Socket, address: string | undefined, proxy = ''): void {
-    if (address !== undefined && !this.#admission.enter(socket, address)) return
-    const remoteAddress = address ?? proxy
+    if (address === undefined) return this.#begin(kind, socket, proxy)
+    this.#admission.enter(socket, address, () => this.#begin(kind, socket, address))
+  }
+
+  #begin(kind: ListenerKind, socket: Socket, remoteAddress: string): void {
     const open = (stream: Duplex, certificateName?: string): void => {
       this.#admission.complete(socket)
       this.#accepted.set(kind, (this.#accepted.get(kind) ?? 0) + 1)

@@ -48,6 +48,25 @@ describe('behind a proxy', () => {
       .toMatchObject({ who: '198.51.100.9', code: 'protocol_violation' })
   })
 
+  it('an address where logins are guessed comes in one by one, and nobody else waits for it', async () => {
+    const harness = await startBroker({ ...BEHIND, MAX_HANDSHAKES_PER_SECOND: 0 })
+    const waiting = () => harness.metric('sluice_broker_handshakes_waiting')
+    const guess = (n: number) => ({ clientId: `${n}`, username: 'acme/nobody', password: `wrong ${n}` })
+    const guesses = Array.from({ length: 30 }, (_, n) => clientFrom(harness, '203.0.113.7', guess(n)))
+    const codes = (await Promise.all(guesses)).map(({ packets }) => packets[0]?.[3])
+    expect(codes).toEqual(guesses.map(() => 4))
+    const more = Array.from({ length: 200 }, (_, n) => {
+      const client = new RawClient(harness.port)
+      client.send(headerOf('203.0.113.7'), packet.connect(guess(100 + n)))
+      return client
+    })
+    await expect.poll(waiting, { interval: 1 }).toBeGreaterThan(0)
+    const other = await clientFrom(harness, '203.0.113.8', { clientId: 'other' })
+    expect([other.packets[0]?.[3], await waiting()]).toEqual([0, expect.toSatisfy((count: number) => count > 0)])
+    for (const client of more) client.socket.destroy()
+    await expect.poll(waiting, { timeout: 10_000 }).toBe(0)
+  })
+
   it('a header that comes byte by byte is read, and what follows it is not lost', async () => {
     const harness = await startBroker(BEHIND)
     const client = new RawClient(harness.port)

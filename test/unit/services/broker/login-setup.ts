@@ -1,6 +1,7 @@
 import { onTestFinished, vi } from 'vitest'
 import { createAuthenticator, type Authenticator, type Login } from '../../../../services/broker/authenticate.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
+import { createFailedLogins } from '../../../../shared/failed-logins.ts'
 import { createLogger } from '../../../../shared/logger.ts'
 import { createMetrics } from '../../../../shared/metrics.ts'
 import { LoginRegistry } from './login-registry.ts'
@@ -19,7 +20,7 @@ export function setUpLogins(anonymousAs?: string, limitedMs = 0): LoginSetup {
   const registry = new LoginRegistry()
   const metrics = createMetrics({ defaults: false })
   const options = { registry: registry.asRegistry(), logger: createLogger('silent'), metrics, anonymousAs }
-  const authenticator = createAuthenticator({ ...options, limitedMs })
+  const authenticator = createAuthenticator({ ...options, limitedMs, failedLogins: createFailedLogins() })
   onTestFinished(() => {
     authenticator.close()
     vi.useRealTimers()

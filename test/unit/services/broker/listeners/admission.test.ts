@@ -26,9 +26,17 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 function admission(limits: Partial<AdmissionLimits> = {}): Admission {
-  const it = new Admission({ connections: 1_000, perAddress: 0, perSecond: 0, ...limits })
+  const it = new Admission({ connections: 1_000, perAddress: 0, perSecond: 0, isGuessing: () => false, ...limits })
   onTestFinished(() => it.close())
   return it
+}
+
+/** From this address. */
+function enter(to: Admission, address: string): { socket: FakeSocket; begun: () => boolean } {
+  const { socket } = arrive(to)
+  let begun = false
+  to.enter(socket.asSocket(), address, () => (begun = true))
+  return { socket, begun: () => begun }
 }
 
 function arrive(to: Admission, isExempt = false): { socket: FakeSocket; begun: () => boolean } {
@@ -50,20 +58,13 @@ describe('admission', () => {
 
   it('counts by site; loopback has no limit, and what has left does not count', () => {
     const door = admission({ perAddress: 2 })
-    const enter = (address: string) => {
-      const { socket } = arrive(door)
-      return { socket, isIn: door.enter(socket.asSocket(), address) }
-    }
-    const first = enter('192.0.2.1')
-    expect([first.isIn, enter('::ffff:192.0.2.1').isIn, enter('192.0.2.1').isIn]).toEqual([true, true, false])
-    expect([enter('2001:db8::1').isIn, enter('2001:db8::2').isIn, enter('2001:db8::3').isIn]).toEqual([
-      true,
-      true,
-      false,
-    ])
-    expect([1, 2, 3].map(() => enter('127.0.0.1').isIn)).toEqual([true, true, true])
+    const areIn = (...addresses: string[]) => addresses.map((address) => enter(door, address).begun())
+    const first = enter(door, '192.0.2.1')
+    expect([first.begun(), ...areIn('::ffff:192.0.2.1', '192.0.2.1')]).toEqual([true, true, false])
+    expect(areIn('2001:db8::1', '2001:db8::2', '2001:db8::3')).toEqual([true, true, false])
+    expect(areIn('127.0.0.1', '127.0.0.1', '127.0.0.1')).toEqual([true, true, true])
     first.socket.destroy()
-    expect(enter('192.0.2.1').isIn).toBe(true)
+    expect(areIn('192.0.2.1')).toEqual([true])
     expect(door.turnedAway.get('address_full')).toBe(2)
   })
 
@@ -90,6 +91,35 @@ describe('admission', () => {
     expect(begun()).toBeLessThanOrEqual(100)
     vi.advanceTimersByTime(1_000)
     expect(begun()).toBe(500)
+  })
+
+  it('begins one at a time where logins are guessed, and holds up nobody else', () => {
+    let guessing = '192.0.2.1'
+    const door = admission({ perAddress: 100, isGuessing: (address) => address === guessing })
+    const guesses = Array.from({ length: 50 }, () => enter(door, '192.0.2.1'))
+    const begun = () => guesses.filter((one) => one.begun()).length
+    expect([begun(), door.waiting, enter(door, '192.0.2.2').begun()]).toEqual([0, 50, true])
+    vi.advanceTimersByTime(100)
+    expect([begun(), guesses[9]?.begun(), guesses[10]?.begun()]).toEqual([10, true, false])
+    guesses[10]?.socket.destroy()
+    expect(door.waiting).toBe(39)
+    // Who comes when it is over still stands behind those who wait.
+    guessing = ''
+    const later = enter(door, '192.0.2.1')
+    vi.advanceTimersByTime(390)
+    expect([begun(), later.begun()]).toEqual([49, false])
+    vi.advanceTimersByTime(20)
+    expect([later.begun(), door.waiting, enter(door, '192.0.2.1').begun()]).toEqual([true, 0, true])
+    expect(vi.getTimerCount()).toBe(1)
+  })
+
+  it('gives two sites where logins are guessed a turn each', () => {
+    const door = admission({ isGuessing: () => true })
+    const guesses = Array.from({ length: 40 }, (_, n) => enter(door, `192.0.2.${1 + (n % 2)}`))
+    vi.advanceTimersByTime(100)
+    expect(guesses.filter((one) => one.begun())).toHaveLength(20)
+    vi.advanceTimersByTime(10_000 + 1_000)
+    expect([door.open, door.turnedAway.get('handshake_timeout')]).toEqual([0, 40])
   })
 
   it('gives a handshake 10 s, its turn included', () => {
