@@ -161,10 +161,7 @@ export class Cluster {
     if (!this.isUp) return
     this.outbound.send(message).catch((error: unknown) => {
       this.#dropped.inc({ reason: 'redis_away' })
-      this.#context.logger.debug(
-        { detail: toSluiceError(error).message },
-        'a message of QoS 0 was not sent to other nodes',
-      )
+      this.#context.logger.debug({ detail: toSluiceError(error).message }, 'QoS 0 was not sent to other nodes')
     })
   }
 
