@@ -8,6 +8,7 @@ import { MAX_RETAINED, RetainedRoom } from './retained-room.ts'
 export interface Persistence {
   cleanSubscriptions(client: { id: string }): Promise<void>
   cleanIncoming(client: { id: string }): Promise<void>
+  incomingStorePacket(client: { id: string }, packet: { readonly messageId?: number | undefined }): Promise<void>
   outgoingStream(client: { id: string }): Readable
   /** A message gets its id, or its PUBREC has come (`pubrel`). Rejects when the message is not known. */
   outgoingUpdate(client: { id: string }, packet: Waiting): Promise<void>
@@ -50,6 +51,9 @@ interface Kept {
  */
 export function limitPersistence(persistence: Persistence, tally: Tally): (below: string) => Promise<void> {
   limitQueues(persistence, tally)
+  // Of QoS 2 the id is remembered, until its PUBREL: the message has gone on, and nobody asks for it.
+  const incoming = persistence.incomingStorePacket.bind(persistence)
+  persistence.incomingStorePacket = (client, { messageId }) => incoming(client, { messageId })
   const room = new RetainedRoom(MAX_RETAINED)
   const store = persistence.storeRetained.bind(persistence)
   persistence.storeRetained = async (packet) => {

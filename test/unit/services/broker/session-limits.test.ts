@@ -11,12 +11,7 @@ it('messages that are kept for long are kept in memory of their own', async () =
   // The part of aedes' persistence that is called.
   const persistence = {
     ...{ storeRetained: keep, outgoingEnqueueCombi: (_: unknown, packet: WithProperties) => keep(packet) },
-    ...{
-      outgoingClearMessageId: nothing,
-      outgoingUpdate: nothing,
-      addSubscriptions: nothing,
-      cleanSubscriptions: nothing,
-    },
+    ...{ outgoingClearMessageId: nothing, outgoingUpdate: nothing, incomingStorePacket: nothing },
   } as unknown as Persistence
   limitPersistence(persistence, new Tally())
 
@@ -34,12 +29,23 @@ it('messages that are kept for long are kept in memory of their own', async () =
   }
 })
 
+it('of a message of QoS 2 that was taken only the id is kept', async () => {
+  const { persistence, taken } = new Queue()
+  limitPersistence(persistence, new Tally())
+  const packet = { cmd: 'publish', topic: 't/a/1/status', messageId: 7, qos: 2, payload: Buffer.alloc(60_000) }
+  await persistence.incomingStorePacket({ id: 'a/1/c' }, packet)
+  expect(taken).toEqual([{ messageId: 7 }])
+})
+
 /** A queue as aedes keeps it, of one session. */
 class Queue {
   waiting: Waiting[] = []
+  /** Of QoS 2. */
+  taken: unknown[] = []
 
   readonly persistence = {
     storeRetained: () => Promise.resolve(),
+    incomingStorePacket: async (_: unknown, packet: unknown) => void this.taken.push(packet),
     outgoingEnqueueCombi: async (open: unknown[], packet: Waiting) => {
       if (open.length > 0) this.waiting.push({ ...packet })
     },
