@@ -115,9 +115,11 @@ function whenDue(
   fire: () => void,
   drop: () => void,
 ): void {
+  // When the will is due the session may long be given back.
+  const lease = relay?.leaseOf(client.id)
   const ask = (): void => {
     if (relay === undefined) return fire()
-    void relay.mayFire(client.id, will).then((may) => (may ? fire() : drop()))
+    void relay.mayFire(lease, will).then((may) => (may ? fire() : drop()))
   }
   willDelays.hold(client, withProperties(will), ask, drop)
 }

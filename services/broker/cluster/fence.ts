@@ -2,7 +2,7 @@ import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import { principalOf } from './messages.ts'
-import { CLAIM, CONFIRM, HOLDS, RELEASE } from './scripts.ts'
+import { CLAIM, CONFIRM, HOLDS, RELEASE, WILL_DUE } from './scripts.ts'
 
 /** A session that this node holds for a connection. */
 export interface Lease {
@@ -94,6 +94,12 @@ export class Fence {
   async holds({ principal, clientId, epoch }: Lease): Promise<boolean> {
     if (epoch === undefined) return true
     return (await this.#mesh.link.eval(HOLDS, principal, clientId, epoch)) === 1
+  }
+
+  /** Whether nobody has taken the session since, so that its will is true. Error: `redis_unavailable`. */
+  async isWillDue({ principal, clientId, epoch }: Lease): Promise<boolean> {
+    if (epoch === undefined) return true
+    return (await this.#mesh.link.eval(WILL_DUE, principal, clientId, epoch)) === 1
   }
 
   /**

@@ -2,6 +2,7 @@ import type { PublishPacket } from 'aedes'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Cluster } from './cluster.ts'
 import { STORED, storedAs, type SessionEmitter } from './emitter.ts'
+import type { Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, ownerOfTopic, propertiesOf, toMessage, type Message } from './messages.ts'
 import { readQueue } from './queue.ts'
 
@@ -46,13 +47,17 @@ export class Relay {
     void this.#track(tail.then(() => stored.then(() => done(null), done)))
   }
 
+  /** What {@link mayFire} asks about; to be taken while the client is still known here. */
+  leaseOf(clientId: string): Lease | undefined {
+    return this.#cluster.fence.leaseOf(clientId)
+  }
+
   /** Whether the will of a client that is gone is to be published: not when its session is another's, or may be. */
-  async mayFire(clientId: string, packet: PublishPacket): Promise<boolean> {
+  async mayFire(lease: Lease | undefined, packet: PublishPacket): Promise<boolean> {
     const { fence, owedWills } = this.#cluster
-    const lease = fence.leaseOf(clientId)
     if (lease === undefined) return false
     try {
-      return await this.#track(fence.holds(lease))
+      return await this.#track(fence.isWillDue(lease))
     } catch (error) {
       if (toSluiceError(error).code === 'redis_unavailable') owedWills.add(lease, toMessage(packet))
       return false

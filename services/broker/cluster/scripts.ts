@@ -150,6 +150,20 @@ elseif holder and leaving == '1' then call('HSET', key, id, epoch..' c '..node) 
 return 1
 `)
 
+/**
+ * A will is due, perhaps long after its connection gave the session back. Arguments: principal, client id, epoch.
+ * Answer: 1 when nobody took the session since, even if it has ended.
+ */
+export const WILL_DUE = lua(`
+local principal, id, mine = unpack(ARGV)
+local epoch, _, holder = record(principal, id)
+local key = P..'will:'..id
+local will = call('GET', key)
+local isThere = will and string.match(will, '^%d+') == mine
+if isThere and (holder or '') == '' then call('DEL', key) end
+return (epoch == mine or not epoch and isThere) and 1 or 0
+`)
+
 /** Arguments: principal, client id, epoch. Answer: 1 when the session is that of the epoch. */
 export const HOLDS = lua(`
 if holds(ARGV[1], ARGV[2], ARGV[3]) then return 1 end

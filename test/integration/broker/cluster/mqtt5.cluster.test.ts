@@ -44,6 +44,27 @@ describe('MQTT 5 on several nodes', () => {
     expect(second.packets.map(describe5)).toEqual(['connack 1 0x0'])
   })
 
+  it('a will waits for its delay or the end of its session, and is dropped when its client is back anywhere', async () => {
+    const nodes = await startNodes()
+    const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+    const app = await logIn5(two.port, { ...APP, clientId: 'app' }, packet5.subscribe(1, ['t/a/1/status', 1]))
+    await app.packetsUpTo(2)
+    const client = (clientId: string, delay: number, expiry: number) => {
+      const will = { topic: 't/a/1/status', payload: clientId, qos: 1, properties: property.four(0x18, delay) }
+      return { clientId, will, properties: property.four(0x11, expiry) }
+    }
+    const back = client('back', 1, 60)
+    const all = [back, client('delayed', 1, 60), client('expired', 60, 1)]
+    for (const options of all) (await logIn5(one.port, options)).socket.destroy()
+    await logIn5(two.port, { ...back, clean: false })
+    // The one of which nothing may come was due first.
+    await app.until(() => messages(app).length >= 2)
+    expect(messages(app).map(describe5).toSorted()).toEqual([
+      'publish t/a/1/status delayed q1',
+      'publish t/a/1/status expired q1',
+    ])
+  })
+
   it('options of a subscription hold on every node', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
