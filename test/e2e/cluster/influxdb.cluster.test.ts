@@ -48,16 +48,25 @@ fails('InfluxDB stalls', [{ kind: 'stall' }, { kind: 'withhold' }])
 
 const UNAUTHORISED = 'sluice_ingest_failing{dependency="points",code="store_unauthorised"}'
 
+interface Token {
+  readonly withdraw: () => Promise<void>
+}
+
+/** What the workers use: those of the seed before are still there. */
+let token: Token | undefined
+
 // A token that is withdrawn. Nothing becomes a dead letter; the worker stands still, says why, and goes on by itself.
 scenario('InfluxDB answers 401', async (name, seed) => {
   const tokenFile = join(cluster.folder, 'worker-token')
-  let token = await makeToken(tokenFile)
+  token ??= await makeToken(tokenFile)
+  const inUse = token
   const committed = async () => (await withAdmin(cluster.servers.kafka, positions)).committed
   const outcome = await runScenario(cluster, {
     ...{ name, seed, workerEnv: { INFLUX_TOKEN: undefined, INFLUX_TOKEN_FILE: tokenFile } },
     async fault({ workers }, random) {
       await someTime(random, 1_000)
-      await token.withdraw()
+      token = undefined
+      await inUse.withdraw()
       for (const worker of workers) {
         await vi.waitUntil(() => saysUnauthorised(worker), { timeout: 30_000 })
         expect((await worker.readiness()).ready).toBe(false)
@@ -94,7 +103,7 @@ async function expectNoDeadLetters(running: Cluster): Promise<void> {
 }
 
 /** A token with the rights of a worker, in a file. */
-async function makeToken(file: string): Promise<{ withdraw: () => Promise<void> }> {
+async function makeToken(file: string): Promise<Token> {
   const { org } = cluster.servers.influxdb
   const { orgs } = await ask<{ orgs: { id: string }[] }>('GET', `/api/v2/orgs?org=${org}`)
   const orgID = orgs[0]?.id
