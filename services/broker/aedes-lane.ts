@@ -47,6 +47,8 @@ export class AedesLane {
       if (qos === 2 || this.#qos === 2) return 'lane'
       if (this.#messages >= settings.MAX_IN_FLIGHT_PER_CLIENT) return 'client'
     }
+    // In a cluster a message could overtake the subscription that its own client asked for just before it.
+    if (this.#request !== undefined) return 'lane'
     if (!this.#end.wantsMore) return 'aedes'
     this.#publish(frame, parts)
     if (qos === 0) {

@@ -55,6 +55,19 @@ describe('a message on one node', () => {
     await expect.poll(() => late.messages).toEqual(['house/door open 0 retained'])
   })
 
+  it.each([0, 1, 2] as const)('comes to its own client, which subscribed right before it, at QoS %i', async (qos) => {
+    const nodes = await startNodes()
+    const [one] = [await nodes.start('one'), await nodes.start('two')]
+    const app = await connect(one.port, 'app')
+    const topics = Array.from({ length: 100 }, (_, n) => `house/${n}`)
+    const { client } = app
+    // Nobody waits for a SUBACK.
+    await Promise.all(
+      topics.flatMap((topic) => [client.subscribeAsync(topic, { qos }), client.publishAsync(topic, 'x', { qos })]),
+    )
+    await expect.poll(() => app.messages).toEqual(topics.map((topic) => `${topic} x ${qos}`))
+  })
+
   it('is telemetry: it goes to the log, and to a subscriber on another node', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
