@@ -37,6 +37,7 @@ requireHandles(options.atOnce + OTHER_HANDLES)
 const figures = await fuzz(options, (text) => process.stderr.write(`${text}\n`))
 const { witness, left, outcomes } = figures
 const growth = (figures.memoryAfter - figures.memoryBefore) / MB
+const lateGrowth = (figures.memoryAfter - figures.memoryMiddle) / MB
 const checks: readonly (readonly [string, string | number, string | number, boolean])[] = [
   ['exit code', 0, figures.exitCode, figures.exitCode === 0],
   ['errors in the log', 0, figures.complaints.length, figures.complaints.length === 0],
@@ -44,6 +45,7 @@ const checks: readonly (readonly [string, string | number, string | number, bool
   ['witness: acknowledged', witness.sent, witness.acknowledged, witness.acknowledged === witness.sent],
   ...keysOf(ALONE).map((name) => [`left: ${name}`, ALONE[name], left[name], left[name] === ALONE[name]] as const),
   ['memory growth, MB', `< ${values['growth-mb']}`, growth.toFixed(1), growth < Number(values['growth-mb'])],
+  ['of it in the second half', '-', lateGrowth.toFixed(1), true],
 ]
 const isGood = checks.every(([, , , holds]) => holds)
 if (values.json) console.log(JSON.stringify({ ...figures, isGood }))

@@ -30,6 +30,8 @@ export interface FuzzFigures extends FuzzOptions {
   readonly left: Left
   /** Resident memory without garbage, in bytes. */
   readonly memoryBefore: number
+  /** When half of the rest had come. */
+  readonly memoryMiddle: number
   readonly memoryAfter: number
 }
 
@@ -75,7 +77,12 @@ export async function fuzz(options: FuzzOptions, note: (text: string) => void): 
     await settled(service)
     const memoryBefore = await service.settledBytes()
     note(`${warmUp} connections to warm up, ${run.perSecond} a second`)
-    await run.go(options.connections - warmUp)
+    const half = Math.floor((options.connections - warmUp) / 2)
+    await run.go(half)
+    await settled(service)
+    const memoryMiddle = await service.settledBytes()
+    note(`${warmUp + half} connections, ${run.perSecond} a second`)
+    await run.go(options.connections - warmUp - half)
     note(`${options.connections} connections, ${run.perSecond} a second`)
     await witness.stop()
     const left = await settled(service)
@@ -89,7 +96,7 @@ export async function fuzz(options: FuzzOptions, note: (text: string) => void): 
       ...options,
       ...{ seconds: Number(run.seconds.toFixed(1)), perSecond: run.perSecond, outcomes: run.outcomes },
       ...{ violations, webSockets },
-      ...{ exitCode: await service.stop(), complaints, left, memoryBefore, memoryAfter },
+      ...{ exitCode: await service.stop(), complaints, left, memoryBefore, memoryMiddle, memoryAfter },
       witness: { sent, acknowledged, slowestMs: Math.round(slowestMs) },
     }
   } catch (error) {
