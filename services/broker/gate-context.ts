@@ -55,7 +55,7 @@ export interface GateContext extends LaneContext, LoginContext, Attendance {
   readonly failedLogins: FailedLogins
   readonly authorizer: Authorizer
   readonly sessions: Sessions
-  readonly sessionEnds: SessionEnds
+  readonly sessionEnds: Pick<SessionEnds, 'resume' | 'end'>
   readonly time: CoarseTime
   readonly logger: Logger
   /** Told after each batch that is durable. */
@@ -104,11 +104,7 @@ export async function openGateContext(
       logger.error({ err: error, who: name }, 'what is kept of a login that ended could not be removed')
     })
   })
-  const sessionEnds = releasers.own(
-    'session ends',
-    new SessionEnds((id, isLeaving) => sessions.discard(id, isLeaving), logger),
-    closing,
-  )
+  const sessionEnds = createSessionEnds(sessions, cluster, logger, releasers)
   observers.push(createCopier({ interest, capacity, tally, sessions, cluster }))
 
   const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
@@ -128,5 +124,22 @@ export async function openGateContext(
     sessionEnds,
     takeovers,
     router,
+  }
+}
+
+function createSessionEnds(
+  sessions: Sessions,
+  cluster: Cluster | undefined,
+  logger: Logger,
+  releasers: Releasers,
+): GateContext['sessionEnds'] {
+  if (cluster === undefined) {
+    const ends = new SessionEnds((id, isLeaving) => sessions.discard(id, isLeaving), logger)
+    return releasers.own('session ends', ends, () => ends.close())
+  }
+  return {
+    // Taking the session has done it.
+    resume: () => Promise.resolve(),
+    end: async (id, seconds) => cluster.fence.endAfter(id, seconds),
   }
 }

@@ -242,8 +242,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
 
   async #leave(): Promise<void> {
     const { admitted, rest } = this.#welcome ?? {}
-    const seconds = rest?.()
-    if (admitted !== undefined && seconds !== undefined) await this.#context.sessionEnds.end(admitted.clientId, seconds)
+    if (admitted !== undefined) await this.#context.sessionEnds.end(admitted.clientId, rest?.())
     admitted?.release()
     this.#resolveEnded()
   }

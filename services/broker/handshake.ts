@@ -13,6 +13,7 @@ import { Property } from './mqtt5/properties.ts'
 import type { Origin } from './origin.ts'
 import { connack, encodeFrame, encodeText, Refused, Type, Violation } from './packets.ts'
 import type { SessionChange } from './presence.ts'
+import type { SessionWish } from './takeovers.ts'
 
 /** A client that was let in. */
 export interface Welcome {
@@ -50,19 +51,20 @@ export async function welcome(
 ): Promise<Welcome | undefined> {
   const isAssigned = packet.clientId === '' && dialect.version === 5
   const clientId = isAssigned ? `auto-${randomUUID()}` : packet.clientId
-  // aedes knows sessions that end with the connection and sessions that do not; what lies between is done beside it.
-  const clean = packet.clean && (packet.properties?.sessionExpiry ?? 0) === 0
-  const letIn = await admit(context, connection, { ...packet, clientId, clean }, origin)
+  const wish = wishOf(packet)
+  const rest = restOf(dialect, packet.clean)
+  const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
   try {
-    await context.sessionEnds.resume(admitted.clientId, packet.clean && !clean)
+    await context.sessionEnds.resume(admitted.clientId, wish.isNew === true)
   } catch (error) {
     admitted.release()
     const { code, message } = toSluiceError(error)
     throw new Refused(code, message, connack(3), admitted.principal.name)
   }
   if (connection.isClosed) {
+    await context.sessionEnds.end(admitted.clientId, rest())
     admitted.release()
     return undefined
   }
@@ -75,11 +77,18 @@ export async function welcome(
     admitted,
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
-    rest: restOf(dialect, packet.clean),
-    connect: encodeConnect(admitted.clientId, { clean, will: packet.will }),
+    rest,
+    connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
     beside: willProperties && { properties: willProperties },
     connack: connackOf(context, dialect, extra),
   }
+}
+
+/** aedes knows sessions that end with the connection and sessions that do not; what lies between is done beside it. */
+function wishOf({ clean, properties }: ConnectPacket): SessionWish {
+  const expiry = properties?.sessionExpiry
+  const isClean = clean && (expiry ?? 0) === 0
+  return { clean: isClean, isNew: clean && !isClean, expiry: expiry === NEVER ? undefined : expiry }
 }
 
 // What lives as long as the connection is made by the functions below, so that it holds what it needs and not the whole

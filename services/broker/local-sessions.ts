@@ -1,7 +1,7 @@
 import { SluiceError } from '../../shared/errors.ts'
 import { principalOf } from './cluster/messages.ts'
 import type { Persistence } from './session-limits.ts'
-import type { SharedLease, SharedSessions } from './takeovers.ts'
+import type { SessionWish, SharedLease, SharedSessions } from './takeovers.ts'
 
 /** The persistent sessions of the only node, which are in memory: as many as a login may have. */
 export class LocalSessions implements SharedSessions<SharedLease> {
@@ -16,7 +16,7 @@ export class LocalSessions implements SharedSessions<SharedLease> {
   }
 
   /** Error: `session_limit`. */
-  async claim(clientId: string, clean: boolean): Promise<SharedLease> {
+  async claim(clientId: string, { clean }: Pick<SessionWish, 'clean'>): Promise<SharedLease> {
     const { name } = principalOf(clientId)
     const own = this.#logins.get(name) ?? new Map<string, boolean>()
     if (clean) {

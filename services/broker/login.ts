@@ -13,7 +13,7 @@ import { connack, Refused, type ConnackCode } from './packets.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import type { Router } from './routes.ts'
 import { scopedClientId } from './sessions.ts'
-import type { Replaceable, Takeovers } from './takeovers.ts'
+import type { Replaceable, SessionWish, Takeovers } from './takeovers.ts'
 
 export type { Replaceable } from './takeovers.ts'
 
@@ -45,6 +45,7 @@ export async function admit(
   connection: Replaceable,
   packet: ConnectPacket,
   origin: Origin,
+  wish: SessionWish,
 ): Promise<Admitted | undefined> {
   const who = describeLogin({ ...packet, certificateName: origin.certificateName })
   if (context.capacity.refusesNewcomers) {
@@ -61,7 +62,7 @@ export async function admit(
     throw error
   }
   const clientId = scopedClientId(principal, packet.clientId)
-  const leave = await enter(context, principal, clientId, connection, packet.clean).catch((error: unknown) => {
+  const leave = await enter(context, principal, clientId, connection, wish).catch((error: unknown) => {
     logout()
     throw error
   })
@@ -80,10 +81,10 @@ async function enter(
   principal: Principal,
   clientId: string,
   connection: Replaceable,
-  clean: boolean,
+  wish: SessionWish,
 ): Promise<() => void> {
   try {
-    return await takeovers.enter(clientId, connection, clean)
+    return await takeovers.enter(clientId, connection, wish)
   } catch (error) {
     const { code, message } = toSluiceError(error)
     if (code === 'session_limit') limits.acted(principal, 'sessions', settings.MAX_SESSIONS_PER_LOGIN)

@@ -5,8 +5,8 @@ import type { Logger } from '../../shared/logger.ts'
 const SWEEP_MS = 1_000
 
 /**
- * Ends sessions of MQTT 5 that outlive their connection for some time only. What is on its way here is lost with the
- * process: such a session lasts until its client comes back then.
+ * Ends sessions of MQTT 5 that outlive their connection for some time only, on the only node: they are in its memory, as
+ * this is. Nodes that share sessions keep it with these.
  */
 export class SessionEnds {
   readonly #discard: (clientId: string, isLeaving: boolean) => Promise<void>
@@ -39,8 +39,9 @@ export class SessionEnds {
     if (wantsNew || (deadline !== undefined && deadline <= this.#now())) await this.#discard(clientId, false)
   }
 
-  /** The connection has ended, and the session is to end `seconds` later. Never rejects. */
-  async end(clientId: string, seconds: number): Promise<void> {
+  /** The connection has ended, and the session is to end `seconds` later; undefined when it is not. Never rejects. */
+  async end(clientId: string, seconds: number | undefined): Promise<void> {
+    if (seconds === undefined) return
     if (seconds > 0) this.#deadlines.set(clientId, this.#now() + seconds * 1000)
     else await this.#discardLogged(clientId, true)
   }

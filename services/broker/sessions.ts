@@ -31,7 +31,7 @@ export interface Sessions {
   readonly properties: PropertiesByPayload
   /** Who has which session, among the nodes that share them. */
   readonly claims: SharedSessions<SharedLease>
-  /** Forgets all of a session that has no connection, or one that is leaving; with another one it begins anew. */
+  /** On the only node: forgets all of a session without connection, or of one that leaves; else it begins anew. */
   discard(clientId: string, isLeaving: boolean): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
@@ -128,7 +128,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
       return client
     },
     claims: cluster?.fence ?? local,
-    discard: (clientId, isLeaving) => (cluster ?? local).discard(clientId, isLeaving),
+    discard: (clientId, isLeaving) => local.discard(clientId, isLeaving),
     copy,
     tell: (topic, payload) =>
       aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined),

@@ -10,10 +10,20 @@ export interface Replaceable {
   readonly ended: Promise<void>
 }
 
+/** What a client wants of its session. */
+export interface SessionWish {
+  /** It begins and ends with the connection. */
+  readonly clean: boolean
+  /** What is kept of an earlier one is forgotten, though this one is kept. */
+  readonly isNew?: boolean
+  /** Seconds that it outlives the connection; undefined for ever. */
+  readonly expiry: number | undefined
+}
+
 /** Sessions, which nodes may share: each belongs to one connection of one node. */
 export interface SharedSessions<L extends SharedLease> {
   /** Takes the session, from another node if need be. Errors: `redis_unavailable`, `session_limit`. */
-  claim(clientId: string, clean: boolean): Promise<L>
+  claim(clientId: string, wish: SessionWish): Promise<L>
   release(lease: L): void
 }
 
@@ -53,7 +63,7 @@ export class Takeovers<L extends SharedLease = SharedLease> {
    * Takes the id, closing its holder; resolves when the holder, and all before it, have ended, so that aedes never
    * knows two clients of one id. The result gives the id back. Errors: `redis_unavailable`, `session_limit`.
    */
-  async enter(clientId: string, connection: Replaceable, clean: boolean): Promise<() => void> {
+  async enter(clientId: string, connection: Replaceable, wish: SessionWish): Promise<() => void> {
     const holder = this.#holders.get(clientId)
     const entered = Promise.withResolvers<void>()
     const before = holder && goneOf(holder)
@@ -68,7 +78,7 @@ export class Takeovers<L extends SharedLease = SharedLease> {
       if (this.#holders.get(clientId) === own) this.#holders.delete(clientId)
     }
     try {
-      const release = await this.#claim(clientId, connection, clean)
+      const release = await this.#claim(clientId, connection, wish)
       return () => {
         leave()
         release?.()
@@ -99,10 +109,10 @@ export class Takeovers<L extends SharedLease = SharedLease> {
   }
 
   /** Undefined when there is nothing to be released: the connection was closed meanwhile. */
-  async #claim(clientId: string, connection: Replaceable, clean: boolean): Promise<(() => void) | undefined> {
+  async #claim(clientId: string, connection: Replaceable, wish: SessionWish): Promise<(() => void) | undefined> {
     const shared = this.#shared
     if (connection.isClosed) return undefined
-    const lease = await shared.claim(clientId, clean)
+    const lease = await shared.claim(clientId, wish)
     if (!connection.isClosed) return () => shared.release(lease)
     shared.release(lease)
     return undefined

@@ -11,12 +11,12 @@ import type { Tally } from '../counters.ts'
 import { decodeCopies, type Copy } from './copies.ts'
 import { Fence } from './fence.ts'
 import { Membership } from './membership.ts'
-import { decodeMessage, principalOf, type Message } from './messages.ts'
+import { decodeMessage, type Message } from './messages.ts'
 import { Outbound } from './outbound.ts'
 import { Peers } from './peers.ts'
 import { OwedWills } from './owed-wills.ts'
 import { Retained } from './retained.ts'
-import { DISCARD, FORGET } from './scripts.ts'
+import { FORGET } from './scripts.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
 
 export interface ClusterOptions {
@@ -142,6 +142,7 @@ export class Cluster {
       },
       onBeat: async () => {
         await this.owedWills.settle(publishWill)
+        await this.fence.endDue()
         if (!this.#missedSome || this.#isFull) return
         this.#missedSome = false
         await local.redeliver()
@@ -179,11 +180,6 @@ export class Cluster {
       if (this.#forgotten.size < MAX_OWED) this.#forgotten.add(principal)
       else this.#context.logger.error({ principal, detail: message }, 'what is kept of a login that ended stays')
     }
-  }
-
-  /** Removes all of a session that no other node holds; see {@link DISCARD}. Error: `redis_unavailable`. */
-  async discard(clientId: string, isLeaving: boolean): Promise<void> {
-    await this.mesh.link.eval(DISCARD, principalOf(clientId).name, clientId, this.id, isLeaving ? '1' : '0')
   }
 
   /** To be called when all connections are closed. */

@@ -1,8 +1,9 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
+import type { SessionWish } from '../takeovers.ts'
 import { principalOf } from './messages.ts'
-import { CLAIM, CONFIRM, HOLDS, RELEASE, WILL_DUE } from './scripts.ts'
+import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE, WILL_DUE } from './scripts.ts'
 
 /** A session that this node holds for a connection. */
 export interface Lease {
@@ -10,6 +11,8 @@ export interface Lease {
   readonly principal: string
   readonly isApplication: boolean
   readonly clean: boolean
+  /** Seconds that it outlives the connection; undefined for ever. DISCONNECT may change it. */
+  expiry: number | undefined
   /** Undefined for a clean session that began while Redis was away: no other node knows of it until it is back. */
   epoch: string | undefined
   /** Message ids given to the client -> number of the stored message. */
@@ -28,6 +31,11 @@ export interface LocalHolders {
 const HAND_OVER_MS = 800
 /** Sessions that are asked about together. */
 const CHUNK = 500
+/** Sessions that are ended by one script, and with one beat: all others wait for it. */
+const ENDS_AT_ONCE = 100
+const ENDS_PER_BEAT = 1_000
+/** After that a will of a session that has ended is nobody's: the node that was to publish it is dead. */
+const WILL_LEFT_MS = 60_000
 
 /**
  * One live session per client id over all nodes: each connection takes the next epoch in Redis, and whoever holds an
@@ -71,20 +79,36 @@ export class Fence {
    * Takes the session, from another node if need be, which closes its connection first. Errors: `redis_unavailable`
    * for a persistent session (a clean one is let in without), `session_limit`.
    */
-  async claim(clientId: string, clean: boolean): Promise<Lease> {
+  async claim(clientId: string, wish: SessionWish): Promise<Lease> {
     const { name: principal, isApplication } = principalOf(clientId)
-    const epoch = await this.#takeEpoch(principal, clientId, clean)
-    const lease: Lease = { clientId, principal, isApplication, clean, epoch, sent: new Map(), incoming: new Set() }
+    const { clean, expiry } = wish
+    const epoch = await this.#takeEpoch(principal, clientId, wish)
+    const own = { sent: new Map<number, string>(), incoming: new Set<number>() }
+    const lease: Lease = { clientId, principal, isApplication, clean, expiry, epoch, ...own }
     this.#leases.set(clientId, lease)
     return lease
   }
 
+  /** The connection is about to end, and the session so many seconds later; undefined when it does not. */
+  endAfter(clientId: string, seconds: number | undefined): void {
+    const lease = this.#leases.get(clientId)
+    if (lease !== undefined) lease.expiry = seconds
+  }
+
+  /** Ends sessions whose time is up, whichever node their clients left. Error: `redis_unavailable`. */
+  async endDue(): Promise<void> {
+    for (let ended = 0; ended < ENDS_PER_BEAT; ended += ENDS_AT_ONCE) {
+      const due = await this.#mesh.link.eval(END_DUE, ENDS_AT_ONCE, WILL_LEFT_MS)
+      if (Number(due) < ENDS_AT_ONCE) return
+    }
+  }
+
   /** To be called once, in the turn in which the connection has ended. */
   release(lease: Lease): void {
-    const { clientId, principal, epoch } = lease
+    const { clientId, principal, epoch, expiry } = lease
     if (this.#leases.get(clientId) === lease) this.#leases.delete(clientId)
     if (epoch === undefined) return
-    this.#mesh.link.eval(RELEASE, principal, clientId, epoch, this.#mesh.id).catch((error: unknown) => {
+    this.#mesh.link.eval(RELEASE, principal, clientId, epoch, this.#mesh.id, expiry ?? '').catch((error: unknown) => {
       // What is left is found when Redis is back, or when this node is gone.
       this.#logger.debug({ detail: toSluiceError(error).message, clientId }, 'a session was not released')
     })
@@ -115,14 +139,13 @@ export class Fence {
   }
 
   async #confirm(lease: Lease): Promise<void> {
-    const { principal, clientId, clean, epoch } = lease
+    const { principal, clientId, epoch } = lease
     const { link, id } = this.#mesh
     if (epoch !== undefined) {
-      const kind = clean ? 'c' : 'p'
-      const mine = (await link.eval(CONFIRM, principal, clientId, epoch, kind, id)) === 1
+      const mine = (await link.eval(CONFIRM, principal, clientId, epoch, kindOf(lease), id)) === 1
       return mine ? undefined : this.#giveUp(lease)
     }
-    const [taken] = pair(await this.#claimOnce(principal, clientId, clean, false))
+    const [taken] = pair(await this.#claimOnce(principal, clientId, lease, false))
     // The client is connected elsewhere, and that connection has an epoch.
     if (taken <= 0) return this.#giveUp(lease)
     if (this.#leases.get(clientId) === lease) lease.epoch = String(taken)
@@ -151,12 +174,12 @@ export class Fence {
     }
   }
 
-  async #takeEpoch(principal: string, clientId: string, clean: boolean): Promise<string | undefined> {
+  async #takeEpoch(principal: string, clientId: string, wish: SessionWish): Promise<string | undefined> {
     try {
-      let answer = pair(await this.#claimOnce(principal, clientId, clean, false))
+      let answer = pair(await this.#claimOnce(principal, clientId, wish, false))
       if (answer[0] === 0) {
         await this.#askToLeave(answer[1], clientId)
-        answer = pair(await this.#claimOnce(principal, clientId, clean, true))
+        answer = pair(await this.#claimOnce(principal, clientId, wish, true))
         // Another node was faster: it holds an older epoch now, and is told.
         const other = answer[1]
         if (other !== '' && other !== this.#mesh.id) void this.#askToLeave(other, clientId)
@@ -166,14 +189,15 @@ export class Fence {
       }
       return String(answer[0])
     } catch (error) {
-      if (clean && toSluiceError(error).code === 'redis_unavailable') return undefined
+      if (wish.clean && toSluiceError(error).code === 'redis_unavailable') return undefined
       throw error
     }
   }
 
-  #claimOnce(principal: string, clientId: string, clean: boolean, force: boolean): Promise<unknown> {
+  #claimOnce(principal: string, clientId: string, wish: SessionWish, force: boolean): Promise<unknown> {
     const { link, id } = this.#mesh
-    return link.eval(CLAIM, principal, clientId, clean ? 'c' : 'p', id, force ? '1' : '0', this.#maxSessions)
+    const how = [kindOf(wish), id, force ? '1' : '0', this.#maxSessions, wish.isNew === true ? '1' : '0']
+    return link.eval(CLAIM, principal, clientId, ...how)
   }
 
   /** Never rejects: a node that does not let go is fenced off. */
@@ -184,6 +208,10 @@ export class Fence {
       this.#logger.info({ node, clientId, detail: toSluiceError(error).message }, 'a session is taken without its node')
     }
   }
+}
+
+function kindOf({ clean, expiry }: SessionWish): string {
+  return clean ? 'c' : `p${expiry ?? ''}`
 }
 
 function pair(answer: unknown): [number, string] {

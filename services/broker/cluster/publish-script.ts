@@ -62,7 +62,7 @@ for i = 10 + count, #ARGV do nodes[ARGV[i]] = true end
 if principal ~= '' then
   local all = call('HGETALL', P..'sessions:'..principal)
   for i = 1, #all, 2 do
-    local _, kind, node = string.match(all[i + 1], '^(%d+) (%a) (.*)$')
+    local _, kind, node = string.match(all[i + 1], '^(%d+) (%a)%d* (.*)$')
     if node ~= '' then
       live = live + 1
       if node == origin then here = here + 1 else nodes[node] = true end

@@ -4,7 +4,8 @@ import { script } from '../../../shared/mesh/redis-link.ts'
  * What nodes keep in Redis, all below `sluice:`. Each change is one script, so it happens whole or not at all.
  *
  *   epoch, seq                 counters: of sessions begun, of messages stored
- *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent} {node, empty while away}"
+ *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent}{expiry, if any} {node, empty while away}"
+ *   ends                       client ids whose session ends, by the time (ms); while they are away
  *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next five)
  *   queue:{client id}          number -> message                    not acknowledged by the client yet
  *   bytes:{client id}          length of these messages
@@ -22,11 +23,17 @@ local call = redis.call
 local function record(principal, id)
   local text = call('HGET', P..'sessions:'..principal, id)
   if not text then return nil end
-  return string.match(text, '^(%d+) (%a) (.*)$')
+  local epoch, kind, seconds, node = string.match(text, '^(%d+) (%a)(%d*) (.*)$')
+  return epoch, kind, node, seconds
+end
+local function now()
+  local time = call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local function holds(principal, id, epoch) return record(principal, id) == epoch end
 local function forgetStored(id)
   call('DEL', P..'subs:'..id, P..'queue:'..id, P..'bytes:'..id, P..'ids:'..id, P..'in:'..id)
+  call('ZREM', P..'ends', id)
   if call('HDEL', P..'wide', id) == 1 then call('INCR', P..'wide:version') end
 end
 local function takeOut(id, number)
@@ -36,53 +43,67 @@ local function takeOut(id, number)
   if call('EXISTS', queue) == 0 then call('DEL', bytes) end
   return taken
 end
+-- Its connection is gone: for so many seconds it is kept without, or until somebody ends it.
+local function giveBack(principal, id, epoch, kind, seconds)
+  local key = P..'sessions:'..principal
+  if kind == 'p' and seconds ~= '0' then
+    call('HSET', key, id, epoch..' p ')
+    if seconds ~= '' then call('ZADD', P..'ends', now() + seconds * 1000, id) end
+  else
+    if kind == 'p' then forgetStored(id) end
+    call('HDEL', key, id)
+  end
+end
 `
 
 const lua = (text: string) => script(PRELUDE + text)
 
 /**
- * A client id becomes the session of a node. Arguments: principal, client id, c|p, node, 1 to take it from a node that
- * holds it, most persistent sessions of a principal. Answer: {epoch, former node} or {0, node that holds it} or {-1}.
+ * A client id becomes the session of a node. Arguments: principal, client id, c|p{seconds, if it ends}, node, 1 to take
+ * it from a node that holds it, most persistent sessions of a principal, 1 to forget what is kept, as when its time was
+ * up. Answer: {epoch, former node} or {0, node that holds it} or {-1}.
  */
 export const CLAIM = lua(`
 local function isFull(principal, max)
   local key, count = P..'sessions:'..principal, 0
   if call('HLEN', key) < max then return false end
   for _, text in ipairs(call('HVALS', key)) do
-    if string.match(text, '^%d+ p ') then count = count + 1 end
+    if string.match(text, '^%d+ p') then count = count + 1 end
   end
   return count >= max
 end
-local principal, id, kind, node, force, max = unpack(ARGV)
+local principal, id, kindAndSeconds, node, force, max, isNew = unpack(ARGV)
+local kind = string.sub(kindAndSeconds, 1, 1)
 local epoch, oldKind, oldNode = record(principal, id)
 if epoch and oldNode ~= '' and oldNode ~= node and force == '0' then return {0, oldNode} end
 if kind == 'p' and oldKind ~= 'p' and isFull(principal, tonumber(max)) then return {-1, ''} end
 local new = call('INCR', P..'epoch')
-call('HSET', P..'sessions:'..principal, id, new..' '..kind..' '..node)
+call('HSET', P..'sessions:'..principal, id, new..' '..kindAndSeconds..' '..node)
 call('SADD', P..'clients:'..node, id)
 if epoch and oldNode ~= '' and oldNode ~= node then call('SREM', P..'clients:'..oldNode, id) end
-if kind == 'c' and oldKind == 'p' then forgetStored(id) end
+local ends = call('ZSCORE', P..'ends', id)
+local isOver = ends and tonumber(ends) <= now()
+if isNew == '1' or isOver or kind == 'c' and oldKind == 'p' then forgetStored(id) else call('ZREM', P..'ends', id) end
 call('DEL', P..'will:'..id)
 return {new, oldNode or ''}
 `)
 
-/** The connection has ended. Arguments: principal, client id, epoch, node. Answer: 1 unless another holds it. */
+/**
+ * The connection has ended. Arguments: principal, client id, epoch, node, seconds that the session outlives it (empty:
+ * for ever; none: as it was said at its beginning). Answer: 1 unless another holds it.
+ */
 export const RELEASE = lua(`
-local principal, id, mine, node = unpack(ARGV)
-local epoch, kind, holder = record(principal, id)
-if epoch ~= mine then
-  if holder ~= node then call('SREM', P..'clients:'..node, id) end
-  return 0
-end
-call('SREM', P..'clients:'..node, id)
-if kind == 'c' then call('HDEL', P..'sessions:'..principal, id)
-else call('HSET', P..'sessions:'..principal, id, epoch..' p ') end
+local principal, id, mine, node, rest = unpack(ARGV)
+local epoch, kind, holder, seconds = record(principal, id)
+if epoch == mine or holder ~= node then call('SREM', P..'clients:'..node, id) end
+if epoch ~= mine then return 0 end
+giveBack(principal, id, epoch, kind, rest or seconds)
 return 1
 `)
 
 /**
- * After Redis was away: does the session still belong to the node? Arguments: principal, client id, epoch, c|p, node.
- * A record that was lost is made again. Answer: 1 or 0.
+ * After Redis was away: does the session still belong to the node? Arguments: principal, client id, epoch, as for
+ * {@link CLAIM} c|p{seconds}, node. A record that was lost is made again. Answer: 1 or 0.
  */
 export const CONFIRM = lua(`
 local principal, id, mine, kind, node = unpack(ARGV)
@@ -100,10 +121,9 @@ return 1
  */
 export const REAP = lua(`
 local principal, id, node = unpack(ARGV)
-local epoch, kind, holder = record(principal, id)
+local epoch, kind, holder, seconds = record(principal, id)
 if epoch and holder == node then
-  if kind == 'c' then call('HDEL', P..'sessions:'..principal, id)
-  else call('HSET', P..'sessions:'..principal, id, call('INCR', P..'epoch')..' p ') end
+  giveBack(principal, id, call('INCR', P..'epoch'), kind, seconds)
   call('DEL', P..'will:'..id)
 end
 call('SREM', P..'clients:'..node, id)
@@ -136,18 +156,21 @@ return 1
 `)
 
 /**
- * All of a session that has no connection, or whose connection here is leaving; with any other one here it begins anew.
- * Arguments: principal, client id, node, 1 when the connection is leaving.
+ * Ends sessions whose time is up; any node may ask, and several at once. A will that waits for that is left for a while
+ * to the node that publishes it. Arguments: most sessions, ms that wills are left. Answer: how many were due.
  */
-export const DISCARD = lua(`
-local principal, id, node, leaving = unpack(ARGV)
-local epoch, _, holder = record(principal, id)
-if holder and holder ~= '' and holder ~= node then return 0 end
-forgetStored(id)
-local key = P..'sessions:'..principal
-if holder == '' then call('HDEL', key, id)
-elseif holder and leaving == '1' then call('HSET', key, id, epoch..' c '..node) end
-return 1
+export const END_DUE = lua(`
+local due = call('ZRANGEBYSCORE', P..'ends', '-inf', now(), 'LIMIT', 0, ARGV[1])
+for _, id in ipairs(due) do
+  local principal = string.match(id, '^([^/]*)//') or string.match(id, '^[^/]*/[^/]*')
+  local _, _, node = record(principal, id)
+  if (node or '') == '' then
+    forgetStored(id)
+    call('HDEL', P..'sessions:'..principal, id)
+    call('PEXPIRE', P..'will:'..id, ARGV[2])
+  else call('ZREM', P..'ends', id) end
+end
+return #due
 `)
 
 /**
@@ -166,8 +189,7 @@ return (epoch == mine or not epoch and isThere) and 1 or 0
 
 /** Arguments: principal, client id, epoch. Answer: 1 when the session is that of the epoch. */
 export const HOLDS = lua(`
-if holds(ARGV[1], ARGV[2], ARGV[3]) then return 1 end
-return 0
+return holds(ARGV[1], ARGV[2], ARGV[3]) and 1 or 0
 `)
 
 /**

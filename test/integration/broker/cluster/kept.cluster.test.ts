@@ -5,7 +5,7 @@ import { encodeMessage } from '../../../../services/broker/cluster/messages.ts'
 import { PUBLISH } from '../../../../services/broker/cluster/publish-script.ts'
 import { readQueue } from '../../../../services/broker/cluster/queue.ts'
 import { Retained } from '../../../../services/broker/cluster/retained.ts'
-import { ACKNOWLEDGE, CLAIM, DISCARD } from '../../../../services/broker/cluster/scripts.ts'
+import { ACKNOWLEDGE, CLAIM } from '../../../../services/broker/cluster/scripts.ts'
 import { connect } from '../../../mqtt-inbox.ts'
 import { itKeepsSoMuch } from '../kept-cases.ts'
 import { startNodes, type Nodes } from './nodes.ts'
@@ -17,20 +17,20 @@ describe('a node on Redis', () => {
 it('what a session keeps is counted as it is, whatever comes and goes', { timeout: 30_000 }, async () => {
   const { link } = await startNodes()
   const id = 'app//p'
-  const claim = async (): Promise<string> => {
-    const answer = await link.eval(CLAIM, 'app', id, 'p', 'one', '0', 100)
+  const claim = async (isNew: '0' | '1' = '0'): Promise<string> => {
+    const answer = await link.eval(CLAIM, 'app', id, 'p', 'one', '0', 100, isNew)
     return Array.isArray(answer) ? String(answer[0]) : ''
   }
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ keep: fc.constantFrom(1, 50_000, 2_000_000), expired: fc.boolean() }) },
     { weight: 3, arbitrary: fc.record({ acknowledge: fc.nat({ max: 9 }) }) },
-    fc.constantFrom('read' as const, 'discard' as const),
+    fc.constantFrom('read' as const, 'begin anew' as const),
   )
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-      const epoch = await claim()
+      let epoch = await claim()
       for (const it of steps) {
-        if (it === 'discard') await link.eval(DISCARD, 'app', id, 'one')
+        if (it === 'begin anew') epoch = await claim('1')
         else if (it === 'read') for await (const _ of readQueue(link, id, new Set()));
         else if ('acknowledge' in it) {
           const numbers = await link.run((redis) => redis.hkeys(`sluice:queue:${id}`))

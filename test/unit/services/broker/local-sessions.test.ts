@@ -16,7 +16,7 @@ function setUp(max: number) {
 it('a session that ends is removed from the store, whoever ends it, and leaves room for another', async () => {
   const { cleaned, sessions } = setUp(1)
   const full = { code: 'session_limit' }
-  const claim = async (id: string, clean = false) => sessions.claim(`a/1/${id}`, clean)
+  const claim = async (id: string, clean = false) => sessions.claim(`a/1/${id}`, { clean })
   sessions.release(await claim('clean'))
   await expect(claim('leaves')).rejects.toMatchObject(full)
   // aedes may never get to know of a clean connection that is closed at once.
@@ -36,7 +36,7 @@ it('a session that ends is removed from the store, whoever ends it, and leaves r
 
 it('a login that ends takes its own sessions along', async () => {
   const { cleaned, sessions } = setUp(2)
-  for (const id of ['a/1/x', 'a/1/y', 'a/11/x', 'a//1/x']) sessions.release(await sessions.claim(id, false))
+  for (const id of ['a/1/x', 'a/1/y', 'a/11/x', 'a//1/x']) sessions.release(await sessions.claim(id, { clean: false }))
   await sessions.forget('a/1')
   expect(cleaned).toEqual(['a/1/x', 'a/1/y'])
   await sessions.forget('a')

@@ -1,0 +1,100 @@
+import { expect, it } from 'vitest'
+import { startLineProcess } from '../../../line-process.ts'
+import type { RawClient } from '../../../mqtt-bytes.ts'
+import { APP, describe5, logIn5, packet5, property } from '../../../mqtt5-bytes.ts'
+import { startNodes, type Nodes } from './nodes.ts'
+
+const lasting = (clientId: string, seconds: number) => {
+  return { ...APP, clientId, clean: false, properties: property.four(0x11, seconds) }
+}
+
+/** Its session has a subscription: one without any is never said to be present. */
+async function subscribed(port: number, clientId: string, seconds: number): Promise<RawClient> {
+  const client = await logIn5(port, lasting(clientId, seconds), packet5.subscribe(1, ['x/#', 1]))
+  await client.until(() => client.packets.map(describe5).includes('suback 1 0x1'))
+  return client
+}
+
+async function leave(client: RawClient, ...disconnect: Parameters<typeof packet5.disconnect>): Promise<void> {
+  client.send(packet5.disconnect(...disconnect))
+  await client.closed()
+}
+
+async function greeting(port: number, clientId: string, seconds = 60): Promise<string> {
+  const client = await logIn5(port, lasting(clientId, seconds))
+  return client.packets.map(describe5)[0] ?? ''
+}
+
+/** What is kept of the sessions of the application. */
+async function kept({ link }: Pick<Nodes, 'link'>): Promise<string[]> {
+  const [ids, ends, keys] = await link.run((redis) =>
+    Promise.all([
+      redis.hkeys('sluice:sessions:app'),
+      redis.zrange('sluice:ends', '0', '-1'),
+      redis.keys('sluice:*:app//*'),
+    ]),
+  )
+  return [...ids, ...ends, ...keys].toSorted()
+}
+
+const PATIENCE = { timeout: 30_000, interval: 50 }
+
+it('a session that went on on another node lasts as long as was said there', async () => {
+  const nodes = await startNodes()
+  const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+  await leave(await subscribed(one.port, 'roams', 2))
+  // When this one has ended, the other one's first time is up as well.
+  await leave(await subscribed(one.port, 'marks', 2))
+  await leave(await subscribed(two.port, 'roams', 60))
+  const app = await logIn5(one.port, APP)
+  app.send(packet5.publish('x/1', 'kept', { qos: 1 }))
+  await app.packetsUpTo(2)
+  const ids = () => nodes.link.run((redis) => redis.hkeys('sluice:sessions:app'))
+  await expect.poll(ids, PATIENCE).not.toContain('app//marks')
+  const client = await logIn5(one.port, lasting('roams', 60))
+  expect(client.packets.map(describe5)[0]).toBe('connack 1 0x0')
+  await client.packetsUpTo(2)
+  expect(client.packets.map(describe5)[1]).toBe('publish x/1 kept q1')
+})
+
+it('sessions of a node that is killed end all the same: whose client had left, and whose was there', async () => {
+  const nodes = await startNodes()
+  const one = startLineProcess([process.execPath, 'test/variants/broker-node.ts', nodes.redis.url, 'one'])
+  const port = Number((await one.next(/^ready /)).split(' ')[1])
+  const two = await nodes.start('two')
+  await leave(await subscribed(port, 'left', 1))
+  await subscribed(port, 'stays', 1)
+  await leave(await subscribed(two.port, 'forever', 0xffffffff))
+  await one.kill()
+  await expect.poll(() => kept(nodes), PATIENCE).toEqual(['app//forever', 'sluice:subs:app//forever'])
+  for (const clientId of ['left', 'stays']) expect(await greeting(two.port, clientId)).toBe('connack 0 0x0')
+})
+
+it('a session whose time is up is present on no node, one that still has time is on each', async () => {
+  const nodes = await startNodes()
+  const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+  const ends = () => nodes.link.run((redis) => redis.zrange('sluice:ends', '0', '-1'))
+  for (const { id, port } of [one, two]) {
+    for (const clientId of [`early ${id}`, `late ${id}`]) await leave(await subscribed(one.port, clientId, 60))
+    await expect.poll(ends).toEqual([`app//early ${id}`, `app//late ${id}`])
+    await nodes.link.run((redis) => redis.zadd('sluice:ends', 1, `app//late ${id}`))
+    expect(await greeting(port, `late ${id}`)).toBe('connack 0 0x0')
+    expect(await greeting(port, `early ${id}`)).toBe('connack 1 0x0')
+    expect(await ends()).toEqual([])
+  }
+})
+
+it('what DISCONNECT says counts, and a client that wants a new session gets one', async () => {
+  const nodes = await startNodes()
+  const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+  const saying = (seconds: number): [number, Buffer] => [0, property.four(0x11, seconds)]
+  await leave(await subscribed(one.port, 'over', 60), ...saying(0))
+  await leave(await subscribed(one.port, 'kept', 1), ...saying(0xffffffff))
+  await leave(await subscribed(one.port, 'short', 0xffffffff), ...saying(1))
+  await leave(await subscribed(one.port, 'short too', 60), ...saying(1))
+  await expect.poll(() => kept(nodes), PATIENCE).toEqual(['app//kept', 'sluice:subs:app//kept'])
+  const fresh = await logIn5(two.port, { ...lasting('kept', 1), clean: true })
+  expect(fresh.packets.map(describe5)).toEqual(['connack 0 0x0'])
+  await leave(fresh)
+  await expect.poll(() => kept(nodes), PATIENCE).toEqual([])
+})
