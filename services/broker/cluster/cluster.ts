@@ -142,6 +142,7 @@ export class Cluster {
       },
       onBeat: async () => {
         await this.owedWills.settle(publishWill)
+        await this.fence.releaseOwed()
         await this.fence.endDue()
         if (!this.#missedSome || this.#isFull) return
         this.#missedSome = false

@@ -21,6 +21,9 @@ export interface Lease {
   readonly incoming: Set<number>
 }
 
+/** Arguments of {@link RELEASE}. */
+type Release = readonly [principal: string, clientId: string, epoch: string, node: string, rest: number | '']
+
 /** The connections of this node, as the fence needs them. */
 export interface LocalHolders {
   /** Closes the connection that holds the id; resolves when it is gone, its last words spoken. */
@@ -34,6 +37,8 @@ const CHUNK = 500
 /** Sessions that are ended by one script, and with one beat: all others wait for it. */
 const ENDS_AT_ONCE = 100
 const ENDS_PER_BEAT = 1_000
+/** Sessions that could not be given back, a few hundred bytes each. */
+const MAX_OWED = 10_000
 /** After that a will of a session that has ended is nobody's: the node that was to publish it is dead. */
 const WILL_LEFT_MS = 60_000
 
@@ -47,6 +52,7 @@ export class Fence {
   /** Persistent sessions of one login. */
   readonly #maxSessions: number
   readonly #leases = new Map<string, Lease>()
+  readonly #owed: Release[] = []
   #holders: LocalHolders = { evict: () => Promise.resolve() }
 
   constructor(mesh: Mesh, logger: Logger, maxSessions: number) {
@@ -107,11 +113,26 @@ export class Fence {
   release(lease: Lease): void {
     const { clientId, principal, epoch, expiry } = lease
     if (this.#leases.get(clientId) === lease) this.#leases.delete(clientId)
-    if (epoch === undefined) return
-    this.#mesh.link.eval(RELEASE, principal, clientId, epoch, this.#mesh.id, expiry ?? '').catch((error: unknown) => {
-      // What is left is found when Redis is back, or when this node is gone.
-      this.#logger.debug({ detail: toSluiceError(error).message, clientId }, 'a session was not released')
-    })
+    if (epoch !== undefined) void this.#giveBack([principal, clientId, epoch, this.#mesh.id, expiry ?? ''])
+  }
+
+  /** Gives back what could not be while Redis was silent. Never rejects. */
+  async releaseOwed(): Promise<void> {
+    const owed = this.#owed.splice(0)
+    for (let from = 0; from < owed.length; from += CHUNK) {
+      await Promise.all(owed.slice(from, from + CHUNK).map((release) => this.#giveBack(release)))
+    }
+  }
+
+  /** Never rejects. */
+  async #giveBack(release: Release): Promise<void> {
+    try {
+      await this.#mesh.link.eval(RELEASE, ...release)
+    } catch (error) {
+      this.#logger.debug({ detail: toSluiceError(error).message, clientId: release[1] }, 'a session was not released')
+      // Beyond the bound it is found when the connection to Redis is made anew, or when this node is gone.
+      if (this.#owed.length < MAX_OWED) this.#owed.push(release)
+    }
   }
 
   /** Whether the session is still this node's. Error: `redis_unavailable`. */

@@ -1,4 +1,6 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { principalOf } from '../../../../services/broker/cluster/messages.ts'
+import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE, WILL } from '../../../../services/broker/cluster/scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import type { RawClient } from '../../../mqtt-bytes.ts'
 import { APP, describe5, logIn5, packet5, property } from '../../../mqtt5-bytes.ts'
@@ -25,13 +27,14 @@ async function greeting(port: number, clientId: string, seconds = 60): Promise<s
   return client.packets.map(describe5)[0] ?? ''
 }
 
-/** What is kept of the sessions of the application. */
-async function kept({ link }: Pick<Nodes, 'link'>): Promise<string[]> {
+/** What is kept of the sessions of a login. */
+async function kept({ link }: Pick<Nodes, 'link'>, login = 'app'): Promise<string[]> {
+  const prefix = login.includes('/') ? `${login}/` : `${login}//`
   const [ids, ends, keys] = await link.run((redis) =>
     Promise.all([
-      redis.hkeys('sluice:sessions:app'),
+      redis.hkeys(`sluice:sessions:${login}`),
       redis.zrange('sluice:ends', '0', '-1'),
-      redis.keys('sluice:*:app//*'),
+      redis.keys(`sluice:*:${prefix}*`),
     ]),
   )
   return [...ids, ...ends, ...keys].toSorted()
@@ -97,4 +100,78 @@ it('what DISCONNECT says counts, and a client that wants a new session gets one'
   expect(fresh.packets.map(describe5)).toEqual(['connack 0 0x0'])
   await leave(fresh)
   await expect.poll(() => kept(nodes), PATIENCE).toEqual([])
+})
+
+it('a session whose client leaves while Redis is silent ends when DISCONNECT said', async () => {
+  const nodes = await startNodes()
+  const one = await nodes.start('one')
+  const client = await subscribed(one.port, 'away', 60)
+  const pid = nodes.redis.process.pid ?? 0
+  process.kill(pid, 'SIGSTOP')
+  onTestFinished(() => void process.kill(pid, 'SIGCONT'))
+  await expect.poll(() => one.link.isUp, PATIENCE).toBe(false)
+  await leave(client, 0, property.four(0x11, 1))
+  await expect.poll(() => one.metric('sluice_broker_cluster_sessions'), PATIENCE).toBe(0)
+  process.kill(pid, 'SIGCONT')
+  await expect.poll(() => kept(nodes).catch(() => 'Redis is away'), PATIENCE).toEqual([])
+})
+
+describe('in Redis', () => {
+  async function setUp() {
+    const { link } = await startNodes()
+    const claim = async (id: string, kind: string, node: string): Promise<string> => {
+      const { name } = principalOf(id)
+      const [epoch] = (await link.eval(CLAIM, name, id, kind, node, '1', 100, '0')) as [number] // that is its answer
+      await link.eval(SUBSCRIBE, name, id, String(epoch), '0', 100, 'x/#', 1)
+      return String(epoch)
+    }
+    const release = (id: string, epoch: string, node: string, seconds: number | '') =>
+      link.eval(RELEASE, principalOf(id).name, id, epoch, node, seconds)
+    const isDue = (...ids: string[]) => link.run((redis) => redis.zadd('sluice:ends', ...ids.flatMap((id) => [1, id])))
+    const ends = () => link.run((redis) => redis.zrange('sluice:ends', '0', '-1'))
+    return { link, claim, release, isDue, ends }
+  }
+
+  it('a node that is late sets no time for a session that another one took', async () => {
+    const { claim, release, ends } = await setUp()
+    const first = await claim('app//p', 'p60', 'one')
+    const second = await claim('app//p', 'p60', 'two')
+    await release('app//p', first, 'one', 1)
+    expect(await ends()).toEqual([])
+    await release('app//p', second, 'two', 60)
+    expect(await ends()).toEqual(['app//p'])
+    await release('app//p', first, 'one', '')
+    expect(await ends()).toEqual(['app//p'])
+  })
+
+  it('what is due ends whole, of every kind of login, for several nodes that ask at once; nothing else does', async () => {
+    const { link, claim, release, isDue } = await setUp()
+    const due = ['a/1/p', 'app//p', 'a/1/x//y', 'app//x/y//z']
+    for (const id of [...due, 'a/1/later', 'app//never']) {
+      await release(id, await claim(id, 'p60', 'one'), 'one', id === 'app//never' ? '' : 60)
+    }
+    await isDue(...due)
+    const answers = await Promise.all([3, 3, 3].map((most) => link.eval(END_DUE, most, 60_000)))
+    expect(answers).toEqual([3, 1, 0])
+    expect(await kept({ link }, 'a/1')).toEqual(['a/1/later', 'a/1/later', 'sluice:subs:a/1/later'])
+    expect(await kept({ link })).toEqual(['a/1/later', 'app//never', 'sluice:subs:app//never'])
+  })
+
+  it('a will that is due with its session is there for the node that publishes it, and not for ever', async () => {
+    const { link, claim, release, isDue } = await setUp()
+    const epoch = await claim('app//p', 'p60', 'one')
+    await link.eval(WILL, 'app', 'app//p', epoch, 'w')
+    await release('app//p', epoch, 'one', 60)
+    await isDue('app//p')
+    await link.eval(END_DUE, 100, 60_000)
+    expect(await kept({ link })).toEqual(['sluice:will:app//p'])
+    expect(await link.run((redis) => redis.pttl('sluice:will:app//p'))).toBeGreaterThan(0)
+  })
+
+  it('a login that ends leaves no time behind', async () => {
+    const { link, claim, release, ends } = await setUp()
+    for (const id of ['a/1/p', 'a/2/p']) await release(id, await claim(id, 'p60', 'one'), 'one', 60)
+    await link.eval(FORGET, 'a/1')
+    expect(await ends()).toEqual(['a/2/p'])
+  })
 })
