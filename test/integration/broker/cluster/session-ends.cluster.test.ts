@@ -116,6 +116,38 @@ it('a session whose client leaves while Redis is silent ends when DISCONNECT sai
   await expect.poll(() => kept(nodes).catch(() => 'Redis is away'), PATIENCE).toEqual([])
 })
 
+it('a record that was lost is made again with its time', async () => {
+  const nodes = await startNodes()
+  const one = await nodes.start('one')
+  await subscribed(one.port, 'c', 60)
+  await nodes.link.run((redis) => redis.del('sluice:sessions:app'))
+  await one.link.run((redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub', 'SKIPME', 'no'))
+  const records = () => nodes.link.run((redis) => redis.hvals('sluice:sessions:app')).catch(() => [])
+  await expect.poll(records, PATIENCE).toEqual([expect.stringMatching(/^\d+ p60 one$/)])
+})
+
+it('a command reaches a device whose session ends some time: here, and when it is back', async () => {
+  const nodes = await startNodes()
+  const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+  const app = await logIn5(two.port, APP)
+  const device = { clientId: 'd', clean: false, properties: property.four(0x11, 60) }
+  const send = async (payload: string) => {
+    app.send(packet5.publish('t/a/1/cmd/x', payload, { qos: 1 }))
+    await app.until(() => app.packets.length > 1)
+    expect(app.packets.splice(1).map(describe5)).toEqual(['puback 1'])
+  }
+  const first = await logIn5(one.port, device, packet5.subscribe(1, ['t/a/1/cmd/#', 1]))
+  await first.packetsUpTo(2)
+  await send('live')
+  await first.packetsUpTo(3)
+  expect(first.packets.map(describe5)[2]).toBe('publish t/a/1/cmd/x live q1')
+  await leave(first)
+  await send('kept')
+  const second = await logIn5(two.port, device)
+  await second.until(() => second.packets.map(describe5).includes('publish t/a/1/cmd/x kept q1'))
+  expect(second.packets.map(describe5)[0]).toBe('connack 1 0x0')
+})
+
 describe('in Redis', () => {
   async function setUp() {
     const { link } = await startNodes()
@@ -150,11 +182,14 @@ describe('in Redis', () => {
     for (const id of [...due, 'a/1/later', 'app//never']) {
       await release(id, await claim(id, 'p60', 'one'), 'one', id === 'app//never' ? '' : 60)
     }
-    await isDue(...due)
+    // Somebody has it, whatever the list says.
+    await claim('app//held', 'p60', 'two')
+    await isDue(...due, 'app//held')
     const answers = await Promise.all([3, 3, 3].map((most) => link.eval(END_DUE, most, 60_000)))
-    expect(answers).toEqual([3, 1, 0])
+    expect(answers).toEqual([3, 2, 0])
     expect(await kept({ link }, 'a/1')).toEqual(['a/1/later', 'a/1/later', 'sluice:subs:a/1/later'])
-    expect(await kept({ link })).toEqual(['a/1/later', 'app//never', 'sluice:subs:app//never'])
+    const others = ['app//held', 'app//never', 'sluice:subs:app//held', 'sluice:subs:app//never']
+    expect(await kept({ link })).toEqual(['a/1/later', ...others])
   })
 
   it('a will that is due with its session is there for the node that publishes it, and not for ever', async () => {
@@ -166,6 +201,16 @@ describe('in Redis', () => {
     await link.eval(END_DUE, 100, 60_000)
     expect(await kept({ link })).toEqual(['sluice:will:app//p'])
     expect(await link.run((redis) => redis.pttl('sluice:will:app//p'))).toBeGreaterThan(0)
+  })
+
+  it('sessions that end some time are counted like others', async () => {
+    const { link } = await setUp()
+    const claim = (id: string) => link.eval(CLAIM, 'app', id, 'p60', 'one', '0', 1, '0')
+    expect([await claim('app//p'), await claim('app//q'), await claim('app//p')]).toEqual([
+      [1, ''],
+      [-1, ''],
+      [2, 'one'],
+    ])
   })
 
   it('a login that ends leaves no time behind', async () => {
