@@ -73,14 +73,15 @@ export class Member {
     const log = createWriteStream(logFile, { flags: 'a' })
     child.once('close', () => log.end())
     const lines = createInterface({ input: child.stderr })
+    let last = ''
     lines.on('line', (line) => {
+      last = line
       log.write(`${line}\n`)
       this.#heard(line)
       if (line.includes('"msg":"ready"')) ready.resolve(JSON.parse(line) as ReadyLine)
     })
-    child.once('exit', (code, signal) =>
-      ready.reject(new Error(`${name} ended with ${code ?? signal}; see ${logFile}`)),
-    )
+    // When it has said all.
+    child.once('close', (code, signal) => ready.reject(new Error(`${name} ended with ${code ?? signal}: ${last}`)))
     this.#ready = await ready.promise
   }
 
