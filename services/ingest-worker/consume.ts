@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
-import type { SluiceError } from '../../shared/errors.ts'
+import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/logger.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
@@ -51,7 +51,18 @@ export class Intake {
     return this.#progress.values()
   }
 
-  async open(): Promise<void> {
+  /** Begins to take. A log that does not let us in yet is tried again, beside it. Rejects with what waiting cannot mend. */
+  async start(): Promise<void> {
+    try {
+      await this.#open()
+    } catch (error) {
+      const failure = toSluiceError(error)
+      if (!failure.canRetry) throw failure
+      void this.#reopen(failure)
+    }
+  }
+
+  async #open(): Promise<void> {
     const { log, batchRecords, logger, metrics } = this.#options
     this.#consumer = await log.consume({
       topic: 'telemetry.raw',
@@ -141,7 +152,7 @@ export class Intake {
         const failed = reason
         reason = undefined
         if (failed !== undefined) throw failed
-        await this.open()
+        await this.#open()
       })
       // Closed while it was opening: nobody else would close it.
       if (this.#isParked()) await this.consumer?.close()

@@ -42,7 +42,8 @@ export interface IngestWorker {
 
 /**
  * Takes records from the log and ends every reading as points in the store or as a dead letter, in log order; offsets
- * are committed behind both, and behind latest state. Rejects when the log cannot be consumed at all.
+ * are committed behind both, and behind latest state. Rejects when the log cannot be consumed at all; one that does not let
+ * us in yet is waited for, which the status says.
  */
 export async function startIngestWorker(options: IngestWorkerOptions): Promise<IngestWorker> {
   const { log, points, registry, cache, settings, logger, metrics: registerIn } = options
@@ -82,7 +83,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   })
   const stopListening = registry.onChange((name) => void forgetRemoved(name, registry, latest, logger))
   exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', GROUP)))
-  await intake.open().catch((error: unknown) => {
+  await intake.start().catch((error: unknown) => {
     stopListening()
     throw error
   })

@@ -143,6 +143,31 @@ it('a consumer that stops by itself is replaced, and goes on at what is committe
   expect(await counter(worker.options, 'rejects_total')).toBe(1)
 })
 
+it('a log that does not let the worker in at once is waited for, and is shown', async () => {
+  const world = new World()
+  await world.publish(readings)
+  const consume = failing(2, 'log_unavailable', world.log.consume.bind(world.log))
+  const worker = await world.work({ log: withMethods(world.log, { consume }) })
+  expect(worker.status()).toMatchObject({
+    ok: false,
+    detail: expect.stringContaining('log: log_unavailable') as string,
+  })
+  await world.settled()
+  expect(worker.status().ok).toBe(true)
+  const refused = failing(1, 'setting_invalid', world.log.consume.bind(world.log))
+  await expect(world.work({ log: withMethods(world.log, { consume: refused }) })).rejects.toThrow('out of order')
+})
+
+it('a worker that waits to be let in can be closed', async () => {
+  const world = new World()
+  const consume = failing(Infinity, 'log_unavailable', world.log.consume.bind(world.log))
+  const worker = await world.work({ log: withMethods(world.log, { consume }) })
+  await worker.close()
+  const attempts = consume.mock.calls.length
+  await world.publish(readings)
+  expect([consume.mock.calls.length, world.points.written.length]).toEqual([attempts, 0])
+})
+
 it('what waits is bounded while the store does not answer', async () => {
   const world = new World()
   await world.publish(Array.from({ length: 500 }, (_, n) => ({ ts: T + n, n })))
