@@ -7,7 +7,8 @@
  * others send. nodes: quick reconnects over two nodes on Redis (reconnects.ts), after which nothing may be left. Without
  * names all four run. Options: --clients <10000>, --at-once <2000>, --attempts <wrong passwords, 10000>, --reconnects
  * <over two nodes, 24000>, --json. Wrong passwords come from an address of this machine that is not loopback, because
- * loopback has no limits: the service listens there for the time of the run.
+ * loopback has no limits: the service listens there for the time of the run. What they cost is compared with the same
+ * attack on a process beside the broker, which is what it costs to have an attacker on the same machine.
  */
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'

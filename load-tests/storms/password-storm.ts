@@ -1,4 +1,4 @@
-import { fork, spawnSync } from 'node:child_process'
+import { fork, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { constants, networkInterfaces, setPriority } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { LatencyHistogram } from '../../services/cli/latency-histogram.ts'
 import { LoadRun } from '../../services/cli/load-run.ts'
 import { generatedWorkload } from '../../services/cli/workload.ts'
 import type { Attack } from './password-attacker.ts'
+import type { StandInReady } from './stand-in.ts'
 import { startStormService } from './storm-service.ts'
 
 export interface PasswordFigures {
@@ -17,31 +18,41 @@ export interface PasswordFigures {
   readonly letIn: number
   /** How long they took, in seconds. */
   readonly seconds: number
-  /** From PUBLISH to PUBACK of the good clients, in milliseconds, without and with the wrong passwords. */
-  readonly quietP99Ms: number
-  readonly stormP99Ms: number
+  /** From PUBLISH to PUBACK of the good clients, in milliseconds: when nobody guesses, */
   readonly quietP50Ms: number
+  readonly quietP99Ms: number
+  /** when the same attacker guesses elsewhere on this machine, which is what it costs to have it here, */
+  readonly elsewhereP50Ms: number
+  readonly elsewhereP99Ms: number
+  /** and when it guesses at the broker. */
   readonly stormP50Ms: number
+  readonly stormP99Ms: number
   /** Where the wrong passwords came from: loopback has no limits. */
   readonly from: string
 }
 
+/** Connections of a storm are closed, and a fleet that has just connected sends. */
+const SETTLING_MS = 2_000
 const DEVICES = 100
 const RATE = 1_000
-/** Quiet and storm take turns, so that both meet the same machine. */
+/** The three take turns, so that all meet the same machine. */
 const ROUNDS = 2
-/** So much of the time of a storm the quiet takes: many more readings than a p99 needs. */
+/** Of the time of a storm: many more readings than a p99 needs. */
 const QUIET_SHARE = 0.4
+/** Of the attempts. */
+const ELSEWHERE_SHARE = 0.5
 
 /** Wrong passwords as fast as the broker takes them, and what they cost devices that send. */
 export async function passwordStorm(options: { readonly attempts: number }): Promise<PasswordFigures> {
   const outside = outsideAddress()
+  const host = outside ?? '127.0.0.1'
   const service = await startStormService(outside === undefined ? {} : { BIND_ADDRESS: '0.0.0.0' })
-  const attacker = fork(join(import.meta.dirname, 'password-attacker.ts'))
-  giveWay(attacker.pid)
+  const attacker = inBackground(fork(join(import.meta.dirname, 'password-attacker.ts')))
+  const standIn = inBackground(fork(join(import.meta.dirname, 'stand-in.ts')))
   try {
+    const [{ port: standInPort }] = (await once(standIn, 'message')) as [StandInReady]
     const devices = await registerFleet(service.api, { tenant: 'storm', prefix: 'd', count: DEVICES })
-    const [quiet, storm] = [new LatencyHistogram(), new LatencyHistogram()]
+    const [quiet, elsewhere, storm] = [new LatencyHistogram(), new LatencyHistogram(), new LatencyHistogram()]
     let current: LatencyHistogram | undefined
     const run = new LoadRun({
       ...{ host: '127.0.0.1', port: service.mqttPort, devices, rate: RATE, qos: 1, inflight: 1 },
@@ -50,49 +61,56 @@ export async function passwordStorm(options: { readonly attempts: number }): Pro
     })
     await run.connect()
     run.start()
-    await delay(2_000)
-    const target = { host: outside ?? '127.0.0.1', port: service.mqttPort }
+    await delay(SETTLING_MS)
     const usernames = devices.map(({ username }) => username)
+    const attack = async (into: LatencyHistogram, port: number, attempts: number, round: number) => {
+      current = into
+      attacker.send({ host, port, usernames, attempts: Math.ceil(attempts), round } satisfies Attack)
+      const [codes] = (await once(attacker, 'message')) as [(number | null)[]]
+      current = undefined
+      await delay(SETTLING_MS)
+      return codes
+    }
     const codes: (number | null)[] = []
-    const attempts = Math.ceil(options.attempts / ROUNDS)
+    const attempts = options.attempts / ROUNDS
     let ms = 0
     for (let round = 0; round < ROUNDS; round += 1) {
       const startedAt = performance.now()
-      current = storm
-      attacker.send({ ...target, usernames, attempts, round } satisfies Attack)
-      const [answered] = (await once(attacker, 'message')) as [(number | null)[]]
-      codes.push(...answered)
-      const took = performance.now() - startedAt
+      codes.push(...(await attack(storm, service.mqttPort, attempts, round)))
+      const took = performance.now() - startedAt - SETTLING_MS
       ms += took
-      current = undefined
-      await delay(500)
       current = quiet
       await delay(took * QUIET_SHARE)
+      await attack(elsewhere, standInPort, attempts * ELSEWHERE_SHARE, round)
     }
     await run.close()
     return {
       wrongPasswords: codes.length,
       refused: codes.filter((code) => code !== null && code !== 0).length,
       letIn: codes.filter((code) => code === 0).length,
-      seconds: round(ms / 1000),
-      quietP99Ms: round(quiet.percentile(0.99)),
-      stormP99Ms: round(storm.percentile(0.99)),
-      quietP50Ms: round(quiet.percentile(0.5)),
-      stormP50Ms: round(storm.percentile(0.5)),
+      seconds: rounded(ms / 1000),
+      quietP50Ms: rounded(quiet.percentile(0.5)),
+      quietP99Ms: rounded(quiet.percentile(0.99)),
+      elsewhereP50Ms: rounded(elsewhere.percentile(0.5)),
+      elsewhereP99Ms: rounded(elsewhere.percentile(0.99)),
+      stormP50Ms: rounded(storm.percentile(0.5)),
+      stormP99Ms: rounded(storm.percentile(0.99)),
       from: outside ?? 'loopback',
     }
   } finally {
     attacker.kill('SIGKILL')
+    standIn.kill('SIGKILL')
     await service.stop()
   }
 }
 
-/** The attacker would be another machine: it runs when the broker and those who are measured have nothing to do. */
-function giveWay(pid: number | undefined): void {
-  if (pid === undefined) return
-  const { status } = spawnSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(pid)])
+/** A process that would be on another machine: it runs when the broker and those who are measured have nothing to do. */
+function inBackground(child: ChildProcess): ChildProcess {
+  if (child.pid === undefined) return child
+  const { status } = spawnSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(child.pid)])
   // Not Linux.
-  if (status !== 0) setPriority(pid, constants.priority.PRIORITY_LOW)
+  if (status !== 0) setPriority(child.pid, constants.priority.PRIORITY_LOW)
+  return child
 }
 
 /** An address of this machine for which the limits hold. */
@@ -101,6 +119,6 @@ function outsideAddress(): string | undefined {
   return all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
 }
 
-function round(value: number): number {
+function rounded(value: number): number {
   return Number(value.toFixed(2))
 }
