@@ -1,6 +1,8 @@
 /** From here on numbers are summed a notch lower, so that a sum of large ones cannot overflow on its way. */
 const LARGE = 2 ** 960
 const NOTCH = 2 ** 128
+/** From here on a number that is a notch lower is still exact. */
+const SMALL = 2 ** -800
 
 /**
  * The exact sum of doubles, rounded once when it is read: the answer is the same in any order and however the numbers
@@ -46,10 +48,20 @@ export class ExactSum {
   }
 
   #over(divisor: number): number {
-    // What is left of large numbers is at least 2^907: beside it, what the notch cuts off small ones is nothing.
-    if (rounded(this.#high) === 0) return rounded(this.#low) / divisor
+    if (this.#high.length === 0) return rounded(this.#low) / divisor
     const both = [...this.#high]
-    for (const part of this.#low) grow(both, part / NOTCH)
+    const small: number[] = []
+    for (const part of this.#low) {
+      if (Math.abs(part) < SMALL) small.push(part)
+      else grow(both, part / NOTCH)
+    }
+    if (Math.abs(rounded(both)) < LARGE / NOTCH) {
+      // The large ones cancelled each other, perhaps to the last bit: what is left fits where it belongs.
+      for (const part of both) grow(small, part * NOTCH)
+      return rounded(small) / divisor
+    }
+    // Beside these the small ones only say on which side of a half the sum lies.
+    grow(both, Math.sign(small.at(-1) ?? 0) * Number.MIN_VALUE)
     return (rounded(both) / divisor) * NOTCH
   }
 }

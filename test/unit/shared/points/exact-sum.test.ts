@@ -42,7 +42,7 @@ describe('an exact sum', () => {
         const total = values.reduce((sum, value) => sum + units(value), 0n)
         expect(totalOf(values) === nearest(total) || (totalOf(values) === 0 && total === 0n)).toBe(true)
       }),
-      { numRuns: 2000 },
+      { numRuns: 2000, examples: [[[5e-324, -(2 ** 960), 2 ** 959, 2 ** 959]]] },
     )
   })
 
@@ -66,6 +66,11 @@ describe('an exact sum', () => {
     expect(totalOf(Array.from({ length: 10 }, () => 0.1))).toBe(1)
     expect(totalOf([1e308, 1e308, -1e308, -1e308, 5])).toBe(5)
     expect(totalOf([1e308, 1e308])).toBe(Infinity)
+    // Half way between two doubles, and a little more, and a little less.
+    const [even, half] = [2 ** 1000, 2 ** 947]
+    expect(totalOf([even, half])).toBe(even)
+    expect(totalOf([even, half, 5e-324])).toBe(even + 2 ** 948)
+    expect(totalOf([even + 2 ** 948, half, -5e-324])).toBe(even + 2 ** 948)
     const huge = new ExactSum()
     for (const value of [1e308, 1.5e308]) huge.add(value)
     expect(huge.mean(2)).toBe(1.25e308)
