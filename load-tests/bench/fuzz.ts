@@ -3,7 +3,7 @@
  * not, cut anywhere; connections that close their side, are reset, go, or wait; one in ten comes in over WebSocket, or on
  * the TLS port without speaking TLS. Beside them a device publishes at QoS 1 all the time.
  *
- *     node load-tests/bench/fuzz.ts [--connections 100000] [--seed 1] [--at-once 200] [--growth-mb 32] [--json]
+ *     node load-tests/bench/fuzz.ts [--connections 100000] [--seed 1] [--at-once 200] [--growth-mb 24] [--json]
  *
  * Ends with code 1 unless: the process lives to the end and stops with code 0, with unhandled rejections made fatal; its
  * log has no error; every message of the witness was acknowledged; connections, logins and messages are back to those of
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     connections: { type: 'string', default: '100000' },
     seed: { type: 'string', default: '1' },
     'at-once': { type: 'string', default: '200' },
-    'growth-mb': { type: 'string', default: '32' },
+    'growth-mb': { type: 'string', default: '24' },
     json: { type: 'boolean', default: false },
   },
 })
