@@ -59,9 +59,11 @@ export class Pipeline {
 
   /** Forgets what waits of a partition that was taken away. */
   drop(progress: Progress): void {
-    const gone = this.#queue.filter(({ slice }) => slice.progress === progress).map(({ slice }) => slice)
-    for (const slice of gone) this.#count(-weight(slice))
-    this.#giveUp(gone)
+    for (const { slice } of this.#queue) {
+      if (slice.progress !== progress) continue
+      this.#count(-weight(slice))
+      this.#giveUp(slice)
+    }
     this.#queue = this.#queue.filter(({ slice }) => slice.progress !== progress)
     this.#wake()
   }
@@ -132,7 +134,7 @@ export class Pipeline {
     const { writer, deadLetters, latest, checkpoint, metrics } = this.#options
     const started = performance.now()
     const slices = group.filter(({ progress }) => !progress.revoked)
-    if (slices.length < group.length) this.#giveUp(group.filter(({ progress }) => progress.revoked))
+    for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
     const { stored, refusals } = await writer.write(slices)
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
     if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
@@ -147,8 +149,8 @@ export class Pipeline {
     await checkpoint.note(records)
   }
 
-  #giveUp(slices: readonly Slice[]): void {
-    for (const { decoded } of slices) this.#options.metrics.revoked.inc(decoded.points.series.length)
+  #giveUp({ decoded }: Slice): void {
+    this.#options.metrics.revoked.inc(decoded.points.series.length)
   }
 
   #count(points: number): void {
