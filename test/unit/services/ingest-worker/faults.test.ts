@@ -123,17 +123,24 @@ function timeOf(id: string): number {
   return Number(id.slice(id.indexOf('@') + 1))
 }
 
+/** The world's log, and what makes its consumer stop by itself. */
+function stoppable({ log }: World): { log: World['log']; stop: () => void } {
+  let onError: ((error: SluiceError) => void) | undefined
+  const consume: typeof log.consume = async (options) => {
+    onError = options.onError
+    return log.consume(options)
+  }
+  const stop = (): void => onError?.(new SluiceError('log_unavailable', 'no fetch'))
+  return { log: withMethods(log, { consume }), stop }
+}
+
 it('a consumer that stops by itself is replaced, and goes on at what is committed', async () => {
   const world = new World()
-  let stop: ((error: SluiceError) => void) | undefined
-  const consume: typeof world.log.consume = async (options) => {
-    stop = options.onError
-    return world.log.consume(options)
-  }
+  const { log, stop } = stoppable(world)
   await world.publish([...readings, 'not JSON'])
-  const worker = await world.work({ log: withMethods(world.log, { consume }) }, { INGEST_CHECKPOINT_MS: '5000' })
+  const worker = await world.work({ log }, { INGEST_CHECKPOINT_MS: '5000' })
   await vi.waitFor(() => expect(world.deadLetters()).toHaveLength(1))
-  stop?.(new SluiceError('log_unavailable', 'no fetch'))
+  stop()
   await vi.waitFor(() => expect(world.points.written).toHaveLength(200))
   await worker.close()
   expect(world.log.committed).toEqual([51])
@@ -189,11 +196,7 @@ it('what waits is bounded while the store does not answer', async () => {
 
 it('what was decoded and lost its partition before it was written is counted', async () => {
   const world = new World()
-  let stop: ((error: SluiceError) => void) | undefined
-  const consume: typeof world.log.consume = async (options) => {
-    stop = options.onError
-    return world.log.consume(options)
-  }
+  const { log, stop } = stoppable(world)
   const answer = Promise.withResolvers<void>()
   const write: typeof world.points.write = async (batch) => {
     await answer.promise
@@ -201,11 +204,11 @@ it('what was decoded and lost its partition before it was written is counted', a
   }
   await world.publish(readings)
   const settings = { INGEST_BATCH_RECORDS: '5', INGEST_WRITE_POINTS: '10' }
-  const ports = { log: withMethods(world.log, { consume }), points: withMethods(world.points, { write }) }
+  const ports = { log, points: withMethods(world.points, { write }) }
   const worker = await world.work(ports, settings)
   await vi.waitFor(async () => expect(await counter(worker.options, 'queued_points')).toBeGreaterThan(10))
   const waiting = await counter(worker.options, 'queued_points')
-  stop?.(new SluiceError('log_unavailable', 'no fetch'))
+  stop()
   expect(await counter(worker.options, 'revoked_points_total')).toBe(waiting)
   answer.resolve()
   await world.settled()
