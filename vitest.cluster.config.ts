@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { PATIENCE } from './test/patience.ts'
 
 const faults = 'test/e2e/cluster/*.cluster.test.ts'
 const common = {
@@ -6,6 +7,7 @@ const common = {
   // The first run builds what is not in the cache; InfluxDB takes minutes.
   hookTimeout: 1_800_000,
   setupFiles: ['test/setup.ts'],
+  expect: { poll: PATIENCE },
 }
 
 // `npm run test:cluster`: every file starts the real servers that it needs (test/servers), so one at a time; but the

@@ -1,9 +1,12 @@
 import { configDefaults, defineConfig } from 'vitest/config'
+import { PATIENCE } from './test/patience.ts'
 
 const common = {
   pool: 'forks' as const,
-  testTimeout: 20_000,
-  hookTimeout: 20_000,
+  // No measurements: a busy machine takes its time.
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+  expect: { poll: PATIENCE },
   setupFiles: ['test/setup.ts'],
   // Those need servers: `npm run test:cluster` and `npm run test:faults`.
   exclude: [...configDefaults.exclude, '**/*.cluster.test.ts', '**/*.faults.test.ts'],

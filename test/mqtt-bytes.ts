@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { PATIENCE } from './patience.ts'
 
 /** Packets as bytes, for what no client library sends. */
 export const packet = {
@@ -94,7 +95,7 @@ export class RawClient {
 
   /** Resolves when `done` holds; asked again after each packet and at the end of the connection. */
   async until(done: () => boolean, what = 'the expected packets'): Promise<void> {
-    const limit = Date.now() + 10_000
+    const limit = Date.now() + PATIENCE.timeout
     while (!done()) {
       if (Date.now() > limit) throw new Error(`${what} did not come; got ${this.packets.map(describe).join(', ')}`)
       await new Promise<void>((resolve) => {

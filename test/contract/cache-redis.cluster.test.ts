@@ -10,6 +10,7 @@ import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { startRedis, type Redis as RedisServer } from '../servers/redis.ts'
 import { describeCache } from './cache-contract.ts'
+import { PATIENCE } from '../patience.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
 let server: RedisServer
@@ -96,7 +97,7 @@ describe('Redis cache', () => {
     const { cache, valueOf } = await open()
     await set(cache, 'old', 'a')
     await server.process.stop('SIGKILL')
-    await vi.waitFor(() => expect(cache.available).toBe(false))
+    await vi.waitFor(() => expect(cache.available).toBe(false), PATIENCE)
     expect(await cache.getMany(['a', 'b'])).toEqual([undefined, undefined])
     await set(cache, 'new', 'a', 'b', 'c')
     await cache.delete(['a'])

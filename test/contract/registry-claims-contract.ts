@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Registry } from '../../shared/registry/port.ts'
 import { createDevice, openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
+import { PATIENCE } from '../patience.ts'
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 
@@ -66,13 +67,13 @@ export function describeClaims(name: string, make: MakeRegistryHarness): void {
 
     it('end by their time, or when they are revoked; what they made stays', async () => {
       const registry = await openRegistry(await make())
-      const short = await newKey(registry, { expiresMs: Date.now() + 300 })
+      const short = await newKey(registry, { expiresMs: Date.now() + 3_000 })
       const made = await registry.claimKeys.claim(short.key, 'p1')
       const claim = (key: string) => registry.claimKeys.claim(key, 'p2')
       await vi.waitFor(async () => {
         await registry.removeDevices([{ tenant: 'acme', device: 'p2' }])
         await expect(claim(short.key)).rejects.toThrow(code('claim_refused'))
-      }, 5_000)
+      }, PATIENCE)
       const revoked = await newKey(registry)
       await registry.claimKeys.revoke(revoked.id)
       await expect(registry.claimKeys.revoke(revoked.id)).rejects.toThrow(code('not_found'))

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { Registry } from '../../shared/registry/port.ts'
 import { createDevice, openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
+import { PATIENCE } from '../patience.ts'
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 const WEEK_MS = 7 * 86_400_000
@@ -52,9 +53,9 @@ function describeRotation(name: string, make: MakeRegistryHarness): void {
     it('ends the old credential after the overlap, whoever uses what', async () => {
       const registry = await openRegistry(await make())
       const old = await createDevice(registry, 'acme/p1')
-      await registry.credentials.rotate('acme/p1', 300)
+      await registry.credentials.rotate('acme/p1', 3_000)
       expect(await registry.verifySecret('acme/p1', old.secret)).toBeDefined()
-      await vi.waitFor(async () => expect(await registry.verifySecret('acme/p1', old.secret)).toBeUndefined(), 5_000)
+      await vi.waitFor(async () => expect(await registry.verifySecret('acme/p1', old.secret)).toBeUndefined(), PATIENCE)
       expect(await registry.verifyToken(old.token)).toBeUndefined()
       expect(await registry.credentials.list('acme/p1')).toHaveLength(1)
     })

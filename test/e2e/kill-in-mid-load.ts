@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { startServer, type Server } from './server.ts'
+import { vi } from 'vitest'
+import { PATIENCE } from '../patience.ts'
+import { metricOf, startServer, type Server } from './server.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -30,6 +32,8 @@ const DEVICES = 20
 const RATE = 3_000
 /** A kill comes this long after the start before it, at most. */
 const LONGEST_LIFE_MS = 1_600
+/** Readings that are acknowledged after the last restart. */
+const ENOUGH = 5_000
 
 /** Load by the product's own simulator while the server is killed at random moments; then every acknowledged reading is looked up. */
 export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: number }> {
@@ -56,7 +60,8 @@ export async function killInMidLoad(plan: KillPlan): Promise<Verdict & { kills: 
     })
   }
   // However slow the restarts were, there is load behind the last one, too.
-  await new Promise((resolve) => setTimeout(resolve, LONGEST_LIFE_MS))
+  const last = server
+  await vi.waitUntil(async () => (await metricOf(last, 'sluice_broker_publishes_acked_total')) > ENOUGH, PATIENCE)
   simulation.stopSending()
   const verdict = await simulation.verdict
   return { ...verdict, kills }

@@ -4,7 +4,8 @@ import { describe, expect, it, vi } from 'vitest'
 import { ApiClient } from '../../services/cli/api-client.ts'
 import { simulate, type SimulationProgress } from '../../services/cli/simulation.ts'
 import { generatedWorkload, stepOf } from '../../services/cli/workload.ts'
-import { startServer, type Server } from './server.ts'
+import { isBusy, PATIENCE } from '../patience.ts'
+import { metricOf, startServer, type Server } from './server.ts'
 
 const CLIENTS = 200
 const RATE = 4_000
@@ -27,8 +28,10 @@ describe('the log stops taking appends for a minute under the load of 200 client
 
     resume(server)
     const resumedAt = performance.now()
-    await vi.waitUntil(() => load.acked() > before.acked, { timeout: 5_000, interval: 5 })
-    expect(performance.now() - resumedAt).toBeLessThan(1_000)
+    await vi.waitUntil(() => load.acked() > before.acked, { ...PATIENCE, interval: 5 })
+    const resumedMs = Math.round(performance.now() - resumedAt)
+    process.stdout.write(`the log goes on: acknowledged again after ${resumedMs} ms\n`)
+    if (!isBusy()) expect(resumedMs).toBeLessThan(1_000)
     load.stop()
     expect(await load.report).toMatchObject({
       lost: 0,
@@ -48,7 +51,7 @@ describe('the log stops taking appends for a minute under the load of 200 client
     stall(server)
     const newcomer = await vi.waitUntil(() => refusal(server), { timeout: 30_000, interval: 100 })
     expect(newcomer).toBe(3)
-    await vi.waitUntil(async () => (await metric(server, 'sluice_broker_connections_shed_total')) > 0, {
+    await vi.waitUntil(async () => (await metricOf(server, 'sluice_broker_connections_shed_total')) > 0, {
       timeout: 60_000,
       interval: 250,
     })
@@ -124,10 +127,4 @@ async function refusal(server: Server): Promise<number | undefined> {
   })
   await client.endAsync(true)
   return code === 3 ? code : undefined
-}
-
-async function metric(server: Server, name: string): Promise<number> {
-  const text = await (await fetch(`${server.url}/metrics`)).text()
-  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `))
-  return Number(line?.split(' ').at(-1))
 }

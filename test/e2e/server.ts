@@ -78,6 +78,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   }
 }
 
+/** A metric without labels, as the server tells it. */
+export async function metricOf({ url }: Pick<Server, 'url'>, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text()
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `))
+  return Number(line?.split(' ').at(-1))
+}
+
 interface ReadyLine {
   readonly msg: 'ready'
   readonly pid: number

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { loadavg, availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { connect as connectTls } from 'node:tls'
@@ -8,14 +7,13 @@ import { ApiClient } from '../../../services/cli/api-client.ts'
 import { CertificateFolder } from '../../../services/cli/certificate-folder.ts'
 import { registerFleet } from '../../../services/cli/fleet.ts'
 import type { LoadDevice } from '../../../services/cli/load-run.ts'
+import { isBusy } from '../../patience.ts'
 import { LIMIT_MS, useServers } from './harness.ts'
 import type { Member } from './member.ts'
 
 const DEVICES = 40
 const ENOUGH_MESSAGES = 200
 const ENDED_WITHIN_MS = 2_000
-/** Runnable threads per processor beyond which a time says more about the machine than about us. */
-const BUSY = 2
 const PATIENCE = { timeout: 60_000, interval: 100 }
 
 const deployment = useServers()
@@ -120,7 +118,7 @@ describe('revoke closes the connections of a device on every node, and of nobody
       await closed
       const ms = Math.round(performance.now() - askedAt)
       process.stdout.write(`revoke ${how}: closed on node ${index + 1} after ${ms} ms\n`)
-      if ((loadavg()[0] ?? 0) <= BUSY * availableParallelism()) expect(ms).toBeLessThan(ENDED_WITHIN_MS)
+      if (!isBusy()) expect(ms).toBeLessThan(ENDED_WITHIN_MS)
     }
     expect(other.connected).toBe(true)
   })

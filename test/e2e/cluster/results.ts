@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { isBusy } from '../../patience.ts'
 
 /** What one scenario with one seed came to; a line of JSON in the file that `SLUICE_FAULT_RESULTS` names. */
 export interface Result {
@@ -16,9 +16,6 @@ export interface Result {
   /** Load average of the machine at the end of it. */
   readonly load: number
 }
-
-/** Runnable threads per processor beyond which a time says more about the machine than about us. */
-const BUSY = 2
 
 /** Prints the result as a row of a table, and keeps it for the table at the end. */
 export function report(result: Result): void {
@@ -41,7 +38,7 @@ export function tableOf(results: readonly Result[], isVariant = false): string {
   )
   const cells = Array.from(rows, ([scenario, all]) => {
     const sum = (count: (result: Result) => number) => all.reduce((total, result) => total + count(result), 0)
-    const quiet = all.filter(({ load }) => load <= BUSY * availableParallelism())
+    const quiet = all.filter(({ load }) => !isBusy(load))
     const times = quiet.map(({ recoverySeconds }) => recoverySeconds).toSorted((a, b) => a - b)
     const [p50, max] = [times[Math.floor((times.length - 1) / 2)], times.at(-1)]
     return [

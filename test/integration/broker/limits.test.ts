@@ -97,12 +97,17 @@ describe('who is connected', () => {
   /** What the registry was told, in order. */
   function record({ registry }: Harness) {
     const rows: PresenceRecord[] = []
-    registry.presence.record = async (changes) => void rows.push(...changes)
+    let told = Promise.withResolvers<void>()
+    registry.presence.record = async (changes) => {
+      rows.push(...changes)
+      told.resolve()
+      told = Promise.withResolvers()
+    }
     const next = async (matches: (row: PresenceRecord) => boolean): Promise<PresenceRecord> => {
       for (;;) {
         const found = rows.find(matches)
         if (found !== undefined) return found
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        await told.promise
       }
     }
     return { rows, next }

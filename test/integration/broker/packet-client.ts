@@ -6,6 +6,7 @@ import { generate, parser, type IConnectPacket, type IPublishPacket, type Packet
 import { onTestFinished } from 'vitest'
 import { createWebSocketStream, WebSocket } from 'ws'
 import type { Way } from './listener-clients.ts'
+import { PATIENCE } from '../../patience.ts'
 
 export type Version = 4 | 5
 
@@ -87,7 +88,7 @@ export class PacketClient {
 
   /** The packets that match, when there is one or the connection is closed. */
   async until(matches: (packet: Packet) => boolean): Promise<readonly Packet[]> {
-    const limit = Date.now() + 10_000
+    const limit = Date.now() + PATIENCE.timeout
     for (;;) {
       const found = this.packets.filter(matches)
       if (found.length > 0 || this.isClosed) return found

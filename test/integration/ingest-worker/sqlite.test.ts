@@ -16,6 +16,7 @@ import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { tempFolder } from '../../helpers.ts'
+import { PATIENCE } from '../../patience.ts'
 import { withMethods } from '../../variants/overriding.ts'
 
 // Of today: the log drops dead letters that are older than a month.
@@ -123,7 +124,7 @@ describe('the worker on the embedded adapters', () => {
     await vi.waitFor(async () => {
       const cached = decodeLatest((await ports.cache.get(latestKey('demo', 'a', 'telemetry'))) ?? '')
       expect(cached).toEqual(state)
-    })
+    }, PATIENCE)
     await ports.close()
   })
 

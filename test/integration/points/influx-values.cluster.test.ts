@@ -6,6 +6,7 @@ import type { FieldType, PointValue, Series } from '../../../shared/telemetry.ts
 import { allPages, batchOf, everySecond, seriesOf, streamOf, valuesOf } from '../../contract/points-harness.ts'
 import { freshBucket, openInflux } from '../../contract/points-influx-harness.ts'
 import { useInfluxdb } from './influx-harness.ts'
+import { PATIENCE } from '../../patience.ts'
 
 const server = useInfluxdb()
 /** Names may be as long as the topic grammar has them, of its alphabet, case and dots included. */
@@ -198,7 +199,7 @@ describe('the bucket', () => {
     await vi.waitFor(async () => {
       const requests = await metrics.getSingleMetricAsString('sluice_influx_requests_total')
       expect(requests).toContain('what="delete",status="204"} 1')
-    })
+    }, PATIENCE)
     await store.setRetention('acme', undefined)
     expect(await valuesOf(store, expiring)).toEqual([1])
     expect(await valuesOf(store, other)).toEqual([0, 1])

@@ -3,6 +3,7 @@ import { freshBucket, openInflux } from '../../contract/points-influx-harness.ts
 import { seriesOf, valuesOf } from '../../contract/points-harness.ts'
 import { counter, World } from '../../unit/services/ingest-worker/harness.ts'
 import { behindFaults, useInfluxdb } from './influx-harness.ts'
+import { PATIENCE } from '../../patience.ts'
 
 const server = useInfluxdb()
 const T = 1_769_860_800_000
@@ -15,7 +16,7 @@ it('a token that is refused stops the worker, which says so, and goes on with th
   const world = new World()
   await world.publish([...readings, 'not JSON'])
   const worker = await world.work({ points: store })
-  await vi.waitFor(() => expect(worker.status()).toMatchObject({ ok: false }))
+  await vi.waitFor(() => expect(worker.status()).toMatchObject({ ok: false }), PATIENCE)
   expect(worker.status().detail).toContain('points: store_unauthorised')
   expect(await counter(worker.options, 'failing')).toBe(1)
   expect(world.log.committed).toEqual([0])

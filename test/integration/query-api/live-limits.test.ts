@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { PATIENCE } from '../../patience.ts'
 import { connect } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -38,7 +39,7 @@ it('skips ahead when more comes than is read, and a comment keeps the stream ope
   )
   await log.append('telemetry.dead-letter', [refusal(1, 'other/x')])
   await reader.next()
-  await vi.waitFor(() => expect(log.reading).toBe(1))
+  await vi.waitFor(() => expect(log.reading).toBe(1), PATIENCE)
   await log.append('telemetry.raw', [record('{"n":2}', { key: 'other/x' })])
   let done = false
   const missing = new Set(['reading', 'skipped'])
@@ -62,7 +63,7 @@ it('reads the log only while somebody watches', async () => {
   expect(log.reading).toBe(2)
   expect(await metrics.getSingleMetricAsString('sluice_http_streams')).toMatch(/sluice_http_streams 2/)
   for (const reader of readers) reader.close()
-  await vi.waitFor(() => expect(log.reading).toBe(0))
+  await vi.waitFor(() => expect(log.reading).toBe(0), PATIENCE)
   expect(await metrics.getSingleMetricAsString('sluice_http_streams')).toMatch(/sluice_http_streams 0/)
   const again = await events()
   await log.append('telemetry.raw', [record('{"n":1}')])
@@ -85,12 +86,12 @@ it('a client that goes while it comes leaves nothing behind', async () => {
   socket.destroy()
   await vi.waitFor(async () => {
     expect(await promisify(app.server.getConnections.bind(app.server))()).toBe(0)
-  })
+  }, PATIENCE)
   gate.resolve()
   await vi.waitFor(async () => {
     expect((await app.inject('/metrics')).body).toMatch(/^sluice_http_streams 0$/m)
     expect(log.reading).toBe(0)
-  })
+  }, PATIENCE)
 })
 
 it('has room for so many and no more', async () => {
@@ -99,7 +100,7 @@ it('has room for so many and no more', async () => {
   await events()
   expect(await call('GET', '/v1/stream')).toMatchObject({ status: 503, body: { code: 'streams_exhausted' } })
   first.close()
-  await vi.waitFor(async () => expect((await events()).status).toBe(200))
+  await vi.waitFor(async () => expect((await events()).status).toBe(200), PATIENCE)
 })
 
 it('a client that does not read loses the oldest, is told, and holds nobody up', async () => {

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { openApi } from './api.ts'
 import { openEvents } from './event-reader.ts'
+import { PATIENCE } from '../../patience.ts'
 
 async function openListening() {
   const api = await openApi()
@@ -38,10 +39,10 @@ it('what is in flight is finished before close resolves, idle connections do not
   const gate = Promise.withResolvers<void>()
   log.appendGate = gate.promise
   const inFlight = Array.from({ length: 20 }, (_, n) => post(`{"n":${n}}`))
-  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(20))
+  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(20), PATIENCE)
   let closed = false
   const closing = app.close().then(() => (closed = true))
-  await vi.waitFor(() => expect(app.server.listening).toBe(false))
+  await vi.waitFor(() => expect(app.server.listening).toBe(false), PATIENCE)
   expect(closed).toBe(false)
   gate.resolve()
   const answers = await Promise.all(inFlight)
@@ -88,7 +89,7 @@ it('a request that does not end is cut off after 5 s', async () => {
   const { app, log, post } = await openListening()
   log.appendGate = new Promise(() => undefined)
   const inFlight = post('{"n":1}').catch((error: NodeJS.ErrnoException) => error.code)
-  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1))
+  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1), PATIENCE)
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
   const closing = app.close()
@@ -107,9 +108,9 @@ it('a request that comes on an open connection while it closes is told so', asyn
   const head = `GET /v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`
   socket.write(head)
   await once(socket, 'connect')
-  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1))
+  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1), PATIENCE)
   const closing = app.close()
-  await vi.waitFor(() => expect(app.server.listening).toBe(false))
+  await vi.waitFor(() => expect(app.server.listening).toBe(false), PATIENCE)
   let answer = ''
   socket.on('data', (chunk: string) => (answer += chunk)).write('\r\n')
   await once(socket, 'close')

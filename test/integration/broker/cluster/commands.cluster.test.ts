@@ -5,6 +5,7 @@ import type { PresenceRecord } from '../../../../shared/registry/presence-port.t
 import { quiet } from '../../../broker-harness.ts'
 import { connect } from '../../../mqtt-inbox.ts'
 import { startNodes, type Nodes } from './nodes.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 const command = {
   ...{ tenant: 'a', device: '1', name: 'go', qos: 1 as const, expiresMs: undefined },
@@ -31,10 +32,10 @@ it('commands find the device on whatever node it is, or its session', { timeout:
   expect(await arrived).toEqual(command.payload)
 
   await client.endAsync()
-  await vi.waitFor(async () => expect(await api.send({ ...command, qos: 0 })).toBe('no_session'))
+  await vi.waitFor(async () => expect(await api.send({ ...command, qos: 0 })).toBe('no_session'), PATIENCE)
   expect(await api.send(command)).toBe('queued')
   const back = await connect(one.port, 'a/1', { clientId: 'c', clean: false })
-  await vi.waitFor(() => expect(back.messages).toHaveLength(1))
+  await vi.waitFor(() => expect(back.messages).toHaveLength(1), PATIENCE)
 })
 
 it('a device is written as connected to the node that took it over', { timeout: 60_000 }, async () => {

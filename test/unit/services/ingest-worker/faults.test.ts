@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { SluiceError, type ErrorCode } from '../../../../shared/errors.ts'
 import { withMethods } from '../../../variants/overriding.ts'
 import { counter, World } from './harness.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 const T = 1_769_860_800_000
 const readings = Array.from({ length: 50 }, (_, n) => ({ ts: T + n, n, m: -n }))
@@ -31,8 +32,9 @@ describe('a dependency that fails for a while delays, and loses nothing', () => 
     const own = Reflect.get(target, method) as (...args: unknown[]) => Promise<unknown> // named in the table above
     const call = failing(3, code, own.bind(target))
     const worker = await world.work({ [port]: withMethods(target, { [method]: call }) })
-    await vi.waitFor(() =>
-      expect(worker.status()).toMatchObject({ ok: false, detail: expect.stringContaining(code) as string }),
+    await vi.waitFor(
+      () => expect(worker.status()).toMatchObject({ ok: false, detail: expect.stringContaining(code) as string }),
+      PATIENCE,
     )
     expect(world.log.committed).toEqual([0])
     await world.settled()
@@ -61,8 +63,9 @@ it('a configuration error stops the worker, is shown, and never makes dead lette
   await world.publish(readings)
   const write = failing(Infinity, 'setting_invalid', async () => [])
   const worker = await world.work({ points: withMethods(world.points, { write }) }, { INGEST_CLOSE_MS: '10' })
-  await vi.waitFor(() =>
-    expect(worker.status()).toEqual({ ok: false, detail: 'points: setting_invalid: out of order' }),
+  await vi.waitFor(
+    () => expect(worker.status()).toEqual({ ok: false, detail: 'points: setting_invalid: out of order' }),
+    PATIENCE,
   )
   await worker.close()
   expect(world.log.committed).toEqual([0])
@@ -139,9 +142,9 @@ it('a consumer that stops by itself is replaced, and goes on at what is committe
   const { log, stop } = stoppable(world)
   await world.publish([...readings, 'not JSON'])
   const worker = await world.work({ log }, { INGEST_CHECKPOINT_MS: '5000' })
-  await vi.waitFor(() => expect(world.deadLetters()).toHaveLength(1))
+  await vi.waitFor(() => expect(world.deadLetters()).toHaveLength(1), PATIENCE)
   stop()
-  await vi.waitFor(() => expect(world.points.written).toHaveLength(200))
+  await vi.waitFor(() => expect(world.points.written).toHaveLength(200), PATIENCE)
   await worker.close()
   expect(world.log.committed).toEqual([51])
   expect(world.points.visible.size).toBe(100)
@@ -186,7 +189,7 @@ it('what waits is bounded while the store does not answer', async () => {
   const settings = { INGEST_BATCH_RECORDS: '5', INGEST_WRITE_POINTS: '10' }
   const worker = await world.work({ points: withMethods(world.points, { write }) }, settings)
   // In the write 10 or fewer, waiting 40 and the slice that went over it.
-  await vi.waitFor(async () => expect(await counter(worker.options, 'queued_points')).toBeGreaterThan(40))
+  await vi.waitFor(async () => expect(await counter(worker.options, 'queued_points')).toBeGreaterThan(40), PATIENCE)
   expect(await counter(worker.options, 'queued_points')).toBeLessThanOrEqual(45)
   expect(await counter(worker.options, 'readings_total')).toBeLessThanOrEqual(55)
   answer.resolve()
@@ -206,7 +209,7 @@ it('what was decoded and lost its partition before it was written is counted', a
   const settings = { INGEST_BATCH_RECORDS: '5', INGEST_WRITE_POINTS: '10' }
   const ports = { log, points: withMethods(world.points, { write }) }
   const worker = await world.work(ports, settings)
-  await vi.waitFor(async () => expect(await counter(worker.options, 'queued_points')).toBeGreaterThan(10))
+  await vi.waitFor(async () => expect(await counter(worker.options, 'queued_points')).toBeGreaterThan(10), PATIENCE)
   const waiting = await counter(worker.options, 'queued_points')
   stop()
   expect(await counter(worker.options, 'revoked_points_total')).toBe(waiting)

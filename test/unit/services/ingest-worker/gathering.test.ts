@@ -2,6 +2,7 @@ import { expect, it, vi } from 'vitest'
 import { SluiceError } from '../../../../shared/errors.ts'
 import { withMethods } from '../../../variants/overriding.ts'
 import { counter, World } from './harness.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 const T = 1_769_860_800_000
 const KEYS = ['demo/a', 'demo/bb', 'demo/ccc']
@@ -46,7 +47,7 @@ it('a store that asks for a pause gets it', async () => {
     return world.points.write(batch)
   })
   const worker = await world.work({ points: withMethods(world.points, { write }) })
-  await vi.waitFor(async () => expect(await counter(worker.options, 'failing')).toBe(1))
+  await vi.waitFor(async () => expect(await counter(worker.options, 'failing')).toBe(1), PATIENCE)
   await world.settled()
   expect(await counter(worker.options, 'failing')).toBe(0)
   const [first = 0, second = 0] = calls

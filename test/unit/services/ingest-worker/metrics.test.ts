@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest'
 import { World } from './harness.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 /** What an operator follows a reading by, from the log to the commit; each with what it says of this one. */
 const EXPECTED: Readonly<Record<string, RegExp>> = {
@@ -26,5 +27,5 @@ it('every stage of a reading is in the metrics', async () => {
     const text = await options.metrics.metrics()
     const missing = Object.entries(EXPECTED).filter(([, pattern]) => !pattern.test(text))
     expect(missing.map(([stage]) => stage)).toEqual([])
-  })
+  }, PATIENCE)
 })

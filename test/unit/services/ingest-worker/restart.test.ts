@@ -3,6 +3,7 @@ import type { IngestWorkerOptions } from '../../../../services/ingest-worker/wor
 import { logThatCommitsFirst, pointsNeverSynced } from '../../../variants/log-that-commits-first.ts'
 import { withMethods } from '../../../variants/overriding.ts'
 import { World } from './harness.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 const T = 1_769_860_800_000
 
@@ -141,6 +142,6 @@ describe('a checkpoint', () => {
       registry: noting(world.registry, 'writeState'),
     })
     await world.settled()
-    await vi.waitFor(() => expect(journal).toEqual(['write', 'append', 'writeState', 'sync', 'commit']))
+    await vi.waitFor(() => expect(journal).toEqual(['write', 'append', 'writeState', 'sync', 'commit']), PATIENCE)
   })
 })

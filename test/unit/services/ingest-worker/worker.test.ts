@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { decodeLatest, latestKey } from '../../../../shared/latest-state.ts'
 import { counter, World } from './harness.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 const T = 1_769_860_800_000
 
@@ -146,7 +147,7 @@ describe('latest state', () => {
     expect(world.registry.states.get('demo/first/telemetry')).toEqual(expected)
     await vi.waitFor(() => {
       expect(decodeLatest(world.cached.get(latestKey('demo', 'first', 'telemetry')) ?? '')).toEqual(expected)
-    })
+    }, PATIENCE)
   })
 
   it('goes on from what the registry has', async () => {
@@ -169,9 +170,9 @@ describe('latest state', () => {
     await world.publish([{ ts: T, a: 1, old: 1 }])
     await world.work()
     await world.settled()
-    await vi.waitFor(() => expect(world.cached.size).toBe(1))
+    await vi.waitFor(() => expect(world.cached.size).toBe(1), PATIENCE)
     world.registry.remove('demo', 'first')
-    await vi.waitFor(() => expect(world.cached.size).toBe(0))
+    await vi.waitFor(() => expect(world.cached.size).toBe(0), PATIENCE)
     await world.publish([{ ts: T + 1, a: 2 }])
     await world.settled()
     expect(Object.keys(world.registry.states.get('demo/first/telemetry')?.fields ?? {})).toEqual(['a'])
@@ -192,7 +193,7 @@ it('close commits what was read', async () => {
   const world = new World()
   const worker = await world.work({}, { INGEST_CHECKPOINT_MS: '5000' })
   await world.publish([{ a: 1 }])
-  await vi.waitFor(() => expect(world.points.visible.size).toBe(1))
+  await vi.waitFor(() => expect(world.points.visible.size).toBe(1), PATIENCE)
   expect(world.log.committed).toEqual([0])
   await Promise.all([worker.close(), worker.close()])
   expect(world.log.committed).toEqual([1])

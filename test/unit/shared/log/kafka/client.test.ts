@@ -4,6 +4,7 @@ import { fetchRequest, listOffsetsRequest } from '../../../../../shared/log/kafk
 import { createLogger } from '../../../../../shared/logger.ts'
 import { codeOf } from '../../../../contract/log-harness.ts'
 import { REQUEST, startKafkaWire } from '../../../../fakes/kafka-wire.ts'
+import { PATIENCE } from '../../../../patience.ts'
 
 const fetching = () =>
   fetchRequest([{ topic: 't', partition: 0, offset: 0 }], { maxWaitMs: 1, maxBytes: 1, partitionBytes: 1 })
@@ -41,7 +42,7 @@ it('leaves no connection behind when it is closed while it waits for the first a
   await broker.asked(REQUEST.apiVersions)
   await client.close()
   expect(await asked).toBe('closed')
-  await vi.waitUntil(() => broker.sockets.size === 0)
+  await vi.waitUntil(() => broker.sockets.size === 0, PATIENCE)
 })
 
 it('leaves no connection behind when it is closed while it waits for an answer', async () => {
@@ -51,7 +52,7 @@ it('leaves no connection behind when it is closed while it waits for an answer',
   await broker.asked(REQUEST.fetch)
   await client.close()
   expect(await asked).toBe('closed')
-  await vi.waitUntil(() => broker.sockets.size === 0)
+  await vi.waitUntil(() => broker.sockets.size === 0, PATIENCE)
 })
 
 it('gives all connections to a broker up when it drops one: they do not add up', async () => {
@@ -79,7 +80,7 @@ it('closed after a connection was dropped, it keeps neither socket nor timer: th
   expect(await codeOf(client.send(1, asking()))).toBe('log_unavailable')
   await client.close()
   await fetched
-  await vi.waitUntil(() => broker.sockets.size === 0)
+  await vi.waitUntil(() => broker.sockets.size === 0, PATIENCE)
   expect(intervals.size).toBe(0)
 })
 
