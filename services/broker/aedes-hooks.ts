@@ -99,14 +99,18 @@ function willHook(
       else relay.store(packet, packet, done)
     }
     if (client === null) return fire()
-    whenDue(client, packet, relay, willDelays, fire, () => {
+    const isAway = whenDue(client, packet, relay, willDelays, fire, () => {
       logout?.()
       done(new Error('the session went on'))
     })
+    if (isAway) logout?.()
   }
 }
 
-/** A will whose client may come back is not published then. */
+/**
+ * A will whose client may come back is not published then. True when it waits among the nodes: aedes hears no more of
+ * it, and so does not remove it.
+ */
 function whenDue(
   client: Client,
   will: PublishPacket,
@@ -114,14 +118,20 @@ function whenDue(
   willDelays: WillDelays,
   fire: () => void,
   drop: () => void,
-): void {
-  // When the will is due the session may long be given back.
+): boolean {
+  const waiting = withProperties(will)
+  // When the answer comes the session may long be given back.
   const lease = relay?.leaseOf(client.id)
+  if (relay !== undefined && lease !== undefined && (waiting.properties?.will?.delay ?? 0) > 0) {
+    relay.postpone(lease, will)
+    return true
+  }
   const ask = (): void => {
     if (relay === undefined) return fire()
     void relay.mayFire(lease, will).then((may) => (may ? fire() : drop()))
   }
-  willDelays.hold(client, withProperties(will), ask, drop)
+  willDelays.hold(client, waiting, ask, drop)
+  return false
 }
 
 /** The gate's side of a client of aedes. */

@@ -55,3 +55,8 @@ export function sizeOf({ topic, payload, properties }: KeptMessage): number {
 export function isExpired({ expiresAt }: MessageProperties, now: number): boolean {
   return expiresAt !== undefined && expiresAt <= now
 }
+
+/** Of a will that is published now: it lives from then on [MQTT 5.0, 3.1.3.2.4]. */
+export function fromNowOn({ bytes, will }: MessageProperties): MessageProperties {
+  return { bytes, expiresAt: will?.expiry === undefined ? undefined : Date.now() + will.expiry * 1000 }
+}

@@ -1,12 +1,12 @@
 import type { Client } from 'aedes'
-import type { MessageProperties, WithProperties } from './message-properties.ts'
+import { fromNowOn, type WithProperties } from './message-properties.ts'
 
 /** Wills that wait; beyond it one is published at once. Each holds its message, about a kilobyte. */
 const MAX_WAITING = 10_000
 /** The longest that a timer counts. */
 const MAX_DELAY_SECONDS = 2_000_000
 
-/** Wills of MQTT 5 that give their client time to come back [MQTT 5.0, 3.1.3.2.2]. */
+/** Wills of MQTT 5 that give their client time to come back [MQTT 5.0, 3.1.3.2.2]; in a cluster they wait in Redis. */
 export class WillDelays {
   readonly #waiting = new Map<NodeJS.Timeout, () => void>()
 
@@ -35,11 +35,6 @@ export class WillDelays {
     }
     this.#waiting.clear()
   }
-}
-
-/** A will lives from when it is published [MQTT 5.0, 3.1.3.2.4]. */
-function fromNowOn({ bytes, will }: MessageProperties): MessageProperties {
-  return { bytes, expiresAt: will?.expiry === undefined ? undefined : Date.now() + will.expiry * 1000 }
 }
 
 /** Another connection has its client id, on this node. */

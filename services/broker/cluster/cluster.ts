@@ -14,10 +14,10 @@ import { Membership } from './membership.ts'
 import { decodeMessage, type Message } from './messages.ts'
 import { Outbound } from './outbound.ts'
 import { Peers } from './peers.ts'
-import { OwedWills } from './owed-wills.ts'
 import { Retained } from './retained.ts'
 import { FORGET } from './scripts.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
+import { WaitingWills } from './waiting-wills.ts'
 
 export interface ClusterOptions {
   /** Open; closed by whoever opened it, after the broker. */
@@ -69,7 +69,7 @@ export class Cluster {
   readonly fence: Fence
   readonly retained: Retained
   readonly outbound: Outbound
-  readonly owedWills: OwedWills
+  readonly wills: WaitingWills
   /** Who writes down which clients are connected where. */
   observer: ClusterObserver | undefined
   readonly #context: ClusterContext
@@ -95,7 +95,7 @@ export class Cluster {
     this.retained = new Retained(link, tally)
     this.#stored = new StoredSubscriptions(link)
     this.outbound = new Outbound(this.mesh, this.peers, this.#stored, tally)
-    this.owedWills = new OwedWills(this.fence)
+    this.wills = new WaitingWills(this.mesh, this.fence)
     this.#dropped = new Counter({
       name: 'sluice_broker_cluster_dropped_total',
       help: 'Messages between nodes that were dropped: the other node, or this one, was full or gone (QoS 0), Redis away',
@@ -121,18 +121,16 @@ export class Cluster {
   async open(local: LocalSubscribers): Promise<void> {
     this.#local = local
     let recovered = false
-    const publishWill: LocalSubscribers['publishWill'] = (will, principal) => local.publishWill(will, principal)
     this.#membership = new Membership({
       mesh: this.mesh,
       peers: this.peers,
       logger: this.#context.logger,
       describe: () => this.#describe(),
-      publishWill,
       onBuried: (node) => this.observer?.onBuried(node),
       recover: async () => {
         await this.#stored.load()
         await this.retained.settle()
-        await this.owedWills.settle(publishWill)
+        await this.wills.settle()
         await this.#forgetOwed()
         await this.fence.confirmAll()
         this.observer?.onConfirmed()
@@ -141,9 +139,10 @@ export class Cluster {
         recovered = true
       },
       onBeat: async () => {
-        await this.owedWills.settle(publishWill)
+        await this.wills.settle()
         await this.fence.releaseOwed()
         await this.fence.endDue()
+        await this.wills.publishDue((will, principal) => local.publishWill(will, principal))
         if (!this.#missedSome || this.#isFull) return
         this.#missedSome = false
         await local.redeliver()

@@ -39,8 +39,6 @@ const ENDS_AT_ONCE = 100
 const ENDS_PER_BEAT = 1_000
 /** Sessions that could not be given back, a few hundred bytes each. */
 const MAX_OWED = 10_000
-/** After that a will of a session that has ended is nobody's: the node that was to publish it is dead. */
-const WILL_LEFT_MS = 60_000
 
 /**
  * One live session per client id over all nodes: each connection takes the next epoch in Redis, and whoever holds an
@@ -104,7 +102,7 @@ export class Fence {
   /** Ends sessions whose time is up, whichever node their clients left. Error: `redis_unavailable`. */
   async endDue(): Promise<void> {
     for (let ended = 0; ended < ENDS_PER_BEAT; ended += ENDS_AT_ONCE) {
-      const due = await this.#mesh.link.eval(END_DUE, ENDS_AT_ONCE, WILL_LEFT_MS)
+      const due = await this.#mesh.link.eval(END_DUE, ENDS_AT_ONCE)
       if (Number(due) < ENDS_AT_ONCE) return
     }
   }

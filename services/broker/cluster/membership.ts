@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
-import { nodeChannel, splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
+import { nodeChannel, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { LEASE_PREFIX, NODES_KEY, type NodeRecord } from '../../../shared/mesh/node-list.ts'
-import { decodeMessage, principalOf, type Message } from './messages.ts'
+import { principalOf } from './messages.ts'
 import type { Peers } from './peers.ts'
 import { REAP } from './scripts.ts'
 
@@ -13,8 +13,6 @@ export interface MembershipOptions {
   readonly logger: Logger
   /** What the node says of itself. */
   readonly describe: () => Omit<NodeRecord, 'id'>
-  /** Publishes the will of a client whose node is dead. Errors: `redis_unavailable`, `registry_unavailable`. */
-  readonly publishWill: (will: Message, principal: string) => Promise<void>
   /** The clients of a dead node are cleaned up. */
   readonly onBuried: (node: string) => void
   /** Redis answers (again), or others took this node for dead: what it holds is to be compared with what Redis says. */
@@ -165,29 +163,14 @@ export class Membership {
     this.#missingSince.delete(name)
   }
 
-  /** Wills are published before they are removed: should this node die too, another one publishes them again. */
   async #bury(name: string): Promise<void> {
     const { link } = this.#options.mesh
     const clients = await link.run((redis) => redis.smembers(`sluice:clients:${name}`))
     for (let from = 0; from < clients.length; from += CHUNK) {
-      await Promise.all(clients.slice(from, from + CHUNK).map((clientId) => this.#buryClient(name, clientId)))
+      await Promise.all(clients.slice(from, from + CHUNK).map((id) => link.eval(REAP, principalOf(id).name, id, name)))
       await link.run((redis) => redis.pexpire(`sluice:burial:${name}`, REAP_LOCK_MS))
     }
     this.#options.onBuried(name)
     await link.run((redis) => redis.srem(NODES_KEY, name))
-  }
-
-  async #buryClient(node: string, clientId: string): Promise<void> {
-    const { mesh, publishWill } = this.#options
-    const { name } = principalOf(clientId)
-    const [record, will] = await mesh.link.run((redis) =>
-      Promise.all([redis.hget(`sluice:sessions:${name}`, clientId), redis.getBuffer(`sluice:will:${clientId}`)]),
-    )
-    const [epoch, , holder] = (record ?? '').split(' ')
-    if (holder === node && will !== null) {
-      const [willEpoch, message] = splitLine(will)
-      if (willEpoch === epoch) await publishWill(decodeMessage(message), name)
-    }
-    await mesh.link.eval(REAP, name, clientId, node)
   }
 }

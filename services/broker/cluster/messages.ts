@@ -37,6 +37,7 @@ export function encodeMessage({ topic, payload, qos, retain, expiresMs, properti
   if (retain) head['r'] = 1
   if (expiresMs !== undefined) head['x'] = expiresMs
   if (properties !== undefined) head['p'] = properties.bytes.toString('base64')
+  if (properties?.will !== undefined) head['w'] = [properties.will.delay, properties.will.expiry]
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), payload])
 }
 
@@ -51,9 +52,16 @@ export function decodeMessage(bytes: Buffer): Message {
   const expiresMs = 'x' in head && typeof head.x === 'number' ? head.x : undefined
   const properties =
     'p' in head && typeof head.p === 'string'
-      ? { bytes: Buffer.from(head.p, 'base64'), expiresAt: expiresMs }
+      ? { bytes: Buffer.from(head.p, 'base64'), expiresAt: expiresMs, ...willOf(head) }
       : undefined
   return { topic: head.t, payload, qos, retain: 'r' in head, expiresMs, properties }
+}
+
+/** What only a will has. */
+function willOf(head: object): Pick<MessageProperties, 'will'> {
+  if (!('w' in head) || !Array.isArray(head.w)) return {}
+  const [delay, expiry] = head.w as readonly unknown[]
+  return { will: { delay: Number(delay), expiry: typeof expiry === 'number' ? expiry : undefined } }
 }
 
 /** For a packet of aedes: properties that there are. */

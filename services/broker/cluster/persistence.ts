@@ -7,7 +7,8 @@ import type { Fence, Lease } from './fence.ts'
 import { encodeMessage, propertiesOf, toMessage, type PublishLike } from './messages.ts'
 import { readQueue } from './queue.ts'
 import type { Retained } from './retained.ts'
-import { ACKNOWLEDGE, NOTE, SUBSCRIBE, WILL } from './scripts.ts'
+import { ACKNOWLEDGE, NOTE, SUBSCRIBE, WILL, WILL_DONE } from './scripts.ts'
+import { delayOf } from './waiting-wills.ts'
 
 /** Persistent sessions of applications: each node asks all of them about each message. */
 const MAX_WIDE_SESSIONS = 1_000
@@ -155,18 +156,19 @@ export class ClusterPersistence {
   async putWill(client: ClientLike, will: PublishLike): Promise<void> {
     const lease = this.#fence.leaseOf(client.id)
     if (lease?.epoch === undefined) return
-    const bytes = encodeMessage(toMessage(will))
-    await this.#ifThere(() => this.#link.eval(WILL, lease.principal, client.id, lease.epoch ?? '', bytes))
+    const message = toMessage(will)
+    const [bytes, delay] = [encodeMessage(message), delayOf(message)]
+    await this.#ifThere(() => this.#link.eval(WILL, lease.principal, client.id, lease.epoch ?? '', bytes, delay))
   }
 
   /** Never rejects: aedes does not expect it. */
   async delWill(client: ClientLike): Promise<void> {
     const lease = this.#fence.leaseOf(client.id)
     if (lease?.epoch === undefined) return
-    await this.#ifThere(() => this.#link.eval(WILL, lease.principal, client.id, lease.epoch ?? '', ''))
+    await this.#ifThere(() => this.#link.eval(WILL_DONE, client.id, lease.epoch ?? ''))
   }
 
-  /** Wills of other nodes are published by membership.ts. */
+  /** Wills of other nodes are published by waiting-wills.ts. */
   streamWill(): Readable {
     return Readable.from([])
   }

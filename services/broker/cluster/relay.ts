@@ -54,14 +54,19 @@ export class Relay {
 
   /** Whether the will of a client that is gone is to be published: not when its session is another's, or may be. */
   async mayFire(lease: Lease | undefined, packet: PublishPacket): Promise<boolean> {
-    const { fence, owedWills } = this.#cluster
+    const { fence, wills } = this.#cluster
     if (lease === undefined) return false
     try {
       return await this.#track(fence.isWillDue(lease))
     } catch (error) {
-      if (toSluiceError(error).code === 'redis_unavailable') owedWills.add(lease, toMessage(packet))
+      if (toSluiceError(error).code === 'redis_unavailable') wills.owe(lease, toMessage(packet))
       return false
     }
+  }
+
+  /** A will waits for its client, which may be back on another node; to be called when its connection has ended. */
+  postpone(lease: Lease, packet: PublishPacket): void {
+    void this.#track(this.#cluster.wills.postpone(lease, toMessage(packet)))
   }
 
   /** Publishes for whoever wants it, here too. Error: `redis_unavailable`. */

@@ -12,7 +12,8 @@ import { script } from '../../../shared/mesh/redis-link.ts'
  *   ids:{client id}            number -> "{message id}[ r]"         sent with that id; r: PUBREL is
  *   in:{client id}             message ids of QoS 2 that were taken and not released
  *   wide, wide:version         client id -> {filter: QoS} of persistent sessions of applications, and its number
- *   will:{client id}           "{epoch}\n{message}"
+ *   will:{client id}           "{epoch} {seconds that it waits for its client}\n{message}"
+ *   wills                      client ids whose will waits, by the time it is due (ms); while they are away
  *   nodes, lease:{node}        names of the nodes; what each says of itself, gone when it is silent
  *   clients:{node}             client ids of its sessions
  *   retained, retained:{place} places with retained messages, and those; retained:count, retained:bytes of all
@@ -42,6 +43,14 @@ local function takeOut(id, number)
   local taken = call('HDEL', queue, number)
   if call('EXISTS', queue) == 0 then call('DEL', bytes) end
   return taken
+end
+local function willIs(id, epoch)
+  local will = call('GET', P..'will:'..id)
+  return will and string.match(will, '^%d+') == epoch
+end
+local function forgetWill(id)
+  call('DEL', P..'will:'..id)
+  call('ZREM', P..'wills', id)
 end
 -- Its connection is gone: for so many seconds it is kept without, or until somebody ends it.
 local function giveBack(principal, id, epoch, kind, seconds)
@@ -84,7 +93,7 @@ if epoch and oldNode ~= '' and oldNode ~= node then call('SREM', P..'clients:'..
 local ends = call('ZSCORE', P..'ends', id)
 local isOver = ends and tonumber(ends) <= now()
 if isNew == '1' or isOver or kind == 'c' and oldKind == 'p' then forgetStored(id) else call('ZREM', P..'ends', id) end
-call('DEL', P..'will:'..id)
+forgetWill(id)
 return {new, oldNode or ''}
 `)
 
@@ -116,7 +125,7 @@ return 1
 `)
 
 /**
- * The session of a dead node ends; its will must have been published. The epoch goes on, so that a node that was only
+ * The connection to a dead node has ended; its will waits from now on. The epoch goes on, so that a node that was only
  * asleep holds nothing any more. Arguments: principal, client id, node.
  */
 export const REAP = lua(`
@@ -124,7 +133,8 @@ local principal, id, node = unpack(ARGV)
 local epoch, kind, holder, seconds = record(principal, id)
 if epoch and holder == node then
   giveBack(principal, id, call('INCR', P..'epoch'), kind, seconds)
-  call('DEL', P..'will:'..id)
+  local delay = string.match(call('GET', P..'will:'..id) or '', '^%d+ (%d+)\\n')
+  if willIs(id, epoch) then call('ZADD', P..'wills', now() + (delay or 0) * 1000, id) end
 end
 call('SREM', P..'clients:'..node, id)
 return 1
@@ -140,7 +150,7 @@ for _, id in ipairs(call('HKEYS', P..'sessions:'..principal)) do
   local _, _, node = record(principal, id)
   if node == '' then
     forgetStored(id)
-    call('DEL', P..'will:'..id)
+    forgetWill(id)
     call('HDEL', P..'sessions:'..principal, id)
   end
 end
@@ -156,8 +166,8 @@ return 1
 `)
 
 /**
- * Ends sessions whose time is up; any node may ask, and several at once. A will that waits for that is left for a while
- * to the node that publishes it. Arguments: most sessions, ms that wills are left. Answer: how many were due.
+ * Ends sessions whose time is up; any node may ask, and several at once. A will that still waits is due with its session.
+ * Arguments: most sessions. Answer: how many were due.
  */
 export const END_DUE = lua(`
 local due = call('ZRANGEBYSCORE', P..'ends', '-inf', now(), 'LIMIT', 0, ARGV[1])
@@ -167,24 +177,52 @@ for _, id in ipairs(due) do
   if (node or '') == '' then
     forgetStored(id)
     call('HDEL', P..'sessions:'..principal, id)
-    call('PEXPIRE', P..'will:'..id, ARGV[2])
+    if call('EXISTS', P..'will:'..id) == 1 then call('ZADD', P..'wills', now(), id) end
   else call('ZREM', P..'ends', id) end
 end
 return #due
 `)
 
 /**
- * A will is due, perhaps long after its connection gave the session back. Arguments: principal, client id, epoch.
- * Answer: 1 when nobody took the session since, even if it has ended.
+ * A will is due with the end of its connection. Arguments: principal, client id, epoch. Answer: 1 when nobody took the
+ * session since, even if it has ended.
  */
 export const WILL_DUE = lua(`
 local principal, id, mine = unpack(ARGV)
 local epoch, _, holder = record(principal, id)
-local key = P..'will:'..id
-local will = call('GET', key)
-local isThere = will and string.match(will, '^%d+') == mine
-if isThere and (holder or '') == '' then call('DEL', key) end
+local isThere = willIs(id, mine)
+if isThere and (holder or '') == '' then forgetWill(id) end
 return (epoch == mine or not epoch and isThere) and 1 or 0
+`)
+
+/**
+ * A will waits for its client. Arguments: principal, client id, epoch (empty: it had none), ms, message. Answer: 1 unless
+ * another connection took the session since.
+ */
+export const POSTPONE = lua(`
+local principal, id, mine, ms, message = unpack(ARGV)
+local epoch, _, holder = record(principal, id)
+local isTrue = epoch == mine or willIs(id, mine)
+if mine == '' then isTrue = (holder or '') == '' end
+if not isTrue then return 0 end
+call('SET', P..'will:'..id, (mine == '' and '0' or mine)..' 0\\n'..message)
+call('ZADD', P..'wills', now() + ms, id)
+return 1
+`)
+
+/**
+ * Takes wills that are due: for so long they are nobody else's. Arguments: most wills, ms. Answer: their client ids.
+ */
+export const DUE_WILLS = lua(`
+local due = call('ZRANGEBYSCORE', P..'wills', '-inf', now(), 'LIMIT', 0, ARGV[1])
+for _, id in ipairs(due) do call('ZADD', P..'wills', now() + ARGV[2], id) end
+return due
+`)
+
+/** A will was published, or is none any more. Arguments: client id, epoch. */
+export const WILL_DONE = lua(`
+if willIs(ARGV[1], ARGV[2]) then forgetWill(ARGV[1]) end
+return 1
 `)
 
 /** Arguments: principal, client id, epoch. Answer: 1 when the session is that of the epoch. */
@@ -234,16 +272,10 @@ return takeOut(id, number)
 /** A message has expired before it was sent. Arguments: client id, number. */
 export const DROP = lua('return takeOut(ARGV[1], ARGV[2])')
 
-/** Arguments: principal, client id, epoch, message; an empty one removes the will of that epoch. */
+/** Of a live connection. Arguments: principal, client id, epoch, message, seconds that it waits when the connection ends. */
 export const WILL = lua(`
-local principal, id, epoch, message = unpack(ARGV)
-local key = P..'will:'..id
-if message ~= '' then
-  if not holds(principal, id, epoch) then return 0 end
-  call('SET', key, epoch..'\\n'..message)
-else
-  local will = call('GET', key)
-  if will and string.match(will, '^%d+') == epoch then call('DEL', key) end
-end
+local principal, id, epoch, message, delay = unpack(ARGV)
+if not holds(principal, id, epoch) then return 0 end
+call('SET', P..'will:'..id, epoch..' '..delay..'\\n'..message)
 return 1
 `)

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { principalOf } from '../../../../services/broker/cluster/messages.ts'
-import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE, WILL } from '../../../../services/broker/cluster/scripts.ts'
+import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE } from '../../../../services/broker/cluster/scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import type { RawClient } from '../../../mqtt-bytes.ts'
 import { APP, describe5, logIn5, packet5, property } from '../../../mqtt5-bytes.ts'
@@ -185,22 +185,11 @@ describe('in Redis', () => {
     // Somebody has it, whatever the list says.
     await claim('app//held', 'p60', 'two')
     await isDue(...due, 'app//held')
-    const answers = await Promise.all([3, 3, 3].map((most) => link.eval(END_DUE, most, 60_000)))
+    const answers = await Promise.all([3, 3, 3].map((most) => link.eval(END_DUE, most)))
     expect(answers).toEqual([3, 2, 0])
     expect(await kept({ link }, 'a/1')).toEqual(['a/1/later', 'a/1/later', 'sluice:subs:a/1/later'])
     const others = ['app//held', 'app//never', 'sluice:subs:app//held', 'sluice:subs:app//never']
     expect(await kept({ link })).toEqual(['a/1/later', ...others])
-  })
-
-  it('a will that is due with its session is there for the node that publishes it, and not for ever', async () => {
-    const { link, claim, release, isDue } = await setUp()
-    const epoch = await claim('app//p', 'p60', 'one')
-    await link.eval(WILL, 'app', 'app//p', epoch, 'w')
-    await release('app//p', epoch, 'one', 60)
-    await isDue('app//p')
-    await link.eval(END_DUE, 100, 60_000)
-    expect(await kept({ link })).toEqual(['sluice:will:app//p'])
-    expect(await link.run((redis) => redis.pttl('sluice:will:app//p'))).toBeGreaterThan(0)
   })
 
   it('sessions that end some time are counted like others', async () => {

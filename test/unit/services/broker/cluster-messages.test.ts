@@ -4,7 +4,9 @@ import { decodeMessage, encodeMessage, toMessage } from '../../../../services/br
 
 it('a message comes to another node with its properties and its expiry', () => {
   const bytes = fc.uint8Array({ maxLength: 50 }).map((it) => Buffer.from(it))
-  const properties = fc.option(fc.record({ bytes, expiresAt: fc.option(fc.nat(), { nil: undefined }) }), {
+  const seconds = fc.option(fc.nat(), { nil: undefined })
+  const will = fc.record({ delay: fc.nat(), expiry: seconds })
+  const properties = fc.option(fc.record({ bytes, expiresAt: seconds, will: fc.option(will, { nil: undefined }) }), {
     nil: undefined,
   })
   fc.assert(
