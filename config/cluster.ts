@@ -6,6 +6,7 @@ import {
   requiredSecret,
   secret,
   secretReader,
+  secretText,
   text,
   type Config,
   type Setting,
@@ -133,20 +134,25 @@ export function mariadbOptions(config: Config<typeof registrySettings>) {
 }
 
 const cacheSettings = {
-  REDIS_CACHE_URL: text('redis://127.0.0.1:6380', 'Redis of the cache; its memory policy evicts.'),
+  REDIS_CACHE_URL: secretText('redis://127.0.0.1:6380', 'Redis of the cache; its memory policy evicts.'),
 } as const
 
-/** What `openRedisCache` takes, from the settings. */
-export function redisCacheOptions(config: Config<typeof cacheSettings>) {
-  return { url: config.REDIS_CACHE_URL }
+/** What `openRedisCache` takes. */
+export function redisCacheOptions() {
+  return { url: secretReader('REDIS_CACHE_URL', cacheSettings.REDIS_CACHE_URL) }
 }
 
 const sessionsSettings = {
-  REDIS_SESSIONS_URL: text(
+  REDIS_SESSIONS_URL: secretText(
     'redis://127.0.0.1:6379',
     'Redis of MQTT sessions and of what nodes tell each other; needs maxmemory-policy noeviction and appendonly yes.',
   ),
 } as const
+
+/** What `openRedisLink` and `openBrokerNodes` take. */
+export function redisSessionsOptions() {
+  return { url: secretReader('REDIS_SESSIONS_URL', sessionsSettings.REDIS_SESSIONS_URL) }
+}
 
 export const brokerProcessSettings = {
   ...brokerSettings,

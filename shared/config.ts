@@ -127,6 +127,11 @@ export function optionalText(about: string): Setting<string | undefined> {
   return { default: undefined, about, parse: (value) => value }
 }
 
+/** One that need not be secret, as a URL with or without a password. */
+export function secretText(fallback: string, about: string): Setting<string> {
+  return { default: fallback, about, secret: true, parse: (value) => value }
+}
+
 export function secret(about: string): Setting<string | undefined> {
   return { default: undefined, about, secret: true, parse: (value) => value }
 }

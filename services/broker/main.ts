@@ -1,4 +1,4 @@
-import { brokerProcessSettings, kafkaOptions, mariadbOptions } from '../../config/cluster.ts'
+import { brokerProcessSettings, redisSessionsOptions, kafkaOptions, mariadbOptions } from '../../config/cluster.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
@@ -17,7 +17,7 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const clock = await receiveClockBehind(log)
-    const link = await open('sessions', openRedisLink, { url: config.REDIS_SESSIONS_URL })
+    const link = await open('sessions', openRedisLink, redisSessionsOptions())
     const cluster = { link, nodeId: config.NODE_ID }
     const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics, cluster })
     releasers.own('broker', broker, (it) => it.close())

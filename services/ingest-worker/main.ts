@@ -26,7 +26,7 @@ export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => po
     const expiring = { ...influxOptions(config), expireEveryMs: EXPIRE_EVERY_MS }
     const points = await open('points', openInfluxPoints, expiring)
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
-    const cache = await open('cache', openRedisCache, redisCacheOptions(config))
+    const cache = await open('cache', openRedisCache, redisCacheOptions())
     const ports = through({ log, points, registry, cache })
     const worker = await startIngestWorker({ ...ports, settings: config, logger, metrics })
     releasers.own('ingest worker', worker, (it) => it.close())

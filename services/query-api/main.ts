@@ -4,6 +4,7 @@ import {
   mariadbOptions,
   queryApiProcessSettings,
   redisCacheOptions,
+  redisSessionsOptions,
 } from '../../config/cluster.ts'
 import { openRedisCache } from '../../shared/cache/redis.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
@@ -22,8 +23,8 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const log = await open('log', openKafkaLog, kafkaOptions(config, 'query-api'))
   const points = await open('points', openInfluxPoints, influxOptions(config))
   const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
-  const cache = await open('cache', openRedisCache, redisCacheOptions(config))
-  const nodes = await open('broker nodes', openBrokerNodes, { url: config.REDIS_SESSIONS_URL })
+  const cache = await open('cache', openRedisCache, redisCacheOptions())
+  const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
   await registry.setAdminKey(config.ADMIN_TOKEN)
   const clock = await receiveClockBehind(log)
   const checks = portChecks({ log, points, registry })

@@ -1,15 +1,15 @@
 import { once } from 'node:events'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Counter, Gauge } from 'prom-client'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Cache } from './port.ts'
-import { checkPolicy, checkRedisUrl } from '../redis-policy.ts'
+import { redisClient, type RedisUrl } from '../redis-connection.ts'
+import { checkPolicy } from '../redis-policy.ts'
 
 export interface RedisCacheOptions {
-  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
-  readonly url: string
+  readonly url: RedisUrl
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -36,19 +36,13 @@ const PREFIX = 'sluice:'
  * `redis_misconfigured` (a memory policy that never evicts).
  */
 export async function openRedisCache({ url, logger, metrics }: RedisCacheOptions): Promise<Cache> {
-  checkRedisUrl(url, 'cache')
-  const client = new Redis(url, {
-    lazyConnect: true,
-    enableOfflineQueue: false,
+  const client = redisClient(url, 'cache', logger, {
     maxRetriesPerRequest: 1,
-    autoResendUnfulfilledCommands: false,
+    maxReconnectMs: MAX_RECONNECT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
     connectTimeout: START_TIMEOUT_MS,
     keyPrefix: PREFIX,
-    retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS) * (0.5 + Math.random() / 2),
-    // After a failover the old primary is a replica, which takes no writes: a new connection may find the new one.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
   })
   const cache = new RedisCache(client, logger, metrics)
   const check = () => checkPolicy(client, 'cache', logger)

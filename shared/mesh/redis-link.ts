@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { Gauge } from 'prom-client'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
-import { checkPolicy, checkRedisUrl } from '../redis-policy.ts'
+import { redisClient, type RedisUrl } from '../redis-connection.ts'
+import { checkPolicy } from '../redis-policy.ts'
 
 export interface RedisLinkOptions {
-  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
-  readonly url: string
+  readonly url: RedisUrl
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -59,23 +59,16 @@ export class RedisLink {
   #closed = false
 
   constructor({ url, logger, metrics }: RedisLinkOptions) {
-    checkRedisUrl(url, 'sessions')
     this.#logger = logger
     const common = {
-      lazyConnect: true,
-      enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
-      autoResendUnfulfilledCommands: false,
+      maxReconnectMs: MAX_RECONNECT_MS,
       connectTimeout: START_TIMEOUT_MS,
       commandTimeout: COMMAND_TIMEOUT_MS,
-      retryStrategy: (times: number) =>
-        Math.min(50 * 2 ** Math.min(times, 10), MAX_RECONNECT_MS) * (0.5 + Math.random() / 2),
-      // After a failover the old primary is a replica, which takes no writes: a new connection may find the new one.
-      reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
     }
-    this.#commands = new Redis(url, { ...common, socketTimeout: SOCKET_TIMEOUT_MS })
+    this.#commands = redisClient(url, 'sessions', logger, { ...common, socketTimeout: SOCKET_TIMEOUT_MS })
     // Nothing may come for hours here: the commands of the same server tell whether it lives.
-    this.#listener = new Redis(url, { ...common, autoResubscribe: false, keepAlive: 10_000 })
+    this.#listener = redisClient(url, 'sessions', logger, { ...common, autoResubscribe: false, keepAlive: 10_000 })
     for (const client of [this.#commands, this.#listener]) {
       client.on('error', (error: Error) => this.#down(error))
       client.on('close', () => this.#down(new Error('the connection was closed')))

@@ -1,0 +1,55 @@
+import { Redis, type RedisOptions } from 'ioredis'
+import { toSluiceError } from './errors.ts'
+import type { Logger } from './logger.ts'
+import { checkRedisUrl, type RedisRole } from './redis-policy.ts'
+
+/**
+ * `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. A function is asked again before each new connection,
+ * so that a password can be changed under a running process.
+ */
+export type RedisUrl = string | (() => string)
+
+type Timeouts = 'connectTimeout' | 'commandTimeout' | 'socketTimeout' | 'keepAlive'
+
+export type RedisConnectionOptions = Pick<
+  RedisOptions,
+  Timeouts | 'maxRetriesPerRequest' | 'keyPrefix' | 'autoResubscribe'
+> & { readonly maxReconnectMs: number }
+
+/**
+ * A client that is not connected yet, keeps nothing while the server is away, and comes back by itself. Error:
+ * `setting_invalid` (the URL).
+ */
+export function redisClient(
+  url: RedisUrl,
+  role: RedisRole,
+  logger: Logger,
+  { maxReconnectMs, ...options }: RedisConnectionOptions,
+): Redis {
+  const read = typeof url === 'string' ? () => url : url
+  checkRedisUrl(read(), role)
+  const client: Redis = new Redis(read(), {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    ...options,
+    retryStrategy(times) {
+      try {
+        Object.assign(client.options, loginOf(read()))
+      } catch (error) {
+        logger.warn({ role, detail: toSluiceError(error).message }, 'the URL of Redis could not be read again')
+      }
+      return Math.min(50 * 2 ** Math.min(times, 10), maxReconnectMs) * (0.5 + Math.random() / 2)
+    },
+    // After a failover the old primary is a replica, which takes no writes: a new connection may find the new one.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  })
+  return client
+}
+
+/** As ioredis reads it from the URL at the start. */
+function loginOf(text: string): Pick<RedisOptions, 'username' | 'password'> {
+  const { username, password } = new URL(text)
+  const decoded = (part: string) => (part === '' ? undefined : decodeURIComponent(part))
+  return { username: decoded(username), password: decoded(password) }
+}
