@@ -3,7 +3,8 @@ import type { Logger } from '../../../shared/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import type { SessionWish } from '../takeovers.ts'
 import { principalOf } from './messages.ts'
-import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE, WILL_DUE } from './scripts.ts'
+import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
+import { WILL_DUE } from './will-scripts.ts'
 
 /** A session that this node holds for a connection. */
 export interface Lease {

@@ -7,7 +7,8 @@ import type { Fence, Lease } from './fence.ts'
 import { encodeMessage, propertiesOf, toMessage, type PublishLike } from './messages.ts'
 import { readQueue } from './queue.ts'
 import type { Retained } from './retained.ts'
-import { ACKNOWLEDGE, NOTE, SUBSCRIBE, WILL, WILL_DONE } from './scripts.ts'
+import { ACKNOWLEDGE, NOTE, SUBSCRIBE } from './scripts.ts'
+import { WILL, WILL_DONE } from './will-scripts.ts'
 import { delayOf } from './waiting-wills.ts'
 
 /** Persistent sessions of applications: each node asks all of them about each message. */

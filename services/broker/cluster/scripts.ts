@@ -1,71 +1,4 @@
-import { script } from '../../../shared/mesh/redis-link.ts'
-
-/**
- * What nodes keep in Redis, all below `sluice:`. Each change is one script, so it happens whole or not at all.
- *
- *   epoch, seq                 counters: of sessions begun, of messages stored
- *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent}{expiry, if any} {node, empty while away}"
- *   ends                       client ids whose session ends, by the time (ms); while they are away
- *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next five)
- *   queue:{client id}          number -> message                    not acknowledged by the client yet
- *   bytes:{client id}          length of these messages
- *   ids:{client id}            number -> "{message id}[ r]"         sent with that id; r: PUBREL is
- *   in:{client id}             message ids of QoS 2 that were taken and not released
- *   wide, wide:version         client id -> {filter: QoS} of persistent sessions of applications, and its number
- *   will:{client id}           "{epoch} {seconds that it waits for its client}\n{message}"
- *   wills                      client ids whose will waits, by the time it is due (ms); while they are away
- *   nodes, lease:{node}        names of the nodes; what each says of itself, gone when it is silent
- *   clients:{node}             client ids of its sessions
- *   retained, retained:{place} places with retained messages, and those; retained:count, retained:bytes of all
- */
-const PRELUDE = `
-local P = 'sluice:'
-local call = redis.call
-local function record(principal, id)
-  local text = call('HGET', P..'sessions:'..principal, id)
-  if not text then return nil end
-  local epoch, kind, seconds, node = string.match(text, '^(%d+) (%a)(%d*) (.*)$')
-  return epoch, kind, node, seconds
-end
-local function now()
-  local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-local function holds(principal, id, epoch) return record(principal, id) == epoch end
-local function forgetStored(id)
-  call('DEL', P..'subs:'..id, P..'queue:'..id, P..'bytes:'..id, P..'ids:'..id, P..'in:'..id)
-  call('ZREM', P..'ends', id)
-  if call('HDEL', P..'wide', id) == 1 then call('INCR', P..'wide:version') end
-end
-local function takeOut(id, number)
-  local queue, bytes = P..'queue:'..id, P..'bytes:'..id
-  call('DECRBY', bytes, call('HSTRLEN', queue, number))
-  local taken = call('HDEL', queue, number)
-  if call('EXISTS', queue) == 0 then call('DEL', bytes) end
-  return taken
-end
-local function willIs(id, epoch)
-  local will = call('GET', P..'will:'..id)
-  return will and string.match(will, '^%d+') == epoch
-end
-local function forgetWill(id)
-  call('DEL', P..'will:'..id)
-  call('ZREM', P..'wills', id)
-end
--- Its connection is gone: for so many seconds it is kept without, or until somebody ends it.
-local function giveBack(principal, id, epoch, kind, seconds)
-  local key = P..'sessions:'..principal
-  if kind == 'p' and seconds ~= '0' then
-    call('HSET', key, id, epoch..' p ')
-    if seconds ~= '' then call('ZADD', P..'ends', now() + seconds * 1000, id) end
-  else
-    if kind == 'p' then forgetStored(id) end
-    call('HDEL', key, id)
-  end
-end
-`
-
-const lua = (text: string) => script(PRELUDE + text)
+import { lua } from './prelude.ts'
 
 /**
  * A client id becomes the session of a node. Arguments: principal, client id, c|p{seconds, if it ends}, node, 1 to take
@@ -183,48 +116,6 @@ end
 return #due
 `)
 
-/**
- * A will is due with the end of its connection. Arguments: principal, client id, epoch. Answer: 1 when nobody took the
- * session since, even if it has ended.
- */
-export const WILL_DUE = lua(`
-local principal, id, mine = unpack(ARGV)
-local epoch, _, holder = record(principal, id)
-local isThere = willIs(id, mine)
-if isThere and (holder or '') == '' then forgetWill(id) end
-return (epoch == mine or not epoch and isThere) and 1 or 0
-`)
-
-/**
- * A will waits for its client. Arguments: principal, client id, epoch (empty: it had none), ms, message. Answer: 1 unless
- * another connection took the session since.
- */
-export const POSTPONE = lua(`
-local principal, id, mine, ms, message = unpack(ARGV)
-local epoch, _, holder = record(principal, id)
-local isTrue = epoch == mine or willIs(id, mine)
-if mine == '' then isTrue = (holder or '') == '' end
-if not isTrue then return 0 end
-call('SET', P..'will:'..id, (mine == '' and '0' or mine)..' 0\\n'..message)
-call('ZADD', P..'wills', now() + ms, id)
-return 1
-`)
-
-/**
- * Takes wills that are due: for so long they are nobody else's. Arguments: most wills, ms. Answer: their client ids.
- */
-export const DUE_WILLS = lua(`
-local due = call('ZRANGEBYSCORE', P..'wills', '-inf', now(), 'LIMIT', 0, ARGV[1])
-for _, id in ipairs(due) do call('ZADD', P..'wills', now() + ARGV[2], id) end
-return due
-`)
-
-/** A will was published, or is none any more. Arguments: client id, epoch. */
-export const WILL_DONE = lua(`
-if willIs(ARGV[1], ARGV[2]) then forgetWill(ARGV[1]) end
-return 1
-`)
-
 /** Arguments: principal, client id, epoch. Answer: 1 when the session is that of the epoch. */
 export const HOLDS = lua(`
 return holds(ARGV[1], ARGV[2], ARGV[3]) and 1 or 0
@@ -271,11 +162,3 @@ return takeOut(id, number)
 
 /** A message has expired before it was sent. Arguments: client id, number. */
 export const DROP = lua('return takeOut(ARGV[1], ARGV[2])')
-
-/** Of a live connection. Arguments: principal, client id, epoch, message, seconds that it waits when the connection ends. */
-export const WILL = lua(`
-local principal, id, epoch, message, delay = unpack(ARGV)
-if not holds(principal, id, epoch) then return 0 end
-call('SET', P..'will:'..id, epoch..' '..delay..'\\n'..message)
-return 1
-`)

@@ -3,7 +3,7 @@ import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { fromNowOn } from '../message-properties.ts'
 import type { Fence, Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, principalOf, type Message } from './messages.ts'
-import { DUE_WILLS, POSTPONE, WILL_DONE } from './scripts.ts'
+import { DUE_WILLS, POSTPONE, WILL_DONE } from './will-scripts.ts'
 
 type PublishWill = (will: Message, principal: string) => Promise<void>
 
