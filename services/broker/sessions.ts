@@ -167,9 +167,10 @@ async function join(
     async publishWill(will, name) {
       // The rules may have changed since its client connected.
       const principal = await registry.principalNamed(name)
-      if (principal === undefined || !canPublish(principal, will.topic)) return
-      if (parseTelemetryTopic(will.topic) !== undefined) await forwardWill(will.topic, will.payload)
-      else await relay.publish(will)
+      if (principal === undefined || !canPublish(principal, will.topic)) return true
+      if (parseTelemetryTopic(will.topic) !== undefined) return forwardWill(will.topic, will.payload)
+      await relay.publish(will)
+      return true
     },
   })
 }

@@ -44,8 +44,11 @@ export interface LocalSubscribers {
   deliver(message: Message, number: number, done: () => void): void
   /** Telemetry for subscribers here. */
   copy(topic: string, payload: Uint8Array): void
-  /** Publishes the will of a client that cannot do it itself any more. Errors: `redis_unavailable`, `registry_unavailable`. */
-  publishWill(will: Message, principal: string): Promise<void>
+  /**
+   * Publishes the will of a client that cannot do it itself any more, if it still may; false when that is left to other
+   * nodes, because this one ends. Errors: `redis_unavailable`, `registry_unavailable`.
+   */
+  publishWill(will: Message, principal: string): Promise<boolean>
   /** Hands out what sessions here hold in Redis and were not given. Error: `redis_unavailable`. */
   redeliver(): Promise<void>
 }
@@ -95,7 +98,7 @@ export class Cluster {
     this.retained = new Retained(link, tally)
     this.#stored = new StoredSubscriptions(link)
     this.outbound = new Outbound(this.mesh, this.peers, this.#stored, tally)
-    this.wills = new WaitingWills(this.mesh, this.fence)
+    this.wills = new WaitingWills(this.mesh, this.fence, logger)
     this.#dropped = new Counter({
       name: 'sluice_broker_cluster_dropped_total',
       help: 'Messages between nodes that were dropped: the other node, or this one, was full or gone (QoS 0), Redis away',
@@ -142,7 +145,7 @@ export class Cluster {
         await this.wills.settle()
         await this.fence.releaseOwed()
         await this.fence.endDue()
-        await this.wills.publishDue((will, principal) => local.publishWill(will, principal))
+        await this.wills.beginDue((will, principal) => local.publishWill(will, principal))
         if (!this.#missedSome || this.#isFull) return
         this.#missedSome = false
         await local.redeliver()
@@ -230,6 +233,7 @@ export class Cluster {
       ['sluice_broker_cluster_peers', 'Other broker nodes that this one knows', () => this.peers.names.length],
       ['sluice_broker_cluster_sessions', 'Sessions that this node holds', () => this.fence.size],
       ['sluice_broker_cluster_clients', 'Clients that aedes knows', () => this.#local?.clients() ?? 0],
+      ['sluice_broker_cluster_wills', 'Wills that this node is publishing, or owes to Redis', () => this.wills.size],
       ['sluice_broker_cluster_inbound', 'Messages of other nodes on their way to subscribers', () => this.#inbound],
     ]
     for (const [name, help, read] of gauges) {

@@ -1,18 +1,20 @@
 import { toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
 import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { fromNowOn } from '../message-properties.ts'
 import type { Fence, Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, principalOf, type Message } from './messages.ts'
-import { DUE_WILLS, POSTPONE, WILL_DONE } from './will-scripts.ts'
+import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-scripts.ts'
 
-type PublishWill = (will: Message, principal: string) => Promise<void>
+type PublishWill = (will: Message, principal: string) => Promise<boolean>
 
 /** Wills of connections that ended while Redis was away; beyond it the oldest is dropped. */
 const MAX_OWED = 10_000
-/** Wills that a node takes together, and with one beat: all others wait for it. */
+/** Wills that a node takes together, with one beat, and that it is publishing at most. */
 const AT_ONCE = 100
 const PER_BEAT = 1_000
-/** A will that is not published by then, because its node has died or the registry is away, is any node's again. */
+const MAX_PUBLISHING = 1_000
+/** A will that its node is not publishing any more is any node's again after this. */
 const TAKEN_MS = 10_000
 
 /**
@@ -22,11 +24,18 @@ const TAKEN_MS = 10_000
 export class WaitingWills {
   readonly #mesh: Mesh
   readonly #fence: Fence
+  readonly #logger: Logger
+  readonly #publishing = new Set<string>()
   readonly #owed = new Map<string, { readonly lease: Lease; readonly will: Message; readonly dueAt: number }>()
 
-  constructor(mesh: Mesh, fence: Fence) {
+  constructor(mesh: Mesh, fence: Fence, logger: Logger) {
     this.#mesh = mesh
     this.#fence = fence
+    this.#logger = logger
+  }
+
+  get size(): number {
+    return this.#publishing.size + this.#owed.size
   }
 
   /** The will waits for its delay from now on. Never rejects for Redis: while that is away the will is owed. */
@@ -57,24 +66,40 @@ export class WaitingWills {
     }
   }
 
-  /** Publishes what is due, whichever node its client had; several nodes may do it at once. Error: `redis_unavailable`. */
-  async publishDue(publish: PublishWill): Promise<void> {
+  /**
+   * Begins to publish what is due, whichever node its client had, and keeps what it is publishing from other nodes: with
+   * Kafka or MariaDB away that may take long. To be called with every beat. Error: `redis_unavailable`.
+   */
+  async beginDue(publish: PublishWill): Promise<void> {
+    const { link } = this.#mesh
+    if (this.#publishing.size > 0) await link.eval(KEEP_WILLS, TAKEN_MS, ...this.#publishing)
     for (let taken = 0; taken < PER_BEAT; taken += AT_ONCE) {
+      const room = Math.min(AT_ONCE, MAX_PUBLISHING - this.#publishing.size)
+      if (room <= 0) return
       // That is the answer of the script.
-      const due = (await this.#mesh.link.eval(DUE_WILLS, AT_ONCE, TAKEN_MS)) as readonly string[]
-      await Promise.all(due.map((clientId) => this.#publish(clientId, publish)))
-      if (due.length < AT_ONCE) return
+      const due = (await link.eval(DUE_WILLS, room, TAKEN_MS)) as readonly string[]
+      for (const clientId of due) if (!this.#publishing.has(clientId)) void this.#publish(clientId, publish)
+      if (due.length < room) return
     }
   }
 
-  /** It is removed when it is published: should this node die in between, another one publishes it again. */
+  /** Removes it when it is published: should this node die in between, another one publishes it again. Never rejects. */
   async #publish(clientId: string, publish: PublishWill): Promise<void> {
     const { link } = this.#mesh
-    const record = await link.run((redis) => redis.getBuffer(`sluice:will:${clientId}`))
-    if (record === null) return
-    const [head, bytes] = splitLine(record)
-    if (!(await isPublished(publish(publishedNow(decodeMessage(bytes)), principalOf(clientId).name)))) return
-    await link.eval(WILL_DONE, clientId, head.split(' ')[0] ?? '')
+    this.#publishing.add(clientId)
+    try {
+      const record = await link.run((redis) => redis.getBuffer(`sluice:will:${clientId}`))
+      if (record === null) return
+      const [head, bytes] = splitLine(record)
+      const isDone = await publish(publishedNow(decodeMessage(bytes)), principalOf(clientId).name)
+      if (isDone) await link.eval(WILL_DONE, clientId, head.split(' ')[0] ?? '')
+    } catch (error) {
+      const { code, message } = toSluiceError(error)
+      const isAway = code === 'redis_unavailable' || code === 'registry_unavailable'
+      this.#logger[isAway ? 'debug' : 'error']({ clientId, detail: message }, 'a will is published later')
+    } finally {
+      this.#publishing.delete(clientId)
+    }
   }
 
   async #put({ principal, clientId, epoch }: Lease, will: Message, ms: number): Promise<void> {
@@ -92,15 +117,4 @@ function publishedNow(will: Message): Message {
   if (will.properties === undefined) return will
   const properties = fromNowOn(will.properties)
   return { ...will, properties, expiresMs: properties.expiresAt }
-}
-
-/** False while the registry cannot tell whether the will is still allowed. */
-async function isPublished(publishing: Promise<void>): Promise<boolean> {
-  try {
-    await publishing
-    return true
-  } catch (error) {
-    if (toSluiceError(error).code !== 'registry_unavailable') throw error
-    return false
-  }
 }

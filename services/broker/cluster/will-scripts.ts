@@ -44,6 +44,12 @@ for _, id in ipairs(due) do call('ZADD', P..'wills', now() + ARGV[2], id) end
 return due
 `)
 
+/** They are still being published, and are nobody else's for so long. Arguments: ms, then client ids. */
+export const KEEP_WILLS = lua(`
+for i = 2, #ARGV do call('ZADD', P..'wills', 'XX', now() + ARGV[1], ARGV[i]) end
+return 1
+`)
+
 /** A will was published, or is none any more. Arguments: client id, epoch. */
 export const WILL_DONE = lua(`
 if willIs(ARGV[1], ARGV[2]) then forgetWill(ARGV[1]) end

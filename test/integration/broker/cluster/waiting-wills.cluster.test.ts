@@ -87,6 +87,39 @@ describe('the will of a client that is gone', () => {
     await expectOnly(heard, 'left')
   })
 
+  it('on a telemetry topic waits for a log that stands still, keeps no node from its work, and is stored once', async () => {
+    const nodes = await startNodes()
+    const all = [await nodes.start('one'), await nodes.start('two'), await nodes.start('three')] as const
+    for (const { log } of all) log.stall()
+    const left = mourned('left', 1)
+    vanish(await logIn5(all[0].port, { ...left, will: { ...left.will, topic: 't/a/1/telemetry' } }))
+    await all[0].close()
+    const appends = () => all.reduce((sum, { log }) => sum + log.appends, 0)
+    await expect.poll(appends).toBe(1)
+    // Longer than a node may be silent, and longer than a will is kept from others.
+    const until = async () => {
+      const kept = await nodes.link.run((redis) =>
+        Promise.all([redis.zscore('sluice:wills', 'a/1/left'), redis.time()]),
+      )
+      const [score, [seconds, micros]] = kept
+      return { score: Number(score), leftMs: Number(score) - Number(seconds) * 1000 - Number(micros) / 1000 }
+    }
+    const first = await until()
+    let leastMs = first.leftMs
+    const passed = async () => {
+      const { score, leftMs } = await until()
+      leastMs = Math.min(leastMs, leftMs)
+      return score - first.score
+    }
+    await expect.poll(passed, { timeout: 40_000 }).toBeGreaterThan(12_000)
+    expect(leastMs).toBeGreaterThan(0)
+    const leases = await nodes.link.run((redis) => redis.exists('sluice:lease:two', 'sluice:lease:three'))
+    expect([leases, appends()]).toEqual([2, 1])
+    for (const { log } of all) log.resume()
+    await expect.poll(() => wills(nodes)).toEqual([])
+    expect(all.flatMap(({ log }) => log.records).map(({ value }) => Buffer.from(value).toString())).toEqual(['left'])
+  })
+
   it('takes nothing from the will of the next connection', async () => {
     const nodes = await startNodes()
     const one = await nodes.start('one')
