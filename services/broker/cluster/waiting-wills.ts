@@ -59,10 +59,11 @@ export class WaitingWills {
 
   /** Error: `redis_unavailable`. */
   async settle(): Promise<void> {
-    for (const [clientId, { lease, will, dueAt }] of this.#owed) {
+    for (const [clientId, owed] of this.#owed) {
       const isBack = this.#fence.leaseOf(clientId) !== undefined
-      if (!isBack) await this.#put(lease, will, Math.max(0, Math.round(dueAt - performance.now())))
-      this.#owed.delete(clientId)
+      if (!isBack) await this.#put(owed.lease, owed.will, Math.max(0, Math.round(owed.dueAt - performance.now())))
+      // Meanwhile its client may have come and gone.
+      if (this.#owed.get(clientId) === owed) this.#owed.delete(clientId)
     }
   }
 
