@@ -27,8 +27,9 @@ export function redisClient(
   { maxReconnectMs, ...options }: RedisConnectionOptions,
 ): Redis {
   const read = typeof url === 'string' ? () => url : url
-  checkRedisUrl(read(), role)
-  const client: Redis = new Redis(read(), {
+  const first = read()
+  checkRedisUrl(first, role)
+  const client: Redis = new Redis(first, {
     lazyConnect: true,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,

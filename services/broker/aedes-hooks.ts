@@ -8,7 +8,7 @@ import type { SessionEmitter } from './cluster/emitter.ts'
 import type { Relay } from './cluster/relay.ts'
 import type { Tally } from './counters.ts'
 import { grantedQos } from './granted-qos.ts'
-import { isExpired, withProperties, type PropertiesByPayload } from './message-properties.ts'
+import { isExpired, willDelayOf, withProperties, type PropertiesByPayload } from './message-properties.ts'
 import { noteExisting } from './passage.ts'
 import type { WillDelays } from './will-delays.ts'
 import type { ForwardWill } from './wills.ts'
@@ -122,7 +122,7 @@ function whenDue(
   const waiting = withProperties(will)
   // When the answer comes the session may long be given back.
   const lease = relay?.leaseOf(client.id)
-  if (relay !== undefined && lease !== undefined && (waiting.properties?.will?.delay ?? 0) > 0) {
+  if (relay !== undefined && lease !== undefined && willDelayOf(waiting) > 0) {
     relay.postpone(lease, will)
     return true
   }

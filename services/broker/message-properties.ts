@@ -56,6 +56,11 @@ export function isExpired({ expiresAt }: MessageProperties, now: number): boolea
   return expiresAt !== undefined && expiresAt <= now
 }
 
+/** Seconds that a will waits for its client; 0 for any other message. */
+export function willDelayOf({ properties }: { readonly properties?: MessageProperties | undefined }): number {
+  return properties?.will?.delay ?? 0
+}
+
 /** Of a will that is published now: it lives from then on [MQTT 5.0, 3.1.3.2.4]. */
 export function fromNowOn({ bytes, will }: MessageProperties): MessageProperties {
   return { bytes, expiresAt: will?.expiry === undefined ? undefined : Date.now() + will.expiry * 1000 }

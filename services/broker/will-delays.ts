@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import { fromNowOn, type WithProperties } from './message-properties.ts'
+import { fromNowOn, willDelayOf, type WithProperties } from './message-properties.ts'
 
 /** Wills that wait; beyond it one is published at once. Each holds its message, about a kilobyte. */
 const MAX_WAITING = 10_000
@@ -18,7 +18,7 @@ export class WillDelays {
       if (properties !== undefined) will.properties = fromNowOn(properties)
       fire()
     }
-    const seconds = Math.min(properties?.will?.delay ?? 0, MAX_DELAY_SECONDS)
+    const seconds = Math.min(willDelayOf(will), MAX_DELAY_SECONDS)
     if (seconds === 0 || this.#waiting.size >= MAX_WAITING) return due()
     const timer = setTimeout(() => {
       this.#waiting.delete(timer)

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
+import { willDelayOf } from '../message-properties.ts'
 import { STORED } from './emitter.ts'
 import type { Fence, Lease } from './fence.ts'
 import { encodeMessage, propertiesOf, toMessage, type PublishLike } from './messages.ts'
@@ -9,7 +10,6 @@ import { readQueue } from './queue.ts'
 import type { Retained } from './retained.ts'
 import { ACKNOWLEDGE, NOTE, SUBSCRIBE } from './scripts.ts'
 import { WILL, WILL_DONE } from './will-scripts.ts'
-import { delayOf } from './waiting-wills.ts'
 
 /** Persistent sessions of applications: each node asks all of them about each message. */
 const MAX_WIDE_SESSIONS = 1_000
@@ -158,7 +158,7 @@ export class ClusterPersistence {
     const lease = this.#fence.leaseOf(client.id)
     if (lease?.epoch === undefined) return
     const message = toMessage(will)
-    const [bytes, delay] = [encodeMessage(message), delayOf(message)]
+    const [bytes, delay] = [encodeMessage(message), willDelayOf(message)]
     await this.#ifThere(() => this.#link.eval(WILL, lease.principal, client.id, lease.epoch ?? '', bytes, delay))
   }
 

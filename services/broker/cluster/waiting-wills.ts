@@ -1,7 +1,7 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
-import { fromNowOn } from '../message-properties.ts'
+import { fromNowOn, willDelayOf } from '../message-properties.ts'
 import type { Fence, Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, principalOf, type Message } from './messages.ts'
 import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-scripts.ts'
@@ -41,7 +41,7 @@ export class WaitingWills {
   /** The will waits for its delay from now on. Never rejects for Redis: while that is away the will is owed. */
   async postpone(lease: Lease, will: Message): Promise<void> {
     try {
-      await this.#put(lease, will, delayOf(will) * 1000)
+      await this.#put(lease, will, willDelayOf(will) * 1000)
     } catch (error) {
       if (toSluiceError(error).code !== 'redis_unavailable') throw error
       this.owe(lease, will)
@@ -51,7 +51,7 @@ export class WaitingWills {
   /** Whether the will is true could not be asked: it is when Redis is back. */
   owe(lease: Lease, will: Message): void {
     this.#owed.delete(lease.clientId)
-    this.#owed.set(lease.clientId, { lease, will, dueAt: performance.now() + delayOf(will) * 1000 })
+    this.#owed.set(lease.clientId, { lease, will, dueAt: performance.now() + willDelayOf(will) * 1000 })
     if (this.#owed.size <= MAX_OWED) return
     const [oldest] = this.#owed.keys()
     if (oldest !== undefined) this.#owed.delete(oldest)
@@ -106,11 +106,6 @@ export class WaitingWills {
   async #put({ principal, clientId, epoch }: Lease, will: Message, ms: number): Promise<void> {
     await this.#mesh.link.eval(POSTPONE, principal, clientId, epoch ?? '', ms, encodeMessage(will))
   }
-}
-
-/** Seconds that a will waits for its client. */
-export function delayOf({ properties }: Message): number {
-  return properties?.will?.delay ?? 0
 }
 
 /** A will lives from when it is published. */
