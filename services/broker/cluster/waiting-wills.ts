@@ -108,9 +108,9 @@ export class WaitingWills {
   }
 }
 
-/** A will lives from when it is published. */
+/** A will lives from when it is published; one without a delay that was owed, from when it was due. */
 function publishedNow(will: Message): Message {
-  if (will.properties === undefined) return will
+  if (will.properties?.will === undefined) return will
   const properties = fromNowOn(will.properties)
   return { ...will, properties, expiresMs: properties.expiresAt }
 }

@@ -87,6 +87,26 @@ describe('the will of a client that is gone', () => {
     await expectOnly(heard, 'left')
   })
 
+  it('lives from the end of its connection when it was due then, though Redis was away', async () => {
+    const nodes = await startNodes()
+    const one = await nodes.start('one')
+    const app = await logIn5(one.port, { ...APP, clientId: 'app' }, packet5.subscribe(1, [TOPIC, 1]))
+    const client = await logIn5(one.port, mourned('now', 0, { lives: 100 }))
+    const pid = nodes.redis.process.pid ?? 0
+    process.kill(pid, 'SIGSTOP')
+    onTestFinished(() => void process.kill(pid, 'SIGCONT'))
+    await expect.poll(() => one.link.isUp).toBe(false)
+    vanish(client)
+    await expect.poll(() => one.metric('sluice_broker_connections')).toBe(1)
+    process.kill(pid, 'SIGCONT')
+    const text = `publish ${TOPIC} now q1`
+    await app.until(() => app.packets.map(describe5).includes(text))
+    const properties = propertiesOf(app.packets.find((one) => describe5(one) === text) ?? Buffer.alloc(0))
+    expect(properties).toHaveLength(5)
+    expect(properties[0]).toBe(0x02)
+    expect(properties.readUInt32BE(1)).toBeLessThanOrEqual(100)
+  })
+
   it('on a telemetry topic waits for a log that stands still, keeps no node from its work, and is stored once', async () => {
     const nodes = await startNodes()
     const all = [await nodes.start('one'), await nodes.start('two'), await nodes.start('three')] as const
