@@ -1,4 +1,4 @@
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { brokerSettings, type BrokerSettings } from '../../../../config/broker.ts'
 import { createBroker, type Broker } from '../../../../services/broker/broker.ts'
 import { loadConfig } from '../../../../shared/config.ts'
@@ -68,4 +68,14 @@ async function startNode(
     return values.reduce((sum, { value }) => sum + value, 0)
   }
   return { id, broker, link, log, metrics, port: broker.addresses.mqtt.port, metric, close }
+}
+
+/** Redis answers nothing until the result is called; the node has noticed. */
+export async function silenceRedis({ redis }: Pick<Nodes, 'redis'>, { link }: Pick<Node, 'link'>): Promise<() => void> {
+  const pid = redis.process.pid ?? 0
+  const goOn = (): void => void process.kill(pid, 'SIGCONT')
+  process.kill(pid, 'SIGSTOP')
+  onTestFinished(goOn)
+  await expect.poll(() => link.isUp).toBe(false)
+  return goOn
 }

@@ -1,10 +1,10 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { principalOf } from '../../../../services/broker/cluster/messages.ts'
 import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE } from '../../../../services/broker/cluster/scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import type { RawClient } from '../../../mqtt-bytes.ts'
 import { APP, describe5, logIn5, packet5, property } from '../../../mqtt5-bytes.ts'
-import { startNodes, type Nodes } from './nodes.ts'
+import { silenceRedis, startNodes, type Nodes } from './nodes.ts'
 
 const lasting = (clientId: string, seconds: number) => {
   return { ...APP, clientId, clean: false, properties: property.four(0x11, seconds) }
@@ -106,13 +106,10 @@ it('a session whose client leaves while Redis is silent ends when DISCONNECT sai
   const nodes = await startNodes()
   const one = await nodes.start('one')
   const client = await subscribed(one.port, 'away', 60)
-  const pid = nodes.redis.process.pid ?? 0
-  process.kill(pid, 'SIGSTOP')
-  onTestFinished(() => void process.kill(pid, 'SIGCONT'))
-  await expect.poll(() => one.link.isUp, PATIENCE).toBe(false)
+  const goOn = await silenceRedis(nodes, one)
   await leave(client, 0, property.four(0x11, 1))
   await expect.poll(() => one.metric('sluice_broker_cluster_sessions'), PATIENCE).toBe(0)
-  process.kill(pid, 'SIGCONT')
+  goOn()
   await expect.poll(() => kept(nodes).catch(() => 'Redis is away'), PATIENCE).toEqual([])
 })
 

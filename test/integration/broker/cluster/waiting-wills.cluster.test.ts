@@ -1,10 +1,10 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { CLAIM, END_DUE, FORGET, REAP, RELEASE } from '../../../../services/broker/cluster/scripts.ts'
 import { DUE_WILLS, POSTPONE, WILL, WILL_DONE } from '../../../../services/broker/cluster/will-scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import type { RawClient } from '../../../mqtt-bytes.ts'
 import { APP, describe5, logIn5, packet5, propertiesOf, property } from '../../../mqtt5-bytes.ts'
-import { startNodes, type Nodes } from './nodes.ts'
+import { silenceRedis, startNodes, type Nodes } from './nodes.ts'
 
 const TOPIC = 't/a/1/status'
 
@@ -76,13 +76,10 @@ describe('the will of a client that is gone', () => {
     const one = await nodes.start('one')
     const heard = await listen(one.port)
     const clients = [await logIn5(one.port, mourned('left', 1)), await logIn5(one.port, mourned('back', 1))]
-    const pid = nodes.redis.process.pid ?? 0
-    process.kill(pid, 'SIGSTOP')
-    onTestFinished(() => void process.kill(pid, 'SIGCONT'))
-    await expect.poll(() => one.link.isUp).toBe(false)
+    const goOn = await silenceRedis(nodes, one)
     clients.forEach(vanish)
     await expect.poll(() => one.metric('sluice_broker_connections')).toBe(1)
-    process.kill(pid, 'SIGCONT')
+    goOn()
     await expect.poll(() => greeting(one.port, 'back')).toBe('connack 0 0x0')
     await expectOnly(heard, 'left')
   })
@@ -92,13 +89,10 @@ describe('the will of a client that is gone', () => {
     const one = await nodes.start('one')
     const app = await logIn5(one.port, { ...APP, clientId: 'app' }, packet5.subscribe(1, [TOPIC, 1]))
     const client = await logIn5(one.port, mourned('now', 0, { lives: 100 }))
-    const pid = nodes.redis.process.pid ?? 0
-    process.kill(pid, 'SIGSTOP')
-    onTestFinished(() => void process.kill(pid, 'SIGCONT'))
-    await expect.poll(() => one.link.isUp).toBe(false)
+    const goOn = await silenceRedis(nodes, one)
     vanish(client)
     await expect.poll(() => one.metric('sluice_broker_connections')).toBe(1)
-    process.kill(pid, 'SIGCONT')
+    goOn()
     const text = `publish ${TOPIC} now q1`
     await app.until(() => app.packets.map(describe5).includes(text))
     const properties = propertiesOf(app.packets.find((one) => describe5(one) === text) ?? Buffer.alloc(0))
