@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Gate } from './gate.ts'
 import type { GateContext } from './gate-context.ts'
-import { Reason } from './mqtt5/reason.ts'
+import { Reason } from './mqtt/v5/reason.ts'
 import type { Origin } from './origin.ts'
 
 /** What is in flight gets this long at the end; an append takes milliseconds unless the log is down. */

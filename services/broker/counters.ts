@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Capacity } from './capacity.ts'
 import type { BatchObserver, Forwarder } from './forward.ts'
-import { Type } from './packets.ts'
+import { Type } from './mqtt/packets.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */

@@ -6,7 +6,7 @@ import type { Principal } from '../../shared/registry/port.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../shared/registry/presence-port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import type { LimitHit } from './limits/reports.ts'
-import { Reason } from './mqtt5/reason.ts'
+import { Reason } from './mqtt/v5/reason.ts'
 
 /** Why a connection ended, as it is written down. */
 export type EndReason =

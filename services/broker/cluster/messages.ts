@@ -1,5 +1,5 @@
 import { splitLine } from '../../../shared/mesh/mesh.ts'
-import type { MessageProperties } from '../message-properties.ts'
+import type { MessageProperties } from '../mqtt/message-properties.ts'
 
 /** A message as nodes store it and hand it on. */
 export interface Message {

@@ -1,7 +1,7 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
-import { fromNowOn, willDelayOf } from '../message-properties.ts'
+import { fromNowOn, willDelayOf } from '../mqtt/message-properties.ts'
 import type { Fence, Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, principalOf, type Message } from './messages.ts'
 import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-scripts.ts'

@@ -3,12 +3,12 @@ import type { AedesLane } from '../aedes-lane.ts'
 import type { Tally } from '../counters.ts'
 import type { Delivery } from '../delivery.ts'
 import type { Welcome } from '../handshake.ts'
-import type { MessageProperties, PropertiesByPayload } from '../message-properties.ts'
+import type { MessageProperties, PropertiesByPayload } from '../mqtt/message-properties.ts'
 import type { Outlet } from '../outlet.ts'
-import { encodeFrame, encodeText, Header, Type } from '../packets.ts'
-import type { Mqtt5 } from './dialect.ts'
-import { numberProperty, withLength } from './encode.ts'
-import { Property } from './properties.ts'
+import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
+import type { Mqtt5 } from '../mqtt/v5/protocol.ts'
+import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
+import { Property } from '../mqtt/v5/properties.ts'
 
 export interface DeliveryOptions {
   readonly dialect: Mqtt5

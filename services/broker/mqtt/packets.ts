@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import type { ErrorCode } from '../../shared/errors.ts'
-import type { FrameReader } from './frames.ts'
+import type { ErrorCode } from '../../../shared/errors.ts'
+import type { FrameReader } from './frame-reader.ts'
 
 /** Control packet types: the high half of a packet's first byte [MQTT 3.1.1, table 2.1]. */
 export const Type = {

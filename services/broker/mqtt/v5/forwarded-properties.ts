@@ -1,4 +1,4 @@
-import { isTopicName } from '../../../shared/topic-filter.ts'
+import { isTopicName } from '../../../../shared/topic-filter.ts'
 import type { MessageProperties } from '../message-properties.ts'
 import { Violation } from '../packets.ts'
 import { Property, type PropertyReader } from './properties.ts'

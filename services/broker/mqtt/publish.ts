@@ -1,4 +1,4 @@
-import { Reason } from './mqtt5/reason.ts'
+import { Reason } from './v5/reason.ts'
 import { Violation } from './packets.ts'
 
 /** Where the parts of a PUBLISH stand in its buffer. */

@@ -1,8 +1,8 @@
-import type { FrameReader } from '../frames.ts'
+import type { FrameReader } from '../frame-reader.ts'
 import type { MessageProperties } from '../message-properties.ts'
 import { Refused } from '../packets.ts'
 import { connackRefused, numberProperty } from './encode.ts'
-import { keptProperties } from './passed.ts'
+import { keptProperties } from './forwarded-properties.ts'
 import { ALLOWED, Property, PropertyReader } from './properties.ts'
 import { Reason } from './reason.ts'
 

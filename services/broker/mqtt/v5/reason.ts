@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../../shared/errors.ts'
+import type { ErrorCode } from '../../../../shared/errors.ts'
 
 /** Reason codes of MQTT 5 that this broker sends or looks at [MQTT 5.0, 2.4]. */
 export const Reason = {

@@ -1,4 +1,4 @@
-import { encodeAcknowledgement } from './mqtt5/encode.ts'
+import { encodeAcknowledgement } from './v5/encode.ts'
 import { Header } from './packets.ts'
 
 const ID = 0xffff

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AckQueue, PacketIds, SmallPackets } from '../../../../services/broker/acks.ts'
+import { AckQueue, PacketIds, SmallPackets } from '../../../../../services/broker/mqtt/acks.ts'
 
 const step = fc.oneof(
   fc.record({ does: fc.constant('add' as const), qos: fc.constantFrom(1, 2), ready: fc.boolean() }),

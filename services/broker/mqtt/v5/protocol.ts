@@ -1,21 +1,21 @@
-import { ERRORS, type ErrorCode } from '../../../shared/errors.ts'
-import { MAX_TOPIC_BYTES } from '../../../shared/topic-filter.ts'
-import type { Dialect, PublishRefusal } from '../dialect.ts'
-import type { FrameReader } from '../frames.ts'
+import { ERRORS, type ErrorCode } from '../../../../shared/errors.ts'
+import { MAX_TOPIC_BYTES } from '../../../../shared/topic-filter.ts'
+import type { Dialect, PublishRefusal } from '../protocol.ts'
+import type { FrameReader } from '../frame-reader.ts'
 import type { MessageProperties } from '../message-properties.ts'
 import { Type, Violation, type Refused } from '../packets.ts'
-import { readPublish, type PublishParts } from '../publish-packet.ts'
+import { readPublish, type PublishParts } from '../publish.ts'
 import {
   parseSubscribe,
   parseUnsubscribe,
   type RequestedFilter,
   type SubscribePacket,
   type UnsubscribePacket,
-} from '../subscribe-packet.ts'
+} from '../subscribe.ts'
 import { readAcknowledgement } from './acknowledgement.ts'
 import type { ConnectProperties, ServerLimits } from './connect.ts'
 import { connackRefused, encodeAnswers, encodeDisconnect } from './encode.ts'
-import { checkResponseTopic, keptProperties } from './passed.ts'
+import { checkResponseTopic, keptProperties } from './forwarded-properties.ts'
 import { ALLOWED, Property, PropertyReader } from './properties.ts'
 import { publishReasonOf, Reason, reasonOf } from './reason.ts'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encodeConnect, parseConnect, type ConnectPacket } from '../../../../services/broker/connect-packet.ts'
-import { FrameReader, Peeked } from '../../../../services/broker/frames.ts'
-import { Refused } from '../../../../services/broker/packets.ts'
-import { frame, packet, utf8 } from '../../../mqtt-bytes.ts'
+import { encodeConnect, parseConnect, type ConnectPacket } from '../../../../../services/broker/mqtt/connect.ts'
+import { FrameReader, Peeked } from '../../../../../services/broker/mqtt/frame-reader.ts'
+import { Refused } from '../../../../../services/broker/mqtt/packets.ts'
+import { frame, packet, utf8 } from '../../../../mqtt-bytes.ts'
 
 function parse(bytes: Buffer): ConnectPacket {
   const reader = new FrameReader(100_000)

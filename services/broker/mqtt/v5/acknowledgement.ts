@@ -1,4 +1,4 @@
-import type { FrameReader } from '../frames.ts'
+import type { FrameReader } from '../frame-reader.ts'
 import { readPacketId, Type, Violation } from '../packets.ts'
 import { ALLOWED, type PropertyReader } from './properties.ts'
 import { PUBLISH_REASONS, Reason, RELEASE_REASONS } from './reason.ts'

@@ -1,15 +1,15 @@
-import type { ErrorCode } from '../../shared/errors.ts'
-import type { FrameReader } from './frames.ts'
+import type { ErrorCode } from '../../../shared/errors.ts'
+import type { FrameReader } from './frame-reader.ts'
 import type { MessageProperties } from './message-properties.ts'
 import { encodeFrame, expectEmpty, Header, parseAcknowledgement, Type, type Refused } from './packets.ts'
-import { readPublish, type PublishParts } from './publish-packet.ts'
+import { readPublish, type PublishParts } from './publish.ts'
 import {
   parseSubscribe,
   parseUnsubscribe,
   type RequestedFilter,
   type SubscribePacket,
   type UnsubscribePacket,
-} from './subscribe-packet.ts'
+} from './subscribe.ts'
 
 /** Why a message is refused, as an acknowledgement says it; reason 0 when the version has no words for it. */
 export interface PublishRefusal {

@@ -1,7 +1,7 @@
-import { isTopicFilter } from '../../shared/topic-filter.ts'
-import type { FrameReader } from './frames.ts'
-import { ALLOWED, Property, type PropertyReader } from './mqtt5/properties.ts'
-import { Reason } from './mqtt5/reason.ts'
+import { isTopicFilter } from '../../../shared/topic-filter.ts'
+import type { FrameReader } from './frame-reader.ts'
+import { ALLOWED, Property, type PropertyReader } from './v5/properties.ts'
+import { Reason } from './v5/reason.ts'
 import { readPacketId, readText, Violation } from './packets.ts'
 
 /** One filter of a SUBSCRIBE. */

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
-import type { FrameReader } from './frames.ts'
+import type { FrameReader } from './frame-reader.ts'
 import type { MessageProperties } from './message-properties.ts'
-import { readConnectProperties, readWillProperties, type ConnectProperties } from './mqtt5/connect.ts'
-import { connackRefused } from './mqtt5/encode.ts'
-import { Reason, reasonOf } from './mqtt5/reason.ts'
+import { readConnectProperties, readWillProperties, type ConnectProperties } from './v5/connect.ts'
+import { connackRefused } from './v5/encode.ts'
+import { Reason, reasonOf } from './v5/reason.ts'
 import { connack, encodeFrame, encodeText, readField, readText, Refused, Type, Violation } from './packets.ts'
 
 export interface Will {
