@@ -11,7 +11,7 @@ import { grantedQos } from './granted-qos.ts'
 import { isExpired, willDelayOf, withProperties, type PropertiesByPayload } from './mqtt/message-properties.ts'
 import { noteExisting } from './passage.ts'
 import type { WillDelays } from './will-delays.ts'
-import type { ForwardWill } from './wills.ts'
+import type { ForwardWill } from './telemetry/telemetry-wills.ts'
 
 export interface HookOptions {
   readonly authorizer: Pick<Authorizer, 'login' | 'canPublish' | 'canSubscribe' | 'canReceive'>

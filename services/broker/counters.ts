@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import type { Capacity } from './capacity.ts'
-import type { BatchObserver, Forwarder } from './forward.ts'
+import type { Capacity } from './telemetry/backpressure.ts'
+import type { BatchObserver, Forwarder } from './telemetry/forwarder.ts'
 import { Type } from './mqtt/packets.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { SmallPackets } from './mqtt/acks.ts'
-import type { Capacity } from './capacity.ts'
+import type { Capacity } from './telemetry/backpressure.ts'
 import { FrameReader, Peeked } from './mqtt/frame-reader.ts'
 import { Reason } from './mqtt/v5/reason.ts'
 import { Type, Violation } from './mqtt/packets.ts'

@@ -1,8 +1,8 @@
-import type { Capacity } from './capacity.ts'
+import type { Capacity } from './telemetry/backpressure.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { Copy } from './cluster/copies.ts'
 import type { Tally } from './counters.ts'
-import type { BatchObserver } from './forward.ts'
+import type { BatchObserver } from './telemetry/forwarder.ts'
 import type { Interest } from './interest.ts'
 import type { Sessions } from './sessions.ts'
 

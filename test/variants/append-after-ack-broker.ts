@@ -1,5 +1,5 @@
 import type { BrokerParts } from '../../services/broker/gate-context.ts'
-import { createWillForwarder } from '../../services/broker/wills.ts'
+import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 import { ONE_LANE } from './one-lane-broker.ts'
 

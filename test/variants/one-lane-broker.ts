@@ -1,7 +1,7 @@
 import type { Client } from 'aedes'
 import type { BrokerParts } from '../../services/broker/gate-context.ts'
-import { createRouter } from '../../services/broker/routes.ts'
-import { createWillForwarder } from '../../services/broker/wills.ts'
+import { createRouter } from '../../services/broker/telemetry/routes.ts'
+import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 
 /**

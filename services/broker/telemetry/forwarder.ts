@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { toSluiceError } from '../../shared/errors.ts'
-import type { Logger } from '../../shared/logger.ts'
-import type { TelemetryLog } from '../../shared/log/port.ts'
-import type { LogRecord } from '../../shared/telemetry.ts'
+import { toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import type { TelemetryLog } from '../../../shared/log/port.ts'
+import type { LogRecord } from '../../../shared/telemetry.ts'
 
 /** Who waits for a record to be durable. */
 export interface Waiter {

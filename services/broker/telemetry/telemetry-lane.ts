@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer'
-import { KEPT_PAYLOAD_BYTES } from '../../shared/dead-letter.ts'
-import { AckQueue, PacketIds } from './mqtt/acks.ts'
-import type { Waiter } from './forward.ts'
-import type { Blocked, LaneContext, LaneOwner } from './lanes.ts'
-import { Header } from './mqtt/packets.ts'
-import type { PublishParts } from './mqtt/publish.ts'
+import { KEPT_PAYLOAD_BYTES } from '../../../shared/dead-letter.ts'
+import { AckQueue, PacketIds } from '../mqtt/acks.ts'
+import type { Waiter } from './forwarder.ts'
+import type { Blocked, LaneContext, LaneOwner } from '../lanes.ts'
+import { Header } from '../mqtt/packets.ts'
+import type { PublishParts } from '../mqtt/publish.ts'
 import type { RefusedRoute, TelemetryRoute } from './routes.ts'
 
 /**

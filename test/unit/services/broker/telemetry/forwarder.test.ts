@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Forwarder, type Waiter } from '../../../../services/broker/forward.ts'
-import { SluiceError } from '../../../../shared/errors.ts'
-import type { LogRecord } from '../../../../shared/telemetry.ts'
-import { FakeLog, quiet } from '../../../broker-harness.ts'
+import { Forwarder, type Waiter } from '../../../../../services/broker/telemetry/forwarder.ts'
+import { SluiceError } from '../../../../../shared/errors.ts'
+import type { LogRecord } from '../../../../../shared/telemetry.ts'
+import { FakeLog, quiet } from '../../../../broker-harness.ts'
 
 const record = (n: number): LogRecord => ({
   key: 'a/1',

@@ -1,11 +1,11 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createRefusals, type Refusals } from '../../../../services/broker/refusals.ts'
-import { recordToDeadLetter, type DeadLetter } from '../../../../shared/dead-letter.ts'
-import { SluiceError } from '../../../../shared/errors.ts'
-import type { LogTopic, TelemetryLog } from '../../../../shared/log/port.ts'
-import { createLogger } from '../../../../shared/logger.ts'
-import { createMetrics, type Metrics } from '../../../../shared/metrics.ts'
-import type { LogRecord } from '../../../../shared/telemetry.ts'
+import { createRefusals, type Refusals } from '../../../../../services/broker/telemetry/refusals.ts'
+import { recordToDeadLetter, type DeadLetter } from '../../../../../shared/dead-letter.ts'
+import { SluiceError } from '../../../../../shared/errors.ts'
+import type { LogTopic, TelemetryLog } from '../../../../../shared/log/port.ts'
+import { createLogger } from '../../../../../shared/logger.ts'
+import { createMetrics, type Metrics } from '../../../../../shared/metrics.ts'
+import type { LogRecord } from '../../../../../shared/telemetry.ts'
 
 interface Append {
   readonly records: readonly LogRecord[]

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createRouter, RouteCache, type Route } from '../../../../services/broker/routes.ts'
-import * as acl from '../../../../shared/acl.ts'
-import type { Principal } from '../../../../shared/registry/port.ts'
-import { EVERYTHING } from '../../../broker-harness.ts'
+import { createRouter, RouteCache, type Route } from '../../../../../services/broker/telemetry/routes.ts'
+import * as acl from '../../../../../shared/acl.ts'
+import type { Principal } from '../../../../../shared/registry/port.ts'
+import { EVERYTHING } from '../../../../broker-harness.ts'
 
 const router = createRouter(acl)
 const device: Principal = { kind: 'device', name: 'a/1', tenant: 'a', device: '1' }

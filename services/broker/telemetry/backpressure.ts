@@ -1,4 +1,4 @@
-import type { Forwarder } from './forward.ts'
+import type { Forwarder } from './forwarder.ts'
 
 /** A connection that cannot go on until the node has room. */
 export interface Waiting {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Capacity } from '../../../../services/broker/capacity.ts'
+import { Capacity } from '../../../../../services/broker/telemetry/backpressure.ts'
 
 function setUp() {
   const load = { records: 0, bytes: 0 }

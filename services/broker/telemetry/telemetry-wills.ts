@@ -1,6 +1,6 @@
-import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
-import type { Forwarder } from './forward.ts'
-import type { ReceiveClock } from '../../shared/receive-clock.ts'
+import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { ReceiveClock } from '../../../shared/receive-clock.ts'
 
 /** Appends a message on a telemetry topic; resolves when it is durable, false when it never will be. */
 export type ForwardWill = (topic: string, payload: Uint8Array) => Promise<boolean>
