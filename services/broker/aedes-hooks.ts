@@ -2,7 +2,7 @@ import type { AedesOptions, AedesPublishPacket, Client, PublishPacket } from 'ae
 import { isReserved } from '../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 import { AedesEnd } from './aedes-end.ts'
-import type { Authorizer } from './authorize.ts'
+import type { Authorizer } from './access/authorize.ts'
 import type { Cluster } from './cluster/cluster.ts'
 import type { SessionEmitter } from './cluster/emitter.ts'
 import type { Relay } from './cluster/relay.ts'

@@ -2,7 +2,7 @@ import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../.
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
-import type { Authorizer } from '../authorize.ts'
+import type { Authorizer } from '../access/authorize.ts'
 
 /** Where the messages of one topic of one login go. Everything that is the same for all of them is computed here, once. */
 export type Route = TelemetryRoute | BrokerRoute | RefusedRoute

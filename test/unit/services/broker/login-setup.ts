@@ -1,5 +1,5 @@
 import { onTestFinished, vi } from 'vitest'
-import { createAuthenticator, type Authenticator, type Login } from '../../../../services/broker/authenticate.ts'
+import { createAuthenticator, type Authenticator, type Login } from '../../../../services/broker/access/authenticate.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
 import { createFailedLogins } from '../../../../shared/failed-logins.ts'
 import { createLogger } from '../../../../shared/logger.ts'

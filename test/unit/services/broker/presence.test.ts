@@ -1,6 +1,6 @@
 import { pino } from 'pino'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import type { LimitHit } from '../../../../services/broker/limits/reports.ts'
+import type { LimitHit } from '../../../../services/broker/access/limit-reports.ts'
 import { PresenceWriter, type SessionChange } from '../../../../services/broker/presence.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
 import { createMetrics } from '../../../../shared/metrics.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { LimitReports, noticeOf, type LimitHit } from '../../../../../services/broker/limits/reports.ts'
+import { LimitReports, noticeOf, type LimitHit } from '../../../../../services/broker/access/limit-reports.ts'
 import { createMetrics } from '../../../../../shared/metrics.ts'
 import type { Principal } from '../../../../../shared/registry/port.ts'
 

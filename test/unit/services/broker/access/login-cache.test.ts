@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { setUpLogins as setUp } from './login-setup.ts'
+import { setUpLogins as setUp } from '../login-setup.ts'
 
 describe('verified logins', () => {
   it('are kept for 30 s', async () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createAuthorizer, type Authorizer } from '../../../../services/broker/authorize.ts'
-import { createLogger } from '../../../../shared/logger.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
-import type { AclRule, Principal } from '../../../../shared/registry/port.ts'
-import { LoginRegistry } from './login-registry.ts'
+import { createAuthorizer, type Authorizer } from '../../../../../services/broker/access/authorize.ts'
+import { createLogger } from '../../../../../shared/logger.ts'
+import { createMetrics } from '../../../../../shared/metrics.ts'
+import type { AclRule, Principal } from '../../../../../shared/registry/port.ts'
+import { LoginRegistry } from '../login-registry.ts'
 
 const publish = (effect: AclRule['effect'], topic: string): AclRule => ({ effect, action: 'publish', topic })
 const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }

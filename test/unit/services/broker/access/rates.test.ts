@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Rates, type RateSettings } from '../../../../../services/broker/limits/rates.ts'
+import { Rates, type RateSettings } from '../../../../../services/broker/access/rates.ts'
 import type { Principal } from '../../../../../shared/registry/port.ts'
 
 const NONE: RateSettings = {

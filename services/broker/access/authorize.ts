@@ -1,10 +1,10 @@
 import { Counter, Gauge } from 'prom-client'
-import * as acl from '../../shared/acl.ts'
-import { toSluiceError } from '../../shared/errors.ts'
-import type { Logger } from '../../shared/logger.ts'
-import { LruMap } from '../../shared/lru.ts'
-import type { Metrics } from '../../shared/metrics.ts'
-import type { LoginState, Principal, Registry, RuleAction } from '../../shared/registry/port.ts'
+import * as acl from '../../../shared/acl.ts'
+import { toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import { LruMap } from '../../../shared/lru.ts'
+import type { Metrics } from '../../../shared/metrics.ts'
+import type { LoginState, Principal, Registry, RuleAction } from '../../../shared/registry/port.ts'
 
 export interface Authorizer {
   /** Grows whenever a verdict may have changed: verdicts that are kept are kept for one epoch. */

@@ -1,6 +1,6 @@
-import { LruMap } from '../../shared/lru.ts'
-import { TOKEN_PREFIX } from '../../shared/registry/credentials.ts'
-import type { Principal, Registry } from '../../shared/registry/port.ts'
+import { LruMap } from '../../../shared/lru.ts'
+import { TOKEN_PREFIX } from '../../../shared/registry/credentials.ts'
+import type { Principal, Registry } from '../../../shared/registry/port.ts'
 
 /** A fleet that reconnects after an outage comes back within this time; what changed is dropped at once all the same. */
 const VERIFIED_MS = 30_000

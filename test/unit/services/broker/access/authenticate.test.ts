@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { describeLogin } from '../../../../services/broker/authenticate.ts'
-import { SluiceError } from '../../../../shared/errors.ts'
-import { setUpLogins as setUp } from './login-setup.ts'
+import { describeLogin } from '../../../../../services/broker/access/authenticate.ts'
+import { SluiceError } from '../../../../../shared/errors.ts'
+import { setUpLogins as setUp } from '../login-setup.ts'
 
 describe('a login', () => {
   it('is a username with its secret, or a token without password', async () => {

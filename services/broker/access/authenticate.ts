@@ -1,11 +1,11 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Counter, Gauge } from 'prom-client'
-import { SluiceError, toSluiceError } from '../../shared/errors.ts'
-import type { FailedLogins } from '../../shared/failed-logins.ts'
-import type { Logger } from '../../shared/logger.ts'
-import type { Metrics } from '../../shared/metrics.ts'
-import type { Principal, Registry } from '../../shared/registry/port.ts'
+import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
+import type { FailedLogins } from '../../../shared/failed-logins.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import type { Metrics } from '../../../shared/metrics.ts'
+import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { LoginCache } from './login-cache.ts'
 
 /** What a CONNECT brings. An empty password counts as none, because many clients cannot leave it out. */
