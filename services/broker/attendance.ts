@@ -7,7 +7,7 @@ import type { Cluster } from './cluster/cluster.ts'
 import { Rates } from './access/rates.ts'
 import { LimitReports, noticeOf } from './access/limit-reports.ts'
 import { PresenceWriter } from './presence.ts'
-import type { Sessions } from './sessions.ts'
+import type { Sessions } from './sessions/sessions.ts'
 
 /** Who is connected and how much each may do, as all connections of a node share it. */
 export interface Attendance {

@@ -1,16 +1,16 @@
 import type { Principal } from '../../shared/registry/port.ts'
-import { AedesEnd, type AedesEndOwner, type AedesPacket } from './aedes-end.ts'
-import { PlainDelivery, type Delivery } from './delivery.ts'
+import { AedesEnd, type AedesEndOwner, type AedesPacket } from './sessions/aedes-stream.ts'
+import { PlainDelivery, type Delivery } from './sessions/delivery.ts'
 import type { Dialect } from './mqtt/protocol.ts'
 import type { GateContext } from './gate-context.ts'
 import type { Welcome } from './handshake.ts'
 import { Lanes, type LaneOwner } from './lanes.ts'
 import type { Allowance } from './access/rates.ts'
-import { Mqtt5Delivery } from './mqtt5/delivery.ts'
+import { Mqtt5Delivery } from './sessions/delivery-v5.ts'
 import { Mqtt5 } from './mqtt/v5/protocol.ts'
 import type { Outlet } from './outlet.ts'
 import type { EndReason, PresenceWriter } from './presence.ts'
-import type { AedesClient } from './sessions.ts'
+import type { AedesClient } from './sessions/sessions.ts'
 
 /** The gate of a conversation. */
 export interface ConversationGate {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { toSluiceError } from '../../shared/errors.ts'
-import type { Beside } from './aedes-end.ts'
+import type { Beside } from './sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from './mqtt/connect.ts'
 import { MQTT31, MQTT311, type Dialect } from './mqtt/protocol.ts'
 import type { GateContext } from './gate-context.ts'
@@ -13,7 +13,7 @@ import { Property } from './mqtt/v5/properties.ts'
 import type { Origin } from './origin.ts'
 import { connack, encodeFrame, encodeText, Refused, Type, Violation } from './mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
-import type { SessionWish } from './takeovers.ts'
+import type { SessionWish } from './sessions/takeovers.ts'
 
 /** A client that was let in. */
 export interface Welcome {

@@ -12,10 +12,10 @@ import type { Origin } from './origin.ts'
 import { connack, Refused, type ConnackCode } from './mqtt/packets.ts'
 import type { ReceiveClock } from '../../shared/receive-clock.ts'
 import type { Router } from './telemetry/routes.ts'
-import { scopedClientId } from './sessions.ts'
-import type { Replaceable, SessionWish, Takeovers } from './takeovers.ts'
+import { scopedClientId } from './sessions/sessions.ts'
+import type { Replaceable, SessionWish, Takeovers } from './sessions/takeovers.ts'
 
-export type { Replaceable } from './takeovers.ts'
+export type { Replaceable } from './sessions/takeovers.ts'
 
 export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>

@@ -1,4 +1,4 @@
-import { AedesEnd } from '../../services/broker/aedes-end.ts'
+import { AedesEnd } from '../../services/broker/sessions/aedes-stream.ts'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/gate-context.ts'
 import { deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
 

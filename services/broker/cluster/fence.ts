@@ -1,7 +1,7 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import type { SessionWish } from '../takeovers.ts'
+import type { SessionWish } from '../sessions/takeovers.ts'
 import { principalOf } from './messages.ts'
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
 import { WILL_DUE } from './will-scripts.ts'

@@ -1,7 +1,7 @@
 import type { PublishPacket } from 'aedes'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Cluster } from './cluster.ts'
-import { STORED, storedAs, type SessionEmitter } from './emitter.ts'
+import { STORED, storedAs, type SessionEmitter } from '../sessions/cluster-emitter.ts'
 import type { Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, ownerOfTopic, propertiesOf, toMessage, type Message } from './messages.ts'
 import { readQueue } from './queue.ts'

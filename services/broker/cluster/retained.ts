@@ -2,7 +2,7 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches, overlaps } from '../../../shared/topic-filter.ts'
 import type { Tally } from '../counters.ts'
-import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedRoom } from '../retained-room.ts'
+import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedRoom } from '../sessions/retained-quota.ts'
 import { decodeMessage, encodeMessage, type Message } from './messages.ts'
 import { RETAIN } from './publish-script.ts'
 

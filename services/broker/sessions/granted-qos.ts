@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import { matches } from '../../shared/topic-filter.ts'
+import { matches } from '../../../shared/topic-filter.ts'
 
 /**
  * The quality at which a client gets a message: that of the message, or the highest that its matching subscriptions were

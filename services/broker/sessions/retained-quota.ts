@@ -1,4 +1,4 @@
-import { sizeOf, type KeptMessage } from './mqtt/message-properties.ts'
+import { sizeOf, type KeptMessage } from '../mqtt/message-properties.ts'
 
 /** What may be retained, in all and by one device. */
 export interface RetainedBounds {

@@ -5,12 +5,12 @@ import {
   decodeCommand,
   type CommandResult,
   type DeviceCommand,
-} from '../../shared/commands.ts'
-import { matches } from '../../shared/topic-filter.ts'
-import { deviceKey } from '../../shared/topics.ts'
-import type { Cluster } from './cluster/cluster.ts'
-import type { Relay } from './cluster/relay.ts'
-import { withProperties } from './mqtt/message-properties.ts'
+} from '../../../shared/commands.ts'
+import { matches } from '../../../shared/topic-filter.ts'
+import { deviceKey } from '../../../shared/topics.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import type { Relay } from '../cluster/relay.ts'
+import { withProperties } from '../mqtt/message-properties.ts'
 
 /** aedes, as far as a command needs it. */
 export interface CommandTarget {

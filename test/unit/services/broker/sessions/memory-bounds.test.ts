@@ -1,8 +1,12 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Tally } from '../../../../services/broker/counters.ts'
-import type { WithProperties } from '../../../../services/broker/mqtt/message-properties.ts'
-import { limitPersistence, type Persistence, type Waiting } from '../../../../services/broker/session-limits.ts'
+import { Tally } from '../../../../../services/broker/counters.ts'
+import type { WithProperties } from '../../../../../services/broker/mqtt/message-properties.ts'
+import {
+  limitPersistence,
+  type Persistence,
+  type Waiting,
+} from '../../../../../services/broker/sessions/memory-bounds.ts'
 
 it('messages that are kept for long are kept in memory of their own', async () => {
   const kept: WithProperties[] = []

@@ -1,9 +1,9 @@
-import type { AedesEnd, AedesPacket, Beside } from './aedes-end.ts'
-import type { FrameReader } from './mqtt/frame-reader.ts'
-import type { Blocked, LaneContext, LaneOwner } from './lanes.ts'
-import { encodeFrame, encodeText, Header, Type } from './mqtt/packets.ts'
-import type { PublishParts } from './mqtt/publish.ts'
-import type { SubscribePacket } from './mqtt/subscribe.ts'
+import type { AedesEnd, AedesPacket, Beside } from './aedes-stream.ts'
+import type { FrameReader } from '../mqtt/frame-reader.ts'
+import type { Blocked, LaneContext, LaneOwner } from '../lanes.ts'
+import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
+import type { PublishParts } from '../mqtt/publish.ts'
+import type { SubscribePacket } from '../mqtt/subscribe.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
 
 type SubscriptionOwner = Pick<LaneOwner, 'dialect' | 'principal' | 'isSubscribed' | 'subscriptionCount'>

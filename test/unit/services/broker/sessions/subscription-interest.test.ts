@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canMatchTelemetry, Interest, isTelemetryOnly } from '../../../../services/broker/interest.ts'
-import { matches } from '../../../../shared/topic-filter.ts'
+import {
+  canMatchTelemetry,
+  Interest,
+  isTelemetryOnly,
+} from '../../../../../services/broker/sessions/subscription-interest.ts'
+import { matches } from '../../../../../shared/topic-filter.ts'
 
 describe('which filters concern telemetry', () => {
   it.each([

@@ -1,9 +1,9 @@
-import type { Beside } from './aedes-end.ts'
-import type { Dialect } from './mqtt/protocol.ts'
-import { isTelemetryOnly } from './interest.ts'
-import { encodeFrame, encodeText, Type } from './mqtt/packets.ts'
-import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from './mqtt/subscribe.ts'
-import { isTopicFilter } from '../../shared/topic-filter.ts'
+import type { Beside } from './aedes-stream.ts'
+import type { Dialect } from '../mqtt/protocol.ts'
+import { isTelemetryOnly } from './subscription-interest.ts'
+import { encodeFrame, encodeText, Type } from '../mqtt/packets.ts'
+import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from '../mqtt/subscribe.ts'
+import { isTopicFilter } from '../../../shared/topic-filter.ts'
 
 /** A SUBSCRIBE or UNSUBSCRIBE on its way through aedes, and what of the answer is known. */
 export interface PendingRequest {

@@ -1,6 +1,6 @@
-import { SluiceError } from '../../shared/errors.ts'
-import { principalOf } from './cluster/messages.ts'
-import type { Persistence } from './session-limits.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import { principalOf } from '../cluster/messages.ts'
+import type { Persistence } from './memory-bounds.ts'
 import type { SessionWish, SharedLease, SharedSessions } from './takeovers.ts'
 
 /** The persistent sessions of the only node, which are in memory: as many as a login may have. */

@@ -1,8 +1,8 @@
 import { Duplex } from 'node:stream'
-import type { Principal } from '../../shared/registry/port.ts'
-import { FrameReader, Peeked } from './mqtt/frame-reader.ts'
-import type { MessageProperties } from './mqtt/message-properties.ts'
-import type { RequestedFilter } from './mqtt/subscribe.ts'
+import type { Principal } from '../../../shared/registry/port.ts'
+import { FrameReader, Peeked } from '../mqtt/frame-reader.ts'
+import type { MessageProperties } from '../mqtt/message-properties.ts'
+import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
 /** A whole packet that aedes wrote. */
 export interface AedesPacket {

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import type { Tally } from './counters.ts'
-import { sizeOf, type KeptMessage, type WithProperties } from './mqtt/message-properties.ts'
-import { MAX_RETAINED, RetainedRoom } from './retained-room.ts'
+import type { Tally } from '../counters.ts'
+import { sizeOf, type KeptMessage, type WithProperties } from '../mqtt/message-properties.ts'
+import { MAX_RETAINED, RetainedRoom } from './retained-quota.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
 export interface Persistence {

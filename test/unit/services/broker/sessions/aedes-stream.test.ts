@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AedesEnd, type AedesEndOwner } from '../../../../services/broker/aedes-end.ts'
-import { packet } from '../../../mqtt-bytes.ts'
+import { AedesEnd, type AedesEndOwner } from '../../../../../services/broker/sessions/aedes-stream.ts'
+import { packet } from '../../../../mqtt-bytes.ts'
 
 /** An end whose owner notes what it gets. */
 function setUp() {

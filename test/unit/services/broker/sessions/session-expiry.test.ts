@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { SessionEnds } from '../../../../services/broker/session-ends.ts'
-import { SluiceError } from '../../../../shared/errors.ts'
-import { quiet } from '../../../broker-harness.ts'
+import { SessionEnds } from '../../../../../services/broker/sessions/session-expiry.ts'
+import { SluiceError } from '../../../../../shared/errors.ts'
+import { quiet } from '../../../../broker-harness.ts'
 
 function setUp() {
   const discarded: string[] = []

@@ -1,4 +1,4 @@
-import { contains, matches, overlaps } from '../../shared/topic-filter.ts'
+import { contains, matches, overlaps } from '../../../shared/topic-filter.ts'
 
 /** All that telemetry topics can be; a filter within it matches nothing else. */
 const BELOW_TELEMETRY = 't/+/+/telemetry/#'

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import type { Aedes, Client, Subscription } from 'aedes'
-import { AedesEnd } from './aedes-end.ts'
-import type { PropertiesByPayload, WithProperties } from './mqtt/message-properties.ts'
-import type { RequestedFilter } from './mqtt/subscribe.ts'
+import { AedesEnd } from './aedes-stream.ts'
+import type { PropertiesByPayload, WithProperties } from '../mqtt/message-properties.ts'
+import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
 /**
  * What aedes is told past its parser, which reads MQTT 3.1.1: properties of messages, and the options of subscriptions.

@@ -1,5 +1,5 @@
-import type { Tally } from './counters.ts'
-import { Reason } from './mqtt/v5/reason.ts'
+import type { Tally } from '../counters.ts'
+import { Reason } from '../mqtt/v5/reason.ts'
 
 /** A connection that may be replaced by a newer one of its login and client id. */
 export interface Replaceable {
