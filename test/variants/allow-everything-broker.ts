@@ -1,5 +1,5 @@
 import { AedesEnd } from '../../services/broker/sessions/aedes-stream.ts'
-import { BROKER_PARTS, type BrokerParts } from '../../services/broker/gate-context.ts'
+import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { BrokerParts } from '../../services/broker/gate-context.ts'
+import type { BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 import { ONE_LANE } from './one-lane-broker.ts'

@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import type { BrokerParts } from '../../services/broker/gate-context.ts'
+import type { BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { createRouter } from '../../services/broker/telemetry/routes.ts'
 import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'

@@ -1,6 +1,6 @@
 import type { AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
-import type { Outlet } from '../outlet.ts'
+import type { Outlet } from '../connection/socket-writer.ts'
 import { isAnswer } from './subscription-requests.ts'
 
 /** The way of aedes' packets to one client, in the client's version of MQTT. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { BrokerParts } from '../../../services/broker/gate-context.ts'
+import type { BrokerParts } from '../../../services/broker/connection/broker-context.ts'
 import { FakeLog, startBroker } from '../../broker-harness.ts'
 import { logIn, packet } from '../../mqtt-bytes.ts'
 import { logIn5, packet5, property } from '../../mqtt5-bytes.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { BrokerParts } from '../../../services/broker/gate-context.ts'
+import type { BrokerParts } from '../../../services/broker/connection/broker-context.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { FakeLog, startBroker } from '../../broker-harness.ts'
 import { logIn, packet } from '../../mqtt-bytes.ts'

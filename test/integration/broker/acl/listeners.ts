@@ -1,4 +1,4 @@
-import type { BrokerParts } from '../../../../services/broker/gate-context.ts'
+import type { BrokerParts } from '../../../../services/broker/connection/broker-context.ts'
 import { startBroker } from '../../../broker-harness.ts'
 import { TestAuthority } from '../../../certificates.ts'
 import { wayTo, type Way } from '../listener-clients.ts'

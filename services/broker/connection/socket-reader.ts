@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
-import type { SmallPackets } from './mqtt/acks.ts'
-import type { Capacity } from './telemetry/backpressure.ts'
-import { FrameReader, Peeked } from './mqtt/frame-reader.ts'
-import { Reason } from './mqtt/v5/reason.ts'
-import { Type, Violation } from './mqtt/packets.ts'
+import type { SmallPackets } from '../mqtt/acks.ts'
+import type { Capacity } from '../telemetry/backpressure.ts'
+import { FrameReader, Peeked } from '../mqtt/frame-reader.ts'
+import { Reason } from '../mqtt/v5/reason.ts'
+import { Type, Violation } from '../mqtt/packets.ts'
 
 /** A held connection reads on until it holds this much, so that a PINGREQ in it is found and answered. */
 const READ_AHEAD_BYTES = 8 * 1024

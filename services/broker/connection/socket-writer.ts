@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { SmallPackets } from './mqtt/acks.ts'
+import type { SmallPackets } from '../mqtt/acks.ts'
 
 /** A client that does not take its answers is not read. */
 const MAX_UNSENT_BYTES = 256 * 1024

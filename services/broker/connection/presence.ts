@@ -1,12 +1,12 @@
 import { Counter, Gauge } from 'prom-client'
-import { toSluiceError } from '../../shared/errors.ts'
-import type { Logger } from '../../shared/logger.ts'
-import type { Metrics } from '../../shared/metrics.ts'
-import type { Principal } from '../../shared/registry/port.ts'
-import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../shared/registry/presence-port.ts'
-import { parseDeviceKey } from '../../shared/topics.ts'
-import type { LimitHit } from './access/limit-reports.ts'
-import { Reason } from './mqtt/v5/reason.ts'
+import { toSluiceError } from '../../../shared/errors.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import type { Metrics } from '../../../shared/metrics.ts'
+import type { Principal } from '../../../shared/registry/port.ts'
+import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../shared/registry/presence-port.ts'
+import { parseDeviceKey } from '../../../shared/topics.ts'
+import type { LimitHit } from '../access/limit-reports.ts'
+import { Reason } from '../mqtt/v5/reason.ts'
 
 /** Why a connection ended, as it is written down. */
 export type EndReason =

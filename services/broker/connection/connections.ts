@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Gate } from './gate.ts'
-import type { GateContext } from './gate-context.ts'
-import { Reason } from './mqtt/v5/reason.ts'
-import type { Origin } from './origin.ts'
+import { Gate } from './connection.ts'
+import type { GateContext } from './broker-context.ts'
+import { Reason } from '../mqtt/v5/reason.ts'
+import type { Origin } from '../origin.ts'
 
 /** What is in flight gets this long at the end; an append takes milliseconds unless the log is down. */
 const DRAIN_MS = 4_000

@@ -1,13 +1,13 @@
-import type { BrokerSettings } from '../../config/broker.ts'
-import type { Releasers } from '../../shared/lifecycle.ts'
-import type { Logger } from '../../shared/logger.ts'
-import type { Metrics } from '../../shared/metrics.ts'
-import type { Registry } from '../../shared/registry/port.ts'
-import type { Cluster } from './cluster/cluster.ts'
-import { Rates } from './access/rates.ts'
-import { LimitReports, noticeOf } from './access/limit-reports.ts'
+import type { BrokerSettings } from '../../../config/broker.ts'
+import type { Releasers } from '../../../shared/lifecycle.ts'
+import type { Logger } from '../../../shared/logger.ts'
+import type { Metrics } from '../../../shared/metrics.ts'
+import type { Registry } from '../../../shared/registry/port.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { Rates } from '../access/rates.ts'
+import { LimitReports, noticeOf } from '../access/limit-reports.ts'
 import { PresenceWriter } from './presence.ts'
-import type { Sessions } from './sessions/sessions.ts'
+import type { Sessions } from '../sessions/sessions.ts'
 
 /** Who is connected and how much each may do, as all connections of a node share it. */
 export interface Attendance {
