@@ -1,7 +1,7 @@
 import type { BrokerNodes } from '../../shared/commands.ts'
 import { Releasers } from '../../shared/lifecycle.ts'
 import { Connections } from './connection/connections.ts'
-import { exposeTally } from './counters.ts'
+import { exposeTally } from './metrics.ts'
 import { BROKER_PARTS, openGateContext, type BrokerOptions, type BrokerParts } from './connection/broker-context.ts'
 import { checkListenerSettings, openListeners, type ListenerAddresses } from './listeners/listeners.ts'
 import { connectLetter } from './connection/admit.ts'

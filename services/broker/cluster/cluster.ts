@@ -7,7 +7,7 @@ import { Frame, Mesh, splitLine } from '../../../shared/mesh/mesh.ts'
 import type { NodeRecord } from '../../../shared/mesh/node-list.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import type { Metrics } from '../../../shared/metrics.ts'
-import type { Tally } from '../counters.ts'
+import type { Tally } from '../metrics.ts'
 import { decodeCopies, type Copy } from './copies.ts'
 import { Fence } from './fence.ts'
 import { Membership } from './membership.ts'
@@ -17,7 +17,7 @@ import { Peers } from './peers.ts'
 import { Retained } from './retained.ts'
 import { FORGET } from './scripts.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
-import { WaitingWills } from './waiting-wills.ts'
+import { WaitingWills } from './will-delay.ts'
 
 export interface ClusterOptions {
   /** Open; closed by whoever opened it, after the broker. */

@@ -4,7 +4,7 @@ import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import type { SessionWish } from '../sessions/takeovers.ts'
 import { principalOf } from './messages.ts'
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
-import { WILL_DUE } from './will-scripts.ts'
+import { WILL_DUE } from './will-delay-scripts.ts'
 
 /** A session that this node holds for a connection. */
 export interface Lease {

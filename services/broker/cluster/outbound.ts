@@ -1,6 +1,6 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import type { Tally } from '../counters.ts'
+import type { Tally } from '../metrics.ts'
 import { MAX_PER_SESSION } from '../sessions/memory-bounds.ts'
 import { encodeMessage, ownerOfTopic, type Message } from './messages.ts'
 import type { Peers } from './peers.ts'

@@ -4,7 +4,7 @@ import type { Cluster } from './cluster.ts'
 import { STORED, storedAs, type SessionEmitter } from '../sessions/cluster-emitter.ts'
 import type { Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, ownerOfTopic, propertiesOf, toMessage, type Message } from './messages.ts'
-import { readQueue } from './queue.ts'
+import { readQueue } from './stored-queue.ts'
 
 /** A packet of aedes that gets the number under which it is stored. */
 type Stamped = PublishPacket & { brokerId?: string; brokerCounter?: number }

@@ -1,4 +1,4 @@
-import { lua } from './prelude.ts'
+import { lua } from './redis-keys.ts'
 
 /**
  * A client id becomes the session of a node. Arguments: principal, client id, c|p{seconds, if it ends}, node, 1 to take

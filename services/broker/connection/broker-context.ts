@@ -12,7 +12,7 @@ import { createAuthenticator, type Authenticator } from '../access/authenticate.
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
 import { Capacity } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
-import { Tally } from '../counters.ts'
+import { Tally } from '../metrics.ts'
 import type { CoarseTime } from './connection-state.ts'
 import { Forwarder, type BatchObserver } from '../telemetry/forwarder.ts'
 import { Interest } from '../sessions/subscription-interest.ts'

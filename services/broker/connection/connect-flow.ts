@@ -10,7 +10,7 @@ import { NEVER, serverProperties, type ServerLimits } from '../mqtt/v5/connect.t
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
 import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
 import { Property } from '../mqtt/v5/properties.ts'
-import type { Origin } from '../origin.ts'
+import type { Origin } from '../listeners/origin.ts'
 import { connack, encodeFrame, encodeText, Refused, Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
 import type { SessionWish } from '../sessions/takeovers.ts'

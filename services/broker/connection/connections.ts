@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Gate } from './connection.ts'
 import type { GateContext } from './broker-context.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
-import type { Origin } from '../origin.ts'
+import type { Origin } from '../listeners/origin.ts'
 
 /** What is in flight gets this long at the end; an append takes milliseconds unless the log is down. */
 const DRAIN_MS = 4_000

@@ -6,10 +6,10 @@ import { willDelayOf } from '../mqtt/message-properties.ts'
 import { STORED } from './cluster-emitter.ts'
 import type { Fence, Lease } from '../cluster/fence.ts'
 import { encodeMessage, propertiesOf, toMessage, type PublishLike } from '../cluster/messages.ts'
-import { readQueue } from '../cluster/queue.ts'
+import { readQueue } from '../cluster/stored-queue.ts'
 import type { Retained } from '../cluster/retained.ts'
 import { ACKNOWLEDGE, NOTE, SUBSCRIBE } from '../cluster/scripts.ts'
-import { WILL, WILL_DONE } from '../cluster/will-scripts.ts'
+import { WILL, WILL_DONE } from '../cluster/will-delay-scripts.ts'
 
 /** Persistent sessions of applications: each node asks all of them about each message. */
 const MAX_WIDE_SESSIONS = 1_000

@@ -1,6 +1,6 @@
 import type { AedesEnd, AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
-import type { Tally } from '../counters.ts'
+import type { Tally } from '../metrics.ts'
 import type { Delivery } from './delivery.ts'
 import type { Welcome } from '../connection/connect-flow.ts'
 import type { MessageProperties, PropertiesByPayload } from '../mqtt/message-properties.ts'

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
-import type { Tally } from '../counters.ts'
+import type { Tally } from '../metrics.ts'
 import { sizeOf, type KeptMessage, type WithProperties } from '../mqtt/message-properties.ts'
 import { MAX_RETAINED, RetainedRoom } from './retained-quota.ts'
 

@@ -1,7 +1,7 @@
 import type { Capacity } from '../telemetry/backpressure.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Copy } from '../cluster/copies.ts'
-import type { Tally } from '../counters.ts'
+import type { Tally } from '../metrics.ts'
 import type { BatchObserver } from '../telemetry/forwarder.ts'
 import type { Interest } from './subscription-interest.ts'
 import type { Sessions } from './sessions.ts'

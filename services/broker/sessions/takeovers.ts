@@ -1,4 +1,4 @@
-import type { Tally } from '../counters.ts'
+import type { Tally } from '../metrics.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 
 /** A connection that may be replaced by a newer one of its login and client id. */

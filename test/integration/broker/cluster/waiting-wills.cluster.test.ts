@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CLAIM, END_DUE, FORGET, REAP, RELEASE } from '../../../../services/broker/cluster/scripts.ts'
-import { DUE_WILLS, POSTPONE, WILL, WILL_DONE } from '../../../../services/broker/cluster/will-scripts.ts'
+import { DUE_WILLS, POSTPONE, WILL, WILL_DONE } from '../../../../services/broker/cluster/will-delay-scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import type { RawClient } from '../../../mqtt-bytes.ts'
 import { APP, describe5, logIn5, packet5, propertiesOf, property } from '../../../mqtt5-bytes.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { Tally } from '../../../../../services/broker/counters.ts'
+import { Tally } from '../../../../../services/broker/metrics.ts'
 import type { WithProperties } from '../../../../../services/broker/mqtt/message-properties.ts'
 import {
   limitPersistence,

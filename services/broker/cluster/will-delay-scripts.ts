@@ -1,4 +1,4 @@
-import { lua } from './prelude.ts'
+import { lua } from './redis-keys.ts'
 
 /** Of a live connection. Arguments: principal, client id, epoch, message, seconds that it waits when the connection ends. */
 export const WILL = lua(`

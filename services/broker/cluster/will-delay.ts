@@ -4,7 +4,7 @@ import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { fromNowOn, willDelayOf } from '../mqtt/message-properties.ts'
 import type { Fence, Lease } from './fence.ts'
 import { decodeMessage, encodeMessage, principalOf, type Message } from './messages.ts'
-import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-scripts.ts'
+import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-delay-scripts.ts'
 
 type PublishWill = (will: Message, principal: string) => Promise<boolean>
 
