@@ -5,7 +5,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
-import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
+import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { acceptsClients, createBroker } from './broker.ts'
 
 type Through = (log: TelemetryLog) => TelemetryLog | Promise<TelemetryLog>

@@ -10,7 +10,7 @@ import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka.ts'
 import { openInfluxPoints } from '../../shared/points/influx.ts'
 import { portChecks } from '../../shared/readiness.ts'
-import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
+import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { startIngestWorker, type IngestWorkerOptions } from './worker.ts'
 
 /** Points past the retention of their tenant are hidden at once; what they take on disk is freed this often. */

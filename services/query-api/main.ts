@@ -14,7 +14,7 @@ import { openKafkaLog } from '../../shared/log/kafka.ts'
 import { openInfluxPoints } from '../../shared/points/influx.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
-import { openMariadbRegistry } from '../../shared/registry/mariadb.ts'
+import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { packageVersion } from '../../shared/version.ts'
 import { createApi, type ProcessStatus } from './app.ts'
 

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
-import { loadOrMakeSecretFile } from './secret-file.ts'
+import { loadOrMakeSecretFile } from '../storage/secret-file.ts'
 
 /** How tokens of devices and applications begin, so that one in a log or a repository is recognised. */
 export const TOKEN_PREFIX = 'slt_'

@@ -5,7 +5,11 @@ import { createConnection, type Connection } from 'mariadb'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
-import { openMariadbRegistry, openMariadbTables, type MariadbRegistryOptions } from '../../shared/registry/mariadb.ts'
+import {
+  openMariadbRegistry,
+  openMariadbTables,
+  type MariadbRegistryOptions,
+} from '../../shared/registry/mariadb/open.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { startMariadb, type Mariadb } from '../servers/mariadb.ts'
 import type { TablesHarness } from './registry-tables-contract.ts'

@@ -3,8 +3,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
-import { STAYING_TABLES } from '../../shared/registry/sql-tables.ts'
-import { openSqliteTables } from '../../shared/registry/sqlite.ts'
+import { STAYING_TABLES } from '../../shared/registry/sql/sql-tables.ts'
+import { openSqliteTables } from '../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../helpers.ts'
 
 it('every table of a registry moves, or is known to stay', async () => {

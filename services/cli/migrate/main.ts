@@ -12,8 +12,8 @@ import { createMetrics } from '../../../shared/metrics.ts'
 import { openInfluxPoints } from '../../../shared/points/influx.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../../shared/registry/credentials.ts'
-import { openMariadbTables } from '../../../shared/registry/mariadb.ts'
-import { openSqliteTables } from '../../../shared/registry/sqlite.ts'
+import { openMariadbTables } from '../../../shared/registry/mariadb/open.ts'
+import { openSqliteTables } from '../../../shared/registry/sqlite/open.ts'
 import type { Session } from '../session.ts'
 import {
   migrate,

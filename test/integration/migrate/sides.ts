@@ -8,7 +8,7 @@ import { createLogger } from '../../../shared/logger.ts'
 import { openSqliteLog } from '../../../shared/log/sqlite.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
-import { openSqliteRegistry, openSqliteTables } from '../../../shared/registry/sqlite.ts'
+import { openSqliteRegistry, openSqliteTables } from '../../../shared/registry/sqlite/open.ts'
 import type { LogRecord, Series } from '../../../shared/telemetry.ts'
 import { tempFolder } from '../../helpers.ts'
 

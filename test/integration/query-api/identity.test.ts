@@ -4,7 +4,7 @@ import { deadLetterToRecord, type DeadLetter } from '../../../shared/dead-letter
 import { createLogger } from '../../../shared/logger.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { newApiKey } from '../../../shared/registry/credentials.ts'
-import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
+import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
 

@@ -13,7 +13,7 @@ import { openSqliteLog } from '../../../shared/log/sqlite.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
 import { createReceiveClock } from '../../../shared/receive-clock.ts'
-import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
+import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
 

@@ -1,6 +1,6 @@
 import { createLogger } from '../../../shared/logger.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
-import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
+import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 
 /** A process that opens a registry, makes a device, prints its login and stays: `holder.ts FILE KEY_IN_HEX`. */
 const [file = '', key = ''] = process.argv.slice(2)

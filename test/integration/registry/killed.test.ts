@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { createLogger } from '../../../shared/logger.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
-import { openSqliteRegistry } from '../../../shared/registry/sqlite.ts'
+import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 
 const KEY = Buffer.alloc(32, 1)

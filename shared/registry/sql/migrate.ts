@@ -1,0 +1,42 @@
+import type { Kysely } from 'kysely'
+import { Migrator, type Migration } from 'kysely/migration'
+import { SluiceError } from '../../errors.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+import { initialMigration } from './migrations/0001-initial.ts'
+import { changesMigration } from './migrations/0002-changes.ts'
+import { identityMigration } from './migrations/0003-identity.ts'
+import { presenceMigration } from './migrations/0004-presence.ts'
+import type { RegistrySchema } from './schema.ts'
+
+/** Every migration by its name, in the order of the names. */
+function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
+  return {
+    '0001-initial': initialMigration(flavour),
+    '0002-changes': changesMigration(flavour),
+    '0003-identity': identityMigration(flavour),
+    '0004-presence': presenceMigration(flavour),
+  }
+}
+
+/**
+ * Brings the database to the schema of this version. Error: `data_newer` when it was migrated by a version that knows
+ * more migrations; nothing is changed then.
+ */
+export async function migrateToLatest(db: Kysely<RegistrySchema>, flavour: SqlFlavour): Promise<void> {
+  const migrations = allMigrations(flavour)
+  const unknown = (await executedMigrations(db)).filter((name) => !Object.hasOwn(migrations, name))
+  if (unknown.length > 0) {
+    throw new SluiceError('data_newer', `the registry has migrations of a newer version: ${unknown.join(', ')}`)
+  }
+  const migrator = new Migrator({ db, provider: { getMigrations: () => Promise.resolve(migrations) } })
+  const { error } = await migrator.migrateToLatest()
+  if (error !== undefined) throw error instanceof Error ? error : new Error('a migration failed', { cause: error })
+}
+
+async function executedMigrations(db: Kysely<RegistrySchema>): Promise<string[]> {
+  const table = 'kysely_migration'
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true })
+  if (!tables.some(({ name }) => name === table)) return []
+  const rows = await db.withTables<{ [table]: { name: string } }>().selectFrom(table).select('name').execute()
+  return rows.map(({ name }) => name)
+}

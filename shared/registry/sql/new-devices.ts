@@ -1,0 +1,58 @@
+import { SluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import { deviceKey } from '../../topics.ts'
+import type { ChangeFeed } from './change-feed.ts'
+import type { CredentialHashes } from '../credentials.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+import type { DeviceName, NewCredentials } from '../port.ts'
+import { checkName, encodeTags, existingOf, insertDevices } from './queries.ts'
+import { makeCredential } from './queries-credentials.ts'
+import type { RegistryDatabase } from './registry-database.ts'
+
+/** What the parts of a registry share. */
+export interface RegistryParts {
+  readonly database: RegistryDatabase
+  readonly changes: ChangeFeed
+  readonly flavour: SqlFlavour
+  readonly hashes: CredentialHashes
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/** `createDevices` of the port. */
+export async function createDevices(
+  { database, changes, flavour, hashes }: RegistryParts,
+  devices: readonly (DeviceName & { readonly tags?: Readonly<Record<string, string>> })[],
+): Promise<readonly NewCredentials[]> {
+  const rows = devices.map(({ tenant, device, tags }) => {
+    checkName('tenant', tenant)
+    checkName('device', device)
+    return { tenant, device, tags: encodeTags(deviceKey(tenant, device), tags) }
+  })
+  const names = rows.map(({ tenant, device }) => deviceKey(tenant, device))
+  const seen = new Set<string>()
+  for (const name of names) if (seen.size === seen.add(name).size) throw alreadyExists('device', name)
+  if (rows.length === 0) return []
+  const made = names.map((name) => makeCredential(hashes, name))
+  await database.run(async (db) => {
+    try {
+      await changes.change(db, names, (trx) => insertDevices(trx, flavour, rows, made))
+    } catch (error) {
+      if (!flavour.isDuplicate(error)) throw error
+      const [existing] = await existingOf(db, rows)
+      if (existing !== undefined) throw alreadyExists('device', deviceKey(existing.tenant, existing.device))
+      throw new SluiceError('registry_unavailable', 'the devices changed meanwhile; try again', { cause: error })
+    }
+  })
+  for (const name of names) changes.announce(name)
+  return made.map(({ shown }) => shown)
+}
+
+export function alreadyExists(what: string, name: string): SluiceError {
+  return new SluiceError('already_exists', `${what} "${name}" already exists`)
+}
+
+export function notFound(what: string, name: string): SluiceError {
+  return new SluiceError('not_found', `there is no ${what} ${JSON.stringify(name.slice(0, 160))}`)
+}

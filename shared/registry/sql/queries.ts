@@ -1,0 +1,238 @@
+import { sql, type Kysely, type Transaction } from 'kysely'
+import { SluiceError } from '../../errors.ts'
+import { deviceKey, isName } from '../../topics.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+import type { AclRule, Application, Device, DeviceName, Page } from '../port.ts'
+import { deleteLogins, insertCredentials, toLoginState, type MadeCredential } from './queries-credentials.ts'
+import { chunks, insertAll } from './queries-rows.ts'
+import type { RegistrySchema } from './schema.ts'
+
+/** Reads and writes of devices, applications and API keys, the same on every database. */
+
+type Db = Kysely<RegistrySchema>
+
+export interface NewDevice {
+  readonly tenant: string
+  readonly device: string
+  readonly tags: string
+}
+
+/** Error `name_invalid`. `.` and `..` are refused because they are not names in a path or a URL. */
+export function checkName(what: string, name: string): void {
+  if (isName(name) && name !== '.' && name !== '..') return
+  throw new SluiceError('name_invalid', `${what} ${JSON.stringify(name.slice(0, 80))} is not a name`)
+}
+
+const MAX_TAGS = 64
+const MAX_TAG_LENGTH = 256
+
+/** Tags as they are stored. Error `bad_request`. */
+export function encodeTags(device: string, tags: Readonly<Record<string, string>> = {}): string {
+  const entries = Object.entries(tags)
+  const fail = (reason: string): never => {
+    throw new SluiceError('bad_request', `tags of "${device}": ${reason}`)
+  }
+  if (entries.length > MAX_TAGS) fail(`${entries.length} are too many; ${MAX_TAGS} at most`)
+  for (const [key, value] of entries) {
+    if (key.length === 0 || key.length > MAX_TAG_LENGTH) fail(`a name has 1 to ${MAX_TAG_LENGTH} characters`)
+    if (typeof value !== 'string' || value.length > MAX_TAG_LENGTH) {
+      fail(`the value of ${JSON.stringify(key)} is not a text of at most ${MAX_TAG_LENGTH} characters`)
+    }
+  }
+  return JSON.stringify(Object.fromEntries(entries))
+}
+
+export async function insertDevices(
+  db: Transaction<RegistrySchema>,
+  flavour: SqlFlavour,
+  devices: readonly NewDevice[],
+  credentials: readonly MadeCredential[],
+): Promise<void> {
+  const created_ms = Date.now()
+  const tenants = [...new Set(devices.map(({ tenant }) => tenant))].sort()
+  for (const chunk of chunks(tenants)) {
+    const rows = chunk.map((tenant) => ({ tenant, created_ms }))
+    await flavour.insertIfAbsent(db.insertInto('tenants').values(rows)).execute()
+  }
+  // In one order for all: two who make the same devices at once then do not wait for each other in a circle.
+  const inOrder = devices.toSorted((a, b) => (deviceKey(a.tenant, a.device) < deviceKey(b.tenant, b.device) ? -1 : 1))
+  const rows = inOrder.map((device) => ({ ...device, created_ms }))
+  await insertAll(db, 'devices', rows)
+  await insertCredentials(db, credentials)
+}
+
+/** Those of the devices, in the order given, that exist. */
+export async function existingOf<T extends DeviceName>(db: Db, devices: readonly T[]): Promise<T[]> {
+  const existing = new Set<string>()
+  for (const [tenant, group] of Map.groupBy(devices, ({ tenant }) => tenant)) {
+    for (const chunk of chunks(group.map(({ device }) => device))) {
+      const query = db.selectFrom('devices').select('device').where('tenant', '=', tenant)
+      const rows = await query.where('device', 'in', chunk).execute()
+      for (const { device } of rows) existing.add(deviceKey(tenant, device))
+    }
+  }
+  return devices.filter(({ tenant, device }) => existing.has(deviceKey(tenant, device)))
+}
+
+export async function deviceExists(db: Db, tenant: string, device: string): Promise<boolean> {
+  return (await existingOf(db, [{ tenant, device }])).length > 0
+}
+
+function selectDevices(db: Db) {
+  return db
+    .selectFrom('devices')
+    .leftJoin('login_states as login', (join) =>
+      join.on('login.name', '=', sql<string>`concat(devices.tenant, '/', devices.device)`),
+    )
+    .select(['tenant', 'device', 'tags', 'created_ms', 'login.disabled', 'login.ended_ms'])
+    .select((eb) =>
+      eb
+        .selectFrom('device_state')
+        .whereRef('device_state.tenant', '=', 'devices.tenant')
+        .whereRef('device_state.device', '=', 'devices.device')
+        .select(({ fn }) => fn.max('device_state.last_seen_ms').as('seen'))
+        .as('last_seen_ms'),
+    )
+}
+
+function toDevice(row: {
+  tenant: string
+  device: string
+  tags: string
+  created_ms: number
+  last_seen_ms: number | null
+  disabled: number | null
+  ended_ms: number | null
+}): Device {
+  const { tenant, device, created_ms: createdMs, last_seen_ms: seen } = row
+  const tags = JSON.parse(row.tags) as Record<string, string> // our own text
+  const login = toLoginState(row.disabled, row.ended_ms)
+  return { tenant, device, tags, createdMs, lastSeenMs: seen ?? undefined, login }
+}
+
+export async function findDevice(db: Db, tenant: string, device: string): Promise<Device | undefined> {
+  const query = selectDevices(db).where('tenant', '=', tenant).where('device', '=', device)
+  const row = await query.executeTakeFirst()
+  return row === undefined ? undefined : toDevice(row)
+}
+
+/** `after` is the last device of the page before. */
+export async function pageOfDevices(
+  db: Db,
+  { tenant, after, limit }: { tenant: string | undefined; after: DevicePosition | undefined; limit: number },
+): Promise<Page<Device>> {
+  let query = selectDevices(db)
+  if (tenant !== undefined) query = query.where('tenant', '=', tenant)
+  if (after !== undefined) {
+    query = query.where((eb) =>
+      eb.or([
+        eb('tenant', '>', after.tenant),
+        eb.and([eb('tenant', '=', after.tenant), eb('device', '>', after.device)]),
+      ]),
+    )
+  }
+  const rows = await query
+    .orderBy('tenant')
+    .orderBy('device')
+    .limit(limit + 1)
+    .execute()
+  const items = rows.slice(0, limit).map(toDevice)
+  const last = items.at(-1)
+  return { items, next: rows.length > limit && last !== undefined ? encodeCursor(last) : undefined }
+}
+
+interface DevicePosition {
+  readonly tenant: string
+  readonly device: string
+}
+
+const CURSOR_VERSION = 'd1'
+
+function encodeCursor({ tenant, device }: DevicePosition): string {
+  return Buffer.from(`${CURSOR_VERSION}/${tenant}/${device}`).toString('base64url')
+}
+
+/** Error `cursor_invalid`: not made by {@link pageOfDevices}, or for another tenant. */
+export function decodeCursor(cursor: string, tenant: string | undefined): DevicePosition {
+  const parts = cursor.length <= 256 ? Buffer.from(cursor, 'base64url').toString('utf8').split('/') : []
+  const [version, cursorTenant = '', device = ''] = parts
+  const position = { tenant: cursorTenant, device }
+  const isOurs = version === CURSOR_VERSION && isName(cursorTenant) && isName(device)
+  if (isOurs && encodeCursor(position) === cursor && (tenant ?? cursorTenant) === cursorTenant) return position
+  throw new SluiceError('cursor_invalid', 'the cursor is not one of this list')
+}
+
+/** With their logins and their latest state. */
+export async function deleteDevices(db: Transaction<RegistrySchema>, devices: readonly DeviceName[]): Promise<void> {
+  for (const [tenant, group] of Map.groupBy(devices, ({ tenant }) => tenant)) {
+    for (const chunk of chunks(group.map(({ device }) => device).sort())) {
+      for (const table of ['devices', 'device_state', 'device_presence', 'device_limits'] as const) {
+        await db.deleteFrom(table).where('tenant', '=', tenant).where('device', 'in', chunk).execute()
+      }
+    }
+  }
+  const names = devices.map(({ tenant, device }) => deviceKey(tenant, device)).sort()
+  await deleteLogins(db, names, { withState: true })
+}
+
+export async function insertApplication(
+  db: Transaction<RegistrySchema>,
+  application: string,
+  rules: readonly AclRule[],
+  credentials: readonly MadeCredential[],
+): Promise<void> {
+  await db.insertInto('applications').values({ application, created_ms: Date.now() }).execute()
+  await insertRules(db, application, rules)
+  await insertCredentials(db, credentials)
+}
+
+/** False when there is no such application. */
+export async function replaceRules(
+  db: Transaction<RegistrySchema>,
+  application: string,
+  rules: readonly AclRule[],
+): Promise<boolean> {
+  const found = db.selectFrom('applications').select('application').where('application', '=', application)
+  if ((await found.executeTakeFirst()) === undefined) return false
+  await db.deleteFrom('acl_rules').where('application', '=', application).execute()
+  await insertRules(db, application, rules)
+  return true
+}
+
+async function insertRules(
+  db: Transaction<RegistrySchema>,
+  application: string,
+  rules: readonly AclRule[],
+): Promise<void> {
+  const rows = rules.map(({ effect, action, topic }, position) => ({ application, position, effect, action, topic }))
+  for (const chunk of chunks(rows)) await db.insertInto('acl_rules').values(chunk).execute()
+}
+
+/** All applications, or the one of that name; by name. One statement, so that rules and application belong together. */
+export async function findApplications(db: Db, name?: string): Promise<Application[]> {
+  let query = db
+    .selectFrom('applications as a')
+    .leftJoin('acl_rules as r', 'r.application', 'a.application')
+    .leftJoin('login_states as s', 's.name', 'a.application')
+    .select(['a.application', 'a.created_ms', 'r.effect', 'r.action', 'r.topic', 's.disabled', 's.ended_ms'])
+  query = name === undefined ? query.orderBy('a.application') : query.where('a.application', '=', name)
+  const rows = await query.orderBy('r.position').execute()
+  const found = new Map<string, Application & { rules: AclRule[] }>()
+  for (const { application, created_ms: createdMs, effect, action, topic, disabled, ended_ms: ended } of rows) {
+    const login = toLoginState(disabled, ended)
+    const known = found.get(application) ?? { name: application, rules: [], createdMs, login }
+    found.set(application, known)
+    if (effect !== null && action !== null && topic !== null) known.rules.push({ effect, action, topic })
+  }
+  return [...found.values()]
+}
+
+/** False when there is no such application. */
+export async function deleteApplication(db: Transaction<RegistrySchema>, name: string): Promise<boolean> {
+  const query = db.deleteFrom('applications').where('application', '=', name)
+  const { numDeletedRows } = await query.executeTakeFirstOrThrow()
+  if (numDeletedRows === 0n) return false
+  await db.deleteFrom('acl_rules').where('application', '=', name).execute()
+  await deleteLogins(db, [name], { withState: true })
+  return true
+}

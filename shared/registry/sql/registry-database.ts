@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kysely } from 'kysely'
+import { SluiceError } from '../../errors.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+import type { RegistrySchema } from './schema.ts'
+
+/**
+ * Attempts at work that the database gives up to let other work finish: a handful of writers, each holding few locks for
+ * milliseconds, are through long before.
+ */
+const MAX_ATTEMPTS = 8
+/** Waits between them double from here, in milliseconds, each shortened by up to half at random: 1.3 s in all at most. */
+const FIRST_WAIT_MS = 10
+/** No further attempt is begun after this time, so that a caller hears of trouble while it can still act. */
+const GIVE_UP_AFTER_MS = 10_000
+
+/** The database of a registry: errors leave as SluiceErrors, and it closes behind what is running. */
+export class RegistryDatabase {
+  readonly #db: Kysely<RegistrySchema>
+  readonly #flavour: SqlFlavour
+  readonly #running = new Set<Promise<unknown>>()
+  #closing: Promise<void> | undefined
+
+  constructor(db: Kysely<RegistrySchema>, flavour: SqlFlavour) {
+    this.#db = db
+    this.#flavour = flavour
+  }
+
+  /** Other processes may change it too. */
+  get isShared(): boolean {
+    return this.#flavour.isShared
+  }
+
+  /**
+   * `work` is statements or transactions that may be run again from the start: it is when the database gave it up for
+   * other work. Errors: those of the flavour, `closed`.
+   */
+  async run<T>(work: (db: Kysely<RegistrySchema>) => Promise<T>): Promise<T> {
+    if (this.#closing !== undefined) throw new SluiceError('closed', 'the registry is closed')
+    const running = this.#attempts(work)
+    this.#running.add(running)
+    try {
+      return await running
+    } catch (error) {
+      throw this.#flavour.toSluiceError(error)
+    } finally {
+      this.#running.delete(running)
+    }
+  }
+
+  /** Waits for what is running; nothing new begins. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #attempts<T>(work: (db: Kysely<RegistrySchema>) => Promise<T>): Promise<T> {
+    const end = performance.now() + GIVE_UP_AFTER_MS
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work(this.#db)
+      } catch (error) {
+        const again = this.#flavour.isConflict(error) && attempt < MAX_ATTEMPTS && performance.now() < end
+        if (!again) throw error
+      }
+      await sleep(FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2))
+    }
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#running)
+    await this.#db.destroy()
+  }
+}

@@ -1,0 +1,119 @@
+import type { Generated } from 'kysely'
+import type { FieldType } from '../../telemetry.ts'
+import type { RuleAction, RuleEffect } from '../port.ts'
+
+/**
+ * The tables of the registry, as kysely sees them; `migrations/` makes them. Times are whole milliseconds since 1970.
+ * Identifiers compare byte by byte: names that differ in case, accents or trailing spaces are different names.
+ */
+export interface RegistrySchema {
+  /** Facts about this registry itself, such as the fingerprint of the credential key. */
+  registry_facts: { name: string; value: string }
+  tenants: { tenant: string; created_ms: number }
+  devices: {
+    tenant: string
+    device: string
+    /** JSON object of strings. */
+    tags: string
+    created_ms: number
+  }
+  applications: { application: string; created_ms: number }
+  /** The hashes of a credential: of its secret, of its token, or of both. */
+  credentials: {
+    hash: string
+    kind: 'secret' | 'token'
+    /** `{tenant}/{device}`, or the name of an application, which has no slash. */
+    principal: string
+    key_id: string
+    created_ms: number
+    /** In `credential_pairs`. */
+    credential: string
+  }
+  /** What a login has been given; it may have several, so that one is replaced while the other is still in use. */
+  credential_pairs: {
+    credential: string
+    principal: string
+    username: string
+    created_ms: number
+    expires_ms: number | null
+    first_used_ms: number | null
+    last_used_ms: number | null
+    /** 1: made by a rotation; its first use ends the others. */
+    replaces: number
+    /** The provisioning key that made it. */
+    claim_key: string | null
+  }
+  /** Password hashes of another broker; see `ImportedPassword`. Binary values are base64. */
+  imported_passwords: {
+    username: string
+    principal: string
+    kind: string
+    salt: string
+    hash: string
+    iterations: number
+    created_ms: number
+    expires_ms: number | null
+  }
+  /** Logins that were disabled or revoked at least once. */
+  login_states: { name: string; disabled: number; ended_ms: number }
+  claim_keys: {
+    id: string
+    hash: string
+    key_id: string
+    tenant: string
+    /** JSON object of strings. */
+    tags: string
+    max_uses: number
+    uses: number
+    created_ms: number
+    expires_ms: number | null
+  }
+  acl_rules: { application: string; position: number; effect: RuleEffect; action: RuleAction; topic: string }
+  device_state: {
+    tenant: string
+    device: string
+    stream: string
+    /** See `state-fields.ts`. */
+    fields: string
+    last_seen_ms: number
+    log_partition: number
+    log_offset: number
+  }
+  /** Sessions of devices: those that are connected, and of each device the last that was. */
+  device_presence: {
+    tenant: string
+    device: string
+    client_id: string
+    epoch: number
+    connected: number
+    node: string
+    since_ms: number
+    address: string
+    reason: string | null
+  }
+  device_limits: {
+    tenant: string
+    device: string
+    code: string
+    limit_value: number
+    since_ms: number
+    last_ms: number
+    hits: number
+  }
+  field_types: { tenant: string; stream: string; field: string; type: FieldType }
+  /** One row: the number of the last change below. */
+  registry_revision: { id: number; revision: number }
+  /** Each login with the last change of it, and which process made that. */
+  registry_changes: { name: string; origin: string; revision: number }
+  /** Each login that was removed, revoked or disabled, with the last time, numbered like the changes. */
+  registry_endings: { name: string; origin: string; revision: number }
+  api_keys: { name: string; hash: string; key_id: string; created_ms: number }
+  audit_log: {
+    id: Generated<number>
+    at_ms: number
+    who: string
+    action: string
+    subject: string
+    detail: string | null
+  }
+}

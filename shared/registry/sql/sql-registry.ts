@@ -1,0 +1,248 @@
+import type { Kysely, Transaction } from 'kysely'
+import { checkRules } from '../../acl.ts'
+import { SluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { FieldType } from '../../telemetry.ts'
+import { deviceKey, isName } from '../../topics.ts'
+import { insertAudit, newestAudit } from './audit-log.ts'
+import { ChangeFeed } from './change-feed.ts'
+import { SqlClaimKeys } from './claim-key-store.ts'
+import { SqlCredentials } from './credential-store.ts'
+import { CredentialUses } from './credential-uses.ts'
+import { credentialHashes, type CredentialHashes } from '../credentials.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+import type { AuditRecord, ClaimKeys, Credentials } from '../identity-port.ts'
+import { LoginVerifier } from './login-verifier.ts'
+import * as logins from './logins.ts'
+import type {
+  AclRule,
+  Application,
+  AuditEntry,
+  Device,
+  DeviceName,
+  FieldDeclaration,
+  NewCredentials,
+  Page,
+  Principal,
+  Registry,
+  StreamState,
+} from '../port.ts'
+import type { Presence } from '../presence-port.ts'
+import { SqlPresence } from './presence-store.ts'
+import { prepareRegistry } from './prepare.ts'
+import * as queries from './queries.ts'
+import { makeCredential } from './queries-credentials.ts'
+import { alreadyExists, createDevices, notFound, type RegistryParts } from './new-devices.ts'
+import * as stateQueries from './queries-state.ts'
+import { RegistryDatabase } from './registry-database.ts'
+import type { RegistrySchema } from './schema.ts'
+
+export interface SqlRegistryOptions {
+  readonly db: Kysely<RegistrySchema>
+  readonly flavour: SqlFlavour
+  readonly credentialKey: Buffer
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/**
+ * A registry on a database that kysely speaks to; it owns `db` once it is returned. Errors: `data_newer`,
+ * `credential_key_mismatch`, `setting_invalid` (the key's length), and those of the flavour.
+ */
+export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Registry> {
+  const { db, flavour, credentialKey, logger, metrics } = options
+  const hashes = credentialHashes(credentialKey)
+  await prepareRegistry(options, hashes.keyId)
+  const database = new RegistryDatabase(db, flavour)
+  const changes = await ChangeFeed.start(database, logger)
+  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics })
+}
+
+class SqlRegistry implements Registry {
+  readonly #database: RegistryDatabase
+  readonly #changes: ChangeFeed
+  readonly #flavour: SqlFlavour
+  readonly #hashes: CredentialHashes
+  readonly #parts: RegistryParts
+  readonly #uses: CredentialUses
+  readonly #verifier: LoginVerifier
+  readonly credentials: Credentials
+  readonly claimKeys: ClaimKeys
+  readonly presence: Presence
+  #closing: Promise<void> | undefined
+
+  constructor(parts: RegistryParts) {
+    const { database, changes, flavour, hashes } = parts
+    this.#parts = parts
+    this.#database = database
+    this.#changes = changes
+    this.#flavour = flavour
+    this.#hashes = hashes
+    this.#uses = new CredentialUses(parts)
+    this.#verifier = new LoginVerifier(parts, this.#uses)
+    this.credentials = new SqlCredentials(database, changes, hashes)
+    this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
+    this.presence = new SqlPresence(database, flavour)
+  }
+
+  async createDevices(
+    devices: readonly (DeviceName & { tags?: Readonly<Record<string, string>> })[],
+  ): Promise<readonly NewCredentials[]> {
+    return createDevices(this.#parts, devices)
+  }
+
+  async getDevice(tenant: string, device: string): Promise<Device | undefined> {
+    if (!isName(tenant) || !isName(device)) return undefined
+    return this.#database.run((db) => queries.findDevice(db, tenant, device))
+  }
+
+  async listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>> {
+    const { tenant, cursor, limit } = query
+    checkLimit(limit)
+    const after = cursor === undefined ? undefined : queries.decodeCursor(cursor, tenant)
+    if (tenant !== undefined && !isName(tenant)) return { items: [], next: undefined }
+    return this.#database.run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
+  }
+
+  async removeDevice(tenant: string, device: string): Promise<void> {
+    if ((await this.removeDevices([{ tenant, device }])).length === 0)
+      throw notFound('device', deviceKey(tenant, device))
+  }
+
+  async removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
+    const existing = await this.existingDevices(devices)
+    const names = existing.map(({ tenant, device }) => deviceKey(tenant, device))
+    if (names.length > 0) await this.#changes.apply(names, (trx) => queries.deleteDevices(trx, existing), true)
+    return existing
+  }
+
+  async existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
+    const named = devices.filter(({ tenant, device }) => isName(tenant) && isName(device))
+    return this.#database.run((db) => queries.existingOf(db, named))
+  }
+
+  async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
+    queries.checkName('application', name)
+    checkRules(rules)
+    const made = makeCredential(this.#hashes, name)
+    await this.#database.run(async (db) => {
+      try {
+        await this.#changes.change(db, [name], (trx) => queries.insertApplication(trx, name, rules, [made]))
+      } catch (error) {
+        throw this.#flavour.isDuplicate(error) ? alreadyExists('application', name) : error
+      }
+    })
+    this.#changes.announce(name)
+    return made.shown
+  }
+
+  async getApplication(name: string): Promise<Application | undefined> {
+    if (!isName(name)) return undefined
+    const [application] = await this.#database.run((db) => queries.findApplications(db, name))
+    return application
+  }
+
+  async listApplications(): Promise<readonly Application[]> {
+    return this.#database.run((db) => queries.findApplications(db))
+  }
+
+  async setRules(name: string, rules: readonly AclRule[]): Promise<void> {
+    if (!isName(name)) throw notFound('application', name)
+    checkRules(rules)
+    await this.#changeOne('application', name, (trx) => queries.replaceRules(trx, name, rules))
+  }
+
+  async removeApplication(name: string): Promise<void> {
+    if (!isName(name)) throw notFound('application', name)
+    await this.#changeOne('application', name, (trx) => queries.deleteApplication(trx, name), true)
+  }
+
+  async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
+    return this.#verifier.bySecret(username, secret)
+  }
+
+  async verifyToken(token: string): Promise<Principal | undefined> {
+    return this.#verifier.byToken(token)
+  }
+
+  async applicationPrincipal(name: string): Promise<Principal | undefined> {
+    return isName(name) ? this.principalNamed(name) : undefined
+  }
+
+  async principalNamed(name: string): Promise<Principal | undefined> {
+    return this.#database.run((db) => logins.existingPrincipal(db, name))
+  }
+
+  onChange(listener: (name: string, ended: boolean) => void): () => void {
+    return this.#changes.listen(listener)
+  }
+
+  async setAdminKey(key: string): Promise<boolean> {
+    return this.#database.run((db) => logins.setAdminKey(db, this.#flavour, this.#hashes, key))
+  }
+
+  async verifyApiKey(key: string): Promise<string | undefined> {
+    return this.#database.run((db) => logins.nameOfApiKey(db, this.#hashes, key))
+  }
+
+  async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
+    return this.#database.run((db) => stateQueries.pinTypes(db, this.#flavour, fields))
+  }
+
+  async readState(tenant: string, device: string): Promise<readonly StreamState[]> {
+    return this.#database.run((db) => stateQueries.statesOfDevice(db, tenant, device))
+  }
+
+  async readStreams(
+    streams: readonly { tenant: string; device: string; stream: string }[],
+  ): Promise<readonly (StreamState | undefined)[]> {
+    return this.#database.run((db) => stateQueries.statesOfStreams(db, streams))
+  }
+
+  async writeState(rows: readonly StreamState[]): Promise<void> {
+    if (rows.length === 0) return
+    await this.#database.run((db) =>
+      db.transaction().execute((trx) => stateQueries.writeStates(trx, this.#flavour, rows)),
+    )
+  }
+
+  async audit(...entries: readonly AuditEntry[]): Promise<void> {
+    await this.#database.run((db) => insertAudit(db, entries))
+  }
+
+  async listAudit(query: { before?: number; limit: number }): Promise<readonly AuditRecord[]> {
+    checkLimit(query.limit)
+    return this.#database.run((db) => newestAudit(db, query))
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#uses.close()
+    const database = this.#database.close()
+    await this.#changes.close()
+    await database
+  }
+
+  /** `work` says whether there was anything to change. */
+  async #changeOne(
+    what: string,
+    name: string,
+    work: (trx: Transaction<RegistrySchema>) => Promise<boolean>,
+    ended = false,
+  ): Promise<void> {
+    const checked = async (trx: Transaction<RegistrySchema>): Promise<void> => {
+      if (!(await work(trx))) throw notFound(what, name)
+    }
+    await this.#changes.apply([name], checked, ended)
+  }
+}
+
+function checkLimit(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return
+  throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
+}

@@ -1,0 +1,122 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { Kysely, sql } from 'kysely'
+import { SluiceError, toSluiceError, type ErrorCode } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { SqlFlavour, StateRow } from '../sql/sql-flavour.ts'
+import type { Registry, RegistryTables } from '../port.ts'
+import type { RegistrySchema } from '../sql/schema.ts'
+import { openSqlRegistry, type SqlRegistryOptions } from '../sql/sql-registry.ts'
+import { openSqlTables } from '../sql/sql-tables.ts'
+import { SqliteConnection, SqliteError } from './connection.ts'
+import { sqliteDialect } from './dialect.ts'
+
+export interface SqliteRegistryOptions {
+  /** Made, with its folder, when it does not exist. */
+  readonly file: string
+  /** 32 bytes; see `loadCredentialKey`. */
+  readonly credentialKey: Buffer
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/**
+ * A registry in one SQLite file, in a thread of its own; every change is durable when its promise resolves. Errors:
+ * `data_locked`, `data_newer`, `data_unwritable`, `data_corrupt`, `disk_full`, `credential_key_mismatch`.
+ */
+export function openSqliteRegistry(options: SqliteRegistryOptions): Promise<Registry> {
+  return openWith(options, openSqlRegistry)
+}
+
+/** The same file as tables, for moving it elsewhere. Errors: those of {@link openSqliteRegistry}. */
+export function openSqliteTables(options: SqliteRegistryOptions): Promise<RegistryTables> {
+  return openWith(options, openSqlTables)
+}
+
+async function openWith<T>(
+  options: SqliteRegistryOptions,
+  openOn: (options: SqlRegistryOptions) => Promise<T>,
+): Promise<T> {
+  const { file, credentialKey, logger, metrics } = options
+  const connection = await open(file, metrics)
+  const db = new Kysely<RegistrySchema>({ dialect: sqliteDialect(connection, metrics) })
+  try {
+    return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger, metrics })
+  } catch (error) {
+    await connection.close()
+    throw named(file, error)
+  }
+}
+
+async function open(file: string, metrics: Metrics): Promise<SqliteConnection> {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    return await SqliteConnection.open(file, metrics)
+  } catch (error) {
+    // What the file system refuses, as against SQLite.
+    if (error instanceof Error && 'syscall' in error) {
+      throw new SluiceError('data_unwritable', error.message, { cause: error })
+    }
+    const { code, message } = named(file, error)
+    throw code === 'registry_unavailable'
+      ? new SluiceError('data_unwritable', message, { cause: error })
+      : named(file, error)
+  }
+}
+
+function named(file: string, error: unknown): SluiceError {
+  const { code, message } = sqliteFlavour.toSluiceError(error)
+  return new SluiceError(code, `${file}: ${message}`, { cause: error })
+}
+
+// https://www.sqlite.org/rescode.html; what is not here is a defect of ours.
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  3: 'data_unwritable', // PERM
+  5: 'data_locked', // BUSY
+  6: 'data_locked', // LOCKED
+  8: 'data_unwritable', // READONLY
+  10: 'registry_unavailable', // IOERR
+  11: 'data_corrupt', // CORRUPT
+  13: 'disk_full', // FULL
+  14: 'data_unwritable', // CANTOPEN
+  15: 'data_locked', // PROTOCOL
+  26: 'data_corrupt', // NOTADB
+}
+const CONSTRAINT_PRIMARY_KEY = 1555
+const CONSTRAINT_UNIQUE = 2067
+
+const sqliteFlavour: SqlFlavour = {
+  isShared: false,
+  longText: 'text',
+  tableOptions: undefined,
+  insertIfAbsent: (insert) => insert.onConflict((conflict) => conflict.doNothing()),
+  writeState: writeStateRows,
+  isDuplicate(error) {
+    const code = error instanceof SqliteError ? error.resultCode : undefined
+    return code === CONSTRAINT_PRIMARY_KEY || code === CONSTRAINT_UNIQUE
+  },
+  // One connection, one writer.
+  isConflict: () => false,
+  toSluiceError(error) {
+    if (!(error instanceof SqliteError) || error.resultCode === undefined) return toSluiceError(error)
+    return new SluiceError(CODES[error.resultCode & 0xff] ?? 'internal', error.message, { cause: error })
+  },
+}
+
+/** The rows travel as one JSON text: seven parameters for each would cost the main thread more than all the rest. */
+async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void> {
+  const columns = ['tenant', 'device', 'stream', 'fields', 'last_seen_ms', 'log_partition', 'log_offset'] as const
+  const json = JSON.stringify(rows.map((row) => columns.map((column) => row[column])))
+  await sql`
+    insert into device_state (${sql.join(columns.map((column) => sql.ref(column)))})
+    select ${sql.join(columns.map((_, index) => sql`value ->> ${sql.lit(`$[${index}]`)}`))}
+    from json_each(${json}) where true order by key
+    on conflict (tenant, device, stream) do update set
+      fields = excluded.fields,
+      last_seen_ms = excluded.last_seen_ms,
+      log_partition = excluded.log_partition,
+      log_offset = excluded.log_offset
+    where excluded.log_partition <> device_state.log_partition or excluded.log_offset > device_state.log_offset
+  `.execute(db)
+}
