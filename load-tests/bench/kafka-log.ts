@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openKafkaLog } from '../../shared/log/kafka.ts'
+import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'

@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openSqliteLog } from '../../shared/log/sqlite.ts'
+import { openSqliteLog } from '../../shared/log/sqlite/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'

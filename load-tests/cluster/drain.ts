@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
 import { generatedWorkload } from '../../services/cli/workload.ts'
-import { openKafkaLog } from '../../shared/log/kafka.ts'
+import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'

@@ -1,6 +1,6 @@
 import { brokerProcessSettings, redisSessionsOptions, kafkaOptions, mariadbOptions } from '../../config/cluster.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
-import { openKafkaLog } from '../../shared/log/kafka.ts'
+import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { portChecks } from '../../shared/readiness.ts'

@@ -7,7 +7,7 @@ import {
 } from '../../config/cluster.ts'
 import { openRedisCache } from '../../shared/cache/redis.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
-import { openKafkaLog } from '../../shared/log/kafka.ts'
+import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import { openSqliteLog, type SqliteLogOptions } from '../../shared/log/sqlite.ts'
+import { openSqliteLog, type SqliteLogOptions } from '../../shared/log/sqlite/open.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 

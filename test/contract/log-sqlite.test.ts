@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { openSqliteLog } from '../../shared/log/sqlite.ts'
+import { openSqliteLog } from '../../shared/log/sqlite/open.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { tempFolder } from '../helpers.ts'

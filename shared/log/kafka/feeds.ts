@@ -4,7 +4,7 @@ import type { Logger } from '../../logger.ts'
 import type { KafkaClient } from './client.ts'
 import { Feed, type FeedOptions } from './feed.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
-import type { KafkaMetrics } from './kafka-metrics.ts'
+import type { KafkaMetrics } from './metrics.ts'
 import { type FetchResult, fetchRequest } from './requests.ts'
 
 /** Bytes of one partition in one answer, and of one answer; a single larger batch comes all the same. */

@@ -5,7 +5,7 @@ import type { ConsumeOptions, LogConsumer, Position } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import type { Feeds } from './feeds.ts'
 import { GroupMember, type Session } from './group-member.ts'
-import type { KafkaMetrics } from './kafka-metrics.ts'
+import type { KafkaMetrics } from './metrics.ts'
 import { protocolType } from './kafka-error.ts'
 import type { Positions } from './positions.ts'
 

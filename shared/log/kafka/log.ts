@@ -18,7 +18,7 @@ import type {
 import type { KafkaClient } from './client.ts'
 import { Feeds } from './feeds.ts'
 import { GroupConsumer } from './group-consumer.ts'
-import type { KafkaMetrics } from './kafka-metrics.ts'
+import type { KafkaMetrics } from './metrics.ts'
 import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
 import { Reading } from './reading.ts'

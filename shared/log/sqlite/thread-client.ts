@@ -45,7 +45,7 @@ export class ThreadClient {
 
   private constructor(options: ThreadOptions, listener: ThreadListener) {
     this.#listener = listener
-    this.#worker = new Worker(new URL('../sqlite-thread.ts', import.meta.url), { workerData: options })
+    this.#worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: options })
     this.#worker.on('message', (message: FromThread) => this.#receive(message))
     this.#worker.on('error', (error) => this.#lose(error))
     this.#worker.on('messageerror', (error) => this.#lose(error))

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'v
 import { brokerProcessSettings, kafkaOptions } from '../../../config/cluster.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import type { SluiceError } from '../../../shared/errors.ts'
-import type { KafkaLogOptions } from '../../../shared/log/kafka.ts'
+import type { KafkaLogOptions } from '../../../shared/log/kafka/open.ts'
 import { codeOf, keyIn, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka } from '../../contract/log-kafka-harness.ts'
 import { changePassword, KAFKA_USER, prepareSecurity, type KafkaSecurity } from '../../servers/kafka-security.ts'

@@ -5,7 +5,7 @@ import type { MigrationPorts } from '../../../services/cli/migrate/migration-por
 import { Progress } from '../../../services/cli/migrate/progress.ts'
 import { deadLetterToRecord } from '../../../shared/dead-letter.ts'
 import { createLogger } from '../../../shared/logger.ts'
-import { openSqliteLog } from '../../../shared/log/sqlite.ts'
+import { openSqliteLog } from '../../../shared/log/sqlite/open.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/sqlite.ts'
 import { openSqliteRegistry, openSqliteTables } from '../../../shared/registry/sqlite/open.ts'

@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline'
-import { openSqliteLog } from '../../../../shared/log/sqlite.ts'
+import { openSqliteLog } from '../../../../shared/log/sqlite/open.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
 import { createLogger } from '../../../../shared/logger.ts'
 import { createMetrics } from '../../../../shared/metrics.ts'

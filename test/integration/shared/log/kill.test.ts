@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openSqliteLog } from '../../../../shared/log/sqlite.ts'
+import { openSqliteLog } from '../../../../shared/log/sqlite/open.ts'
 import { createLogger } from '../../../../shared/logger.ts'
 import { createMetrics } from '../../../../shared/metrics.ts'
 import { tempFolder } from '../../../helpers.ts'

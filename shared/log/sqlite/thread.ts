@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { SluiceError, toSluiceError } from '../errors.ts'
-import type { LogTopic, Position } from './port.ts'
-import { Groups } from './sqlite/groups.ts'
-import type { Calls, Failure, FromThread, Question, StoredRow, ThreadOptions, ToThread } from './sqlite/messages.ts'
-import { storageError } from './sqlite/storage-error.ts'
-import { TopicLog } from './sqlite/topic-log.ts'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import type { LogTopic, Position } from '../port.ts'
+import { Groups } from './groups.ts'
+import type { Calls, Failure, FromThread, Question, StoredRow, ThreadOptions, ToThread } from './messages.ts'
+import { storageError } from './storage-error.ts'
+import { TopicLog } from './topic-log.ts'
 
 /** How often age is looked at when nothing is appended or committed. */
 const TIDY_MS = 60_000

@@ -1,8 +1,8 @@
-import { SluiceError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
-import type { LogRecord } from '../telemetry.ts'
-import { partitionOf } from './partition.ts'
+import { SluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { LogRecord } from '../../telemetry.ts'
+import { partitionOf } from '../partition.ts'
 import type {
   ConsumeOptions,
   Durability,
@@ -13,14 +13,14 @@ import type {
   PartitionOffsets,
   ReadOptions,
   TelemetryLog,
-} from './port.ts'
-import { Appender } from './sqlite/appender.ts'
-import { GroupConsumer } from './sqlite/group-consumer.ts'
-import { createLogMetrics, type LogMetrics } from './log-metrics.ts'
-import type { Retention, TopicSummary, TrimmedEvent } from './sqlite/messages.ts'
-import { PartitionReader } from './sqlite/partition-reader.ts'
-import { PartitionView } from './sqlite/partition-view.ts'
-import { ThreadClient } from './sqlite/thread-client.ts'
+} from '../port.ts'
+import { Appender } from './appender.ts'
+import { GroupConsumer } from './group-consumer.ts'
+import { createLogMetrics, type LogMetrics } from '../log-metrics.ts'
+import type { Retention, TopicSummary, TrimmedEvent } from './messages.ts'
+import { PartitionReader } from './partition-reader.ts'
+import { PartitionView } from './partition-view.ts'
+import { ThreadClient } from './thread-client.ts'
 
 /** Newest rows of a topic that stay in memory for readers right behind the appends: some seconds of heavy traffic. */
 const TAIL_BYTES = 8 * 1024 * 1024

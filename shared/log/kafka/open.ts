@@ -1,13 +1,13 @@
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
-import { untilReached, type Waiting } from '../until-reached.ts'
-import { createLogMetrics } from './log-metrics.ts'
-import { KafkaClient } from './kafka/client.ts'
-import { createKafkaMetrics } from './kafka/kafka-metrics.ts'
-import type { ClientOptions } from './kafka/client-options.ts'
-import { KafkaLog } from './kafka/log.ts'
-import { ensureTopics, type TopicRetention, type TopicSpec } from './kafka/topics.ts'
-import type { LogTopic, TelemetryLog } from './port.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import { untilReached, type Waiting } from '../../until-reached.ts'
+import { createLogMetrics } from '../log-metrics.ts'
+import { KafkaClient } from './client.ts'
+import { createKafkaMetrics } from './metrics.ts'
+import type { ClientOptions } from './client-options.ts'
+import { KafkaLog } from './log.ts'
+import { ensureTopics, type TopicRetention, type TopicSpec } from './topics.ts'
+import type { LogTopic, TelemetryLog } from '../port.ts'
 
 /** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
 const DEAD_LETTERS: TopicRetention = { ageMs: 30 * 24 * 60 * 60 * 1000, bytes: 256 * 1024 * 1024 }
