@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/metrics.ts'
 import type { PointQuery, PointStore } from '../../shared/points/port.ts'
-import { openSqlitePoints } from '../../shared/points/sqlite/sqlite.ts'
+import { openSqlitePoints } from '../../shared/points/sqlite/open.ts'
 import type { PointBatch, Series } from '../../shared/telemetry.ts'
 
 const BATCH = 5_000

@@ -8,7 +8,7 @@ import {
 import { openRedisCache } from '../../shared/cache/redis.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
-import { openInfluxPoints } from '../../shared/points/influx.ts'
+import { openInfluxPoints } from '../../shared/points/influx/open.ts'
 import { portChecks } from '../../shared/readiness.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { startIngestWorker, type IngestWorkerOptions } from './worker.ts'

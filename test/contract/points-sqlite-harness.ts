@@ -3,7 +3,7 @@ import { onTestFinished, vi } from 'vitest'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
-import { openSqlitePoints, type SqlitePointsOptions } from '../../shared/points/sqlite/sqlite.ts'
+import { openSqlitePoints, type SqlitePointsOptions } from '../../shared/points/sqlite/open.ts'
 import { tempFolder } from '../helpers.ts'
 import type { PointsHarness } from './points-harness.ts'
 

@@ -1,5 +1,5 @@
 import { InfluxDB, setLogger } from '@influxdata/influxdb-client'
-import { openInfluxPoints, type InfluxPointsOptions } from '../../shared/points/influx.ts'
+import { openInfluxPoints, type InfluxPointsOptions } from '../../shared/points/influx/open.ts'
 import { LineWriter } from '../../shared/points/influx/lines.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import { overriding } from './overriding.ts'

@@ -3,7 +3,7 @@ import { Agent as HttpsAgent } from 'node:https'
 import { HttpError, InfluxDB, type SendOptions } from '@influxdata/influxdb-client'
 import { SluiceError } from '../../errors.ts'
 import { InfluxRefusal, toStoreError } from './answers.ts'
-import type { InfluxMetrics } from './influx-metrics.ts'
+import type { InfluxMetrics } from './metrics.ts'
 
 /** InfluxDB itself gives a write up after 10 s (`storage-write-timeout`). */
 const WRITE_TIMEOUT_MS = 10_000

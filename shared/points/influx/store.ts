@@ -8,7 +8,7 @@ import type { DeleteRange, DeviceOfPoints, PointPage, PointQuery, PointStore, Re
 import type { InfluxConnection } from './connection.ts'
 import { InfluxDeleter } from './deleter.ts'
 import { Expiry } from './expiry.ts'
-import type { InfluxMetrics } from './influx-metrics.ts'
+import type { InfluxMetrics } from './metrics.ts'
 import { areStorable } from './names.ts'
 import { readPage } from './pages.ts'
 import { compareText, InfluxReader } from './reader.ts'

@@ -4,7 +4,7 @@ import { checkPoints } from '../check.ts'
 import type { RejectedPoint } from '../port.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
-import type { InfluxMetrics } from './influx-metrics.ts'
+import type { InfluxMetrics } from './metrics.ts'
 import { LineWriter } from './lines.ts'
 
 /** Points of one request: beyond 5,000 lines a request only takes longer (measured). */

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createLogger } from '../../../shared/logger.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
-import { openInfluxPoints } from '../../../shared/points/influx.ts'
+import { openInfluxPoints } from '../../../shared/points/influx/open.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { batchOf, everySecond, seriesOf, valuesOf } from '../../contract/points-harness.ts'
 import { callInflux, freshBucket, openInflux } from '../../contract/points-influx-harness.ts'

@@ -3,7 +3,7 @@ import { SluiceError } from '../../../../shared/errors.ts'
 import { createLogger } from '../../../../shared/logger.ts'
 import { createMetrics } from '../../../../shared/metrics.ts'
 import type { PointStore } from '../../../../shared/points/port.ts'
-import { openSqlitePoints } from '../../../../shared/points/sqlite/sqlite.ts'
+import { openSqlitePoints } from '../../../../shared/points/sqlite/open.ts'
 import type { PointBatch, Series } from '../../../../shared/telemetry.ts'
 import { earlyPoints } from '../../../variants/wrong-points.ts'
 

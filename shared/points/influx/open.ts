@@ -1,12 +1,12 @@
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
-import type { Waiting } from '../until-reached.ts'
-import { prepareBucket } from './influx/bucket.ts'
-import { InfluxConnection } from './influx/connection.ts'
-import { InfluxMetrics } from './influx/influx-metrics.ts'
-import { InfluxPoints } from './influx/store.ts'
-import { PointsMetrics } from './points-metrics.ts'
-import type { PointStore } from './port.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Waiting } from '../../until-reached.ts'
+import { prepareBucket } from './bucket.ts'
+import { InfluxConnection } from './connection.ts'
+import { InfluxMetrics } from './metrics.ts'
+import { InfluxPoints } from './store.ts'
+import { PointsMetrics } from '../points-metrics.ts'
+import type { PointStore } from '../port.ts'
 
 export interface InfluxPointsOptions extends Waiting {
   readonly url: string

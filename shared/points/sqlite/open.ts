@@ -39,7 +39,7 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
   const { folder, logger, metrics, sealAfterPoints = SEAL_AFTER_POINTS, sealAfterMs = SEAL_AFTER_MS } = options
   const figures = new PointsMetrics(metrics)
   const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs }
-  const worker = new Worker(new URL('./sqlite-thread.ts', import.meta.url), { workerData })
+  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData })
   const client = new ThreadClient(worker, logger, figures, new SealMetrics(metrics))
   await client.opened
   return new SqlitePoints(client, figures)
