@@ -5,7 +5,7 @@ import {
   mariadbOptions,
   redisCacheOptions,
 } from '../../config/cluster.ts'
-import { openRedisCache } from '../../shared/cache/redis.ts'
+import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'

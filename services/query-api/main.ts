@@ -6,7 +6,7 @@ import {
   redisCacheOptions,
   redisSessionsOptions,
 } from '../../config/cluster.ts'
-import { openRedisCache } from '../../shared/cache/redis.ts'
+import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { runClusterProcess } from '../../shared/cluster-process.ts'
 import { listenHttp } from '../../shared/listen.ts'
 import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'

@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { standaloneSettings } from '../../config/standalone.ts'
-import { openMemoryCache } from '../../shared/cache/memory.ts'
+import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import { loadConfig, type Config } from '../../shared/config.ts'
 import type { Releasers } from '../../shared/lifecycle.ts'
 import type { Address } from '../../shared/listen.ts'

@@ -5,8 +5,8 @@ import { Gauge } from 'prom-client'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Metrics } from '../metrics.ts'
-import { redisClient, type RedisUrl } from '../redis-connection.ts'
-import { checkPolicy } from '../redis-policy.ts'
+import { redisClient, type RedisUrl } from '../redis/connection.ts'
+import { checkPolicy } from '../redis/policy.ts'
 
 export interface RedisLinkOptions {
   readonly url: RedisUrl

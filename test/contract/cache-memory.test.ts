@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { openMemoryCache } from '../../shared/cache/memory.ts'
+import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import type { Cache } from '../../shared/cache/port.ts'
 import { createMetrics, type Metrics } from '../../shared/metrics.ts'
 import { describeCache, fakeTime } from './cache-contract.ts'

@@ -1,7 +1,7 @@
 import { Counter, Gauge } from 'prom-client'
-import { LruMap } from '../lru.ts'
-import type { Metrics } from '../metrics.ts'
-import type { Cache } from './port.ts'
+import { LruMap } from '../../lru.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Cache } from '../port.ts'
 
 export interface MemoryCacheOptions {
   readonly maxEntries: number

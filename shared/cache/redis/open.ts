@@ -1,12 +1,12 @@
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { Counter, Gauge } from 'prom-client'
-import { SluiceError, toSluiceError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
-import type { Cache } from './port.ts'
-import { redisClient, type RedisUrl } from '../redis-connection.ts'
-import { checkPolicy } from '../redis-policy.ts'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import type { Cache } from '../port.ts'
+import { redisClient, type RedisUrl } from '../../redis/connection.ts'
+import { checkPolicy } from '../../redis/policy.ts'
 
 export interface RedisCacheOptions {
   readonly url: RedisUrl

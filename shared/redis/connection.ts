@@ -1,7 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis'
-import { toSluiceError } from './errors.ts'
-import type { Logger } from './logger.ts'
-import { checkRedisUrl, type RedisRole } from './redis-policy.ts'
+import { toSluiceError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { checkRedisUrl, type RedisRole } from './policy.ts'
 
 /**
  * `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. A function is asked again before each new connection,
