@@ -88,7 +88,7 @@ describe('the process', () => {
   })
 
   it('only main files and the one owner of a process touch signals, arguments and exits', () => {
-    const owner = 'shared/service-process.ts'
+    const owner = 'shared/process/service-process.ts'
     const wrong = (source: Source) =>
       source.path !== owner && !isMain(source) && /process\.(on|once|exit|exitCode|argv|kill)\b/.test(source.text)
     expect(offenders(production, wrong)).toEqual([])

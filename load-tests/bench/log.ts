@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openSqliteLog } from '../../shared/log/sqlite/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createLogger } from '../../shared/process/logger.ts'
+import { createMetrics } from '../../shared/process/metrics.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 
 const BATCH_SIZES = [1, 10, 100, 1000]

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Kafka as KafkaJs, logLevel } from 'kafkajs'
 import type { LoadDevice } from '../../services/cli/load-run.ts'
-import { Releasers } from '../../shared/lifecycle.ts'
+import { Releasers } from '../../shared/process/releasers.ts'
 import type { Servers } from '../../test/servers/all.ts'
 import type { Influxdb } from '../../test/servers/influxdb.ts'
 import { startMosquitto, type MosquittoLogin } from '../../test/servers/mosquitto.ts'

@@ -1,5 +1,5 @@
 import type { BrokerNodes } from '../../shared/commands.ts'
-import { Releasers } from '../../shared/lifecycle.ts'
+import { Releasers } from '../../shared/process/releasers.ts'
 import { Connections } from './connection/connections.ts'
 import { exposeTally } from './metrics.ts'
 import { BROKER_PARTS, openGateContext, type BrokerOptions, type BrokerParts } from './connection/broker-context.ts'

@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram } from 'prom-client'
 import type { Capacity } from './telemetry/backpressure.ts'
 import type { BatchObserver, Forwarder } from './telemetry/forwarder.ts'
 import { Type } from './mqtt/packets.ts'
-import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
+import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
 export type ShedReason = 'node_full' | 'subscriber_slow'

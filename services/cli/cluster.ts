@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { childEnvironment } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
-import type { Address } from '../../shared/listen.ts'
+import type { Address } from '../../shared/process/listen.ts'
 
 /** A service as a process of its own, started again when it ends by itself. */
 interface Member {

@@ -1,6 +1,6 @@
 import type { Cache } from '../../shared/cache/port.ts'
 import { encodeLatest, latestKey, LatestStream, streamKey } from '../../shared/latest-state.ts'
-import type { Logger } from '../../shared/logger.ts'
+import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'

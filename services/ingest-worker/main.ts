@@ -6,10 +6,10 @@ import {
   redisCacheOptions,
 } from '../../config/cluster.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
-import { runClusterProcess } from '../../shared/cluster-process.ts'
+import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
-import { portChecks } from '../../shared/readiness.ts'
+import { portChecks } from '../../shared/process/readiness.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { startIngestWorker, type IngestWorkerOptions } from './worker.ts'
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import type { Logger } from '../../shared/logger.ts'
-import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/metrics.ts'
+import type { Logger } from '../../shared/process/logger.ts'
+import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 import { UsefulTime } from './useful-time.ts'
 
 /** What the worker counts; observed per batch. Work that is done again after a restart is counted again. */

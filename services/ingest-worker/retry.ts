@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Counter, Gauge } from 'prom-client'
 import { SluiceError, toSluiceError, type ErrorClass } from '../../shared/errors.ts'
-import type { Logger } from '../../shared/logger.ts'
+import type { Logger } from '../../shared/process/logger.ts'
 import type { UsefulTime } from './useful-time.ts'
 
 /** Waits between attempts, in milliseconds: doubling from `first` to `most`, each shortened by up to half at random. */

@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Counter } from 'prom-client'
 import { SluiceError } from '../../shared/errors.ts'
 import { LruMap } from '../../shared/lru.ts'
-import type { Metrics } from '../../shared/metrics.ts'
+import type { Metrics } from '../../shared/process/metrics.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
 
 declare module 'fastify' {

@@ -1,6 +1,6 @@
 import { toSluiceError } from '../../shared/errors.ts'
 import type { LogBatch, LogTopic, TelemetryLog } from '../../shared/log/port.ts'
-import type { Logger } from '../../shared/logger.ts'
+import type { Logger } from '../../shared/process/logger.ts'
 
 /** Records read in a second per partition; what comes faster is skipped, so that watching never slows storing. */
 const READ_PER_TICK: Readonly<Record<LogTopic, number>> = { 'telemetry.raw': 10_000, 'telemetry.dead-letter': 500 }

@@ -7,15 +7,15 @@ import {
   redisSessionsOptions,
 } from '../../config/cluster.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
-import { runClusterProcess } from '../../shared/cluster-process.ts'
-import { listenHttp } from '../../shared/listen.ts'
+import { runClusterProcess } from '../../shared/process/cluster-process.ts'
+import { listenHttp } from '../../shared/process/listen.ts'
 import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
-import { portChecks } from '../../shared/readiness.ts'
+import { portChecks } from '../../shared/process/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
-import { packageVersion } from '../../shared/version.ts'
+import { packageVersion } from '../../shared/process/version.ts'
 import { createApi, type ProcessStatus } from './app.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {

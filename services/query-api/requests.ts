@@ -1,5 +1,5 @@
 import { Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, type Metrics } from '../../shared/metrics.ts'
+import { LATENCY_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 import type { Api } from './app.ts'
 
 /** Asked by machines every few seconds, or files of the page: not worth a line in the log of a busy day. */

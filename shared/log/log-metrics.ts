@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
 import type { ErrorCode } from '../errors.ts'
-import { LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../metrics.ts'
+import { LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../process/metrics.ts'
 import type { LogTopic } from './port.ts'
 
 /** What is counted of one topic; every call is per append, never per record. */

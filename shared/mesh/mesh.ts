@@ -1,5 +1,5 @@
 import { SluiceError, toSluiceError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../process/logger.ts'
 import type { RedisLink } from './redis-link.ts'
 
 /** Frames between nodes begin with what they are. */

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../metrics.ts'
+import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../process/metrics.ts'
 
 /** The figures of a point store, whichever it is. */
 export class PointsMetrics {

@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { toSluiceError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../process/logger.ts'
 import { checkRedisUrl, type RedisRole } from './policy.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { SluiceError, toSluiceError } from '../errors.ts'
-import type { Logger } from '../logger.ts'
+import type { Logger } from '../process/logger.ts'
 
 /** Sessions must outlive a full memory and a restart; the cache must give way instead of refusing. */
 export type RedisRole = 'sessions' | 'cache'

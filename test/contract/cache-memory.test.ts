@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import type { Cache } from '../../shared/cache/port.ts'
-import { createMetrics, type Metrics } from '../../shared/metrics.ts'
+import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import { describeCache, fakeTime } from './cache-contract.ts'
 
 describeCache('memory cache', async () => {

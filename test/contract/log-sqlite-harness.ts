@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openSqliteLog, type SqliteLogOptions } from '../../shared/log/sqlite/open.ts'
-import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createLogger } from '../../shared/process/logger.ts'
+import { createMetrics } from '../../shared/process/metrics.ts'
 
 const MEGABYTE = 1024 * 1024
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createLogger } from '../../shared/process/logger.ts'
+import { createMetrics } from '../../shared/process/metrics.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import { createDevice } from './registry-harness.ts'
 import { connectTo, MariadbOfFile, openAt } from './registry-mariadb-harness.ts'

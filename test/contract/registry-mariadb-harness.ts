@@ -3,8 +3,8 @@ import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { createConnection, type Connection } from 'mariadb'
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
-import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createLogger } from '../../shared/process/logger.ts'
+import { createMetrics } from '../../shared/process/metrics.ts'
 import {
   openMariadbRegistry,
   openMariadbTables,

@@ -1,4 +1,4 @@
-import { Releasers } from '../../shared/lifecycle.ts'
+import { Releasers } from '../../shared/process/releasers.ts'
 import { installInfluxdb, startInfluxdb, type Influxdb } from './influxdb.ts'
 import { installKafka, startKafka, type Kafka } from './kafka.ts'
 import { installMariadb, startMariadb, type Mariadb } from './mariadb.ts'

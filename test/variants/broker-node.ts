@@ -11,13 +11,13 @@ import { createInterface } from 'node:readline'
 import { brokerSettings } from '../../config/broker.ts'
 import { createBroker } from '../../services/broker/broker.ts'
 import { loadConfig } from '../../shared/config.ts'
-import { createLogger } from '../../shared/logger.ts'
+import { createLogger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createMetrics } from '../../shared/process/metrics.ts'
 import { createReceiveClock } from '../../shared/receive-clock.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
-import { runProcess } from '../../shared/service-process.ts'
+import { runProcess } from '../../shared/process/service-process.ts'
 
 const ENABLED = { disabled: false, endedMs: undefined }
 const ALL = [

@@ -1,9 +1,9 @@
 import { Counter, Gauge } from 'prom-client'
 import * as acl from '../../../shared/acl.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
-import type { Metrics } from '../../../shared/metrics.ts'
+import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { LoginState, Principal, Registry, RuleAction } from '../../../shared/registry/port.ts'
 
 export interface Authorizer {

@@ -1,6 +1,6 @@
 import { Counter, Gauge } from 'prom-client'
 import { LruMap } from '../../../shared/lru.ts'
-import type { Metrics } from '../../../shared/metrics.ts'
+import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { RateName } from './rates.ts'
 

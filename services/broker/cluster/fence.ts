@@ -1,5 +1,5 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import type { SessionWish } from '../sessions/takeovers.ts'
 import { principalOf } from './messages.ts'

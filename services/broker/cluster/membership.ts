@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { nodeChannel, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { LEASE_PREFIX, NODES_KEY, type NodeRecord } from '../../../shared/mesh/node-list.ts'
 import { principalOf } from './messages.ts'

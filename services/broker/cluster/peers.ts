@@ -1,4 +1,4 @@
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import { Frame, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { matches } from '../../../shared/topic-filter.ts'

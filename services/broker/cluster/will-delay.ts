@@ -1,5 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { fromNowOn, willDelayOf } from '../mqtt/message-properties.ts'
 import type { Fence, Lease } from './fence.ts'

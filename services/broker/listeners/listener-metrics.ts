@@ -1,5 +1,5 @@
 import { Counter, Gauge } from 'prom-client'
-import type { Metrics } from '../../../shared/metrics.ts'
+import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Admission } from './admission.ts'
 import type { TlsEndpoint } from './tls.ts'
 

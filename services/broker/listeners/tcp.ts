@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { toListenError, type Address } from '../../../shared/listen.ts'
+import { toListenError, type Address } from '../../../shared/process/listen.ts'
 
 /** An open port. */
 export interface Port {

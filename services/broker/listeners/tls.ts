@@ -2,7 +2,7 @@ import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { loadTlsMaterial, normalSerial, ticketKeys, type TlsMaterial, type TlsSettings } from './tls-material.ts'
 
 export interface TlsOptions {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { willDelayOf } from '../mqtt/message-properties.ts'
 import { STORED } from './cluster-emitter.ts'

@@ -1,5 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 
 /** How often it is looked for sessions whose time has come. */
 const SWEEP_MS = 1_000

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { Aedes, type AedesOptions, type AedesPublishPacket, type Client } from 'aedes'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 

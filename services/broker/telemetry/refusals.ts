@@ -2,9 +2,9 @@ import { Counter, Gauge } from 'prom-client'
 import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../../shared/dead-letter.ts'
 import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
-import type { Logger } from '../../../shared/logger.ts'
+import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
-import type { Metrics } from '../../../shared/metrics.ts'
+import type { Metrics } from '../../../shared/process/metrics.ts'
 
 /** Where the broker puts what it turned away: logins, connections and messages. */
 export interface Refusals {

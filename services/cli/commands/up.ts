@@ -37,8 +37,8 @@ async function upStandalone(session: Session, options: UpOptions): Promise<ExitC
 
 async function upCluster(session: Session, options: UpOptions): Promise<ExitCode> {
   const { Cluster } = await import('../cluster.ts')
-  const { runProcess, makeFolder } = await import('../../../shared/service-process.ts')
-  const { createLogger } = await import('../../../shared/logger.ts')
+  const { runProcess, makeFolder } = await import('../../../shared/process/service-process.ts')
+  const { createLogger } = await import('../../../shared/process/logger.ts')
   const { loadApiKey, loadCredentialKey } = await import('../../../shared/registry/credentials.ts')
   const code = await runProcess(async ({ releasers, stopping }) => {
     const logger = createLogger('info')

@@ -1,6 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import Type from 'typebox'
-import { runChecks } from '../../../shared/readiness.ts'
+import { runChecks } from '../../../shared/process/readiness.ts'
 import type { Api, ApiOptions } from '../app.ts'
 import type { Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'

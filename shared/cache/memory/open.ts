@@ -1,6 +1,6 @@
 import { Counter, Gauge } from 'prom-client'
 import { LruMap } from '../../lru.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../process/metrics.ts'
 import type { Cache } from '../port.ts'
 
 export interface MemoryCacheOptions {

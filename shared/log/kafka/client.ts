@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { ClientOptions } from './client-options.ts'
 import { isStaleMetadata, toLogError } from './kafka-error.ts'
 import { type Broker, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'

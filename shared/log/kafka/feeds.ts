@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { KafkaClient } from './client.ts'
 import { Feed, type FeedOptions } from './feed.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError, toSluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { ConsumeOptions, LogConsumer, Position } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import type { Feeds } from './feeds.ts'

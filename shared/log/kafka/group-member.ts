@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SluiceError } from '../../errors.ts'
 import { toSluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import { assign, decodeAssignment, encodeAssignment, encodeSubscription } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
 import { protocolType } from './kafka-error.ts'

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { type Admin, Kafka } from 'kafkajs'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import { openSocket, seedOf, type SocketTarget } from './broker-socket.ts'
 import { toSasl, toTls, type ClientOptions } from './client-options.ts'
 

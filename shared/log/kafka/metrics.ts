@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, type Metrics } from '../../metrics.ts'
+import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
 import type { LogTopic } from '../port.ts'
 
 /** What is counted of Kafka beside the metrics that every log has; every call is per request or rarer. */

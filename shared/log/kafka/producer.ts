@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError, toSluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import type { LogMetrics } from '../log-metrics.ts'
 import { partitionOf } from '../partition.ts'

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Admin, ConfigResourceTypes } from 'kafkajs'
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { Durability } from '../port.ts'
 import { toLogError } from './kafka-error.ts'
 import type { ClientOptions } from './client-options.ts'

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
-import { untilReached, type Waiting } from '../../until-reached.ts'
+import type { Logger } from '../../process/logger.ts'
+import { untilReached, type Waiting } from '../../process/wait-for-server.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 

@@ -1,5 +1,5 @@
 import { Counter, Histogram } from 'prom-client'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../process/metrics.ts'
 
 const KIB = 1024
 

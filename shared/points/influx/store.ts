@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { Instant, PointBatch } from '../../telemetry.ts'
 import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
 import type { PointsMetrics } from '../points-metrics.ts'

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, type Metrics } from '../../metrics.ts'
+import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
 import type { StoreState } from './messages.ts'
 
 /** What only the embedded point store has to tell: points that are not sealed, and the sealing of chunks. */

@@ -1,6 +1,6 @@
 import type { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { PointBatch } from '../../telemetry.ts'
 import type { PointsMetrics } from '../points-metrics.ts'
 import type { RejectedPoint } from '../port.ts'

@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import { LruMap } from '../../lru.ts'
-import { LATENCY_BUCKETS, type Metrics } from '../../metrics.ts'
+import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
 import { isConflict, mariadbError } from './errors.ts'
 import type { MariadbPool } from './pool.ts'
 

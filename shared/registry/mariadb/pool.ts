@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import { createConnection, createPool, type Pool, type PoolConfig, type PoolConnection } from 'mariadb'
 import { SluiceError, toSluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import { mariadbError } from './errors.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import { Gauge } from 'prom-client'
 import { toSluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
+import type { Logger } from '../../process/logger.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { RegistryParts } from './new-devices.ts'
 import { deleteCredentials, type FoundCredential } from './queries-credentials.ts'

@@ -2,7 +2,7 @@ import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { Gauge } from 'prom-client'
 import { SluiceError } from '../../errors.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../process/metrics.ts'
 import type { ImportedPassword } from '../identity-port.ts'
 
 const derive = promisify(pbkdf2)

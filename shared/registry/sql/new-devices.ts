@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../logger.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Logger } from '../../process/logger.ts'
+import type { Metrics } from '../../process/metrics.ts'
 import { deviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { CredentialHashes } from '../credentials.ts'

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import { Histogram } from 'prom-client'
 import { SluiceError } from '../../errors.ts'
-import { LATENCY_BUCKETS, type Metrics } from '../../metrics.ts'
+import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
 import type { SqliteAnswer, SqliteFailure, SqliteQuery, SqliteRequest } from './messages.ts'
 
 /** An error of the database, with SQLite's extended result code. */

@@ -10,7 +10,7 @@ import {
 } from 'kysely'
 import { Gauge } from 'prom-client'
 import { SluiceError } from '../../errors.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Metrics } from '../../process/metrics.ts'
 import type { SqliteConnection } from './connection.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { createLogger } from '../../../shared/logger.ts'
-import { createMetrics } from '../../../shared/metrics.ts'
+import { createLogger } from '../../../shared/process/logger.ts'
+import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openInfluxPoints } from '../../../shared/points/influx/open.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { batchOf, everySecond, seriesOf, valuesOf } from '../../contract/points-harness.ts'

@@ -1,5 +1,5 @@
-import { createLogger } from '../../../shared/logger.ts'
-import { createMetrics } from '../../../shared/metrics.ts'
+import { createLogger } from '../../../shared/process/logger.ts'
+import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 
 /** A process that opens a registry, makes a device, prints its login and stays: `holder.ts FILE KEY_IN_HEX`. */

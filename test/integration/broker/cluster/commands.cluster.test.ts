@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { openBrokerNodes } from '../../../../shared/mesh/broker-nodes.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 import type { PresenceRecord } from '../../../../shared/registry/presence-port.ts'
 import { quiet } from '../../../broker-harness.ts'
 import { connect } from '../../../mqtt-inbox.ts'

@@ -3,7 +3,7 @@ import { brokerSettings, type BrokerSettings } from '../../../../config/broker.t
 import { createBroker, type Broker } from '../../../../services/broker/broker.ts'
 import { loadConfig } from '../../../../shared/config.ts'
 import { RedisLink } from '../../../../shared/mesh/redis-link.ts'
-import { createMetrics, type Metrics } from '../../../../shared/metrics.ts'
+import { createMetrics, type Metrics } from '../../../../shared/process/metrics.ts'
 import { createReceiveClock } from '../../../../shared/receive-clock.ts'
 import { EVERYTHING, FakeLog, FakeRegistry, quiet } from '../../../broker-harness.ts'
 import { tempFolder } from '../../../helpers.ts'

@@ -1,8 +1,8 @@
 import { createInterface } from 'node:readline'
 import { openSqliteLog } from '../../../../shared/log/sqlite/open.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
-import { createLogger } from '../../../../shared/logger.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
+import { createLogger } from '../../../../shared/process/logger.ts'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
 import { earlyAppend } from '../../../variants/early-append.ts'
 

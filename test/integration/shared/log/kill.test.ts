@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openSqliteLog } from '../../../../shared/log/sqlite/open.ts'
-import { createLogger } from '../../../../shared/logger.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
+import { createLogger } from '../../../../shared/process/logger.ts'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 import { tempFolder } from '../../../helpers.ts'
 import { startLogProcess } from './log-process.ts'
 

@@ -2,8 +2,8 @@ import { onTestFinished, vi } from 'vitest'
 import { createAuthenticator, type Authenticator, type Login } from '../../../../services/broker/access/authenticate.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
 import { createFailedLogins } from '../../../../shared/failed-logins.ts'
-import { createLogger } from '../../../../shared/logger.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
+import { createLogger } from '../../../../shared/process/logger.ts'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 import { LoginRegistry } from './login-registry.ts'
 
 export interface LoginSetup {

@@ -3,7 +3,7 @@ import { onTestFinished, vi } from 'vitest'
 import { ingestWorkerSettings } from '../../../../config/ingest-worker.ts'
 import { loadConfig } from '../../../../shared/config.ts'
 import { recordToDeadLetter, type DeadLetter } from '../../../../shared/dead-letter.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
 import {
   startIngestWorker,

@@ -3,7 +3,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { createIngestMetrics } from '../../../../services/ingest-worker/metrics.ts'
 import { closed, Retry } from '../../../../services/ingest-worker/retry.ts'
 import { SluiceError } from '../../../../shared/errors.ts'
-import { createMetrics } from '../../../../shared/metrics.ts'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 
 function open() {
   const ending = new AbortController()

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createAuthorizer, type Authorizer } from '../../../../../services/broker/access/authorize.ts'
-import { createLogger } from '../../../../../shared/logger.ts'
-import { createMetrics } from '../../../../../shared/metrics.ts'
+import { createLogger } from '../../../../../shared/process/logger.ts'
+import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import type { AclRule, Principal } from '../../../../../shared/registry/port.ts'
 import { LoginRegistry } from '../login-registry.ts'
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { LimitReports, noticeOf, type LimitHit } from '../../../../../services/broker/access/limit-reports.ts'
-import { createMetrics } from '../../../../../shared/metrics.ts'
+import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import type { Principal } from '../../../../../shared/registry/port.ts'
 
 const START = Date.UTC(2026, 0, 1)

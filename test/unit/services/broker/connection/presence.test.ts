@@ -3,7 +3,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import type { LimitHit } from '../../../../../services/broker/access/limit-reports.ts'
 import { PresenceWriter, type SessionChange } from '../../../../../services/broker/connection/presence.ts'
 import { SluiceError } from '../../../../../shared/errors.ts'
-import { createMetrics } from '../../../../../shared/metrics.ts'
+import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../../../shared/registry/presence-port.ts'
 
 /** A registry's presence that can be away. */

@@ -3,8 +3,8 @@ import { createRefusals, type Refusals } from '../../../../../services/broker/te
 import { recordToDeadLetter, type DeadLetter } from '../../../../../shared/dead-letter.ts'
 import { SluiceError } from '../../../../../shared/errors.ts'
 import type { LogTopic, TelemetryLog } from '../../../../../shared/log/port.ts'
-import { createLogger } from '../../../../../shared/logger.ts'
-import { createMetrics, type Metrics } from '../../../../../shared/metrics.ts'
+import { createLogger } from '../../../../../shared/process/logger.ts'
+import { createMetrics, type Metrics } from '../../../../../shared/process/metrics.ts'
 import type { LogRecord } from '../../../../../shared/telemetry.ts'
 
 interface Append {

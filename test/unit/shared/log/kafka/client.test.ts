@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { KafkaClient } from '../../../../../shared/log/kafka/client.ts'
 import { fetchRequest, listOffsetsRequest } from '../../../../../shared/log/kafka/requests.ts'
-import { createLogger } from '../../../../../shared/logger.ts'
+import { createLogger } from '../../../../../shared/process/logger.ts'
 import { codeOf } from '../../../../contract/log-harness.ts'
 import { REQUEST, startKafkaWire } from '../../../../fakes/kafka-wire.ts'
 import { PATIENCE } from '../../../../patience.ts'

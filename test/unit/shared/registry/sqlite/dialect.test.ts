@@ -1,6 +1,6 @@
 import { Kysely, sql, type CompiledQuery } from 'kysely'
 import { describe, expect, it } from 'vitest'
-import { createMetrics } from '../../../../../shared/metrics.ts'
+import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import type { SqliteConnection } from '../../../../../shared/registry/sqlite/connection.ts'
 import { sqliteDialect } from '../../../../../shared/registry/sqlite/dialect.ts'
 

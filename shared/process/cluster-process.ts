@@ -1,12 +1,12 @@
-import { loadConfig, type Config, type Settings } from './config.ts'
-import type { SluiceError } from './errors.ts'
-import type { Releasers } from './lifecycle.ts'
+import { loadConfig, type Config, type Settings } from '../config.ts'
+import type { SluiceError } from '../errors.ts'
+import type { Releasers } from './releasers.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { startOperationsServer } from './operations-server.ts'
 import type { ReadinessCheck } from './readiness.ts'
 import { runProcess } from './service-process.ts'
-import type { Waiting } from './until-reached.ts'
+import type { Waiting } from './wait-for-server.ts'
 
 /** What every process of a cluster is told. */
 export interface ClusterProcessConfig {

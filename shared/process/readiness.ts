@@ -1,8 +1,8 @@
-import { toSluiceError } from './errors.ts'
+import { toSluiceError } from '../errors.ts'
 import type { Logger } from './logger.ts'
-import type { TelemetryLog } from './log/port.ts'
-import type { PointStore } from './points/port.ts'
-import type { Registry } from './registry/port.ts'
+import type { TelemetryLog } from '../log/port.ts'
+import type { PointStore } from '../points/port.ts'
+import type { Registry } from '../registry/port.ts'
 
 /** One thing that must work before work is sent here; `detail` says what is wrong with it. */
 export interface ReadinessCheck {

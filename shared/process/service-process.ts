@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { SluiceError, toSluiceError } from './errors.ts'
-import { Releasers } from './lifecycle.ts'
+import { SluiceError, toSluiceError } from '../errors.ts'
+import { Releasers } from './releasers.ts'
 import type { Logger } from './logger.ts'
 
 /** A clean stop takes less; what takes longer is ended, and the log replays what was not committed. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SluiceError, toSluiceError, type ErrorCode } from './errors.ts'
+import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { Logger } from './logger.ts'
 
 /** Waits between attempts, in milliseconds: doubling, each shortened by up to half at random. */

@@ -1,8 +1,8 @@
 import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { makeFolder } from '../../../shared/service-process.ts'
-import { tempFolder } from '../../helpers.ts'
+import { makeFolder } from '../../../../shared/process/service-process.ts'
+import { tempFolder } from '../../../helpers.ts'
 
 describe('the data folder', () => {
   it('is made with the folders above it, for this user only', () => {
