@@ -10,6 +10,6 @@ export default defineConfig({
     hookTimeout: 1_800_000,
     setupFiles: ['test/setup.ts'],
     include: ['test/**/*.faults.test.ts', 'test/e2e/cluster/*.cluster.test.ts'],
-    env: { SLUICE_FAULTS: 'full' },
+    env: { SLUICE_FAULTS: 'full', SLUICE_LONG: '1' },
   },
 })
