@@ -5,7 +5,7 @@
  * every value; `JSON.parse checked` is the reference of the tests, which keeps the same promises with JSON.parse.
  */
 import { parseArgs } from 'node:util'
-import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
+import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { referenceDecode } from '../../test/reference/json-decode.ts'
 

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
+import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'

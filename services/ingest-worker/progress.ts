@@ -1,4 +1,4 @@
-import type { Decoded } from '../../shared/decode.ts'
+import type { Decoded } from '../../shared/decoders/decode.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 
 /** How far a partition is, from the moment it is ours until it is taken away. */

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import type { Decoded, Reject } from '../../shared/decode.ts'
+import type { Decoded, Reject } from '../../shared/decoders/decode.ts'
 import { formatInstant, type LogRecord, type PointValue } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
 import { viewLetter, type LetterView } from './letters.ts'

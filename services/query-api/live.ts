@@ -1,6 +1,6 @@
 import { Counter, Gauge } from 'prom-client'
 import { recordToDeadLetter } from '../../shared/dead-letter.ts'
-import { decodeRecords, SeriesTable } from '../../shared/decode.ts'
+import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'

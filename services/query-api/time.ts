@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { timeFromText, type TimeProblem } from '../../shared/device-time.ts'
+import { timeFromText, type TimeProblem } from '../../shared/decoders/device-time.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import { compareInstants, formatInstant, MAX_INSTANT, type Instant } from '../../shared/telemetry.ts'
 

@@ -1,6 +1,6 @@
-import { DecodedColumns } from '../decoded.ts'
+import { DecodedColumns } from './decoded.ts'
 import type { ErrorCode } from '../errors.ts'
-import { StreamSeries } from '../series.ts'
+import { StreamSeries } from './series.ts'
 import { formatInstant, type LogRecord } from '../telemetry.ts'
 import { JsonReading, REJECTED } from './json-reading.ts'
 import { JsonScanner, SYNTAX } from './json-scanner.ts'

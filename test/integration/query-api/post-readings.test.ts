@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { decodeRecords, SeriesTable } from '../../../shared/decode.ts'
+import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { openApi } from './api.ts'
 

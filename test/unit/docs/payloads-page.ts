@@ -1,4 +1,4 @@
-import { decodeRecords, SeriesTable } from '../../../shared/decode.ts'
+import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { formatInstant } from '../../../shared/telemetry.ts'
 
 /** The receive time that docs/payloads.md names. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeRecords, SeriesTable, type Decoded } from '../../../../shared/decode.ts'
+import { decodeRecords, SeriesTable, type Decoded } from '../../../../shared/decoders/decode.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
 import { referenceDecode, type Outcome } from '../../../reference/json-decode.ts'
 import { payload } from './payload-arbitraries.ts'

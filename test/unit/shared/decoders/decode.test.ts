@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeRecords, SeriesTable } from '../../../shared/decode.ts'
-import { MAX_FIELD_NAME_BYTES, MAX_NAMES } from '../../../shared/decoders/field-names.ts'
-import { MAX_DEPTH, MAX_FIELDS, MAX_STRING_BYTES } from '../../../shared/decoders/json-reading.ts'
-import { MAX_READINGS } from '../../../shared/decoders/json.ts'
-import { formatInstant, MAX_INSTANT, toNanoseconds, type LogRecord } from '../../../shared/telemetry.ts'
+import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
+import { MAX_FIELD_NAME_BYTES, MAX_NAMES } from '../../../../shared/decoders/field-names.ts'
+import { MAX_DEPTH, MAX_FIELDS, MAX_STRING_BYTES } from '../../../../shared/decoders/json-reading.ts'
+import { MAX_READINGS } from '../../../../shared/decoders/json.ts'
+import { formatInstant, MAX_INSTANT, toNanoseconds, type LogRecord } from '../../../../shared/telemetry.ts'
 
 const received = { ms: 1_769_860_800_000, ns: 999_999 }
 

@@ -1,4 +1,4 @@
-import { MAX_INSTANT } from './telemetry.ts'
+import { MAX_INSTANT } from '../telemetry.ts'
 
 /**
  * The time a device sent, read from the digits it wrote, so that nanoseconds survive where a double would round them.

@@ -1,8 +1,8 @@
 import { DecodedColumns, type Decoded } from './decoded.ts'
-import { JsonDecoder } from './decoders/json.ts'
+import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
-import type { LogRecord } from './telemetry.ts'
-import { DEFAULT_STREAM, deviceKey, parseDeviceKey, parseTelemetryTopic, type TelemetryTopic } from './topics.ts'
+import type { LogRecord } from '../telemetry.ts'
+import { DEFAULT_STREAM, deviceKey, parseDeviceKey, parseTelemetryTopic, type TelemetryTopic } from '../topics.ts'
 
 export type { Decoded, Reject } from './decoded.ts'
 

@@ -1,5 +1,5 @@
-import type { ErrorCode } from './errors.ts'
-import type { PointBatch, PointValue, Series } from './telemetry.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { PointBatch, PointValue, Series } from '../telemetry.ts'
 
 /** Something to say about one reading: why it was rejected, or why its stored time is doubtful. */
 export interface Reject {

@@ -1,5 +1,5 @@
-import type { FieldType, Series } from './telemetry.ts'
-import { deviceKey, type TelemetryTopic } from './topics.ts'
+import type { FieldType, Series } from '../telemetry.ts'
+import { deviceKey, type TelemetryTopic } from '../topics.ts'
 
 /** How many series the streams of one generation hold together. */
 export interface SeriesCount {
