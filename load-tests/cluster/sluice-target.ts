@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ApiClient, devicePath } from '../../services/cli/api-client.ts'
+import { ApiClient, devicePath } from '../../shared/api-client.ts'
 import { registerFleet } from '../../services/cli/fleet.ts'
 import type { LoadDevice } from '../../services/cli/load-run.ts'
 import type { ReadingsAnswer } from '../../services/cli/verification.ts'

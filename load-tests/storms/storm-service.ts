@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
-import { ApiClient } from '../../services/cli/api-client.ts'
+import { ApiClient } from '../../shared/api-client.ts'
 import { createAuthority, issueServer } from '../../services/cli/certificate-authority.ts'
 
 const root = join(import.meta.dirname, '../..')

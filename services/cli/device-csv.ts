@@ -1,6 +1,6 @@
 import { isName } from '../../shared/topics.ts'
 import { SluiceError } from '../../shared/errors.ts'
-import { readCsvRows } from './csv.ts'
+import { readCsvRows } from '../../shared/csv.ts'
 import type { DeviceName } from './argument-parsers.ts'
 
 /** A device of a file, and the line where it begins. */

@@ -1,4 +1,4 @@
-import { devicePath, type ApiClient } from './api-client.ts'
+import { devicePath, type ApiClient } from '../../shared/api-client.ts'
 import type { LoadDevice } from './load-run.ts'
 
 /** Most devices that the API makes at once. */

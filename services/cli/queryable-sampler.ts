@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { formatInstant } from '../../shared/telemetry.ts'
-import { devicePath, type ApiClient } from './api-client.ts'
+import { devicePath, type ApiClient } from '../../shared/api-client.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import type { LoadDevice } from './load-run.ts'
 import type { ReadingsAnswer } from './verification.ts'

@@ -5,7 +5,7 @@ import pc from 'picocolors'
 import { cliSettings } from '../../config/cli.ts'
 import { loadConfig, type Config, type Environment } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
-import { ApiClient } from './api-client.ts'
+import { ApiClient } from '../../shared/api-client.ts'
 
 /** What a command may use of the process it runs in; `main.ts` makes it. */
 export interface Host {

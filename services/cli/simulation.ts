@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError } from '../../shared/errors.ts'
-import type { ApiClient } from './api-client.ts'
+import type { ApiClient } from '../../shared/api-client.ts'
 import { registerFleet, removeFleet } from './fleet.ts'
 import { verifyFleet } from './fleet-verification.ts'
 import { Ledger } from './ledger.ts'

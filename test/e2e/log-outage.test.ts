@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import mqtt from 'mqtt'
 import { describe, expect, it, vi } from 'vitest'
-import { ApiClient } from '../../services/cli/api-client.ts'
+import { ApiClient } from '../../shared/api-client.ts'
 import { simulate, type SimulationProgress } from '../../services/cli/simulation.ts'
 import { generatedWorkload, stepOf } from '../../services/cli/workload.ts'
 import { lasting } from '../long.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { devicePath } from '../api-client.ts'
+import { devicePath } from '../../../shared/api-client.ts'
 import { parseDeviceName, parseDuration, wholeNumber, type DeviceName } from '../argument-parsers.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 

@@ -7,7 +7,7 @@ import {
   wholeNumber,
   type DeviceName,
 } from '../argument-parsers.ts'
-import { devicePath } from '../api-client.ts'
+import { devicePath } from '../../../shared/api-client.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../text-table.ts'

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { csvWorkload, type CsvWorkload } from '../../../../services/cli/csv-workload.ts'
-import { parseCsv } from '../../../../services/cli/csv.ts'
+import { parseCsv } from '../../../../shared/csv.ts'
 import { parseRowTime } from '../../../../services/cli/row-time.ts'
 
 const options = { timeColumn: 'time', timeZone: undefined }

@@ -1,4 +1,4 @@
-import { SluiceError } from '../../shared/errors.ts'
+import { SluiceError } from './errors.ts'
 
 export interface CsvRow {
   /** Line of the file where the row begins, from 1. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { isErrorCode, SluiceError } from '../../shared/errors.ts'
+import { isErrorCode, SluiceError } from './errors.ts'
 
 export type QueryValues = Readonly<Record<string, string | number | undefined>>
 
