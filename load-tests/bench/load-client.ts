@@ -6,8 +6,8 @@
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { LoadRun } from '../../services/cli/load-run.ts'
-import { generatedWorkload } from '../../services/cli/workload.ts'
+import { LoadRun } from '../../services/simulator/load-run.ts'
+import { generatedWorkload } from '../../services/simulator/workload.ts'
 import { startPublishSink } from '../../test/servers/publish-sink.ts'
 
 const CASES = [

@@ -12,7 +12,7 @@
  * Memory is resident memory from /proc, without garbage: the least of some readings after forced collections.
  */
 import { parseArgs } from 'node:util'
-import { registerFleet } from '../../services/cli/fleet.ts'
+import { registerFleet } from '../../services/simulator/fleet.ts'
 import { textTable } from '../../services/cli/text-table.ts'
 import { floodAfterLogin, floodBeforeLogin, type FloodFigures } from '../hostile/flood.ts'
 import { idleConnections, type IdleFigures } from '../hostile/idle.ts'

@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ApiClient } from '../../shared/api-client.ts'
-import { registerFleet } from '../../services/cli/fleet.ts'
-import { LoadRun, type LoadDevice } from '../../services/cli/load-run.ts'
-import { generatedWorkload } from '../../services/cli/workload.ts'
+import { registerFleet } from '../../services/simulator/fleet.ts'
+import { LoadRun, type LoadDevice } from '../../services/simulator/load-run.ts'
+import { generatedWorkload } from '../../services/simulator/workload.ts'
 
 const root = join(import.meta.dirname, '../..')
 const seconds = Number(process.argv[2] ?? 10)

@@ -9,7 +9,7 @@ import {
   PUBLISH_OVERHEAD,
   text,
   writePublish,
-} from '../../services/cli/mqtt-packets.ts'
+} from '../../services/simulator/mqtt-packets.ts'
 
 export interface CertificateFiles {
   readonly certificateFile: string

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Kafka as KafkaJs, logLevel } from 'kafkajs'
-import type { LoadDevice } from '../../services/cli/load-run.ts'
+import type { LoadDevice } from '../../services/simulator/load-run.ts'
 import { Releasers } from '../../shared/process/releasers.ts'
 import type { Servers } from '../../test/servers/all.ts'
 import type { Influxdb } from '../../test/servers/influxdb.ts'

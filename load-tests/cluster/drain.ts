@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino } from 'pino'
-import { generatedWorkload } from '../../services/cli/workload.ts'
+import { generatedWorkload } from '../../services/simulator/workload.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'

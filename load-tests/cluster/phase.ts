@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { LoadRun, type LoadDevice } from '../../services/cli/load-run.ts'
-import { generatedWorkload, stepOf, type Workload } from '../../services/cli/workload.ts'
+import { LoadRun, type LoadDevice } from '../../services/simulator/load-run.ts'
+import { generatedWorkload, stepOf, type Workload } from '../../services/simulator/workload.ts'
 import { CpuMeter, type Parts } from './process-cpu.ts'
 import type { StoredPoints } from './stored-points.ts'
 import { VisibilityProbe } from './visibility-probe.ts'

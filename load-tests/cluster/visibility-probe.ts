@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { LatencyHistogram } from '../../services/cli/latency-histogram.ts'
-import type { Workload } from '../../services/cli/workload.ts'
+import { LatencyHistogram } from '../../services/simulator/latency-histogram.ts'
+import type { Workload } from '../../services/simulator/workload.ts'
 
 /** Between two questions; with the time of a question the most by which a result is too high. */
 const ASK_EVERY_MS = 15

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectPacket, PACKET, text } from '../../services/cli/mqtt-packets.ts'
-import type { LoadDevice } from '../../services/cli/load-run.ts'
+import { connectPacket, PACKET, text } from '../../services/simulator/mqtt-packets.ts'
+import type { LoadDevice } from '../../services/simulator/load-run.ts'
 import type { StormService } from '../storms/storm-service.ts'
 
 export interface FloodFigures {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { registerFleet } from '../../services/cli/fleet.ts'
+import { registerFleet } from '../../services/simulator/fleet.ts'
 import { eachAtOnce, StormClient, trustIn } from '../storms/storm-client.ts'
 import { startStormService } from '../storms/storm-service.ts'
 

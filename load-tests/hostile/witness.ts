@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectPacket, PACKET, PUBLISH_OVERHEAD, text, writePublish } from '../../services/cli/mqtt-packets.ts'
+import { connectPacket, PACKET, PUBLISH_OVERHEAD, text, writePublish } from '../../services/simulator/mqtt-packets.ts'
 import type { FuzzLogin } from './mutations.ts'
 
 const PAYLOAD = '{"witness":1}'

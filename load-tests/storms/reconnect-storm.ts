@@ -1,4 +1,4 @@
-import { registerFleet } from '../../services/cli/fleet.ts'
+import { registerFleet } from '../../services/simulator/fleet.ts'
 import { eachAtOnce, StormClient, trustIn } from './storm-client.ts'
 import { startStormService } from './storm-service.ts'
 

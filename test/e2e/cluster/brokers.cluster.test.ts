@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it, onTestFailed, onTestFinished } from 'vitest'
 import { ApiClient } from '../../../shared/api-client.ts'
-import { registerFleet } from '../../../services/cli/fleet.ts'
+import { registerFleet } from '../../../services/simulator/fleet.ts'
 import { startHaproxy, type Haproxy } from '../../servers/haproxy.ts'
 import { simulate } from '../kill-in-mid-load.ts'
 import type { Cluster } from './cluster.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import type { LoadDevice } from '../../../services/cli/load-run.ts'
+import type { LoadDevice } from '../../../services/simulator/load-run.ts'
 
 export interface FleetOptions {
   readonly port: number

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
-import { Ledger } from '../../../services/cli/ledger.ts'
-import { LoadRun, type LoadRunOptions } from '../../../services/cli/load-run.ts'
-import type { QoS } from '../../../services/cli/mqtt-packets.ts'
-import { generatedWorkload } from '../../../services/cli/workload.ts'
+import { Ledger } from '../../../services/simulator/ledger.ts'
+import { LoadRun, type LoadRunOptions } from '../../../services/simulator/load-run.ts'
+import type { QoS } from '../../../services/simulator/mqtt-packets.ts'
+import { generatedWorkload } from '../../../services/simulator/workload.ts'
 import {
   startPublishSink,
   type PublishSink,

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { LoadRun } from '../../../services/cli/load-run.ts'
+import { LoadRun } from '../../../services/simulator/load-run.ts'
 import type { ReceivedPublish } from '../../servers/publish-sink.ts'
 import { DEVICES, setUp, until } from './load-run-setup.ts'
 

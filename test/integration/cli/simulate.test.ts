@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { SimulationReport } from '../../../services/cli/simulation-report.ts'
+import type { SimulationReport } from '../../../services/simulator/simulation-report.ts'
 import { tempFolder } from '../../helpers.ts'
 import { runAgainst, startFakeService, type FakeOptions, type Series } from './fake-service.ts'
 

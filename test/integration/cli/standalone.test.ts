@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { SimulationReport } from '../../../services/cli/simulation-report.ts'
+import type { SimulationReport } from '../../../services/simulator/simulation-report.ts'
 import { startServer, type Server } from '../../e2e/server.ts'
 
 const root = join(import.meta.dirname, '../../..')

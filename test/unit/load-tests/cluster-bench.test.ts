@@ -5,7 +5,7 @@ import { CpuMeter, parseCpuSeconds } from '../../../load-tests/cluster/process-c
 import { ownCpu, ratiosOf, reportText } from '../../../load-tests/cluster/report.ts'
 import { sumOf } from '../../../load-tests/cluster/stored-points.ts'
 import { VisibilityProbe } from '../../../load-tests/cluster/visibility-probe.ts'
-import { generatedWorkload } from '../../../services/cli/workload.ts'
+import { generatedWorkload } from '../../../services/simulator/workload.ts'
 
 describe('CPU of processes', () => {
   const rest = 'S 1 2 3 0 -1 4194560 100 200 0 0 150 50 25 75 20 0 11 0 99 1 2'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { LatencyHistogram } from '../../../../services/cli/latency-histogram.ts'
-import { generatedWorkload, stepOf } from '../../../../services/cli/workload.ts'
+import { LatencyHistogram } from '../../../../services/simulator/latency-histogram.ts'
+import { generatedWorkload, stepOf } from '../../../../services/simulator/workload.ts'
 
 const options = fc.record({
   seed: fc.nat(2 ** 32 - 1),

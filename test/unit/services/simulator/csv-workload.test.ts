@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { csvWorkload, type CsvWorkload } from '../../../../services/cli/csv-workload.ts'
+import { csvWorkload, type CsvWorkload } from '../../../../services/simulator/csv-workload.ts'
 import { parseCsv } from '../../../../shared/csv.ts'
-import { parseRowTime } from '../../../../services/cli/row-time.ts'
+import { parseRowTime } from '../../../../services/simulator/row-time.ts'
 
 const options = { timeColumn: 'time', timeZone: undefined }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { connectPacket, PACKET, text, writePublish, writeReply } from '../../../../services/cli/mqtt-packets.ts'
-import { PacketReader } from '../../../../services/cli/packet-reader.ts'
+import { connectPacket, PACKET, text, writePublish, writeReply } from '../../../../services/simulator/mqtt-packets.ts'
+import { PacketReader } from '../../../../services/simulator/packet-reader.ts'
 
 type Seen = [type: number, first: number, second: number] | 'pong'
 
