@@ -1,5 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
-import { checkCertificate } from '../certificate-check.ts'
+import { checkCertificate } from '../certificates/certificate-check.ts'
 import {
   checkClock,
   checkDataFolder,
@@ -9,7 +9,7 @@ import {
   checkPort,
   type Finding,
   type Health,
-} from '../health-checks.ts'
+} from '../doctor/health-checks.ts'
 import type { Commands, Session } from '../session.ts'
 
 /** What a running Sluice says of itself. */

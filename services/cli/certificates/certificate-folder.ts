@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SluiceError } from '../../shared/errors.ts'
-import { parseDeviceKey } from '../../shared/topics.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import { parseDeviceKey } from '../../../shared/topics.ts'
 import {
   createAuthority,
   createRevocationList,

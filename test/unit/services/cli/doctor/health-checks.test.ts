@@ -10,9 +10,9 @@ import {
   checkNode,
   checkOpenFiles,
   checkPort,
-} from '../../../../services/cli/health-checks.ts'
-import { findPortOwner } from '../../../../services/cli/port-owner.ts'
-import { tempFolder } from '../../../helpers.ts'
+} from '../../../../../services/cli/doctor/health-checks.ts'
+import { findPortOwner } from '../../../../../services/cli/doctor/port-owner.ts'
+import { tempFolder } from '../../../../helpers.ts'
 
 async function listen(): Promise<number> {
   const server = createServer()
