@@ -2,9 +2,9 @@ import { SluiceError } from '../../shared/errors.ts'
 import type { LogConsumer } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import type { LatestStates } from './latest.ts'
+import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** Rows per write of latest state. */

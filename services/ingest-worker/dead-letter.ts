@@ -5,7 +5,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Refusal, Slice } from './progress.ts'
+import type { Refusal, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** Dead letters per append: enough to spread one fsync, little enough to keep what is copied at once small. */

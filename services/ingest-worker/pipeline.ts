@@ -1,10 +1,10 @@
 import type { Checkpoint } from './checkpoint.ts'
 import type { DeadLetters } from './dead-letter.ts'
-import type { LatestStates } from './latest.ts'
+import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Progress, Slice } from './progress.ts'
+import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
-import type { PointWriter } from './write.ts'
+import type { PointWriter } from './point-writer.ts'
 
 /** Decoded points that may wait for their write, in writes: enough that decoding never waits for a store that keeps up. */
 const QUEUED_WRITES = 4

@@ -8,14 +8,14 @@ import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { GROUP, Intake } from './consume.ts'
+import { GROUP, Intake } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
 import { FieldTypes } from './field-types.ts'
-import { LatestStates } from './latest.ts'
+import { LatestStates } from './latest-states.ts'
 import { createIngestMetrics, exposeLag } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { closed, Retry } from './retry.ts'
-import { PointWriter } from './write.ts'
+import { PointWriter } from './point-writer.ts'
 
 /** What the worker asks of the registry. */
 export type WorkerRegistry = Pick<Registry, 'pinFieldTypes' | 'readStreams' | 'writeState' | 'getDevice' | 'onChange'>

@@ -1,6 +1,6 @@
 import type { PartitionLag } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
-import { GROUP } from '../../ingest-worker/consume.ts'
+import { GROUP } from '../../ingest-worker/log-reader.ts'
 import { comparePoints } from './compared-points.ts'
 import { Differences, type Comparison, type MigrationPorts, type Step } from './migration-ports.ts'
 import { compareTopic, moveTopic, type MovingTopic } from './moved-log.ts'

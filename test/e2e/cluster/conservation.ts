@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
-import { GROUP } from '../../../services/ingest-worker/consume.ts'
+import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
 import type { Servers } from '../../servers/all.ts'
 import type { Cluster } from './cluster.ts'

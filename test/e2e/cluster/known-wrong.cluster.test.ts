@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { GROUP } from '../../../services/ingest-worker/consume.ts'
+import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
 import { startFaultProxy } from '../../servers/fault-proxy.ts'
 import { expectLoss, LIMIT_MS, reportOutcome, runScenario, someTime, useServers } from './harness.ts'

@@ -3,7 +3,7 @@ import type { PointStore, RejectedPoint } from '../../shared/points/port.ts'
 import type { PointBatch, PointValue, Series } from '../../shared/telemetry.ts'
 import type { FieldTypes } from './field-types.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Refusal, Slice } from './progress.ts'
+import type { Refusal, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** Points of one slice that are to be written, column by column, with the reading each belongs to. */

@@ -5,7 +5,7 @@ import type { LogBatch, LogConsumer, TelemetryLog } from '../../shared/log/port.
 import type { Logger } from '../../shared/process/logger.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Progress, Slice } from './progress.ts'
+import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** Consumer group of all ingest workers. */

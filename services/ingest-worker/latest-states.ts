@@ -4,9 +4,9 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Progress } from './progress.ts'
+import type { Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
-import type { Accepted } from './write.ts'
+import type { Accepted } from './point-writer.ts'
 
 /** Streams asked for in one call. */
 const LOAD_STREAMS = 1000
