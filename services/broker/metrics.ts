@@ -1,6 +1,4 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import type { Capacity } from './telemetry/backpressure.ts'
-import type { BatchObserver, Forwarder } from './telemetry/forwarder.ts'
 import { Type } from './mqtt/packets.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 
@@ -56,8 +54,8 @@ type NumberOfTally = { [K in keyof Tally]: Tally[K] extends number ? K : never }
 /** What the gauges read. */
 export interface Load {
   readonly tally: Tally
-  readonly forwarder: Pick<Forwarder, 'records' | 'bytes'>
-  readonly capacity: Pick<Capacity, 'heldBytes' | 'waiting'>
+  readonly forwarder: { readonly records: number; readonly bytes: number }
+  readonly capacity: { readonly heldBytes: number; readonly waiting: number }
 }
 
 const COUNTERS: readonly [NumberOfTally, string, string][] = [
@@ -84,8 +82,18 @@ const COUNTERS: readonly [NumberOfTally, string, string][] = [
   ['appendFailures', 'sluice_broker_append_failures_total', 'Appends to the log that failed and are repeated'],
 ]
 
+/** A batch of records that is durable, and how long that took. */
+interface DurableBatch {
+  readonly records: { readonly length: number }
+  readonly seconds: number
+}
+
 /** Makes the broker's metrics; returns what observes a batch. */
-export function exposeTally(load: Load, connections: { readonly size: number }, metrics: Metrics): BatchObserver {
+export function exposeTally(
+  load: Load,
+  connections: { readonly size: number },
+  metrics: Metrics,
+): (batch: DurableBatch) => void {
   const { tally } = load
   for (const [field, name, help] of COUNTERS) {
     new Counter({

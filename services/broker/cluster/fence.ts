@@ -1,8 +1,8 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import type { SessionWish } from '../sessions/takeovers.ts'
 import { principalOf } from './messages.ts'
+import type { SessionWish } from './shared-sessions.ts'
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
 import { WILL_DUE } from './will-delay-scripts.ts'
 

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import type { Tally } from '../metrics.ts'
-import { MAX_PER_SESSION } from '../sessions/memory-bounds.ts'
+import { MAX_PER_SESSION } from '../access/session-quota.ts'
 import { encodeMessage, ownerOfTopic, type Message } from './messages.ts'
 import type { Peers } from './peers.ts'
 import { PUBLISH } from './publish-script.ts'

@@ -2,7 +2,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import { Frame, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { matches } from '../../../shared/topic-filter.ts'
-import { Interest } from '../sessions/subscription-interest.ts'
+import { Interest } from '../telemetry/subscription-interest.ts'
 import { encodeCopies, type Copy } from './copies.ts'
 
 interface Peer {

@@ -2,7 +2,7 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches, overlaps } from '../../../shared/topic-filter.ts'
 import type { Tally } from '../metrics.ts'
-import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedRoom } from '../sessions/retained-quota.ts'
+import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedRoom } from '../access/retained-quota.ts'
 import { decodeMessage, encodeMessage, type Message } from './messages.ts'
 import { RETAIN } from './publish-script.ts'
 

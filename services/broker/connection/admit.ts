@@ -13,9 +13,8 @@ import { connack, Refused, type ConnackCode } from '../mqtt/packets.ts'
 import type { ReceiveClock } from '../../../shared/receive-clock.ts'
 import type { Router } from '../telemetry/routes.ts'
 import { scopedClientId } from '../sessions/sessions.ts'
-import type { Replaceable, SessionWish, Takeovers } from '../sessions/takeovers.ts'
-
-export type { Replaceable } from '../sessions/takeovers.ts'
+import type { SessionWish } from '../cluster/shared-sessions.ts'
+import type { Replaceable, Takeovers } from '../sessions/takeovers.ts'
 
 export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>

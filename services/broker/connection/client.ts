@@ -4,7 +4,8 @@ import { PlainDelivery, type Delivery } from '../sessions/delivery.ts'
 import type { Dialect } from '../mqtt/protocol.ts'
 import type { GateContext } from './broker-context.ts'
 import type { Welcome } from './connect-flow.ts'
-import { Lanes, type LaneOwner } from './packet-dispatch.ts'
+import type { LaneOwner } from '../telemetry/lane.ts'
+import { Lanes } from './packet-dispatch.ts'
 import type { Allowance } from '../access/rates.ts'
 import { Mqtt5Delivery } from '../sessions/delivery-v5.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
@@ -60,7 +61,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
         ? new Mqtt5Delivery({
             dialect,
             connack: welcome.connack,
-            outlet,
+            sink: outlet,
             lane,
             end,
             tally,

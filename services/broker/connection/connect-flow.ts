@@ -5,7 +5,8 @@ import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Dialect } from '../mqtt/protocol.ts'
 import type { GateContext } from './broker-context.ts'
 import type { Allowance } from '../access/rates.ts'
-import { admit, connectLetter, type Admitted, type Replaceable } from './admit.ts'
+import { admit, connectLetter, type Admitted } from './admit.ts'
+import type { Replaceable } from '../sessions/takeovers.ts'
 import { NEVER, serverProperties, type ServerLimits } from '../mqtt/v5/connect.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
 import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
@@ -13,7 +14,7 @@ import { Property } from '../mqtt/v5/properties.ts'
 import type { Origin } from '../listeners/origin.ts'
 import { connack, encodeFrame, encodeText, Refused, Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
-import type { SessionWish } from '../sessions/takeovers.ts'
+import type { SessionWish } from '../cluster/shared-sessions.ts'
 
 /** A client that was let in. */
 export interface Welcome {

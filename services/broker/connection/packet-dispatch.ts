@@ -1,66 +1,15 @@
 import { isUtf8 } from 'node:buffer'
-import type { BrokerSettings } from '../../../config/broker.ts'
-import type { Principal } from '../../../shared/registry/port.ts'
-import { PacketIds, type SmallPackets } from '../mqtt/acks.ts'
+import { PacketIds } from '../mqtt/acks.ts'
 import type { AedesEnd } from '../sessions/aedes-stream.ts'
 import { AedesLane } from '../sessions/aedes-lane.ts'
-import type { Authorizer } from '../access/authorize.ts'
-import type { Capacity } from '../telemetry/backpressure.ts'
-import type { Tally } from '../metrics.ts'
-import type { Dialect } from '../mqtt/protocol.ts'
-import type { Forwarder } from '../telemetry/forwarder.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
-import type { Interest } from '../sessions/subscription-interest.ts'
-import type { Allowance } from '../access/rates.ts'
-import type { LimitReports } from '../access/limit-reports.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 import { decodeText, expectEmpty, Header, Type, Violation } from '../mqtt/packets.ts'
 import { newPublishParts, NO_TOPIC, readPublish, type PublishParts } from '../mqtt/publish.ts'
-import type { ReceiveClock } from '../../../shared/receive-clock.ts'
 import { MAX_TOPIC_BYTES } from '../../../shared/topic-filter.ts'
-import type { Refusals } from '../telemetry/refusals.ts'
-import { RouteCache, type RefusedRoute, type Route, type Router } from '../telemetry/routes.ts'
+import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
+import { RouteCache, type RefusedRoute, type Route } from '../telemetry/routes.ts'
 import { TelemetryLane } from '../telemetry/telemetry-lane.ts'
-
-/** Why a packet has to wait: for acks of its own client, of the other lane, for room in the node, for aedes, its rate. */
-export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
-
-/** What all connections of a broker share. */
-export interface LaneContext {
-  readonly settings: Pick<
-    BrokerSettings,
-    'REFUSED_PUBLISH' | 'MAX_IN_FLIGHT_PER_CLIENT' | 'MAX_PACKET_BYTES' | 'MAX_SUBSCRIPTIONS'
-  >
-  readonly limits: LimitReports
-  readonly router: Router
-  readonly authorizer: Pick<Authorizer, 'epoch'>
-  readonly forwarder: Forwarder
-  readonly capacity: Capacity
-  readonly clock: ReceiveClock
-  readonly refusals: Pick<Refusals, 'record'>
-  readonly interest: Interest
-  readonly tally: Tally
-  readonly output: SmallPackets
-}
-
-/** The gate of the connection. */
-export interface LaneOwner {
-  readonly principal: Principal
-  readonly dialect: Dialect
-  /** Undefined while no rate is limited. */
-  readonly allowance: Allowance | undefined
-  /** Filters that the session is subscribed to. */
-  isSubscribed(filter: string): boolean
-  subscriptionCount(): number
-  /** Writes what is in `output`, and goes on reading when it had to wait. */
-  progress(): void
-  /** Closes the connection; MQTT 5 is told the reason. */
-  close(reason: number, text?: string): void
-  /** The client has taken the message of this id from aedes, or will not. */
-  delivered(id: number): void
-  /** The client leaves and wants its will published. */
-  leaveWithWill(): void
-}
 
 /**
  * The packets of one logged-in client, in order. Telemetry goes to the log and is acknowledged when it is durable;

@@ -1,6 +1,6 @@
 import type { AedesEnd, AedesPacket, Beside } from './aedes-stream.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
-import type { Blocked, LaneContext, LaneOwner } from '../connection/packet-dispatch.ts'
+import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
 import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
 import type { PublishParts } from '../mqtt/publish.ts'
 import type { SubscribePacket } from '../mqtt/subscribe.ts'

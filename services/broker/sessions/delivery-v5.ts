@@ -1,10 +1,8 @@
 import type { AedesEnd, AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
 import type { Tally } from '../metrics.ts'
-import type { Delivery } from './delivery.ts'
-import type { Welcome } from '../connection/connect-flow.ts'
+import type { Delivery, PacketSink } from './delivery.ts'
 import type { MessageProperties, PropertiesByPayload } from '../mqtt/message-properties.ts'
-import type { Outlet } from '../connection/socket-writer.ts'
 import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
 import type { Mqtt5 } from '../mqtt/v5/protocol.ts'
 import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
@@ -12,8 +10,8 @@ import { Property } from '../mqtt/v5/properties.ts'
 
 export interface DeliveryOptions {
   readonly dialect: Mqtt5
-  readonly connack: Welcome['connack']
-  readonly outlet: Outlet
+  readonly connack: (sessionPresent: boolean) => Buffer
+  readonly sink: PacketSink
   readonly lane: AedesLane
   readonly end: Pick<AedesEnd, 'deliver'>
   readonly properties: PropertiesByPayload
@@ -140,7 +138,7 @@ export class Mqtt5Delivery implements Delivery {
 
   #write(packets: readonly Buffer[], taken: () => void): void {
     if (packets.length === 0) return taken()
-    this.#options.outlet.forward(Buffer.concat(packets), taken)
+    this.#options.sink.forward(Buffer.concat(packets), taken)
   }
 }
 

@@ -1,6 +1,5 @@
 import type { AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
-import type { Outlet } from '../connection/socket-writer.ts'
 import { isAnswer } from './subscription-requests.ts'
 
 /** The way of aedes' packets to one client, in the client's version of MQTT. */
@@ -13,20 +12,26 @@ export interface Delivery {
   readonly heldBytes: number
 }
 
+/** Where packets for one client go: its socket. */
+export interface PacketSink {
+  /** Whole packets; `taken` is called when there is room for more. */
+  forward(packets: Buffer, taken: () => void): void
+}
+
 /** To a client of MQTT 3.1.1: as it is, but for the answers that aedes knows only in part. */
 export class PlainDelivery implements Delivery {
   readonly heldBytes = 0
-  readonly #outlet: Outlet
+  readonly #sink: PacketSink
   readonly #lane: AedesLane
 
-  constructor(outlet: Outlet, lane: AedesLane) {
-    this.#outlet = outlet
+  constructor(sink: PacketSink, lane: AedesLane) {
+    this.#sink = sink
     this.#lane = lane
   }
 
   forward(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
     const isWhole = !packets.some(({ header }) => isAnswer(header >> 4))
-    this.#outlet.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => this.#lane.complete(packet))), taken)
+    this.#sink.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => this.#lane.complete(packet))), taken)
   }
 
   delivered(): void {

@@ -9,7 +9,7 @@ import {
 import { matches } from '../../../shared/topic-filter.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Relay } from '../cluster/relay.ts'
+import type { Relay } from './cluster-relay.ts'
 import { withProperties } from '../mqtt/message-properties.ts'
 
 /** aedes, as far as a command needs it. */

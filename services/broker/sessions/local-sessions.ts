@@ -1,7 +1,7 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import { principalOf } from '../cluster/messages.ts'
 import type { Persistence } from './memory-bounds.ts'
-import type { SessionWish, SharedLease, SharedSessions } from './takeovers.ts'
+import type { SessionWish, SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
 
 /** The persistent sessions of the only node, which are in memory: as many as a login may have. */
 export class LocalSessions implements SharedSessions<SharedLease> {

@@ -2,7 +2,8 @@ import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Tally } from '../metrics.ts'
 import { sizeOf, type KeptMessage, type WithProperties } from '../mqtt/message-properties.ts'
-import { MAX_RETAINED, RetainedRoom } from './retained-quota.ts'
+import { MAX_RETAINED, RetainedRoom } from '../access/retained-quota.ts'
+import { MAX_PER_SESSION } from '../access/session-quota.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
 export interface Persistence {
@@ -29,12 +30,6 @@ export type Waiting = Partial<KeptMessage> & {
   readonly qos?: number
   readonly brokerId?: string
 }
-
-/**
- * What one session keeps for its client: far more commands than a device works off, of 4 KiB each. It is full when it
- * has as much, so that the longest message finds room, and none is dropped before one that came later and is kept.
- */
-export const MAX_PER_SESSION = { messages: 1_000, bytes: 4 * 1024 * 1024 }
 
 /** What a session keeps. */
 interface Kept {

@@ -3,7 +3,7 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Copy } from '../cluster/copies.ts'
 import type { Tally } from '../metrics.ts'
 import type { BatchObserver } from '../telemetry/forwarder.ts'
-import type { Interest } from './subscription-interest.ts'
+import type { Interest } from '../telemetry/subscription-interest.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface CopierOptions {

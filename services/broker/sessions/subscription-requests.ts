@@ -1,6 +1,6 @@
 import type { Beside } from './aedes-stream.ts'
 import type { Dialect } from '../mqtt/protocol.ts'
-import { isTelemetryOnly } from './subscription-interest.ts'
+import { isTelemetryOnly } from '../telemetry/subscription-interest.ts'
 import { encodeFrame, encodeText, Type } from '../mqtt/packets.ts'
 import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from '../mqtt/subscribe.ts'
 import { isTopicFilter } from '../../../shared/topic-filter.ts'

@@ -1,4 +1,5 @@
 import type { Tally } from '../metrics.ts'
+import type { SessionWish, SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 
 /** A connection that may be replaced by a newer one of its login and client id. */
@@ -8,30 +9,6 @@ export interface Replaceable {
   close(reason?: number): void
   /** Resolves when aedes has forgotten the connection. */
   readonly ended: Promise<void>
-}
-
-/** What a client wants of its session. */
-export interface SessionWish {
-  /** It begins and ends with the connection. */
-  readonly clean: boolean
-  /** What is kept of an earlier one is forgotten, though this one is kept. */
-  readonly isNew?: boolean
-  /** Seconds that it outlives the connection; undefined for ever. */
-  readonly expiry: number | undefined
-}
-
-/** Sessions, which nodes may share: each belongs to one connection of one node. */
-export interface SharedSessions<L extends SharedLease> {
-  /** Takes the session, from another node if need be. Errors: `redis_unavailable`, `session_limit`. */
-  claim(clientId: string, wish: SessionWish): Promise<L>
-  release(lease: L): void
-}
-
-/** A session that was taken. */
-export interface SharedLease {
-  readonly clientId: string
-  /** Undefined for one that no other node knows of. */
-  readonly epoch: string | undefined
 }
 
 /** A connection that has, or waits for, its client id. One for each connection: nothing more than is needed. */

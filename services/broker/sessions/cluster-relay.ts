@@ -1,15 +1,21 @@
 import type { PublishPacket } from 'aedes'
+import type { CommandResult } from '../../../shared/commands.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Cluster } from './cluster.ts'
-import { STORED, storedAs, type SessionEmitter } from '../sessions/cluster-emitter.ts'
-import type { Lease } from './fence.ts'
-import { decodeMessage, encodeMessage, ownerOfTopic, propertiesOf, toMessage, type Message } from './messages.ts'
-import { readQueue } from './stored-queue.ts'
+import type { Cluster } from '../cluster/cluster.ts'
+import { STORED, storedAs, type SessionEmitter } from './cluster-emitter.ts'
+import type { Lease } from '../cluster/fence.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  ownerOfTopic,
+  propertiesOf,
+  toMessage,
+  type Message,
+} from '../cluster/messages.ts'
+import { readQueue } from '../cluster/stored-queue.ts'
 
 /** A packet of aedes that gets the number under which it is stored. */
 type Stamped = PublishPacket & { brokerId?: string; brokerCounter?: number }
-
-export type CommandResult = 'delivered' | 'queued' | 'no_session'
 
 /** aedes' client, as far as a stored message is handed out to it. */
 type DeliverTo = (clientId: string) => { deliverQoS(packet: unknown, done: () => void): void } | undefined

@@ -4,7 +4,7 @@ import {
   canMatchTelemetry,
   Interest,
   isTelemetryOnly,
-} from '../../../../../services/broker/sessions/subscription-interest.ts'
+} from '../../../../../services/broker/telemetry/subscription-interest.ts'
 import { matches } from '../../../../../shared/topic-filter.ts'
 
 describe('which filters concern telemetry', () => {

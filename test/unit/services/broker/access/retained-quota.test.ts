@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { ELSEWHERE, placeOf, RetainedRoom } from '../../../../../services/broker/sessions/retained-quota.ts'
+import { ELSEWHERE, placeOf, RetainedRoom } from '../../../../../services/broker/access/retained-quota.ts'
 
 const BOUNDS = { topics: 6, bytes: 200, deviceTopics: 3, deviceBytes: 60 }
 

@@ -1,0 +1,54 @@
+import type { BrokerSettings } from '../../../config/broker.ts'
+import type { ReceiveClock } from '../../../shared/receive-clock.ts'
+import type { Principal } from '../../../shared/registry/port.ts'
+import type { Authorizer } from '../access/authorize.ts'
+import type { LimitReports } from '../access/limit-reports.ts'
+import type { Allowance } from '../access/rates.ts'
+import type { Tally } from '../metrics.ts'
+import type { SmallPackets } from '../mqtt/acks.ts'
+import type { Dialect } from '../mqtt/protocol.ts'
+import type { Capacity } from './backpressure.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { Refusals } from './refusals.ts'
+import type { Router } from './routes.ts'
+import type { Interest } from './subscription-interest.ts'
+
+/** Why a packet has to wait: for acks of its own client, of the other lane, for room in the node, for aedes, its rate. */
+export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
+
+/** What all connections of a broker share. */
+export interface LaneContext {
+  readonly settings: Pick<
+    BrokerSettings,
+    'REFUSED_PUBLISH' | 'MAX_IN_FLIGHT_PER_CLIENT' | 'MAX_PACKET_BYTES' | 'MAX_SUBSCRIPTIONS'
+  >
+  readonly limits: LimitReports
+  readonly router: Router
+  readonly authorizer: Pick<Authorizer, 'epoch'>
+  readonly forwarder: Forwarder
+  readonly capacity: Capacity
+  readonly clock: ReceiveClock
+  readonly refusals: Pick<Refusals, 'record'>
+  readonly interest: Interest
+  readonly tally: Tally
+  readonly output: SmallPackets
+}
+
+/** The gate of the connection. */
+export interface LaneOwner {
+  readonly principal: Principal
+  readonly dialect: Dialect
+  /** Undefined while no rate is limited. */
+  readonly allowance: Allowance | undefined
+  /** Filters that the session is subscribed to. */
+  isSubscribed(filter: string): boolean
+  subscriptionCount(): number
+  /** Writes what is in `output`, and goes on reading when it had to wait. */
+  progress(): void
+  /** Closes the connection; MQTT 5 is told the reason. */
+  close(reason: number, text?: string): void
+  /** The client has taken the message of this id from aedes, or will not. */
+  delivered(id: number): void
+  /** The client leaves and wants its will published. */
+  leaveWithWill(): void
+}
