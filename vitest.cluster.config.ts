@@ -10,7 +10,7 @@ const common = {
   expect: { poll: PATIENCE },
 }
 
-// `npm run test:cluster`: every file starts the real servers that it needs (test/servers), so one at a time; but the
+// `npm run test:cluster`: every file starts the real servers that it needs (load-tests/servers), so one at a time; but the
 // faults under load, which for the most part wait, go two at a time.
 export default defineConfig({
   test: {

@@ -11,7 +11,7 @@ export interface NodeReport {
   readonly known: number
 }
 
-/** A broker node as a process of its own: test/variants/broker-node.ts. */
+/** A broker node as a process of its own: load-tests/brokers/broker-node.ts. */
 export class BrokerNode {
   readonly port: number
   readonly #child: ChildProcess
@@ -24,7 +24,7 @@ export class BrokerNode {
   }
 
   static async start(url: string, id: string): Promise<BrokerNode> {
-    const script = new URL('../../test/variants/broker-node.ts', import.meta.url).pathname
+    const script = new URL('../brokers/broker-node.ts', import.meta.url).pathname
     const child = spawn(process.execPath, [script, url, id], { stdio: ['pipe', 'pipe', 'inherit'] })
     const lines = createInterface({ input: child.stdout })
     const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(30_000) })) as [string]

@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
-import { referenceDecode } from '../../test/reference/json-decode.ts'
+import { referenceDecode } from '../reference/json-decode.ts'
 
 const { values: options } = parseArgs({ options: { rounds: { type: 'string', default: '40' } } })
 const rounds = Number(options.rounds)

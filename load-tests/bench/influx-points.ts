@@ -17,7 +17,7 @@ import { createMetrics } from '../../shared/process/metrics.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
 import { LineWriter } from '../../shared/points/influx/lines.ts'
 import type { PointBatch, Series } from '../../shared/telemetry.ts'
-import { startInfluxdb, type Influxdb } from '../../test/servers/influxdb.ts'
+import { startInfluxdb, type Influxdb } from '../servers/influxdb.ts'
 
 const DEVICES = 1000
 const START = Date.UTC(2026, 0, 1)

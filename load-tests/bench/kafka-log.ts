@@ -13,8 +13,8 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
-import { startKafka } from '../../test/servers/kafka.ts'
-import { type SendKind, withKafkajsSends } from '../../test/variants/kafka-sends.ts'
+import { startKafka } from '../servers/kafka.ts'
+import { type SendKind, withKafkajsSends } from '../reference/kafka-sends.ts'
 
 const BATCH_SIZES = [10, 100, 1000]
 const PAYLOAD_BYTES = 120

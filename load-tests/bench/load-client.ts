@@ -8,7 +8,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { LoadRun } from '../../services/simulator/load-run.ts'
 import { generatedWorkload } from '../../services/simulator/workload.ts'
-import { startPublishSink } from '../../test/servers/publish-sink.ts'
+import { startPublishSink } from '../servers/publish-sink.ts'
 
 const CASES = [
   { devices: 100, inflight: 16, qos: 1 },

@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { startRedis } from '../../test/servers/redis.ts'
+import { startRedis } from '../servers/redis.ts'
 import { connectPacket } from './broker-node-clients.ts'
 import { BrokerNode } from './broker-node-process.ts'
 

@@ -8,7 +8,7 @@ import { checkRedisPolicy } from '../../shared/redis/policy.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
-import { startRedis, type Redis as RedisServer } from '../servers/redis.ts'
+import { startRedis, type Redis as RedisServer } from '../../load-tests/servers/redis.ts'
 import { describeCache } from './cache-contract.ts'
 import { PATIENCE } from '../patience.ts'
 

@@ -7,7 +7,7 @@ import { type KafkaLogOptions, openKafkaLog } from '../../shared/log/kafka/open.
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
-import { type Kafka, startKafka } from '../servers/kafka.ts'
+import { type Kafka, startKafka } from '../../load-tests/servers/kafka.ts'
 import { PARTITIONS } from './log-harness.ts'
 
 /** A cluster for all tests of a file: real brokers, which start before the first and go behind the last. */

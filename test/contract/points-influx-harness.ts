@@ -4,7 +4,7 @@ import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import { openInfluxPoints, type InfluxPointsOptions } from '../../shared/points/influx/open.ts'
 import type { PointStore } from '../../shared/points/port.ts'
-import type { Influxdb } from '../servers/influxdb.ts'
+import type { Influxdb } from '../../load-tests/servers/influxdb.ts'
 import type { PointsHarness } from './points-harness.ts'
 
 /** A bucket that goes with the test. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll } from 'vitest'
-import { startInfluxdb, type Influxdb } from '../servers/influxdb.ts'
+import { startInfluxdb, type Influxdb } from '../../load-tests/servers/influxdb.ts'
 import { describePointStore } from './points-contract.ts'
 import { makeInflux } from './points-influx-harness.ts'
 

@@ -8,7 +8,7 @@ import { createLogger } from '../../shared/process/logger.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
 import { tempFolder } from '../helpers.ts'
-import { startRedis, type RedisRole } from '../servers/redis.ts'
+import { startRedis, type RedisRole } from '../../load-tests/servers/redis.ts'
 
 const logger = createLogger('silent')
 

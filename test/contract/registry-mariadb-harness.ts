@@ -11,7 +11,7 @@ import {
   type MariadbRegistryOptions,
 } from '../../shared/registry/mariadb/open.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import { startMariadb, type Mariadb } from '../servers/mariadb.ts'
+import { startMariadb, type Mariadb } from '../../load-tests/servers/mariadb.ts'
 import type { TablesHarness } from './registry-tables-contract.ts'
 
 export const KEY = Buffer.alloc(32, 1)

@@ -1,6 +1,6 @@
 import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: an acknowledgement leaves 50 ms before its record is appended. */
 const APPEND_AFTER_MS = 50

@@ -1,5 +1,5 @@
 import { runBroker } from '../../services/broker/main.ts'
-import { withKafkajsSends, type SendKind } from './kafka-sends.ts'
+import { withKafkajsSends, type SendKind } from '../../load-tests/reference/kafka-sends.ts'
 
 /** Known-wrong: a broker that takes kafkajs' own producer at its word; `broker-with-kafkajs-sends.ts <kind>`. */
 const kind = process.argv[2] as SendKind

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import { logThatCommitsFirst } from './log-that-commits-first.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: the offset behind a batch is committed when the batch arrives; the store is slow enough to show it. */
 const WRITE_TAKES_MS = 100

@@ -1,5 +1,5 @@
 import type { Registry } from '../../shared/registry/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a database whose collation takes `Pump-1` and `pump-1` for one name. */
 export function foldingRegistry(registry: Registry): Registry {

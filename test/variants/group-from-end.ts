@@ -1,6 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import { withMethods } from './overriding.ts'
+import { withMethods } from '../../load-tests/reference/overriding.ts'
 
 /**
  * Known-wrong: a group without a position begins at the end, as kafkajs does with its default `fromBeginning: false`. What

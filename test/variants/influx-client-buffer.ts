@@ -2,7 +2,7 @@ import { InfluxDB, setLogger } from '@influxdata/influxdb-client'
 import { openInfluxPoints, type InfluxPointsOptions } from '../../shared/points/influx/open.ts'
 import { LineWriter } from '../../shared/points/influx/lines.ts'
 import type { PointStore } from '../../shared/points/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** How long the client gathers lines. */
 const FLUSH_MS = 20

@@ -1,6 +1,6 @@
 import { runIngestWorker } from '../../services/ingest-worker/main.ts'
 import type { LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /**
  * The worker as it is, killed at one exact point of its work: `killed-worker.ts <point> <count>`, when it is there for the

@@ -1,5 +1,5 @@
 import type { LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
-import { withMethods } from './overriding.ts'
+import { withMethods } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: offsets are committed before the records are given to the worker. What it had in hand is lost. */
 export function logThatCommitsFirst<L extends Pick<TelemetryLog, 'consume'>>(log: L): L {

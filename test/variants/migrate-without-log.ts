@@ -1,6 +1,6 @@
 import { runMigration } from '../../services/cli/migrate/main.ts'
 import { Session, type Host } from '../../services/cli/session.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a migration that takes every record of the log for stored. */
 const host: Host = {

@@ -1,5 +1,5 @@
 import type { Principal, Registry } from '../../shared/registry/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a registry that takes a login for good because it once was. */
 export function rememberingRegistry(registry: Registry): Registry {

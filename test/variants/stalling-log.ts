@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** A fault point: from the first SIGUSR2 on no append of telemetry returns, from the second on they all go through. */
 function stalling(log: TelemetryLog): TelemetryLog {

@@ -1,6 +1,6 @@
 import { EMBEDDED, runStandalone } from '../../services/standalone/main.ts'
 import type { PointStore } from '../../shared/points/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** A standalone whose store stops taking points after a while, as on a full disk: what comes then stays in the log. */
 const TAKES_POINTS = 10_000

@@ -1,5 +1,5 @@
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: every state that is written replaces what is there, whatever its position in the log. */
 export function unguardedRegistry(registry: Registry): Registry {

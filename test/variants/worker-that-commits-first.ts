@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { runIngestWorker } from '../../services/ingest-worker/main.ts'
 import { logThatCommitsFirst } from './log-that-commits-first.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a worker of the cluster that commits what it has not stored; the store is slow enough to show it. */
 const WRITE_TAKES_MS = 100

@@ -1,6 +1,6 @@
 import { runIngestWorker } from '../../services/ingest-worker/main.ts'
 import { bufferedWrites } from './influx-client-buffer.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a worker that leaves buffer and retries to the client of InfluxDB. */
 const setting = (name: string) => process.env[name] ?? ''

@@ -1,5 +1,5 @@
 import { runIngestWorker } from '../../services/ingest-worker/main.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** No partition is this one, and of another partition every state is taken. */
 const NOWHERE = 1_000_000

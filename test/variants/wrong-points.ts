@@ -1,6 +1,6 @@
 import type { PointStore } from '../../shared/points/port.ts'
 import type { PointBatch, Series } from '../../shared/telemetry.ts'
-import { overriding } from './overriding.ts'
+import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a store that takes `Pump-1` and `pump-1` for one name, in what is written and what is asked. */
 export function foldingPoints(store: PointStore): PointStore {

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
 import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
-import type { Servers } from '../../servers/all.ts'
-import type { Cluster } from './cluster.ts'
-import type { Member } from './member.ts'
+import type { Servers } from '../../../load-tests/servers/all.ts'
+import type { Cluster } from '../../../load-tests/cluster/cluster.ts'
+import type { Member } from '../../../load-tests/cluster/member.ts'
 
 const TOPIC = 'telemetry.raw'
 

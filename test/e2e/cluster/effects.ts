@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Cluster } from './cluster.ts'
+import type { Cluster } from '../../../load-tests/cluster/cluster.ts'
 
 /** Seconds until every device's readings from now on can be queried. */
 export async function recovery(cluster: Cluster, tenant: string): Promise<number> {

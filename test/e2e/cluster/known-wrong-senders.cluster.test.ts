@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin, PartitionMetadata } from 'kafkajs'
 import { describe, it } from 'vitest'
 import { withAdmin } from '../../integration/log/leader-move.ts'
-import type { SendKind } from '../../variants/kafka-sends.ts'
+import type { SendKind } from '../../../load-tests/reference/kafka-sends.ts'
 import { expectKept, expectLoss, LIMIT_MS, runScenario, someTime, useServers, type Scenario } from './harness.ts'
 
 const cluster = useServers(3)

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
-import { startFaultProxy } from '../../servers/fault-proxy.ts'
+import { startFaultProxy } from '../../../load-tests/servers/fault-proxy.ts'
 import { expectLoss, LIMIT_MS, reportOutcome, runScenario, someTime, useServers } from './harness.ts'
 import { wake } from './wake.ts'
 

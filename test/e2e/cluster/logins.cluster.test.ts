@@ -9,7 +9,7 @@ import { registerFleet } from '../../../services/simulator/fleet.ts'
 import type { LoadDevice } from '../../../services/simulator/load-run.ts'
 import { isBusy } from '../../patience.ts'
 import { LIMIT_MS, useServers } from './harness.ts'
-import type { Member } from './member.ts'
+import type { Member } from '../../../load-tests/cluster/member.ts'
 
 const DEVICES = 40
 const ENOUGH_MESSAGES = 200

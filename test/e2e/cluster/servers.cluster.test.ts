@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mariadb'
-import type { ServerProcess } from '../../servers/server-process.ts'
+import type { ServerProcess } from '../../../load-tests/servers/server-process.ts'
 import { expectKept, runScenario, scenario, someTime, useServers } from './harness.ts'
 import type { ScenarioName } from './scenarios.ts'
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
-import type { Servers } from '../../servers/all.ts'
+import type { Servers } from '../../../load-tests/servers/all.ts'
 import { untilCommitted } from './conservation.ts'
-import type { Member } from './member.ts'
+import type { Member } from '../../../load-tests/cluster/member.ts'
 
 /**
  * A worker that hung goes on, when others have done its work to the last flush, and is restarted. The cache is emptied:

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../../helpers.ts'
-import { freePorts } from '../../servers/server-process.ts'
+import { freePorts } from '../../../load-tests/servers/server-process.ts'
 import { ok, problem, runAgainst, startFakeService, type Answer, type Request } from './fake-service.ts'
 
 const login = { username: 'a/b', secret: 'the-secret', token: 'the-token' }

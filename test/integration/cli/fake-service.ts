@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { Host } from '../../../services/cli/session.ts'
 import { runCli } from '../../../services/cli/program.ts'
-import { startPublishSink } from '../../servers/publish-sink.ts'
+import { startPublishSink } from '../../../load-tests/servers/publish-sink.ts'
 
 export interface Answer {
   readonly status: number

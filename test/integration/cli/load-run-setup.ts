@@ -9,7 +9,7 @@ import {
   type PublishSink,
   type PublishSinkOptions,
   type ReceivedPublish,
-} from '../../servers/publish-sink.ts'
+} from '../../../load-tests/servers/publish-sink.ts'
 
 export const DEVICES = 3
 

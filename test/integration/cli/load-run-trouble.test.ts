@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { LoadRun } from '../../../services/simulator/load-run.ts'
-import type { ReceivedPublish } from '../../servers/publish-sink.ts'
+import type { ReceivedPublish } from '../../../load-tests/servers/publish-sink.ts'
 import { DEVICES, setUp, until } from './load-run-setup.ts'
 
 describe('a broker that', () => {

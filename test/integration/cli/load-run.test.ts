@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { startPublishSink, type ReceivedPublish } from '../../servers/publish-sink.ts'
+import { startPublishSink, type ReceivedPublish } from '../../../load-tests/servers/publish-sink.ts'
 import { DEVICES, expected, payloadsOf, setUp, until, type Running } from './load-run-setup.ts'
 
 describe.each([1, 2] as const)('QoS %i', (qos) => {

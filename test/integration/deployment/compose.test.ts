@@ -158,7 +158,7 @@ describe('docker-compose.yml', () => {
   it('runs the versions that the cluster tests run, and our own', () => {
     const { services } = loadCompose()
     const tested = (file: string) =>
-      /^const VERSION = '([\d.]+)'$/m.exec(readFileSync(join(root, 'test/servers', file), 'utf8'))?.[1]
+      /^const VERSION = '([\d.]+)'$/m.exec(readFileSync(join(root, 'load-tests/servers', file), 'utf8'))?.[1]
     expect(services['kafka']?.image).toBe(`apache/kafka:${tested('kafka.ts')}`)
     expect(services['influxdb']?.image).toBe(`influxdb:${tested('influxdb.ts')}`)
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { freePorts } from '../../servers/server-process.ts'
+import { freePorts } from '../../../load-tests/servers/server-process.ts'
 import { loadCompose, root } from './compose-file.ts'
 
 const run = promisify(execFile)

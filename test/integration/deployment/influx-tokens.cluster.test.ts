@@ -8,8 +8,8 @@ import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openInfluxPoints } from '../../../shared/points/influx/open.ts'
 import type { PointBatch } from '../../../shared/telemetry.ts'
 import { tempFolder } from '../../helpers.ts'
-import { installInfluxdb } from '../../servers/influxdb.ts'
-import { freePorts, portAnswers, ServerProcess } from '../../servers/server-process.ts'
+import { installInfluxdb } from '../../../load-tests/servers/influxdb.ts'
+import { freePorts, portAnswers, ServerProcess } from '../../../load-tests/servers/server-process.ts'
 import { loadCompose, root } from './compose-file.ts'
 
 const run = promisify(execFile)

@@ -5,8 +5,8 @@ import { promisify } from 'node:util'
 import { Kafka, logLevel } from 'kafkajs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { tempFolder } from '../../helpers.ts'
-import { installKafka } from '../../servers/kafka.ts'
-import { freePorts, portAnswers, ServerProcess } from '../../servers/server-process.ts'
+import { installKafka } from '../../../load-tests/servers/kafka.ts'
+import { freePorts, portAnswers, ServerProcess } from '../../../load-tests/servers/server-process.ts'
 import { loadCompose } from './compose-file.ts'
 
 const run = promisify(execFile)

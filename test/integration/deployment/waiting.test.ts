@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { join } from 'node:path'
-import { freePorts } from '../../servers/server-process.ts'
+import { freePorts } from '../../../load-tests/servers/server-process.ts'
 import { root } from './compose-file.ts'
 
 /** What every service of a cluster must be given; nothing listens at any of these addresses. */

@@ -17,7 +17,7 @@ import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { tempFolder } from '../../helpers.ts'
 import { PATIENCE } from '../../patience.ts'
-import { withMethods } from '../../variants/overriding.ts'
+import { withMethods } from '../../../load-tests/reference/overriding.ts'
 
 // Of today: the log drops dead letters that are older than a month.
 const T = Date.now()

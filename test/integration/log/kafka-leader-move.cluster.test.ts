@@ -2,7 +2,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { keyIn, readAll, record, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka, useKafka } from '../../contract/log-kafka-harness.ts'
-import { type SendKind, withKafkajsSends } from '../../variants/kafka-sends.ts'
+import { type SendKind, withKafkajsSends } from '../../../load-tests/reference/kafka-sends.ts'
 import { moveLeaders, withAdmin } from './leader-move.ts'
 
 const cluster = useKafka(3)

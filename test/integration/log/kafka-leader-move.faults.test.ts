@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { newPrefix, openOnKafka, useKafka } from '../../contract/log-kafka-harness.ts'
-import { type SendKind, withKafkajsSends } from '../../variants/kafka-sends.ts'
+import { type SendKind, withKafkajsSends } from '../../../load-tests/reference/kafka-sends.ts'
 import { type MoveResult, moveLeaders } from './leader-move.ts'
 
 /** A wrong sender loses in most moves, never in all: it is given this many. */

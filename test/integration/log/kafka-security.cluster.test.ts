@@ -9,8 +9,13 @@ import type { SluiceError } from '../../../shared/errors.ts'
 import type { KafkaLogOptions } from '../../../shared/log/kafka/open.ts'
 import { codeOf, keyIn, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka } from '../../contract/log-kafka-harness.ts'
-import { changePassword, KAFKA_USER, prepareSecurity, type KafkaSecurity } from '../../servers/kafka-security.ts'
-import { startKafka, type Kafka } from '../../servers/kafka.ts'
+import {
+  changePassword,
+  KAFKA_USER,
+  prepareSecurity,
+  type KafkaSecurity,
+} from '../../../load-tests/servers/kafka-security.ts'
+import { startKafka, type Kafka } from '../../../load-tests/servers/kafka.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-kafka-security-'))
 const password = randomUUID()

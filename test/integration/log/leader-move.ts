@@ -1,7 +1,7 @@
 import { Kafka, logLevel, type Admin } from 'kafkajs'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
-import type { Kafka as Servers } from '../../servers/kafka.ts'
+import type { Kafka as Servers } from '../../../load-tests/servers/kafka.ts'
 
 export interface MoveOptions {
   readonly log: TelemetryLog

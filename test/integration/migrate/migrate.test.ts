@@ -7,7 +7,7 @@ import { recordToDeadLetter } from '../../../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { tempFolder } from '../../helpers.ts'
-import { overriding } from '../../variants/overriding.ts'
+import { overriding } from '../../../load-tests/reference/overriding.ts'
 import { DEVICES, filledFolder, openSide, openTestRegistry, run, START_MS } from './sides.ts'
 
 async function recordsIn(log: TelemetryLog, topic: LogTopic): Promise<LogRecord[]> {

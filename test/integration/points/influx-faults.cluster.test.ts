@@ -5,7 +5,7 @@ import { openInfluxPoints } from '../../../shared/points/influx/open.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { batchOf, everySecond, seriesOf, valuesOf } from '../../contract/points-harness.ts'
 import { callInflux, freshBucket, openInflux } from '../../contract/points-influx-harness.ts'
-import type { FaultProxy } from '../../servers/fault-proxy.ts'
+import type { FaultProxy } from '../../../load-tests/servers/fault-proxy.ts'
 import { openBufferedInflux } from '../../variants/influx-client-buffer.ts'
 import { behindFaults, useInfluxdb, writeUntilStored } from './influx-harness.ts'
 

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { PointStore, RejectedPoint } from '../../../shared/points/port.ts'
 import type { PointBatch } from '../../../shared/telemetry.ts'
-import { startFaultProxy, type FaultProxy } from '../../servers/fault-proxy.ts'
-import { startInfluxdb, type Influxdb } from '../../servers/influxdb.ts'
+import { startFaultProxy, type FaultProxy } from '../../../load-tests/servers/fault-proxy.ts'
+import { startInfluxdb, type Influxdb } from '../../../load-tests/servers/influxdb.ts'
 
 /** One server for the tests of a file; what `get` gives is there when tests run. */
 export function useInfluxdb(): () => Influxdb {

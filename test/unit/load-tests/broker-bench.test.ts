@@ -1,7 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest'
 import { parseCallCount } from '../../../load-tests/brokers/system-calls.ts'
 import { WindowClient } from '../../../load-tests/brokers/window-client.ts'
-import { startPublishSink } from '../../servers/publish-sink.ts'
+import { startPublishSink } from '../../../load-tests/servers/publish-sink.ts'
 
 it('counts the calls in a table of strace, without its sum', () => {
   const table = `% time     seconds  usecs/call     calls    errors syscall

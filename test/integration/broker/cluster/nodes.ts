@@ -7,7 +7,7 @@ import { createMetrics, type Metrics } from '../../../../shared/process/metrics.
 import { createReceiveClock } from '../../../../shared/receive-clock.ts'
 import { EVERYTHING, FakeLog, FakeRegistry, quiet } from '../../../broker-harness.ts'
 import { tempFolder } from '../../../helpers.ts'
-import { startRedis } from '../../../servers/redis.ts'
+import { startRedis } from '../../../../load-tests/servers/redis.ts'
 
 export interface Node {
   readonly id: string

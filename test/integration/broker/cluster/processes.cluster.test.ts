@@ -3,8 +3,8 @@ import { createInterface } from 'node:readline'
 import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { tempFolder } from '../../../helpers.ts'
 import { startLineProcess } from '../../../line-process.ts'
-import { startRedis } from '../../../servers/redis.ts'
-import { installPackages } from '../../../servers/tools.ts'
+import { startRedis } from '../../../../load-tests/servers/redis.ts'
+import { installPackages } from '../../../../load-tests/servers/tools.ts'
 import { connect, gone } from '../../../mqtt-inbox.ts'
 
 beforeAll(() =>
@@ -13,7 +13,7 @@ beforeAll(() =>
 
 /** A node as a process of its own, to be killed. */
 async function startNode(url: string, id: string) {
-  const node = startLineProcess([process.execPath, 'test/variants/broker-node.ts', url, id])
+  const node = startLineProcess([process.execPath, 'load-tests/brokers/broker-node.ts', url, id])
   const port = Number((await node.next(/^ready /)).split(' ')[1])
   return { ...node, port }
 }

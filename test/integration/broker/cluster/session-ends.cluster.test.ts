@@ -62,7 +62,7 @@ it('a session that went on on another node lasts as long as was said there', asy
 
 it('sessions of a node that is killed end all the same: whose client had left, and whose was there', async () => {
   const nodes = await startNodes()
-  const one = startLineProcess([process.execPath, 'test/variants/broker-node.ts', nodes.redis.url, 'one'])
+  const one = startLineProcess([process.execPath, 'load-tests/brokers/broker-node.ts', nodes.redis.url, 'one'])
   const port = Number((await one.next(/^ready /)).split(' ')[1])
   const two = await nodes.start('two')
   await leave(await subscribed(port, 'left', 1))

@@ -43,7 +43,7 @@ const wills = ({ link }: Nodes) => link.run((redis) => redis.keys('sluice:will:*
 describe('the will of a client that is gone', () => {
   it('comes from another node when its own is killed: once, and not when the client is back', async () => {
     const nodes = await startNodes()
-    const one = startLineProcess([process.execPath, 'test/variants/broker-node.ts', nodes.redis.url, 'one'])
+    const one = startLineProcess([process.execPath, 'load-tests/brokers/broker-node.ts', nodes.redis.url, 'one'])
     const port = Number((await one.next(/^ready /)).split(' ')[1])
     const [two, three] = [await nodes.start('two'), await nodes.start('three')]
     const heard = await listen(two.port)

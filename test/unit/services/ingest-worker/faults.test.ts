@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { SluiceError, type ErrorCode } from '../../../../shared/errors.ts'
-import { withMethods } from '../../../variants/overriding.ts'
+import { withMethods } from '../../../../load-tests/reference/overriding.ts'
 import { counter, World } from './harness.ts'
 import { PATIENCE } from '../../../patience.ts'
 

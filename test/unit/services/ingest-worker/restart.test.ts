@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import type { IngestWorkerOptions } from '../../../../services/ingest-worker/worker.ts'
 import { logThatCommitsFirst, pointsNeverSynced } from '../../../variants/log-that-commits-first.ts'
-import { withMethods } from '../../../variants/overriding.ts'
+import { withMethods } from '../../../../load-tests/reference/overriding.ts'
 import { World } from './harness.ts'
 import { PATIENCE } from '../../../patience.ts'
 

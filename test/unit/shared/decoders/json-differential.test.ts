@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeRecords, SeriesTable, type Decoded } from '../../../../shared/decoders/decode.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
-import { referenceDecode, type Outcome } from '../../../reference/json-decode.ts'
+import { referenceDecode, type Outcome } from '../../../../load-tests/reference/json-decode.ts'
 import { payload } from './payload-arbitraries.ts'
 
 const received = { ms: 1_769_860_800_000, ns: 999_998 }

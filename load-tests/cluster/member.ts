@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { freePorts } from '../../servers/server-process.ts'
+import { freePorts } from '../servers/server-process.ts'
 
-const root = join(import.meta.dirname, '../../..')
+const root = join(import.meta.dirname, '../..')
 
 export interface MemberSpec {
   readonly name: string

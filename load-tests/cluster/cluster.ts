@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { mkdirSync, readFileSync } from 'node:fs'
-import { loadApiKey, loadCredentialKey } from '../../../shared/registry/credentials.ts'
+import { loadApiKey, loadCredentialKey } from '../../shared/registry/credentials.ts'
 import { Member, type MemberSpec } from './member.ts'
 
 export interface ClusterPlan {

@@ -2,7 +2,7 @@
  * One broker node as a process, for tests and benchmarks of the cluster: a log in memory, and logins for whoever knows
  * the secret `s`: whatever device `{tenant}/{device}`, and the application `app`, which may do everything.
  *
- *   node test/variants/broker-node.ts {REDIS_SESSIONS_URL} {node id}
+ *   node load-tests/brokers/broker-node.ts {REDIS_SESSIONS_URL} {node id}
  *
  * Says `ready {port}` on stdout; answers each line on stdin with its CPU seconds, clients, sessions and aedes' clients as
  * JSON. Ends with SIGTERM as the product does, and with stdin.
