@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ERRORS } from '../shared/errors.ts'
+import { ERRORS } from '../../shared/errors.ts'
 
 /** Writes docs/errors.md from the error table: `npm run docs:errors`. */
 const rows = Object.entries(ERRORS).map(
@@ -26,4 +26,4 @@ Every error has a code. It is the \`code\` of a problem+json answer, of a dead l
 | --- | --- | --- | --- |
 ${rows.join('\n')}
 `
-writeFileSync(join(import.meta.dirname, '../docs/errors.md'), page)
+writeFileSync(join(import.meta.dirname, '../errors.md'), page)

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
-import { cliSettings } from '../config/cli.ts'
-import { brokerProcessSettings, ingestWorkerProcessSettings, queryApiProcessSettings } from '../config/cluster.ts'
-import { standaloneSettings } from '../config/standalone.ts'
-import type { Setting, Settings } from '../shared/config.ts'
+import { cliSettings } from '../../config/cli.ts'
+import { brokerProcessSettings, ingestWorkerProcessSettings, queryApiProcessSettings } from '../../config/cluster.ts'
+import { standaloneSettings } from '../../config/standalone.ts'
+import type { Setting, Settings } from '../../shared/config.ts'
 
-export const configurationFile = join(import.meta.dirname, '../docs/configuration.md')
+export const configurationFile = join(import.meta.dirname, '../configuration.md')
 
 const cluster: Readonly<Record<string, Settings>> = {
   broker: brokerProcessSettings,
