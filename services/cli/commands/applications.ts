@@ -3,7 +3,7 @@ import type { AclRule } from '../../../shared/registry/port.ts'
 import { collectRule, parseName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../text-table.ts'
-import { loginText, type NewLogin } from './devices.ts'
+import { loginText, type NewLogin } from './login-text.ts'
 import { addLoginCommands } from './logins.ts'
 
 interface ApplicationAnswer {

@@ -4,7 +4,7 @@ import { SluiceError } from '../../../shared/errors.ts'
 import type { DeviceName } from '../argument-parsers.ts'
 import { parseDeviceCsv, type DeviceRow, type LineProblem } from '../device-csv.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
-import type { NewLogin } from './devices.ts'
+import type { NewLogin } from './login-text.ts'
 
 /** Devices per request: what the API takes. */
 const CHUNK = 1_000

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { parseDeviceName, type DeviceName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../text-table.ts'
-import { loginText, type NewLogin } from './devices.ts'
+import { loginText, type NewLogin } from './login-text.ts'
 
 interface PendingAnswer extends DeviceName {
   readonly by: 'login' | 'topic'

@@ -14,6 +14,7 @@ import { textTable } from '../text-table.ts'
 import { addDevicesCommand } from './devices-command.ts'
 import { addDevicesImport } from './devices-import.ts'
 import { addDevicesPending } from './devices-pending.ts'
+import { loginText, type NewLogin } from './login-text.ts'
 import { addLoginCommands } from './logins.ts'
 
 interface DeviceAnswer {
@@ -51,12 +52,6 @@ interface DeviceDetails extends DeviceAnswer {
     readonly last: string | null
     readonly count: number
   }[]
-}
-
-export interface NewLogin {
-  readonly username: string
-  readonly secret: string
-  readonly token: string
 }
 
 export function addDevices({ program, run }: Commands): void {
@@ -107,17 +102,6 @@ async function addDevice(session: Session, name: DeviceName, options: { tag?: Re
     tags === undefined ? name : { ...name, tags },
   )
   session.result(added, () => loginText(`device ${name.tenant}/${name.device}`, added))
-}
-
-/** The credentials as a person needs them; they are not shown again. */
-export function loginText(what: string, { username, secret, token }: NewLogin): string {
-  return [
-    `Made ${what}. The secret and the token are shown only now:`,
-    '',
-    `  username  ${username}`,
-    `  secret    ${secret}`,
-    `  token     ${token}   (as the username, with no password)`,
-  ].join('\n')
 }
 
 async function listDevices(session: Session, { tenant, limit }: { tenant?: string; limit: number }): Promise<void> {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { parseDuration } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
-import { loginText, type NewLogin } from './devices.ts'
+import { loginText, type NewLogin } from './login-text.ts'
 
 /** What devices and applications have in common: how their logins are replaced and ended. */
 export interface LoginTarget<T> {

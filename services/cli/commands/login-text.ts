@@ -1,0 +1,17 @@
+/** A login as the API answers it when it makes one. */
+export interface NewLogin {
+  readonly username: string
+  readonly secret: string
+  readonly token: string
+}
+
+/** The credentials as a person needs them; they are not shown again. */
+export function loginText(what: string, { username, secret, token }: NewLogin): string {
+  return [
+    `Made ${what}. The secret and the token are shown only now:`,
+    '',
+    `  username  ${username}`,
+    `  secret    ${secret}`,
+    `  token     ${token}   (as the username, with no password)`,
+  ].join('\n')
+}
