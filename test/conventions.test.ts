@@ -70,7 +70,7 @@ describe('import arrows', () => {
 
   it('only main files choose adapters', () => {
     const adapter = /^shared\/(log|points|registry|cache)\/(?!([a-z]+-)?port\.ts$)/
-    const pure = /^shared\/(log\/partition|registry\/credentials)\.ts$/
+    const pure = /^shared\/(log\/partition|registry\/(credentials|names))\.ts$/
     const wrong = (source: Source) => source.imports.some((path) => adapter.test(path) && !pure.test(path))
     expect(
       offenders(

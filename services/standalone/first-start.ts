@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { loadApiKey } from '../../shared/registry/credentials.ts'
-import type { NewCredentials, Registry } from '../../shared/registry/port.ts'
+import type { NewCredentials } from '../../shared/registry/names.ts'
+import type { Registry } from '../../shared/registry/port.ts'
 
 /** The device that a first start makes, so that the first reading needs no set-up. */
 export const FIRST_DEVICE = { tenant: 'demo', device: 'first' }

@@ -1,4 +1,4 @@
-import type { NewCredentials } from './port.ts'
+import type { NewCredentials } from './names.ts'
 
 /** One credential of a login: a secret and a token made together, or a password that was imported. Never a secret. */
 export interface CredentialInfo {

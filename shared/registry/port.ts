@@ -1,5 +1,6 @@
 import type { FieldType, Instant, PointValue } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import type { DeviceName, NewCredentials } from './names.ts'
 import type { Presence } from './presence-port.ts'
 
 export type RuleEffect = 'allow' | 'deny'
@@ -16,19 +17,6 @@ export interface AclRule {
 export type Principal =
   | { readonly kind: 'device'; readonly name: string; readonly tenant: string; readonly device: string }
   | { readonly kind: 'application'; readonly name: string; readonly rules: readonly AclRule[] }
-
-/** What a new login is told, once: the registry keeps only keyed hashes. */
-export interface NewCredentials {
-  readonly username: string
-  readonly secret: string
-  /** Goes into the username with no password. */
-  readonly token: string
-}
-
-export interface DeviceName {
-  readonly tenant: string
-  readonly device: string
-}
 
 export interface Device {
   readonly tenant: string

@@ -1,4 +1,4 @@
-import type { DeviceName } from './port.ts'
+import type { DeviceName } from './names.ts'
 
 /** One session of a device, as the broker node that holds it last said. */
 export interface PresenceRecord extends DeviceName {

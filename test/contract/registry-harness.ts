@@ -1,5 +1,6 @@
 import { onTestFinished } from 'vitest'
-import type { NewCredentials, Registry } from '../../shared/registry/port.ts'
+import type { NewCredentials } from '../../shared/registry/names.ts'
+import type { Registry } from '../../shared/registry/port.ts'
 
 /** One set of data, which each test gets anew and may open several times, one after the other. */
 export interface RegistryHarness {

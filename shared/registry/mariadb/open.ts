@@ -11,7 +11,8 @@ import { MariadbMetrics } from './metrics.ts'
 import { MariadbPool } from './pool.ts'
 import type { Registry, RegistryTables } from '../port.ts'
 import type { RegistrySchema } from '../sql/schema.ts'
-import { openSqlRegistry, type SqlRegistryOptions } from '../sql/sql-registry.ts'
+import type { SqlRegistryOptions } from '../sql/sql-options.ts'
+import { openSqlRegistry } from '../sql/sql-registry.ts'
 import { openSqlTables } from '../sql/sql-tables.ts'
 
 export interface MariadbRegistryOptions extends Waiting {

@@ -6,7 +6,7 @@ import type { CredentialHashes } from '../credentials.ts'
 import type { CredentialInfo, Credentials, ImportedPassword } from '../identity-port.ts'
 import { checkImportedPassword } from './imported-passwords.ts'
 import { isUsername } from './logins.ts'
-import type { NewCredentials } from '../port.ts'
+import type { NewCredentials } from '../names.ts'
 import { deviceExists, findApplications } from './queries.ts'
 import {
   credentialsOf,

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import { migrateToLatest } from './migrate.ts'
-import type { SqlRegistryOptions } from './sql-registry.ts'
+import type { SqlRegistryOptions } from './sql-options.ts'
 
 /**
  * Brings a registry's tables to this version and checks that it was made with the key named `keyId`; a new one is made

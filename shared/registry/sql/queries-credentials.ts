@@ -1,7 +1,8 @@
 import type { Kysely, Transaction } from 'kysely'
 import { newCredentialId, newSecret, newToken, type CredentialHashes } from '../credentials.ts'
 import type { CredentialInfo } from '../identity-port.ts'
-import type { LoginState, NewCredentials } from '../port.ts'
+import type { NewCredentials } from '../names.ts'
+import type { LoginState } from '../port.ts'
 import { chunks, insertAll } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 

@@ -1,8 +1,6 @@
-import type { Kysely, Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import { checkRules } from '../../acl.ts'
 import { SluiceError } from '../../errors.ts'
-import type { Logger } from '../../process/logger.ts'
-import type { Metrics } from '../../process/metrics.ts'
 import type { FieldType } from '../../telemetry.ts'
 import { deviceKey, isName } from '../../topics.ts'
 import { insertAudit, newestAudit } from './audit-log.ts'
@@ -15,14 +13,13 @@ import type { SqlFlavour } from './sql-flavour.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from '../identity-port.ts'
 import { LoginVerifier } from './login-verifier.ts'
 import * as logins from './logins.ts'
+import type { DeviceName, NewCredentials } from '../names.ts'
 import type {
   AclRule,
   Application,
   AuditEntry,
   Device,
-  DeviceName,
   FieldDeclaration,
-  NewCredentials,
   Page,
   Principal,
   Registry,
@@ -36,15 +33,8 @@ import { makeCredential } from './queries-credentials.ts'
 import { alreadyExists, createDevices, notFound, type RegistryParts } from './new-devices.ts'
 import * as stateQueries from './queries-state.ts'
 import { RegistryDatabase } from './registry-database.ts'
+import type { SqlRegistryOptions } from './sql-options.ts'
 import type { RegistrySchema } from './schema.ts'
-
-export interface SqlRegistryOptions {
-  readonly db: Kysely<RegistrySchema>
-  readonly flavour: SqlFlavour
-  readonly credentialKey: Buffer
-  readonly logger: Logger
-  readonly metrics: Metrics
-}
 
 /**
  * A registry on a database that kysely speaks to; it owns `db` once it is returned. Errors: `data_newer`,

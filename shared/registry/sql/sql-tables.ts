@@ -9,7 +9,7 @@ import { prepareRegistry } from './prepare.ts'
 import { chunks } from './queries-rows.ts'
 import { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
-import type { SqlRegistryOptions } from './sql-registry.ts'
+import type { SqlRegistryOptions } from './sql-options.ts'
 
 /**
  * Tables that move with a registry, and their keys: first what others name. Every other table of the schema is named in

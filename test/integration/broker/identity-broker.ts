@@ -5,7 +5,8 @@ import { createBroker } from '../../../services/broker/broker.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { createReceiveClock } from '../../../shared/receive-clock.ts'
-import type { NewCredentials, Registry } from '../../../shared/registry/port.ts'
+import type { NewCredentials } from '../../../shared/registry/names.ts'
+import type { Registry } from '../../../shared/registry/port.ts'
 import { FakeLog, quiet } from '../../broker-harness.ts'
 
 /** A broker on a real registry, closed with the test. */

@@ -1,14 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '../../../shared/errors.ts'
-import type {
-  Application,
-  AuditEntry,
-  Device,
-  DeviceName,
-  NewCredentials,
-  Registry,
-  StreamState,
-} from '../../../shared/registry/port.ts'
+import type { DeviceName, NewCredentials } from '../../../shared/registry/names.ts'
+import type { Application, AuditEntry, Device, Registry, StreamState } from '../../../shared/registry/port.ts'
 import type { DeviceLimitRecord, PresenceRecord } from '../../../shared/registry/presence-port.ts'
 
 const unused = (): never => {

@@ -1,0 +1,14 @@
+import type { Kysely } from 'kysely'
+import type { Logger } from '../../process/logger.ts'
+import type { Metrics } from '../../process/metrics.ts'
+import type { RegistrySchema } from './schema.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+
+/** What a registry on SQL stands on, whatever the engine. */
+export interface SqlRegistryOptions {
+  readonly db: Kysely<RegistrySchema>
+  readonly flavour: SqlFlavour
+  readonly credentialKey: Buffer
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
