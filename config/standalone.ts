@@ -1,4 +1,4 @@
-import { integer, oneOf, optionalText, secret, text } from '../shared/config.ts'
+import { integer, oneOf, optionalText, secret, text, type Config } from '../shared/config.ts'
 import { brokerSettings } from './broker.ts'
 import { ingestWorkerSettings } from './ingest-worker.ts'
 import { queryApiSettings } from './query-api.ts'
@@ -23,3 +23,5 @@ export const standaloneSettings = {
   }),
   PUBLIC_URL: optionalText('Address that the printed page link uses, when it is not the listener itself.'),
 } as const
+
+export type StandaloneConfig = Config<typeof standaloneSettings>

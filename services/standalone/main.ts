@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
-import { standaloneSettings } from '../../config/standalone.ts'
+import { standaloneSettings, type StandaloneConfig } from '../../config/standalone.ts'
 import { openMemoryCache } from '../../shared/cache/memory/open.ts'
-import { loadConfig, type Config } from '../../shared/config.ts'
+import { loadConfig } from '../../shared/config.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
 import type { Address } from '../../shared/process/listen.ts'
 import { createLogger, type Logger } from '../../shared/process/logger.ts'
@@ -18,8 +18,6 @@ import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import type { StartFacts } from './banner.ts'
 import { firstStart } from './first-start.ts'
 import { startServices, type Ports } from './services.ts'
-
-export type StandaloneConfig = Config<typeof standaloneSettings>
 
 /** What opening the ports needs; whatever is opened is owned by `releasers`. */
 export interface PortContext {

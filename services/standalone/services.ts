@@ -12,7 +12,7 @@ import { acceptsClients, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
-import type { StandaloneConfig } from './main.ts'
+import type { StandaloneConfig } from '../../config/standalone.ts'
 
 export interface Ports {
   readonly log: TelemetryLog
