@@ -79,12 +79,19 @@ class Client:
     def publish(self, done, topic, payload, qos, retain):
         self.expect(done, self.client.publish(topic, payload, qos, retain).mid)
 
-    def mute(self, done):
+    def stop_loop(self):
+        """The loop ends when its select returns: woken here, and not by its timeout of a second."""
+        wake = threading.Timer(0.02, lambda: self.client._sockpairW.send(b'0'))
+        wake.start()
         self.client.loop_stop()
+        wake.join()
+
+    def mute(self, done):
+        self.stop_loop()
         done({'ok': None})
 
     def silence(self, done):
-        self.client.loop_stop()
+        self.stop_loop()
         socket = self.client.socket()
         try:
             while True:
@@ -96,7 +103,7 @@ class Client:
         done({'ok': None})
 
     def drop(self, done):
-        self.client.loop_stop()
+        self.stop_loop()
         self.client.socket().close()
         done({'ok': None})
 
