@@ -95,6 +95,15 @@ describe('the process', () => {
   })
 })
 
+describe('said once', () => {
+  const elsewhere = (place: string, pattern: RegExp) =>
+    offenders(production, (source) => source.path !== place && pattern.test(source.text))
+
+  it('only shared/storage/folders.ts makes folders: durable, and without a loop below /proc', () => {
+    expect(elsewhere('shared/storage/folders.ts', /\bmkdir(Sync)?\b/)).toEqual([])
+  })
+})
+
 describe('size and names', () => {
   it('a file has at most 250 lines', () => {
     expect(offenders(everything, (source) => source.text.split('\n').length > 251)).toEqual([])

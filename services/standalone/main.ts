@@ -11,8 +11,9 @@ import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import { openSqlitePoints } from '../../shared/points/sqlite/open.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openSqliteRegistry } from '../../shared/registry/sqlite/open.ts'
-import { makeFolder, runProcess } from '../../shared/process/service-process.ts'
+import { runProcess } from '../../shared/process/service-process.ts'
 import { packageVersion } from '../../shared/process/version.ts'
+import { makePrivateFolder } from '../../shared/storage/folders.ts'
 import { createBroker, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import type { StartFacts } from './banner.ts'
@@ -54,7 +55,7 @@ export function runStandalone(
     const config = { ...loadConfig(standaloneSettings), ...env }
     const logger = createLogger(config.LOG_LEVEL)
     const metrics = createMetrics({ defaults: true })
-    const folder = makeFolder(resolve(config.DATA_DIR))
+    const folder = makePrivateFolder(resolve(config.DATA_DIR))
     const context = { config, folder, logger, metrics, releasers }
     await start(context, options, { openPorts, startBroker })
     return logger

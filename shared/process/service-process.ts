@@ -1,5 +1,3 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import { Releasers } from './releasers.ts'
 import type { Logger } from './logger.ts'
@@ -40,24 +38,6 @@ export async function runProcess(start: (context: ProcessContext) => Promise<Log
   } finally {
     stop.ignore()
   }
-}
-
-/** Makes a folder, and the folders above it, that only this user may enter. Error: `data_unwritable`. */
-export function makeFolder(folder: string): string {
-  try {
-    makeMissing(folder)
-    accessSync(folder, constants.W_OK | constants.X_OK)
-  } catch (error) {
-    throw new SluiceError('data_unwritable', `cannot use ${folder}: ${toSluiceError(error).message}`, { cause: error })
-  }
-  return folder
-}
-
-/** Not `recursive`: Node 26 repeats that for ever below a folder where nothing can be made, such as /proc. */
-function makeMissing(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) return
-  if (!existsSync(dirname(folder))) makeMissing(dirname(folder))
-  mkdirSync(folder, { mode: 0o700 })
 }
 
 function onStopSignal(): { signal: AbortSignal; ignore: () => void } {

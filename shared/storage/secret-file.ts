@@ -1,18 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { chmodSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SluiceError, toSluiceError } from '../errors.ts'
+import { makeFolder, PRIVATE, syncFolder } from './folders.ts'
 
 /**
  * The text of a file that holds one secret, without white space at its ends. When there is no such file it is made with
@@ -40,7 +30,7 @@ function read(path: string): string | undefined {
 
 function create(path: string, secret: string): string {
   const folder = dirname(path)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder, PRIVATE)
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   try {
     writeFileSync(draft, `${secret}\n`, { mode: 0o600, flag: 'wx', flush: true })
@@ -53,15 +43,6 @@ function create(path: string, secret: string): string {
   }
   syncFolder(folder)
   return readFileSync(path, 'utf8').trim()
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
 }
 
 function isSystemError(error: unknown, code: string): boolean {

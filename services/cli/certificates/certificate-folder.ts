@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../../../shared/errors.ts'
+import { makePrivateFolder } from '../../../shared/storage/folders.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
 import {
   createAuthority,
@@ -192,7 +193,7 @@ export class CertificateFolder {
   }
 
   #note(entry: Entry): Entry {
-    makeFolder(this.path)
+    makePrivateFolder(this.path)
     writeFileSync(this.#file('issued.jsonl'), `${JSON.stringify(entry)}\n`, { flag: 'a', mode: 0o600 })
     return entry
   }
@@ -208,16 +209,12 @@ export class CertificateFolder {
   /** Complete or not at all: the name is given at the end. */
   #write(name: string, text: string, mode: number): void {
     const file = this.#file(name)
-    makeFolder(dirname(file))
+    makePrivateFolder(dirname(file))
     const next = `${file}.new`
     writeFileSync(next, text, { mode })
     chmodSync(next, mode)
     renameSync(next, file)
   }
-}
-
-function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o700 })
 }
 
 function deviceFile(name: string): string {

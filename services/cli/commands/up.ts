@@ -37,12 +37,13 @@ async function upStandalone(session: Session, options: UpOptions): Promise<ExitC
 
 async function upCluster(session: Session, options: UpOptions): Promise<ExitCode> {
   const { Cluster } = await import('../cluster.ts')
-  const { runProcess, makeFolder } = await import('../../../shared/process/service-process.ts')
+  const { runProcess } = await import('../../../shared/process/service-process.ts')
+  const { makePrivateFolder } = await import('../../../shared/storage/folders.ts')
   const { createLogger } = await import('../../../shared/process/logger.ts')
   const { loadApiKey, loadCredentialKey } = await import('../../../shared/registry/credentials.ts')
   const code = await runProcess(async ({ releasers, stopping }) => {
     const logger = createLogger('info')
-    const folder = makeFolder(resolve(session.settings.DATA_DIR))
+    const folder = makePrivateFolder(resolve(session.settings.DATA_DIR))
     loadApiKey(join(folder, 'admin-token'))
     loadCredentialKey(join(folder, 'credential-key'))
     const cluster = new Cluster({

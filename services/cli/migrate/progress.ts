@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { LogTopic } from '../../../shared/log/port.ts'
 import type { DeviceOfPoints } from '../../../shared/points/port.ts'
+import { syncFolder } from '../../../shared/storage/folders.ts'
 
 /** How far one topic has been copied. Numbers are offsets, by partition of the source or of the target. */
 export interface TopicProgress {
@@ -129,13 +130,4 @@ function read(file: string): ProgressState | undefined {
     throw new SluiceError('command_failed', `${file} is no record of a migration; remove it`, { cause: error })
   }
   throw new SluiceError('command_failed', `${file} was written by another version; finish with that one, or remove it`)
-}
-
-function syncFolder(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
 }

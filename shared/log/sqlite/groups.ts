@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
+import { makeFolder, syncFolder } from '../../storage/folders.ts'
 import type { LogTopic, Position } from '../port.ts'
 import { storageError } from './storage-error.ts'
-import { makeFolder, syncFolder } from './sync-folder.ts'
 
 const VERSION = 1
 

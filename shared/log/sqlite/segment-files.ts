@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import type { LogTopic } from '../port.ts'
 import { type Mark, removeSegment, Segment } from './segment.ts'
-import { syncFolder } from './sync-folder.ts'
+import { syncFolder } from '../../storage/folders.ts'
 
 /** Finished files kept open for readers: as many places as are read at once, with a page cache of 2 MB each. */
 const MAX_OPEN = 4

@@ -2,10 +2,10 @@ import { rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
+import { syncFolder } from '../../storage/folders.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import { BatchCursor, flawOf } from '../record-format.ts'
 import type { StoredRow } from './messages.ts'
-import { syncFolder } from './sync-folder.ts'
 
 /** Where a partition stands: the next offset, and the newest receive time so far (`ms` -1: none yet). */
 export interface Mark {

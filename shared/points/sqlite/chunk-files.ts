@@ -1,5 +1,6 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeFolder } from '../../storage/folders.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { formatMonth, monthStart, parseMonth, type Span } from './time.ts'
 
@@ -126,23 +127,5 @@ export class ChunkFiles {
 
   #measure(path: string): void {
     this.#sizes.set(path, statSync(path, { throwIfNoEntry: false })?.size ?? 0)
-  }
-}
-
-/** Makes a folder so that it survives a power cut; nothing when it is there. */
-export function makeFolder(folder: string): void {
-  if (existsSync(folder)) return
-  mkdirSync(folder, { recursive: true })
-  syncFolder(join(folder, '..'))
-}
-
-/** Makes the names in a folder durable. Windows cannot and need not. */
-export function syncFolder(folder: string): void {
-  if (process.platform === 'win32') return
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
   }
 }

@@ -2,7 +2,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { copyFile, constants, open, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
-import { makeFolder, syncFolder, type ChunkFiles } from './chunk-files.ts'
+import { makeFolder, syncFolder } from '../../storage/folders.ts'
+import type { ChunkFiles } from './chunk-files.ts'
 import type { HotDatabase } from './hot.ts'
 
 /**

@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Kysely, sql } from 'kysely'
 import { SluiceError, toSluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { makeFolder, PRIVATE } from '../../storage/folders.ts'
 import type { SqlFlavour, StateRow } from '../sql/sql-flavour.ts'
 import type { Registry, RegistryTables } from '../port.ts'
 import type { RegistrySchema } from '../sql/schema.ts'
@@ -52,7 +52,7 @@ async function openWith<T>(
 
 async function open(file: string, metrics: Metrics): Promise<SqliteConnection> {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(file), PRIVATE)
     return await SqliteConnection.open(file, metrics)
   } catch (error) {
     // What the file system refuses, as against SQLite.

@@ -1,0 +1,55 @@
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { SluiceError, toSluiceError } from '../errors.ts'
+
+/** A folder that only this user may enter. */
+export const PRIVATE = 0o700
+
+/** Makes new, renamed and removed entries of a folder durable. Windows has no such call: NTFS journals them. */
+export function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return
+  const descriptor = openSync(folder, 'r')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/**
+ * Makes a folder, and the folders above it that are missing, all with `mode`. On return each of them survives a power
+ * cut: its entry in its parent is synced, up to the first folder that existed. Throws what the file system says.
+ */
+export function makeFolder(folder: string, mode?: number): void {
+  const path = resolve(folder)
+  if (isFolder(path)) return
+  const parent = dirname(path)
+  // One at a time, not `recursive`: below /proc, where nothing can be made, Node 26 repeats that without end.
+  if (parent !== path) makeFolder(parent, mode)
+  makeOne(path, mode)
+  syncFolder(parent)
+}
+
+/** {@link makeFolder} for this user only, and only if files can be made in it. Error: `data_unwritable`. */
+export function makePrivateFolder(folder: string): string {
+  try {
+    makeFolder(folder, PRIVATE)
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    throw new SluiceError('data_unwritable', `cannot use ${folder}: ${toSluiceError(error).message}`, { cause: error })
+  }
+  return folder
+}
+
+/** Another process may make it at the same moment. */
+function makeOne(path: string, mode: number | undefined): void {
+  try {
+    mkdirSync(path, { mode })
+  } catch (error) {
+    if (!isFolder(path)) throw error
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
