@@ -1,19 +1,8 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { fastify, LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import type { queryApiSettings } from '../../config/query-api.ts'
-import type { Cache } from '../../shared/cache/port.ts'
-import type { BrokerNodes } from '../../shared/commands.ts'
-import type { Config } from '../../shared/config.ts'
+import { fastify, LogController, type FastifyBaseLogger } from 'fastify'
 import { SluiceError } from '../../shared/errors.ts'
-import type { Logger } from '../../shared/process/logger.ts'
-import type { TelemetryLog } from '../../shared/log/port.ts'
-import type { Metrics } from '../../shared/process/metrics.ts'
-import type { PointStore } from '../../shared/points/port.ts'
-import type { ReadinessCheck } from '../../shared/process/readiness.ts'
-import type { Registry } from '../../shared/registry/port.ts'
-import type { Instant } from '../../shared/telemetry.ts'
+import type { Api, ApiOptions } from './api.ts'
 import { Authentication } from './authentication.ts'
 import { describeApi, serveDescription } from './description.ts'
 import { LiveView } from './live.ts'
@@ -39,35 +28,6 @@ import { sessionRoutes } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
 import { validatorCompiler } from './validation.ts'
-
-export type Api = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
-
-/** What the process tells of itself beside the version. */
-export interface ProcessStatus {
-  readonly mode: 'standalone' | 'cluster'
-  /** Where devices connect; undefined when this process has no broker. */
-  readonly mqtt: { readonly host: string; readonly port: number } | undefined
-  /** Readings stored since the start; undefined when this process has no worker. */
-  readonly readings: number | undefined
-}
-
-export interface ApiOptions {
-  readonly log: TelemetryLog
-  readonly points: PointStore
-  readonly registry: Registry
-  readonly cache: Cache
-  readonly nodes: BrokerNodes
-  /** The receive clock of this node, shared with the broker: strictly increasing, by at least `bytes` nanoseconds. */
-  readonly stamp: (bytes: number) => Instant
-  readonly status: () => ProcessStatus
-  readonly checks: readonly ReadinessCheck[]
-  readonly settings: Config<typeof queryApiSettings>
-  readonly version: string
-  readonly logger: Logger
-  readonly metrics: Metrics
-  /** Static files of the page. */
-  readonly publicFolder: URL | string
-}
 
 /** Bulk requests hold up to 1,000 devices with their tags; payloads have their own limit. */
 const BODY_LIMIT = 1_048_576

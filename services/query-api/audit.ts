@@ -1,12 +1,12 @@
 import type { FastifyRequest } from 'fastify'
-import type { ApiOptions } from './app.ts'
+import type { ApiParts } from './api.ts'
 
 /**
  * Notes who changed what. A note that cannot be written is logged and not an error of the request: what it is about has
  * happened, and the answer may hold a secret that is shown only once.
  */
 export async function recordAction(
-  options: ApiOptions,
+  options: ApiParts<'registry'>,
   request: FastifyRequest,
   action: string,
   subject: string,
@@ -16,7 +16,7 @@ export async function recordAction(
 
 /** {@link recordAction} of the same to many. */
 export async function recordActions(
-  { registry }: ApiOptions,
+  { registry }: ApiParts<'registry'>,
   request: FastifyRequest,
   action: string,
   subjects: readonly string[],

@@ -1,7 +1,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema } from 'fastify'
-import type { Api } from './app.ts'
+import type { Api } from './api.ts'
 
 const ABOUT = `Devices, their readings and what was refused, over HTTP. Every error is a problem (RFC 9457) with a code, and
 what to do about it. Times are RFC 3339 unless \`epoch\` asks for something else; \`from\` is inclusive, \`to\` exclusive.`

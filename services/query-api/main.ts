@@ -16,7 +16,8 @@ import { portChecks } from '../../shared/process/readiness.ts'
 import { receiveClockBehind } from '../../shared/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { packageVersion } from '../../shared/process/version.ts'
-import { createApi, type ProcessStatus } from './app.ts'
+import type { ProcessStatus } from './api.ts'
+import { createApi } from './app.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
   const { config, logger, metrics, releasers, open, watch } = context

@@ -1,6 +1,6 @@
 import { Histogram } from 'prom-client'
 import { LATENCY_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
-import type { Api } from './app.ts'
+import type { Api } from './api.ts'
 
 /** Asked by machines every few seconds, or files of the page: not worth a line in the log of a busy day. */
 const QUIET = /^\/(healthz|readyz|metrics|docs.*|v1\/status|vendor.*|)$|^\/[^/]*\.[a-z]+$/

@@ -3,7 +3,7 @@ import { explain, rulesOf } from '../../../shared/acl.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
 import { requireDevice } from './devices.ts'
 import { Rule } from './applications.ts'
@@ -20,7 +20,7 @@ const Verdict = Type.Object({
 })
 
 /** Why a login may or may not do something, by the code that the broker decides with. */
-export function aclRoutes(app: Api, { registry }: ApiOptions): void {
+export function aclRoutes(app: Api, { registry }: ApiParts<'registry'>): void {
   app.get(
     '/acl/explain',
     {

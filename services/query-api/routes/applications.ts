@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { checkRules, MAX_RULES } from '../../../shared/acl.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
@@ -19,7 +19,7 @@ const Rules = Type.Array(Rule, { maxItems: MAX_RULES, description: 'Nothing is a
 const Application = Type.Object({ name: Type.String(), rules: Rules, createdAt: TimeOrNull })
 
 /** Logins that are no devices: dashboards, gateways, bridges. */
-export function applicationRoutes(app: Api, options: ApiOptions): void {
+export function applicationRoutes(app: Api, options: ApiParts<'registry'>): void {
   const { registry } = options
   const tags = ['applications']
   app.post(
@@ -66,7 +66,7 @@ export function applicationRoutes(app: Api, options: ApiOptions): void {
   changeRoutes(app, options)
 }
 
-function changeRoutes(app: Api, options: ApiOptions): void {
+function changeRoutes(app: Api, options: ApiParts<'registry'>): void {
   app.put(
     '/applications/:name/rules',
     {

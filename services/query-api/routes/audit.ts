@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
 import { TimeOrNull, rfc3339 } from '../time.ts'
 
@@ -13,7 +13,7 @@ const Entry = Type.Object({
 })
 
 /** Who changed what. */
-export function auditRoutes(app: Api, { registry }: ApiOptions): void {
+export function auditRoutes(app: Api, { registry }: ApiParts<'registry'>): void {
   app.get(
     '/audit',
     {

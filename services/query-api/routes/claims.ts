@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import { createFailedLogins } from '../../../shared/failed-logins.ts'
 import type { ClaimKey } from '../../../shared/registry/identity-port.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
@@ -30,7 +30,7 @@ const NewKey = Type.Object(
 )
 
 /** Keys with which devices make themselves known; for whoever provisions. */
-export function claimKeyRoutes(app: Api, options: ApiOptions): void {
+export function claimKeyRoutes(app: Api, options: ApiParts<'registry'>): void {
   const { claimKeys } = options.registry
   const tags = ['provisioning']
   app.post(
@@ -84,7 +84,7 @@ export function claimKeyRoutes(app: Api, options: ApiOptions): void {
 }
 
 /** What a device asks that has nothing but a provisioning key. */
-export function claimRoute(app: Api, options: ApiOptions): void {
+export function claimRoute(app: Api, options: ApiParts<'registry'>): void {
   const failed = createFailedLogins()
   app.post(
     '/v1/claims',

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { isCommandName } from '../../../shared/commands.ts'
 import { SluiceError } from '../../../shared/errors.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
@@ -28,7 +28,7 @@ const CommandBody = Type.Object(
 )
 
 /** What goes down to devices. */
-export function commandRoutes(app: Api, options: ApiOptions): void {
+export function commandRoutes(app: Api, options: ApiParts<'registry' | 'nodes'>): void {
   app.post(
     '/devices/:tenant/:device/commands',
     {

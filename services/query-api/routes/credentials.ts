@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { formatInstant } from '../../../shared/telemetry.ts'
 import { deviceKey } from '../../../shared/topics.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { Credentials, DeviceParams } from './devices.ts'
@@ -39,12 +39,12 @@ const APPLICATION: Kind = { path: '/applications/:name', tag: 'applications', wh
 const ApplicationParams = Type.Object({ name: Type.String() })
 
 /** What ends and replaces credentials, for devices and applications alike. */
-export function credentialRoutes(app: Api, options: ApiOptions): void {
+export function credentialRoutes(app: Api, options: ApiParts<'registry'>): void {
   deviceRoutes(app, options)
   applicationRoutes(app, options)
 }
 
-function deviceRoutes(app: Api, options: ApiOptions): void {
+function deviceRoutes(app: Api, options: ApiParts<'registry'>): void {
   const { rotate, end } = actions(options)
   const rotation = { ...rotateSchema(DEVICE), params: DeviceParams }
   app.post(`${DEVICE.path}/rotate`, { schema: rotation }, async (request, reply) => {
@@ -60,7 +60,7 @@ function deviceRoutes(app: Api, options: ApiOptions): void {
   }
 }
 
-function applicationRoutes(app: Api, options: ApiOptions): void {
+function applicationRoutes(app: Api, options: ApiParts<'registry'>): void {
   const { rotate, end } = actions(options)
   const rotation = { ...rotateSchema(APPLICATION), params: ApplicationParams }
   app.post(`${APPLICATION.path}/rotate`, { schema: rotation }, async (request, reply) =>
@@ -98,7 +98,7 @@ function endingSchema({ tag, what }: Kind, action: Ending) {
   }
 }
 
-function actions(options: ApiOptions) {
+function actions(options: ApiParts<'registry'>) {
   const { credentials } = options.registry
   const kindOf = (name: string): string => (name.includes('/') ? 'device' : 'application')
   return {

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { LetterView, newestLetters, readCursor, viewLetter, writeCursor } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
 
@@ -13,7 +13,7 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 
-export function deadLetterRoutes(app: Api, { log }: ApiOptions): void {
+export function deadLetterRoutes(app: Api, { log }: ApiParts<'log'>): void {
   app.get(
     '/dead-letters',
     {

@@ -3,7 +3,7 @@ import { deviceKey } from '../../../shared/topics.ts'
 import { latestKey } from '../../../shared/latest-state.ts'
 import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { DeviceName } from '../../../shared/registry/names.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordActions } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { CreatedDevice, createDevices, DeviceParams, NewDevice } from './devices.ts'
@@ -14,12 +14,12 @@ const Existing = Type.Enum(['fail', 'skip'], {
 })
 
 /** Many devices with one request. */
-export function bulkRoutes(app: Api, options: ApiOptions): void {
+export function bulkRoutes(app: Api, options: ApiParts<'registry' | 'cache'>): void {
   createRoute(app, options)
   removeRoute(app, options)
 }
 
-function createRoute(app: Api, options: ApiOptions): void {
+function createRoute(app: Api, options: ApiParts<'registry'>): void {
   app.post(
     '/devices/bulk',
     {
@@ -55,7 +55,7 @@ function createRoute(app: Api, options: ApiOptions): void {
   )
 }
 
-function removeRoute(app: Api, options: ApiOptions): void {
+function removeRoute(app: Api, options: ApiParts<'registry' | 'cache'>): void {
   app.post(
     '/devices/bulk-remove',
     {

@@ -3,7 +3,7 @@ import { SluiceError } from '../../../shared/errors.ts'
 import type { CredentialInfo } from '../../../shared/registry/identity-port.ts'
 import type { Device, Registry } from '../../../shared/registry/port.ts'
 import { deviceKey } from '../../../shared/topics.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { forgetLatest } from '../latest.ts'
 import { LimitsView, PresenceView, viewPresence } from '../presence.ts'
@@ -57,7 +57,7 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
   return found
 }
 
-export function deviceRoutes(app: Api, options: ApiOptions): void {
+export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'cache'>): void {
   createRoutes(app, options)
   listRoute(app, options)
   showRoute(app, options)
@@ -80,7 +80,7 @@ export function deviceRoutes(app: Api, options: ApiOptions): void {
   )
 }
 
-function createRoutes(app: Api, options: ApiOptions): void {
+function createRoutes(app: Api, options: ApiParts<'registry'>): void {
   app.post(
     '/devices',
     {
@@ -100,7 +100,7 @@ function createRoutes(app: Api, options: ApiOptions): void {
   )
 }
 
-function listRoute(app: Api, { registry }: ApiOptions): void {
+function listRoute(app: Api, { registry }: ApiParts<'registry'>): void {
   app.get(
     '/devices',
     {
@@ -128,7 +128,7 @@ function listRoute(app: Api, { registry }: ApiOptions): void {
   )
 }
 
-function showRoute(app: Api, { registry, points }: ApiOptions): void {
+function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points'>): void {
   app.get(
     '/devices/:tenant/:device',
     {

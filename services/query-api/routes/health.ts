@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import Type from 'typebox'
 import { runChecks } from '../../../shared/process/readiness.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import type { Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'
 
@@ -11,7 +11,11 @@ const Readiness = Type.Object({
 })
 
 /** For machines that watch Sluice. None of it needs a token, but for /metrics asked from another host. */
-export function healthRoutes(app: Api, options: ApiOptions, authentication: Authentication): void {
+export function healthRoutes(
+  app: Api,
+  options: ApiParts<'checks' | 'logger' | 'metrics'>,
+  authentication: Authentication,
+): void {
   const open = { tags: ['operation'], security: [] }
   const alive = Type.Object({ status: Type.Literal('ok') })
   app.get(

@@ -4,7 +4,7 @@ import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { ImportedPassword } from '../../../shared/registry/identity-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { Rule } from './applications.ts'
@@ -31,7 +31,7 @@ const Outcome = Type.Object({
 })
 
 /** Logins of another broker, which its clients go on using as they are. */
-export function importRoutes(app: Api, options: ApiOptions): void {
+export function importRoutes(app: Api, options: ApiParts<'registry'>): void {
   app.post(
     '/imports/logins',
     {

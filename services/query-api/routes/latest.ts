@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { latestStates } from '../latest.ts'
 import { jsonValue } from '../live-events.ts'
 import { problemResponses } from '../problem.ts'
@@ -35,7 +35,7 @@ const Latest = Type.Object(
   },
 )
 
-export function latestRoutes(app: Api, options: ApiOptions): void {
+export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'cache'>): void {
   app.get(
     '/devices/:tenant/:device/latest',
     {

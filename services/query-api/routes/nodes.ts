@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 
@@ -12,7 +12,7 @@ const Node = Type.Object({
 })
 
 /** The broker nodes and their load. */
-export function nodeRoutes(app: Api, { nodes }: ApiOptions): void {
+export function nodeRoutes(app: Api, { nodes }: ApiParts<'nodes'>): void {
   const schema = {
     tags: ['operation'],
     summary: 'The broker nodes that live, and their load a second or two ago',

@@ -1,7 +1,7 @@
 import Type from 'typebox'
 import { formatInstant } from '../../../shared/telemetry.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { newestLetters, type FoundLetter, type LetterCursor } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
 
@@ -31,7 +31,7 @@ const PAGE = 1_000
 const MAX_PENDING = 1_000
 
 /** Devices that nobody made, by what was refused of them. */
-export function pendingRoutes(app: Api, { log, registry }: ApiOptions): void {
+export function pendingRoutes(app: Api, { log, registry }: ApiParts<'log' | 'registry'>): void {
   app.get(
     '/devices/pending',
     {

@@ -7,7 +7,7 @@ import { SluiceError } from '../../../shared/errors.ts'
 import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
 import { compareInstants, type LogRecord } from '../../../shared/telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, isName } from '../../../shared/topics.ts'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
 import { PayloadRejected, problemResponses, RejectedReading } from '../problem.ts'
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
@@ -59,7 +59,10 @@ const MAX_SERIES = 20_000
 /** Payloads that wait for the log, of at most MAX_PACKET_BYTES each. More are told to come back. */
 const MAX_PENDING = 256
 
-export function readingRoutes(app: Api, options: ApiOptions): void {
+export function readingRoutes(
+  app: Api,
+  options: ApiParts<'registry' | 'points' | 'log' | 'metrics' | 'settings' | 'stamp'>,
+): void {
   const { registry, points } = options
   app.get(
     '/devices/:tenant/:device/readings',
@@ -91,7 +94,7 @@ export function readingRoutes(app: Api, options: ApiOptions): void {
   app.register(async (raw: Api) => writeRoute(raw, options))
 }
 
-function writeRoute(app: Api, options: ApiOptions): void {
+function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' | 'settings' | 'stamp'>): void {
   const { registry, log, metrics } = options
   const table = new SeriesTable({ maxSeries: MAX_SERIES })
   const gauge = new Gauge({

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
-import type { Api } from '../app.ts'
+import type { Api } from '../api.ts'
 import { COOKIE, type Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'
 

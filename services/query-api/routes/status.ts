@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { Api, ApiOptions } from '../app.ts'
+import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
 
 const Status = Type.Object({
@@ -10,7 +10,7 @@ const Status = Type.Object({
 })
 
 /** What snippets on the page and in the CLI are filled in with. */
-export function statusRoutes(app: Api, { version, status }: ApiOptions): void {
+export function statusRoutes(app: Api, { version, status }: ApiParts<'version' | 'status'>): void {
   const schema = {
     tags: ['operation'],
     summary: 'Version, mode and where devices connect',

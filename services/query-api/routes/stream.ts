@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import type { Api } from '../app.ts'
+import type { Api } from '../api.ts'
 import type { LiveClient } from '../live-client.ts'
 import type { LiveView } from '../live.ts'
 import { problemResponses } from '../problem.ts'

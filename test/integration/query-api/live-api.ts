@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import type { ApiOptions } from '../../../services/query-api/app.ts'
+import type { ApiOptions } from '../../../services/query-api/api.ts'
 import { deadLetterToRecord, type DeadLetter } from '../../../shared/dead-letter.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { openApi } from './api.ts'

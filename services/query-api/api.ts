@@ -1,0 +1,48 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { queryApiSettings } from '../../config/query-api.ts'
+import type { Cache } from '../../shared/cache/port.ts'
+import type { BrokerNodes } from '../../shared/commands.ts'
+import type { Config } from '../../shared/config.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { PointStore } from '../../shared/points/port.ts'
+import type { Logger } from '../../shared/process/logger.ts'
+import type { Metrics } from '../../shared/process/metrics.ts'
+import type { ReadinessCheck } from '../../shared/process/readiness.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import type { Instant } from '../../shared/telemetry.ts'
+
+/** The server as routes see it. */
+export type Api = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
+
+/** What the process tells of itself beside the version. */
+export interface ProcessStatus {
+  readonly mode: 'standalone' | 'cluster'
+  /** Where devices connect; undefined when this process has no broker. */
+  readonly mqtt: { readonly host: string; readonly port: number } | undefined
+  /** Readings stored since the start; undefined when this process has no worker. */
+  readonly readings: number | undefined
+}
+
+/** What the API is made of. A route takes the parts that it uses: {@link ApiParts}. */
+export interface ApiOptions {
+  readonly log: TelemetryLog
+  readonly points: PointStore
+  readonly registry: Registry
+  readonly cache: Cache
+  readonly nodes: BrokerNodes
+  /** The receive clock of this node, shared with the broker: strictly increasing, by at least `bytes` nanoseconds. */
+  readonly stamp: (bytes: number) => Instant
+  readonly status: () => ProcessStatus
+  readonly checks: readonly ReadinessCheck[]
+  readonly settings: Config<typeof queryApiSettings>
+  readonly version: string
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Static files of the page. */
+  readonly publicFolder: URL | string
+}
+
+/** The named parts of the API. */
+export type ApiParts<K extends keyof ApiOptions> = Pick<ApiOptions, K>
