@@ -9,7 +9,7 @@ import { Value } from './time.ts'
 export const ReadingView = Type.Object({
   tenant: Type.String(),
   device: Type.String(),
-  measurement: Type.String(),
+  stream: Type.String(),
   time: Type.String({ format: 'date-time' }),
   receivedAt: Type.String({ format: 'date-time' }),
   values: Type.Record(Type.String(), Value),
@@ -36,7 +36,7 @@ export function* decodedReadings(
       const view = {
         tenant,
         device,
-        measurement: stream,
+        stream,
         time,
         receivedAt: formatInstant(source),
         values: Object.fromEntries(values),

@@ -6,7 +6,7 @@ import type { Workload } from './workload.ts'
 /** Readings as the API answers them with `epoch=us`. It is what is to be proven, so nothing is taken for granted. */
 export interface ReadingsAnswer {
   readonly series: readonly {
-    readonly measurement: string
+    readonly stream: string
     readonly field: string
     readonly points: readonly (readonly [unknown, unknown])[]
   }[]
@@ -72,7 +72,7 @@ export async function verifyDevice(
   let cursor: string | undefined
   for (;;) {
     const page = await read(device, cursor)
-    for (const { measurement, field, points } of page.series) check.series(measurement, field, points)
+    for (const { stream, field, points } of page.series) check.series(stream, field, points)
     // Asking the same again for ever would never end: a cursor has to lead on.
     if (page.next === null || page.next === undefined || page.next === cursor) break
     cursor = page.next
@@ -115,9 +115,9 @@ class DeviceCheck {
     this.#flags = new Uint8Array(this.#length)
   }
 
-  series(measurement: string, field: string, points: readonly (readonly [unknown, unknown])[]): void {
-    const fieldIndex = measurement === DEFAULT_STREAM ? this.#workload.fields.indexOf(field) : -1
-    for (const [time, value] of points) this.#point({ measurement, field, fieldIndex }, time, value)
+  series(stream: string, field: string, points: readonly (readonly [unknown, unknown])[]): void {
+    const fieldIndex = stream === DEFAULT_STREAM ? this.#workload.fields.indexOf(field) : -1
+    for (const [time, value] of points) this.#point({ stream, field, fieldIndex }, time, value)
   }
 
   verdict(): Verdict {
@@ -125,12 +125,12 @@ class DeviceCheck {
     return this.#verdict
   }
 
-  #point(series: { measurement: string; field: string; fieldIndex: number }, time: unknown, value: unknown): void {
-    const { measurement, field, fieldIndex } = series
+  #point(series: { stream: string; field: string; fieldIndex: number }, time: unknown, value: unknown): void {
+    const { stream, field, fieldIndex } = series
     const sequence = typeof time === 'number' ? this.#workload.sequenceAt(time) : undefined
     if (fieldIndex < 0 || sequence === undefined || this.#ledger.entry(this.#device, sequence) === 'unsent') {
       this.#verdict.unexpected += 1
-      return this.#note(sequence, 'unexpected', `${measurement}.${field} = ${JSON.stringify(value)} at ${String(time)}`)
+      return this.#note(sequence, 'unexpected', `${stream}.${field} = ${JSON.stringify(value)} at ${String(time)}`)
     }
     const expected = this.#workload.value(this.#device, sequence, field)
     const at = sequence * this.#workload.fields.length + fieldIndex

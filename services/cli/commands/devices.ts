@@ -36,7 +36,7 @@ interface DeviceDetails extends DeviceAnswer {
     readonly expiresAt: string | null
   }[]
   readonly streams: readonly {
-    readonly measurement: string
+    readonly stream: string
     readonly fields: readonly { readonly field: string; readonly type: string }[]
   }[]
   readonly presence?: {
@@ -146,7 +146,7 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       it.since ?? '',
       it.last ?? '',
     ])
-    const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.measurement, field.field, field.type]))
+    const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.stream, field.field, field.type]))
     const lines = head.map(([name, value]) => `${name.padEnd(10)} ${value}`.trimEnd())
     const columns = ['credential', 'kind', 'username', 'created', 'last used', 'ends']
     if (credentials.length > 0) lines.push('', textTable(columns, credentials))

@@ -5,7 +5,7 @@ import type { Commands, Session } from '../session.ts'
 interface ReadingEvent {
   readonly tenant: string
   readonly device: string
-  readonly measurement: string
+  readonly stream: string
   readonly time: string
   readonly values: Readonly<Record<string, unknown>>
 }
@@ -61,10 +61,10 @@ function jsonLine({ event, data }: ServerEvent): string {
 function line({ event, data }: ServerEvent, { color }: Session): string {
   switch (event) {
     case 'reading': {
-      const { tenant, device, measurement, time, values } = JSON.parse(data) as ReadingEvent
-      const stream = measurement === 'telemetry' ? '' : ` ${measurement}`
+      const { tenant, device, stream, time, values } = JSON.parse(data) as ReadingEvent
+      const suffix = stream === 'telemetry' ? '' : ` ${stream}`
       const fields = Object.entries(values).map(([field, value]) => `${field}=${JSON.stringify(value)}`)
-      return `${color.dim(time)} ${color.cyan(printable(`${tenant}/${device}${stream}`))} ${printable(fields.join(' '))}`
+      return `${color.dim(time)} ${color.cyan(printable(`${tenant}/${device}${suffix}`))} ${printable(fields.join(' '))}`
     }
     case 'refusal':
     case 'warning': {

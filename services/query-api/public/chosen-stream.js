@@ -6,7 +6,7 @@ import { parseTime, Series } from './series.js'
 /** @typedef {import('./series.js').Point} Point */
 /** @typedef {import('./stream.js').Reading} Reading */
 /** @typedef {{ value: number | boolean | string, type: string, time: number }} Latest time in ms since 1970 */
-/** @typedef {{ measurement: string, field: string, type: string, points: [number, number | boolean | string][] }} StoredSeries */
+/** @typedef {{ stream: string, field: string, type: string, points: [number, number | boolean | string][] }} StoredSeries */
 
 const HOUR_MS = 3_600_000
 const MINUTES_MS = 5 * 60_000
@@ -59,8 +59,8 @@ export class ChosenStream {
    */
   take(reading) {
     if (reading.tenant !== this.tenant || reading.device !== this.device) return false
-    this.stream ??= reading.measurement
-    if (reading.measurement !== this.stream) return false
+    this.stream ??= reading.stream
+    if (reading.stream !== this.stream) return false
     const arrived = Date.parse(reading.receivedAt)
     const time = parseTime(reading.time)
     this.lastSeen = arrived
@@ -71,13 +71,13 @@ export class ChosenStream {
   /** The latest values and the last minutes, from the store; what arrived meanwhile stays on top. */
   async load() {
     const answer = await this.#session.get(`${this.#path}/latest`, { epoch: 'rfc3339' })
-    /** @type {{ measurement: string, lastSeen: string, fields: Record<string, any> }[]} */
+    /** @type {{ stream: string, lastSeen: string, fields: Record<string, any> }[]} */
     const streams = answer.streams ?? []
-    this.streams = streams.map((stream) => stream.measurement)
+    this.streams = streams.map(({ stream }) => stream)
     streams.sort((a, b) => Date.parse(b.lastSeen) - Date.parse(a.lastSeen))
-    const state = streams.find((stream) => this.stream === undefined || stream.measurement === this.stream)
+    const state = streams.find(({ stream }) => this.stream === undefined || stream === this.stream)
     if (state === undefined) return
-    this.stream = state.measurement
+    this.stream = state.stream
     if (Number.isNaN(this.lastSeen)) this.lastSeen = Date.parse(state.lastSeen)
     for (const [field, { value, type, time }] of Object.entries(state.fields)) {
       const known = this.latest.get(field)
@@ -91,7 +91,7 @@ export class ChosenStream {
   /** @param {string} stream */
   async #loadMinutes(stream) {
     const from = String(Date.now() - MINUTES_MS)
-    const query = { measurement: stream, from, limit: '10000' }
+    const query = { stream, from, limit: '10000' }
     let answer = await this.#session.get(`${this.#path}/readings`, query)
     // More than the answer holds: the last value of each second instead.
     if (!answer.complete) answer = await this.#session.get(`${this.#path}/readings`, { ...query, ...perWindow('1s') })
@@ -101,7 +101,7 @@ export class ChosenStream {
   /** Renews the view of the last hour. */
   async loadHour() {
     if (this.stream === undefined) return
-    const query = { measurement: this.stream, from: String(Date.now() - HOUR_MS), limit: '10000' }
+    const query = { stream: this.stream, from: String(Date.now() - HOUR_MS), limit: '10000' }
     const path = `${this.#path}/readings`
     let answer = await this.#session.get(path, { ...query, ...perWindow('5s') })
     if (!answer.complete) answer = await this.#session.get(path, { ...query, ...perWindow('1m') })

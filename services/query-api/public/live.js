@@ -66,8 +66,8 @@ export class Live {
   reading(reading) {
     this.#count += 1
     this.#rate.add(Date.now())
-    this.#choices.add(reading.tenant, reading.device, reading.measurement)
-    if (this.#chosen === undefined) this.choose(reading.tenant, reading.device, reading.measurement)
+    this.#choices.add(reading.tenant, reading.device, reading.stream)
+    if (this.#chosen === undefined) this.choose(reading.tenant, reading.device, reading.stream)
     if (!this.#chosen?.take(reading)) return
     if (this.#isHourOurs) this.#showRange('live', false)
     this.#schedule()

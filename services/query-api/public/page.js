@@ -128,7 +128,7 @@ class Page {
     const isExpected = `${reading.tenant}/${reading.device}` === this.#expected
     if (isExpected) {
       this.#expected = ''
-      this.#live.choose(reading.tenant, reading.device, reading.measurement)
+      this.#live.choose(reading.tenant, reading.device, reading.stream)
     }
     this.#live.reading(reading)
     if (document.body.dataset['state'] !== 'live') {

@@ -1,6 +1,6 @@
 /** The live connection: one EventSource, made anew after a loss. */
 
-/** @typedef {{ tenant: string, device: string, measurement: string, time: string, receivedAt: string, values: Record<string, number | boolean | string> }} Reading */
+/** @typedef {{ tenant: string, device: string, stream: string, time: string, receivedAt: string, values: Record<string, number | boolean | string> }} Reading */
 /**
  * @typedef {object} Letter what became of a client, a message or a reading that was not accepted as it was
  * @property {string} [id]

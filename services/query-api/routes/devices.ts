@@ -41,7 +41,7 @@ const CredentialView = Type.Object({
 })
 const Streams = Type.Array(
   Type.Object({
-    measurement: Type.String(),
+    stream: Type.String(),
     fields: Type.Array(
       Type.Object({ field: Type.String(), type: Type.Enum(['float', 'integer', 'boolean', 'string']) }),
     ),
@@ -134,7 +134,7 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
     {
       schema: {
         tags: ['devices'],
-        summary: 'One device with its measurements and their fields',
+        summary: 'One device with its streams and their fields',
         params: DeviceParams,
         response: {
           200: Type.Evaluate(
@@ -156,7 +156,7 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
       const device = await requireDevice(registry, params.tenant, params.device)
       const streams = new Map<string, Static<typeof Streams>[number]>()
       for (const { stream, field, type } of await points.series(params.tenant, params.device)) {
-        const entry = streams.get(stream) ?? { measurement: stream, fields: [] }
+        const entry = streams.get(stream) ?? { stream, fields: [] }
         entry.fields.push({ field, type })
         streams.set(stream, entry)
       }

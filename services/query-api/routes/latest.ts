@@ -19,7 +19,7 @@ const Latest = Type.Object(
     lastSeen: TimeOrNull,
     streams: Type.Array(
       Type.Object({
-        measurement: Type.String(),
+        stream: Type.String(),
         lastSeen: TimeOrNull,
         fields: Type.Record(Type.String(), FieldView),
       }),
@@ -60,7 +60,7 @@ export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' |
         const fields = Object.entries(state.fields).map(([field, { value, type, time }]) => {
           return [field, { value: jsonValue(value), type, time: writeTime(time, query.epoch) }] as const
         })
-        return { measurement: state.stream, lastSeen: rfc3339(state.lastSeenMs), fields: Object.fromEntries(fields) }
+        return { stream: state.stream, lastSeen: rfc3339(state.lastSeenMs), fields: Object.fromEntries(fields) }
       })
       const seen = [lastSeenMs, ...states.map((state) => state.lastSeenMs)].filter((ms) => ms !== undefined)
       return { tenant, device, lastSeen: rfc3339(seen.length === 0 ? undefined : Math.max(...seen)), streams }

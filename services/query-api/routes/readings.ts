@@ -13,11 +13,11 @@ import { PayloadRejected, problemResponses, RejectedReading } from '../problem.t
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
 
-const Measurement = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings.' })
+const Stream = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings.' })
 
 const ReadingQuery = Type.Object(
   {
-    measurement: Measurement,
+    stream: Stream,
     field: Type.Optional(Type.String({ description: 'One field; all of them without it.' })),
     from: Type.Optional(Type.String({ description: 'Inclusive: RFC 3339 or milliseconds since 1970.' })),
     to: Type.Optional(Type.String({ description: 'Exclusive: RFC 3339 or milliseconds since 1970.' })),
@@ -40,7 +40,7 @@ const ReadingQuery = Type.Object(
 )
 
 const SeriesView = Type.Object({
-  measurement: Type.String(),
+  stream: Type.String(),
   field: Type.String(),
   type: Type.Enum(['float', 'integer', 'boolean', 'string']),
   points: Type.Array(
@@ -118,7 +118,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
           'Answered when the readings are durable in the log. Any content type is taken. Takes an API key, or the ' +
           'token of the device or of an application that may publish to its topic.',
         params: DeviceParams,
-        querystring: Type.Object({ measurement: Measurement }, { additionalProperties: false }),
+        querystring: Type.Object({ stream: Stream }, { additionalProperties: false }),
         body: Type.Unknown({ description: 'A reading or an array of readings; see docs/payloads.md.' }),
         response: {
           202: Type.Object({ accepted: Type.Integer(), rejected: Type.Array(RejectedReading) }),
@@ -128,7 +128,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
     },
     async (request, reply) => {
       const { tenant, device } = request.params
-      const stream = streamOf(request.query.measurement)
+      const stream = streamOf(request.query.stream)
       const topic = formatTelemetryTopic({ tenant, device, stream })
       if (request.principal !== undefined && !canPublish(request.principal, topic)) {
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
@@ -172,9 +172,9 @@ function checkPayload(
 }
 
 /** Errors: `name_invalid`. */
-function streamOf(measurement: string): string {
-  if (!isName(measurement)) throw new SluiceError('name_invalid', 'parameter "measurement" is not a name')
-  return measurement
+function streamOf(stream: string): string {
+  if (!isName(stream)) throw new SluiceError('name_invalid', 'parameter "stream" is not a name')
+  return stream
 }
 
 /** Errors: `bad_request`, `name_invalid`. */
@@ -186,7 +186,7 @@ function readQuery({ tenant, device }: Static<typeof DeviceParams>, query: Stati
   }
   const field = query.field === undefined ? {} : { field: query.field }
   const cursor = query.cursor === undefined ? {} : { cursor: query.cursor }
-  const stream = streamOf(query.measurement)
+  const stream = streamOf(query.stream)
   return { tenant, device, stream, limit: query.limit, ...field, ...from, ...to, ...cursor, ...readAggregate(query) }
 }
 
@@ -202,5 +202,5 @@ function viewSeries({ stream, field, type, times, values }: SeriesPoints, epoch:
     writeTime(time, epoch),
     jsonValue(values[index] ?? ''),
   ])
-  return { measurement: stream, field, type, points }
+  return { stream, field, type, points }
 }

@@ -5,7 +5,7 @@ import type { LiveView } from '../live.ts'
 import { problemResponses } from '../problem.ts'
 
 const ABOUT = `Server-sent events, each with JSON as data. At the start the newest 20 refusals, then what passes:
-\`reading\` {tenant, device, measurement, time, receivedAt, values}; \`refusal\` (as in /v1/dead-letters); \`warning\` (the
+\`reading\` {tenant, device, stream, time, receivedAt, values}; \`refusal\` (as in /v1/dead-letters); \`warning\` (the
 same form, for a reading that was stored although its clock is suspect); \`skipped\` {records}: more came than this
 view shows or its client reads. At most 500 readings a second; nothing here is promised, /readings has it all.`
 

@@ -52,7 +52,7 @@ describe('devices', () => {
   })
 
   it('show lists streams and fields', async () => {
-    const streams = [{ measurement: 'telemetry', fields: [{ field: 't', type: 'float' }] }]
+    const streams = [{ stream: 'telemetry', fields: [{ field: 't', type: 'float' }] }]
     const found = {
       tenant: 'a',
       device: 'b',
@@ -141,7 +141,7 @@ describe('status', () => {
 describe('tail', () => {
   const events = [
     ': hello\n\n',
-    'event: reading\ndata: {"tenant":"a","device":"b","measurement":"m","time":"T","values":{"t":1,"s":"\\u001b[2J"}}\n\n',
+    'event: reading\ndata: {"tenant":"a","device":"b","stream":"m","time":"T","values":{"t":1,"s":"\\u001b[2J"}}\n\n',
     'event: refusal\ndata: {"code":"login_failed","detail":"no","fix":"Fix.","who":"x","topic":null,"receivedAt":"R"}\n\n',
     'event: skipped\ndata: {"records":7}\n\n',
   ].join('')

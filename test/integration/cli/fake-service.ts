@@ -20,7 +20,7 @@ export interface Request {
   readonly authorization: string | undefined
 }
 
-export type Series = { measurement: string; field: string; points: [number, unknown][] }
+export type Series = { stream: string; field: string; points: [number, unknown][] }
 
 export interface FakeOptions {
   /** Answers a request in place of the fake; undefined leaves it to the fake. */
@@ -127,7 +127,7 @@ function readingsOf(key: string, { query }: Request, { readings, options }: Stat
     const points = stored
       .filter(([, values]) => field in values)
       .map(([time, values]): [number, unknown] => [time, values[field]])
-    return { measurement: 'telemetry', field, points }
+    return { stream: 'telemetry', field, points }
   })
   // Only the whole is asked for without bounds: samples look for one reading.
   if (!query.has('from')) options.tamper?.(key, series)

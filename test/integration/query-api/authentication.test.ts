@@ -93,7 +93,7 @@ it('a device posts its own readings with its own token, and does nothing else wi
   const token = String(device['token'])
   const post = (url: string) => call('POST', url, { token, payload: '{"a":1}' })
   expect((await post('/v1/devices/demo/first/readings')).status).toBe(202)
-  expect((await post('/v1/devices/demo/first/readings?measurement=power')).status).toBe(202)
+  expect((await post('/v1/devices/demo/first/readings?stream=power')).status).toBe(202)
   expect(await post('/v1/devices/demo/second/readings')).toMatchObject({
     status: 403,
     body: { code: 'not_authorised' },
@@ -109,5 +109,5 @@ it('an application posts where its rules allow it to publish', async () => {
   const { body } = await call('POST', '/v1/applications', { payload: { name: 'gateway', rules: RULES } })
   const post = (url: string) => call('POST', url, { token: String(body['token']), payload: '{"a":1}' })
   expect((await post('/v1/devices/demo/first/readings')).status).toBe(202)
-  expect((await post('/v1/devices/demo/first/readings?measurement=power')).status).toBe(403)
+  expect((await post('/v1/devices/demo/first/readings?stream=power')).status).toBe(403)
 })

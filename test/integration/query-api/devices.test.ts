@@ -64,7 +64,7 @@ it('pages through the list', async () => {
   expect(seen).toEqual(['a', 'b', 'c'])
 })
 
-it('groups the fields of a device by measurement', async () => {
+it('groups the fields of a device by stream', async () => {
   const { call, points } = await openApi()
   await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
   const series = (stream: string, field: string) => ({
@@ -82,13 +82,13 @@ it('groups the fields of a device by measurement', async () => {
   })
   expect((await call('GET', '/v1/devices/demo/first')).body['streams']).toEqual([
     {
-      measurement: 'power',
+      stream: 'power',
       fields: [
         { field: 'i', type: 'float' },
         { field: 'u', type: 'float' },
       ],
     },
-    { measurement: 'telemetry', fields: [{ field: 'b', type: 'float' }] },
+    { stream: 'telemetry', fields: [{ field: 'b', type: 'float' }] },
   ])
 })
 
@@ -183,17 +183,17 @@ it('latest: the later of registry and cache counts, per stream', async () => {
   expect(body).toMatchObject({ tenant: 'demo', device: 'first', lastSeen: '2026-01-01T00:00:01.009Z' })
   expect(body['streams']).toEqual([
     {
-      measurement: 'ahead',
+      stream: 'ahead',
       lastSeen: '2026-01-01T00:00:01.009Z',
       fields: { v: { value: 20, type: 'float', time: 1_767_225_600_123 } },
     },
     {
-      measurement: 'behind',
+      stream: 'behind',
       lastSeen: '2026-01-01T00:00:01.005Z',
       fields: { v: { value: 11, type: 'float', time: 1_767_225_600_123 } },
     },
     {
-      measurement: 'telemetry',
+      stream: 'telemetry',
       lastSeen: '2026-01-01T00:00:01.002Z',
       fields: { v: { value: '1152921504606846976', type: 'integer', time: 1_767_225_600_123 } },
     },
@@ -209,7 +209,7 @@ it('latest: of the database alone while the cache is away, and it says so', asyn
   cache.available = false
   const answer = await call('GET', url)
   expect(answer).toMatchObject({ status: 200, headers: { 'sluice-cache': 'unavailable' } })
-  expect(answer.body['streams']).toMatchObject([{ measurement: 'telemetry' }])
+  expect(answer.body['streams']).toMatchObject([{ stream: 'telemetry' }])
 })
 
 it('latest: nothing yet, no device, and a removed device leaves nothing behind', async () => {

@@ -21,16 +21,16 @@ it('shows readings as they are appended, each reading of each shape', async () =
   expect(seen.map(({ data }) => data)).toEqual<unknown>([
     {
       ...common,
-      measurement: 'telemetry',
+      stream: 'telemetry',
       time: '2026-01-01T00:00:00.000000007Z',
       receivedAt: '2026-01-01T00:00:00.000000007Z',
       values: { a: 1.5, 'b.c': true },
     },
-    { ...common, measurement: 'power', time: '2026-01-01T00:00:00.001Z', values: { a: 1 } },
-    { ...common, measurement: 'power', time: '2026-01-01T00:00:00.000000001Z', values: { a: 'x' } },
-    { ...common, measurement: 'telemetry', time: '2026-01-01T00:00:00Z', values: { constructor: 1 } },
-    { ...common, measurement: 'telemetry', time: '2026-01-01T00:00:00Z', values: { n: '9007199254740993' } },
-    { ...common, measurement: 'telemetry', time: '2026-01-01T00:00:00Z', values: { n: 5 } },
+    { ...common, stream: 'power', time: '2026-01-01T00:00:00.001Z', values: { a: 1 } },
+    { ...common, stream: 'power', time: '2026-01-01T00:00:00.000000001Z', values: { a: 'x' } },
+    { ...common, stream: 'telemetry', time: '2026-01-01T00:00:00Z', values: { constructor: 1 } },
+    { ...common, stream: 'telemetry', time: '2026-01-01T00:00:00Z', values: { n: '9007199254740993' } },
+    { ...common, stream: 'telemetry', time: '2026-01-01T00:00:00Z', values: { n: 5 } },
   ])
 })
 

@@ -21,8 +21,8 @@ it('puts the bytes as they are into the log, with key, stamp and topic', async (
   const payload = Buffer.from('{ "a" : 1.50 , "t":"é" }\n')
   const first = await call('POST', PATH, { payload })
   expect(first).toMatchObject({ status: 202, body: { accepted: 1, rejected: [] } })
-  await call('POST', `${PATH}?measurement=telemetry`, { payload: '[{"a":1},{"a":2}]' })
-  await call('POST', `${PATH}?measurement=power`, { payload: '{"a":1}' })
+  await call('POST', `${PATH}?stream=telemetry`, { payload: '[{"a":1},{"a":2}]' })
+  await call('POST', `${PATH}?stream=power`, { payload: '{"a":1}' })
   const records = log.records('telemetry.raw')
   expect(Buffer.from(records[0]?.value ?? [])).toEqual(payload)
   const ms = 1_767_225_600_000
@@ -154,7 +154,7 @@ it('limits: 64 KiB is taken, one byte more is 413, for an unknown device and nam
     body: { code: 'payload_too_large' },
   })
   expect((await call('POST', '/v1/devices/demo/none/readings', { payload: '{"a":1}' })).status).toBe(404)
-  const wrong = await call('POST', `${PATH}?measurement=a%20b`, { payload: '{"a":1}' })
+  const wrong = await call('POST', `${PATH}?stream=a%20b`, { payload: '{"a":1}' })
   expect(wrong).toMatchObject({ status: 400, body: { code: 'name_invalid' } })
   expect(log.records('telemetry.raw')).toHaveLength(1)
 })

@@ -37,7 +37,7 @@ it.each([
   const { call } = await openWithDevice([{ field: 'a', ms: MS, ns: 456_789, value: 21.5 }])
   const { body } = await call('GET', `${URL}?${query}`)
   expect(body).toEqual({
-    series: [{ measurement: 'telemetry', field: 'a', type: 'float', points: [[time, 21.5]] }],
+    series: [{ stream: 'telemetry', field: 'a', type: 'float', points: [[time, 21.5]] }],
     complete: true,
     next: null,
   })
@@ -57,7 +57,7 @@ it('integers beyond 2^53 are text, and every other value is itself', async () =>
 it('a device without points answers an empty list, an unknown one 404', async () => {
   const { call } = await openWithDevice()
   expect((await call('GET', URL)).body).toEqual({ series: [], complete: true, next: null })
-  expect((await call('GET', `${URL}?measurement=other`)).body).toEqual({ series: [], complete: true, next: null })
+  expect((await call('GET', `${URL}?stream=other`)).body).toEqual({ series: [], complete: true, next: null })
   expect(await call('GET', '/v1/devices/demo/First/readings')).toMatchObject({
     status: 404,
     body: { code: 'not_found' },
@@ -83,7 +83,7 @@ it('hands the cursor through until all is read', async () => {
 
 it.each([
   ['', { limit: 1000, stream: 'telemetry' }],
-  ['limit=10000&measurement=power&field=u', { limit: 10_000, stream: 'power', field: 'u' }],
+  ['limit=10000&stream=power&field=u', { limit: 10_000, stream: 'power', field: 'u' }],
   ['from=0&to=1767225600000', { from: { ms: 0, ns: 0 }, to: { ms: 1_767_225_600_000, ns: 0 } }],
   ['from=2026-01-01T00:00:00.123456789Z', { from: { ms: MS, ns: 456_789 } }],
   ['from=2026-01-01T01:00:00%2B01:00', { from: { ms: 1_767_225_600_000, ns: 0 } }],
@@ -108,8 +108,9 @@ it.each([
   ['limit=5&limit=6', 'bad_request', /limit/],
   ['limit=1e3', 'bad_request', /limit/],
   ['feild=a', 'bad_request', /feild/],
-  ['measurement=a%2Fb', 'name_invalid', /measurement/],
-  ['measurement=', 'name_invalid', /measurement/],
+  ['stream=a%2Fb', 'name_invalid', /stream/],
+  ['stream=', 'name_invalid', /stream/],
+  ['measurement=power', 'bad_request', /measurement/],
   ['epoch=s', 'bad_request', /epoch.*ms, us, ns, rfc3339/],
   ['aggregate=median', 'bad_request', /aggregate/],
   ['interval=0', 'bad_request', /interval/],

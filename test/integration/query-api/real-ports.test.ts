@@ -13,7 +13,7 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
   ])
   const posted = await call('POST', '/v1/devices/demo/first/readings', { payload })
   expect(posted.body).toMatchObject({ accepted: 100, rejected: [{ element: 100 }, { element: 101 }] })
-  await call('POST', '/v1/devices/demo/second/readings?measurement=power', { payload: '{"u":230}' })
+  await call('POST', '/v1/devices/demo/second/readings?stream=power', { payload: '{"u":230}' })
 
   const letters = await vi.waitFor(
     async () => {
@@ -37,7 +37,7 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
   const mean = await call('GET', '/v1/devices/demo/first/readings?field=t&interval=1m')
   expect(mean.body['series']).toEqual([
     {
-      measurement: 'telemetry',
+      stream: 'telemetry',
       field: 't',
       type: 'float',
       points: [
@@ -53,10 +53,10 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
 
   const latest = await call('GET', '/v1/devices/demo/first/latest?epoch=rfc3339')
   expect(latest.body['streams']).toMatchObject([
-    { measurement: 'telemetry', fields: { t: { value: 99, time: '2026-01-01T00:01:39Z' } } },
+    { stream: 'telemetry', fields: { t: { value: 99, time: '2026-01-01T00:01:39Z' } } },
   ])
   const shown = await call('GET', '/v1/devices/demo/second')
-  expect(shown.body['streams']).toEqual([{ measurement: 'power', fields: [{ field: 'u', type: 'float' }] }])
+  expect(shown.body['streams']).toEqual([{ stream: 'power', fields: [{ field: 'u', type: 'float' }] }])
 
   const events = await live.until(({ data }) => JSON.stringify(data['values']) === '{"t":99,"ok":false}')
   expect(events.filter(({ event }) => event === 'reading')).toHaveLength(100)

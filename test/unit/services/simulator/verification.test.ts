@@ -38,7 +38,7 @@ async function verify(answer: Answer, ledger = acknowledged(), pageSize = 1000):
     expect(device).toBe(DEVICE)
     const from = Number(cursor ?? 0)
     const page = all.slice(from, from + pageSize)
-    const series = page.map(({ field, point }) => ({ measurement: 'telemetry', field, points: [point] as const }))
+    const series = page.map(({ field, point }) => ({ stream: 'telemetry', field, points: [point] as const }))
     const done = from + pageSize >= all.length
     return { series, complete: done, next: done ? null : String(from + pageSize) }
   }
