@@ -2,7 +2,7 @@ import type { BrokerNodes } from '../../shared/commands.ts'
 import { Releasers } from '../../shared/process/releasers.ts'
 import { Connections } from './connection/connections.ts'
 import { exposeTally } from './metrics.ts'
-import { BROKER_PARTS, openGateContext, type BrokerOptions, type BrokerParts } from './connection/broker-context.ts'
+import { BROKER_PARTS, openBrokerContext, type BrokerOptions, type BrokerParts } from './connection/broker-context.ts'
 import { checkListenerSettings, openListeners, type ListenerAddresses } from './listeners/listeners.ts'
 import { connectLetter } from './connection/admit.ts'
 
@@ -48,7 +48,7 @@ export async function createBroker(options: BrokerOptions, parts: BrokerParts = 
 
 async function start(options: BrokerOptions, parts: BrokerParts, releasers: Releasers): Promise<Broker> {
   const { settings, metrics } = options
-  const context = await openGateContext(options, parts, releasers)
+  const context = await openBrokerContext(options, parts, releasers)
   const { tally, forwarder, capacity } = context
   const connections = releasers.own('connections', new Connections(context), (it) => it.close())
   context.observers.push(exposeTally(context, connections, metrics))

@@ -48,8 +48,8 @@ export interface BrokerParts {
 
 export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) }
 
-/** What all gates of a broker share. */
-export interface GateContext extends LaneContext, LoginContext, Attendance {
+/** What all connections of a broker share. */
+export interface BrokerContext extends LaneContext, LoginContext, Attendance {
   readonly settings: BrokerSettings
   readonly authenticator: Authenticator
   readonly failedLogins: FailedLogins
@@ -67,12 +67,12 @@ export interface GateContext extends LaneContext, LoginContext, Attendance {
 /** Dead letters per second, and at once: enough to see every mistake, too few to fill a disk. */
 const REFUSALS = { ratePerSecond: 10, burst: 100 }
 
-/** Opens what the gates stand on; all of it is owned by `releasers`. */
-export async function openGateContext(
+/** Opens what all connections use; all of it is owned by `releasers`. */
+export async function openBrokerContext(
   options: BrokerOptions,
   parts: BrokerParts,
   releasers: Releasers,
-): Promise<GateContext> {
+): Promise<BrokerContext> {
   const { log, registry, clock, settings, logger, metrics } = options
   const closing = (part: { close(): void | Promise<void> }): void | Promise<void> => part.close()
   const { MQTT_ANONYMOUS_AS: anonymousAs, MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
@@ -132,7 +132,7 @@ function createSessionEnds(
   cluster: Cluster | undefined,
   logger: Logger,
   releasers: Releasers,
-): GateContext['sessionEnds'] {
+): BrokerContext['sessionEnds'] {
   if (cluster === undefined) {
     const ends = new SessionEnds((id, isLeaving) => sessions.discard(id, isLeaving), logger)
     return releasers.own('session ends', ends, () => ends.close())

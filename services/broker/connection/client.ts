@@ -2,7 +2,7 @@ import type { Principal } from '../../../shared/registry/port.ts'
 import { AedesEnd, type AedesEndOwner, type AedesPacket } from '../sessions/aedes-stream.ts'
 import { PlainDelivery, type Delivery } from '../sessions/delivery.ts'
 import type { Dialect } from '../mqtt/protocol.ts'
-import type { GateContext } from './broker-context.ts'
+import type { BrokerContext } from './broker-context.ts'
 import type { Welcome } from './connect-flow.ts'
 import type { LaneOwner } from '../telemetry/lane.ts'
 import { Lanes } from './packet-dispatch.ts'
@@ -13,7 +13,7 @@ import type { Outlet } from './socket-writer.ts'
 import type { EndReason, PresenceWriter } from './presence.ts'
 import type { AedesClient } from '../sessions/sessions.ts'
 
-/** The gate of a conversation. */
+/** The connection of a conversation. */
 export interface ConversationGate {
   /** aedes finished the CONNECT. */
   ready(): void
@@ -35,7 +35,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   readonly lanes: Lanes
   /** The client has its CONNACK. */
   isAnswered = false
-  readonly #gate: ConversationGate
+  readonly #connection: ConversationGate
   readonly #outlet: Outlet
   readonly #end: AedesEnd
   readonly #delivery: Delivery
@@ -43,9 +43,9 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   readonly #presence: Pick<PresenceWriter, 'note'>
   readonly #session: Welcome['session']
 
-  constructor(context: GateContext, gate: ConversationGate, outlet: Outlet, dialect: Dialect, welcome: Welcome) {
+  constructor(context: BrokerContext, connection: ConversationGate, outlet: Outlet, dialect: Dialect, welcome: Welcome) {
     const { sessions, tally, presence } = context
-    this.#gate = gate
+    this.#connection = connection
     this.#outlet = outlet
     this.dialect = dialect
     this.principal = welcome.admitted.principal
@@ -92,7 +92,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   }
 
   close(reason: number, text?: string): void {
-    this.#gate.close(reason, text)
+    this.#connection.close(reason, text)
   }
 
   /** Nobody is told anything any more. Resolves when aedes has run the last steps of the client. */
@@ -105,26 +105,26 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   }
 
   progress(): void {
-    this.#gate.progress()
+    this.#connection.progress()
   }
 
   ready(): void {
-    this.#gate.ready()
+    this.#connection.ready()
   }
 
   packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
     this.isAnswered = true
     this.#delivery.forward(packets, bytes, taken)
     this.lanes.aedes.wrote(packets)
-    this.#gate.aedesMoved()
+    this.#connection.aedesMoved()
   }
 
   aedesWantsMore(): void {
-    this.#gate.aedesMoved()
+    this.#connection.aedesMoved()
   }
 
   aedesClosed(error: Error | null): void {
-    this.#gate.aedesClosed(error)
+    this.#connection.aedesClosed(error)
   }
 
   subscribed(filter: string): void {

@@ -3,7 +3,7 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { Beside } from '../sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Dialect } from '../mqtt/protocol.ts'
-import type { GateContext } from './broker-context.ts'
+import type { BrokerContext } from './broker-context.ts'
 import type { Allowance } from '../access/rates.ts'
 import { admit, connectLetter, type Admitted } from './admit.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
@@ -35,7 +35,7 @@ export interface Welcome {
 const TOPIC_ALIASES = 16
 
 /** What the client of a CONNECT speaks. */
-export function dialectOf({ version, properties }: ConnectPacket, context: Pick<GateContext, 'settings'>): Dialect {
+export function dialectOf({ version, properties }: ConnectPacket, context: Pick<BrokerContext, 'settings'>): Dialect {
   if (properties !== undefined) return new Mqtt5(properties, serverLimits(context))
   return version === 3 ? MQTT31 : MQTT311
 }
@@ -44,7 +44,7 @@ export function dialectOf({ version, properties }: ConnectPacket, context: Pick<
  * Lets a client in and prepares its session. Undefined when the connection closed meanwhile. Throws {@link Refused}.
  */
 export async function welcome(
-  context: GateContext,
+  context: BrokerContext,
   connection: Replaceable,
   packet: ConnectPacket,
   dialect: Dialect,
@@ -95,7 +95,7 @@ function wishOf({ clean, properties }: ConnectPacket): SessionWish {
 // What lives as long as the connection is made by the functions below, so that it holds what it needs and not the whole
 // CONNECT, password included.
 
-function enterAtRate({ rates }: GateContext, letIn: Admitted): Welcome['admitted'] {
+function enterAtRate({ rates }: BrokerContext, letIn: Admitted): Welcome['admitted'] {
   const rate = rates.enter(letIn.principal)
   if (rate === undefined) return { ...letIn, allowance: undefined }
   const release = (): void => {
@@ -106,7 +106,7 @@ function enterAtRate({ rates }: GateContext, letIn: Admitted): Welcome['admitted
 }
 
 /** Only MQTT 5 has properties. */
-function connackOf(context: GateContext, { version }: Dialect, extra: readonly Buffer[]): Welcome['connack'] {
+function connackOf(context: BrokerContext, { version }: Dialect, extra: readonly Buffer[]): Welcome['connack'] {
   if (version < 5) return connackWith(Buffer.alloc(0))
   return connackWith(withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra])))
 }
@@ -122,7 +122,7 @@ function restOf(dialect: Dialect, clean: boolean): Welcome['rest'] {
 }
 
 /** Counts and keeps that a client was turned away. */
-export function noteRefusal(context: GateContext, error: Refused, packetType: number, who: string): void {
+export function noteRefusal(context: BrokerContext, error: Refused, packetType: number, who: string): void {
   if (error instanceof Violation) context.tally.countViolation(packetType, error.reason)
   context.refusals.record(connectLetter(context.clock, error.code, error.message, who))
 }
@@ -132,7 +132,7 @@ function sessionRest(dialect: Mqtt5, clean: boolean): number | undefined {
   return isAedes || dialect.sessionExpiry === NEVER ? undefined : dialect.sessionExpiry
 }
 
-function serverLimits({ settings }: Pick<GateContext, 'settings'>): ServerLimits {
+function serverLimits({ settings }: Pick<BrokerContext, 'settings'>): ServerLimits {
   return {
     receiveMaximum: settings.MAX_IN_FLIGHT_PER_CLIENT,
     maximumPacketSize: settings.MAX_PACKET_BYTES,
@@ -141,7 +141,7 @@ function serverLimits({ settings }: Pick<GateContext, 'settings'>): ServerLimits
 }
 
 /** Who speaks MQTT 5 is told of another keepalive in CONNACK, an older client by a notice. */
-function keepaliveOf(context: GateContext, { keepalive, version }: ConnectPacket, { principal }: Admitted): number {
+function keepaliveOf(context: BrokerContext, { keepalive, version }: ConnectPacket, { principal }: Admitted): number {
   const most = context.settings.MAX_KEEPALIVE_SECONDS
   if (keepalive === 0 ? principal.kind === 'application' : keepalive <= most) return keepalive
   if (version < 5) context.limits.acted(principal, 'keepalive', most)

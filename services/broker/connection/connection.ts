@@ -4,7 +4,7 @@ import { Conversation, type ConversationGate } from './client.ts'
 import { Lifetime } from './connection-state.ts'
 import { MQTT311, type Dialect } from '../mqtt/protocol.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
-import type { GateContext } from './broker-context.ts'
+import type { BrokerContext } from './broker-context.ts'
 import { dialectOf, noteRefusal, welcome, type Welcome } from './connect-flow.ts'
 import { Intake, type PacketTaker } from './socket-reader.ts'
 import type { Blocked } from '../telemetry/lane.ts'
@@ -19,15 +19,15 @@ import { endReasonOf } from './presence.ts'
 type Reasons = Blocked | 'login' | 'socket' | 'deaf'
 
 /**
- * One connection: the gate between a socket and aedes. It reads packets, lets in who may, and gives each packet to its
- * lane; what a lane cannot take yet it holds, and stops reading the socket. It owns the client's keepalive, because
- * time in which we do not read does not count. The states are those of deadlines.ts.
+ * One client's connection, between its socket and aedes. It reads packets, logs the client in, and gives each packet to
+ * its lane; what a lane cannot take yet it holds, and stops reading the socket. It owns the client's keepalive, because
+ * time in which we do not read does not count. The states are those of connection-state.ts.
  */
-export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons> {
+export class Connection implements ConversationGate, Replaceable, PacketTaker<Reasons> {
   /** Resolves when the connection is gone for good. */
   readonly ended: Promise<void>
   readonly #socket: Duplex
-  readonly #context: GateContext
+  readonly #context: BrokerContext
   readonly #intake: Intake
   readonly #outlet: Outlet
   readonly #origin: Origin
@@ -49,7 +49,7 @@ export class Gate implements ConversationGate, Replaceable, PacketTaker<Reasons>
   #forgotten: Promise<void> = Promise.resolve()
   #resolveEnded: () => void = () => undefined
 
-  constructor(socket: Duplex, origin: Origin, context: GateContext) {
+  constructor(socket: Duplex, origin: Origin, context: BrokerContext) {
     this.#socket = socket
     this.#context = context
     this.#life = new Lifetime(context.time)

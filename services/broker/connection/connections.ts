@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Gate } from './connection.ts'
-import type { GateContext } from './broker-context.ts'
+import { Connection } from './connection.ts'
+import type { BrokerContext } from './broker-context.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 import type { Origin } from '../listeners/origin.ts'
 
@@ -16,31 +16,31 @@ const CALM_PER_SECOND = 200
 
 /** All connections of a broker, and the one timer that they have: keepalives, time limits, shedding. */
 export class Connections {
-  readonly #context: GateContext
-  readonly #gates = new Set<Gate>()
+  readonly #context: BrokerContext
+  readonly #connections = new Set<Connection>()
   readonly #sweep: NodeJS.Timeout
   readonly #stopRevoking: () => void
   /** Connections to be shed, with the fraction of one that small brokers gather over seconds. */
   #owed = 0
 
-  constructor(context: GateContext) {
+  constructor(context: BrokerContext) {
     this.#context = context
     this.#sweep = setInterval(() => this.#tick(), SECOND)
     this.#stopRevoking = context.authorizer.onRevoked((name, wasLoggedIn) => {
       if (!wasLoggedIn) return
-      for (const gate of this.#gates) if (gate.who === name) gate.close(Reason.notAuthorised)
+      for (const connection of this.#connections) if (connection.who === name) connection.close(Reason.notAuthorised)
     })
   }
 
   get size(): number {
-    return this.#gates.size
+    return this.#connections.size
   }
 
   /** Takes a connection of any listener: bytes of MQTT, half-open when the client has ended its side. */
   accept(stream: Duplex, origin: Origin): void {
-    const gate = new Gate(stream, origin, this.#context)
-    this.#gates.add(gate)
-    void gate.ended.then(() => this.#gates.delete(gate))
+    const connection = new Connection(stream, origin, this.#context)
+    this.#connections.add(connection)
+    void connection.ended.then(() => this.#connections.delete(connection))
   }
 
   /**
@@ -50,10 +50,10 @@ export class Connections {
   async close(): Promise<void> {
     const { forwarder } = this.#context
     await this.#sendAway()
-    for (const gate of this.#gates) gate.stopReading()
+    for (const connection of this.#connections) connection.stopReading()
     await forwarder.drain(DRAIN_MS)
-    for (const gate of this.#gates) gate.close(Reason.shuttingDown)
-    await Promise.all([...this.#gates].map((gate) => gate.ended))
+    for (const connection of this.#connections) connection.close(Reason.shuttingDown)
+    await Promise.all([...this.#connections].map((connection) => connection.ended))
     await forwarder.drain(DRAIN_MS)
     clearInterval(this.#sweep)
     this.#stopRevoking()
@@ -61,24 +61,24 @@ export class Connections {
 
   /** In slices: clients that lost their node at once would come to the others at once. */
   async #sendAway(): Promise<void> {
-    const gates = [...this.#gates]
-    const seconds = Math.min(this.#context.settings.DRAIN_SECONDS, gates.length / CALM_PER_SECOND)
+    const connections = [...this.#connections]
+    const seconds = Math.min(this.#context.settings.DRAIN_SECONDS, connections.length / CALM_PER_SECOND)
     const slices = Math.floor((seconds * SECOND) / SLICE_MS)
-    const perSlice = Math.ceil(gates.length / Math.max(1, slices))
+    const perSlice = Math.ceil(connections.length / Math.max(1, slices))
     for (let slice = 0; slice < slices; slice += 1) {
-      const leaving = gates.slice(slice * perSlice, (slice + 1) * perSlice)
-      for (const gate of leaving) gate.stopReading()
+      const leaving = connections.slice(slice * perSlice, (slice + 1) * perSlice)
+      for (const connection of leaving) connection.stopReading()
       // What they have in flight is acknowledged meanwhile.
       await delay(SLICE_MS * (0.5 + Math.random()))
-      for (const gate of leaving) gate.close(Reason.shuttingDown)
+      for (const connection of leaving) connection.close(Reason.shuttingDown)
     }
   }
 
   #tick(): void {
     const { time, capacity, tally } = this.#context
     time.seconds += 1
-    for (const gate of this.#gates) gate.tick()
-    const open = [...this.#gates].filter((gate) => !gate.isClosed)
+    for (const connection of this.#connections) connection.tick()
+    const open = [...this.#connections].filter((connection) => !connection.isClosed)
     this.#owed = capacity.shedsConnections ? this.#owed + open.length * SHED_SHARE : 0
     const first = Math.floor(Math.random() * open.length)
     for (let index = first; this.#owed >= 1; index += 1, this.#owed -= 1) {

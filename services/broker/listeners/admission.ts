@@ -118,7 +118,7 @@ export class Admission {
     this.#guessingTurns ??= setInterval(() => this.#takeGuessingTurns(), GUESSING_TURN_MS)
   }
 
-  /** MQTT begins: from here on the gate keeps the time. */
+  /** MQTT begins: from here on the limits of connection-state.ts apply. */
   complete(socket: Socket): void {
     this.#pending.delete(socket)
   }

@@ -35,7 +35,7 @@ export function createHooks(
   const authorizeWill = willHook(options, relay, willDelays)
   return {
     authorizePublish(client, packet, done) {
-      // What a live client publishes has passed the gate. A will comes here when it fires, that of an orphan without
+      // What a live client publishes was checked when its packet was taken. A will comes here when it fires, that of an orphan without
       // a client; whether its topic is still allowed is asked again.
       if (client !== null && !isWillOf(client, packet)) {
         return relay === undefined || packet.qos === 0 ? done(null) : relay.store(client, packet, done)
@@ -134,7 +134,7 @@ function whenDue(
   return false
 }
 
-/** The gate's side of a client of aedes. */
+/** The client to which a client of aedes belongs. */
 export function ownerOf(client: Client): AedesEnd['owner'] | undefined {
   return client.conn instanceof AedesEnd ? client.conn.owner : undefined
 }

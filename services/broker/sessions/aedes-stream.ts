@@ -25,10 +25,10 @@ export interface Beside {
   readonly unsubscribes?: (isSubscribed: (filter: string) => boolean) => void
 }
 
-/** The gate, as seen from aedes' side of a connection. */
+/** The client whose packets the stream carries. */
 export interface AedesEndOwner {
   readonly principal: Principal
-  /** Bytes that the client has not taken yet, on both sides of the gate. */
+  /** Bytes that the client has not taken yet, in aedes' stream, held back, and in the socket. */
   readonly unsentBytes: number
   /** aedes finished the CONNECT: from now on it handles packets in their order. */
   ready(): void
@@ -42,7 +42,7 @@ export interface AedesEndOwner {
   aedesClosed(error: Error | null): void
 }
 
-/** Readable: packets queued for aedes before the gate stops reading. Writable: what one client may lag behind. */
+/** Readable: packets queued for aedes before the connection stops reading. Writable: what one client may lag behind. */
 const TO_AEDES_BYTES = 64 * 1024
 const FROM_AEDES_BYTES = 256 * 1024
 
@@ -51,7 +51,7 @@ const NO_LIMIT = 2 ** 28 + 5
 
 /**
  * What aedes takes for the socket of a client. It carries packets whole: aedes writes one packet in several pieces
- * between `cork` and `uncork`, so each `_writev` is whole packets, between which the gate may put its own. Should that
+ * between `cork` and `uncork`, so each `_writev` is whole packets, between which the broker may put its own. Should that
  * ever not hold, the connection is closed rather than its bytes mixed up.
  */
 export class AedesEnd extends Duplex {

@@ -72,7 +72,7 @@ const AEDES_OPTIONS: AedesOptions = {
   // Unlimited: with a bound one slow subscriber stops the delivery to all others.
   concurrency: 0,
   drainTimeout: DRAIN_TIMEOUT_MS,
-  // Ids are checked by the gate, and are longer here than any client sent them.
+  // Ids are checked before, and are longer here than any client sent them.
   maxClientsIdLength: Number.MAX_SAFE_INTEGER,
 }
 

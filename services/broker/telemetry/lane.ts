@@ -34,7 +34,7 @@ export interface LaneContext {
   readonly output: SmallPackets
 }
 
-/** The gate of the connection. */
+/** The client whose packets a lane takes. */
 export interface LaneOwner {
   readonly principal: Principal
   readonly dialect: Dialect
