@@ -5,7 +5,7 @@ import type { Dialect } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
 import type { Welcome } from './connect-flow.ts'
 import type { LaneOwner } from '../telemetry/lane.ts'
-import { Lanes } from './packet-dispatch.ts'
+import { PacketDispatch } from './packet-dispatch.ts'
 import type { Allowance } from '../access/rates.ts'
 import { Mqtt5Delivery } from '../sessions/delivery-v5.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
@@ -32,7 +32,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   readonly principal: Principal
   readonly dialect: Dialect
   readonly allowance: Allowance | undefined
-  readonly lanes: Lanes
+  readonly lanes: PacketDispatch
   /** The client has its CONNACK. */
   isAnswered = false
   readonly #connection: ConversationGate
@@ -54,7 +54,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
     this.#session = welcome.session
     const end = new AedesEnd(this)
     this.#end = end
-    this.lanes = new Lanes(context, this, end)
+    this.lanes = new PacketDispatch(context, this, end)
     const lane = this.lanes.aedes
     this.#delivery =
       dialect instanceof Mqtt5

@@ -16,7 +16,7 @@ import { TelemetryLane } from '../telemetry/telemetry-lane.ts'
  * everything else goes to aedes. All acknowledgements leave in the order of the messages [MQTT-4.6.0-2], PUBCOMPs in
  * that of the PUBRELs: what is answered goes into the other lane only when nothing waits in this one.
  */
-export class Lanes {
+export class PacketDispatch {
   readonly telemetry: TelemetryLane
   readonly aedes: AedesLane
   readonly #context: LaneContext
