@@ -9,7 +9,7 @@ import { PacketDispatch } from './packet-dispatch.ts'
 import type { Allowance } from '../access/rates.ts'
 import { Mqtt5Delivery } from '../sessions/delivery-v5.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
-import type { Outlet } from './socket-writer.ts'
+import type { SocketWriter } from './socket-writer.ts'
 import type { EndReason, PresenceWriter } from './presence.ts'
 import type { AedesClient } from '../sessions/sessions.ts'
 
@@ -36,17 +36,17 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   /** The client has its CONNACK. */
   isAnswered = false
   readonly #connection: ConversationGate
-  readonly #outlet: Outlet
+  readonly #writer: SocketWriter
   readonly #end: AedesEnd
   readonly #delivery: Delivery
   readonly #client: AedesClient
   readonly #presence: Pick<PresenceWriter, 'note'>
   readonly #session: Welcome['session']
 
-  constructor(context: BrokerContext, connection: ConversationGate, outlet: Outlet, dialect: Dialect, welcome: Welcome) {
+  constructor(context: BrokerContext, connection: ConversationGate, writer: SocketWriter, dialect: Dialect, welcome: Welcome) {
     const { sessions, tally, presence } = context
     this.#connection = connection
-    this.#outlet = outlet
+    this.#writer = writer
     this.dialect = dialect
     this.principal = welcome.admitted.principal
     this.allowance = welcome.admitted.allowance
@@ -61,13 +61,13 @@ export class Conversation implements AedesEndOwner, LaneOwner {
         ? new Mqtt5Delivery({
             dialect,
             connack: welcome.connack,
-            sink: outlet,
+            sink: writer,
             lane,
             end,
             tally,
             properties: sessions.properties,
           })
-        : new PlainDelivery(outlet, lane)
+        : new PlainDelivery(writer, lane)
     this.#client = sessions.open(end)
     end.deliver(welcome.connect, welcome.beside)
     presence.note({ principal: this.principal, ...welcome.session, ended: undefined })
@@ -82,7 +82,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   }
 
   get unsentBytes(): number {
-    return this.#outlet.unsentBytes + this.#end.writableLength + this.#delivery.heldBytes
+    return this.#writer.unsentBytes + this.#end.writableLength + this.#delivery.heldBytes
   }
 
   /** The client has left, or its socket has ended without a word and its will is to be published. */

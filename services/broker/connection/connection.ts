@@ -6,12 +6,12 @@ import { MQTT311, type Dialect } from '../mqtt/protocol.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { BrokerContext } from './broker-context.ts'
 import { dialectOf, noteRefusal, welcome, type Welcome } from './connect-flow.ts'
-import { Intake, type PacketTaker } from './socket-reader.ts'
+import { SocketReader, type PacketTaker } from './socket-reader.ts'
 import type { Blocked } from '../telemetry/lane.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
 import { Reason, reasonOf } from '../mqtt/v5/reason.ts'
 import type { Origin } from '../listeners/origin.ts'
-import { Outlet } from './socket-writer.ts'
+import { SocketWriter } from './socket-writer.ts'
 import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
 import { endReasonOf } from './presence.ts'
 
@@ -28,8 +28,8 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   readonly ended: Promise<void>
   readonly #socket: Duplex
   readonly #context: BrokerContext
-  readonly #intake: Intake
-  readonly #outlet: Outlet
+  readonly #reader: SocketReader
+  readonly #writer: SocketWriter
   readonly #origin: Origin
   readonly #life: Lifetime
   #welcome: Pick<Welcome, 'admitted' | 'rest'> | undefined
@@ -54,8 +54,8 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     this.#context = context
     this.#life = new Lifetime(context.time)
     this.#origin = origin
-    this.#intake = new Intake(socket, context.capacity, context.output)
-    this.#outlet = new Outlet(socket, context.output)
+    this.#reader = new SocketReader(socket, context.capacity, context.output)
+    this.#writer = new SocketWriter(socket, context.output)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
     socket.on('drain', () => this.progress()).on('close', () => this.#onGone())
@@ -101,7 +101,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   /** Something that a packet may have waited for has come. */
   progress(): void {
     if (this.#isTaking) return
-    if (this.#blocked === undefined && this.#life.state === 'open') this.#outlet.flush()
+    if (this.#blocked === undefined && this.#life.state === 'open') this.#writer.flush()
     else this.#take()
   }
 
@@ -124,7 +124,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   obstacle(): Reasons | undefined {
     if (this.#isDeaf || this.isClosed) return 'deaf'
     if (this.#life.state === 'admitting') return 'login'
-    return this.#outlet.isClogged ? 'socket' : undefined
+    return this.#writer.isClogged ? 'socket' : undefined
   }
 
   takePacket(frame: FrameReader): Blocked | undefined {
@@ -145,7 +145,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   #onData(chunk: Buffer): void {
     if (this.isClosed) return
     this.#life.heard()
-    this.#intake.reader.feed(chunk)
+    this.#reader.frames.feed(chunk)
     this.#take()
   }
 
@@ -154,21 +154,21 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     if (this.#isTaking || this.isClosed) return
     this.#isTaking = true
     try {
-      this.#blocked = this.#intake.takeAll(this)
+      this.#blocked = this.#reader.takeAll(this)
     } catch (error) {
       this.#turnAway(error)
     } finally {
       this.#isTaking = false
     }
-    this.#outlet.flush()
+    this.#writer.flush()
     if (this.isClosed) return
     if (this.#blocked !== undefined) {
       if (this.#blocked === 'node') this.#context.capacity.wait(this)
       if (this.#blocked === 'rate') this.#context.rates.wait(this)
-      this.#intake.hold(this.#life.state === 'open')
-      return this.#outlet.flush()
+      this.#reader.hold(this.#life.state === 'open')
+      return this.#writer.flush()
     }
-    if (this.#intake.unhold()) this.#life.heard()
+    if (this.#reader.unhold()) this.#life.heard()
     if (this.#life.state === 'half-closed' && this.#conversation?.lanes.isIdle === true) this.#finish()
   }
 
@@ -181,21 +181,21 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
       if (welcomed === undefined) return
       this.#welcome = { admitted: welcomed.admitted, rest: welcomed.rest }
       this.#life.keepalive = welcomed.keepalive
-      this.#intake.widen(this.#context.settings.MAX_PACKET_BYTES)
-      this.#conversation = new Conversation(this.#context, this, this.#outlet, this.#dialect, welcomed)
+      this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
+      this.#conversation = new Conversation(this.#context, this, this.#writer, this.#dialect, welcomed)
     } catch (error) {
       this.#turnAway(error)
     }
   }
 
   #turnAway(error: unknown): void {
-    this.#outlet.flush()
+    this.#writer.flush()
     if (!(error instanceof Refused)) {
       this.#context.logger.error({ err: error, who: this.who }, 'a connection failed')
       return this.close()
     }
     const who = error.who || (this.who ?? this.#origin.remoteAddress)
-    noteRefusal(this.#context, error, this.#intake.reader.header >> 4, who)
+    noteRefusal(this.#context, error, this.#reader.frames.header >> 4, who)
     if (this.#life.state === 'admitting') return this.#closeWith(this.#dialect.refuseConnect(error))
     if (this.#life.state === 'connecting') return this.#closeWith(error.answer)
     this.close(error instanceof Violation ? error.reason : reasonOf(error.code), error.message)
@@ -206,14 +206,14 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     this.#life.enter('closing')
     this.#context.capacity.forget(this)
     this.#context.rates.forget(this)
-    this.#intake.drop()
-    if (this.#isTaking) this.#outlet.flush()
-    if (answer !== undefined && !this.#hasLeft) this.#outlet.write(answer)
+    this.#reader.drop()
+    if (this.#isTaking) this.#writer.flush()
+    if (answer !== undefined && !this.#hasLeft) this.#writer.write(answer)
     if (this.#conversation !== undefined)
       this.#forgotten = this.#conversation.end(endReasonOf(this.#closedFor, this.#hasLeft))
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()
-    this.#outlet.end(answer !== undefined && this.#conversation !== undefined ? () => this.#onGone() : undefined)
+    this.#writer.end(answer !== undefined && this.#conversation !== undefined ? () => this.#onGone() : undefined)
   }
 
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
@@ -229,7 +229,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   #finish(): void {
     if (this.#isDeaf) return this.#closeWith(undefined)
     this.#isDeaf = true
-    this.#hasLeft = this.#intake.holdsDisconnect()
+    this.#hasLeft = this.#reader.holdsDisconnect()
     // aedes closes the connection when it has read what it was given.
     this.#conversation?.finish(this.#hasLeft)
   }

@@ -27,8 +27,8 @@ export interface PacketTaker<R> {
 }
 
 /** What has come from one socket and is not taken yet, and whether the socket is read. */
-export class Intake {
-  readonly reader: FrameReader
+export class SocketReader {
+  readonly frames: FrameReader
   readonly #socket: Duplex
   readonly #capacity: Capacity
   readonly #output: SmallPackets
@@ -44,42 +44,42 @@ export class Intake {
     this.#socket = socket
     this.#capacity = capacity
     this.#output = output
-    this.reader = new FrameReader(MAX_CONNECT_BYTES)
+    this.frames = new FrameReader(MAX_CONNECT_BYTES)
   }
 
   /** The client has logged in: packets may have up to `limit` bytes, and a PUBLISH beyond it passes without being held. */
   widen(limit: number): void {
-    this.reader.limit = limit
+    this.frames.limit = limit
     this.#letsLongPass = true
   }
 
   /** Gives packets away until there are none (undefined), or one has to wait. Throws {@link Violation}. */
   takeAll<R>(taker: PacketTaker<R>): R | undefined {
-    const { reader } = this
+    const { frames } = this
     for (;;) {
       const obstacle = taker.obstacle()
       if (obstacle !== undefined) return obstacle
       let blocked: R | undefined
-      switch (reader.peek()) {
+      switch (frames.peek()) {
         case Peeked.more:
           return undefined
         case Peeked.frame:
-          if (!this.#isAnswered()) blocked = taker.takePacket(reader)
+          if (!this.#isAnswered()) blocked = taker.takePacket(frames)
           break
         case Peeked.skipped:
-          blocked = taker.takeOversized(reader)
+          blocked = taker.takeOversized(frames)
           break
         case Peeked.long:
-          if (reader.header >> 4 !== Type.publish || !this.#letsLongPass) {
-            throw new Violation(`a packet of ${reader.total} bytes`, Reason.tooLarge)
+          if (frames.header >> 4 !== Type.publish || !this.#letsLongPass) {
+            throw new Violation(`a packet of ${frames.total} bytes`, Reason.tooLarge)
           }
-          reader.skip(KEPT_OF_LONG_BYTES)
+          frames.skip(KEPT_OF_LONG_BYTES)
           continue
         case Peeked.malformed:
           throw new Violation('the remaining length has more than four bytes [MQTT-2.2.3]')
       }
       if (blocked !== undefined) return blocked
-      reader.consume()
+      frames.consume()
     }
   }
 
@@ -88,15 +88,15 @@ export class Intake {
    * acknowledgements must not take us for dead, and stops reading when enough is held.
    */
   hold(answerPings: boolean): void {
-    const { reader } = this
-    reader.compact()
+    const { frames } = this
+    frames.compact()
     if (answerPings) {
       let pings = 0
-      reader.scan((header) => (pings += header === PINGREQ ? 1 : 0))
+      frames.scan((header) => (pings += header === PINGREQ ? 1 : 0))
       for (; this.#answeredAhead < pings; this.#answeredAhead += 1) this.#output.empty(PINGRESP)
     }
-    this.#count(reader.heldBytes)
-    if (!answerPings || reader.heldBytes >= READ_AHEAD_BYTES || this.#capacity.holdsTooMuch) this.#socket.pause()
+    this.#count(frames.heldBytes)
+    if (!answerPings || frames.heldBytes >= READ_AHEAD_BYTES || this.#capacity.holdsTooMuch) this.#socket.pause()
   }
 
   /** Nothing waits any more. True when the socket was not read before. */
@@ -110,7 +110,7 @@ export class Intake {
   /** A DISCONNECT that wants no will is among what is held: one without reason, or with reason 0. */
   holdsDisconnect(): boolean {
     let found = false
-    this.reader.scan((header, reason) => (found ||= header === DISCONNECT && reason === 0))
+    this.frames.scan((header, reason) => (found ||= header === DISCONNECT && reason === 0))
     return found
   }
 
@@ -121,7 +121,7 @@ export class Intake {
 
   /** True for a PINGREQ that was answered while it was held. */
   #isAnswered(): boolean {
-    if (this.#answeredAhead === 0 || this.reader.header !== PINGREQ) return false
+    if (this.#answeredAhead === 0 || this.frames.header !== PINGREQ) return false
     this.#answeredAhead -= 1
     return true
   }

@@ -9,7 +9,7 @@ const AEDES_UNSENT_BYTES = 64 * 1024
 const LINGER_MS = 2_000
 
 /** The way out to one socket. Whoever writes, writes whole packets. */
-export class Outlet {
+export class SocketWriter {
   readonly #socket: Duplex
   readonly #output: SmallPackets
 
