@@ -1,7 +1,7 @@
 import type { Principal } from '../../../shared/registry/port.ts'
 import { AedesEnd, type AedesEndOwner, type AedesPacket } from '../sessions/aedes-stream.ts'
 import { PlainDelivery, type Delivery } from '../sessions/delivery.ts'
-import type { Dialect } from '../mqtt/protocol.ts'
+import type { Protocol } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
 import type { Welcome } from './connect-flow.ts'
 import type { LaneOwner } from '../telemetry/lane.ts'
@@ -30,7 +30,7 @@ export interface ConversationGate {
 /** What a client that was let in says to the log and to aedes, and what it is told. */
 export class Conversation implements AedesEndOwner, LaneOwner {
   readonly principal: Principal
-  readonly dialect: Dialect
+  readonly protocol: Protocol
   readonly allowance: Allowance | undefined
   readonly lanes: PacketDispatch
   /** The client has its CONNACK. */
@@ -43,11 +43,17 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   readonly #presence: Pick<PresenceWriter, 'note'>
   readonly #session: Welcome['session']
 
-  constructor(context: BrokerContext, connection: ConversationGate, writer: SocketWriter, dialect: Dialect, welcome: Welcome) {
+  constructor(
+    context: BrokerContext,
+    connection: ConversationGate,
+    writer: SocketWriter,
+    protocol: Protocol,
+    welcome: Welcome,
+  ) {
     const { sessions, tally, presence } = context
     this.#connection = connection
     this.#writer = writer
-    this.dialect = dialect
+    this.protocol = protocol
     this.principal = welcome.admitted.principal
     this.allowance = welcome.admitted.allowance
     this.#presence = presence
@@ -57,9 +63,9 @@ export class Conversation implements AedesEndOwner, LaneOwner {
     this.lanes = new PacketDispatch(context, this, end)
     const lane = this.lanes.aedes
     this.#delivery =
-      dialect instanceof Mqtt5
+      protocol instanceof Mqtt5
         ? new Mqtt5Delivery({
-            dialect,
+            protocol,
             connack: welcome.connack,
             sink: writer,
             lane,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Beside } from '../sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
-import { MQTT31, MQTT311, type Dialect } from '../mqtt/protocol.ts'
+import { MQTT31, MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
 import type { Allowance } from '../access/rates.ts'
 import { admit, connectLetter, type Admitted } from './admit.ts'
@@ -35,7 +35,7 @@ export interface Welcome {
 const TOPIC_ALIASES = 16
 
 /** What the client of a CONNECT speaks. */
-export function dialectOf({ version, properties }: ConnectPacket, context: Pick<BrokerContext, 'settings'>): Dialect {
+export function protocolOf({ version, properties }: ConnectPacket, context: Pick<BrokerContext, 'settings'>): Protocol {
   if (properties !== undefined) return new Mqtt5(properties, serverLimits(context))
   return version === 3 ? MQTT31 : MQTT311
 }
@@ -47,13 +47,13 @@ export async function welcome(
   context: BrokerContext,
   connection: Replaceable,
   packet: ConnectPacket,
-  dialect: Dialect,
+  protocol: Protocol,
   origin: Origin,
 ): Promise<Welcome | undefined> {
-  const isAssigned = packet.clientId === '' && dialect.version === 5
+  const isAssigned = packet.clientId === '' && protocol.version === 5
   const clientId = isAssigned ? `auto-${randomUUID()}` : packet.clientId
   const wish = wishOf(packet)
-  const rest = restOf(dialect, packet.clean)
+  const rest = restOf(protocol, packet.clean)
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
@@ -81,7 +81,7 @@ export async function welcome(
     rest,
     connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
     beside: willProperties && { properties: willProperties },
-    connack: connackOf(context, dialect, extra),
+    connack: connackOf(context, protocol, extra),
   }
 }
 
@@ -106,7 +106,7 @@ function enterAtRate({ rates }: BrokerContext, letIn: Admitted): Welcome['admitt
 }
 
 /** Only MQTT 5 has properties. */
-function connackOf(context: BrokerContext, { version }: Dialect, extra: readonly Buffer[]): Welcome['connack'] {
+function connackOf(context: BrokerContext, { version }: Protocol, extra: readonly Buffer[]): Welcome['connack'] {
   if (version < 5) return connackWith(Buffer.alloc(0))
   return connackWith(withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra])))
 }
@@ -117,8 +117,8 @@ function connackWith(properties: Buffer): Welcome['connack'] {
 
 const NO_REST = (): undefined => undefined
 
-function restOf(dialect: Dialect, clean: boolean): Welcome['rest'] {
-  return dialect instanceof Mqtt5 ? () => sessionRest(dialect, clean) : NO_REST
+function restOf(protocol: Protocol, clean: boolean): Welcome['rest'] {
+  return protocol instanceof Mqtt5 ? () => sessionRest(protocol, clean) : NO_REST
 }
 
 /** Counts and keeps that a client was turned away. */
@@ -127,9 +127,9 @@ export function noteRefusal(context: BrokerContext, error: Refused, packetType: 
   context.refusals.record(connectLetter(context.clock, error.code, error.message, who))
 }
 
-function sessionRest(dialect: Mqtt5, clean: boolean): number | undefined {
-  const isAedes = clean && dialect.client.sessionExpiry === 0
-  return isAedes || dialect.sessionExpiry === NEVER ? undefined : dialect.sessionExpiry
+function sessionRest(protocol: Mqtt5, clean: boolean): number | undefined {
+  const isAedes = clean && protocol.client.sessionExpiry === 0
+  return isAedes || protocol.sessionExpiry === NEVER ? undefined : protocol.sessionExpiry
 }
 
 function serverLimits({ settings }: Pick<BrokerContext, 'settings'>): ServerLimits {

@@ -2,10 +2,10 @@ import type { Duplex } from 'node:stream'
 import { parseConnect } from '../mqtt/connect.ts'
 import { Conversation, type ConversationGate } from './client.ts'
 import { Lifetime } from './connection-state.ts'
-import { MQTT311, type Dialect } from '../mqtt/protocol.ts'
+import { MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { BrokerContext } from './broker-context.ts'
-import { dialectOf, noteRefusal, welcome, type Welcome } from './connect-flow.ts'
+import { protocolOf, noteRefusal, welcome, type Welcome } from './connect-flow.ts'
 import { SocketReader, type PacketTaker } from './socket-reader.ts'
 import type { Blocked } from '../telemetry/lane.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
@@ -33,7 +33,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   readonly #origin: Origin
   readonly #life: Lifetime
   #welcome: Pick<Welcome, 'admitted' | 'rest'> | undefined
-  #dialect: Dialect = MQTT311
+  #protocol: Protocol = MQTT311
   #conversation: Conversation | undefined
   #blocked: Reasons | undefined
   /** Packets are being taken: what they cause must not take packets itself. */
@@ -92,10 +92,10 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
     if (!this.#life.isClosed) this.#closedFor ??= reason
-    if (this.#conversation?.isAnswered === true) this.#closeWith(this.#dialect.disconnect(reason, text))
+    if (this.#conversation?.isAnswered === true) this.#closeWith(this.#protocol.disconnect(reason, text))
     // Some clients stay away for good after a CONNACK that refuses; those of a node that stops shall come to another one.
     else if (this.#life.state !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
-    else this.#closeWith(this.#dialect.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
+    else this.#closeWith(this.#protocol.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }
 
   /** Something that a packet may have waited for has come. */
@@ -175,14 +175,14 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   async #takeConnect(frame: FrameReader): Promise<void> {
     try {
       const packet = parseConnect(frame)
-      this.#dialect = dialectOf(packet, this.#context)
+      this.#protocol = protocolOf(packet, this.#context)
       this.#life.enter('admitting')
-      const welcomed = await welcome(this.#context, this, packet, this.#dialect, this.#origin)
+      const welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
       if (welcomed === undefined) return
       this.#welcome = { admitted: welcomed.admitted, rest: welcomed.rest }
       this.#life.keepalive = welcomed.keepalive
       this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
-      this.#conversation = new Conversation(this.#context, this, this.#writer, this.#dialect, welcomed)
+      this.#conversation = new Conversation(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
       this.#turnAway(error)
     }
@@ -196,7 +196,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     }
     const who = error.who || (this.who ?? this.#origin.remoteAddress)
     noteRefusal(this.#context, error, this.#reader.frames.header >> 4, who)
-    if (this.#life.state === 'admitting') return this.#closeWith(this.#dialect.refuseConnect(error))
+    if (this.#life.state === 'admitting') return this.#closeWith(this.#protocol.refuseConnect(error))
     if (this.#life.state === 'connecting') return this.#closeWith(error.answer)
     this.close(error instanceof Violation ? error.reason : reasonOf(error.code), error.message)
   }

@@ -48,7 +48,7 @@ export class PacketDispatch {
         this.#context.output.empty(0xd0)
         return undefined
       case Type.pubrel:
-        return this.#takeRelease(this.#owner.dialect.readAcknowledgement(frame, Header.pubrel) & 0xffff)
+        return this.#takeRelease(this.#owner.protocol.readAcknowledgement(frame, Header.pubrel) & 0xffff)
       case Type.puback:
       case Type.pubrec:
       case Type.pubcomp:
@@ -69,16 +69,16 @@ export class PacketDispatch {
   /** A PUBLISH longer than the limit has passed; `frame.kept` is its beginning. Throws {@link Violation}. */
   takeOversized(frame: FrameReader): Blocked | undefined {
     const { kept } = frame
-    const { dialect } = this.#owner
+    const { protocol } = this.#owner
     // Only what both versions have alike: the properties may be cut.
     const parts = readPublish(this.#publish, frame.header, kept, 0, kept.length)
-    const hasAlias = dialect.version === 5 && parts.topicStart === parts.topicEnd
+    const hasAlias = protocol.version === 5 && parts.topicStart === parts.topicEnd
     const topic = hasAlias ? 'of a topic alias' : decodeTopic(kept, parts)
     const detail = `a packet of ${frame.total} bytes`
     const route: RefusedRoute = { lane: 'refused', topic, code: 'payload_too_large', detail }
     if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
     this.#context.limits.acted(this.#owner.principal, 'packet_size', this.#context.settings.MAX_PACKET_BYTES)
-    if (dialect.version === 4) return this.telemetry.refuse(route, kept, parts, kept.length)
+    if (protocol.version === 4) return this.telemetry.refuse(route, kept, parts, kept.length)
     // The client knew the limit and is disconnected [MQTT-3.1.2-24], behind what it sent before and with this message
     // acknowledged: it must not come back with it for ever.
     if (this.telemetry.pending > 0) return 'client'
@@ -111,13 +111,13 @@ export class PacketDispatch {
 
   #takePublish(frame: FrameReader): Blocked | undefined {
     const { buffer, body, end, header } = frame
-    const { dialect } = this.#owner
-    const parts = dialect.readPublish(this.#publish, header, buffer, body, end)
+    const { protocol } = this.#owner
+    const parts = protocol.readPublish(this.#publish, header, buffer, body, end)
     const { epoch } = this.#context.authorizer
     const route = this.#routes.find(parts.topic, parts.topicStart, parts.topicEnd, epoch) ?? this.#look(parts)
     if (parts.qos > 0 && (route.lane === 'aedes' ? this.telemetry : this.aedes).pending > 0) return 'lane'
-    if (parts.qos === 2 && this.#open >= dialect.receiveMaximum && !this.#isOpen(parts.id)) {
-      const message = `more than ${dialect.receiveMaximum} messages of QoS 2 at once [MQTT-3.3.4-9]`
+    if (parts.qos === 2 && this.#open >= protocol.receiveMaximum && !this.#isOpen(parts.id)) {
+      const message = `more than ${protocol.receiveMaximum} messages of QoS 2 at once [MQTT-3.3.4-9]`
       throw new Violation(message, Reason.receiveMaximumExceeded)
     }
     switch (route.lane) {
@@ -138,7 +138,7 @@ export class PacketDispatch {
       return this.telemetry.refuse({ lane: 'refused', topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
     }
     const blocked = this.aedes.publish(frame, parts)
-    if (blocked === undefined && parts.qos === 2 && this.#owner.dialect.version === 5) this.#openInAedes.add(parts.id)
+    if (blocked === undefined && parts.qos === 2 && this.#owner.protocol.version === 5) this.#openInAedes.add(parts.id)
     return blocked
   }
 
@@ -165,7 +165,7 @@ export class PacketDispatch {
   /** Of a message that aedes sent. */
   #takeAcknowledgement(frame: FrameReader): Blocked | undefined {
     const header = frame.header & 0xf0
-    const read = this.#owner.dialect.readAcknowledgement(frame, header)
+    const read = this.#owner.protocol.readAcknowledgement(frame, header)
     const id = read & 0xffff
     // A PUBREC with an error ends the message without PUBREL [MQTT 5.0, 4.3.3], which aedes knows by PUBACK.
     const isError = read >> 16 >= 0x80
@@ -175,7 +175,7 @@ export class PacketDispatch {
   }
 
   #takeDisconnect(frame: FrameReader): Blocked | undefined {
-    if (!this.#owner.dialect.readDisconnect(frame)) return this.aedes.disconnect()
+    if (!this.#owner.protocol.readDisconnect(frame)) return this.aedes.disconnect()
     this.#owner.leaveWithWill()
     return undefined
   }

@@ -21,7 +21,7 @@ export interface PublishRefusal {
  * The version of MQTT that one connection speaks. aedes speaks 3.1.1; what a version adds is read and said here.
  * Methods that read throw {@link Violation}.
  */
-export interface Dialect {
+export interface Protocol {
   readonly version: 4 | 5
   /** Most messages of QoS 2 that the client may have open, from PUBLISH to PUBCOMP. */
   readonly receiveMaximum: number
@@ -48,7 +48,7 @@ export interface Dialect {
 const FAILURE = 0x80
 
 /** MQTT 3.1.1. */
-export const MQTT311: Dialect = {
+export const MQTT311: Protocol = {
   version: 4,
   receiveMaximum: Infinity,
   readPublish,
@@ -77,7 +77,7 @@ function withoutDup(frame: FrameReader): FrameReader {
 }
 
 /** MQTT 3.1. */
-export const MQTT31: Dialect = {
+export const MQTT31: Protocol = {
   ...MQTT311,
   readAcknowledgement: (frame, header) =>
     parseAcknowledgement(header === Header.pubrel ? withoutDup(frame) : frame, header),

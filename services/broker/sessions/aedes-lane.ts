@@ -6,7 +6,7 @@ import type { PublishParts } from '../mqtt/publish.ts'
 import type { SubscribePacket } from '../mqtt/subscribe.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
 
-type SubscriptionOwner = Pick<LaneOwner, 'dialect' | 'principal' | 'isSubscribed' | 'subscriptionCount'>
+type SubscriptionOwner = Pick<LaneOwner, 'protocol' | 'principal' | 'isSubscribed' | 'subscriptionCount'>
 
 /** What one client exchanges with aedes, in MQTT 3.1.1 whatever the client speaks. */
 export class AedesLane {
@@ -79,19 +79,19 @@ export class AedesLane {
   /** Throws {@link Violation}. */
   subscribe(frame: FrameReader): Blocked | undefined {
     return this.#ask(() => {
-      const { dialect } = this.#owner
-      return requestSubscribe(dialect, this.#withinLimit(dialect.readSubscribe(frame)))
+      const { protocol } = this.#owner
+      return requestSubscribe(protocol, this.#withinLimit(protocol.readSubscribe(frame)))
     })
   }
 
   /** Throws {@link Violation}. */
   unsubscribe(frame: FrameReader): Blocked | undefined {
     return this.#ask(() => {
-      const packet = this.#owner.dialect.readUnsubscribe(frame)
+      const packet = this.#owner.protocol.readUnsubscribe(frame)
       for (const filter of packet.filters) {
         if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
       }
-      return requestUnsubscribe(this.#owner.dialect, packet)
+      return requestUnsubscribe(this.#owner.protocol, packet)
     })
   }
 
@@ -174,8 +174,8 @@ export class AedesLane {
   /** As 3.1.1 has it: without properties and with its topic. */
   #publish(frame: FrameReader, parts: PublishParts): void {
     const { header, buffer, end } = frame
-    if (this.#owner.dialect.version === 4) return this.#end.deliver(copyOf(frame))
-    const properties = this.#owner.dialect.messageProperties(parts, buffer)
+    if (this.#owner.protocol.version === 4) return this.#end.deliver(copyOf(frame))
+    const properties = this.#owner.protocol.messageProperties(parts, buffer)
     const beside: Beside | undefined = properties === undefined ? undefined : { properties }
     const topic = parts.topic.subarray(parts.topicStart, parts.topicEnd)
     const id = parts.qos === 0 ? Buffer.alloc(0) : Buffer.from([parts.id >> 8, parts.id & 0xff])

@@ -9,7 +9,7 @@ import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
 import { Property } from '../mqtt/v5/properties.ts'
 
 export interface DeliveryOptions {
-  readonly dialect: Mqtt5
+  readonly protocol: Mqtt5
   readonly connack: (sessionPresent: boolean) => Buffer
   readonly sink: PacketSink
   readonly lane: AedesLane
@@ -81,7 +81,7 @@ export class Mqtt5Delivery implements Delivery {
   }
 
   get #isFull(): boolean {
-    return this.#unacknowledged.size >= Math.min(this.#options.dialect.client.receiveMaximum, MAX_UNACKNOWLEDGED)
+    return this.#unacknowledged.size >= Math.min(this.#options.protocol.client.receiveMaximum, MAX_UNACKNOWLEDGED)
   }
 
   #take(message: Message, translated: Buffer[]): void {
@@ -96,7 +96,7 @@ export class Mqtt5Delivery implements Delivery {
 
   #send(message: Message, translated: Buffer[]): void {
     const packet = this.#encode(message)
-    if (packet.length > this.#options.dialect.client.maximumPacketSize) {
+    if (packet.length > this.#options.protocol.client.maximumPacketSize) {
       this.#options.tally.deliveriesTooLarge += 1
       this.#aliases.clear()
       // For aedes it has been sent and acknowledged [MQTT-3.1.2-25].
@@ -126,7 +126,7 @@ export class Mqtt5Delivery implements Delivery {
 
   /** First come, first served: the topics of a device do not change. */
   #aliasOf(topic: Buffer): { readonly number: number; readonly isKnown: boolean } | undefined {
-    const most = Math.min(this.#options.dialect.client.topicAliasMaximum, MAX_ALIASES)
+    const most = Math.min(this.#options.protocol.client.topicAliasMaximum, MAX_ALIASES)
     if (most === 0) return undefined
     const name = topic.toString('latin1')
     const known = this.#aliases.get(name)

@@ -1,5 +1,5 @@
 import type { Beside } from './aedes-stream.ts'
-import type { Dialect } from '../mqtt/protocol.ts'
+import type { Protocol } from '../mqtt/protocol.ts'
 import { isTelemetryOnly } from '../telemetry/subscription-interest.ts'
 import { encodeFrame, encodeText, Type } from '../mqtt/packets.ts'
 import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from '../mqtt/subscribe.ts'
@@ -18,7 +18,7 @@ export interface PendingRequest {
  * A SUBSCRIBE for aedes without the filters that are refused here, each filter once (aedes answers a repeated one only
  * once), and telemetry at QoS 0, which SUBACK says.
  */
-export function requestSubscribe(dialect: Dialect, { id, filters }: SubscribePacket): PendingRequest {
+export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribePacket): PendingRequest {
   const asked = new Map<string, RequestedFilter>()
   for (const filter of filters) if (filter.obstacle === undefined) asked.set(filter.filter, filter)
   const places = new Map([...asked.keys()].map((filter, place) => [filter, place]))
@@ -34,15 +34,15 @@ export function requestSubscribe(dialect: Dialect, { id, filters }: SubscribePac
       const granted = fromAedes === undefined ? [] : [...fromAedes.subarray(bodyOf(fromAedes) + 2)]
       const codes = filters.map(({ filter, obstacle }) => {
         const code = granted[places.get(filter) ?? -1] ?? FAILURE
-        return obstacle === undefined && code < FAILURE ? code : dialect.refuseFilter(obstacle)
+        return obstacle === undefined && code < FAILURE ? code : protocol.refuseFilter(obstacle)
       })
-      return dialect.suback(id, codes)
+      return protocol.suback(id, codes)
     },
   }
 }
 
 /** An UNSUBSCRIBE for aedes without the filters that nobody can have subscribed to. */
-export function requestUnsubscribe(dialect: Dialect, { id, filters }: UnsubscribePacket): PendingRequest {
+export function requestUnsubscribe(protocol: Protocol, { id, filters }: UnsubscribePacket): PendingRequest {
   const asked = filters.filter(isTopicFilter)
   let known = new Set<string>()
   return {
@@ -53,7 +53,7 @@ export function requestUnsubscribe(dialect: Dialect, { id, filters }: Unsubscrib
       },
     },
     answer: () =>
-      dialect.unsuback(
+      protocol.unsuback(
         id,
         filters.map((filter) => (known.delete(filter) ? SUCCESS : NO_SUBSCRIPTION_EXISTED)),
       ),

@@ -6,7 +6,7 @@ import type { LimitReports } from '../access/limit-reports.ts'
 import type { Allowance } from '../access/rates.ts'
 import type { Tally } from '../metrics.ts'
 import type { SmallPackets } from '../mqtt/acks.ts'
-import type { Dialect } from '../mqtt/protocol.ts'
+import type { Protocol } from '../mqtt/protocol.ts'
 import type { Capacity } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Refusals } from './refusals.ts'
@@ -37,7 +37,7 @@ export interface LaneContext {
 /** The client whose packets a lane takes. */
 export interface LaneOwner {
   readonly principal: Principal
-  readonly dialect: Dialect
+  readonly protocol: Protocol
   /** Undefined while no rate is limited. */
   readonly allowance: Allowance | undefined
   /** Filters that the session is subscribed to. */

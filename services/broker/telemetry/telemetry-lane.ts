@@ -72,7 +72,7 @@ export class TelemetryLane implements Waiter {
   refuse(route: RefusedRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
     const { tally, settings, output } = this.#context
     const { qos, id, payload } = parts
-    const { reason, text } = this.#owner.dialect.refusePublish(route.code, route.detail)
+    const { reason, text } = this.#owner.protocol.refusePublish(route.code, route.detail)
     if (qos > 0) {
       if (this.#acks.isFull) return 'client'
       tally.received += 1

@@ -1,6 +1,6 @@
 import { ERRORS, type ErrorCode } from '../../../../shared/errors.ts'
 import { MAX_TOPIC_BYTES } from '../../../../shared/topic-filter.ts'
-import type { Dialect, PublishRefusal } from '../protocol.ts'
+import type { Protocol, PublishRefusal } from '../protocol.ts'
 import type { FrameReader } from '../frame-reader.ts'
 import type { MessageProperties } from '../message-properties.ts'
 import { Type, Violation, type Refused } from '../packets.ts'
@@ -25,7 +25,7 @@ const ROOM_FOR_WORDS = 512
 const NOTHING = Buffer.alloc(0)
 
 /** MQTT 5 on one connection: what it keeps are the topic aliases of the client, and how long its session lasts. */
-export class Mqtt5 implements Dialect {
+export class Mqtt5 implements Protocol {
   readonly version = 5
   readonly receiveMaximum: number
   readonly client: ConnectProperties
