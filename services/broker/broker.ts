@@ -49,7 +49,7 @@ export async function createBroker(options: BrokerOptions, parts: BrokerParts = 
 async function start(options: BrokerOptions, parts: BrokerParts, releasers: Releasers): Promise<Broker> {
   const { settings, metrics } = options
   const context = await openBrokerContext(options, parts, releasers)
-  const { tally, forwarder, capacity } = context
+  const { tally, forwarder, backpressure } = context
   const connections = releasers.own('connections', new Connections(context), (it) => it.close())
   context.observers.push(exposeTally(context, connections, metrics))
   const listeners = await openListeners({
@@ -76,7 +76,7 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
     status: () => ({
       clients: connections.size,
       inFlight: tally.inFlight,
-      overloaded: capacity.refusesNewcomers,
+      overloaded: backpressure.refusesNewcomers,
       logFailing: forwarder.failingSince !== undefined,
       draining,
     }),

@@ -55,7 +55,7 @@ type NumberOfTally = { [K in keyof Tally]: Tally[K] extends number ? K : never }
 export interface Load {
   readonly tally: Tally
   readonly forwarder: { readonly records: number; readonly bytes: number }
-  readonly capacity: { readonly heldBytes: number; readonly waiting: number }
+  readonly backpressure: { readonly heldBytes: number; readonly waiting: number }
 }
 
 const COUNTERS: readonly [NumberOfTally, string, string][] = [
@@ -160,7 +160,7 @@ function exposeViolations(tally: Tally, metrics: Metrics): void {
 }
 
 function exposeGauges(
-  { tally, forwarder, capacity }: Load,
+  { tally, forwarder, backpressure }: Load,
   connections: { readonly size: number },
   metrics: Metrics,
 ): void {
@@ -169,11 +169,11 @@ function exposeGauges(
     ['sluice_broker_connections', 'Open connections', () => connections.size],
     ['sluice_broker_queued_records', 'Records on their way to the log', () => forwarder.records],
     ['sluice_broker_queued_bytes', 'Payload bytes on their way to the log', () => forwarder.bytes],
-    ['sluice_broker_held_bytes', 'Bytes received and held back because there is no room', () => capacity.heldBytes],
+    ['sluice_broker_held_bytes', 'Bytes received and held back because there is no room', () => backpressure.heldBytes],
     [
       'sluice_broker_waiting_connections',
       'Connections that are not read because the node is full',
-      () => capacity.waiting,
+      () => backpressure.waiting,
     ],
   ]
   for (const [name, help, read] of all) {

@@ -4,7 +4,7 @@ import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import { describeLogin, type Authenticator } from '../access/authenticate.ts'
 import type { Authorizer } from '../access/authorize.ts'
-import type { Capacity } from '../telemetry/backpressure.ts'
+import type { Backpressure } from '../telemetry/backpressure.ts'
 import type { ConnectPacket } from '../mqtt/connect.ts'
 import type { Tally } from '../metrics.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
@@ -20,7 +20,7 @@ export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly authorizer: Pick<Authorizer, 'login'>
   readonly router: Router
-  readonly capacity: Capacity
+  readonly backpressure: Backpressure
   readonly tally: Tally
   readonly takeovers: Pick<Takeovers, 'enter'>
   readonly limits: LimitReports
@@ -47,7 +47,7 @@ export async function admit(
   wish: SessionWish,
 ): Promise<Admitted | undefined> {
   const who = describeLogin({ ...packet, certificateName: origin.certificateName })
-  if (context.capacity.refusesNewcomers) {
+  if (context.backpressure.refusesNewcomers) {
     context.tally.newcomersRefused += 1
     throw new Refused('broker_overloaded', 'the log stands still', connack(3), who)
   }

@@ -10,7 +10,7 @@ import { SmallPackets } from '../mqtt/acks.ts'
 import { openAttendance, type Attendance } from './node-state.ts'
 import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
-import { Capacity } from '../telemetry/backpressure.ts'
+import { Backpressure } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
 import { Tally } from '../metrics.ts'
 import type { CoarseTime } from './connection-state.ts'
@@ -90,8 +90,8 @@ export async function openBrokerContext(
   const onFailure = (): void => void (tally.appendFailures += 1)
   const forwarder = releasers.own('forwarder', new Forwarder({ log, logger, observers, onFailure }), closing)
   const room = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
-  const capacity = new Capacity(forwarder, room)
-  observers.push(() => capacity.release())
+  const backpressure = new Backpressure(forwarder, room)
+  observers.push(() => backpressure.release())
 
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
@@ -105,7 +105,7 @@ export async function openBrokerContext(
     })
   })
   const sessionEnds = createSessionEnds(sessions, cluster, logger, releasers)
-  observers.push(createCopier({ interest, capacity, tally, sessions, cluster }))
+  observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
 
   const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
   const router = parts.createRouter(authorizer)
@@ -119,7 +119,7 @@ export async function openBrokerContext(
     failedLogins,
     authorizer,
     forwarder,
-    capacity,
+    backpressure,
     sessions,
     sessionEnds,
     takeovers,

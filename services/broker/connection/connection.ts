@@ -54,7 +54,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     this.#context = context
     this.#life = new Lifetime(context.time)
     this.#origin = origin
-    this.#reader = new SocketReader(socket, context.capacity, context.output)
+    this.#reader = new SocketReader(socket, context.backpressure, context.output)
     this.#writer = new SocketWriter(socket, context.output)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
@@ -163,7 +163,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     this.#writer.flush()
     if (this.isClosed) return
     if (this.#blocked !== undefined) {
-      if (this.#blocked === 'node') this.#context.capacity.wait(this)
+      if (this.#blocked === 'node') this.#context.backpressure.wait(this)
       if (this.#blocked === 'rate') this.#context.rates.wait(this)
       this.#reader.hold(this.#life.state === 'open')
       return this.#writer.flush()
@@ -204,7 +204,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   #closeWith(answer: Buffer | undefined): void {
     if (this.isClosed) return
     this.#life.enter('closing')
-    this.#context.capacity.forget(this)
+    this.#context.backpressure.forget(this)
     this.#context.rates.forget(this)
     this.#reader.drop()
     if (this.#isTaking) this.#writer.flush()

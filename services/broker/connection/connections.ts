@@ -75,11 +75,11 @@ export class Connections {
   }
 
   #tick(): void {
-    const { time, capacity, tally } = this.#context
+    const { time, backpressure, tally } = this.#context
     time.seconds += 1
     for (const connection of this.#connections) connection.tick()
     const open = [...this.#connections].filter((connection) => !connection.isClosed)
-    this.#owed = capacity.shedsConnections ? this.#owed + open.length * SHED_SHARE : 0
+    this.#owed = backpressure.shedsConnections ? this.#owed + open.length * SHED_SHARE : 0
     const first = Math.floor(Math.random() * open.length)
     for (let index = first; this.#owed >= 1; index += 1, this.#owed -= 1) {
       open[index % open.length]?.close(Reason.busy)

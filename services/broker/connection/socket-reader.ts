@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { SmallPackets } from '../mqtt/acks.ts'
-import type { Capacity } from '../telemetry/backpressure.ts'
+import type { Backpressure } from '../telemetry/backpressure.ts'
 import { FrameReader, Peeked } from '../mqtt/frame-reader.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 import { Type, Violation } from '../mqtt/packets.ts'
@@ -30,19 +30,19 @@ export interface PacketTaker<R> {
 export class SocketReader {
   readonly frames: FrameReader
   readonly #socket: Duplex
-  readonly #capacity: Capacity
+  readonly #backpressure: Backpressure
   readonly #output: SmallPackets
   /** PINGREQs among what is held, already answered. */
   #answeredAhead = 0
-  /** As counted in the capacity. */
+  /** As counted in the backpressure. */
   #heldBytes = 0
 
   /** A PUBLISH that is too long may pass. */
   #letsLongPass = false
 
-  constructor(socket: Duplex, capacity: Capacity, output: SmallPackets) {
+  constructor(socket: Duplex, backpressure: Backpressure, output: SmallPackets) {
     this.#socket = socket
-    this.#capacity = capacity
+    this.#backpressure = backpressure
     this.#output = output
     this.frames = new FrameReader(MAX_CONNECT_BYTES)
   }
@@ -96,7 +96,7 @@ export class SocketReader {
       for (; this.#answeredAhead < pings; this.#answeredAhead += 1) this.#output.empty(PINGRESP)
     }
     this.#count(frames.heldBytes)
-    if (!answerPings || frames.heldBytes >= READ_AHEAD_BYTES || this.#capacity.holdsTooMuch) this.#socket.pause()
+    if (!answerPings || frames.heldBytes >= READ_AHEAD_BYTES || this.#backpressure.holdsTooMuch) this.#socket.pause()
   }
 
   /** Nothing waits any more. True when the socket was not read before. */
@@ -127,7 +127,7 @@ export class SocketReader {
   }
 
   #count(bytes: number): void {
-    this.#capacity.heldBytes += bytes - this.#heldBytes
+    this.#backpressure.heldBytes += bytes - this.#heldBytes
     this.#heldBytes = bytes
   }
 }

@@ -1,4 +1,4 @@
-import type { Capacity } from '../telemetry/backpressure.ts'
+import type { Backpressure } from '../telemetry/backpressure.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { Copy } from '../cluster/copies.ts'
 import type { Tally } from '../metrics.ts'
@@ -8,7 +8,7 @@ import type { Sessions } from './sessions.ts'
 
 export interface CopierOptions {
   readonly interest: Interest
-  readonly capacity: Pick<Capacity, 'shedsQos0'>
+  readonly backpressure: Pick<Backpressure, 'shedsQos0'>
   readonly tally: Tally
   readonly sessions: Pick<Sessions, 'copy'>
   readonly cluster: Pick<Cluster, 'peers' | 'sendCopies'> | undefined
@@ -18,11 +18,11 @@ export interface CopierOptions {
  * Hands telemetry that is in the log to its subscribers, here and on the nodes that have some. Nobody subscribed: two
  * comparisons for each batch. Under load it is the first to be dropped.
  */
-export function createCopier({ interest, capacity, tally, sessions, cluster }: CopierOptions): BatchObserver {
+export function createCopier({ interest, backpressure, tally, sessions, cluster }: CopierOptions): BatchObserver {
   return ({ records, topics }) => {
     const elsewhere = cluster?.peers.wantsTelemetry === true
     if (interest.isNone && !elsewhere) return
-    const sheds = capacity.shedsQos0
+    const sheds = backpressure.shedsQos0
     for (const [index, record] of interest.isNone ? [] : records.entries()) {
       const topic = topics[index] ?? ''
       if (!interest.matches(topic)) continue

@@ -5,7 +5,7 @@ export interface Waiting {
   progress(): void
 }
 
-export interface CapacityLimits {
+export interface BackpressureLimits {
   readonly records: number
   readonly bytes: number
 }
@@ -23,19 +23,19 @@ const REFUSE_AFTER_MS = 1_000
 const SHED_AFTER_MS = 10_000
 
 /** What one node takes in before it stops reading: messages on their way to the log, and bytes held back. */
-export class Capacity {
+export class Backpressure {
   /** Bytes that connections hold back; kept by them. */
   heldBytes = 0
   /** Since when the caps are reached without a break, in ms of `performance.now()`. */
   #fullSince: number | undefined
   readonly #forwarder: Pick<Forwarder, 'records' | 'bytes'>
-  readonly #limits: CapacityLimits
+  readonly #limits: BackpressureLimits
   readonly #waiting = new Set<Waiting>()
   readonly #now: () => number
 
   constructor(
     forwarder: Pick<Forwarder, 'records' | 'bytes'>,
-    limits: CapacityLimits,
+    limits: BackpressureLimits,
     now: () => number = () => performance.now(),
   ) {
     this.#forwarder = forwarder

@@ -59,7 +59,7 @@ const LOG_EVERY_MS = 10_000
  *
  * A failed append is repeated for ever, with the same records before any newer one: so nothing overtakes, nothing is
  * acknowledged before it is durable, and whoever waits behind it keeps waiting. The caps on what waits are kept by the
- * caller, who reads `records` and `bytes` (see capacity.ts).
+ * caller, who reads `records` and `bytes` (see backpressure.ts).
  */
 export class Forwarder {
   /** Enqueued and not yet durable. */

@@ -7,7 +7,7 @@ import type { Allowance } from '../access/rates.ts'
 import type { Tally } from '../metrics.ts'
 import type { SmallPackets } from '../mqtt/acks.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
-import type { Capacity } from './backpressure.ts'
+import type { Backpressure } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './routes.ts'
@@ -26,7 +26,7 @@ export interface LaneContext {
   readonly router: Router
   readonly authorizer: Pick<Authorizer, 'epoch'>
   readonly forwarder: Forwarder
-  readonly capacity: Capacity
+  readonly backpressure: Backpressure
   readonly clock: ReceiveClock
   readonly refusals: Pick<Refusals, 'record'>
   readonly interest: Interest

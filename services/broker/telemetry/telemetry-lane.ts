@@ -42,18 +42,18 @@ export class TelemetryLane implements Waiter {
       const detail = 'the payload is not UTF-8, which the message says it is'
       return this.refuse({ lane: 'refused', topic: route.topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
     }
-    const { tally, capacity, clock, forwarder } = this.#context
+    const { tally, backpressure, clock, forwarder } = this.#context
     const { qos, payload } = parts
     if (qos > 0) {
       if (this.#acks.isFull) return 'client'
-      if (capacity.isFull) return 'node'
+      if (backpressure.isFull) return 'node'
       tally.received += 1
       if (qos === 2 && this.#isRepeated(parts.id)) return undefined
       tally.inFlight += 1
       this.#acks.add(parts.id, qos)
     } else {
       tally.qos0Received += 1
-      if (capacity.shedsQos0) {
+      if (backpressure.shedsQos0) {
         tally.qos0Shed += 1
         return undefined
       }
