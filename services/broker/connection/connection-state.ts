@@ -2,7 +2,7 @@
  *   connecting --CONNECT--> admitting --logged in, CONNACK--> open --end of input--> half-closed
  *       \_______________________\______________________________\________________________\____> closing --> ended
  */
-export type GateState = 'connecting' | 'admitting' | 'open' | 'half-closed' | 'closing' | 'ended'
+export type Phase = 'connecting' | 'admitting' | 'open' | 'half-closed' | 'closing' | 'ended'
 
 /** For CONNECT to come, and for its answer: an attacker holds a socket no longer. */
 const CONNECT_SECONDS = 10
@@ -12,8 +12,8 @@ const HALF_CLOSED_SECONDS = 2
 const CLOSING_SECONDS = 5
 
 /** How many seconds a connection may be silent in a state; `keepalive` in seconds, 0 = no limit while open. */
-function limitFor(state: GateState, keepalive: number): number {
-  switch (state) {
+function limitFor(phase: Phase, keepalive: number): number {
+  switch (phase) {
     case 'connecting':
     case 'admitting':
       return CONNECT_SECONDS
@@ -35,10 +35,10 @@ export interface CoarseTime {
 }
 
 /** The state of one connection, and how long its client has been silent in it. */
-export class Lifetime {
+export class ConnectionState {
   /** Seconds; from CONNECT. */
   keepalive = 0
-  #state: GateState = 'connecting'
+  #phase: Phase = 'connecting'
   #heardAt: number
   readonly #time: CoarseTime
 
@@ -47,20 +47,20 @@ export class Lifetime {
     this.#heardAt = time.seconds
   }
 
-  get state(): GateState {
-    return this.#state
+  get phase(): Phase {
+    return this.#phase
   }
 
   get isClosed(): boolean {
-    return this.#state === 'closing' || this.#state === 'ended'
+    return this.#phase === 'closing' || this.#phase === 'ended'
   }
 
   get isOverdue(): boolean {
-    return this.#time.seconds - this.#heardAt >= limitFor(this.#state, this.keepalive)
+    return this.#time.seconds - this.#heardAt >= limitFor(this.#phase, this.keepalive)
   }
 
-  enter(state: GateState): void {
-    this.#state = state
+  enter(phase: Phase): void {
+    this.#phase = phase
     this.#heardAt = this.#time.seconds
   }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { parseConnect } from '../mqtt/connect.ts'
 import { Conversation, type ConversationGate } from './client.ts'
-import { Lifetime } from './connection-state.ts'
+import { ConnectionState } from './connection-state.ts'
 import { MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { BrokerContext } from './broker-context.ts'
@@ -31,7 +31,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   readonly #reader: SocketReader
   readonly #writer: SocketWriter
   readonly #origin: Origin
-  readonly #life: Lifetime
+  readonly #state: ConnectionState
   #welcome: Pick<Welcome, 'admitted' | 'rest'> | undefined
   #protocol: Protocol = MQTT311
   #conversation: Conversation | undefined
@@ -52,7 +52,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   constructor(socket: Duplex, origin: Origin, context: BrokerContext) {
     this.#socket = socket
     this.#context = context
-    this.#life = new Lifetime(context.time)
+    this.#state = new ConnectionState(context.time)
     this.#origin = origin
     this.#reader = new SocketReader(socket, context.backpressure, context.output)
     this.#writer = new SocketWriter(socket, context.output)
@@ -63,7 +63,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   }
 
   get isClosed(): boolean {
-    return this.#life.isClosed
+    return this.#state.isClosed
   }
 
   get who(): string | undefined {
@@ -72,14 +72,14 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   /** Called every second. */
   tick(): void {
-    const life = this.#life
+    const state = this.#state
     // Time in which we do not read is not the client's silence.
-    if (life.state === 'open' && this.#blocked !== undefined) life.heard()
-    if (!life.isOverdue) return
-    if (life.state === 'closing') return void this.#socket.destroy()
-    if (life.state === 'half-closed') return this.#finish()
-    if (life.state === 'open') this.#context.tally.keepaliveTimeouts += 1
-    this.close(life.state === 'open' ? Reason.keepAliveTimeout : Reason.busy)
+    if (state.phase === 'open' && this.#blocked !== undefined) state.heard()
+    if (!state.isOverdue) return
+    if (state.phase === 'closing') return void this.#socket.destroy()
+    if (state.phase === 'half-closed') return this.#finish()
+    if (state.phase === 'open') this.#context.tally.keepaliveTimeouts += 1
+    this.close(state.phase === 'open' ? Reason.keepAliveTimeout : Reason.busy)
   }
 
   /** Reads nothing more; what was taken is still acknowledged. For the shutdown. */
@@ -91,23 +91,23 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
-    if (!this.#life.isClosed) this.#closedFor ??= reason
+    if (!this.#state.isClosed) this.#closedFor ??= reason
     if (this.#conversation?.isAnswered === true) this.#closeWith(this.#protocol.disconnect(reason, text))
     // Some clients stay away for good after a CONNACK that refuses; those of a node that stops shall come to another one.
-    else if (this.#life.state !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
+    else if (this.#state.phase !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
     else this.#closeWith(this.#protocol.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }
 
   /** Something that a packet may have waited for has come. */
   progress(): void {
     if (this.#isTaking) return
-    if (this.#blocked === undefined && this.#life.state === 'open') this.#writer.flush()
+    if (this.#blocked === undefined && this.#state.phase === 'open') this.#writer.flush()
     else this.#take()
   }
 
   ready(): void {
-    if (this.#life.state !== 'admitting') return
-    this.#life.enter(this.#hasInputEnded ? 'half-closed' : 'open')
+    if (this.#state.phase !== 'admitting') return
+    this.#state.enter(this.#hasInputEnded ? 'half-closed' : 'open')
     this.#take()
   }
 
@@ -123,7 +123,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   obstacle(): Reasons | undefined {
     if (this.#isDeaf || this.isClosed) return 'deaf'
-    if (this.#life.state === 'admitting') return 'login'
+    if (this.#state.phase === 'admitting') return 'login'
     return this.#writer.isClogged ? 'socket' : undefined
   }
 
@@ -144,7 +144,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   #onData(chunk: Buffer): void {
     if (this.isClosed) return
-    this.#life.heard()
+    this.#state.heard()
     this.#reader.frames.feed(chunk)
     this.#take()
   }
@@ -165,22 +165,22 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     if (this.#blocked !== undefined) {
       if (this.#blocked === 'node') this.#context.backpressure.wait(this)
       if (this.#blocked === 'rate') this.#context.rates.wait(this)
-      this.#reader.hold(this.#life.state === 'open')
+      this.#reader.hold(this.#state.phase === 'open')
       return this.#writer.flush()
     }
-    if (this.#reader.unhold()) this.#life.heard()
-    if (this.#life.state === 'half-closed' && this.#conversation?.lanes.isIdle === true) this.#finish()
+    if (this.#reader.unhold()) this.#state.heard()
+    if (this.#state.phase === 'half-closed' && this.#conversation?.lanes.isIdle === true) this.#finish()
   }
 
   async #takeConnect(frame: FrameReader): Promise<void> {
     try {
       const packet = parseConnect(frame)
       this.#protocol = protocolOf(packet, this.#context)
-      this.#life.enter('admitting')
+      this.#state.enter('admitting')
       const welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
       if (welcomed === undefined) return
       this.#welcome = { admitted: welcomed.admitted, rest: welcomed.rest }
-      this.#life.keepalive = welcomed.keepalive
+      this.#state.keepalive = welcomed.keepalive
       this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
       this.#conversation = new Conversation(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
@@ -196,14 +196,14 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     }
     const who = error.who || (this.who ?? this.#origin.remoteAddress)
     noteRefusal(this.#context, error, this.#reader.frames.header >> 4, who)
-    if (this.#life.state === 'admitting') return this.#closeWith(this.#protocol.refuseConnect(error))
-    if (this.#life.state === 'connecting') return this.#closeWith(error.answer)
+    if (this.#state.phase === 'admitting') return this.#closeWith(this.#protocol.refuseConnect(error))
+    if (this.#state.phase === 'connecting') return this.#closeWith(error.answer)
     this.close(error instanceof Violation ? error.reason : reasonOf(error.code), error.message)
   }
 
   #closeWith(answer: Buffer | undefined): void {
     if (this.isClosed) return
-    this.#life.enter('closing')
+    this.#state.enter('closing')
     this.#context.backpressure.forget(this)
     this.#context.rates.forget(this)
     this.#reader.drop()
@@ -219,9 +219,9 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
   #onEnd(): void {
     this.#hasInputEnded = true
-    if (this.#life.state === 'admitting') return
-    if (this.#life.state !== 'open') return this.close()
-    this.#life.enter('half-closed')
+    if (this.#state.phase === 'admitting') return
+    if (this.#state.phase !== 'open') return this.close()
+    this.#state.enter('half-closed')
     this.progress()
   }
 
@@ -236,8 +236,8 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   #onGone(): void {
     this.#closeWith(undefined)
-    if (this.#life.state !== 'ended') void this.#forgotten.then(() => this.#leave())
-    this.#life.enter('ended')
+    if (this.#state.phase !== 'ended') void this.#forgotten.then(() => this.#leave())
+    this.#state.enter('ended')
   }
 
   async #leave(): Promise<void> {
