@@ -2,14 +2,14 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import { Frame, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { matches } from '../../../shared/topic-filter.ts'
-import { Interest } from '../telemetry/subscription-interest.ts'
+import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import { encodeCopies, type Copy } from './copies.ts'
 
 interface Peer {
   /** Of its list; one that is not the next means that something was missed. */
   version: number
   readonly filters: Set<string>
-  readonly interest: Interest
+  readonly interest: SubscriptionInterest
   /** What it knows of ours may be old. */
   isBehind: boolean
 }
@@ -158,7 +158,7 @@ export class Peers {
 }
 
 function newPeer(): Peer {
-  return { version: 0, filters: new Set(), interest: new Interest(), isBehind: true }
+  return { version: 0, filters: new Set(), interest: new SubscriptionInterest(), isBehind: true }
 }
 
 function apply(peer: Peer, { version, all, add = [], remove = [] }: Announcement): void {

@@ -15,7 +15,7 @@ import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
 import { Tally } from '../metrics.ts'
 import type { CoarseTime } from './connection-state.ts'
 import { Forwarder, type BatchObserver } from '../telemetry/forwarder.ts'
-import { Interest } from '../telemetry/subscription-interest.ts'
+import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
 import type { ReceiveClock } from '../../../shared/receive-clock.ts'
@@ -79,7 +79,7 @@ export async function openBrokerContext(
   const tally = new Tally()
   const self = { mqtt: { host: settings.BIND_ADDRESS, port: settings.MQTT_PORT } }
   const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self, maxSessions })
-  const interest = new Interest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
+  const interest = new SubscriptionInterest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
   const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
   const failedLogins = createFailedLogins()
   const authenticator = createAuthenticator({ registry, failedLogins, anonymousAs, logger, metrics })

@@ -3,11 +3,11 @@ import type { Cluster } from '../cluster/cluster.ts'
 import type { Copy } from '../cluster/copies.ts'
 import type { Tally } from '../metrics.ts'
 import type { BatchObserver } from '../telemetry/forwarder.ts'
-import type { Interest } from '../telemetry/subscription-interest.ts'
+import type { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface CopierOptions {
-  readonly interest: Interest
+  readonly interest: SubscriptionInterest
   readonly backpressure: Pick<Backpressure, 'shedsQos0'>
   readonly tally: Tally
   readonly sessions: Pick<Sessions, 'copy'>

@@ -11,7 +11,7 @@ import type { Backpressure } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Refusals } from './refusals.ts'
 import type { Router } from './routes.ts'
-import type { Interest } from './subscription-interest.ts'
+import type { SubscriptionInterest } from './subscription-interest.ts'
 
 /** Why a packet has to wait: for acks of its own client, of the other lane, for room in the node, for aedes, its rate. */
 export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
@@ -29,7 +29,7 @@ export interface LaneContext {
   readonly backpressure: Backpressure
   readonly clock: ReceiveClock
   readonly refusals: Pick<Refusals, 'record'>
-  readonly interest: Interest
+  readonly interest: SubscriptionInterest
   readonly tally: Tally
   readonly output: SmallPackets
 }

@@ -19,7 +19,7 @@ export function canMatchTelemetry(filter: string): boolean {
 }
 
 /** What applications subscribe to. While nobody subscribes to telemetry, asking for it costs one comparison. */
-export class Interest {
+export class SubscriptionInterest {
   readonly #all = new Map<string, number>()
   readonly #telemetry = new Set<string>()
   readonly #answers = new Map<string, boolean>()

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   canMatchTelemetry,
-  Interest,
+  SubscriptionInterest,
   isTelemetryOnly,
 } from '../../../../../services/broker/telemetry/subscription-interest.ts'
 import { matches } from '../../../../../shared/topic-filter.ts'
@@ -31,7 +31,7 @@ describe('Interest', () => {
     const change = fc.tuple(fc.constantFrom(...filters), fc.boolean())
     fc.assert(
       fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
-        const interest = new Interest()
+        const interest = new SubscriptionInterest()
         const model: string[] = []
         for (const [filter, isAdded] of changes) {
           if (isAdded) {
