@@ -29,7 +29,7 @@ export function placeOf(topic: string): string {
 }
 
 /** Keeps count of retained messages that are in memory. The script RETAIN does the same in Redis. */
-export class RetainedRoom {
+export class RetainedQuota {
   readonly #bounds: RetainedBounds
   readonly #sizes = new Map<string, number>()
   readonly #places = new Map<string, { topics: number; bytes: number }>()

@@ -2,7 +2,7 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches, overlaps } from '../../../shared/topic-filter.ts'
 import type { Tally } from '../metrics.ts'
-import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedRoom } from '../access/retained-quota.ts'
+import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedQuota } from '../access/retained-quota.ts'
 import { decodeMessage, encodeMessage, type Message } from './messages.ts'
 import { RETAIN } from './publish-script.ts'
 
@@ -19,7 +19,7 @@ export class Retained {
   readonly #link: RedisLink
   readonly #tally: Tally
   readonly #owed = new Map<string, Message>()
-  readonly #owedRoom = new RetainedRoom(MAX_OWED)
+  readonly #owedQuota = new RetainedQuota(MAX_OWED)
 
   constructor(link: RedisLink, tally: Tally) {
     this.#link = link
@@ -32,7 +32,7 @@ export class Retained {
       await this.#write(message)
     } catch (error) {
       if (toSluiceError(error).code !== 'redis_unavailable') throw error
-      if (this.#owedRoom.take(message)) return void this.#owed.set(message.topic, message)
+      if (this.#owedQuota.take(message)) return void this.#owed.set(message.topic, message)
       this.#owed.delete(message.topic)
       this.#tally.retainedDropped += 1
     }
@@ -69,7 +69,7 @@ export class Retained {
 
   #drop(topic: string): void {
     this.#owed.delete(topic)
-    this.#owedRoom.leave(topic)
+    this.#owedQuota.leave(topic)
   }
 
   /** The places in which the filters may find something, some at a time. */

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Tally } from '../metrics.ts'
 import { sizeOf, type KeptMessage, type WithProperties } from '../mqtt/message-properties.ts'
-import { MAX_RETAINED, RetainedRoom } from '../access/retained-quota.ts'
+import { MAX_RETAINED, RetainedQuota } from '../access/retained-quota.ts'
 import { MAX_PER_SESSION } from '../access/session-quota.ts'
 
 /** How aedes stores what outlives a connection; the part that we touch. */
@@ -49,17 +49,17 @@ export function limitPersistence(persistence: Persistence, tally: Tally): (below
   // Of QoS 2 the id is remembered, until its PUBREL: the message has gone on, and nobody asks for it.
   const incoming = persistence.incomingStorePacket.bind(persistence)
   persistence.incomingStorePacket = (client, { messageId }) => incoming(client, { messageId })
-  const room = new RetainedRoom(MAX_RETAINED)
+  const quota = new RetainedQuota(MAX_RETAINED)
   const store = persistence.storeRetained.bind(persistence)
   persistence.storeRetained = async (packet) => {
-    if (packet.payload.length === 0) room.leave(packet.topic)
-    else if (room.take(packet)) return store(detached(packet))
+    if (packet.payload.length === 0) quota.leave(packet.topic)
+    else if (quota.take(packet)) return store(detached(packet))
     else tally.retainedDropped += 1
     // What the topic had is not its last message any more [MQTT-3.3.1-5].
     return store({ ...packet, payload: Buffer.alloc(0) })
   }
   return async (below) => {
-    for (const topic of [...room.topics()].filter((retained) => retained.startsWith(below))) {
+    for (const topic of [...quota.topics()].filter((retained) => retained.startsWith(below))) {
       await persistence.storeRetained({ topic, payload: Buffer.alloc(0) })
     }
   }

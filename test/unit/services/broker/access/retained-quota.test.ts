@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { ELSEWHERE, placeOf, RetainedRoom } from '../../../../../services/broker/access/retained-quota.ts'
+import { ELSEWHERE, placeOf, RetainedQuota } from '../../../../../services/broker/access/retained-quota.ts'
 
 const BOUNDS = { topics: 6, bytes: 200, deviceTopics: 3, deviceBytes: 60 }
 
@@ -34,7 +34,7 @@ it('there is room for what the bounds allow, in all and of one device, whatever 
   const step = fc.record({ topic, bytes: fc.option(fc.integer({ min: 0, max: 90 }), { freq: 4 }) })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const room = new RetainedRoom(BOUNDS)
+      const room = new RetainedQuota(BOUNDS)
       const model = new Model()
       for (const { topic: at, bytes } of steps) {
         if (bytes === null) {
