@@ -1,4 +1,4 @@
-import { AedesEnd } from '../../services/broker/sessions/aedes-stream.ts'
+import { AedesStream } from '../../services/broker/sessions/aedes-stream.ts'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
 
@@ -16,7 +16,7 @@ export const ALLOW_EVERYTHING: BrokerParts = {
   aedesHooks: () => ({
     authorizePublish: (_client, _packet, done) => done(null),
     authorizeSubscribe(client, subscription, done) {
-      if (client.conn instanceof AedesEnd) client.conn.owner.subscribed(subscription.topic)
+      if (client.conn instanceof AedesStream) client.conn.owner.subscribed(subscription.topic)
       done(null, subscription)
     },
     authorizeForward: (_client, packet) => packet,

@@ -1,5 +1,5 @@
 import type { Principal } from '../../../shared/registry/port.ts'
-import { AedesEnd, type AedesEndOwner, type AedesPacket } from '../sessions/aedes-stream.ts'
+import { AedesStream, type AedesStreamOwner, type AedesPacket } from '../sessions/aedes-stream.ts'
 import { PlainDelivery, type Delivery } from '../sessions/delivery.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
@@ -28,7 +28,7 @@ export interface ConversationGate {
 }
 
 /** What a client that was let in says to the log and to aedes, and what it is told. */
-export class Conversation implements AedesEndOwner, LaneOwner {
+export class Conversation implements AedesStreamOwner, LaneOwner {
   readonly principal: Principal
   readonly protocol: Protocol
   readonly allowance: Allowance | undefined
@@ -37,7 +37,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   isAnswered = false
   readonly #connection: ConversationGate
   readonly #writer: SocketWriter
-  readonly #end: AedesEnd
+  readonly #stream: AedesStream
   readonly #delivery: Delivery
   readonly #client: AedesClient
   readonly #presence: Pick<PresenceWriter, 'note'>
@@ -58,8 +58,8 @@ export class Conversation implements AedesEndOwner, LaneOwner {
     this.allowance = welcome.admitted.allowance
     this.#presence = presence
     this.#session = welcome.session
-    const end = new AedesEnd(this)
-    this.#end = end
+    const end = new AedesStream(this)
+    this.#stream = end
     this.lanes = new PacketDispatch(context, this, end)
     const lane = this.lanes.aedes
     this.#delivery =
@@ -88,7 +88,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
   }
 
   get unsentBytes(): number {
-    return this.#writer.unsentBytes + this.#end.writableLength + this.#delivery.heldBytes
+    return this.#writer.unsentBytes + this.#stream.writableLength + this.#delivery.heldBytes
   }
 
   /** The client has left, or its socket has ended without a word and its will is to be published. */
@@ -106,7 +106,7 @@ export class Conversation implements AedesEndOwner, LaneOwner {
     this.lanes.close()
     this.#presence.note({ principal: this.principal, ...this.#session, ended: reason })
     const forgotten = new Promise<void>((resolve) => this.#client.close(resolve))
-    this.#end.destroy()
+    this.#stream.destroy()
     return forgotten
   }
 
@@ -143,6 +143,6 @@ export class Conversation implements AedesEndOwner, LaneOwner {
 
   /** aedes publishes the will when its input ends without DISCONNECT, and closes when it has read all before. */
   leaveWithWill(): void {
-    this.#end.push(null)
+    this.#stream.push(null)
   }
 }

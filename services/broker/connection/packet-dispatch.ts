@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { PacketIds } from '../mqtt/acks.ts'
-import type { AedesEnd } from '../sessions/aedes-stream.ts'
+import type { AedesStream } from '../sessions/aedes-stream.ts'
 import { AedesLane } from '../sessions/aedes-lane.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
@@ -26,7 +26,7 @@ export class PacketDispatch {
   /** Ids of QoS 2 that a client of MQTT 5 has open in aedes. */
   readonly #openInAedes = new PacketIds()
 
-  constructor(context: LaneContext, owner: LaneOwner, end: AedesEnd) {
+  constructor(context: LaneContext, owner: LaneOwner, end: AedesStream) {
     this.#context = context
     this.#owner = owner
     this.telemetry = new TelemetryLane(context, owner)

@@ -1,7 +1,7 @@
 import type { AedesOptions, AedesPublishPacket, Client, PublishPacket } from 'aedes'
 import { isReserved } from '../../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
-import { AedesEnd } from './aedes-stream.ts'
+import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { SessionEmitter } from './cluster-emitter.ts'
@@ -135,8 +135,8 @@ function whenDue(
 }
 
 /** The client to which a client of aedes belongs. */
-export function ownerOf(client: Client): AedesEnd['owner'] | undefined {
-  return client.conn instanceof AedesEnd ? client.conn.owner : undefined
+export function ownerOf(client: Client): AedesStream['owner'] | undefined {
+  return client.conn instanceof AedesStream ? client.conn.owner : undefined
 }
 
 function isWillOf(client: Client, packet: PublishPacket): boolean {

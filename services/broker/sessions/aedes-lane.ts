@@ -1,4 +1,4 @@
-import type { AedesEnd, AedesPacket, Beside } from './aedes-stream.ts'
+import type { AedesStream, AedesPacket, Beside } from './aedes-stream.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
 import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
@@ -11,7 +11,7 @@ type SubscriptionOwner = Pick<LaneOwner, 'protocol' | 'principal' | 'isSubscribe
 /** What one client exchanges with aedes, in MQTT 3.1.1 whatever the client speaks. */
 export class AedesLane {
   readonly #context: LaneContext
-  readonly #end: AedesEnd
+  readonly #stream: AedesStream
   readonly #owner: SubscriptionOwner
   /** Messages without PUBACK or PUBREC. */
   #messages = 0
@@ -25,9 +25,9 @@ export class AedesLane {
   #filters: Set<string> | undefined
   #isClosed = false
 
-  constructor(context: LaneContext, end: AedesEnd, owner: SubscriptionOwner) {
+  constructor(context: LaneContext, end: AedesStream, owner: SubscriptionOwner) {
     this.#context = context
-    this.#end = end
+    this.#stream = end
     this.#owner = owner
   }
 
@@ -49,7 +49,7 @@ export class AedesLane {
     }
     // In a cluster a message could overtake the subscription that its own client asked for just before it.
     if (this.#request !== undefined) return 'lane'
-    if (!this.#end.wantsMore) return 'aedes'
+    if (!this.#stream.wantsMore) return 'aedes'
     this.#publish(frame, parts)
     if (qos === 0) {
       tally.qos0Received += 1
@@ -103,7 +103,7 @@ export class AedesLane {
   /** A subscription was granted, or restored. */
   subscribed(filter: string): void {
     // A device's own are found by its name, and match no telemetry.
-    if (this.#isClosed || this.#end.owner.principal.kind === 'device') return
+    if (this.#isClosed || this.#stream.owner.principal.kind === 'device') return
     this.#filters ??= new Set()
     if (this.#filters.has(filter)) return
     this.#filters.add(filter)
@@ -160,13 +160,13 @@ export class AedesLane {
   /** Asks aedes, or answers at once when nothing is left to ask. */
   #ask(read: () => PendingRequest): Blocked | undefined {
     if (this.#request !== undefined) return 'lane'
-    if (!this.#end.wantsMore) return 'aedes'
+    if (!this.#stream.wantsMore) return 'aedes'
     const request = read()
     if (request.packet === undefined) {
       this.#context.output.put(request.answer(undefined))
     } else {
       this.#request = request
-      this.#end.deliver(request.packet, request.beside)
+      this.#stream.deliver(request.packet, request.beside)
     }
     return undefined
   }
@@ -174,17 +174,17 @@ export class AedesLane {
   /** As 3.1.1 has it: without properties and with its topic. */
   #publish(frame: FrameReader, parts: PublishParts): void {
     const { header, buffer, end } = frame
-    if (this.#owner.protocol.version === 4) return this.#end.deliver(copyOf(frame))
+    if (this.#owner.protocol.version === 4) return this.#stream.deliver(copyOf(frame))
     const properties = this.#owner.protocol.messageProperties(parts, buffer)
     const beside: Beside | undefined = properties === undefined ? undefined : { properties }
     const topic = parts.topic.subarray(parts.topicStart, parts.topicEnd)
     const id = parts.qos === 0 ? Buffer.alloc(0) : Buffer.from([parts.id >> 8, parts.id & 0xff])
-    this.#end.deliver(encodeFrame(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), beside)
+    this.#stream.deliver(encodeFrame(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), beside)
   }
 
   #deliver(packet: Buffer): Blocked | undefined {
-    if (!this.#end.wantsMore) return 'aedes'
-    this.#end.deliver(packet)
+    if (!this.#stream.wantsMore) return 'aedes'
+    this.#stream.deliver(packet)
     return undefined
   }
 }

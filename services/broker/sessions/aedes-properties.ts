@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { Aedes, Client, Subscription } from 'aedes'
-import { AedesEnd } from './aedes-stream.ts'
+import { AedesStream } from './aedes-stream.ts'
 import type { PropertiesByPayload, WithProperties } from '../mqtt/message-properties.ts'
 import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
@@ -35,7 +35,7 @@ export interface RetainedSource {
 /** Has each packet that aedes reads from the client completed by what was handed over beside it. */
 export function completePackets(client: Client): void {
   const { conn } = client
-  if (!(conn instanceof AedesEnd)) return
+  if (!(conn instanceof AedesStream)) return
   const parsing = client as ParsingClient
   parsing._parser.prependListener('packet', (packet) => {
     const beside = conn.takeBeside()

@@ -26,7 +26,7 @@ export interface Beside {
 }
 
 /** The client whose packets the stream carries. */
-export interface AedesEndOwner {
+export interface AedesStreamOwner {
   readonly principal: Principal
   /** Bytes that the client has not taken yet, in aedes' stream, held back, and in the socket. */
   readonly unsentBytes: number
@@ -54,8 +54,8 @@ const NO_LIMIT = 2 ** 28 + 5
  * between `cork` and `uncork`, so each `_writev` is whole packets, between which the broker may put its own. Should that
  * ever not hold, the connection is closed rather than its bytes mixed up.
  */
-export class AedesEnd extends Duplex {
-  readonly owner: AedesEndOwner
+export class AedesStream extends Duplex {
+  readonly owner: AedesStreamOwner
   /** False when aedes has enough queued: wait for `aedesWantsMore`. */
   wantsMore = true
   /** Packets given to aedes, and read by it. */
@@ -63,7 +63,7 @@ export class AedesEnd extends Duplex {
   #read = 0
   #beside: Map<number, Beside> | undefined
 
-  constructor(owner: AedesEndOwner) {
+  constructor(owner: AedesStreamOwner) {
     super({ readableHighWaterMark: TO_AEDES_BYTES, writableHighWaterMark: FROM_AEDES_BYTES, emitClose: true })
     this.owner = owner
   }

@@ -1,4 +1,4 @@
-import type { AedesEnd, AedesPacket } from './aedes-stream.ts'
+import type { AedesStream, AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
 import type { Tally } from '../metrics.ts'
 import type { Delivery, PacketSink } from './delivery.ts'
@@ -13,7 +13,7 @@ export interface DeliveryOptions {
   readonly connack: (sessionPresent: boolean) => Buffer
   readonly sink: PacketSink
   readonly lane: AedesLane
-  readonly end: Pick<AedesEnd, 'deliver'>
+  readonly end: Pick<AedesStream, 'deliver'>
   readonly properties: PropertiesByPayload
   readonly tally: Tally
 }

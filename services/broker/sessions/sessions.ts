@@ -5,7 +5,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
-import type { AedesEnd } from './aedes-stream.ts'
+import type { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
 import { SessionEmitter } from './cluster-emitter.ts'
 import { toMessage } from '../cluster/messages.ts'
@@ -26,7 +26,7 @@ import { WillDelays } from './will-delay.ts'
  */
 export interface Sessions {
   /** A connection that has logged in; the CONNECT follows as its first packet. */
-  open(end: AedesEnd): AedesClient
+  open(end: AedesStream): AedesClient
   /** What messages of MQTT 5 bring besides topic and payload. */
   readonly properties: PropertiesByPayload
   /** Who has which session, among the nodes that share them. */

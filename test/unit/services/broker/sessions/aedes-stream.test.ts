@@ -1,14 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AedesEnd, type AedesEndOwner } from '../../../../../services/broker/sessions/aedes-stream.ts'
+import { AedesStream, type AedesStreamOwner } from '../../../../../services/broker/sessions/aedes-stream.ts'
 import { packet } from '../../../../mqtt-bytes.ts'
 
-/** An end whose owner notes what it gets. */
+/** A stream whose owner notes what it gets. */
 function setUp() {
   const forwarded: { bytes: Buffer; types: readonly number[] }[] = []
   const closed: (Error | null)[] = []
   let takenLater: (() => void)[] | undefined
-  const owner: AedesEndOwner = {
+  const owner: AedesStreamOwner = {
     principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
     unsentBytes: 0,
     ready: () => undefined,
@@ -28,18 +28,18 @@ function setUp() {
       for (const taken of held) taken()
     }
   }
-  return { end: new AedesEnd(owner), forwarded, closed, hold }
+  return { stream: new AedesStream(owner), forwarded, closed, hold }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** Writes a packet as aedes does: corked, in pieces, uncorked in the next tick. */
-function writeLikeAedes(end: AedesEnd, bytes: Buffer, pieces: readonly number[]): void {
-  end.cork()
-  process.nextTick(() => end.uncork())
+function writeLikeAedes(stream: AedesStream, bytes: Buffer, pieces: readonly number[]): void {
+  stream.cork()
+  process.nextTick(() => stream.uncork())
   for (let at = 0, index = 0; at < bytes.length; index += 1) {
     const length = pieces[index % pieces.length] ?? 1
-    end.write(bytes.subarray(at, at + length))
+    stream.write(bytes.subarray(at, at + length))
     at += length
   }
 }
@@ -57,10 +57,10 @@ describe('AedesEnd', () => {
     const turns = fc.array(fc.boolean(), { minLength: 1, maxLength: 5 })
     await fc.assert(
       fc.asyncProperty(sent, pieces, turns, fc.boolean(), async (packets, lengths, waits, isSlow) => {
-        const { end, forwarded, closed, hold } = setUp()
+        const { stream, forwarded, closed, hold } = setUp()
         const release = isSlow ? hold() : () => undefined
         for (const [index, bytes] of packets.entries()) {
-          writeLikeAedes(end, bytes, lengths)
+          writeLikeAedes(stream, bytes, lengths)
           if (waits[index % waits.length] === true) await turn()
         }
         await turn()
@@ -69,26 +69,26 @@ describe('AedesEnd', () => {
         expect(Buffer.concat(forwarded.map(({ bytes }) => bytes))).toEqual(Buffer.concat(packets))
         expect(forwarded.flatMap(({ types }) => types)).toEqual(packets.map((bytes) => (bytes[0] ?? 0) >> 4))
         expect(closed).toEqual([])
-        end.destroy()
+        stream.destroy()
       }),
     )
   })
 
   it('closes the connection rather than hand on a part of a packet', async () => {
-    const { end, forwarded, closed } = setUp()
-    end.on('error', () => undefined)
-    end.write(packet.publish('a/b', 'x').subarray(0, 5))
+    const { stream, forwarded, closed } = setUp()
+    stream.on('error', () => undefined)
+    stream.write(packet.publish('a/b', 'x').subarray(0, 5))
     await turn()
     expect(forwarded).toEqual([])
     expect(closed).toMatchObject([{ message: 'aedes wrote something else than whole packets' }])
   })
 
   it('gives all that is queued at once, and then nothing, also to a reader that asks from within', () => {
-    const { end } = setUp()
-    end.deliver(Buffer.from('one'))
-    end.deliver(Buffer.from('two'))
-    expect(end.read()?.toString()).toBe('onetwo')
-    expect(end.read()).toBeNull()
-    end.destroy()
+    const { stream } = setUp()
+    stream.deliver(Buffer.from('one'))
+    stream.deliver(Buffer.from('two'))
+    expect(stream.read()?.toString()).toBe('onetwo')
+    expect(stream.read()).toBeNull()
+    stream.destroy()
   })
 })
