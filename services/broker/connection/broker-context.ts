@@ -21,7 +21,7 @@ import type { LoginContext } from './admit.ts'
 import type { ReceiveClock } from '../../../shared/receive-clock.ts'
 import { createRefusals } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
-import { SessionEnds } from '../sessions/session-expiry.ts'
+import { SessionExpiry } from '../sessions/session-expiry.ts'
 import { openSessions, type Sessions } from '../sessions/sessions.ts'
 import { Takeovers } from '../sessions/takeovers.ts'
 import { createCopier } from '../sessions/subscriber-copies.ts'
@@ -55,7 +55,7 @@ export interface BrokerContext extends LaneContext, LoginContext, Attendance {
   readonly failedLogins: FailedLogins
   readonly authorizer: Authorizer
   readonly sessions: Sessions
-  readonly sessionEnds: Pick<SessionEnds, 'resume' | 'end'>
+  readonly sessionExpiry: Pick<SessionExpiry, 'resume' | 'end'>
   readonly time: CoarseTime
   readonly logger: Logger
   /** Told after each batch that is durable. */
@@ -104,7 +104,7 @@ export async function openBrokerContext(
       logger.error({ err: error, who: name }, 'what is kept of a login that ended could not be removed')
     })
   })
-  const sessionEnds = createSessionEnds(sessions, cluster, logger, releasers)
+  const sessionExpiry = createSessionExpiry(sessions, cluster, logger, releasers)
   observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
 
   const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
@@ -121,20 +121,20 @@ export async function openBrokerContext(
     forwarder,
     backpressure,
     sessions,
-    sessionEnds,
+    sessionExpiry,
     takeovers,
     router,
   }
 }
 
-function createSessionEnds(
+function createSessionExpiry(
   sessions: Sessions,
   cluster: Cluster | undefined,
   logger: Logger,
   releasers: Releasers,
-): BrokerContext['sessionEnds'] {
+): BrokerContext['sessionExpiry'] {
   if (cluster === undefined) {
-    const ends = new SessionEnds((id, isLeaving) => sessions.discard(id, isLeaving), logger)
+    const ends = new SessionExpiry((id, isLeaving) => sessions.discard(id, isLeaving), logger)
     return releasers.own('session ends', ends, () => ends.close())
   }
   return {

@@ -58,14 +58,14 @@ export async function welcome(
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
   try {
-    await context.sessionEnds.resume(admitted.clientId, wish.isNew === true)
+    await context.sessionExpiry.resume(admitted.clientId, wish.isNew === true)
   } catch (error) {
     admitted.release()
     const { code, message } = toSluiceError(error)
     throw new Refused(code, message, connack(3), admitted.principal.name)
   }
   if (connection.isClosed) {
-    await context.sessionEnds.end(admitted.clientId, rest())
+    await context.sessionExpiry.end(admitted.clientId, rest())
     admitted.release()
     return undefined
   }

@@ -242,7 +242,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   async #leave(): Promise<void> {
     const { admitted, rest } = this.#welcome ?? {}
-    if (admitted !== undefined) await this.#context.sessionEnds.end(admitted.clientId, rest?.())
+    if (admitted !== undefined) await this.#context.sessionExpiry.end(admitted.clientId, rest?.())
     admitted?.release()
     this.#resolveEnded()
   }

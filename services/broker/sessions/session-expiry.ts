@@ -8,7 +8,7 @@ const SWEEP_MS = 1_000
  * Ends sessions of MQTT 5 that outlive their connection for some time only, on the only node: they are in its memory, as
  * this is. Nodes that share sessions keep it with these.
  */
-export class SessionEnds {
+export class SessionExpiry {
   readonly #discard: (clientId: string, isLeaving: boolean) => Promise<void>
   readonly #logger: Logger
   readonly #now: () => number

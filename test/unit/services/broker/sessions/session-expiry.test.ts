@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { SessionEnds } from '../../../../../services/broker/sessions/session-expiry.ts'
+import { SessionExpiry } from '../../../../../services/broker/sessions/session-expiry.ts'
 import { SluiceError } from '../../../../../shared/errors.ts'
 import { quiet } from '../../../../broker-harness.ts'
 
@@ -10,7 +10,7 @@ function setUp() {
     if (clock.fails) throw new SluiceError('redis_unavailable', 'away')
     discarded.push(id)
   }
-  const ends = new SessionEnds(discard, quiet, () => clock.now)
+  const ends = new SessionExpiry(discard, quiet, () => clock.now)
   onTestFinished(() => ends.close())
   return { ends, discarded, clock }
 }
