@@ -58,9 +58,9 @@ export class Conversation implements AedesStreamOwner, LaneOwner {
     this.allowance = welcome.admitted.allowance
     this.#presence = presence
     this.#session = welcome.session
-    const end = new AedesStream(this)
-    this.#stream = end
-    this.lanes = new PacketDispatch(context, this, end)
+    const stream = new AedesStream(this)
+    this.#stream = stream
+    this.lanes = new PacketDispatch(context, this, stream)
     const lane = this.lanes.aedes
     this.#delivery =
       protocol instanceof Mqtt5
@@ -69,13 +69,13 @@ export class Conversation implements AedesStreamOwner, LaneOwner {
             connack: welcome.connack,
             sink: writer,
             lane,
-            end,
+            stream,
             tally,
             properties: sessions.properties,
           })
         : new PlainDelivery(writer, lane)
-    this.#client = sessions.open(end)
-    end.deliver(welcome.connect, welcome.beside)
+    this.#client = sessions.open(stream)
+    stream.deliver(welcome.connect, welcome.extras)
     presence.note({ principal: this.principal, ...welcome.session, ended: undefined })
   }
 

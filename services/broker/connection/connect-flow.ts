@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { toSluiceError } from '../../../shared/errors.ts'
-import type { Beside } from '../sessions/aedes-stream.ts'
+import type { Mqtt5Extras } from '../sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
@@ -26,7 +26,7 @@ export interface Welcome {
   readonly rest: () => number | undefined
   /** The CONNECT for aedes, and what belongs to it. */
   readonly connect: Buffer
-  readonly beside: Beside | undefined
+  readonly extras: Mqtt5Extras | undefined
   /** The CONNACK for a client of MQTT 5. */
   readonly connack: (sessionPresent: boolean) => Buffer
 }
@@ -80,12 +80,12 @@ export async function welcome(
     keepalive,
     rest,
     connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
-    beside: willProperties && { properties: willProperties },
+    extras: willProperties && { properties: willProperties },
     connack: connackOf(context, protocol, extra),
   }
 }
 
-/** aedes knows sessions that end with the connection and sessions that do not; what lies between is done beside it. */
+/** aedes knows sessions that end with the connection and sessions that do not; what is between the two is done here. */
 function wishOf({ clean, properties }: ConnectPacket): SessionWish {
   const expiry = properties?.sessionExpiry
   const isClean = clean && (expiry ?? 0) === 0

@@ -26,11 +26,11 @@ export class PacketDispatch {
   /** Ids of QoS 2 that a client of MQTT 5 has open in aedes. */
   readonly #openInAedes = new PacketIds()
 
-  constructor(context: LaneContext, owner: LaneOwner, end: AedesStream) {
+  constructor(context: LaneContext, owner: LaneOwner, stream: AedesStream) {
     this.#context = context
     this.#owner = owner
     this.telemetry = new TelemetryLane(context, owner)
-    this.aedes = new AedesLane(context, end, owner)
+    this.aedes = new AedesLane(context, stream, owner)
   }
 
   /** Nothing waits to be acknowledged. */

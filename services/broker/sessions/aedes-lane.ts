@@ -1,4 +1,4 @@
-import type { AedesStream, AedesPacket, Beside } from './aedes-stream.ts'
+import type { AedesStream, AedesPacket, Mqtt5Extras } from './aedes-stream.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
 import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
@@ -25,9 +25,9 @@ export class AedesLane {
   #filters: Set<string> | undefined
   #isClosed = false
 
-  constructor(context: LaneContext, end: AedesStream, owner: SubscriptionOwner) {
+  constructor(context: LaneContext, stream: AedesStream, owner: SubscriptionOwner) {
     this.#context = context
-    this.#stream = end
+    this.#stream = stream
     this.#owner = owner
   }
 
@@ -166,7 +166,7 @@ export class AedesLane {
       this.#context.output.put(request.answer(undefined))
     } else {
       this.#request = request
-      this.#stream.deliver(request.packet, request.beside)
+      this.#stream.deliver(request.packet, request.extras)
     }
     return undefined
   }
@@ -176,10 +176,10 @@ export class AedesLane {
     const { header, buffer, end } = frame
     if (this.#owner.protocol.version === 4) return this.#stream.deliver(copyOf(frame))
     const properties = this.#owner.protocol.messageProperties(parts, buffer)
-    const beside: Beside | undefined = properties === undefined ? undefined : { properties }
+    const extras: Mqtt5Extras | undefined = properties === undefined ? undefined : { properties }
     const topic = parts.topic.subarray(parts.topicStart, parts.topicEnd)
     const id = parts.qos === 0 ? Buffer.alloc(0) : Buffer.from([parts.id >> 8, parts.id & 0xff])
-    this.#stream.deliver(encodeFrame(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), beside)
+    this.#stream.deliver(encodeFrame(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), extras)
   }
 
   #deliver(packet: Buffer): Blocked | undefined {

@@ -32,18 +32,18 @@ export interface RetainedSource {
   createRetainedStreamCombi(filters: readonly string[]): Readable
 }
 
-/** Has each packet that aedes reads from the client completed by what was handed over beside it. */
+/** Has each packet that aedes reads from the client completed by its {@link Mqtt5Extras}. */
 export function completePackets(client: Client): void {
   const { conn } = client
   if (!(conn instanceof AedesStream)) return
   const parsing = client as ParsingClient
   parsing._parser.prependListener('packet', (packet) => {
-    const beside = conn.takeBeside()
-    if (beside === undefined) return
-    if (packet.cmd === 'publish') setProperties(packet, beside.properties)
-    else if (packet.cmd === 'connect') setProperties(packet.will, beside.properties)
-    else if (packet.cmd === 'subscribe') setOptions(packet.subscriptions, beside.filters)
-    else beside.unsubscribes?.((filter) => Object.hasOwn(parsing.subscriptions, filter))
+    const extras = conn.takeExtras()
+    if (extras === undefined) return
+    if (packet.cmd === 'publish') setProperties(packet, extras.properties)
+    else if (packet.cmd === 'connect') setProperties(packet.will, extras.properties)
+    else if (packet.cmd === 'subscribe') setOptions(packet.subscriptions, extras.filters)
+    else extras.unsubscribes?.((filter) => Object.hasOwn(parsing.subscriptions, filter))
   })
 }
 

@@ -15,8 +15,8 @@ export interface AedesPacket {
   readonly payload: Buffer | undefined
 }
 
-/** What a packet for aedes says that MQTT 3.1.1 cannot; handed over beside it. */
-export interface Beside {
+/** What a packet for aedes says that MQTT 3.1.1 cannot; handed over together with it. */
+export interface Mqtt5Extras {
   /** Of a PUBLISH, or of the will of a CONNECT. */
   readonly properties?: MessageProperties | undefined
   /** Of a SUBSCRIBE, as many as it has filters. */
@@ -61,7 +61,7 @@ export class AedesStream extends Duplex {
   /** Packets given to aedes, and read by it. */
   #delivered = 0
   #read = 0
-  #beside: Map<number, Beside> | undefined
+  #extras: Map<number, Mqtt5Extras> | undefined
 
   constructor(owner: AedesStreamOwner) {
     super({ readableHighWaterMark: TO_AEDES_BYTES, writableHighWaterMark: FROM_AEDES_BYTES, emitClose: true })
@@ -69,20 +69,20 @@ export class AedesStream extends Duplex {
   }
 
   /** Gives aedes a whole packet; the bytes are its own from now on. */
-  deliver(packet: Buffer, beside?: Beside): void {
-    if (beside !== undefined) this.#beside ??= new Map()
-    if (this.#beside !== undefined && beside !== undefined) this.#beside.set(this.#delivered, beside)
+  deliver(packet: Buffer, extras?: Mqtt5Extras): void {
+    if (extras !== undefined) this.#extras ??= new Map()
+    if (this.#extras !== undefined && extras !== undefined) this.#extras.set(this.#delivered, extras)
     this.#delivered += 1
     this.wantsMore = this.push(packet)
   }
 
   /** What belongs to the packet that aedes has just read; to be asked once for each, in their order. */
-  takeBeside(): Beside | undefined {
+  takeExtras(): Mqtt5Extras | undefined {
     const place = this.#read
     this.#read += 1
-    const beside = this.#beside?.get(place)
-    if (beside !== undefined) this.#beside?.delete(place)
-    return beside
+    const extras = this.#extras?.get(place)
+    if (extras !== undefined) this.#extras?.delete(place)
+    return extras
   }
 
   /**

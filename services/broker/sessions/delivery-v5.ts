@@ -13,7 +13,7 @@ export interface DeliveryOptions {
   readonly connack: (sessionPresent: boolean) => Buffer
   readonly sink: PacketSink
   readonly lane: AedesLane
-  readonly end: Pick<AedesStream, 'deliver'>
+  readonly stream: Pick<AedesStream, 'deliver'>
   readonly properties: PropertiesByPayload
   readonly tally: Tally
 }
@@ -100,7 +100,8 @@ export class Mqtt5Delivery implements Delivery {
       this.#options.tally.deliveriesTooLarge += 1
       this.#aliases.clear()
       // For aedes it has been sent and acknowledged [MQTT-3.1.2-25].
-      if (message.id > 0) this.#options.end.deliver(Buffer.from([Header.puback, 2, message.id >> 8, message.id & 0xff]))
+      if (message.id > 0)
+        this.#options.stream.deliver(Buffer.from([Header.puback, 2, message.id >> 8, message.id & 0xff]))
       return
     }
     if (message.id > 0) this.#unacknowledged.add(message.id)

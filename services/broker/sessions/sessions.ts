@@ -26,7 +26,7 @@ import { WillDelays } from './will-delay.ts'
  */
 export interface Sessions {
   /** A connection that has logged in; the CONNECT follows as its first packet. */
-  open(end: AedesStream): AedesClient
+  open(stream: AedesStream): AedesClient
   /** What messages of MQTT 5 bring besides topic and payload. */
   readonly properties: PropertiesByPayload
   /** Who has which session, among the nodes that share them. */
@@ -122,8 +122,8 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   if (relay !== undefined) await join(options, relay, aedes, copy)
   return {
     properties,
-    open(end) {
-      const client = aedes.handle(end) as Client & AedesClient
+    open(stream) {
+      const client = aedes.handle(stream) as Client & AedesClient
       completePackets(client)
       return client
     },
@@ -213,7 +213,7 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
     )
     return addSubscriptions(client, granted)
   }
-  // A PUBREC of a message that is no more, or was sent beside the queue, is answered: aedes would close the connection.
+  // A PUBREC of a message that is no more, or was sent past the queue, is answered: aedes would close the connection.
   const update = persistence.outgoingUpdate.bind(persistence)
   persistence.outgoingUpdate = async (client, packet) => {
     try {

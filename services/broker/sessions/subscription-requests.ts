@@ -1,4 +1,4 @@
-import type { Beside } from './aedes-stream.ts'
+import type { Mqtt5Extras } from './aedes-stream.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import { isTelemetryOnly } from '../telemetry/subscription-interest.ts'
 import { encodeFrame, encodeText, Type } from '../mqtt/packets.ts'
@@ -9,7 +9,7 @@ import { isTopicFilter } from '../../../shared/topic-filter.ts'
 export interface PendingRequest {
   /** What aedes gets; undefined when nothing is left to ask. */
   readonly packet: Buffer | undefined
-  readonly beside: Beside
+  readonly extras: Mqtt5Extras
   /** The whole answer, from what aedes wrote (or without). */
   answer(fromAedes: Buffer | undefined): Buffer
 }
@@ -29,7 +29,7 @@ export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribeP
   ])
   return {
     packet: options.length === 0 ? undefined : encodeFrame(0x82, idBytes(id), ...parts),
-    beside: { filters: options },
+    extras: { filters: options },
     answer(fromAedes) {
       const granted = fromAedes === undefined ? [] : [...fromAedes.subarray(bodyOf(fromAedes) + 2)]
       const codes = filters.map(({ filter, obstacle }) => {
@@ -47,7 +47,7 @@ export function requestUnsubscribe(protocol: Protocol, { id, filters }: Unsubscr
   let known = new Set<string>()
   return {
     packet: asked.length === 0 ? undefined : encodeFrame(0xa2, idBytes(id), ...asked.map(encodeText)),
-    beside: {
+    extras: {
       unsubscribes(isSubscribed) {
         known = new Set(asked.filter(isSubscribed))
       },
