@@ -6,7 +6,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
-import { SmallPackets } from '../mqtt/acks.ts'
+import { PacketBuffer } from '../mqtt/packet-buffer.ts'
 import { openAttendance, type Attendance } from './node-state.ts'
 import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
@@ -109,7 +109,7 @@ export async function openBrokerContext(
 
   const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
   const router = parts.createRouter(authorizer)
-  const output = new SmallPackets()
+  const output = new PacketBuffer()
   const time = { seconds: 0 }
   const shared = { settings, logger, clock, tally, interest, refusals, output, time, observers, self }
   return {

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { PacketIds } from '../mqtt/acks.ts'
+import { PacketIds } from '../mqtt/packet-ids.ts'
 import type { AedesStream } from '../sessions/aedes-stream.ts'
 import { AedesLane } from '../sessions/aedes-lane.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { SmallPackets } from '../mqtt/acks.ts'
+import type { PacketBuffer } from '../mqtt/packet-buffer.ts'
 
 /** A client that does not take its answers is not read. */
 const MAX_UNSENT_BYTES = 256 * 1024
@@ -11,9 +11,9 @@ const LINGER_MS = 2_000
 /** The way out to one socket. Whoever writes, writes whole packets. */
 export class SocketWriter {
   readonly #socket: Duplex
-  readonly #output: SmallPackets
+  readonly #output: PacketBuffer
 
-  constructor(socket: Duplex, output: SmallPackets) {
+  constructor(socket: Duplex, output: PacketBuffer) {
     this.#socket = socket
     this.#output = output
   }

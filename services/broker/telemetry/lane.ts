@@ -5,7 +5,7 @@ import type { Authorizer } from '../access/authorize.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
 import type { Allowance } from '../access/rates.ts'
 import type { Tally } from '../metrics.ts'
-import type { SmallPackets } from '../mqtt/acks.ts'
+import type { PacketBuffer } from '../mqtt/packet-buffer.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import type { Backpressure } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -31,7 +31,7 @@ export interface LaneContext {
   readonly refusals: Pick<Refusals, 'record'>
   readonly interest: SubscriptionInterest
   readonly tally: Tally
-  readonly output: SmallPackets
+  readonly output: PacketBuffer
 }
 
 /** The client whose packets a lane takes. */

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { KEPT_PAYLOAD_BYTES } from '../../../shared/dead-letter.ts'
-import { AckQueue, PacketIds } from '../mqtt/acks.ts'
+import { AckQueue } from '../mqtt/ack-queue.ts'
+import { PacketIds } from '../mqtt/packet-ids.ts'
 import type { Waiter } from './forwarder.ts'
 import type { Blocked, LaneContext, LaneOwner } from './lane.ts'
 import { Header } from '../mqtt/packets.ts'
