@@ -4,13 +4,13 @@ import { parseTelemetryTopic } from '../../../shared/topics.ts'
 import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { SessionEmitter } from './cluster-emitter.ts'
-import type { Relay } from './cluster-relay.ts'
+import type { SessionEmitter } from './session-emitter.ts'
+import type { ClusterRelay } from './cluster-relay.ts'
 import type { Tally } from '../metrics.ts'
 import { grantedQos } from './granted-qos.ts'
 import { isExpired, willDelayOf, withProperties, type PropertiesByPayload } from '../mqtt/message-properties.ts'
 import { noteExisting } from './aedes-properties.ts'
-import type { WillDelays } from './will-delay.ts'
+import type { WillDelay } from './will-delay.ts'
 import type { ForwardWill } from '../telemetry/telemetry-wills.ts'
 
 export interface HookOptions {
@@ -28,11 +28,11 @@ export function createHooks(
   options: HookOptions,
   properties: PropertiesByPayload,
   emitter: SessionEmitter,
-  relay: Relay | undefined,
-  willDelays: WillDelays,
+  relay: ClusterRelay | undefined,
+  willDelay: WillDelay,
 ): AedesOptions {
   const { authorizer, tally, cluster } = options
-  const authorizeWill = willHook(options, relay, willDelays)
+  const authorizeWill = willHook(options, relay, willDelay)
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes was checked when its packet was taken. A will comes here when it fires, that of an orphan without
@@ -77,8 +77,8 @@ export function createHooks(
 /** Asks about a will, and lets aedes publish it when it is due. */
 function willHook(
   { authorizer, forwardWill }: HookOptions,
-  relay: Relay | undefined,
-  willDelays: WillDelays,
+  relay: ClusterRelay | undefined,
+  willDelay: WillDelay,
 ): NonNullable<AedesOptions['authorizePublish']> {
   return (client, packet, done) => {
     const principal = client === null ? undefined : ownerOf(client)?.principal
@@ -99,7 +99,7 @@ function willHook(
       else relay.store(packet, packet, done)
     }
     if (client === null) return fire()
-    const isAway = whenDue(client, packet, relay, willDelays, fire, () => {
+    const isAway = whenDue(client, packet, relay, willDelay, fire, () => {
       logout?.()
       done(new Error('the session went on'))
     })
@@ -114,8 +114,8 @@ function willHook(
 function whenDue(
   client: Client,
   will: PublishPacket,
-  relay: Relay | undefined,
-  willDelays: WillDelays,
+  relay: ClusterRelay | undefined,
+  willDelay: WillDelay,
   fire: () => void,
   drop: () => void,
 ): boolean {
@@ -130,7 +130,7 @@ function whenDue(
     if (relay === undefined) return fire()
     void relay.mayFire(lease, will).then((may) => (may ? fire() : drop()))
   }
-  willDelays.hold(client, waiting, ask, drop)
+  willDelay.hold(client, waiting, ask, drop)
   return false
 }
 

@@ -2,7 +2,7 @@ import type { PublishPacket } from 'aedes'
 import type { CommandResult } from '../../../shared/commands.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import { STORED, storedAs, type SessionEmitter } from './cluster-emitter.ts'
+import { STORED, storedAs, type SessionEmitter } from './session-emitter.ts'
 import type { Lease } from '../cluster/fence.ts'
 import {
   decodeMessage,
@@ -26,7 +26,7 @@ const COMMAND_MS = 3_000
 const CHUNK = 500
 
 /** Brings what clients of this node publish to the whole cluster, in their order, and what others publish to clients here. */
-export class Relay {
+export class ClusterRelay {
   readonly #cluster: Cluster
   readonly #emitter: SessionEmitter
   /** Of each client: when all that it published before is on its way. */

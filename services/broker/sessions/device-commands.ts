@@ -9,7 +9,7 @@ import {
 import { matches } from '../../../shared/topic-filter.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { Relay } from './cluster-relay.ts'
+import type { ClusterRelay } from './cluster-relay.ts'
 import { withProperties } from '../mqtt/message-properties.ts'
 
 /** aedes, as far as a command needs it. */
@@ -24,7 +24,7 @@ export type SendCommand = (command: DeviceCommand) => Promise<CommandResult>
 /** How commands are sent on this node, which others ask for it too. */
 export function createCommands(
   aedes: CommandTarget,
-  relay: Relay | undefined,
+  relay: ClusterRelay | undefined,
   cluster: Cluster | undefined,
 ): SendCommand {
   if (relay === undefined || cluster === undefined) return (command) => sendHere(aedes, command)

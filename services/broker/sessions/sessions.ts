@@ -7,10 +7,10 @@ import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
-import { SessionEmitter } from './cluster-emitter.ts'
+import { SessionEmitter } from './session-emitter.ts'
 import { toMessage } from '../cluster/messages.ts'
 import { ClusterPersistence } from './cluster-persistence.ts'
-import { Relay } from './cluster-relay.ts'
+import { ClusterRelay } from './cluster-relay.ts'
 import { createCommands, type SendCommand } from './device-commands.ts'
 import type { Tally } from '../metrics.ts'
 import { LocalSessions } from './local-sessions.ts'
@@ -18,7 +18,7 @@ import { limitPersistence, type Persistence } from './memory-bounds.ts'
 import { PropertiesByPayload } from '../mqtt/message-properties.ts'
 import { completePackets, replayRetained } from './aedes-properties.ts'
 import type { SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
-import { WillDelays } from './will-delay.ts'
+import { WillDelay } from './will-delay.ts'
 
 /**
  * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
@@ -106,11 +106,11 @@ const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: C
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
-  const willDelays = new WillDelays()
+  const willDelay = new WillDelay()
   const { cluster } = options
   const emitter = new SessionEmitter((packet) => cluster?.sendQos0(toMessage(asPublish(packet))))
-  const relay = cluster === undefined ? undefined : new Relay(cluster, emitter)
-  const hooks = createHooks(options, properties, emitter, relay, willDelays)
+  const relay = cluster === undefined ? undefined : new ClusterRelay(cluster, emitter)
+  const hooks = createHooks(options, properties, emitter, relay, willDelay)
   const shared = sharedPersistence(options)
   const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...shared, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
@@ -138,7 +138,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
       if (name.includes('/')) await forgetRetained?.(`t/${name}/`)
     },
     async close() {
-      willDelays.close()
+      willDelay.close()
       await new Promise<void>((resolve) => aedes.close(resolve))
       await relay?.idle()
       await cluster?.close()
@@ -155,7 +155,7 @@ function sharedPersistence({ cluster, logger }: SessionOptions): AedesOptions {
 
 async function join(
   { cluster, forwardWill, registry }: SessionOptions,
-  relay: Relay,
+  relay: ClusterRelay,
   aedes: LiveAedes,
   copy: Sessions['copy'],
 ) {

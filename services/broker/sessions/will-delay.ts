@@ -7,7 +7,7 @@ const MAX_WAITING = 10_000
 const MAX_DELAY_SECONDS = 2_000_000
 
 /** Wills of MQTT 5 that give their client time to come back [MQTT 5.0, 3.1.3.2.2]; in a cluster they wait in Redis. */
-export class WillDelays {
+export class WillDelay {
   readonly #waiting = new Map<NodeJS.Timeout, () => void>()
 
   /** Calls `fire` when the will is due, or `drop` when the client is back by then. */
