@@ -17,7 +17,7 @@ import { Peers } from './peers.ts'
 import { Retained } from './retained.ts'
 import { FORGET } from './scripts.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
-import { WaitingWills } from './will-delay.ts'
+import { SharedWillDelay } from './will-delay.ts'
 
 export interface ClusterOptions {
   /** Open; closed by whoever opened it, after the broker. */
@@ -72,7 +72,7 @@ export class Cluster {
   readonly fence: Fence
   readonly retained: Retained
   readonly outbound: Outbound
-  readonly wills: WaitingWills
+  readonly wills: SharedWillDelay
   /** Who writes down which clients are connected where. */
   observer: ClusterObserver | undefined
   readonly #context: ClusterContext
@@ -98,7 +98,7 @@ export class Cluster {
     this.retained = new Retained(link, tally)
     this.#stored = new StoredSubscriptions(link)
     this.outbound = new Outbound(this.mesh, this.peers, this.#stored, tally)
-    this.wills = new WaitingWills(this.mesh, this.fence, logger)
+    this.wills = new SharedWillDelay(this.mesh, this.fence, logger)
     this.#dropped = new Counter({
       name: 'sluice_broker_cluster_dropped_total',
       help: 'Messages between nodes that were dropped: the other node, or this one, was full or gone (QoS 0), Redis away',

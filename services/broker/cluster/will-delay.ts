@@ -21,7 +21,7 @@ const TAKEN_MS = 10_000
  * Wills whose clients are gone. They wait in Redis, so that it does not matter which node lives when they are due; one
  * whose client connects again, wherever, is none any more.
  */
-export class WaitingWills {
+export class SharedWillDelay {
   readonly #mesh: Mesh
   readonly #fence: Fence
   readonly #logger: Logger

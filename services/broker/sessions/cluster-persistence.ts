@@ -169,7 +169,7 @@ export class ClusterPersistence {
     await this.#ifThere(() => this.#link.eval(WILL_DONE, client.id, lease.epoch ?? ''))
   }
 
-  /** Wills of other nodes are published by waiting-wills.ts. */
+  /** Wills of other nodes are published by cluster/will-delay.ts. */
   streamWill(): Readable {
     return Readable.from([])
   }
