@@ -14,7 +14,7 @@ export const GROUP = 'ingest-worker'
 /** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
 const SLICE_BYTES = 256 * 1024
 
-export interface IntakeOptions {
+export interface LogReaderOptions {
   readonly log: Pick<TelemetryLog, 'consume'>
   readonly retry: Retry
   readonly metrics: IngestMetrics
@@ -26,8 +26,8 @@ export interface IntakeOptions {
 }
 
 /** Reads the log by group, decodes, and keeps how far each partition is. Opens a new consumer when one stops. */
-export class Intake {
-  readonly #options: IntakeOptions
+export class LogReader {
+  readonly #options: LogReaderOptions
   readonly #table = new SeriesTable({ wideIntegers: true })
   readonly #progress = new Map<number, Progress>()
   #consumer: LogConsumer | undefined
@@ -35,7 +35,7 @@ export class Intake {
   /** Records that were gone before they were read. */
   #lost = 0
 
-  constructor(options: IntakeOptions) {
+  constructor(options: LogReaderOptions) {
     this.#options = options
   }
 

@@ -8,7 +8,7 @@ import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { GROUP, Intake } from './log-reader.ts'
+import { GROUP, LogReader } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
 import { FieldTypes } from './field-types.ts'
 import { LatestStates } from './latest-states.ts'
@@ -52,7 +52,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const retry = new Retry({ signal: ending.signal, logger, ...metrics })
   const shared = { log, points, registry, cache, retry, metrics, logger }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
-  const intake: Intake = new Intake({
+  const reader: LogReader = new LogReader({
     ...shared,
     batchRecords: settings.INGEST_BATCH_RECORDS,
     push: (slice, signal) => pipeline.push(slice, signal),
@@ -64,8 +64,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const checkpoint = new Checkpoint({
     ...shared,
     latest,
-    progress: () => intake.progress(),
-    consumer: () => intake.consumer,
+    progress: () => reader.progress(),
+    consumer: () => reader.consumer,
     everyMs: settings.INGEST_CHECKPOINT_MS,
     everyRecords: settings.INGEST_CHECKPOINT_RECORDS,
   })
@@ -83,13 +83,13 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   })
   const stopListening = registry.onChange((name) => void forgetRemoved(name, registry, latest, logger))
   exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', GROUP)))
-  await intake.start().catch((error: unknown) => {
+  await reader.start().catch((error: unknown) => {
     stopListening()
     throw error
   })
 
   const close = async (): Promise<void> => {
-    intake.park()
+    reader.park()
     stopListening()
     const timer = setTimeout(() => ending.abort(closed()), settings.INGEST_CLOSE_MS)
     const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
@@ -98,19 +98,19 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records that are not stored')
     else ending.abort(closed())
     checkpoint.close()
-    await intake.close()
+    await reader.close()
     await latest.close()
   }
   let closing: Promise<void> | undefined
-  return { status: () => status(retry, intake), close: () => (closing ??= close()) }
+  return { status: () => status(retry, reader), close: () => (closing ??= close()) }
 }
 
-function status(retry: Retry, intake: Intake): { ok: boolean; detail?: string } {
+function status(retry: Retry, reader: LogReader): { ok: boolean; detail?: string } {
   const problem = retry.problem()
   if (problem !== undefined) return { ok: false, detail: problem }
-  return intake.lost === 0
+  return reader.lost === 0
     ? { ok: true }
-    : { ok: true, detail: `${intake.lost} records were gone before they were read` }
+    : { ok: true, detail: `${reader.lost} records were gone before they were read` }
 }
 
 /** A device that was removed takes its latest state along. */
