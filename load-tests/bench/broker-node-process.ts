@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
+import { connectPacket } from '../../shared/mqtt/client-packets.ts'
 
 export interface NodeReport {
   /** CPU seconds so far. */
@@ -44,4 +45,10 @@ export class BrokerNode {
     this.#child.kill(signal)
     await exited
   }
+}
+
+/** CONNECT of one of the node's logins, with a client id of the login's name. */
+export function connectToNode(username: string, cleanSession = true): Buffer {
+  const clientId = username.replace('/', '-')
+  return connectPacket({ clientId, username, password: 's', keepAliveSeconds: 0, cleanSession })
 }

@@ -1,5 +1,6 @@
 import { createConnection, type Socket } from 'node:net'
-import { connectPacket, packet, text } from './broker-node-clients.ts'
+import { PACKET, subscribePacket } from '../../shared/mqtt/client-packets.ts'
+import { connectToNode } from './broker-node-process.ts'
 
 /** Which devices of the benchmark a process is: `a/<from>` and on, in turn on each of the nodes. */
 export interface DeviceRange {
@@ -40,19 +41,14 @@ function connectDevice(port: number, name: string, onCommand: () => void): Promi
   return new Promise((resolve, reject) => {
     const socket = createConnection({ port, host: '127.0.0.1' })
     socket.on('error', reject)
-    socket.write(
-      Buffer.concat([
-        connectPacket(name),
-        packet(0x82, Buffer.from([0, 1]), text(`t/${name}/cmd/#`), Buffer.from([1])),
-      ]),
-    )
+    socket.write(Buffer.concat([connectToNode(name), subscribePacket(1, `t/${name}/cmd/#`, 1)]))
     socket.on('data', (chunk: Buffer) => {
       for (let at = 0; at < chunk.length; at += 2 + (chunk[at + 1] ?? 0)) {
         const type = (chunk[at] ?? 0) >> 4
         if (type === 9) resolve(socket)
         if (type !== 3) continue
         const id = at + 4 + chunk.readUInt16BE(at + 2)
-        socket.write(Buffer.from([0x40, 2, chunk[id] ?? 0, chunk[id + 1] ?? 0]))
+        socket.write(Buffer.from([PACKET.puback, 2, chunk[id] ?? 0, chunk[id + 1] ?? 0]))
         onCommand()
       }
     })

@@ -12,9 +12,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DISCONNECT, publishPacket } from '../../shared/mqtt/client-packets.ts'
 import { startRedis } from '../servers/redis.ts'
-import { connectPacket, packet, text } from './broker-node-clients.ts'
-import { BrokerNode } from './broker-node-process.ts'
+import { BrokerNode, connectToNode } from './broker-node-process.ts'
 import type { DeviceRange, DeviceReport } from './command-devices.ts'
 
 const COMMANDS = 4_000
@@ -95,17 +95,17 @@ function publishCommands(port: number, devices: number): Promise<void> {
     const send = (): void => {
       for (; sent < COMMANDS && sent - acked < WINDOW; sent += 1) {
         const id = (sent % 60_000) + 1
-        const topic = text(`t/a/${(sent * 7919) % devices}/cmd/set`)
-        socket.write(packet(0x32, topic, Buffer.from([id >> 8, id & 0xff]), Buffer.from(`{"value":${sent}}`)))
+        const topic = `t/a/${(sent * 7919) % devices}/cmd/set`
+        socket.write(publishPacket(topic, `{"value":${sent}}`, { qos: 1, id }))
       }
     }
     socket.on('error', reject)
-    socket.write(connectPacket('app'))
+    socket.write(connectToNode('app'))
     socket.on('data', (chunk: Buffer) => {
       for (let at = 0; at < chunk.length; at += 2 + (chunk[at + 1] ?? 0)) if ((chunk[at] ?? 0) >> 4 === 4) acked += 1
       send()
       if (acked >= COMMANDS) {
-        socket.end(Buffer.from([0xe0, 0]))
+        socket.end(DISCONNECT)
         resolve()
       }
     })

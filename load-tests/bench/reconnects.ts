@@ -13,9 +13,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { DISCONNECT } from '../../shared/mqtt/client-packets.ts'
 import { startRedis } from '../servers/redis.ts'
-import { connectPacket } from './broker-node-clients.ts'
-import { BrokerNode } from './broker-node-process.ts'
+import { BrokerNode, connectToNode } from './broker-node-process.ts'
 
 /** What is left is looked at until it is nothing, so long. */
 const SETTLE_MS = 20_000
@@ -49,13 +49,13 @@ function once(name: string, port: number, n: number): Promise<void> {
   return new Promise((resolve) => {
     const socket = createConnection({ port, host: '127.0.0.1' })
     const end = (): void => {
-      if (n % 4 === 1) socket.end(Buffer.from([0xe0, 0]))
+      if (n % 4 === 1) socket.end(DISCONNECT)
       else socket.destroy()
     }
     // A node that is behind may reset it: the next one comes anyway.
     socket.on('error', () => socket.destroy())
     socket.on('close', () => resolve())
-    socket.write(connectPacket(name, n % 5 !== 0), () => {
+    socket.write(connectToNode(name, n % 5 !== 0), () => {
       if (n % 3 === 0) end()
     })
     socket.on('data', end)

@@ -5,11 +5,11 @@ import { connect as connectTls } from 'node:tls'
 import {
   connectPacket,
   DISCONNECT,
+  PACKET,
   PINGREQ,
-  PUBLISH_OVERHEAD,
-  text,
-  writePublish,
-} from '../../services/simulator/mqtt-packets.ts'
+  publishPacket,
+  writeReply,
+} from '../../shared/mqtt/client-packets.ts'
 
 export interface CertificateFiles {
   readonly certificateFile: string
@@ -58,9 +58,10 @@ export class WindowClient {
     this.#spec = spec
     this.#socket = socket
     const ids = Array.from({ length: inFlight }, (_, index) => index + 1)
-    const packets = ids.map((id) => publish(`t/${username}/telemetry`, qos, id))
+    const packets = ids.map((id) => publishPacket(`t/${username}/telemetry`, PAYLOAD, { qos, id }))
     this.#batch = Buffer.concat(qos === 0 ? [...packets, PINGREQ] : packets)
-    this.#release = Buffer.concat(ids.map((id) => Buffer.from([0x62, 2, id >> 8, id & 0xff])))
+    this.#release = Buffer.alloc(ACK_BYTES * inFlight)
+    for (const [index, id] of ids.entries()) writeReply(this.#release, ACK_BYTES * index, PACKET.pubrel, id)
     socket.on('data', (chunk: Buffer) => {
       this.#wanted -= chunk.length
       if (this.#wanted > 0) return
@@ -111,10 +112,4 @@ export class WindowClient {
       this.#socket.write(packets)
     })
   }
-}
-
-function publish(topicName: string, qos: 0 | 1 | 2, id: number): Buffer {
-  const topic = text(topicName)
-  const packet = Buffer.alloc(topic.length + PAYLOAD.length + PUBLISH_OVERHEAD)
-  return packet.subarray(0, writePublish(packet, 0, { flags: qos << 1, topic, id, payload: PAYLOAD }))
 }

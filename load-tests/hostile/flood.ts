@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectPacket, PACKET, text } from '../../services/simulator/mqtt-packets.ts'
+import { connectPacket, PACKET } from '../../shared/mqtt/client-packets.ts'
+import { encodeFixedHeader, encodeText, encodeUint16 } from '../../shared/mqtt/encoding.ts'
 import type { LoadDevice } from '../../services/simulator/load-run.ts'
 import type { StormService } from '../storms/storm-service.ts'
 
@@ -25,21 +26,12 @@ const CONNACK_BYTES = 4
 /** For what is answered at the end. */
 const ANSWER_MS = 10_000
 
-/** First byte and remaining length of a packet whose body has so many bytes. */
-export function packetHeader(first: number, body: number): Buffer {
-  const bytes = [first]
-  for (let rest = body; ; rest >>= 7) {
-    if (rest <= 127) return Buffer.from([...bytes, rest])
-    bytes.push((rest & 127) | 128)
-  }
-}
-
 /** Sockets that each send the beginning of a CONNECT of `bytes` bytes, and its rest as long as it is taken. */
 export function floodBeforeLogin(service: StormService, sockets: number, bytes: number): Promise<FloodFigures> {
   return measure(service, sockets * bytes, () =>
     atOnce(sockets, async () => {
       const socket = await open(service)
-      return send(socket, packetHeader(0x10, bytes), bytes)
+      return send(socket, encodeFixedHeader(PACKET.connect, bytes), bytes)
     }),
   )
 }
@@ -56,8 +48,8 @@ export function floodAfterLogin(
       const socket = await open(service)
       socket.write(connectPacket({ clientId: 'flood', username, password: secret, keepAliveSeconds: 0 }))
       await answer(socket, CONNACK_BYTES)
-      const topic = Buffer.concat([text(`t/${tenant}/${device}/telemetry`), Buffer.from([0, 1])])
-      const header = Buffer.concat([packetHeader(PACKET.publish | 0x02, bytes), topic])
+      const topic = Buffer.concat([encodeText(`t/${tenant}/${device}/telemetry`), encodeUint16(1)])
+      const header = Buffer.concat([encodeFixedHeader(PACKET.publish | 0x02, bytes), topic])
       return send(socket, header, bytes - topic.length)
     }),
   )

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectPacket, PACKET, PUBLISH_OVERHEAD, text, writePublish } from '../../services/simulator/mqtt-packets.ts'
+import { connectPacket, PACKET, publishPacket } from '../../shared/mqtt/client-packets.ts'
 import type { FuzzLogin } from './mutations.ts'
 
 const PAYLOAD = '{"witness":1}'
@@ -18,7 +18,7 @@ export class Witness {
   /** Milliseconds from PUBLISH to PUBACK, at most. */
   slowestMs = 0
   readonly #socket: Socket
-  readonly #topic: Buffer
+  readonly #topic: string
   #isStopping = false
   #publishing: Promise<void> = Promise.resolve()
   #rest = Buffer.alloc(0)
@@ -26,7 +26,7 @@ export class Witness {
 
   private constructor(socket: Socket, { tenant, device }: FuzzLogin) {
     this.#socket = socket
-    this.#topic = text(`t/${tenant}/${device}/telemetry`)
+    this.#topic = `t/${tenant}/${device}/telemetry`
     socket.setTimeout(SILENCE_MS, () => socket.destroy())
     socket.on('error', () => socket.destroy())
     socket.on('close', () => this.#wake())
@@ -68,9 +68,7 @@ export class Witness {
       const startedAt = performance.now()
       this.sent += 1
       const id = (this.sent % 65_535) + 1
-      const packet = Buffer.alloc(this.#topic.length + PAYLOAD.length + PUBLISH_OVERHEAD)
-      const message = { flags: 0x02, topic: this.#topic, id, payload: PAYLOAD }
-      this.#socket.write(packet.subarray(0, writePublish(packet, 0, message)))
+      this.#socket.write(publishPacket(this.#topic, PAYLOAD, { qos: 1, id }))
       const answer = await this.#read(ACK_BYTES)
       if (answer?.[0] !== PACKET.puback || answer.readUInt16BE(2) !== id) return
       this.acknowledged += 1

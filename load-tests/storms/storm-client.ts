@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls'
-import { connectPacket } from '../../services/simulator/mqtt-packets.ts'
+import { connectPacket } from '../../shared/mqtt/client-packets.ts'
 
 export interface StormTarget {
   readonly host: string

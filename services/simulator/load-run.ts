@@ -4,7 +4,7 @@ import { ConnectionQueue } from './connection-queue.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import type { Ledger } from './ledger.ts'
 import { createReadBuffer, MqttLoadClient, type Disconnect, type LoadEvents } from './mqtt-load-client.ts'
-import type { QoS } from './mqtt-packets.ts'
+import type { QoS } from '../../shared/mqtt/client-packets.ts'
 import type { Workload } from './workload.ts'
 
 /** A device as the API makes it. */

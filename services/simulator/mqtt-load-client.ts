@@ -1,6 +1,15 @@
 import { connect, type Socket } from 'node:net'
 import { InflightWindow, STAGE } from './inflight-window.ts'
-import { connectPacket, DISCONNECT, DUP_FLAG, PACKET, PINGREQ, text, type Login, type QoS } from './mqtt-packets.ts'
+import {
+  connectPacket,
+  DISCONNECT,
+  DUP_FLAG,
+  PACKET,
+  PINGREQ,
+  type Login,
+  type QoS,
+} from '../../shared/mqtt/client-packets.ts'
+import { encodeText } from '../../shared/mqtt/encoding.ts'
 import { Outbox } from './outbox.ts'
 import { PacketReader } from './packet-reader.ts'
 
@@ -75,7 +84,7 @@ export class MqttLoadClient {
   constructor(options: LoadClientOptions) {
     this.#options = options
     this.#window = new InflightWindow(options.qos === 0 ? 1 : options.inflight)
-    this.#topic = text(options.topic)
+    this.#topic = encodeText(options.topic)
     this.#outbox = new Outbox(options.qos === 0 ? QOS0_BUFFER_BYTES : options.inflight * USUAL_PACKET_BYTES)
     this.#reader = new PacketReader({
       packet: (type, first, second) => this.#onPacket(type, first, second),

@@ -12,7 +12,8 @@ import { Mqtt5 } from '../mqtt/v5/protocol.ts'
 import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
 import { Property } from '../mqtt/v5/properties.ts'
 import type { Origin } from '../listeners/origin.ts'
-import { connack, encodeFrame, encodeText, Refused, Type, Violation } from '../mqtt/packets.ts'
+import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
+import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
 import type { SessionWish } from '../cluster/shared-sessions.ts'
 
@@ -112,7 +113,7 @@ function connackOf(context: BrokerContext, { version }: Protocol, extra: readonl
 }
 
 function connackWith(properties: Buffer): Welcome['connack'] {
-  return (isPresent) => encodeFrame(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties)
+  return (isPresent) => encodePacket(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties)
 }
 
 const NO_REST = (): undefined => undefined

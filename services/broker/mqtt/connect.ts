@@ -4,7 +4,8 @@ import type { MessageProperties } from './message-properties.ts'
 import { readConnectProperties, readWillProperties, type ConnectProperties } from './v5/connect.ts'
 import { connackRefused } from './v5/encode.ts'
 import { Reason, reasonOf } from './v5/reason.ts'
-import { connack, encodeFrame, encodeText, readField, readText, Refused, Type, Violation } from './packets.ts'
+import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
+import { connack, readField, readText, Refused, Type, Violation } from './packets.ts'
 
 export interface Will {
   readonly topic: string
@@ -169,5 +170,5 @@ export function encodeConnect(clientId: string, { clean, will }: Pick<ConnectPac
   if (will !== undefined) flags |= 0x04 | (will.qos << 3) | (will.retain ? 0x20 : 0)
   const fields: (Buffer | string)[] = will === undefined ? [clientId] : [clientId, will.topic, will.payload]
   const head = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, 4, flags, 0, 0])
-  return encodeFrame(Type.connect << 4, head, ...fields.map(encodeText))
+  return encodePacket(Type.connect << 4, head, ...fields.map(encodeText))
 }

@@ -63,29 +63,6 @@ export class Violation extends Refused {
   }
 }
 
-/** A remaining length, or a number of variable length in MQTT 5. */
-export function encodeLength(length: number): number[] {
-  const bytes: number[] = []
-  let rest = length
-  do {
-    bytes.push((rest & 0x7f) | (rest > 127 ? 0x80 : 0))
-    rest >>= 7
-  } while (rest > 0)
-  return bytes
-}
-
-/** A whole packet from its first byte and the parts of its body. */
-export function encodeFrame(header: number, ...parts: readonly Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 0)
-  return Buffer.concat([Buffer.from([header, ...encodeLength(length)]), ...parts])
-}
-
-/** Bytes or a text with two bytes of length in front. */
-export function encodeText(text: string | Buffer): Buffer {
-  const bytes = typeof text === 'string' ? Buffer.from(text) : text
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes])
-}
-
 /** A length-prefixed string [MQTT 1.5.3] at `position`, or the reason why there is none. */
 export function readText(buffer: Buffer, position: number, end: number, what: string): { text: string; next: number } {
   const { start, next } = readField(buffer, position, end, what)

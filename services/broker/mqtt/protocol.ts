@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { FrameReader } from './frame-reader.ts'
 import type { MessageProperties } from './message-properties.ts'
-import { encodeFrame, expectEmpty, Header, parseAcknowledgement, Type, type Refused } from './packets.ts'
+import { encodePacket } from '../../../shared/mqtt/encoding.ts'
+import { expectEmpty, Header, parseAcknowledgement, Type, type Refused } from './packets.ts'
 import { readPublish, type PublishParts } from './publish.ts'
 import {
   parseSubscribe,
@@ -62,8 +63,8 @@ export const MQTT311: Protocol = {
   },
   refusePublish: () => ({ reason: 0, text: undefined }),
   refuseFilter: () => FAILURE,
-  suback: (id, codes) => encodeFrame(Type.suback << 4, Buffer.from([id >> 8, id & 0xff, ...codes])),
-  unsuback: (id) => encodeFrame(Type.unsuback << 4, Buffer.from([id >> 8, id & 0xff])),
+  suback: (id, codes) => encodePacket(Type.suback << 4, Buffer.from([id >> 8, id & 0xff, ...codes])),
+  unsuback: (id) => encodePacket(Type.unsuback << 4, Buffer.from([id >> 8, id & 0xff])),
   refuseConnect: ({ answer }) => answer,
   disconnect: () => undefined,
 }

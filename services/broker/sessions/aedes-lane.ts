@@ -1,7 +1,8 @@
 import type { AedesStream, AedesPacket, Mqtt5Extras } from './aedes-stream.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
-import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
+import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
+import { Header, Type } from '../mqtt/packets.ts'
 import type { PublishParts } from '../mqtt/publish.ts'
 import type { SubscribePacket } from '../mqtt/subscribe.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
@@ -179,7 +180,7 @@ export class AedesLane {
     const extras: Mqtt5Extras | undefined = properties === undefined ? undefined : { properties }
     const topic = parts.topic.subarray(parts.topicStart, parts.topicEnd)
     const id = parts.qos === 0 ? Buffer.alloc(0) : Buffer.from([parts.id >> 8, parts.id & 0xff])
-    this.#stream.deliver(encodeFrame(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), extras)
+    this.#stream.deliver(encodePacket(header, encodeText(topic), id, buffer.subarray(parts.payload, end)), extras)
   }
 
   #deliver(packet: Buffer): Blocked | undefined {

@@ -3,7 +3,8 @@ import type { AedesLane } from './aedes-lane.ts'
 import type { Tally } from '../metrics.ts'
 import type { Delivery, PacketSink } from './delivery.ts'
 import type { MessageProperties, PropertiesByPayload } from '../mqtt/message-properties.ts'
-import { encodeFrame, encodeText, Header, Type } from '../mqtt/packets.ts'
+import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
+import { Header, Type } from '../mqtt/packets.ts'
 import type { Mqtt5 } from '../mqtt/v5/protocol.ts'
 import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
 import { Property } from '../mqtt/v5/properties.ts'
@@ -122,7 +123,7 @@ export class Mqtt5Delivery implements Delivery {
     }
     const name = encodeText(alias?.isKnown === true ? Buffer.alloc(0) : topic)
     const idBytes = id === 0 ? Buffer.alloc(0) : Buffer.from([id >> 8, id & 0xff])
-    return encodeFrame(header, name, idBytes, withLength(Buffer.concat(all)), payload)
+    return encodePacket(header, name, idBytes, withLength(Buffer.concat(all)), payload)
   }
 
   /** First come, first served: the topics of a device do not change. */

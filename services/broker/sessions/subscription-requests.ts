@@ -1,7 +1,8 @@
 import type { Mqtt5Extras } from './aedes-stream.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import { isTelemetryOnly } from '../telemetry/subscription-interest.ts'
-import { encodeFrame, encodeText, Type } from '../mqtt/packets.ts'
+import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
+import { Type } from '../mqtt/packets.ts'
 import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from '../mqtt/subscribe.ts'
 import { isTopicFilter } from '../../../shared/topic-filter.ts'
 
@@ -28,7 +29,7 @@ export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribeP
     Buffer.from([isTelemetryOnly(filter) ? 0 : qos]),
   ])
   return {
-    packet: options.length === 0 ? undefined : encodeFrame(0x82, idBytes(id), ...parts),
+    packet: options.length === 0 ? undefined : encodePacket(0x82, idBytes(id), ...parts),
     extras: { filters: options },
     answer(fromAedes) {
       const granted = fromAedes === undefined ? [] : [...fromAedes.subarray(bodyOf(fromAedes) + 2)]
@@ -46,7 +47,7 @@ export function requestUnsubscribe(protocol: Protocol, { id, filters }: Unsubscr
   const asked = filters.filter(isTopicFilter)
   let known = new Set<string>()
   return {
-    packet: asked.length === 0 ? undefined : encodeFrame(0xa2, idBytes(id), ...asked.map(encodeText)),
+    packet: asked.length === 0 ? undefined : encodePacket(0xa2, idBytes(id), ...asked.map(encodeText)),
     extras: {
       unsubscribes(isSubscribed) {
         known = new Set(asked.filter(isSubscribed))

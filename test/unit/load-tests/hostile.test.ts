@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import { parser, type Packet } from 'mqtt-packet'
 import { describe, expect, it } from 'vitest'
-import { packetHeader } from '../../../load-tests/hostile/flood.ts'
 import { isComplaint } from '../../../load-tests/hostile/fuzz.ts'
 import { hostileConnection, mutated, randomFrom, vocabularyOf } from '../../../load-tests/hostile/mutations.ts'
 
@@ -72,9 +71,4 @@ describe('a line of the broker', () => {
   ])('%j is a complaint: %s', (line, expected) => {
     expect(isComplaint(line)).toBe(expected)
   })
-})
-
-it('the header of a packet of 20 MB has four bytes of length', () => {
-  expect([...packetHeader(0x10, 20_000_000)]).toEqual([0x10, 0x80, 0xda, 0xc4, 0x09])
-  expect([...packetHeader(0x30, 127)]).toEqual([0x30, 127])
 })

@@ -1,4 +1,5 @@
-import { encodeFrame, encodeLength, encodeText, Type } from '../packets.ts'
+import { encodeLength, encodePacket, encodeText } from '../../../../shared/mqtt/encoding.ts'
+import { Type } from '../packets.ts'
 import { Property } from './properties.ts'
 import { Reason } from './reason.ts'
 
@@ -13,7 +14,7 @@ export function reasonString(text: string | undefined): Buffer {
 
 /** Properties with their length in front. */
 export function withLength(properties: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(encodeLength(properties.length)), properties])
+  return Buffer.concat([encodeLength(properties.length), properties])
 }
 
 export function numberProperty(id: number, bytes: 1 | 2 | 4, value: number): Buffer {
@@ -25,29 +26,29 @@ export function numberProperty(id: number, bytes: 1 | 2 | 4, value: number): Buf
 
 /** CONNACK that turns a client away: never a session, and the connection closes behind it. */
 export function connackRefused(reason: number, text?: string): Buffer {
-  return encodeFrame(Type.connack << 4, Buffer.from([0, reason]), withLength(reasonString(text)))
+  return encodePacket(Type.connack << 4, Buffer.from([0, reason]), withLength(reasonString(text)))
 }
 
 /** DISCONNECT from the server, which closes behind it. */
 export function encodeDisconnect(reason: number, text?: string): Buffer {
   const properties = reasonString(text)
-  if (properties.length === 0) return encodeFrame(Type.disconnect << 4, Buffer.from([reason]))
-  return encodeFrame(Type.disconnect << 4, Buffer.from([reason]), withLength(properties))
+  if (properties.length === 0) return encodePacket(Type.disconnect << 4, Buffer.from([reason]))
+  return encodePacket(Type.disconnect << 4, Buffer.from([reason]), withLength(properties))
 }
 
 /** PUBACK, PUBREC, PUBREL or PUBCOMP; the short form when all is well [MQTT 5.0, 3.4.2.1]. */
 export function encodeAcknowledgement(header: number, id: number, reason: number, text?: string): Buffer {
   const idBytes = Buffer.from([id >> 8, id & 0xff])
-  if (reason === Reason.success) return encodeFrame(header, idBytes)
+  if (reason === Reason.success) return encodePacket(header, idBytes)
   const properties = reasonString(text)
-  if (properties.length === 0) return encodeFrame(header, idBytes, Buffer.from([reason]))
-  return encodeFrame(header, idBytes, Buffer.from([reason]), withLength(properties))
+  if (properties.length === 0) return encodePacket(header, idBytes, Buffer.from([reason]))
+  return encodePacket(header, idBytes, Buffer.from([reason]), withLength(properties))
 }
 
 /** SUBACK or UNSUBACK with one code per filter. */
 export function encodeAnswers(type: number, id: number, codes: readonly number[], text?: string): Buffer {
   const head = Buffer.from([id >> 8, id & 0xff])
-  return encodeFrame(type << 4, head, withLength(reasonString(text)), Buffer.from(codes))
+  return encodePacket(type << 4, head, withLength(reasonString(text)), Buffer.from(codes))
 }
 
 /** As MQTT allows it in a string. */
