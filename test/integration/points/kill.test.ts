@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { tempFolder } from '../../../helpers.ts'
-import { allPages } from '../../../contract/points-harness.ts'
-import { openEmbedded } from '../../../contract/points-sqlite-harness.ts'
+import { tempFolder } from '../../helpers.ts'
+import { allPages } from '../../contract/points-harness.ts'
+import { openEmbedded } from '../../contract/points-sqlite-harness.ts'
 import { startPoints } from './start-points.ts'
 
 const SLOTS = 40

@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline'
-import { SluiceError } from '../../../../shared/errors.ts'
-import { createLogger } from '../../../../shared/process/logger.ts'
-import { createMetrics } from '../../../../shared/process/metrics.ts'
-import type { PointStore } from '../../../../shared/points/port.ts'
-import { openSqlitePoints } from '../../../../shared/points/sqlite/open.ts'
-import type { PointBatch, Series } from '../../../../shared/telemetry.ts'
-import { earlyPoints } from '../../../variants/wrong-points.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import { createLogger } from '../../../shared/process/logger.ts'
+import { createMetrics } from '../../../shared/process/metrics.ts'
+import type { PointStore } from '../../../shared/points/port.ts'
+import { openSqlitePoints } from '../../../shared/points/sqlite/open.ts'
+import type { PointBatch, Series } from '../../../shared/telemetry.ts'
+import { earlyPoints } from '../../variants/wrong-points.ts'
 
 /**
  * A process that writes to the embedded points in folder argv[2], sealing from argv[3] points on, told line by line:

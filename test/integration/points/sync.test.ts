@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { tempFolder } from '../../../helpers.ts'
+import { tempFolder } from '../../helpers.ts'
 import { startPoints } from './start-points.ts'
 
 const canTrace = spawnSync('strace', ['-V']).status === 0
-const NO_FSYNC = fileURLToPath(new URL('../../../variants/no-fsync.ts', import.meta.url))
+const NO_FSYNC = fileURLToPath(new URL('../../variants/no-fsync.ts', import.meta.url))
 
 /** Of the answers `synced`, how many left while a write to the WAL was not behind a completed sync of it. */
 function earlyAnswers(trace: string): { answers: number; early: number } {

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { tempFolder } from '../../../helpers.ts'
-import type { LineProcess } from '../../../line-process.ts'
+import { tempFolder } from '../../helpers.ts'
+import type { LineProcess } from '../../line-process.ts'
 import { startLogProcess } from './log-process.ts'
 
 const MEGABYTE = 1024 * 1024

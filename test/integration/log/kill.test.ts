@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openSqliteLog } from '../../../../shared/log/sqlite/open.ts'
-import { createLogger } from '../../../../shared/process/logger.ts'
-import { createMetrics } from '../../../../shared/process/metrics.ts'
-import { tempFolder } from '../../../helpers.ts'
+import { openSqliteLog } from '../../../shared/log/sqlite/open.ts'
+import { createLogger } from '../../../shared/process/logger.ts'
+import { createMetrics } from '../../../shared/process/metrics.ts'
+import { tempFolder } from '../../helpers.ts'
 import { startLogProcess } from './log-process.ts'
 
 /** Files of 3 MiB: the load of the test, at most 15 MB, begins new ones again and again and never fills the log. */

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { startLineProcess, type LineProcess } from '../../../line-process.ts'
+import { startLineProcess, type LineProcess } from '../../line-process.ts'
 
 const PROGRAM = fileURLToPath(new URL('./points-process.ts', import.meta.url))
 

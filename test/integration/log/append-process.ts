@@ -1,10 +1,10 @@
 import { createInterface } from 'node:readline'
-import { openSqliteLog } from '../../../../shared/log/sqlite/open.ts'
-import { SluiceError } from '../../../../shared/errors.ts'
-import { createLogger } from '../../../../shared/process/logger.ts'
-import { createMetrics } from '../../../../shared/process/metrics.ts'
-import type { LogRecord } from '../../../../shared/telemetry.ts'
-import { earlyAppend } from '../../../variants/early-append.ts'
+import { openSqliteLog } from '../../../shared/log/sqlite/open.ts'
+import { SluiceError } from '../../../shared/errors.ts'
+import { createLogger } from '../../../shared/process/logger.ts'
+import { createMetrics } from '../../../shared/process/metrics.ts'
+import type { LogRecord } from '../../../shared/telemetry.ts'
+import { earlyAppend } from '../../variants/early-append.ts'
 
 /**
  * A process that appends to the embedded log in folder argv[2], told line by line on stdin:

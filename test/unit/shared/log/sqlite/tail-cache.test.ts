@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { TailCache } from '../../../../shared/log/sqlite/tail-cache.ts'
+import { TailCache } from '../../../../../shared/log/sqlite/tail-cache.ts'
 
 describe('tail cache', () => {
   it('finds the row of any offset among the newest rows that fit, and no other', () => {

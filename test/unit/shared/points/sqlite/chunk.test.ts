@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeChunk, encodeChunk } from '../../../../shared/points/sqlite/chunk.ts'
-import type { Run } from '../../../../shared/points/sqlite/columns.ts'
-import { MAX_INSTANT, type FieldType, type PointValue } from '../../../../shared/telemetry.ts'
+import { decodeChunk, encodeChunk } from '../../../../../shared/points/sqlite/chunk.ts'
+import type { Run } from '../../../../../shared/points/sqlite/columns.ts'
+import { MAX_INSTANT, type FieldType, type PointValue } from '../../../../../shared/telemetry.ts'
 
 const double = fc.double({ noNaN: true, noDefaultInfinity: true })
 const decimal = fc.tuple(fc.maxSafeInteger(), fc.nat(17)).map(([whole, decimals]) => Number(`${whole}e-${decimals}`))
