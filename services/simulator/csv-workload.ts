@@ -1,7 +1,7 @@
 import { SluiceError } from '../../shared/errors.ts'
 import type { PointValue } from '../../shared/telemetry.ts'
 import { parseCsv, type CsvRow, type CsvTable } from '../../shared/csv.ts'
-import { parseRowTime } from './row-time.ts'
+import { parseRowTime } from './workload/row-time.ts'
 import type { Workload } from './workload.ts'
 
 export interface CsvOptions {

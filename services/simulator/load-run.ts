@@ -1,9 +1,9 @@
 import { SluiceError, toSluiceError } from '../../shared/errors.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic } from '../../shared/topics.ts'
-import { ConnectionQueue } from './connection-queue.ts'
+import { ConnectionQueue } from './mqtt/connection-queue.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
-import type { Ledger } from './ledger.ts'
-import { createReadBuffer, MqttLoadClient, type Disconnect, type LoadEvents } from './mqtt-load-client.ts'
+import type { Ledger } from './verification/ledger.ts'
+import { createReadBuffer, MqttLoadClient, type Disconnect, type LoadEvents } from './mqtt/load-client.ts'
 import type { QoS } from '../../shared/mqtt/client-packets.ts'
 import type { Workload } from './workload.ts'
 

@@ -1,8 +1,8 @@
 import type { LatencyHistogram } from './latency-histogram.ts'
 import type { LoadDevice, LoadRun } from './load-run.ts'
-import type { QueryableSampler } from './queryable-sampler.ts'
+import type { QueryableSampler } from './verification/queryable-sampler.ts'
 import type { SimulationOptions } from './simulation.ts'
-import { isClean, MAX_DIFFERENCES, type Verdict } from './verification.ts'
+import { isClean, MAX_DIFFERENCES, type Verdict } from './verification/device-verification.ts'
 
 export interface Latencies {
   readonly count: number

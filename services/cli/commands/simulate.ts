@@ -5,7 +5,7 @@ import { parseDuration, parseHostPort, parseName, parseRate, wholeNumber } from 
 import { csvWorkload } from '../../simulator/csv-workload.ts'
 import type { QoS } from '../../../shared/mqtt/client-packets.ts'
 import { ProgressLine } from '../progress-line.ts'
-import { parseZone } from '../../simulator/row-time.ts'
+import { parseZone } from '../../simulator/workload/row-time.ts'
 import type { Commands, Session } from '../session.ts'
 import { reportText } from '../../simulator/simulation-report.ts'
 import { simulate, type SimulationProgress } from '../../simulator/simulation.ts'

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
-import { Ledger } from '../../../services/simulator/ledger.ts'
+import { Ledger } from '../../../services/simulator/verification/ledger.ts'
 import { LoadRun, type LoadRunOptions } from '../../../services/simulator/load-run.ts'
 import type { QoS } from '../../../shared/mqtt/client-packets.ts'
 import { generatedWorkload } from '../../../services/simulator/workload.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { csvWorkload, type CsvWorkload } from '../../../../services/simulator/csv-workload.ts'
 import { parseCsv } from '../../../../shared/csv.ts'
-import { parseRowTime } from '../../../../services/simulator/row-time.ts'
+import { parseRowTime } from '../../../../services/simulator/workload/row-time.ts'
 
 const options = { timeColumn: 'time', timeZone: undefined }
 

@@ -8,8 +8,8 @@ import {
   PINGREQ,
   type Login,
   type QoS,
-} from '../../shared/mqtt/client-packets.ts'
-import { encodeText } from '../../shared/mqtt/encoding.ts'
+} from '../../../shared/mqtt/client-packets.ts'
+import { encodeText } from '../../../shared/mqtt/encoding.ts'
 import { Outbox } from './outbox.ts'
 import { PacketReader } from './packet-reader.ts'
 

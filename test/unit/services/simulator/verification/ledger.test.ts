@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Ledger } from '../../../../services/simulator/ledger.ts'
+import { Ledger } from '../../../../../services/simulator/verification/ledger.ts'
 
 describe('the ledger', () => {
   it('keeps what a plain map keeps, whatever the order of events', () => {

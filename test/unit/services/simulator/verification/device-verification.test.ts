@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { Ledger } from '../../../../services/simulator/ledger.ts'
+import { Ledger } from '../../../../../services/simulator/verification/ledger.ts'
 import {
   isClean,
   MAX_DIFFERENCES,
   verifyDevice,
   type ReadingsAnswer,
   type Verdict,
-} from '../../../../services/simulator/verification.ts'
-import { generatedWorkload } from '../../../../services/simulator/workload.ts'
+} from '../../../../../services/simulator/verification/device-verification.ts'
+import { generatedWorkload } from '../../../../../services/simulator/workload.ts'
 
 const START_MS = Date.UTC(2026, 0, 1)
 const READINGS = 50

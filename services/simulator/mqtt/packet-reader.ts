@@ -1,4 +1,4 @@
-import { PACKET } from '../../shared/mqtt/client-packets.ts'
+import { PACKET } from '../../../shared/mqtt/client-packets.ts'
 
 export interface PacketHandler {
   /** CONNACK, PUBACK, PUBREC and PUBCOMP: `first` and `second` are the two bytes behind the length. */

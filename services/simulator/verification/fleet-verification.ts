@@ -1,10 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { toSluiceError } from '../../shared/errors.ts'
-import { devicePath, type ApiClient } from '../../shared/api-client.ts'
+import { toSluiceError } from '../../../shared/errors.ts'
+import { devicePath, type ApiClient } from '../../../shared/api-client.ts'
 import type { Ledger } from './ledger.ts'
-import type { LoadDevice } from './load-run.ts'
-import { addVerdict, emptyVerdict, isClean, verifyDevice, type ReadingsAnswer, type Verdict } from './verification.ts'
-import type { Workload } from './workload.ts'
+import type { LoadDevice } from '../load-run.ts'
+import {
+  addVerdict,
+  emptyVerdict,
+  isClean,
+  verifyDevice,
+  type ReadingsAnswer,
+  type Verdict,
+} from './device-verification.ts'
+import type { Workload } from '../workload.ts'
 
 export interface FleetVerification {
   readonly api: ApiClient

@@ -1,7 +1,7 @@
-import type { PointValue } from '../../shared/telemetry.ts'
-import { DEFAULT_STREAM } from '../../shared/topics.ts'
+import type { PointValue } from '../../../shared/telemetry.ts'
+import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { Ledger } from './ledger.ts'
-import type { Workload } from './workload.ts'
+import type { Workload } from '../workload.ts'
 
 /** Readings as the API answers them with `epoch=us`. It is what is to be proven, so nothing is taken for granted. */
 export interface ReadingsAnswer {

@@ -1,4 +1,4 @@
-import { SluiceError } from '../../shared/errors.ts'
+import { SluiceError } from '../../../shared/errors.ts'
 
 /** What is known of one reading. */
 export type LedgerEntry = 'unsent' | 'sent' | 'acknowledged'

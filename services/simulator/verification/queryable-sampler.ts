@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { formatInstant } from '../../shared/telemetry.ts'
-import { devicePath, type ApiClient } from '../../shared/api-client.ts'
-import { LatencyHistogram } from './latency-histogram.ts'
-import type { LoadDevice } from './load-run.ts'
-import type { ReadingsAnswer } from './verification.ts'
-import type { Workload } from './workload.ts'
+import { formatInstant } from '../../../shared/telemetry.ts'
+import { devicePath, type ApiClient } from '../../../shared/api-client.ts'
+import { LatencyHistogram } from '../latency-histogram.ts'
+import type { LoadDevice } from '../load-run.ts'
+import type { ReadingsAnswer } from './device-verification.ts'
+import type { Workload } from '../workload.ts'
 
 const SAMPLE_EVERY_MS = 500
 const ASK_EVERY_MS = 5

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { PUBLISH_OVERHEAD, writePublish, writeReply } from '../../shared/mqtt/client-packets.ts'
+import { PUBLISH_OVERHEAD, writePublish, writeReply } from '../../../shared/mqtt/client-packets.ts'
 
 const REPLY_BYTES = 4
 

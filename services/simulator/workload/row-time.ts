@@ -1,4 +1,4 @@
-import { SluiceError } from '../../shared/errors.ts'
+import { SluiceError } from '../../../shared/errors.ts'
 
 export interface RowTime {
   /** As JSON, the way it is sent: a string with a zone, or the number that the file has. */

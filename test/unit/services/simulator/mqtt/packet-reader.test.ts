@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { PACKET } from '../../../../shared/mqtt/client-packets.ts'
-import { PacketReader } from '../../../../services/simulator/packet-reader.ts'
+import { PACKET } from '../../../../../shared/mqtt/client-packets.ts'
+import { PacketReader } from '../../../../../services/simulator/mqtt/packet-reader.ts'
 
 type Seen = [type: number, first: number, second: number] | 'pong'
 
