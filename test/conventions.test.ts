@@ -102,6 +102,10 @@ describe('said once', () => {
   it('only shared/storage/folders.ts makes folders: durable, and without a loop below /proc', () => {
     expect(elsewhere('shared/storage/folders.ts', /\bmkdir(Sync)?\b/)).toEqual([])
   })
+
+  it('only shared/backoff.ts shortens a pause at random', () => {
+    expect(elsewhere('shared/backoff.ts', /Math\.random\(\) \/ 2/)).toEqual([])
+  })
 })
 
 describe('size and names', () => {

@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { pause } from '../../shared/backoff.ts'
 import { childEnvironment } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import type { Address } from '../../shared/process/listen.ts'
@@ -96,9 +96,7 @@ export class Cluster {
       const reason = await this.#run(member)
       if (this.#stopping.signal.aborted) return
       this.#options.onExit(member.name, reason)
-      await delay(RESTART_AFTER_MS, undefined, { signal: this.#stopping.signal }).catch((error: unknown) => {
-        if (!this.#stopping.signal.aborted) throw error
-      })
+      await pause(RESTART_AFTER_MS, this.#stopping.signal)
     }
   }
 

@@ -1,16 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Counter, Gauge } from 'prom-client'
+import { BACKOFF, backoffMs, pause } from '../../shared/backoff.ts'
 import { SluiceError, toSluiceError, type ErrorClass } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { UsefulTime } from './useful-time.ts'
-
-/** Waits between attempts, in milliseconds: doubling from `first` to `most`, each shortened by up to half at random. */
-const BACKOFF: Record<'passing' | 'lasting', { first: number; most: number }> = {
-  /** Timeouts, restarts, overload: over by themselves. */
-  passing: { first: 50, most: 5000 },
-  /** Somebody has to change something: no hurry, but it resumes without a restart. */
-  lasting: { first: 2000, most: 30_000 },
-}
 
 /** The longest wait that is granted to a server that asks for one: it is asked again at least this often. */
 const MAX_RETRY_AFTER_MS = 60_000
@@ -91,8 +83,9 @@ export class Retry {
         const backoff = BACKOFF[PASSING.has(error.kind.class) ? 'passing' : 'lasting']
         const level = known?.code === error.code ? 'debug' : 'error'
         logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; trying again')
-        const wait = Math.min(backoff.most, backoff.first * 2 ** Math.min(failures - 1, 16))
-        await this.#wait(wait, Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS))
+        const askedForMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS)
+        await pause(Math.max(backoffMs(backoff, failures), askedForMs), signal)
+        if (signal.aborted) throw closed()
         useful.failed(performance.now() - started)
       }
     }
@@ -116,17 +109,6 @@ export class Retry {
     const isSame = (other: Problem): boolean => other.dependency === dependency && other.error.code === error.code
     if (![...this.#problems.values()].some(isSame)) this.#options.failing.remove({ dependency, code: error.code })
     return true
-  }
-
-  /** Shortened by up to half at random, but not below what the dependency asked for. */
-  async #wait(ms: number, atLeastMs: number): Promise<void> {
-    const { signal } = this.#options
-    try {
-      await sleep(Math.max(ms * (0.5 + Math.random() / 2), atLeastMs), undefined, { signal })
-    } catch (error) {
-      if (signal.aborted) throw closed()
-      throw error
-    }
   }
 }
 

@@ -22,7 +22,6 @@ const PAUSE_MS = 1_000
 const SOCKET_TIMEOUT_MS = 5_000
 /** How long the start waits for the server before it goes on without: telemetry does not need it. */
 const START_TIMEOUT_MS = 5_000
-const MAX_RECONNECT_MS = 1_000
 /** Commands without an answer at once; a burst of CONNECTs beyond it is sent away, and comes again. */
 const MAX_PENDING = 50_000
 
@@ -62,7 +61,6 @@ export class RedisLink {
     this.#logger = logger
     const common = {
       maxRetriesPerRequest: 0,
-      maxReconnectMs: MAX_RECONNECT_MS,
       connectTimeout: START_TIMEOUT_MS,
       commandTimeout: COMMAND_TIMEOUT_MS,
     }

@@ -1,9 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../backoff.ts'
 import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { Logger } from './logger.ts'
-
-/** Waits between attempts, in milliseconds: doubling, each shortened by up to half at random. */
-const BACKOFF = { first: 250, most: 5_000 }
 
 /** How a process that opens something hears of what it waits for. */
 export interface Waiting {
@@ -39,14 +36,7 @@ export async function untilReached<T>(attempt: () => Promise<T>, options: UntilR
       if (failure.code === 'closed' || !(failure.canRetry || alsoWaitFor.includes(failure.code))) throw failure
       logger.warn({ code: failure.code, attempts, reason: failure.message }, `${what} is not ready yet; trying again`)
       onWaiting?.(failure)
-      const waitMs = Math.min(BACKOFF.most, BACKOFF.first * 2 ** Math.min(attempts - 1, 10)) * (0.5 + Math.random() / 2)
-      await pause(Math.max(waitMs, failure.retryAfterMs ?? 0), signal)
+      await pause(Math.max(backoffMs(BACKOFF.start, attempts), failure.retryAfterMs ?? 0), signal)
     }
   }
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await sleep(ms, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
-    if (signal?.aborted !== true) throw error
-  })
 }

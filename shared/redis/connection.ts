@@ -1,4 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis'
+import { BACKOFF, backoffMs, type Backoff } from '../backoff.ts'
 import { toSluiceError } from '../errors.ts'
 import type { Logger } from '../process/logger.ts'
 import { checkRedisUrl, type RedisRole } from './policy.ts'
@@ -9,23 +10,20 @@ import { checkRedisUrl, type RedisRole } from './policy.ts'
  */
 export type RedisUrl = string | (() => string)
 
+const RECONNECT: Readonly<Record<RedisRole, Backoff>> = { sessions: BACKOFF.sessionsRedis, cache: BACKOFF.cacheRedis }
+
 type Timeouts = 'connectTimeout' | 'commandTimeout' | 'socketTimeout' | 'keepAlive'
 
 export type RedisConnectionOptions = Pick<
   RedisOptions,
   Timeouts | 'maxRetriesPerRequest' | 'keyPrefix' | 'autoResubscribe'
-> & { readonly maxReconnectMs: number }
+>
 
 /**
  * A client that is not connected yet, keeps nothing while the server is away, and comes back by itself. Error:
  * `setting_invalid` (the URL).
  */
-export function redisClient(
-  url: RedisUrl,
-  role: RedisRole,
-  logger: Logger,
-  { maxReconnectMs, ...options }: RedisConnectionOptions,
-): Redis {
+export function redisClient(url: RedisUrl, role: RedisRole, logger: Logger, options: RedisConnectionOptions): Redis {
   const read = typeof url === 'string' ? () => url : url
   const first = read()
   checkRedisUrl(first, role)
@@ -40,7 +38,7 @@ export function redisClient(
       } catch (error) {
         logger.warn({ role, detail: toSluiceError(error).message }, 'the URL of Redis could not be read again')
       }
-      return Math.min(50 * 2 ** Math.min(times, 10), maxReconnectMs) * (0.5 + Math.random() / 2)
+      return backoffMs(RECONNECT[role], times)
     },
     // After a failover the old primary is a replica, which takes no writes: a new connection may find the new one.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),

@@ -1,5 +1,6 @@
 import { Counter, Gauge } from 'prom-client'
 import * as acl from '../../../shared/acl.ts'
+import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
@@ -42,8 +43,6 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
 
 /** Names that changed while nobody was logged in by them: far more than change while one login is on its way. */
 const MAX_CHANGED = 10_000
-/** Until then a changed principal keeps the rules it had; the registry that does not answer is not ready anyway. */
-const RETRY_MS = 1_000
 
 /** One name that is logged in, however often. */
 interface Active {
@@ -233,10 +232,11 @@ class LiveAuthorizer implements Authorizer {
   #retry(active: Active, error: unknown): void {
     if (this.#closed || this.#retries.has(active.name) || this.#active.get(active.name) !== active) return
     this.#logger.warn({ code: toSluiceError(error).code, who: active.name }, 'changed rules cannot be read')
-    const timer = setTimeout(() => {
+    const again = (): void => {
       this.#retries.delete(active.name)
       this.#refresh(active)
-    }, RETRY_MS)
+    }
+    const timer = setTimeout(again, backoffMs(BACKOFF.rules, 1))
     this.#retries.set(active.name, timer.unref())
   }
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
@@ -44,10 +44,6 @@ const GATHER_MOST_MS = 5
 const GATHER_BEHIND_RECORDS = 8
 /** An append of so many costs Kafka no more per record than a larger one. */
 const ENOUGH_RECORDS = 1_000
-
-/** The pause before an append is tried again: short enough that the first ack comes within a second of the log's return. */
-const FIRST_PAUSE_MS = 20
-const LAST_PAUSE_MS = 500
 
 /** Repeated failures are logged this often. */
 const LOG_EVERY_MS = 10_000
@@ -187,9 +183,7 @@ export class Forwarder {
         return true
       } catch (error) {
         this.#noteFailure(error, attempts)
-        const longest = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempts - 1, 10))
-        // Jitter: several nodes must not return to a log in the same instant.
-        await pause(longest * (0.5 + Math.random() / 2), this.#stop.signal)
+        await pause(backoffMs(BACKOFF.append, attempts), this.#stop.signal)
         if (this.#stop.signal.aborted) return false
       }
     }
@@ -216,13 +210,6 @@ export class Forwarder {
     for (const waiter of waiters) waiter?.settled()
     for (const observe of this.#options.observers) observe({ records, topics, seconds })
   }
-}
-
-/** Resolves after `ms`, or at once when the signal is aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch((error: unknown) => {
-    if (!signal.aborted) throw error
-  })
 }
 
 interface Batch {

@@ -1,4 +1,5 @@
 import { Counter, Gauge } from 'prom-client'
+import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
 import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../../shared/dead-letter.ts'
 import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
@@ -31,7 +32,6 @@ export interface RefusalOptions {
 const MAX_WAITING = 256
 /** Records per append: a refusal is never urgent enough to compete with telemetry. */
 const MAX_BATCH = 64
-const RETRY_MS = 1_000
 /** Between two appends: each is a commit of its own, and ten of them a second were felt by every hundredth message. */
 const APART_MS = 500
 const CLOSE_MS = 1_000
@@ -148,7 +148,7 @@ class LoggedRefusals implements Refusals {
     if (this.#writing !== undefined || this.#pause !== undefined || this.#waiting.length === 0) return
     this.#writing = this.#append().then((written) => {
       this.#writing = undefined
-      if (!this.#closed) this.#rest(written ? APART_MS : RETRY_MS)
+      if (!this.#closed) this.#rest(written ? APART_MS : backoffMs(BACKOFF.refusals, 1))
       else if (written) this.#write()
     })
   }

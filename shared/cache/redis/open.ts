@@ -22,7 +22,6 @@ const PAUSE_MS = 1_000
 const SOCKET_TIMEOUT_MS = 3_000
 /** How long the start waits for the server before it goes on without. */
 const START_TIMEOUT_MS = 2_000
-const MAX_RECONNECT_MS = 2_000
 /** Keys in one MGET, commands in one pipeline: more would keep the server from others for milliseconds. */
 const CHUNK = 1_000
 /** Keys that could not be deleted and are hidden and deleted later; the oldest are forgotten, their time to live ends them. */
@@ -38,7 +37,6 @@ const PREFIX = 'sluice:'
 export async function openRedisCache({ url, logger, metrics }: RedisCacheOptions): Promise<Cache> {
   const client = redisClient(url, 'cache', logger, {
     maxRetriesPerRequest: 1,
-    maxReconnectMs: MAX_RECONNECT_MS,
     commandTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,
     connectTimeout: START_TIMEOUT_MS,

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { KafkaClient } from './client.ts'
@@ -10,7 +10,6 @@ import { type FetchResult, fetchRequest } from './requests.ts'
 /** Bytes of one partition in one answer, and of one answer; a single larger batch comes all the same. */
 const PARTITION_BYTES = 1024 * 1024
 const ANSWER_BYTES = 8 * 1024 * 1024
-const PAUSE_MS = 100
 /** An answer of so many bytes is worth its request. */
 const WORTHWHILE_BYTES = 64 * 1024
 
@@ -129,7 +128,7 @@ export class Feeds {
       metrics.fetched(bytes, records, (performance.now() - startedMs) / 1000)
       if (isStale) await this.#recover()
       const restMs = bytes < WORTHWHILE_BYTES ? paceMs - (performance.now() - startedMs) : 0
-      if (restMs > 0) await sleep(restMs)
+      if (restMs > 0) await pause(restMs)
     } catch (error) {
       if (this.#isClosed) return false
       metrics.fetchFailed()
@@ -167,7 +166,7 @@ export class Feeds {
 
   async #recover(): Promise<void> {
     if (this.#isClosed) return
-    await sleep(PAUSE_MS * (0.5 + Math.random() / 2))
+    await pause(backoffMs(BACKOFF.fetch, 1))
     await this.#options.client.refresh().catch((error: unknown) => {
       this.#options.logger.debug({ err: error }, 'metadata could not be asked for')
     })

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { ConsumeOptions, LogConsumer, Position } from '../port.ts'
@@ -12,7 +12,6 @@ import type { Positions } from './positions.ts'
 /** How often in the time of silence that is allowed the watch looks. */
 const LOOKS = 12
 const COMMIT_ATTEMPTS = 10
-const COMMIT_PAUSE_MS = 200
 
 interface GroupConsumerOptions extends ConsumeOptions {
   /** The topic's and the group's name in Kafka. */
@@ -188,7 +187,7 @@ export class GroupConsumer implements LogConsumer {
         const failure = toSluiceError(error, 'log_unavailable')
         const isOver = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'].includes(protocolType(error) ?? '')
         if (isOver || !failure.canRetry || failure.code === 'closed' || attempt >= COMMIT_ATTEMPTS) throw failure
-        await sleep(COMMIT_PAUSE_MS)
+        await pause(backoffMs(BACKOFF.commit, attempt))
       }
     }
   }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import type { SluiceError } from '../../errors.ts'
 import { toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
@@ -12,8 +13,6 @@ const SESSION_MS = 8_000
 const HEARTBEAT_MS = 2_000
 /** How long the group waits for members that finish what they have in hand. */
 const REBALANCE_MS = 20_000
-const FIRST_PAUSE_MS = 100
-const LAST_PAUSE_MS = 2_000
 const LEAVE_LIMIT_MS = 3_000
 
 const ENDS_SESSION: ReadonlySet<string> = new Set(['REBALANCE_IN_PROGRESS', 'UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'])
@@ -89,7 +88,7 @@ export class GroupMember {
   /** Never rejects. */
   async #run(): Promise<void> {
     const { logger, group, onAssigned, onRevoked, onFailed } = this.#options
-    let pauseMs = FIRST_PAUSE_MS
+    let failures = 0
     while (!this.#stop.signal.aborted) {
       try {
         const session = await this.#join()
@@ -97,7 +96,7 @@ export class GroupMember {
         this.#isAssigned = true
         try {
           await onAssigned(session)
-          pauseMs = FIRST_PAUSE_MS
+          failures = 0
           await this.#beat(session)
         } finally {
           await onRevoked()
@@ -109,8 +108,8 @@ export class GroupMember {
         this.#forget(error)
         if (!failure.canRetry) return onFailed(failure)
         logger.debug({ err: failure, group }, 'joining the group again')
-        await this.#pause(pauseMs)
-        pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2)
+        failures += 1
+        await pause(backoffMs(BACKOFF.join, failures), this.#stop.signal)
       }
     }
   }
@@ -150,7 +149,7 @@ export class GroupMember {
     const { client, group, logger } = this.#options
     const beat = (broker: Broker) => broker.heartbeat({ groupId: group, groupGenerationId: generation, memberId })
     while (!this.#stop.signal.aborted) {
-      await this.#pause(HEARTBEAT_MS)
+      await pause(HEARTBEAT_MS, this.#stop.signal)
       if (this.#stop.signal.aborted) return
       try {
         await client.atCoordinator(group, beat)
@@ -169,12 +168,5 @@ export class GroupMember {
   /** A member that the group does not know has to ask for a new id. */
   #forget(error: unknown): void {
     if (protocolType(error) === 'UNKNOWN_MEMBER_ID') this.#memberId = ''
-  }
-
-  async #pause(ms: number): Promise<void> {
-    const { signal } = this.#stop
-    await sleep(ms, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error
-    })
   }
 }

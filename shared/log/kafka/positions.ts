@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import type { PartitionLag, PartitionOffsets } from '../port.ts'
@@ -7,10 +7,8 @@ import { KafkaCode, partitionError } from './kafka-error.ts'
 import { decodeRecordBatches, type Run } from './record-batch.ts'
 import { fetchRequest, ListedTime, type ListedOffset, listOffsetsRequest } from './requests.ts'
 
-/** A question is repeated this often while leaders move: some seconds. */
-const ATTEMPTS = 20
-const PAUSE_MS = 50
-const MAX_PAUSE_MS = 500
+/** A question is repeated this often while leaders move: with the pauses between, 7 s. */
+const ATTEMPTS = 24
 /** Enough for one batch; whole batches come in any case. */
 const PEEK_BYTES = 16 * 1024
 /** Records of the same millisecond as the newest one are looked through for this many answers. */
@@ -176,7 +174,7 @@ export class Positions {
           ? new SluiceError('log_unavailable', `partitions of ${topic} have no leader`)
           : toSluiceError(refused.reason, 'log_unavailable')
       if (attempt >= ATTEMPTS || !failure.canRetry || failure.code === 'closed') throw failure
-      await sleep(Math.min(MAX_PAUSE_MS, PAUSE_MS * attempt))
+      await pause(backoffMs(BACKOFF.positions, attempt))
       await this.#client.refresh()
     }
   }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { LogRecord } from '../../telemetry.ts'
@@ -20,8 +20,6 @@ const ROUND_BYTES = 8 * 1024 * 1024
 const GIVE_UP_MS = 30_000
 /** The broker's wait for its replicas. */
 const ACKS_TIMEOUT_MS = 5_000
-const FIRST_PAUSE_MS = 20
-const LAST_PAUSE_MS = 500
 
 interface Append {
   readonly records: readonly LogRecord[]
@@ -148,11 +146,11 @@ export class Producer {
   async #sendAll(batches: readonly Batch[]): Promise<void> {
     const { client, kafkaMetrics, topic, logger } = this.#options
     const deadline = performance.now() + GIVE_UP_MS
-    let pauseMs = FIRST_PAUSE_MS
+    let failures = 0
     for (let due = firstUnsent(batches); due.length > 0; due = firstUnsent(batches)) {
       const failure = await this.#sendOnce(due)
       if (failure === undefined) {
-        pauseMs = FIRST_PAUSE_MS
+        failures = 0
         continue
       }
       if (!failure.canRetry || client.closed || performance.now() > deadline) throw failure
@@ -162,8 +160,8 @@ export class Producer {
         'sending again',
       )
       kafkaMetrics.resent(topic, again.length)
-      await sleep(pauseMs * (0.5 + Math.random() / 2))
-      pauseMs = Math.min(LAST_PAUSE_MS, pauseMs * 2)
+      failures += 1
+      await pause(backoffMs(BACKOFF.produce, failures))
       await client.refresh()
     }
   }

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../backoff.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { DeleteRange } from '../port.ts'
 
@@ -41,7 +41,7 @@ export class Expiry {
       } catch (error) {
         if (!signal.aborted) logger.warn({ err: error }, 'points past their retention were not deleted; trying again')
       }
-      await sleep(everyMs, undefined, { signal }).catch(closed)
+      await pause(everyMs, signal)
     }
   }
 
@@ -56,4 +56,3 @@ export class Expiry {
 }
 
 /** The pause ends early: nothing more is to be done. */
-function closed(): void {}

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pause } from '../../backoff.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Instant, PointBatch } from '../../telemetry.ts'
@@ -145,8 +145,7 @@ export class InfluxPoints implements PointStore {
     this.#closed = true
     const limit = new AbortController()
     const done = Promise.allSettled([this.#changes, this.#expiry?.close(), ...this.#queries])
-    const limited = sleep(CLOSE_MS, undefined, { signal: limit.signal }).catch(ended)
-    await Promise.race([done, limited])
+    await Promise.race([done, pause(CLOSE_MS, limit.signal)])
     limit.abort()
     this.#parts.connection.close()
   }

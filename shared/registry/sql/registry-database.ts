@@ -1,16 +1,14 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
+import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError } from '../../errors.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /**
  * Attempts at work that the database gives up to let other work finish: a handful of writers, each holding few locks for
- * milliseconds, are through long before.
+ * milliseconds, are through long before. The pauses between them are 1.3 s in all at most.
  */
 const MAX_ATTEMPTS = 8
-/** Waits between them double from here, in milliseconds, each shortened by up to half at random: 1.3 s in all at most. */
-const FIRST_WAIT_MS = 10
 /** No further attempt is begun after this time, so that a caller hears of trouble while it can still act. */
 const GIVE_UP_AFTER_MS = 10_000
 
@@ -63,7 +61,7 @@ export class RegistryDatabase {
         const again = this.#flavour.isConflict(error) && attempt < MAX_ATTEMPTS && performance.now() < end
         if (!again) throw error
       }
-      await sleep(FIRST_WAIT_MS * 2 ** (attempt - 1) * (0.5 + Math.random() / 2))
+      await pause(backoffMs(BACKOFF.conflict, attempt))
     }
   }
 
