@@ -46,7 +46,7 @@ const makers: readonly (readonly [RegExp, (count: number) => string | Uint8Array
   [/^an empty payload$/, () => ''],
   [/^the byte 0xFF in a string$/, () => Buffer.concat([Buffer.from('{"a":"'), Buffer.of(0xff), Buffer.from('"}')])],
   [/^a byte order mark before the object$/, () => `\ufeff${object}`],
-  [/^a NUL byte behind the object$/, () => `${object}\0`],
+  [/^a NUL byte after the object$/, () => `${object}\0`],
 ]
 
 describe('generated examples of docs/payloads.md', () => {
