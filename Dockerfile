@@ -1,6 +1,6 @@
 # One image for every part of Sluice: the command chooses the entry point, and without one it is the one-process Sluice.
-#   docker build -t sluice:0.1.0 .
-#   docker run --read-only --tmpfs /tmp -v sluice:/data -p 127.0.0.1:1883:1883 -p 127.0.0.1:8080:8080 sluice:0.1.0
+#   docker build -t sluice:0.2.0 .
+#   docker run --read-only --tmpfs /tmp -v sluice:/data -p 127.0.0.1:1883:1883 -p 127.0.0.1:8080:8080 sluice:0.2.0
 # To pin the base by digest too, take it from `docker buildx imagetools inspect node:26.10.0-trixie-slim` and append it
 # in both FROM lines: node:26.10.0-trixie-slim@sha256:...
 FROM node:26.10.0-trixie-slim AS dependencies
