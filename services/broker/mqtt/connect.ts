@@ -162,7 +162,7 @@ function checkClientId(
 }
 
 /**
- * The CONNECT that aedes gets: the id scoped by login, nothing to authenticate (that is done), no keepalive (the broker
+ * The CONNECT by which a session is opened, of MQTT 3.1.1: the id scoped by login, nothing to authenticate (that is done), no keepalive (the broker
  * keeps it), and the will.
  */
 export function encodeConnect(clientId: string, { clean, will }: Pick<ConnectPacket, 'clean' | 'will'>): Buffer {

@@ -1,8 +1,4 @@
-/**
- * What a message of MQTT 5 brings besides its topic and payload, on its way through aedes, which does not know it. It
- * rides on aedes' packets as `properties`, which aedes copies and its persistence stores, and is found again at the way
- * out by the payload: aedes hands the same bytes from hand to hand, but writes packets of 3.1.1.
- */
+/** What a message of MQTT 5 has besides its topic and payload. */
 export interface MessageProperties {
   /** Properties as they came, but for the topic alias and the expiry. */
   readonly bytes: Buffer
@@ -10,34 +6,6 @@ export interface MessageProperties {
   readonly expiresAt: number | undefined
   /** Of a will, in seconds: how long it waits for its client, and how long it lives from when it is published. */
   readonly will?: { readonly delay: number; readonly expiry: number | undefined }
-}
-
-/** A packet of aedes that may carry them. */
-export interface WithProperties {
-  readonly payload: string | Buffer
-  properties?: MessageProperties
-}
-
-/** Which payloads are of messages with properties, on one node. Holds nothing that aedes does not hold. */
-export class PropertiesByPayload {
-  readonly #known = new WeakMap<Buffer, MessageProperties>()
-
-  /** Notes the properties that a packet carries; returns them, or those known of its payload. */
-  note({ payload, properties }: WithProperties): MessageProperties | undefined {
-    if (typeof payload === 'string') return properties
-    if (properties === undefined) return this.#known.get(payload)
-    this.#known.set(payload, properties)
-    return properties
-  }
-
-  find(payload: Buffer): MessageProperties | undefined {
-    return this.#known.get(payload)
-  }
-}
-
-/** A packet of aedes, whose own idea of properties is another: nobody but us fills them. */
-export function withProperties(packet: { readonly payload: string | Buffer }): WithProperties {
-  return packet
 }
 
 /** A message to be kept. */

@@ -19,7 +19,8 @@ export interface PublishRefusal {
 }
 
 /**
- * The version of MQTT that one connection speaks. aedes speaks 3.1.1; what a version adds is read and said here.
+ * The version of MQTT that one connection speaks. Sessions are kept as in 3.1.1; what a version adds is read and written
+ * here.
  * Methods that read throw {@link Violation}.
  */
 export interface Protocol {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Aedes, Client, Subscription } from 'aedes'
 import { AedesStream } from './aedes-stream.ts'
-import type { PropertiesByPayload, WithProperties } from '../mqtt/message-properties.ts'
+import type { PropertiesByPayload, WithProperties } from './payload-properties.ts'
 import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
 /**

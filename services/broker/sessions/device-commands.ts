@@ -10,7 +10,7 @@ import { matches } from '../../../shared/topic-filter.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { ClusterRelay } from './cluster-relay.ts'
-import { withProperties } from '../mqtt/message-properties.ts'
+import { withProperties } from './payload-properties.ts'
 
 /** aedes, as far as a command needs it. */
 export interface CommandTarget {

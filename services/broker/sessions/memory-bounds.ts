@@ -1,7 +1,8 @@
 import type { Readable } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Tally } from '../metrics.ts'
-import { sizeOf, type KeptMessage, type WithProperties } from '../mqtt/message-properties.ts'
+import { sizeOf, type KeptMessage } from '../mqtt/message-properties.ts'
+import type { WithProperties } from './payload-properties.ts'
 import { MAX_RETAINED, RetainedQuota } from '../access/retained-quota.ts'
 import { MAX_PER_SESSION } from '../access/session-quota.ts'
 

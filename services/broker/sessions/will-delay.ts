@@ -1,5 +1,6 @@
 import type { Client } from 'aedes'
-import { fromNowOn, willDelayOf, type WithProperties } from '../mqtt/message-properties.ts'
+import { fromNowOn, willDelayOf } from '../mqtt/message-properties.ts'
+import type { WithProperties } from './payload-properties.ts'
 
 /** Wills that wait; beyond it one is published at once. Each holds its message, about a kilobyte. */
 const MAX_WAITING = 10_000

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Tally } from '../../../../../services/broker/metrics.ts'
-import type { WithProperties } from '../../../../../services/broker/mqtt/message-properties.ts'
+import type { WithProperties } from '../../../../../services/broker/sessions/payload-properties.ts'
 import {
   limitPersistence,
   type Persistence,
