@@ -1,4 +1,3 @@
-import type { AedesOptions } from 'aedes'
 import type { BrokerSettings } from '../../../config/broker.ts'
 import type { Releasers } from '../../../shared/process/releasers.ts'
 import { createFailedLogins, type FailedLogins } from '../../../shared/failed-logins.ts'
@@ -22,6 +21,7 @@ import type { ReceiveClock } from '../../../shared/receive-clock.ts'
 import { createRefusals } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
 import { SessionExpiry } from '../sessions/session-expiry.ts'
+import type { AedesHooks } from '../sessions/aedes-internals.ts'
 import { openSessions, type Sessions } from '../sessions/sessions.ts'
 import { Takeovers } from '../sessions/takeovers.ts'
 import { createCopier } from '../sessions/subscriber-copies.ts'
@@ -43,7 +43,7 @@ export interface BrokerOptions {
 export interface BrokerParts {
   readonly createRouter: (authorizer: Authorizer) => Router
   /** Hooks of aedes in place of ours. */
-  readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock) => AedesOptions
+  readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock) => AedesHooks
 }
 
 export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) }

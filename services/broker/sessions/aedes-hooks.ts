@@ -1,6 +1,7 @@
-import type { AedesOptions, AedesPublishPacket, Client, PublishPacket } from 'aedes'
+import type { AedesPublishPacket, Client, PublishPacket } from 'aedes'
 import { isReserved } from '../../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
+import { internalsOf, type AedesHooks } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
@@ -31,7 +32,7 @@ export function createHooks(
   emitter: SessionEmitter,
   relay: ClusterRelay | undefined,
   willDelay: WillDelay,
-): AedesOptions {
+): AedesHooks {
   const { authorizer, tally, cluster } = options
   const authorizeWill = willHook(options, relay, willDelay)
   return {
@@ -80,7 +81,7 @@ function willHook(
   { authorizer, forwardWill }: HookOptions,
   relay: ClusterRelay | undefined,
   willDelay: WillDelay,
-): NonNullable<AedesOptions['authorizePublish']> {
+): NonNullable<AedesHooks['authorizePublish']> {
   return (client, packet, done) => {
     const principal = client === null ? undefined : ownerOf(client)?.principal
     const isAllowed = (): boolean =>
@@ -141,7 +142,7 @@ export function ownerOf(client: Client): AedesStream['owner'] | undefined {
 }
 
 function isWillOf(client: Client, packet: PublishPacket): boolean {
-  return (client as Client & { will: unknown }).will === packet
+  return internalsOf(client).will === packet
 }
 
 function isTelemetryCopy(packet: AedesPublishPacket): boolean {

@@ -1,5 +1,11 @@
 import { Readable } from 'node:stream'
-import type { Aedes, Client, Subscription } from 'aedes'
+import type { Aedes, Client } from 'aedes'
+import {
+  internalsOf,
+  type Persistence,
+  type SubscriptionOptions,
+  type SubscriptionWithOptions,
+} from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import type { PropertiesByPayload, WithProperties } from './payload-properties.ts'
 import type { RequestedFilter } from '../mqtt/subscribe.ts'
@@ -9,41 +15,18 @@ import type { RequestedFilter } from '../mqtt/subscribe.ts'
  * aedes has places for both and keeps them with its packets and subscriptions; nobody fills them but us.
  */
 
-/** aedes' client with its parser. */
-type ParsingClient = Client & {
-  _parser: { prependListener(event: 'packet', listener: (packet: ParsedPacket) => void): void }
-  subscriptions: Record<string, unknown>
-}
-
-type ParsedPacket =
-  | ({ cmd: 'publish' } & WithProperties)
-  | { cmd: 'connect'; will?: WithProperties }
-  | { cmd: 'subscribe'; subscriptions: SubscriptionWithOptions[] }
-  | { cmd: 'unsubscribe' }
-
-interface SubscriptionWithOptions {
-  nl?: boolean
-  rap?: boolean
-  rh?: number
-}
-
-/** The part of the persistence that gives retained messages to a new subscription. */
-export interface RetainedSource {
-  createRetainedStreamCombi(filters: readonly string[]): Readable
-}
-
 /** Has each packet that aedes reads from the client completed by its {@link Mqtt5Extras}. */
 export function completePackets(client: Client): void {
   const { conn } = client
   if (!(conn instanceof AedesStream)) return
-  const parsing = client as ParsingClient
-  parsing._parser.prependListener('packet', (packet) => {
+  const { _parser, subscriptions } = internalsOf(client)
+  _parser.prependListener('packet', (packet) => {
     const extras = conn.takeExtras()
     if (extras === undefined) return
     if (packet.cmd === 'publish') setProperties(packet, extras.properties)
     else if (packet.cmd === 'connect') setProperties(packet.will, extras.properties)
     else if (packet.cmd === 'subscribe') setOptions(packet.subscriptions, extras.filters)
-    else extras.unsubscribes?.((filter) => Object.hasOwn(parsing.subscriptions, filter))
+    else extras.unsubscribes?.((filter) => Object.hasOwn(subscriptions, filter))
   })
 }
 
@@ -51,7 +34,11 @@ export function completePackets(client: Client): void {
  * Retained messages as the subscription wants them [MQTT-3.3.1-9 to 11], with their properties. aedes gives them to
  * every SUBSCRIBE: in one turn it tells of the subscriptions and asks for the messages.
  */
-export function replayRetained(aedes: Aedes, source: RetainedSource, properties: PropertiesByPayload): void {
+export function replayRetained(
+  aedes: Aedes,
+  source: Pick<Persistence, 'createRetainedStreamCombi'>,
+  properties: PropertiesByPayload,
+): void {
   let unwanted: ReadonlySet<string> = new Set()
   aedes.on('subscribe', (subscriptions) => {
     unwanted = new Set(subscriptions.filter(wantsNone).map(({ topic }) => topic))
@@ -69,13 +56,13 @@ export function replayRetained(aedes: Aedes, source: RetainedSource, properties:
 }
 
 /** Retain handling 1: not when the subscription exists. To be asked before it does. */
-export function noteExisting(client: Client, subscription: Subscription & SubscriptionWithOptions): void {
-  if (subscription.rh === 1 && Object.hasOwn((client as ParsingClient).subscriptions, subscription.topic)) {
+export function noteExisting(client: Client, subscription: SubscriptionWithOptions): void {
+  if (subscription.rh === 1 && Object.hasOwn(internalsOf(client).subscriptions, subscription.topic)) {
     subscription.rh = 2
   }
 }
 
-function wantsNone(subscription: Subscription & SubscriptionWithOptions): boolean {
+function wantsNone(subscription: SubscriptionWithOptions): boolean {
   return subscription.rh === 2
 }
 
@@ -83,7 +70,7 @@ function setProperties(packet: WithProperties | undefined, properties: WithPrope
   if (packet !== undefined && properties !== undefined) packet.properties = properties
 }
 
-function setOptions(subscriptions: SubscriptionWithOptions[], filters: readonly RequestedFilter[] | undefined): void {
+function setOptions(subscriptions: SubscriptionOptions[], filters: readonly RequestedFilter[] | undefined): void {
   for (const [index, subscription] of subscriptions.entries()) {
     const filter = filters?.[index]
     if (filter === undefined) continue

@@ -3,6 +3,7 @@ import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { willDelayOf } from '../mqtt/message-properties.ts'
+import type { AedesInternals } from './aedes-internals.ts'
 import { STORED } from './session-emitter.ts'
 import type { Fence, Lease } from '../cluster/fence.ts'
 import { encodeMessage, propertiesOf, toMessage, type PublishLike } from '../cluster/messages.ts'
@@ -14,9 +15,8 @@ import { WILL, WILL_DONE } from '../cluster/will-delay-scripts.ts'
 /** Persistent sessions of applications: each node asks all of them about each message. */
 const MAX_WIDE_SESSIONS = 1_000
 
-interface ClientLike {
+interface ClientLike extends Partial<Pick<AedesInternals, '_nextId'>> {
   readonly id: string
-  _nextId?: number
 }
 
 interface SubscriptionLike {

@@ -2,6 +2,7 @@ import type { PublishPacket } from 'aedes'
 import type { CommandResult } from '../../../shared/commands.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Cluster } from '../cluster/cluster.ts'
+import type { AedesInternals, Stamped } from './aedes-internals.ts'
 import { STORED, storedAs, type SessionEmitter } from './session-emitter.ts'
 import type { Lease } from '../cluster/fence.ts'
 import {
@@ -14,11 +15,8 @@ import {
 } from '../cluster/messages.ts'
 import { readQueue } from '../cluster/stored-queue.ts'
 
-/** A packet of aedes that gets the number under which it is stored. */
-type Stamped = PublishPacket & { brokerId?: string; brokerCounter?: number }
-
 /** aedes' client, as far as a stored message is handed out to it. */
-type DeliverTo = (clientId: string) => { deliverQoS(packet: unknown, done: () => void): void } | undefined
+type DeliverTo = (clientId: string) => Pick<AedesInternals, 'deliverQoS'> | undefined
 
 /** The other node tries its own way within this, or the command is stored from here. */
 const COMMAND_MS = 3_000

@@ -1,4 +1,4 @@
-import type { Client, PublishPacket } from 'aedes'
+import type { PublishPacket } from 'aedes'
 import {
   COMMAND_QUESTION,
   commandTopic,
@@ -10,12 +10,13 @@ import { matches } from '../../../shared/topic-filter.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { ClusterRelay } from './cluster-relay.ts'
+import type { AedesInternals, Persistence } from './aedes-internals.ts'
 import { withProperties } from './payload-properties.ts'
 
 /** aedes, as far as a command needs it. */
 export interface CommandTarget {
-  readonly clients: Readonly<Record<string, Client & { readonly subscriptions?: Readonly<Record<string, unknown>> }>>
-  readonly persistence: { subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]> }
+  readonly clients: Readonly<Record<string, Pick<AedesInternals, 'subscriptions'>>>
+  readonly persistence: Pick<Persistence, 'subscriptionsByTopic'>
   publish(packet: PublishPacket, done: (error?: Error) => void): void
 }
 
@@ -47,8 +48,7 @@ async function sendHere(aedes: CommandTarget, command: DeviceCommand): Promise<C
   const { qos, expiresMs } = command
   const prefix = `${deviceKey(command.tenant, command.device)}/`
   const isLive = Object.entries(aedes.clients).some(
-    ([id, { subscriptions = {} }]) =>
-      id.startsWith(prefix) && Object.keys(subscriptions).some((it) => matches(it, topic)),
+    ([id, { subscriptions }]) => id.startsWith(prefix) && Object.keys(subscriptions).some((it) => matches(it, topic)),
   )
   const stored = qos === 0 ? [] : await aedes.persistence.subscriptionsByTopic(topic)
   const packet: PublishPacket = { cmd: 'publish', topic, payload: bytesOf(command), qos, retain: false, dup: false }

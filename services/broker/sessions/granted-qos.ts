@@ -1,12 +1,13 @@
 import type { Client } from 'aedes'
 import { matches } from '../../../shared/topic-filter.ts'
+import { internalsOf } from './aedes-internals.ts'
 
 /**
  * The quality at which a client gets a message: that of the message, or the highest that its matching subscriptions were
  * granted [MQTT-3.8.4-6]. aedes looks only for a subscription to the very topic.
  */
 export function grantedQos(client: Client, topic: string, qos: 0 | 1 | 2): 0 | 1 | 2 {
-  const { subscriptions } = client as Client & { readonly subscriptions: Record<string, { readonly qos: 0 | 1 | 2 }> }
+  const { subscriptions } = internalsOf(client)
   let highest: 0 | 1 | 2 | undefined
   for (const filter in subscriptions) {
     const granted = subscriptions[filter]?.qos

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import { principalOf } from '../cluster/messages.ts'
-import type { Persistence } from './memory-bounds.ts'
+import type { Persistence } from './aedes-internals.ts'
 import type { SessionWish, SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
 
 /** The persistent sessions of the only node, which are in memory: as many as a login may have. */

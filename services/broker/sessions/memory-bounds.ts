@@ -1,36 +1,9 @@
-import type { Readable } from 'node:stream'
-import type { Client } from 'aedes'
 import type { Tally } from '../metrics.ts'
-import { sizeOf, type KeptMessage } from '../mqtt/message-properties.ts'
+import { sizeOf } from '../mqtt/message-properties.ts'
+import type { Persistence, Waiting } from './aedes-internals.ts'
 import type { WithProperties } from './payload-properties.ts'
 import { MAX_RETAINED, RetainedQuota } from '../access/retained-quota.ts'
 import { MAX_PER_SESSION } from '../access/session-quota.ts'
-
-/** How aedes stores what outlives a connection; the part that we touch. */
-export interface Persistence {
-  cleanSubscriptions(client: { id: string }): Promise<void>
-  cleanIncoming(client: { id: string }): Promise<void>
-  incomingStorePacket(client: { id: string }, packet: { readonly messageId?: number | undefined }): Promise<void>
-  outgoingStream(client: { id: string }): Readable
-  /** A message gets its id, or its PUBREC has come (`pubrel`). Rejects when the message is not known. */
-  outgoingUpdate(client: { id: string }, packet: Waiting): Promise<void>
-  createRetainedStreamCombi(filters: readonly string[]): Readable
-  subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]>
-  addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
-  streamWill(brokers: unknown): Readable
-  storeRetained(packet: WithProperties & { topic: string }): Promise<void>
-  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: WithProperties & { topic: string }): Promise<void>
-  /** What was acknowledged, or undefined. */
-  outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<Waiting | undefined>
-}
-
-/** A message that waits for its client, or the PUBREL that has taken its place. */
-export type Waiting = Partial<KeptMessage> & {
-  readonly cmd?: string
-  readonly messageId?: number | undefined
-  readonly qos?: number
-  readonly brokerId?: string
-}
 
 /** What a session keeps. */
 interface Kept {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { Aedes, type AedesOptions, type AedesPublishPacket, type Client } from 'aedes'
+import type { AedesOptions, AedesPublishPacket, Client } from 'aedes'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
+import { internalsOf, LiveAedes, type AedesHooks, type AedesInternals } from './aedes-internals.ts'
 import type { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
 import { SessionEmitter } from './session-emitter.ts'
@@ -14,7 +15,7 @@ import { ClusterRelay } from './cluster-relay.ts'
 import { createCommands, type SendCommand } from './device-commands.ts'
 import type { Tally } from '../metrics.ts'
 import { LocalSessions } from './local-sessions.ts'
-import { limitPersistence, type Persistence } from './memory-bounds.ts'
+import { limitPersistence } from './memory-bounds.ts'
 import { PropertiesByPayload } from './payload-properties.ts'
 import { completePackets, replayRetained } from './aedes-properties.ts'
 import type { SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
@@ -48,10 +49,7 @@ export interface Sessions {
 }
 
 /** aedes' client; the callback of `close` comes when it has run its last steps, or had done so before. */
-export type AedesClient = Pick<Client, 'close'> & {
-  /** By filter. aedes does not declare it. */
-  readonly subscriptions: Readonly<Record<string, unknown>>
-}
+export type AedesClient = Pick<Client, 'close'> & Pick<AedesInternals, 'subscriptions'>
 
 export interface SessionOptions extends HookOptions {
   readonly registry: Pick<Registry, 'principalNamed'>
@@ -59,7 +57,7 @@ export interface SessionOptions extends HookOptions {
   /** Persistent sessions of one login, on a node that is the only one. */
   readonly maxSessions: number
   /** In place of ours. */
-  readonly hooks: AedesOptions
+  readonly hooks: AedesHooks
 }
 
 /** A client that takes nothing for so long is disconnected; until then it delays what is published to it at QoS 2. */
@@ -87,23 +85,6 @@ function asPublish(packet: { topic: string; [key: string]: unknown }): AedesPubl
   return packet as unknown as AedesPublishPacket
 }
 
-/** What aedes does not declare. */
-interface Redeliverable {
-  deliverQoS(packet: unknown, done: () => void): void
-}
-
-/** aedes registers a client at the end of its CONNECT even when it was closed meanwhile, and never forgets it then. */
-class LiveAedes extends Aedes {
-  declare readonly persistence: Persistence
-  declare readonly clients: Readonly<Record<string, Client & Redeliverable>>
-
-  registerClient(client: Client): void {
-    if (!client.closed) registerClient.call(this, client)
-  }
-}
-
-const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: Client): void }
-
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
   const willDelay = new WillDelay()
@@ -123,7 +104,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   return {
     properties,
     open(stream) {
-      const client = aedes.handle(stream) as Client & AedesClient
+      const client = internalsOf(aedes.handle(stream))
       completePackets(client)
       return client
     },
@@ -175,7 +156,7 @@ async function join(
   })
 }
 
-function createCopy(aedes: Aedes, tally: Tally): Sessions['copy'] {
+function createCopy(aedes: LiveAedes, tally: Tally): Sessions['copy'] {
   let copies = 0
   let bytes = 0
   return (topic, payload) => {
@@ -196,7 +177,7 @@ function createCopy(aedes: Aedes, tally: Tally): Sessions['copy'] {
 
 /** Closes the gaps of aedes that its options do not reach; returns how retained messages in memory are forgotten. */
 function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: SessionOptions) {
-  aedes.on('error' as 'closed', ((error: unknown) => logger.error({ err: error }, 'broker error')) as () => void)
+  aedes.onError((error) => logger.error({ err: error }, 'broker error'))
   aedes.on('clientError', (client, error) => {
     logger.debug({ client: client.id, reason: error.message }, 'client error')
   })

@@ -1,5 +1,6 @@
 import type { Client } from 'aedes'
 import { fromNowOn, willDelayOf } from '../mqtt/message-properties.ts'
+import { internalsOf } from './aedes-internals.ts'
 import type { WithProperties } from './payload-properties.ts'
 
 /** Wills that wait; beyond it one is published at once. Each holds its message, about a kilobyte. */
@@ -40,9 +41,7 @@ export class WillDelay {
 
 /** Another connection has its client id, on this node. */
 function isBack(client: Client): boolean {
-  const { broker, id } = client as Client & {
-    readonly broker: { readonly clients: Record<string, Client | undefined> }
-  }
+  const { broker, id } = internalsOf(client)
   const current = broker.clients[id]
   return current !== undefined && current !== client
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { expect, it } from 'vitest'
 import { LocalSessions } from '../../../../../services/broker/sessions/local-sessions.ts'
-import type { Persistence } from '../../../../../services/broker/sessions/memory-bounds.ts'
+import type { Persistence } from '../../../../../services/broker/sessions/aedes-internals.ts'
 
 function setUp(max: number) {
   const cleaned: string[] = []

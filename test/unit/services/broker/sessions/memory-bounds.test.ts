@@ -2,11 +2,8 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { Tally } from '../../../../../services/broker/metrics.ts'
 import type { WithProperties } from '../../../../../services/broker/sessions/payload-properties.ts'
-import {
-  limitPersistence,
-  type Persistence,
-  type Waiting,
-} from '../../../../../services/broker/sessions/memory-bounds.ts'
+import type { Persistence, Waiting } from '../../../../../services/broker/sessions/aedes-internals.ts'
+import { limitPersistence } from '../../../../../services/broker/sessions/memory-bounds.ts'
 
 it('messages that are kept for long are kept in memory of their own', async () => {
   const kept: WithProperties[] = []
