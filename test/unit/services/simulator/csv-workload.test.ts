@@ -1,10 +1,7 @@
-import fc from 'fast-check'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { csvWorkload, type CsvWorkload } from '../../../../services/simulator/csv-workload.ts'
-import { parseCsv } from '../../../../shared/csv.ts'
-import { parseRowTime } from '../../../../services/simulator/workload/row-time.ts'
 
 const options = { timeColumn: 'time', timeZone: undefined }
 
@@ -13,37 +10,6 @@ function payloads(workload: CsvWorkload): unknown[] {
     JSON.parse(Buffer.from(workload.payload(0, sequence), 'latin1').toString('utf8')),
   )
 }
-
-describe('a CSV file', () => {
-  const cell = fc.oneof(fc.string(), fc.constantFrom('"', ',', '\n', '\r\n', '""', 'é', ''))
-  const quote = (text: string) => `"${text.replaceAll('"', '""')}"`
-
-  it('is read as it was written', () => {
-    const rows = fc.array(fc.tuple(cell, cell, cell), { minLength: 1 })
-    fc.assert(
-      fc.property(rows, fc.constantFrom('\n', '\r\n'), fc.boolean(), (table, end, last) => {
-        const text = table.map((row) => row.map(quote).join(',')).join(end) + (last ? end : '')
-        const { header, rows: data } = parseCsv(text)
-        expect([header, ...data.map((row) => row.cells)]).toEqual(table)
-      }),
-    )
-  })
-
-  it('may have a byte order mark, empty lines and plain cells', () => {
-    const { header, rows } = parseCsv('\ufeffa,b\r\n\r\n1,\r\n')
-    expect({ header, rows }).toEqual({ header: ['a', 'b'], rows: [{ line: 3, cells: ['1', ''] }] })
-  })
-
-  it.each([
-    ['', 'empty'],
-    ['a,b\n1', 'line 2: 1 cells'],
-    ['a,b\n1,2\n"x\ny",2\n1,2,3', 'line 5: 3 cells'],
-    ['a,b\n1,"2', 'line 2: a quote'],
-    ['a,b\n1,2"', 'line 2: a quote'],
-  ])('%j is refused', (text, message) => {
-    expect(() => parseCsv(text)).toThrow(message)
-  })
-})
 
 describe('rows as readings', () => {
   it('keep numbers as they are written, and leave empty cells out', () => {
@@ -93,34 +59,4 @@ describe('rows as readings', () => {
     expect(seattle.timeUs(0) - utc.timeUs(0)).toBe(8 * 3600e6)
     expect(seattle.zoneAssumed).toBe(false)
   })
-})
-
-describe('the time of a row', () => {
-  it('is what Date says, with any zone and up to microseconds', () => {
-    const instant = fc.date({ min: new Date(0), max: new Date('2262-01-01'), noInvalidDate: true })
-    fc.assert(
-      fc.property(instant, fc.nat(999), (date, us) => {
-        const text = `${date.toISOString().slice(0, -1)}${String(us).padStart(3, '0')}Z`
-        expect(parseRowTime(text, '+05:00', '')).toMatchObject({ us: date.getTime() * 1000 + us, zoneAssumed: false })
-        expect(parseRowTime(text.slice(0, -1).replace('T', ' '), undefined, '').us).toBe(date.getTime() * 1000 + us)
-      }),
-    )
-  })
-
-  it.each([
-    ['2026-01-01', 1767225600e6],
-    ['2026-01-01 01:00', 1767229200e6],
-    ['1767225600', 1767225600e6],
-    ['1767225600000', 1767225600e6],
-    ['1767225600000001', 1767225600000001],
-  ])('%s', (text, us) => {
-    expect(parseRowTime(text, undefined, '').us).toBe(us)
-  })
-
-  it.each(['', 'x', '2026-02-30', '2026-01-01T25:00:00Z', '2026-01-01T00:00:00.0000001Z', '1969-01-01', '-1', '1e3'])(
-    '%j is none',
-    (text) => {
-      expect(() => parseRowTime(text, undefined, 'line 7')).toThrow(/^line 7: /)
-    },
-  )
 })
