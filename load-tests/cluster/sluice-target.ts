@@ -2,12 +2,16 @@ import { join } from 'node:path'
 import { ApiClient, devicePath } from '../../shared/api-client.ts'
 import { registerFleet } from '../../services/simulator/fleet.ts'
 import type { LoadDevice } from '../../services/simulator/load-run.ts'
-import type { ReadingsAnswer } from '../../services/simulator/verification/device-verification.ts'
 import { formatInstant } from '../../shared/telemetry.ts'
 import { Cluster } from './cluster.ts'
 import type { Servers } from '../servers/all.ts'
 import type { Target } from './phase.ts'
 import type { Parts } from './process-cpu.ts'
+
+/** Of what the API answers. */
+interface ReadTimes {
+  readonly series: readonly { readonly points: readonly (readonly [number, unknown])[] }[]
+}
 
 export interface SluiceOptions {
   readonly servers: Servers
@@ -75,6 +79,6 @@ export function serverParts(servers: Servers): Parts {
 async function readTimes(api: ApiClient, device: LoadDevice, fromUs: number, toUs: number): Promise<number[]> {
   const [from, to] = [fromUs, toUs].map((us) => formatInstant({ ms: Math.floor(us / 1000), ns: (us % 1000) * 1000 }))
   const query = { from, to, field: 'seq', epoch: 'us', limit: 1000 }
-  const answer = await api.get<ReadingsAnswer>(devicePath(device.tenant, device.device, '/readings'), query)
-  return answer.series.flatMap(({ points }) => points.map(([time]) => Number(time)))
+  const answer = await api.get<ReadTimes>(devicePath(device.tenant, device.device, '/readings'), query)
+  return answer.series.flatMap(({ points }) => points.map(([time]) => time))
 }

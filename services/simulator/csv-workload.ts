@@ -1,7 +1,7 @@
 import { SluiceError } from '../../shared/errors.ts'
 import type { PointValue } from '../../shared/telemetry.ts'
 import { parseCsv, type CsvRow, type CsvTable } from '../../shared/csv.ts'
-import { parseRowTime } from './workload/row-time.ts'
+import { parseRowTime, parseZone } from './workload/row-time.ts'
 import type { Workload } from './workload.ts'
 
 export interface CsvOptions {
@@ -75,6 +75,11 @@ export function csvWorkload(text: string, options: CsvOptions): CsvWorkload {
     sequenceAt: (timeUs) => byTime.get(timeUs),
     value: (_device, sequence, field) => readings[sequence]?.values[fieldIndex.get(field) ?? -1],
   }
+}
+
+/** Whether times without a zone can be in it: `Z`, `UTC` or an offset. */
+export function isTimeZone(text: string): boolean {
+  return parseZone(text) !== undefined
 }
 
 function sameTime(row: CsvRow, time: string): SluiceError {

@@ -1,7 +1,6 @@
 import type { LatencyHistogram } from './latency-histogram.ts'
 import type { LoadDevice, LoadRun } from './load-run.ts'
 import type { QueryableSampler } from './verification/queryable-sampler.ts'
-import type { SimulationOptions } from './simulation.ts'
 import { isClean, MAX_DIFFERENCES, type Verdict } from './verification/device-verification.ts'
 
 export interface Latencies {
@@ -48,7 +47,8 @@ interface NamedDifference {
 }
 
 interface Findings {
-  readonly options: SimulationOptions
+  readonly qos: number
+  readonly inflight: number
   readonly devices: readonly LoadDevice[]
   readonly seconds: number
   readonly run: LoadRun
@@ -58,9 +58,8 @@ interface Findings {
 }
 
 export function simulationReport(findings: Findings): SimulationReport {
-  const { options, devices, seconds, run, sampler, verdict, kept } = findings
+  const { qos, inflight, devices, seconds, run, sampler, verdict, kept } = findings
   const { sent, acknowledged, resent, connectionsLost, outOfOrder, behind } = run.stats
-  const { qos, inflight } = options
   const found: Found = verdict === undefined ? NOT_VERIFIED : foundIn(verdict)
   return {
     ok: (verdict === undefined || isClean(verdict)) && outOfOrder === 0,

@@ -87,7 +87,8 @@ export async function simulate(options: SimulationOptions, context: SimulationCo
   }
   const kept = options.keep || (verdict !== undefined && !isClean(verdict))
   if (!kept) await remove(api, devices, onProgress)
-  return simulationReport({ options, devices, seconds, run, sampler, verdict, kept })
+  const { qos, inflight } = options
+  return simulationReport({ qos, inflight, devices, seconds, run, sampler, verdict, kept })
 }
 
 async function remove(api: ApiClient, devices: readonly LoadDevice[], onProgress: SimulationContext['onProgress']) {

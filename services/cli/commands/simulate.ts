@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs'
 import { InvalidArgumentError, Option } from 'commander'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import { parseDuration, parseHostPort, parseName, parseRate, wholeNumber } from '../argument-parsers.ts'
-import { csvWorkload } from '../../simulator/csv-workload.ts'
+import { csvWorkload, isTimeZone } from '../../simulator/csv-workload.ts'
 import type { QoS } from '../../../shared/mqtt/client-packets.ts'
 import { ProgressLine } from '../progress-line.ts'
-import { parseZone } from '../../simulator/workload/row-time.ts'
 import type { Commands, Session } from '../session.ts'
 import { reportText } from '../../simulator/simulation-report.ts'
 import { simulate, type SimulationProgress } from '../../simulator/simulation.ts'
@@ -128,9 +127,8 @@ function parseQoS(text: string): QoS {
 }
 
 function parseZoneOption(text: string): string {
-  const zone = parseZone(text)
-  if (zone === undefined) throw new InvalidArgumentError('Write Z or an offset like +01:00.')
-  return zone
+  if (!isTimeZone(text)) throw new InvalidArgumentError('Write Z or an offset like +01:00.')
+  return text
 }
 
 /** The moment when the sending begins is shown at once: whoever watches from outside may wait for it. */
