@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join, normalize, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ERRORS } from '../shared/errors.ts'
-import { brokenLinks, documents } from './document-links.ts'
+import { brokenLinks, documents, missingFiles } from './document-links.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -148,5 +148,9 @@ describe('documents', () => {
   it('links between pages, to their headings and to files lead somewhere', () => {
     expect(documents(root).length).toBeGreaterThan(15)
     expect(brokenLinks(root)).toEqual([])
+  })
+
+  it('files that a page names in code exist', () => {
+    expect(missingFiles(root)).toEqual([])
   })
 })

@@ -4,6 +4,10 @@ import { dirname, join, normalize } from 'node:path'
 /** Pages outside of docs/, when they exist. */
 const PAGES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'mosquitto/README.md']
 
+/** A path below the root in code, by two slashes or an ending: `test/x` may be a topic. */
+const NAMED_FILE =
+  /(?<=^|[ `])(?:\.\/)?((?:config|docs|load-tests|mosquitto|services|shared|test)\/(?:[\w./-]*\/[\w.-]*\w|[\w-]*\.\w+))/gm
+
 /** The project's own pages, as paths below the root. */
 export function documents(root: string): string[] {
   const below = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).map((name) => `docs/${name}`)
@@ -18,6 +22,16 @@ export function brokenLinks(root: string): string[] {
       .filter((target) => !/^[a-z]+:/.test(target))
       .filter((target) => !leadsSomewhere(root, page, target))
       .map((target) => `${page}: ${target}`),
+  )
+}
+
+/** Files that commands and prose name without a link, and that do not exist, each as `page: path`. */
+export function missingFiles(root: string): string[] {
+  return documents(root).flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(NAMED_FILE)]
+      .map((match) => match[1] ?? '')
+      .filter((path) => !existsSync(join(root, path)))
+      .map((path) => `${page}: ${path}`),
   )
 }
 
