@@ -1,32 +1,9 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { basename, dirname, join, normalize, relative } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ERRORS } from '../shared/errors.ts'
+import { ROOT as root, sourcesBelow, type Source } from './sources.ts'
 import { brokenLinks, documents, missingFiles } from './document-links.ts'
-
-const root = join(import.meta.dirname, '..')
-
-interface Source {
-  readonly path: string
-  readonly text: string
-  /** Paths below the root, for relative imports; package names otherwise. */
-  readonly imports: readonly string[]
-}
-
-function sourcesBelow(...folders: string[]): Source[] {
-  return folders.flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
-      .map((entry) => readSource(relative(root, join(entry.parentPath, entry.name)))),
-  )
-}
-
-function readSource(path: string): Source {
-  const text = readFileSync(join(root, path), 'utf8')
-  const specifiers = [...text.matchAll(/(?:from|import\(|^import)\s*'([^']+)'/gm)].map((match) => match[1] ?? '')
-  const imports = specifiers.map((name) => (name.startsWith('.') ? normalize(join(dirname(path), name)) : name))
-  return { path, text, imports }
-}
 
 const services = sourcesBelow('services')
 const shared = sourcesBelow('shared')

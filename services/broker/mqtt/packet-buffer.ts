@@ -4,7 +4,7 @@ import { encodeAcknowledgement } from './v5/encode.ts'
 const SCRATCH_BYTES = 4096
 
 /**
- * Small packets of our own for one socket, gathered and then written at once. One is shared by all connections of a
+ * Small packets of our own for one client, gathered and then written at once. One is shared by all connections of a
  * broker: whoever puts something in takes it out in the same turn.
  */
 export class PacketBuffer implements AckOutput {
