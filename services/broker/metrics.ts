@@ -10,7 +10,7 @@ export type ShedReason = 'node_full' | 'subscriber_slow'
  * For QoS 1 and 2: received = acked + refused + abandoned + inFlight, at any moment.
  */
 export class Tally {
-  /** PUBLISH of QoS 1 and 2 taken from a socket, in either lane; repeats count again. */
+  /** QoS 1 and 2 PUBLISH packets received, in either lane; repeats count again. */
   received = 0
   /** Answered with PUBACK or PUBREC. */
   acked = 0
@@ -59,27 +59,43 @@ export interface Load {
 }
 
 const COUNTERS: readonly [NumberOfTally, string, string][] = [
-  ['received', 'sluice_broker_publishes_received_total', 'PUBLISH of QoS 1 and 2 taken from a socket'],
-  ['acked', 'sluice_broker_publishes_acked_total', 'PUBLISH of QoS 1 and 2 answered with PUBACK or PUBREC'],
-  ['refused', 'sluice_broker_publishes_refused_total', 'PUBLISH of QoS 1 and 2 dropped with a reason'],
-  ['abandoned', 'sluice_broker_publishes_abandoned_total', 'PUBLISH of QoS 1 and 2 whose connection ended first'],
-  ['qos0Received', 'sluice_broker_qos0_received_total', 'PUBLISH of QoS 0 taken from a socket'],
-  ['qos0Refused', 'sluice_broker_qos0_refused_total', 'PUBLISH of QoS 0 dropped with a reason'],
-  ['retainIgnored', 'sluice_broker_retain_ignored_total', 'Telemetry with the retain flag, which is ignored'],
-  ['copies', 'sluice_broker_copies_total', 'Telemetry handed on to MQTT subscribers'],
-  ['sessionMessagesDropped', 'sluice_broker_session_messages_dropped_total', 'Messages for sessions that hold enough'],
-  ['retainedDropped', 'sluice_broker_retained_dropped_total', 'Messages not retained because enough are'],
-  ['connectionsShed', 'sluice_broker_connections_shed_total', 'Connections closed because the log stands still'],
-  ['newcomersRefused', 'sluice_broker_newcomers_refused_total', 'CONNECT answered with 3 because the log stands still'],
-  ['keepaliveTimeouts', 'sluice_broker_keepalive_timeouts_total', 'Connections closed because they were silent'],
-  ['takeovers', 'sluice_broker_takeovers_total', 'Connections replaced by a newer one with their client id'],
+  ['received', 'sluice_broker_publishes_received_total', 'QoS 1 and 2 PUBLISH packets received'],
+  ['acked', 'sluice_broker_publishes_acked_total', 'QoS 1 and 2 PUBLISH packets acknowledged with PUBACK or PUBREC'],
+  ['refused', 'sluice_broker_publishes_refused_total', 'QoS 1 and 2 PUBLISH packets refused'],
+  [
+    'abandoned',
+    'sluice_broker_publishes_abandoned_total',
+    'QoS 1 and 2 PUBLISH packets whose connection closed before the acknowledgement',
+  ],
+  ['qos0Received', 'sluice_broker_qos0_received_total', 'QoS 0 PUBLISH packets received'],
+  ['qos0Refused', 'sluice_broker_qos0_refused_total', 'QoS 0 PUBLISH packets refused'],
+  ['retainIgnored', 'sluice_broker_retain_ignored_total', 'Telemetry messages with the RETAIN flag, which is ignored'],
+  ['copies', 'sluice_broker_copies_total', 'Telemetry messages forwarded to MQTT subscribers'],
+  [
+    'sessionMessagesDropped',
+    'sluice_broker_session_messages_dropped_total',
+    'Messages dropped because the queue of their session is full',
+  ],
+  [
+    'retainedDropped',
+    'sluice_broker_retained_dropped_total',
+    'Messages not retained, because the limit of retained messages is reached',
+  ],
+  ['connectionsShed', 'sluice_broker_connections_shed_total', 'Connections closed because the log makes no progress'],
+  [
+    'newcomersRefused',
+    'sluice_broker_newcomers_refused_total',
+    'CONNECT packets refused with CONNACK 3 (server unavailable) because the log makes no progress',
+  ],
+  ['keepaliveTimeouts', 'sluice_broker_keepalive_timeouts_total', 'Connections closed by keepalive timeout'],
+  ['takeovers', 'sluice_broker_takeovers_total', 'Connections closed because a newer one uses the same client id'],
   [
     'deliveriesTooLarge',
     'sluice_broker_deliveries_too_large_total',
-    'Messages dropped because they are longer than the client of MQTT 5 takes',
+    'Messages dropped because they exceed the Maximum Packet Size of their MQTT 5 subscriber',
   ],
   ['messagesExpired', 'sluice_broker_messages_expired_total', 'Messages that expired before they were delivered'],
-  ['appendFailures', 'sluice_broker_append_failures_total', 'Appends to the log that failed and are repeated'],
+  ['appendFailures', 'sluice_broker_append_failures_total', 'Appends to the log that failed and were retried'],
 ]
 
 /** A batch of records that is durable, and how long that took. */
@@ -117,7 +133,7 @@ export function exposeTally(
   })
   const durations = new Histogram({
     name: 'sluice_broker_append_seconds',
-    help: 'Time until an append was durable, repeats included',
+    help: 'Time until an append was durable, retries included',
     buckets: LATENCY_BUCKETS,
     registers: [metrics],
   })
@@ -130,7 +146,7 @@ export function exposeTally(
 function exposeShed(tally: Tally, metrics: Metrics): void {
   new Counter({
     name: 'sluice_broker_shed_total',
-    help: 'Messages without a promise that were dropped under load: QoS 0 telemetry, and copies for subscribers',
+    help: 'Messages dropped under load, by kind (QoS 0 telemetry, or copies for subscribers) and reason',
     labelNames: ['kind', 'reason'],
     registers: [metrics],
     collect() {
@@ -146,7 +162,7 @@ function exposeViolations(tally: Tally, metrics: Metrics): void {
   const names = Object.keys(Type)
   new Counter({
     name: 'sluice_broker_violations_total',
-    help: 'Packets that break the specification, by type and by reason code of MQTT 5',
+    help: 'Packets that violate the specification, by packet type and MQTT 5 reason code',
     labelNames: ['packet', 'reason'],
     registers: [metrics],
     collect() {
@@ -165,14 +181,14 @@ function exposeGauges(
   metrics: Metrics,
 ): void {
   const all: [string, string, () => number][] = [
-    ['sluice_broker_in_flight', 'PUBLISH of QoS 1 and 2 not yet acknowledged', () => tally.inFlight],
-    ['sluice_broker_connections', 'Open connections', () => connections.size],
-    ['sluice_broker_queued_records', 'Records on their way to the log', () => forwarder.records],
-    ['sluice_broker_queued_bytes', 'Payload bytes on their way to the log', () => forwarder.bytes],
-    ['sluice_broker_held_bytes', 'Bytes received and held back because there is no room', () => backpressure.heldBytes],
+    ['sluice_broker_in_flight', 'QoS 1 and 2 PUBLISH packets not yet acknowledged', () => tally.inFlight],
+    ['sluice_broker_connections', 'Open MQTT connections', () => connections.size],
+    ['sluice_broker_queued_records', 'Records queued for the log', () => forwarder.records],
+    ['sluice_broker_queued_bytes', 'Payload bytes queued for the log', () => forwarder.bytes],
+    ['sluice_broker_held_bytes', 'Bytes received that wait for room in the log queue', () => backpressure.heldBytes],
     [
       'sluice_broker_waiting_connections',
-      'Connections that are not read because the node is full',
+      'Connections not being read because the node is full',
       () => backpressure.waiting,
     ],
   ]

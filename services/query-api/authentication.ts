@@ -42,7 +42,7 @@ export class Authentication {
     this.#registry = registry
     this.#failures = new Counter({
       name: 'sluice_http_auth_failures_total',
-      help: 'HTTP requests without a valid token.',
+      help: 'HTTP requests without a valid token',
       registers: [metrics],
     })
   }

@@ -51,8 +51,8 @@ export class LiveView {
   constructor(options: LiveOptions) {
     this.#options = options
     const registers = [options.metrics]
-    this.#gauge = new Gauge({ name: 'sluice_http_streams', help: 'Live views that are open.', registers })
-    const help = 'Records and events that live views did not show because they were too many or a client too slow.'
+    this.#gauge = new Gauge({ name: 'sluice_http_streams', help: 'Open live views', registers })
+    const help = 'Records and events skipped in live views, because there were too many or the client was too slow'
     this.#skipped = new Counter({ name: 'sluice_http_stream_skipped_total', help, registers })
   }
 

@@ -11,7 +11,7 @@ const STREAM = '/v1/stream'
 export function observeRequests(app: Api, metrics: Metrics): void {
   const seconds = new Histogram({
     name: 'sluice_http_request_seconds',
-    help: 'Time from the head of a request to the end of its answer.',
+    help: 'Time from the request headers to the end of the response',
     labelNames: ['method', 'route', 'status'] as const,
     buckets: LATENCY_BUCKETS,
     registers: [metrics],

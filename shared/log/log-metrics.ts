@@ -20,19 +20,19 @@ export function createLogMetrics(registry: Metrics): (topic: LogTopic) => LogMet
   ): { name: string; help: string; labelNames: string[]; registers: Metrics[] } => {
     return { name: `sluice_log_${name}`, help, labelNames: ['topic'], registers: [registry] }
   }
-  const records = new Counter(about('appended_records_total', 'Records that are durable in the log'))
-  const bytes = new Counter(about('appended_bytes_total', 'Bytes of records that are durable in the log'))
+  const records = new Counter(about('appended_records_total', 'Records appended durably'))
+  const bytes = new Counter(about('appended_bytes_total', 'Bytes of records appended durably'))
   const sizes = new Histogram({ ...about('append_records', 'Records per append'), buckets: SIZE_BUCKETS })
   const latency = new Histogram({
-    ...about('append_seconds', 'From the call to the durable commit, per append'),
+    ...about('append_seconds', 'Time from the call of an append until it is durable'),
     buckets: LATENCY_BUCKETS,
   })
   const refused = new Counter({
     ...about('refused_appends_total', 'Appends that failed, by error code'),
     labelNames: ['topic', 'code'],
   })
-  const waiting = new Gauge(about('waiting_bytes', 'Bytes of records that wait for their commit'))
-  const disk = new Gauge(about('disk_bytes', 'Bytes of the files of the log, a checkpoint that is due counted as done'))
+  const waiting = new Gauge(about('waiting_bytes', 'Bytes of records waiting for their commit'))
+  const disk = new Gauge(about('disk_bytes', 'Size of the log files on disk, as after the next checkpoint'))
   return (topic) => {
     const label = { topic }
     const of = {

@@ -80,7 +80,7 @@ export class RedisLink {
     const up = (): boolean => this.isUp
     new Gauge({
       name: 'sluice_sessions_redis_up',
-      help: '1 while the Redis of sessions answers',
+      help: '1 while the session Redis answers',
       registers: [metrics],
       collect() {
         this.set(up() ? 1 : 0)

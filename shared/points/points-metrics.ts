@@ -14,37 +14,37 @@ export class PointsMetrics {
   constructor(metrics: Metrics) {
     const registers = [metrics]
     const seconds = { buckets: LATENCY_BUCKETS, registers }
-    this.written = new Counter({ name: 'sluice_points_written_total', help: 'Points stored.', registers })
+    this.written = new Counter({ name: 'sluice_points_written_total', help: 'Points stored', registers })
     this.rejected = new Counter({
       name: 'sluice_points_rejected_total',
-      help: 'Points that the store refused for what they are, by code.',
+      help: 'Points rejected by the store, by error code',
       labelNames: ['code'],
       registers,
     })
     this.batchPoints = new Histogram({
       name: 'sluice_points_batch_points',
-      help: 'Points in a written batch.',
+      help: 'Points per written batch',
       buckets: SIZE_BUCKETS,
       registers,
     })
     this.writeSeconds = new Histogram({
       name: 'sluice_points_write_seconds',
-      help: 'From the call of a write until its points are visible.',
+      help: 'Time from the call of a write until its points are visible',
       ...seconds,
     })
     this.querySeconds = new Histogram({
       name: 'sluice_points_query_seconds',
-      help: 'From the call of a query until its page.',
+      help: 'Time from the call of a query until its page of results',
       ...seconds,
     })
     this.waiting = new Gauge({
       name: 'sluice_points_in_flight_points',
-      help: 'Points given to the store and not answered yet; calls wait beyond a bound.',
+      help: 'Points handed to the store and not yet confirmed; beyond a bound, calls wait',
       registers,
     })
     this.failures = new Counter({
       name: 'sluice_points_failures_total',
-      help: 'Requests, and work of the store by itself, that failed, by code.',
+      help: 'Failed requests and background jobs of the store, by error code',
       labelNames: ['code'],
       registers,
     })

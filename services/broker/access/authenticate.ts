@@ -99,7 +99,7 @@ class CachingAuthenticator implements Authenticator {
     this.#cache = new LoginCache(registry)
     this.#logins = new Counter({
       name: 'sluice_broker_logins_total',
-      help: 'CONNECTs by result: ok, ok_cached, ok_stale (the registry does not answer) or the error code',
+      help: 'CONNECT packets by result: ok, ok_cached, ok_stale (the registry does not answer) or the error code',
       labelNames: ['result'],
       registers: [metrics],
     })
@@ -211,7 +211,7 @@ class CachingAuthenticator implements Authenticator {
     const failed = this.#failed
     new Gauge({
       name: 'sluice_broker_login_cache_entries',
-      help: 'Verified logins kept in memory',
+      help: 'Verified logins in the cache',
       registers: [metrics],
       collect() {
         this.set(cache.size)
@@ -219,7 +219,7 @@ class CachingAuthenticator implements Authenticator {
     })
     new Gauge({
       name: 'sluice_broker_failed_login_addresses',
-      help: 'Addresses whose failed logins are being counted',
+      help: 'Addresses with recent failed logins',
       registers: [metrics],
       collect() {
         this.set(failed.size)

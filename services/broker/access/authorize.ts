@@ -94,13 +94,13 @@ class LiveAuthorizer implements Authorizer {
     this.#unsubscribe = registry.onChange((name, ended) => this.#noteChange(name, ended))
     this.#revocations = new Counter({
       name: 'sluice_broker_revocations_total',
-      help: 'Logged-in principals that were removed',
+      help: 'Logins revoked while connected',
       registers: [metrics],
     })
     const active = this.#active
     new Gauge({
       name: 'sluice_broker_principals',
-      help: 'Different principals that are logged in',
+      help: 'Distinct logins (devices and applications) that are connected',
       registers: [metrics],
       collect() {
         this.set(active.size)

@@ -59,20 +59,20 @@ export class LimitReports {
     this.#now = now
     this.#acted = new Counter({
       name: 'sluice_broker_limits_total',
-      help: 'How often a limit acted on a login',
+      help: 'Times that a limit was applied to a login, by limit',
       labelNames: ['limit'],
       registers: [metrics],
     })
     for (const limit of LIMIT_NAMES) this.#acted.inc({ limit }, 0)
     this.#notTold = new Counter({
       name: 'sluice_broker_limit_notices_dropped_total',
-      help: 'Notices of a limit that were not sent because a node sends a hundred a second at most',
+      help: 'Limit notices not sent, because a node sends at most a hundred a second',
       registers: [metrics],
     })
     const hits = this.#hits
     new Gauge({
       name: 'sluice_broker_limit_hits',
-      help: 'Logins and limits that are remembered together',
+      help: 'Pairs of login and limit kept in memory',
       registers: [metrics],
       collect() {
         this.set(hits.size)

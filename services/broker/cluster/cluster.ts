@@ -38,7 +38,7 @@ export interface ClusterContext {
 
 /** What this node does with what others send it. */
 export interface LocalSubscribers {
-  /** Clients that aedes knows. */
+  /** Clients connected to this node, as aedes counts them. */
   clients(): number
   /** To the subscribers here; `number` is that of a stored message, else 0. */
   deliver(message: Message, number: number, done: () => void): void
@@ -60,7 +60,7 @@ export interface ClusterObserver {
   onConfirmed(): void
 }
 
-/** Messages of other nodes on their way to subscribers here, and their payload. */
+/** Messages from other nodes being delivered here here, and their payload. */
 const MAX_INBOUND = 20_000
 const MAX_INBOUND_BYTES = 16 * 1024 * 1024
 const MAX_OWED = 10_000
@@ -101,7 +101,7 @@ export class Cluster {
     this.wills = new SharedWillDelay(this.mesh, this.fence, logger)
     this.#dropped = new Counter({
       name: 'sluice_broker_cluster_dropped_total',
-      help: 'Messages between nodes that were dropped: the other node, or this one, was full or gone (QoS 0), Redis away',
+      help: 'Messages between nodes that were dropped, by reason: a node was full, or Redis was unreachable (QoS 0)',
       labelNames: ['reason'],
       registers: [metrics],
     })
@@ -230,11 +230,15 @@ export class Cluster {
 
   #expose(metrics: Metrics): void {
     const gauges: [string, string, () => number][] = [
-      ['sluice_broker_cluster_peers', 'Other broker nodes that this one knows', () => this.peers.names.length],
-      ['sluice_broker_cluster_sessions', 'Sessions that this node holds', () => this.fence.size],
-      ['sluice_broker_cluster_clients', 'Clients that aedes knows', () => this.#local?.clients() ?? 0],
-      ['sluice_broker_cluster_wills', 'Wills that this node is publishing, or owes to Redis', () => this.wills.size],
-      ['sluice_broker_cluster_inbound', 'Messages of other nodes on their way to subscribers', () => this.#inbound],
+      ['sluice_broker_cluster_peers', 'Other broker nodes known to this node', () => this.peers.names.length],
+      ['sluice_broker_cluster_sessions', 'Sessions held by this node', () => this.fence.size],
+      [
+        'sluice_broker_cluster_clients',
+        'Clients connected to this node, as aedes counts them',
+        () => this.#local?.clients() ?? 0,
+      ],
+      ['sluice_broker_cluster_wills', 'Wills being published here, or owed to Redis', () => this.wills.size],
+      ['sluice_broker_cluster_inbound', 'Messages from other nodes being delivered here', () => this.#inbound],
     ]
     for (const [name, help, read] of gauges) {
       new Gauge({

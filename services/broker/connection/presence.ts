@@ -79,7 +79,7 @@ export class PresenceWriter {
     const waiting = (): number => this.#waiting.size
     new Gauge({
       name: 'sluice_broker_presence_waiting',
-      help: 'Sessions whose beginning or end is not written down yet',
+      help: 'Sessions whose start or end is not recorded yet',
       registers: [options.metrics],
       collect() {
         this.set(waiting())
@@ -87,7 +87,7 @@ export class PresenceWriter {
     })
     this.#dropped = new Counter({
       name: 'sluice_broker_presence_dropped_total',
-      help: 'Beginnings and ends of sessions that were not written down because too many waited',
+      help: 'Session starts and ends not recorded, because too many were waiting',
       registers: [options.metrics],
     })
   }

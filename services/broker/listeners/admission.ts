@@ -79,7 +79,7 @@ export class Admission {
     this.#sweep = setInterval(() => this.#closeOverdue(), SWEEP_MS)
   }
 
-  /** Connections that wait for their turn. */
+  /** Connections that wait for a handshake slot. */
   get waiting(): number {
     let waiting = this.#queue.size
     for (const queue of this.#guessing.values()) waiting += queue.size

@@ -7,7 +7,7 @@ import type { TlsEndpoint } from './tls.ts'
 export interface ListenerState {
   readonly admission: Pick<Admission, 'turnedAway' | 'waiting' | 'open'>
   readonly tls: Pick<TlsEndpoint, 'counts' | 'expiry'> | undefined
-  /** Connections that came to MQTT, by listener. */
+  /** Connections accepted for MQTT, by listener, by listener. */
   readonly accepted: ReadonlyMap<string, number>
 }
 
@@ -16,29 +16,34 @@ export function exposeListeners({ admission, tls, accepted }: ListenerState, met
   counter(
     metrics,
     'sluice_broker_connections_accepted_total',
-    'Connections that came to MQTT',
+    'Connections accepted for MQTT, by listener',
     'listener',
     () => accepted,
   )
   counter(
     metrics,
     'sluice_broker_connections_turned_away_total',
-    'Connections closed before they spoke MQTT, by the limit or check that did it',
+    'Connections closed before their first MQTT packet, by the limit or check responsible',
     'reason',
     () => admission.turnedAway,
   )
-  gauge(metrics, 'sluice_broker_sockets', 'Open sockets, handshakes included', () => admission.open)
-  gauge(metrics, 'sluice_broker_handshakes_waiting', 'Connections that wait for their turn', () => admission.waiting)
-  if (tls === undefined) return
-  const { counts } = tls
-  counter(metrics, 'sluice_broker_tls_handshakes_total', 'TLS handshakes, full or resumed', 'kind', () => [
+  gauge(metrics, 'sluice_broker_sockets', 'Open sockets, including those in a handshake', () => admission.open)
+  gauge(
+    metrics,
+    'sluice_broker_handshakes_waiting',
+    'Connections that wait for a handshake slot',
+    () => admission.waiting,
+  )
+  // Also without TLS, so that a rule on them does not depend on the listeners of a node.
+  const counts = tls?.counts ?? { full: 0, resumed: 0, reloads: 0, failedReloads: 0 }
+  counter(metrics, 'sluice_broker_tls_handshakes_total', 'TLS handshakes, by kind: full or resumed', 'kind', () => [
     ['full', counts.full],
     ['resumed', counts.resumed],
   ])
   counter(
     metrics,
     'sluice_broker_tls_reloads_total',
-    'Replaced TLS files that were taken, or refused',
+    'Reloads of changed TLS files, by result: taken or refused',
     'result',
     () => [
       ['taken', counts.reloads],
@@ -47,12 +52,12 @@ export function exposeListeners({ admission, tls, accepted }: ListenerState, met
   )
   new Gauge({
     name: 'sluice_broker_certificate_expiry_seconds',
-    help: 'When the certificate of the broker, the first of the client authorities or the revocation list ends, Unix time',
+    help: 'Unix time at which the broker certificate, the first client authority or the revocation list expires',
     labelNames: ['certificate'],
     registers: [metrics],
     collect() {
       this.reset()
-      for (const [certificate, ms] of tls.expiry) this.set({ certificate }, ms / 1000)
+      for (const [certificate, ms] of tls?.expiry ?? []) this.set({ certificate }, ms / 1000)
     },
   })
 }

@@ -76,7 +76,7 @@ class LoggedRefusals implements Refusals {
     const counts = this.#counts
     new Counter({
       name: 'sluice_broker_refused_total',
-      help: 'Logins, connections and messages turned away, by error code',
+      help: 'Logins, connections and messages refused, by error code',
       labelNames: ['code'],
       registers: [metrics],
       collect() {
@@ -86,14 +86,14 @@ class LoggedRefusals implements Refusals {
     })
     this.#dropped = new Counter({
       name: 'sluice_broker_refusals_not_kept_total',
-      help: 'Refusals counted but not kept as dead letters, by reason',
+      help: 'Refusals that were counted but not kept as dead letters, by reason',
       labelNames: ['reason'],
       registers: [metrics],
     })
     const waiting = (): number => this.#waiting.length
     new Gauge({
       name: 'sluice_broker_refusals_waiting',
-      help: 'Refusals that wait to be written to the log',
+      help: 'Refusals waiting to be written to the log as dead letters',
       registers: [metrics],
       collect() {
         this.set(waiting())

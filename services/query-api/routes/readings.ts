@@ -99,7 +99,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
   const table = new SeriesTable({ maxSeries: MAX_SERIES })
   const gauge = new Gauge({
     name: 'sluice_http_appends_pending',
-    help: 'Payloads posted over HTTP that are not in the log yet.',
+    help: 'Payloads posted over HTTP that are not yet in the log',
     registers: [metrics],
   })
   let pending = 0

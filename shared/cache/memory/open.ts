@@ -37,18 +37,18 @@ class MemoryCache implements Cache {
     this.#entries = entries
     this.#reads = new Counter({
       name: 'sluice_cache_reads_total',
-      help: 'Keys looked up in the cache, by result: hit or miss',
+      help: 'Keys looked up in the cache, by result: hit, miss or unavailable',
       labelNames: ['result'],
       registers: [metrics],
     })
     this.#evictions = new Counter({
       name: 'sluice_cache_evictions_total',
-      help: 'Entries dropped from the cache to keep its bounds',
+      help: 'Entries evicted to keep the cache within its bound',
       registers: [metrics],
     })
     new Gauge({
       name: 'sluice_cache_entries',
-      help: 'Entries in the cache, expired ones included until they are looked up or evicted',
+      help: 'Entries in the cache, including expired ones not yet looked up or evicted',
       registers: [metrics],
       collect() {
         this.set(entries.size)

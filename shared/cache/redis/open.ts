@@ -85,7 +85,7 @@ class RedisCache implements Cache {
     })
     this.#dropped = new Counter({
       name: 'sluice_cache_writes_dropped_total',
-      help: 'Entries that were not written because Redis was away, slow or full',
+      help: 'Entries not written because Redis was unreachable, slow or full',
       registers,
     })
     const available = (): boolean => this.available

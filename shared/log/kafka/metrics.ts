@@ -23,31 +23,27 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
     return { name: `sluice_kafka_${name}`, help, labelNames, registers: [registry] }
   }
   const requestBytes = new Histogram({
-    ...about('produce_request_bytes', 'Bytes of batches per produce request', ['topic']),
+    ...about('produce_request_bytes', 'Size of the batches in a produce request', ['topic']),
     buckets: BYTE_BUCKETS,
   })
   const requestSeconds = new Histogram({
-    ...about('produce_request_seconds', 'From sending a produce request to its answer', ['topic']),
+    ...about('produce_request_seconds', 'Time from sending a produce request to its response', ['topic']),
     buckets: LATENCY_BUCKETS,
   })
   const resent = new Counter(
-    about('resent_partitions_total', 'Batches of partitions that were sent again because they were not confirmed', [
-      'topic',
-    ]),
+    about('resent_partitions_total', 'Partition batches sent again because they were not confirmed', ['topic']),
   )
   const fetchSeconds = new Histogram({
-    ...about('fetch_seconds', 'From a fetch request to its answer, the waiting for records included', []),
+    ...about('fetch_seconds', 'Time from a fetch request to its response, including the wait for records', []),
     buckets: LATENCY_BUCKETS,
   })
-  const fetchBytes = new Counter(about('fetched_bytes_total', 'Bytes of batches fetched', []))
+  const fetchBytes = new Counter(about('fetched_bytes_total', 'Bytes fetched', []))
   const fetchRecords = new Counter(about('fetched_records_total', 'Records fetched', []))
   const fetchFailures = new Counter(about('failed_fetches_total', 'Fetch requests that failed', []))
-  const rebalances = new Counter(about('rebalances_total', 'Times that a consumer joined its group anew', ['group']))
-  const gaps = new Counter(
-    about('gap_records_total', 'Records that retention removed before they were read', ['topic']),
-  )
+  const rebalances = new Counter(about('rebalances_total', 'Times that a consumer rejoined its group', ['group']))
+  const gaps = new Counter(about('gap_records_total', 'Records removed by retention before they were read', ['topic']))
   const durable = new Gauge(
-    about('topics_durable', '1 when the topics keep an acknowledged record over the loss of a broker or of power', []),
+    about('topics_durable', '1 when an acknowledged record survives the loss of a Kafka broker, or of power', []),
   )
   return {
     produced(topic, bytes, seconds) {

@@ -12,13 +12,13 @@ export class InfluxMetrics {
     const registers = [metrics]
     this.#requests = new Counter({
       name: 'sluice_influx_requests_total',
-      help: 'Requests to InfluxDB, by what for and by HTTP status; status "none" is one without an answer.',
+      help: 'Requests to InfluxDB, by purpose and HTTP status ("none": no response)',
       labelNames: ['what', 'status'],
       registers,
     })
     this.requestBytes = new Histogram({
       name: 'sluice_influx_write_request_bytes',
-      help: 'Line protocol in one request.',
+      help: 'Bytes of line protocol per request',
       buckets: [KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB, 4096 * KIB],
       registers,
     })

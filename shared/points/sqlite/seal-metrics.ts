@@ -13,14 +13,18 @@ export class SealMetrics {
     const registers = [metrics]
     this.rawPoints = new Gauge({
       name: 'sluice_points_raw_points',
-      help: 'Points held in memory until sealed.',
+      help: 'Points held in memory until they are sealed into a chunk',
       registers,
     })
-    this.#bytes = new Gauge({ name: 'sluice_points_disk_bytes', help: 'Size of all files of points.', registers })
-    this.#chunks = new Counter({ name: 'sluice_points_chunks_sealed_total', help: 'Chunks written.', registers })
+    this.#bytes = new Gauge({ name: 'sluice_points_disk_bytes', help: 'Size of all point files', registers })
+    this.#chunks = new Counter({
+      name: 'sluice_points_chunks_sealed_total',
+      help: 'Chunks sealed and written',
+      registers,
+    })
     this.#sealSeconds = new Histogram({
       name: 'sluice_points_seal_seconds',
-      help: 'Working time of one sealing, without the pauses between its steps.',
+      help: 'Working time to seal a chunk, without the pauses between its steps',
       buckets: LATENCY_BUCKETS,
       registers,
     })

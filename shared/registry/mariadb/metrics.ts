@@ -24,35 +24,35 @@ export class MariadbMetrics {
   /** When each slow statement was logged last, on the monotonic clock. */
   readonly #logged = new LruMap<string, number>(MAX_STATEMENTS)
 
-  constructor(pool: MariadbPool, logger: Logger, metrics: Metrics) {
+  constructor(pool: Pick<MariadbPool, 'waiting' | 'active' | 'idle'>, logger: Logger, metrics: Metrics) {
     this.#logger = logger
     const registers = [metrics]
     this.#seconds = new Histogram({
       name: 'sluice_registry_query_seconds',
-      help: 'From asking the registry database to its answer, per statement',
+      help: 'Time from sending a statement to the registry database to its result',
       buckets: LATENCY_BUCKETS,
       registers,
     })
     this.#slow = new Counter({
       name: 'sluice_registry_slow_queries_total',
-      help: `Statements that the registry database answered after more than ${SLOW_MS} ms`,
+      help: `Statements that took the registry database more than ${SLOW_MS} ms`,
       registers,
     })
     this.#conflicts = new Counter({
       name: 'sluice_registry_conflicts_total',
-      help: 'Statements that the registry database gave up for others (deadlock, lock wait); they are repeated',
+      help: 'Statements rolled back by the registry database (deadlock, lock wait timeout) and retried',
       registers,
     })
     this.#errors = new Counter({
       name: 'sluice_registry_errors_total',
-      help: 'Statements and connections that failed, by error code; duplicates of a key are internal answers, not here',
+      help: 'Failed statements and connections, by error code; duplicate keys are expected and not counted',
       labelNames: ['code'],
       registers,
     })
     const gauges = {
-      waiting: ['Queries and transactions that wait for the registry database', () => pool.waiting],
+      waiting: ['Queries and transactions waiting for the registry database', () => pool.waiting],
       connections_active: ['Connections to the registry database in use', () => pool.active],
-      connections_idle: ['Connections to the registry database that wait for use', () => pool.idle],
+      connections_idle: ['Idle connections to the registry database', () => pool.idle],
     } as const
     for (const [name, [help, value]] of Object.entries(gauges)) {
       new Gauge({

@@ -37,7 +37,7 @@ export class CredentialUses {
     const waiting = (): number => this.#waiting.size + this.#deciding.size
     new Gauge({
       name: 'sluice_registry_uses_waiting',
-      help: 'Uses of credentials that wait to be noted',
+      help: 'Uses of credentials not yet recorded',
       registers: [metrics],
       collect() {
         this.set(waiting())

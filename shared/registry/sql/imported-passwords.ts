@@ -39,7 +39,7 @@ export class PasswordChecks {
     const waiting = (): number => this.#waiting.length
     new Gauge({
       name: 'sluice_registry_password_checks_waiting',
-      help: 'Imported passwords that wait to be checked',
+      help: 'Checks of imported passwords that wait for a thread',
       registers: [metrics],
       collect() {
         this.set(waiting())

@@ -35,7 +35,7 @@ export class SqliteConnection implements DatabaseConnection {
     this.#worker = worker
     this.#seconds = new Histogram({
       name: 'sluice_registry_query_seconds',
-      help: 'From asking the registry database to its answer, per statement',
+      help: 'Time from sending a statement to the registry database to its result',
       buckets: LATENCY_BUCKETS,
       registers: [metrics],
     })

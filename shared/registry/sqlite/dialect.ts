@@ -53,7 +53,7 @@ class TurnDriver implements Driver {
     const waiting = (): number => this.#waiting
     new Gauge({
       name: 'sluice_registry_waiting',
-      help: 'Queries and transactions that wait for the registry database',
+      help: 'Queries and transactions waiting for the registry database',
       registers: [metrics],
       collect() {
         this.set(waiting())

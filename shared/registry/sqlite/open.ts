@@ -87,7 +87,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 const CONSTRAINT_PRIMARY_KEY = 1555
 const CONSTRAINT_UNIQUE = 2067
 
-const sqliteFlavour: SqlFlavour = {
+export const sqliteFlavour: SqlFlavour = {
   isShared: false,
   longText: 'text',
   tableOptions: undefined,
