@@ -38,7 +38,7 @@ export interface ClusterContext {
 
 /** What this node does with what others send it. */
 export interface LocalSubscribers {
-  /** Clients connected to this node, as aedes counts them. */
+  /** Clients that aedes knows. */
   clients(): number
   /** To the subscribers here; `number` is that of a stored message, else 0. */
   deliver(message: Message, number: number, done: () => void): void
@@ -60,7 +60,7 @@ export interface ClusterObserver {
   onConfirmed(): void
 }
 
-/** Messages from other nodes being delivered here here, and their payload. */
+/** Messages from other nodes being delivered to subscribers here, and their payload. */
 const MAX_INBOUND = 20_000
 const MAX_INBOUND_BYTES = 16 * 1024 * 1024
 const MAX_OWED = 10_000
@@ -232,11 +232,7 @@ export class Cluster {
     const gauges: [string, string, () => number][] = [
       ['sluice_broker_cluster_peers', 'Other broker nodes known to this node', () => this.peers.names.length],
       ['sluice_broker_cluster_sessions', 'Sessions held by this node', () => this.fence.size],
-      [
-        'sluice_broker_cluster_clients',
-        'Clients connected to this node, as aedes counts them',
-        () => this.#local?.clients() ?? 0,
-      ],
+      ['sluice_broker_cluster_clients', 'Clients of this node, as aedes counts', () => this.#local?.clients() ?? 0],
       ['sluice_broker_cluster_wills', 'Wills being published here, or owed to Redis', () => this.wills.size],
       ['sluice_broker_cluster_inbound', 'Messages from other nodes being delivered here', () => this.#inbound],
     ]

@@ -7,7 +7,7 @@ import type { TlsEndpoint } from './tls.ts'
 export interface ListenerState {
   readonly admission: Pick<Admission, 'turnedAway' | 'waiting' | 'open'>
   readonly tls: Pick<TlsEndpoint, 'counts' | 'expiry'> | undefined
-  /** Connections accepted for MQTT, by listener, by listener. */
+  /** Connections accepted for MQTT, by listener. */
   readonly accepted: ReadonlyMap<string, number>
 }
 
