@@ -1,3 +1,4 @@
+import { CsvError, parse } from 'csv-parse/sync'
 import { SluiceError } from './errors.ts'
 
 export interface CsvRow {
@@ -11,8 +12,8 @@ export interface CsvTable {
   readonly rows: readonly CsvRow[]
 }
 
-/** One cell at the position of the search: quoted or plain, and what ends it. */
-const CELL = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n|\n|\r|$)/y
+/** As RFC 4180 has it, with any line ends; rows need not be of one length. */
+const FORMAT = { bom: true, relax_column_count: true, record_delimiter: ['\r\n', '\n', '\r'] }
 
 /**
  * Reads a table as RFC 4180 has it: a header row, quotes doubled inside quotes, any line ends. Empty lines are passed
@@ -31,22 +32,28 @@ export function parseCsv(text: string): CsvTable {
 
 /** The rows as they are, the header with them. Error: `bad_request` with the line of a quote without its partner. */
 export function readCsvRows(text: string): CsvRow[] {
+  const bytes = Buffer.from(text)
   const rows: CsvRow[] = []
-  let cells: string[] = []
   let line = 1
-  let rowLine = 1
-  CELL.lastIndex = text.startsWith('\ufeff') ? 1 : 0
-  while (CELL.lastIndex < text.length || cells.length > 0) {
-    const match = CELL.exec(text)
-    if (match === null)
-      throw new SluiceError('bad_request', `line ${line}: a quote in the wrong place or without its partner`)
-    const [whole, quoted, plain = '', end] = match
-    cells.push(quoted === undefined ? plain : quoted.replaceAll('""', '"'))
-    line += whole.match(/\r\n|\n|\r/g)?.length ?? 0
-    if (end === ',') continue
-    if (cells.length > 1 || cells[0] !== '') rows.push({ line: rowLine, cells })
-    cells = []
-    rowLine = line
+  let end = 0
+  // csv-parse counts lines, too, but a CRLF in quotes as two.
+  const linesUntil = (at: number) => bytes.toString('latin1', end, at).match(/\r\n|\n|\r/g)?.length ?? 0
+  try {
+    parse(bytes, {
+      ...FORMAT,
+      on_record(cells: string[], info) {
+        if (cells.length > 1 || cells[0] !== '') rows.push({ line, cells })
+        line += linesUntil(info.bytes)
+        end = info.bytes
+        return undefined
+      },
+    })
+    return rows
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    const at = line + linesUntil(Number(error['bytes']))
+    throw new SluiceError('bad_request', `line ${at}: a quote in the wrong place or without its partner`, {
+      cause: error,
+    })
   }
-  return rows
 }
