@@ -11,7 +11,7 @@
  * without garbage (the least of some readings after forced collections). The same seed sends the same bytes.
  */
 import { parseArgs } from 'node:util'
-import { textTable } from '../../services/cli/text-table.ts'
+import { textTable } from '../../shared/text-table.ts'
 import { ALONE, fuzz } from '../hostile/fuzz.ts'
 import { requireHandles } from '../storms/file-handles.ts'
 

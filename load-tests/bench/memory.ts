@@ -13,7 +13,7 @@
  */
 import { parseArgs } from 'node:util'
 import { registerFleet } from '../../services/simulator/fleet.ts'
-import { textTable } from '../../services/cli/text-table.ts'
+import { textTable } from '../../shared/text-table.ts'
 import { floodAfterLogin, floodBeforeLogin, type FloodFigures } from '../hostile/flood.ts'
 import { idleConnections, type IdleFigures } from '../hostile/idle.ts'
 import { requireHandles } from '../storms/file-handles.ts'

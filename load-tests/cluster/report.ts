@@ -1,4 +1,4 @@
-import { textTable } from '../../services/cli/text-table.ts'
+import { textTable } from '../../shared/text-table.ts'
 import type { DrainResult } from './drain.ts'
 import type { PhaseResult } from './phase.ts'
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { AclRule } from '../../../shared/registry/port.ts'
 import { collectRule, parseName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 import { loginText, type NewLogin } from './login-text.ts'
 import { addLoginCommands } from './logins.ts'
 

@@ -1,7 +1,7 @@
 import { wholeNumber } from '../argument-parsers.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface EntryAnswer {
   readonly at: string

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { wholeNumber, parseDeviceName } from '../argument-parsers.ts'
 import type { CertificateFolder, Entry, Listed } from '../certificates/certificate-folder.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface FolderOptions {
   readonly folder?: string

@@ -1,6 +1,6 @@
 import { collectTag, parseDuration, parseName, wholeNumber } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface ClaimKeyAnswer {
   readonly id: string

@@ -2,7 +2,7 @@ import { cliSettings } from '../../../config/cli.ts'
 import { standaloneSettings } from '../../../config/standalone.ts'
 import { explainConfig } from '../../../shared/config.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 export function addConfig({ program, run }: Commands): void {
   program

@@ -1,7 +1,7 @@
 import { parseName, wholeNumber } from '../argument-parsers.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface DeadLetterAnswer {
   readonly stage: string

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { parseDeviceName, type DeviceName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 import { loginText, type NewLogin } from './login-text.ts'
 
 interface PendingAnswer extends DeviceName {

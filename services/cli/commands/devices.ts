@@ -10,7 +10,7 @@ import {
 import { devicePath } from '../../../shared/api-client.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 import { addDevicesCommand } from './devices-command.ts'
 import { addDevicesImport } from './devices-import.ts'
 import { addDevicesPending } from './devices-pending.ts'

@@ -1,7 +1,7 @@
 import { describeRule } from '../../../shared/acl.ts'
 import { planImport, type ImportedLogin, type ImportPlan } from '../mosquitto/import-plan.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface Outcome {
   readonly username: string

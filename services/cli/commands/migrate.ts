@@ -4,7 +4,7 @@ import { SluiceError } from '../../../shared/errors.ts'
 import type { MigrationPlan, MigrationReport } from '../migrate/migration.ts'
 import { ProgressLine } from '../progress-line.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface MigrateOptions {
   readonly data?: string

@@ -1,6 +1,6 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Commands, Session } from '../session.ts'
-import { textTable } from '../text-table.ts'
+import { textTable } from '../../../shared/text-table.ts'
 
 interface Node {
   readonly id: string

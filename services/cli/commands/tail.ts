@@ -1,5 +1,6 @@
 import { parseTenantOrDevice, wholeNumber } from '../argument-parsers.ts'
 import { parseEventStream, type ServerEvent } from '../event-stream.ts'
+import { printable } from '../../../shared/text-table.ts'
 import type { Commands, Session } from '../session.ts'
 
 interface ReadingEvent {
@@ -78,11 +79,4 @@ function line({ event, data }: ServerEvent, { color }: Session): string {
     default:
       return `${event} ${printable(data)}`
   }
-}
-
-/** Names and texts come from devices: what could steer a terminal is shown as an escape. */
-function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-  })
 }
