@@ -54,7 +54,11 @@ export class ApiClient {
   }
 
   /** The body of an answer without end, in pieces as they come, until `signal`. */
-  async stream(path: string, query: QueryValues, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+  async stream(
+    path: string,
+    query: QueryValues,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     const response = await this.#request('GET', path, { query, signal })
     if (response.body === null) throw new SluiceError('command_failed', `${path} answered without a body`)
     return response.body

@@ -1,5 +1,6 @@
+import type { EventSourceMessage } from 'eventsource-parser'
 import { parseTenantOrDevice, wholeNumber } from '../argument-parsers.ts'
-import { parseEventStream, type ServerEvent } from '../event-stream.ts'
+import { readEvents } from '../event-stream.ts'
 import { printable } from '../../../shared/text-table.ts'
 import type { Commands, Session } from '../session.ts'
 
@@ -40,7 +41,7 @@ async function tail(
   try {
     const body = await session.api.stream('/v1/stream', { ...filter }, signal)
     let left = limit
-    for await (const event of parseEventStream(body)) {
+    for await (const event of readEvents(body)) {
       session.host.stdout(session.json ? jsonLine(event) : `${line(event, session)}\n`)
       left -= 1
       if (left <= 0) return 0
@@ -55,11 +56,11 @@ async function tail(
   return 1
 }
 
-function jsonLine({ event, data }: ServerEvent): string {
+function jsonLine({ event = 'message', data }: EventSourceMessage): string {
   return `${JSON.stringify({ event, ...(JSON.parse(data) as object) })}\n`
 }
 
-function line({ event, data }: ServerEvent, { color }: Session): string {
+function line({ event = 'message', data }: EventSourceMessage, { color }: Session): string {
   switch (event) {
     case 'reading': {
       const { tenant, device, stream, time, values } = JSON.parse(data) as ReadingEvent
