@@ -42,7 +42,8 @@ export function protocolOf({ version, properties }: ConnectPacket, context: Pick
 }
 
 /**
- * Lets a client in and prepares its session. Undefined when the connection closed meanwhile. Throws {@link Refused}.
+ * Lets a client in and prepares its session. Undefined when the connection closed meanwhile; it may have closed since,
+ * too: then the result is for {@link giveBack}. Throws {@link Refused}.
  */
 export async function welcome(
   context: BrokerContext,
@@ -65,11 +66,6 @@ export async function welcome(
     const { code, message } = toSluiceError(error)
     throw new Refused(code, message, connack(3), admitted.principal.name)
   }
-  if (connection.isClosed) {
-    await context.sessionExpiry.end(admitted.clientId, rest())
-    admitted.release()
-    return undefined
-  }
   const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
@@ -84,6 +80,15 @@ export async function welcome(
     extras: willProperties && { properties: willProperties },
     connack: connackOf(context, protocol, extra),
   }
+}
+
+/** The connection has ended: the time of its session begins, and its client id and rate are free. Never rejects. */
+export async function giveBack(
+  { sessionExpiry }: Pick<BrokerContext, 'sessionExpiry'>,
+  { admitted, rest }: Pick<Welcome, 'admitted' | 'rest'>,
+): Promise<void> {
+  await sessionExpiry.end(admitted.clientId, rest())
+  admitted.release()
 }
 
 /** aedes knows sessions that end with the connection and sessions that do not; what is between the two is done here. */

@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream'
 import { parseConnect } from '../mqtt/connect.ts'
-import { Conversation, type ConversationGate } from './client.ts'
+import { Client, type ClientConnection } from './client.ts'
 import { ConnectionState } from './connection-state.ts'
 import { MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { BrokerContext } from './broker-context.ts'
-import { protocolOf, noteRefusal, welcome, type Welcome } from './connect-flow.ts'
+import { giveBack, protocolOf, noteRefusal, welcome } from './connect-flow.ts'
 import { SocketReader, type PacketTaker } from './socket-reader.ts'
 import type { Blocked } from '../telemetry/lane.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
@@ -23,7 +23,7 @@ type Reasons = Blocked | 'login' | 'socket' | 'deaf'
  * its lane; what a lane cannot take yet it holds, and stops reading the socket. It owns the client's keepalive, because
  * time in which we do not read does not count. The states are those of connection-state.ts.
  */
-export class Connection implements ConversationGate, Replaceable, PacketTaker<Reasons> {
+export class Connection implements ClientConnection, Replaceable, PacketTaker<Reasons> {
   /** Resolves when the connection is gone for good. */
   readonly ended: Promise<void>
   readonly #socket: Duplex
@@ -32,9 +32,8 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   readonly #writer: SocketWriter
   readonly #origin: Origin
   readonly #state: ConnectionState
-  #welcome: Pick<Welcome, 'admitted' | 'rest'> | undefined
   #protocol: Protocol = MQTT311
-  #conversation: Conversation | undefined
+  #client: Client | undefined
   #blocked: Reasons | undefined
   /** Packets are being taken: what they cause must not take packets itself. */
   #isTaking = false
@@ -45,8 +44,9 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   #hasLeft = false
   /** Why it was closed here, in codes of MQTT 5. */
   #closedFor: number | undefined
-  /** aedes has run the last steps of the client. */
-  #forgotten: Promise<void> = Promise.resolve()
+  /** What the login took is given back; begins when the connection closes, and waits for its socket to be gone. */
+  #givenBack: Promise<void> = Promise.resolve()
+  #resolveGone: () => void = () => undefined
   #resolveEnded: () => void = () => undefined
 
   constructor(socket: Duplex, origin: Origin, context: BrokerContext) {
@@ -67,7 +67,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   }
 
   get who(): string | undefined {
-    return this.#welcome?.admitted.principal.name
+    return this.#client?.principal.name
   }
 
   /** Called every second. */
@@ -92,7 +92,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
     if (!this.#state.isClosed) this.#closedFor ??= reason
-    if (this.#conversation?.isAnswered === true) this.#closeWith(this.#protocol.disconnect(reason, text))
+    if (this.#client?.isAnswered === true) this.#closeWith(this.#protocol.disconnect(reason, text))
     // Some clients stay away for good after a CONNACK that refuses; those of a node that stops shall come to another one.
     else if (this.#state.phase !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
     else this.#closeWith(this.#protocol.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
@@ -129,17 +129,17 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
 
   takePacket(frame: FrameReader): Blocked | undefined {
     const type = frame.header >> 4
-    if (this.#conversation === undefined) {
+    if (this.#client === undefined) {
       if (type !== Type.connect) throw new Violation('the first packet is not CONNECT [MQTT-3.1.0-1]')
       return void this.#takeConnect(frame)
     }
-    const blocked = this.#conversation.lanes.take(frame)
+    const blocked = this.#client.dispatch.take(frame)
     if (type === Type.disconnect && blocked === undefined) this.#isDeaf = this.#hasLeft = true
     return blocked
   }
 
   takeOversized(frame: FrameReader): Blocked | undefined {
-    return this.#conversation?.lanes.takeOversized(frame)
+    return this.#client?.dispatch.takeOversized(frame)
   }
 
   #onData(chunk: Buffer): void {
@@ -169,7 +169,7 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
       return this.#writer.flush()
     }
     if (this.#reader.unhold()) this.#state.heard()
-    if (this.#state.phase === 'half-closed' && this.#conversation?.lanes.isIdle === true) this.#finish()
+    if (this.#state.phase === 'half-closed' && this.#client?.dispatch.isIdle === true) this.#finish()
   }
 
   async #takeConnect(frame: FrameReader): Promise<void> {
@@ -179,10 +179,10 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
       this.#state.enter('admitting')
       const welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
       if (welcomed === undefined) return
-      this.#welcome = { admitted: welcomed.admitted, rest: welcomed.rest }
+      if (this.isClosed) return await giveBack(this.#context, welcomed)
       this.#state.keepalive = welcomed.keepalive
       this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
-      this.#conversation = new Conversation(this.#context, this, this.#writer, this.#protocol, welcomed)
+      this.#client = new Client(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
       this.#turnAway(error)
     }
@@ -209,11 +209,10 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     this.#reader.drop()
     if (this.#isTaking) this.#writer.flush()
     if (answer !== undefined && !this.#hasLeft) this.#writer.write(answer)
-    if (this.#conversation !== undefined)
-      this.#forgotten = this.#conversation.end(endReasonOf(this.#closedFor, this.#hasLeft))
+    if (this.#client !== undefined) this.#givenBack = this.#endClient(this.#client)
     // Read on, so that the end of the other side is seen.
     this.#socket.resume()
-    this.#writer.end(answer !== undefined && this.#conversation !== undefined ? () => this.#onGone() : undefined)
+    this.#writer.end(answer !== undefined && this.#client !== undefined ? () => this.#onGone() : undefined)
   }
 
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
@@ -231,19 +230,19 @@ export class Connection implements ConversationGate, Replaceable, PacketTaker<Re
     this.#isDeaf = true
     this.#hasLeft = this.#reader.holdsDisconnect()
     // aedes closes the connection when it has read what it was given.
-    this.#conversation?.finish(this.#hasLeft)
+    this.#client?.finish(this.#hasLeft)
   }
 
   #onGone(): void {
     this.#closeWith(undefined)
-    if (this.#state.phase !== 'ended') void this.#forgotten.then(() => this.#leave())
+    if (this.#state.phase !== 'ended') void this.#givenBack.then(this.#resolveEnded)
     this.#state.enter('ended')
+    this.#resolveGone()
   }
 
-  async #leave(): Promise<void> {
-    const { admitted, rest } = this.#welcome ?? {}
-    if (admitted !== undefined) await this.#context.sessionExpiry.end(admitted.clientId, rest?.())
-    admitted?.release()
-    this.#resolveEnded()
+  #endClient(client: Client): Promise<void> {
+    const gone = Promise.withResolvers<void>()
+    this.#resolveGone = gone.resolve
+    return client.end(endReasonOf(this.#closedFor, this.#hasLeft), gone.promise)
   }
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { PacketIds } from '../mqtt/packet-ids.ts'
-import type { AedesStream } from '../sessions/aedes-stream.ts'
-import { AedesLane } from '../sessions/aedes-lane.ts'
+import type { AedesLane } from '../sessions/aedes-lane.ts'
+import type { Delivery } from '../sessions/delivery.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 import { decodeText, expectEmpty, Header, Type, Violation } from '../mqtt/packets.ts'
@@ -21,16 +21,18 @@ export class PacketDispatch {
   readonly aedes: AedesLane
   readonly #context: LaneContext
   readonly #owner: LaneOwner
+  readonly #delivery: Pick<Delivery, 'delivered'>
   readonly #routes = new RouteCache()
   readonly #publish = newPublishParts()
   /** Ids of QoS 2 that a client of MQTT 5 has open in aedes. */
   readonly #openInAedes = new PacketIds()
 
-  constructor(context: LaneContext, owner: LaneOwner, stream: AedesStream) {
+  constructor(context: LaneContext, owner: LaneOwner, aedes: AedesLane, delivery: Pick<Delivery, 'delivered'>) {
     this.#context = context
     this.#owner = owner
     this.telemetry = new TelemetryLane(context, owner)
-    this.aedes = new AedesLane(context, stream, owner)
+    this.aedes = aedes
+    this.#delivery = delivery
   }
 
   /** Nothing waits to be acknowledged. */
@@ -83,7 +85,7 @@ export class PacketDispatch {
     // acknowledged: it must not come back with it for ever.
     if (this.telemetry.pending > 0) return 'client'
     this.telemetry.refuse(route, kept, parts, kept.length)
-    this.#owner.close(Reason.tooLarge, detail)
+    this.#owner.connection.close(Reason.tooLarge, detail)
     return undefined
   }
 
@@ -170,7 +172,7 @@ export class PacketDispatch {
     // A PUBREC with an error ends the message without PUBREL [MQTT 5.0, 4.3.3], which aedes knows by PUBACK.
     const isError = read >> 16 >= 0x80
     const blocked = this.aedes.acknowledge(isError && header === Header.pubrec ? Header.puback : header, id)
-    if (blocked === undefined && (isError || header !== Header.pubrec)) this.#owner.delivered(id)
+    if (blocked === undefined && (isError || header !== Header.pubrec)) this.#delivery.delivered(id)
     return blocked
   }
 

@@ -30,15 +30,19 @@ export interface AedesStreamOwner {
   readonly principal: Principal
   /** Bytes that the client has not taken yet, in aedes' stream, held back, and in the socket. */
   readonly unsentBytes: number
-  /** aedes finished the CONNECT: from now on it handles packets in their order. */
-  ready(): void
   /** Whole packets of aedes, alone and as they lie in `bytes`. `taken` is called when the client can take more. */
   packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void
   /** A subscription was granted, or restored. */
   subscribed(filter: string): void
-  /** aedes can take more. */
-  aedesWantsMore(): void
-  /** aedes closed the connection. */
+}
+
+/** Its connection. */
+export interface AedesStreamConnection {
+  /** aedes finished the CONNECT: from now on it handles packets in their order. */
+  ready(): void
+  /** aedes has answered something, or can take more. */
+  aedesMoved(): void
+  /** aedes closed the connection; with an error when it was not the client who left. */
   aedesClosed(error: Error | null): void
 }
 
@@ -56,16 +60,18 @@ const NO_LIMIT = 2 ** 28 + 5
  */
 export class AedesStream extends Duplex {
   readonly owner: AedesStreamOwner
-  /** False when aedes has enough queued: wait for `aedesWantsMore`. */
+  readonly connection: AedesStreamConnection
+  /** False when aedes has enough queued: wait for `aedesMoved`. */
   wantsMore = true
   /** Packets given to aedes, and read by it. */
   #delivered = 0
   #read = 0
   #extras: Map<number, Mqtt5Extras> | undefined
 
-  constructor(owner: AedesStreamOwner) {
+  constructor(owner: AedesStreamOwner, connection: AedesStreamConnection) {
     super({ readableHighWaterMark: TO_AEDES_BYTES, writableHighWaterMark: FROM_AEDES_BYTES, emitClose: true })
     this.owner = owner
+    this.connection = connection
   }
 
   /** Gives aedes a whole packet; the bytes are its own from now on. */
@@ -99,7 +105,7 @@ export class AedesStream extends Duplex {
   override _read(): void {
     if (this.wantsMore) return
     this.wantsMore = true
-    process.nextTick(() => this.owner.aedesWantsMore())
+    process.nextTick(() => this.connection.aedesMoved())
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -118,7 +124,7 @@ export class AedesStream extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.owner.aedesClosed(error)
+    this.connection.aedesClosed(error)
     // Told to the owner; as an 'error' event it would only be told to aedes, which caused it.
     done()
   }
@@ -136,6 +142,7 @@ export class AedesStream extends Duplex {
     }
     if (reader.heldBytes > 0) return done(new Error('aedes wrote something else than whole packets'))
     this.owner.packetsFromAedes(packets, bytes, done)
+    this.connection.aedesMoved()
   }
 }
 

@@ -6,7 +6,7 @@ import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
 import { internalsOf, LiveAedes, type AedesHooks, type AedesInternals } from './aedes-internals.ts'
-import type { AedesStream } from './aedes-stream.ts'
+import { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
 import { SessionEmitter } from './session-emitter.ts'
 import { toMessage } from '../cluster/messages.ts'
@@ -182,7 +182,9 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
     logger.debug({ client: client.id, reason: error.message }, 'client error')
   })
   aedes.on('connectionError', (_client, error) => logger.debug({ reason: error.message }, 'connection error'))
-  aedes.on('clientReady', (client) => ownerOf(client)?.ready())
+  aedes.on('clientReady', ({ conn }) => {
+    if (conn instanceof AedesStream) conn.connection.ready()
+  })
   const { persistence } = aedes
   const forgetRetained = cluster === undefined ? limitPersistence(persistence, tally) : undefined
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.

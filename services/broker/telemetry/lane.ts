@@ -34,6 +34,14 @@ export interface LaneContext {
   readonly output: PacketBuffer
 }
 
+/** The connection of a client. */
+export interface LaneConnection {
+  /** Writes what is in `output`, and goes on reading when it had to wait. */
+  progress(): void
+  /** Closes the connection; MQTT 5 is told the reason. */
+  close(reason: number, text?: string): void
+}
+
 /** The client whose packets a lane takes. */
 export interface LaneOwner {
   readonly principal: Principal
@@ -43,12 +51,7 @@ export interface LaneOwner {
   /** Filters that the session is subscribed to. */
   isSubscribed(filter: string): boolean
   subscriptionCount(): number
-  /** Writes what is in `output`, and goes on reading when it had to wait. */
-  progress(): void
-  /** Closes the connection; MQTT 5 is told the reason. */
-  close(reason: number, text?: string): void
-  /** The client has taken the message of this id from aedes, or will not. */
-  delivered(id: number): void
+  readonly connection: LaneConnection
   /** The client leaves and wants its will published. */
   leaveWithWill(): void
 }

@@ -84,7 +84,7 @@ export class TelemetryLane implements Waiter {
     }
     this.#leaveLetter(route, buffer.subarray(payload, Math.min(end, payload + KEPT_PAYLOAD_BYTES)))
     if (settings.REFUSED_PUBLISH === 'close') {
-      this.#owner.close(reason, text)
+      this.#owner.connection.close(reason, text)
     } else if (qos > 0) {
       // A PUBREC with an error ends the message: its id is free [MQTT 5.0, 4.3.3].
       if (qos === 2 && reason === 0) this.#exactlyOnce.add(id)
@@ -122,7 +122,7 @@ export class TelemetryLane implements Waiter {
     this.#isSettling = false
     if (this.#isClosed) return
     this.#acks.release(this.#context.output)
-    this.#owner.progress()
+    this.#owner.connection.progress()
   }
 
   /** The connection is gone: what is on its way to the log goes there, but nobody is told. */

@@ -11,15 +11,17 @@ function setUp() {
   const owner: AedesStreamOwner = {
     principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
     unsentBytes: 0,
-    ready: () => undefined,
     packetsFromAedes: (packets, bytes, taken) => {
       forwarded.push({ bytes, types: packets.map(({ header }) => header >> 4) })
       if (takenLater === undefined) taken()
       else takenLater.push(taken)
     },
     subscribed: () => undefined,
-    aedesWantsMore: () => undefined,
-    aedesClosed: (error) => closed.push(error),
+  }
+  const connection = {
+    ready: () => undefined,
+    aedesMoved: () => undefined,
+    aedesClosed: (error: Error | null) => void closed.push(error),
   }
   const hold = (): (() => void) => {
     const held: (() => void)[] = (takenLater = [])
@@ -28,7 +30,7 @@ function setUp() {
       for (const taken of held) taken()
     }
   }
-  return { stream: new AedesStream(owner), forwarded, closed, hold }
+  return { stream: new AedesStream(owner, connection), forwarded, closed, hold }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
