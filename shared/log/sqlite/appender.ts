@@ -4,9 +4,8 @@ import { partitionOf } from '../partition.ts'
 import type { LogTopic } from '../port.ts'
 import { BatchPacker } from '../record-format.ts'
 import type { LogMetrics } from '../log-metrics.ts'
-import type { PackedRow, StoredRow } from './messages.ts'
+import type { LogThread, PackedRow, StoredRow } from './messages.ts'
 import type { PartitionView } from './partition-view.ts'
-import type { ThreadClient } from './thread-client.ts'
 
 /** A row ends here, which bounds the memory of a reader; a single record may be larger. */
 const ROW_BYTES = 1024 * 1024
@@ -51,7 +50,7 @@ interface Transaction {
 interface AppenderOptions {
   readonly topic: LogTopic
   readonly views: readonly PartitionView[]
-  readonly client: ThreadClient
+  readonly client: LogThread
   readonly metrics: LogMetrics
 }
 

@@ -1,11 +1,11 @@
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { ConsumeOptions, LogConsumer, Position } from '../port.ts'
 import { PartitionReader } from './partition-reader.ts'
+import type { LogThread } from './messages.ts'
 import type { PartitionView } from './partition-view.ts'
-import type { ThreadClient } from './thread-client.ts'
 
 interface GroupConsumerOptions extends ConsumeOptions {
-  readonly client: ThreadClient
+  readonly client: LogThread
   readonly views: readonly PartitionView[]
   readonly committed: readonly number[]
   /** The consumer left the group. */

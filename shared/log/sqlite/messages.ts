@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../errors.ts'
+import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-client.ts'
 import type { Instant } from '../../telemetry.ts'
 import type { LogTopic, PartitionLag, Position } from '../port.ts'
 
@@ -60,25 +60,14 @@ export interface Calls {
 }
 
 export type Question = keyof Calls
+export type ToThread = Asked<Calls>
 
-export interface ToThread {
-  readonly id: number
-  readonly question: Question
-  readonly ask: unknown
-}
+export type Opened = Readonly<Record<LogTopic, TopicSummary>>
+/** Something failed in the thread that it tries again by itself, or retention removed a file. */
+export type LogEvent = { readonly kind: 'trouble'; readonly failure: Failure } | TrimmedEvent
 
-export interface Failure {
-  readonly code: ErrorCode
-  readonly message: string
-}
-
-export type FromThread =
-  | { readonly kind: 'opened'; readonly topics: Readonly<Record<LogTopic, TopicSummary>> }
-  | { readonly kind: 'unopened'; readonly failure: Failure }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
-  | { readonly kind: 'trouble'; readonly failure: Failure }
-  | { readonly kind: 'failure'; readonly id: number; readonly failure: Failure }
-  | TrimmedEvent
+export type FromThread = Said<Opened, LogEvent>
+export type LogThread = ThreadClient<Calls, Opened, LogEvent>
 
 export interface TopicSummary {
   readonly partitions: readonly PartitionState[]

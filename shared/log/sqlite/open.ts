@@ -1,6 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { ThreadClient, toError } from '../../process/thread-client.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import { partitionOf } from '../partition.ts'
 import type {
@@ -17,10 +18,9 @@ import type {
 import { Appender } from './appender.ts'
 import { GroupConsumer } from './group-consumer.ts'
 import { createLogMetrics, type LogMetrics } from '../log-metrics.ts'
-import type { Retention, TopicSummary, TrimmedEvent } from './messages.ts'
+import type { Calls, LogEvent, LogThread, Opened, Retention, ThreadOptions, TrimmedEvent } from './messages.ts'
 import { PartitionReader } from './partition-reader.ts'
 import { PartitionView } from './partition-view.ts'
-import { ThreadClient } from './thread-client.ts'
 
 /** Newest rows of a topic that stay in memory for readers right behind the appends: some seconds of heavy traffic. */
 const TAIL_BYTES = 8 * 1024 * 1024
@@ -53,36 +53,41 @@ export interface SqliteLogOptions {
 export async function openSqliteLog(options: SqliteLogOptions): Promise<TelemetryLog> {
   const { folder, retention, logger } = options
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
-  const opened: { log?: SqliteLog } = {}
+  const made: { log?: SqliteLog } = {}
   let troubledMs = -Infinity
-  const { client, topics } = await ThreadClient.start(
-    {
-      folder,
-      partitions: options.partitions,
-      retention: {
-        'telemetry.raw': { ageMs: retention.ageMs, bytes: retention.bytes },
-        'telemetry.dead-letter': deadLetters,
-      },
+  const workerData: ThreadOptions = {
+    folder,
+    partitions: options.partitions,
+    retention: {
+      'telemetry.raw': { ageMs: retention.ageMs, bytes: retention.bytes },
+      'telemetry.dead-letter': deadLetters,
     },
-    {
-      onTrimmed(event) {
+  }
+  const { client, opened } = await ThreadClient.start<Calls, Opened, LogEvent>({
+    file: new URL('./thread.ts', import.meta.url),
+    workerData,
+    name: 'log',
+    lostCode: 'log_unavailable',
+    toError,
+    onEvent(event) {
+      if (event.kind === 'trimmed') {
         logger.info({ file: event.file }, 'retention removed a file of the log')
-        opened.log?.trimmed(event)
-      },
-      onTrouble(error) {
-        // It comes back with every append while a disk is full: one line a minute is enough.
-        if (performance.now() - troubledMs < TROUBLE_MS) return
-        troubledMs = performance.now()
-        logger.warn({ code: error.code, err: error }, 'the log tries something again later')
-      },
-      onLost(error) {
-        logger.fatal({ code: error.code, err: error }, 'the log is lost until the process starts again')
-        opened.log?.fail(error)
-      },
+        made.log?.trimmed(event)
+        return
+      }
+      // It comes back with every append while a disk is full: one line a minute is enough.
+      if (performance.now() - troubledMs < TROUBLE_MS) return
+      troubledMs = performance.now()
+      const error = toError(event.failure)
+      logger.warn({ code: error.code, err: error }, 'the log tries something again later')
     },
-  )
-  opened.log = new SqliteLog(client, topics, createLogMetrics(options.metrics))
-  return opened.log
+    onLost(error) {
+      logger.fatal({ code: error.code, err: error }, 'the log is lost until the process starts again')
+      made.log?.fail(error)
+    },
+  })
+  made.log = new SqliteLog(client, opened, createLogMetrics(options.metrics))
+  return made.log
 }
 
 interface Topic {
@@ -93,16 +98,12 @@ interface Topic {
 
 class SqliteLog implements TelemetryLog {
   readonly partitions: number
-  readonly #client: ThreadClient
+  readonly #client: LogThread
   readonly #topics: Readonly<Record<LogTopic, Topic>>
   readonly #consumers = new Map<string, GroupConsumer>()
   #closing: Promise<void> | undefined
 
-  constructor(
-    client: ThreadClient,
-    summaries: Readonly<Record<LogTopic, TopicSummary>>,
-    metrics: (topic: LogTopic) => LogMetrics,
-  ) {
+  constructor(client: LogThread, summaries: Opened, metrics: (topic: LogTopic) => LogMetrics) {
     this.#client = client
     this.partitions = summaries['telemetry.raw'].partitions.length
     const topic = (name: LogTopic): Topic => {

@@ -1,15 +1,14 @@
 import type { LogRecord } from '../../telemetry.ts'
 import type { LogBatch, LogTopic } from '../port.ts'
 import { BatchCursor } from '../record-format.ts'
-import type { StoredRow } from './messages.ts'
+import type { LogThread, StoredRow } from './messages.ts'
 import type { PartitionView } from './partition-view.ts'
-import type { ThreadClient } from './thread-client.ts'
 
 /** A batch ends behind the record that passes this, so that its reader's memory has a bound too. */
 const BATCH_BYTES = 4 * 1024 * 1024
 
 interface PartitionReaderOptions {
-  readonly client: ThreadClient
+  readonly client: LogThread
   readonly view: PartitionView
   readonly topic: LogTopic
   readonly partition: number

@@ -1,8 +1,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { SluiceError, toSluiceError } from '../../errors.ts'
+import type { Failure } from '../../process/thread-client.ts'
 import type { LogTopic, Position } from '../port.ts'
 import { Groups } from './groups.ts'
-import type { Calls, Failure, FromThread, Question, StoredRow, ThreadOptions, ToThread } from './messages.ts'
+import type { Calls, FromThread, Question, StoredRow, ThreadOptions, ToThread } from './messages.ts'
 import { storageError } from './storage-error.ts'
 import { TopicLog } from './topic-log.ts'
 
@@ -10,7 +11,7 @@ import { TopicLog } from './topic-log.ts'
 const TIDY_MS = 60_000
 
 const port = parentPort
-if (port === null) throw new Error('sqlite-thread.ts runs as a worker thread')
+if (port === null) throw new Error('runs as a worker thread')
 
 function send(message: FromThread, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(message, transfer)
@@ -33,8 +34,10 @@ function open(options: ThreadOptions): { groups: Groups; topics: Record<LogTopic
       partitions,
       groups,
       retention: retention[topic],
-      onTrimmed: (file, starts, diskBytes) => send({ kind: 'trimmed', topic, file, starts, diskBytes }),
-      onTrouble: (error) => send({ kind: 'trouble', failure: failureOf(error) }),
+      onTrimmed: (file, starts, diskBytes) => {
+        send({ kind: 'event', event: { kind: 'trimmed', topic, file, starts, diskBytes } })
+      },
+      onTrouble: (error) => send({ kind: 'event', event: { kind: 'trouble', failure: failureOf(error) } }),
     })
     opened.push(log)
     return log
@@ -94,11 +97,11 @@ function run(options: ThreadOptions): void {
     }
     if (question === 'close') port?.close()
     // Behind the answer: nobody waits for a checkpoint or for files to go.
-    if (question === 'append' || question === 'commit') topics[(ask as { topic: LogTopic }).topic].tidy()
+    if (question === 'append' || question === 'commit') topics[ask.topic].tidy()
   })
   send({
     kind: 'opened',
-    topics: {
+    opened: {
       'telemetry.raw': topics['telemetry.raw'].summary(),
       'telemetry.dead-letter': topics['telemetry.dead-letter'].summary(),
     },

@@ -10,14 +10,14 @@ import { ChunkFiles } from './chunk-files.ts'
 import { eraseFromFiles, eraseFromMemory } from './erase.ts'
 import { Generation } from './generation.ts'
 import { HotDatabase, type Erasure } from './hot.ts'
-import type { Answers, Conflict, QueryAnswer, Request, ThreadOptions, WriteAnswer } from './messages.ts'
+import type { Calls, Conflict, QueryAnswer, Request, SeriesNames, ThreadOptions, WriteAnswer } from './messages.ts'
 import { runQuery } from './query.ts'
 import type { Sources } from './read.ts'
 import { Sealer } from './sealer.ts'
 import { copyStore } from './snapshot.ts'
 import { ALL_TIME, monthStart } from './time.ts'
 
-type Write = Extract<Request, { kind: 'write' }>
+type Write = Extract<Request, { question: 'write' }>
 
 /** Pages given back to the disk in one step, about 1 ms. */
 const TIDY_PAGES = 256
@@ -69,7 +69,7 @@ export class PointDatabase {
   write(requests: readonly Write[]): WriteAnswer[] {
     this.sealer.makeRoom()
     const parts: PackedBatch[] = []
-    const allConflicts = requests.map(({ parts: received, names }) => {
+    const allConflicts = requests.map(({ ask: { parts: received, names } }) => {
       this.#learn(names)
       const conflicts: Conflict[] = []
       received.forEach((bytes, part) => parts.push(this.#resolve(viewBatch(bytes), part, conflicts)))
@@ -96,7 +96,7 @@ export class PointDatabase {
     return runQuery(this.#sources, query, Date.now())
   }
 
-  series(tenant: string, device: string): Answers['series'] {
+  series(tenant: string, device: string): Calls['series']['answer'] {
     const found = this.#catalogue.seriesOf({ tenant, device })
     return found.map(({ stream, field, type }) => ({ stream, field, type }))
   }
@@ -175,7 +175,7 @@ export class PointDatabase {
     this.#hot.close()
   }
 
-  #learn({ first, added }: Write['names']): void {
+  #learn({ first, added }: SeriesNames): void {
     if (first === 0) this.#names = []
     added.forEach((series, i) => {
       this.#names[first + i] = this.#catalogue.idOf(series) ?? 0

@@ -1,34 +1,26 @@
-import type { ErrorCode } from '../../errors.ts'
+import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-client.ts'
 import type { FieldType, Series } from '../../telemetry.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
 import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 
-/** What the main thread asks of the thread that owns the databases. Requests are served in the order they are posted. */
-export type Request =
-  | { readonly kind: 'write'; readonly parts: readonly Uint8Array<ArrayBuffer>[]; readonly names: SeriesNames }
-  | { readonly kind: 'sync' }
-  | { readonly kind: 'query'; readonly query: CheckedQuery }
-  | { readonly kind: 'series'; readonly tenant: string; readonly device: string }
-  | { readonly kind: 'devices'; readonly after: DeviceOfPoints | undefined; readonly limit: number }
-  | { readonly kind: 'delete'; readonly range: DeleteRange }
-  | { readonly kind: 'retention'; readonly tenant: string; readonly keepMs: number | undefined }
-  | { readonly kind: 'snapshot'; readonly folder: string }
-  | { readonly kind: 'close' }
-
-export type Posted = Request & { readonly id: number }
-
-/** What each kind of request is answered with. */
-export interface Answers {
-  readonly write: WriteAnswer
-  readonly sync: undefined
-  readonly query: QueryAnswer
-  readonly series: readonly { stream: string; field: string; type: FieldType }[]
-  readonly devices: readonly DeviceOfPoints[]
-  readonly delete: undefined
-  readonly retention: undefined
-  readonly snapshot: undefined
-  readonly close: undefined
+/** What the thread that owns the databases is asked, and answers. Requests are served in the order they are posted. */
+export interface Calls {
+  write: { ask: { parts: readonly Uint8Array<ArrayBuffer>[]; names: SeriesNames }; answer: WriteAnswer }
+  sync: { ask: undefined; answer: undefined }
+  query: { ask: CheckedQuery; answer: QueryAnswer }
+  series: {
+    ask: { tenant: string; device: string }
+    answer: readonly { stream: string; field: string; type: FieldType }[]
+  }
+  devices: { ask: { after: DeviceOfPoints | undefined; limit: number }; answer: readonly DeviceOfPoints[] }
+  delete: { ask: DeleteRange; answer: undefined }
+  retention: { ask: { tenant: string; keepMs: number | undefined }; answer: undefined }
+  snapshot: { ask: { folder: string }; answer: undefined }
+  close: { ask: undefined; answer: undefined }
 }
+
+export type Request = Asked<Calls>
+export type Answer = Calls[keyof Calls]['answer']
 
 export interface WriteAnswer {
   /** Points of which the series exists with another type, by part and index within the part. */
@@ -66,13 +58,17 @@ export interface SeriesColumns {
   readonly values: Float64Array<ArrayBuffer> | readonly (number | bigint | boolean | string)[]
 }
 
-/** What the thread says. `state` comes by itself, at most once per turn of its loop. */
-export type Reply =
-  | { readonly kind: 'open'; readonly rawPoints: number }
-  | { readonly kind: 'done'; readonly id: number; readonly answer: Answers[keyof Answers] }
-  | { readonly kind: 'failed'; readonly id: number | undefined; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: 'state'; readonly state: StoreState }
-  | { readonly kind: 'warning'; readonly message: string; readonly code: ErrorCode }
+/** What is open, in points that are not sealed. */
+export interface Opened {
+  readonly rawPoints: number
+}
+
+/** Figures, at most once per turn of the thread's loop, and what failed that is tried again. */
+export type PointsEvent =
+  { readonly kind: 'state'; readonly state: StoreState } | { readonly kind: 'warning'; readonly failure: Failure }
+
+export type FromThread = Said<Opened, PointsEvent>
+export type PointsThread = ThreadClient<Calls, Opened, PointsEvent>
 
 /** Figures for the metrics. */
 export interface StoreState {

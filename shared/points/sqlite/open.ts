@@ -1,15 +1,14 @@
-import { Worker } from 'node:worker_threads'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { ThreadClient, toError } from '../../process/thread-client.ts'
 import type { PointBatch } from '../../telemetry.ts'
 import { PointsMetrics } from '../points-metrics.ts'
 import type { DeleteRange, PointPage, PointQuery, PointStore, RejectedPoint, SeriesPoints } from '../port.ts'
 import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
-import type { SeriesColumns, ThreadOptions } from './messages.ts'
-import { BatchPacker } from './pack.ts'
+import type { Calls, Opened, PointsEvent, SeriesColumns, ThreadOptions } from './messages.ts'
+import { RequestLine } from './request-line.ts'
 import { SealMetrics } from './seal-metrics.ts'
-import { ThreadClient } from './thread-client.ts'
 
 /**
  * Unsealed points from which they are sealed: 24 bytes of memory each and as much on disk, twice (one generation is
@@ -39,19 +38,33 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
   const { folder, logger, metrics, sealAfterPoints = SEAL_AFTER_POINTS, sealAfterMs = SEAL_AFTER_MS } = options
   const figures = new PointsMetrics(metrics)
   const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs }
-  const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData })
-  const client = new ThreadClient(worker, logger, figures, new SealMetrics(metrics))
-  await client.opened
-  return new SqlitePoints(client, figures)
+  const seals = new SealMetrics(metrics)
+  const { client, opened } = await ThreadClient.start<Calls, Opened, PointsEvent>({
+    file: new URL('./thread.ts', import.meta.url),
+    workerData,
+    name: 'point store',
+    lostCode: 'store_unavailable',
+    toError,
+    onEvent(event) {
+      if (event.kind === 'state') return seals.observe(event.state)
+      const { code, message } = event.failure
+      figures.failures.inc({ code })
+      logger.warn({ code, detail: message }, 'points cannot be sealed; trying again')
+    },
+    onLost(error) {
+      logger.error({ code: error.code, err: error }, 'the points are lost until the process starts again')
+    },
+  })
+  seals.rawPoints.set(opened.rawPoints)
+  return new SqlitePoints(new RequestLine(client, figures, seals), figures)
 }
 
 class SqlitePoints implements PointStore {
-  readonly #client: ThreadClient
+  readonly #line: RequestLine
   readonly #metrics: PointsMetrics
-  readonly #packer = new BatchPacker()
 
-  constructor(client: ThreadClient, metrics: PointsMetrics) {
-    this.#client = client
+  constructor(line: RequestLine, metrics: PointsMetrics) {
+    this.#line = line
     this.#metrics = metrics
   }
 
@@ -61,7 +74,7 @@ class SqlitePoints implements PointStore {
       throw new SluiceError('bad_request', 'the columns of a batch differ in length')
     }
     const stop = this.#metrics.writeSeconds.startTimer()
-    const { rejected, indexOf, conflicts } = await this.#client.write(batch, this.#packer)
+    const { rejected, indexOf, conflicts } = await this.#line.write(batch)
     for (const { part, index } of conflicts) {
       const at = indexOf(part, index)
       const one = series[at]
@@ -76,13 +89,13 @@ class SqlitePoints implements PointStore {
   }
 
   async sync(): Promise<void> {
-    await this.#client.ask('sync', { kind: 'sync' })
+    await this.#line.ask('sync', undefined)
   }
 
   async query(query: PointQuery): Promise<PointPage> {
     const checked = checkQuery(query)
     const stop = this.#metrics.querySeconds.startTimer()
-    const { series, next } = await this.#client.ask('query', { kind: 'query', query: checked })
+    const { series, next } = await this.#line.ask('query', checked)
     const page = series.map(toSeriesPoints)
     stop()
     return {
@@ -93,32 +106,32 @@ class SqlitePoints implements PointStore {
   }
 
   series(tenant: string, device: string): ReturnType<PointStore['series']> {
-    return this.#client.ask('series', { kind: 'series', tenant, device })
+    return this.#line.ask('series', { tenant, device })
   }
 
   devices({ after, limit }: Parameters<PointStore['devices']>[0]): ReturnType<PointStore['devices']> {
-    return this.#client.ask('devices', { kind: 'devices', after, limit })
+    return this.#line.ask('devices', { after, limit })
   }
 
   async delete(range: DeleteRange): Promise<void> {
     checkInstant('from', range.from)
     checkInstant('to', range.to)
-    await this.#client.ask('delete', { kind: 'delete', range })
+    await this.#line.ask('delete', range)
   }
 
   async setRetention(tenant: string, keepMs: number | undefined): Promise<void> {
     if (keepMs !== undefined && (!Number.isSafeInteger(keepMs) || keepMs < 1)) {
       throw new SluiceError('bad_request', `retention: ${keepMs} is not a whole number of milliseconds from 1`)
     }
-    await this.#client.ask('retention', { kind: 'retention', tenant, keepMs })
+    await this.#line.ask('retention', { tenant, keepMs })
   }
 
   async snapshot(folder: string): Promise<void> {
-    await this.#client.ask('snapshot', { kind: 'snapshot', folder })
+    await this.#line.ask('snapshot', { folder })
   }
 
   close(): Promise<void> {
-    return this.#client.close()
+    return this.#line.close()
   }
 }
 

@@ -1,7 +1,8 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import type { Failure } from '../../process/thread-client.ts'
 import { PointDatabase } from './database.ts'
 import { toStoreError } from './failure.ts'
-import type { Answers, Posted, QueryAnswer, Reply, ThreadOptions } from './messages.ts'
+import type { Answer, FromThread, QueryAnswer, Request, ThreadOptions } from './messages.ts'
 
 /** Sealing and tidying work this long between two looks at the requests. */
 const STEP_MS = 2
@@ -22,7 +23,7 @@ const REPORT_MS = 250
 class PointThread {
   readonly #port: MessagePort
   readonly #database: PointDatabase
-  readonly #queue: Posted[] = []
+  readonly #queue: Request[] = []
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
   #copying = false
@@ -35,11 +36,11 @@ class PointThread {
   constructor(port: MessagePort, database: PointDatabase) {
     this.#port = port
     this.#database = database
-    port.on('message', (request: Posted) => {
+    port.on('message', (request: Request) => {
       this.#queue.push(request)
       this.#schedule()
     })
-    this.#say({ kind: 'open', rawPoints: database.rawPoints })
+    this.#say({ kind: 'opened', opened: { rawPoints: database.rawPoints } })
     this.#schedule()
   }
 
@@ -67,16 +68,16 @@ class PointThread {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
       if (this.#mustWait(next)) return true
       this.#reported = false
-      if (next.kind === 'write') {
+      if (next.question === 'write') {
         this.#serveWrites()
         return true
       }
-      if (next.kind === 'snapshot') this.#serveSnapshot(next.id, next.folder)
+      if (next.question === 'snapshot') this.#serveSnapshot(next.id, next.ask.folder)
       else {
         const request = next
         this.#queue.shift()
         this.#answer([request.id], () => [this.#perform(request)])
-        if (request.kind === 'close') {
+        if (request.question === 'close') {
           this.#port.close()
           return false
         }
@@ -86,16 +87,16 @@ class PointThread {
   }
 
   /** While the files are copied they must not change. */
-  #mustWait({ kind }: Posted): boolean {
+  #mustWait({ question }: Request): boolean {
     if (!this.#copying) return false
-    if (kind === 'write') return !this.#database.sealer.hasRoom
-    return kind !== 'query' && kind !== 'series' && kind !== 'sync'
+    if (question === 'write') return !this.#database.sealer.hasRoom
+    return question !== 'query' && question !== 'series' && question !== 'sync'
   }
 
   #serveWrites(): void {
-    const end = this.#queue.findIndex(({ kind }) => kind !== 'write')
+    const end = this.#queue.findIndex(({ question }) => question !== 'write')
     const group = this.#queue.splice(0, Math.min(MAX_GROUP, end < 0 ? this.#queue.length : end))
-    const writes = group.filter((request) => request.kind === 'write')
+    const writes = group.filter((request) => request.question === 'write')
     this.#writtenAt = Date.now()
     this.#tidied = false
     this.#answer(
@@ -121,34 +122,34 @@ class PointThread {
     )
   }
 
-  #perform(request: Exclude<Posted, { kind: 'write' | 'snapshot' }>): Answers[keyof Answers] {
+  #perform(request: Exclude<Request, { question: 'write' | 'snapshot' }>): Answer {
     const database = this.#database
-    switch (request.kind) {
+    switch (request.question) {
       case 'sync':
         return void database.sync()
       case 'query':
-        return database.query(request.query)
+        return database.query(request.ask)
       case 'series':
-        return database.series(request.tenant, request.device)
+        return database.series(request.ask.tenant, request.ask.device)
       case 'devices':
-        return database.devices(request.after, request.limit)
+        return database.devices(request.ask.after, request.ask.limit)
       case 'delete':
-        return void database.delete(request.range)
+        return void database.delete(request.ask)
       case 'retention':
-        return void database.setRetention(request.tenant, request.keepMs)
+        return void database.setRetention(request.ask.tenant, request.ask.keepMs)
       case 'close':
         clearTimeout(this.#timer)
         return void database.close()
     }
   }
 
-  #answer(ids: readonly number[], work: () => readonly Answers[keyof Answers][]): void {
+  #answer(ids: readonly number[], work: () => readonly Answer[]): void {
     try {
       const answers = work()
-      ids.forEach((id, i) => this.#say({ kind: 'done', id, answer: answers[i] }))
+      ids.forEach((id, i) => this.#say({ kind: 'answer', id, answer: answers[i] }))
     } catch (error) {
-      const { code, message } = toStoreError(error)
-      for (const id of ids) this.#say({ kind: 'failed', id, code, message })
+      const failure = failureOf(error)
+      for (const id of ids) this.#say({ kind: 'failure', id, failure })
     }
   }
 
@@ -170,8 +171,7 @@ class PointThread {
       this.#tidied = !this.#database.tidy()
       return !this.#tidied
     } catch (error) {
-      const { code, message } = toStoreError(error)
-      this.#say({ kind: 'warning', code, message })
+      this.#say({ kind: 'event', event: { kind: 'warning', failure: failureOf(error) } })
       return false
     }
   }
@@ -183,7 +183,8 @@ class PointThread {
     this.#reportedAt = Date.now()
     const { chunks, seconds } = sealer.takeFigures()
     const { rawPoints, bytesOnDisk } = this.#database
-    this.#say({ kind: 'state', state: { rawPoints, bytesOnDisk, chunksSealed: chunks, sealSeconds: seconds } })
+    const state = { rawPoints, bytesOnDisk, chunksSealed: chunks, sealSeconds: seconds }
+    this.#say({ kind: 'event', event: { kind: 'state', state } })
   }
 
   /** Until a request comes or the next work is due. */
@@ -195,14 +196,19 @@ class PointThread {
     this.#timer = setTimeout(() => this.#schedule(), Math.max(1, Math.min(delay, EXPIRE_MS)))
   }
 
-  #say(reply: Reply): void {
-    const transfer = reply.kind === 'done' && isQueryAnswer(reply.answer) ? buffersOf(reply.answer) : []
-    this.#port.postMessage(reply, transfer)
+  #say(message: FromThread): void {
+    const transfer = message.kind === 'answer' && isQueryAnswer(message.answer) ? buffersOf(message.answer) : []
+    this.#port.postMessage(message, transfer)
   }
 }
 
-function isQueryAnswer(answer: Answers[keyof Answers]): answer is QueryAnswer {
-  return answer !== undefined && 'next' in answer
+function isQueryAnswer(answer: unknown): answer is QueryAnswer {
+  return typeof answer === 'object' && answer !== null && 'next' in answer
+}
+
+function failureOf(error: unknown): Failure {
+  const { code, message } = toStoreError(error)
+  return { code, message }
 }
 
 function buffersOf({ series }: QueryAnswer): ArrayBuffer[] {
@@ -218,9 +224,9 @@ function start(port: MessagePort, options: ThreadOptions): void {
   try {
     new PointThread(port, new PointDatabase(options))
   } catch (error) {
-    const { code, message } = toStoreError(error)
-    const where = `${options.folder}: ${message}`
-    port.postMessage({ kind: 'failed', id: undefined, code, message: where } satisfies Reply)
+    const { code, message } = failureOf(error)
+    const failure = { code, message: `${options.folder}: ${message}` }
+    port.postMessage({ kind: 'unopened', failure } satisfies FromThread)
   }
 }
 

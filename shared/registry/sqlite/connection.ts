@@ -1,9 +1,8 @@
-import { Worker } from 'node:worker_threads'
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import { Histogram } from 'prom-client'
-import { SluiceError } from '../../errors.ts'
 import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
-import type { SqliteAnswer, SqliteFailure, SqliteQuery, SqliteRequest } from './messages.ts'
+import { ThreadClient } from '../../process/thread-client.ts'
+import type { Calls, RegistryThread, SqliteFailure, SqliteQuery } from './messages.ts'
 
 /** An error of the database, with SQLite's extended result code. */
 export class SqliteError extends Error {
@@ -16,66 +15,40 @@ export class SqliteError extends Error {
   }
 }
 
-interface Pending {
-  resolve(result: QueryResult<unknown>): void
-  reject(error: Error): void
-}
-
 /** The only connection to the database in its thread. Errors: {@link SqliteError}, `registry_unavailable`, `closed`. */
 export class SqliteConnection implements DatabaseConnection {
-  readonly #worker: Worker
-  readonly #pending = new Map<number, Pending>()
-  readonly #exited = Promise.withResolvers<void>()
+  readonly #thread: RegistryThread
   readonly #seconds: Histogram
-  #lastId = 0
-  /** Why nothing can be asked any more. */
-  #end: SluiceError | undefined
 
-  private constructor(worker: Worker, metrics: Metrics) {
-    this.#worker = worker
+  private constructor(thread: RegistryThread, metrics: Metrics) {
+    this.#thread = thread
     this.#seconds = new Histogram({
       name: 'sluice_registry_query_seconds',
       help: 'Time from sending a statement to the registry database to its result',
       buckets: LATENCY_BUCKETS,
       registers: [metrics],
     })
-    worker.on('message', (answer: SqliteAnswer) => this.#settle(answer))
-    worker.on('error', (error: Error) => {
-      this.#fail(
-        new SluiceError('registry_unavailable', `the registry's thread failed: ${error.message}`, { cause: error }),
-      )
-    })
-    worker.on('exit', () => {
-      this.#fail(new SluiceError('registry_unavailable', "the registry's thread ended"))
-      this.#exited.resolve()
-    })
   }
 
   /** Opens (and makes) the database and takes its lock. Error: {@link SqliteError}. */
   static async open(file: string, metrics: Metrics): Promise<SqliteConnection> {
-    const worker = new Worker(new URL('./thread.ts', import.meta.url), { workerData: { file } })
-    const connection = new SqliteConnection(worker, metrics)
-    const opened = Promise.withResolvers<QueryResult<unknown>>()
-    connection.#pending.set(0, opened)
-    try {
-      await opened.promise
-      return connection
-    } catch (error) {
-      await worker.terminate()
-      throw error
-    }
+    const { client } = await ThreadClient.start<Calls, undefined, never, SqliteFailure>({
+      file: new URL('./thread.ts', import.meta.url),
+      workerData: { file },
+      name: 'registry',
+      lostCode: 'registry_unavailable',
+      toError: (failure) => new SqliteError(failure),
+    })
+    return new SqliteConnection(client, metrics)
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    if (this.#end !== undefined) throw this.#end
-    this.#lastId += 1
-    const answered = Promise.withResolvers<QueryResult<unknown>>()
-    this.#pending.set(this.#lastId, answered)
+    const query = { sql, parameters: parameters.map(toParameter) }
     const stop = this.#seconds.startTimer()
-    this.#post({ id: this.#lastId, sql, parameters: parameters.map(toParameter) })
-    const result = await answered.promise
+    const { rows, changes } = await this.#thread.ask('run', query)
     stop()
-    return result as QueryResult<R> // the rows are what the query selects: kysely's types vouch for them
+    // The rows are what the query selects: kysely's types vouch for them.
+    return { rows: rows as R[], numAffectedRows: BigInt(changes) }
   }
 
   async *streamQuery<R>(): AsyncGenerator<QueryResult<R>> {
@@ -83,27 +56,8 @@ export class SqliteConnection implements DatabaseConnection {
   }
 
   /** Ends the thread after what was asked before. */
-  async close(): Promise<void> {
-    if (this.#end === undefined) this.#post('close')
-    await this.#exited.promise
-    this.#end = new SluiceError('closed', 'the registry is closed')
-  }
-
-  #post(request: SqliteRequest): void {
-    this.#worker.postMessage(request)
-  }
-
-  #settle(answer: SqliteAnswer): void {
-    const pending = this.#pending.get(answer.id)
-    this.#pending.delete(answer.id)
-    if ('failure' in answer) pending?.reject(new SqliteError(answer.failure))
-    else pending?.resolve({ rows: [...answer.rows], numAffectedRows: BigInt(answer.changes) })
-  }
-
-  #fail(error: SluiceError): void {
-    this.#end ??= error
-    for (const { reject } of this.#pending.values()) reject(error)
-    this.#pending.clear()
+  close(): Promise<void> {
+    return this.#thread.close()
   }
 }
 

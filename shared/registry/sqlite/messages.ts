@@ -1,9 +1,19 @@
+import type { Asked, Said, ThreadClient } from '../../process/thread-client.ts'
+
 /** What passes between {@link SqliteConnection} and the thread that owns the database. */
+export interface Calls {
+  run: { ask: SqliteQuery; answer: SqliteResult }
+  close: { ask: undefined; answer: undefined }
+}
 
 export interface SqliteQuery {
-  readonly id: number
   readonly sql: string
   readonly parameters: readonly (null | number | bigint | string | Uint8Array)[]
+}
+
+export interface SqliteResult {
+  readonly rows: readonly unknown[]
+  readonly changes: number
 }
 
 export interface SqliteFailure {
@@ -12,9 +22,6 @@ export interface SqliteFailure {
   readonly resultCode: number | undefined
 }
 
-export type SqliteRequest = SqliteQuery | 'close'
-
-/** The first answer, with id 0, says whether the database could be opened. */
-export type SqliteAnswer =
-  | { readonly id: number; readonly rows: readonly unknown[]; readonly changes: number }
-  | { readonly id: number; readonly failure: SqliteFailure }
+export type ToThread = Asked<Calls>
+export type FromThread = Said<undefined, never, SqliteFailure>
+export type RegistryThread = ThreadClient<Calls, undefined, never, SqliteFailure>

@@ -1,7 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { LruMap } from '../../lru.ts'
-import type { SqliteAnswer, SqliteFailure, SqliteQuery, SqliteRequest } from './messages.ts'
+import type { FromThread, SqliteFailure, SqliteQuery, SqliteResult, ToThread } from './messages.ts'
 
 /** The thread that owns the registry's database: runs one statement after the other, in the order they come. */
 
@@ -12,16 +12,16 @@ const port = parentPort
 if (port === null) throw new Error('runs as a worker thread')
 const { file } = workerData as { file: string } // set by SqliteConnection
 
-const answer = (message: SqliteAnswer): void => port.postMessage(message)
+const send = (message: FromThread): void => port.postMessage(message)
 
 let database: DatabaseSync | undefined
 try {
   database = open(file)
-  answer({ id: 0, rows: [], changes: 0 })
   serve(database)
+  send({ kind: 'opened', opened: undefined })
 } catch (error) {
   database?.close()
-  answer({ id: 0, failure: describe(error) })
+  send({ kind: 'unopened', failure: describe(error) })
 }
 
 function open(path: string): DatabaseSync {
@@ -43,17 +43,14 @@ function open(path: string): DatabaseSync {
 
 function serve(db: DatabaseSync): void {
   const statements = new LruMap<string, StatementSync>(MAX_STATEMENTS)
-  port?.on('message', (request: SqliteRequest) => {
-    if (request === 'close') {
-      db.close()
-      port?.close()
-      return
-    }
+  port?.on('message', ({ id, question, ask }: ToThread) => {
     try {
-      answer({ id: request.id, ...run(db, statements, request) })
+      const answer = question === 'close' ? db.close() : run(db, statements, ask)
+      send({ kind: 'answer', id, answer })
     } catch (error) {
-      answer({ id: request.id, failure: describe(error) })
+      send({ kind: 'failure', id, failure: describe(error) })
     }
+    if (question === 'close') port?.close()
   })
 }
 
@@ -61,7 +58,7 @@ function run(
   db: DatabaseSync,
   statements: LruMap<string, StatementSync>,
   { sql, parameters }: SqliteQuery,
-): { rows: readonly unknown[]; changes: number } {
+): SqliteResult {
   let statement = statements.get(sql)
   if (statement === undefined) {
     statement = db.prepare(sql)
