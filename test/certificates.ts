@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { BrokerSettings } from '../config/broker.ts'
-import { CertificateFolder } from '../services/cli/certificates/certificate-folder.ts'
+import { CertificateFolder } from '../shared/certificates/certificate-folder.ts'
 import { tempFolder } from './helpers.ts'
 
 /** An authority of its own for a test, as `sluice cert` makes it. */

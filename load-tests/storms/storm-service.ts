@@ -5,7 +5,7 @@ import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { ApiClient } from '../../shared/api-client.ts'
-import { createAuthority, issueServer } from '../../services/cli/certificates/certificate-authority.ts'
+import { createAuthority, issueServer } from '../../shared/certificates/certificate-authority.ts'
 
 const root = join(import.meta.dirname, '../..')
 

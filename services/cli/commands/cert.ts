@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { wholeNumber, parseDeviceName } from '../argument-parsers.ts'
-import type { CertificateFolder, Entry, Listed } from '../certificates/certificate-folder.ts'
+import type { CertificateFolder, Entry, Listed } from '../../../shared/certificates/certificate-folder.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
 
@@ -112,7 +112,7 @@ async function list(session: Session, options: FolderOptions): Promise<void> {
 
 // Loaded by these commands only: making certificates is the largest part of the program.
 async function openFolder(session: Session, { folder }: FolderOptions): Promise<CertificateFolder> {
-  const { CertificateFolder } = await import('../certificates/certificate-folder.ts')
+  const { CertificateFolder } = await import('../../../shared/certificates/certificate-folder.ts')
   return new CertificateFolder(resolve(folder ?? join(session.settings.DATA_DIR, 'tls')))
 }
 

@@ -1,5 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
-import { checkCertificate } from '../certificates/certificate-check.ts'
+import { checkCertificate } from '../doctor/certificate-check.ts'
 import {
   checkClock,
   checkDataFolder,

@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { SluiceError } from '../../../shared/errors.ts'
-import { makePrivateFolder } from '../../../shared/storage/folders.ts'
-import { parseDeviceKey } from '../../../shared/topics.ts'
+import { SluiceError } from '../errors.ts'
+import { makePrivateFolder } from '../storage/folders.ts'
+import { parseDeviceKey } from '../topics.ts'
 import {
   createAuthority,
   createRevocationList,

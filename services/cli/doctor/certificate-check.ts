@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import type { Finding } from '../doctor/health-checks.ts'
+import type { Finding } from './health-checks.ts'
 
 const DAY_MS = 86_400_000
 /** Enough to renew it without haste. */

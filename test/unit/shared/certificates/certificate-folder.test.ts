@@ -2,8 +2,8 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { CertificateFolder, DUE_DAYS } from '../../../../../services/cli/certificates/certificate-folder.ts'
-import { tempFolder } from '../../../../helpers.ts'
+import { CertificateFolder, DUE_DAYS } from '../../../../shared/certificates/certificate-folder.ts'
+import { tempFolder } from '../../../helpers.ts'
 
 const DAY_MS = 86_400_000
 const mode = (path: string) => statSync(path).mode & 0o777

@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { createAuthority } from '../../../../../services/cli/certificates/certificate-authority.ts'
-import { checkCertificate } from '../../../../../services/cli/certificates/certificate-check.ts'
+import { createAuthority } from '../../../../../shared/certificates/certificate-authority.ts'
+import { checkCertificate } from '../../../../../services/cli/doctor/certificate-check.ts'
 import { tempFolder } from '../../../../helpers.ts'
 
 const DAY_MS = 86_400_000
