@@ -6,9 +6,11 @@ import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { PacketBuffer } from '../mqtt/packet-buffer.ts'
-import { openAttendance, type Attendance } from './node-state.ts'
+import { epochsOf, openPresence, type PresenceWriter } from './presence.ts'
 import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
+import { LimitReports, noticeOf, type LimitHit } from '../access/limit-reports.ts'
+import { Rates } from '../access/rates.ts'
 import { Backpressure } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
 import { Tally } from '../metrics.ts'
@@ -49,7 +51,13 @@ export interface BrokerParts {
 export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) }
 
 /** What all connections of a broker share. */
-export interface BrokerContext extends LaneContext, LoginContext, Attendance {
+export interface BrokerContext extends LaneContext, LoginContext {
+  /** The name of this node. */
+  readonly node: string
+  readonly rates: Rates
+  readonly presence: PresenceWriter
+  /** The number of the session that a connection has just taken; see `PresenceRecord`. */
+  readonly epochOf: (clientId: string) => number
   readonly settings: BrokerSettings
   readonly authenticator: Authenticator
   readonly failedLogins: FailedLogins
@@ -64,6 +72,8 @@ export interface BrokerContext extends LaneContext, LoginContext, Attendance {
   readonly self: { mqtt: { readonly host: string; readonly port: number } }
 }
 
+/** The name of the only node, in the registry. */
+const STANDALONE = 'standalone'
 /** Dead letters per second, and at once: enough to see every mistake, too few to fill a disk. */
 const REFUSALS = { ratePerSecond: 10, burst: 100 }
 
@@ -73,26 +83,16 @@ export async function openBrokerContext(
   parts: BrokerParts,
   releasers: Releasers,
 ): Promise<BrokerContext> {
-  const { log, registry, clock, settings, logger, metrics } = options
-  const closing = (part: { close(): void | Promise<void> }): void | Promise<void> => part.close()
-  const { MQTT_ANONYMOUS_AS: anonymousAs, MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
+  const { registry, clock, settings, logger, metrics } = options
+  const { MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
   const tally = new Tally()
   const self = { mqtt: { host: settings.BIND_ADDRESS, port: settings.MQTT_PORT } }
   const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self, maxSessions })
   const interest = new SubscriptionInterest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
-  const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
-  const failedLogins = createFailedLogins()
-  const authenticator = createAuthenticator({ registry, failedLogins, anonymousAs, logger, metrics })
-  releasers.own('authenticator', authenticator, closing)
-  const authorizer = releasers.own('authorizer', createAuthorizer({ registry, logger, metrics }), closing)
-
-  const observers: BatchObserver[] = []
-  const onFailure = (): void => void (tally.appendFailures += 1)
-  const forwarder = releasers.own('forwarder', new Forwarder({ log, logger, observers, onFailure }), closing)
-  const room = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
-  const backpressure = new Backpressure(forwarder, room)
-  observers.push(() => backpressure.release())
-
+  const telemetry = openTelemetry(options, tally, releasers)
+  const access = openAccess(options, releasers)
+  const { authorizer } = access
+  const { forwarder, observers, backpressure } = telemetry
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
   const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks, registry, maxSessions })
@@ -107,24 +107,47 @@ export async function openBrokerContext(
   const sessionExpiry = createSessionExpiry(sessions, cluster, logger, releasers)
   observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
 
-  const attendance = await openAttendance({ registry, sessions, cluster, settings, logger, metrics }, releasers)
+  const node = cluster?.id ?? STANDALONE
+  const rates = releasers.own('rates', new Rates(settings), closing)
+  const limits = new LimitReports({
+    metrics,
+    notify: (device, hit) => sessions.tell(`t/${device.name}/notice`, noticeOf(hit)),
+  })
+  const takeLimits = (): readonly LimitHit[] => limits.takeChanged()
+  const written = { presence: registry.presence, node, takeLimits, logger, metrics }
+  const presence = await openPresence(written, cluster, releasers)
   const router = parts.createRouter(authorizer)
   const output = new PacketBuffer()
   const time = { seconds: 0 }
-  const shared = { settings, logger, clock, tally, interest, refusals, output, time, observers, self }
-  return {
-    ...shared,
-    ...attendance,
-    authenticator,
-    failedLogins,
-    authorizer,
-    forwarder,
-    backpressure,
-    sessions,
-    sessionExpiry,
-    takeovers,
-    router,
-  }
+  const shared = { node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
+  const ofSessions = { sessions, sessionExpiry, takeovers, presence, epochOf: epochsOf(cluster) }
+  return { ...shared, ...access, ...telemetry, ...ofSessions, router }
+}
+
+/** Who may log in, and what each may do. */
+function openAccess({ registry, settings, logger, metrics }: BrokerOptions, releasers: Releasers) {
+  const failedLogins = createFailedLogins()
+  const anonymousAs = settings.MQTT_ANONYMOUS_AS
+  const authenticator = createAuthenticator({ registry, failedLogins, anonymousAs, logger, metrics })
+  releasers.own('authenticator', authenticator, closing)
+  const authorizer = releasers.own('authorizer', createAuthorizer({ registry, logger, metrics }), closing)
+  return { failedLogins, authenticator, authorizer }
+}
+
+/** The way of telemetry into the log, and of what is refused. */
+function openTelemetry({ log, settings, logger, metrics }: BrokerOptions, tally: Tally, releasers: Releasers) {
+  const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
+  const observers: BatchObserver[] = []
+  const onFailure = (): void => void (tally.appendFailures += 1)
+  const forwarder = releasers.own('forwarder', new Forwarder({ log, logger, observers, onFailure }), closing)
+  const room = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
+  const backpressure = new Backpressure(forwarder, room)
+  observers.push(() => backpressure.release())
+  return { refusals, observers, forwarder, backpressure }
+}
+
+function closing(part: { close(): void | Promise<void> }): void | Promise<void> {
+  return part.close()
 }
 
 function createSessionExpiry(

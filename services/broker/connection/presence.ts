@@ -2,10 +2,12 @@ import { Counter, Gauge } from 'prom-client'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
+import type { Releasers } from '../../../shared/process/releasers.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../shared/registry/presence-port.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
 import type { LimitHit } from '../access/limit-reports.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 
 /** Why a connection ended, as it is written down. */
@@ -167,6 +169,34 @@ export class PresenceWriter {
       logger.debug({ code: toSluiceError(error).code }, 'who is connected was not written down yet')
     }
   }
+}
+
+/** Writes down who is connected here, and hears from the cluster whose sessions ended elsewhere. */
+export async function openPresence(
+  options: PresenceOptions,
+  cluster: Cluster | undefined,
+  releasers: Releasers,
+): Promise<PresenceWriter> {
+  const presence = new PresenceWriter(options)
+  releasers.own('presence', presence, (it) => it.close())
+  await presence.start()
+  if (cluster !== undefined) {
+    cluster.observer = { onBuried: (lost) => presence.lose(lost), onConfirmed: () => presence.repeat() }
+  }
+  return presence
+}
+
+/** The number of the session that a connection has just taken; see `PresenceRecord`. */
+export function epochsOf(cluster: Cluster | undefined): (clientId: string) => number {
+  if (cluster === undefined) return localEpochs()
+  // 0 for a session that began while Redis was unreachable.
+  return (clientId) => Number(cluster.fence.leaseOf(clientId)?.epoch ?? 0)
+}
+
+/** Greater than all of earlier runs, as long as the clock is not set back by more than the process lived. */
+function localEpochs(): () => number {
+  let last = Date.now() * 1_000
+  return () => (last += 1)
 }
 
 const MAX_LIMITS = 1_000
