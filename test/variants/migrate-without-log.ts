@@ -1,23 +1,13 @@
+import { cliSettings } from '../../config/cli.ts'
 import { runMigration } from '../../services/cli/migrate/main.ts'
-import { Session, type Host } from '../../services/cli/session.ts'
+import { loadConfig } from '../../shared/config.ts'
 import { overriding } from '../../load-tests/reference/overriding.ts'
 
 /** Known-wrong: a migration that takes every record of the log for stored. */
-const host: Host = {
-  stdout: (text) => process.stdout.write(text),
-  stderr: (text) => process.stderr.write(text),
-  isTerminal: false,
-  outputIsTerminal: false,
-  colors: false,
-  nodeVersion: process.versions.node,
-  execPath: process.execPath,
-  pid: process.pid,
-  interruption: () => new AbortController().signal,
-}
-const session = new Session(host, { json: true })
-const report = await runMigration(session, {
-  folder: session.settings.DATA_DIR,
-  signal: host.interruption(),
+const report = await runMigration({
+  env: undefined,
+  folder: loadConfig(cliSettings).DATA_DIR,
+  signal: new AbortController().signal,
   onProgress: () => {},
   through({ source, target }) {
     const lag: typeof source.log.lag = async (topic, group) => {
@@ -27,5 +17,5 @@ const report = await runMigration(session, {
     return { source: { ...source, log: overriding(source.log, { lag }) }, target }
   },
 })
-session.result(report, () => '')
+process.stdout.write(`${JSON.stringify(report)}\n`)
 process.exitCode = report.ok ? 0 : 1

@@ -24,9 +24,10 @@ export function addMigrate({ program, run }: Commands): void {
 
 async function migrate(session: Session, { data, dryRun }: MigrateOptions): Promise<ExitCode> {
   const folder = resolve(data ?? session.settings.DATA_DIR)
+  const { env } = session.host
   const migration = await import('../migrate/main.ts')
   if (dryRun === true) {
-    const plan = await migration.dryRun(session, { folder })
+    const plan = await migration.dryRun({ env, folder })
     session.result({ folder, plan }, () => planText(folder, plan))
     return 0
   }
@@ -34,7 +35,7 @@ async function migrate(session: Session, { data, dryRun }: MigrateOptions): Prom
   const signal = session.host.interruption()
   const onProgress = (text: () => string) => line.show(text)
   try {
-    const report = await migration.runMigration(session, { folder, signal, onProgress })
+    const report = await migration.runMigration({ env, folder, signal, onProgress })
     line.end()
     session.result({ folder, ...report }, () => reportText(folder, report))
     return report.ok ? 0 : 1

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { influxSettings, kafkaOptions } from '../../../config/cluster.ts'
 import { migrateSettings } from '../../../config/migrate.ts'
-import { loadConfig, secretReader, type Config } from '../../../shared/config.ts'
+import { loadConfig, secretReader, type Config, type Environment } from '../../../shared/config.ts'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import { Releasers } from '../../../shared/process/releasers.ts'
 import { createLogger, type Logger } from '../../../shared/process/logger.ts'
@@ -14,7 +14,6 @@ import { openSqlitePoints } from '../../../shared/points/sqlite/open.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../../shared/registry/credentials.ts'
 import { openMariadbTables } from '../../../shared/registry/mariadb/open.ts'
 import { openSqliteTables } from '../../../shared/registry/sqlite/open.ts'
-import type { Session } from '../session.ts'
 import {
   migrate,
   planMigration,
@@ -27,6 +26,8 @@ import type { MigrationPorts, Step } from './migration-ports.ts'
 import { Progress } from './progress.ts'
 
 export interface MigrationOptions {
+  /** The process's own when undefined. */
+  readonly env: Environment | undefined
   /** Of the standalone deployment, which must be stopped. */
   readonly folder: string
   readonly signal: AbortSignal
@@ -44,13 +45,13 @@ const SECONDS_PER_HOUR = 3600
  * Moves a standalone data folder into the cluster that the environment names. Errors: those of the adapters,
  * `data_locked` while standalone runs among them; `not_found` for a folder that is none; `credential_key_mismatch`.
  */
-export async function runMigration({ host }: Session, options: MigrationOptions): Promise<MigrationReport> {
-  const { folder, signal, onProgress, through = (sides) => sides } = options
-  const config = loadConfig(migrateSettings, host.env)
+export async function runMigration(options: MigrationOptions): Promise<MigrationReport> {
+  const { env, folder, signal, onProgress, through = (sides) => sides } = options
+  const config = loadConfig(migrateSettings, env)
   return withReleasers(async (releasers) => {
     const key = keyOf(folder, config)
     const source = await openSource(folder, key, releasers)
-    const target = await openTarget(config, key, { releasers, signal, env: host.env })
+    const target = await openTarget(config, key, { releasers, signal, env })
     const sides = through({ source, target })
     await checkRetention(sides.source, config.LOG_RETENTION_HOURS)
     const progress = Progress.open(join(folder, 'migration.json'), targetText(config), await sourceState(sides.source))
@@ -59,8 +60,8 @@ export async function runMigration({ host }: Session, options: MigrationOptions)
 }
 
 /** What {@link runMigration} would move; opens the folder only. Errors: as there. */
-export async function dryRun({ host }: Session, { folder }: Pick<MigrationOptions, 'folder'>): Promise<MigrationPlan> {
-  const { CREDENTIAL_KEY } = loadConfig({ CREDENTIAL_KEY: migrateSettings.CREDENTIAL_KEY }, host.env)
+export async function dryRun({ env, folder }: Pick<MigrationOptions, 'env' | 'folder'>): Promise<MigrationPlan> {
+  const { CREDENTIAL_KEY } = loadConfig({ CREDENTIAL_KEY: migrateSettings.CREDENTIAL_KEY }, env)
   return withReleasers(async (releasers) =>
     planMigration(await openSource(folder, keyOf(folder, { CREDENTIAL_KEY }), releasers)),
   )
@@ -117,7 +118,7 @@ function otherKeyThan(folder: string, cause: unknown): SluiceError {
 async function openTarget(
   config: MigrateConfig,
   credentialKey: Buffer,
-  { releasers, signal, env }: { releasers: Releasers; signal: AbortSignal; env: Session['host']['env'] },
+  { releasers, signal, env }: { releasers: Releasers; signal: AbortSignal; env: Environment | undefined },
 ): Promise<MigrationPorts> {
   const logger: Logger = createLogger('warn')
   const shared = { logger, metrics: createMetrics({ defaults: false }), signal }

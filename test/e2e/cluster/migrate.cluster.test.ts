@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createConnection } from 'mariadb'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { MigrationReport } from '../../../services/cli/migrate/migration.ts'
+import type { runMigration } from '../../../services/cli/migrate/main.ts'
 import { freePorts } from '../../../load-tests/servers/server-process.ts'
 import { randomFrom, simulate, type Verdict } from '../kill-in-mid-load.ts'
 import { startServer } from '../server.ts'
@@ -34,7 +34,9 @@ async function newDatabase(name: string): Promise<string> {
 
 interface Outcome {
   readonly exitCode: number | null
-  readonly json: MigrationReport & { readonly error?: { readonly code: string; readonly message: string } }
+  readonly json: Awaited<ReturnType<typeof runMigration>> & {
+    readonly error?: { readonly code: string; readonly message: string }
+  }
 }
 
 /** Starts a program of the product; killed with the test. */
