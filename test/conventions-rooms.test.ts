@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
   aedesKnowers,
@@ -122,31 +123,50 @@ describe('the engines of a port', () => {
   })
 })
 
-describe('the simulator', () => {
-  /** Its files outside sub-folders, and what a load test and the CLI's options need besides. */
-  const doors = [
-    ...production.flatMap(({ path }) => /^services\/simulator\/([^/]+\.ts)$/.exec(path)?.[1] ?? []),
-    'verification/device-verification.ts',
-    'workload/row-time.ts',
-  ]
-  const strangers = everything.filter(({ path }) => !/^test\/(unit\/services|integration)\/simulator\//.test(path))
+describe('doors', () => {
+  /** What others may import of a service; its own tests, under its path, see all of it. */
+  const doors = {
+    'services/simulator': [
+      ...['simulation.ts', 'simulation-report.ts', 'load-run.ts', 'latency-histogram.ts'],
+      ...['fleet.ts', 'workload.ts', 'csv-workload.ts'],
+    ],
+    // For a known-wrong migration, and for the report of a true one.
+    'services/cli': ['migrate/main.ts'],
+  }
+  const ownTests = (folder: string) => [`test/unit/${folder}/`, `test/integration/${basename(folder)}/`]
+  const backDoorsOf = (sources: readonly Source[]) =>
+    Object.entries(doors).flatMap(([folder, files]) => {
+      const strangers = sources.filter(({ path }) => !ownTests(folder).some((own) => path.startsWith(own)))
+      return backDoors(strangers, folder, files)
+    })
 
-  it('is used through its doors', () => {
-    expect(backDoors(strangers, 'services/simulator', doors)).toEqual([])
+  it('the simulator and the CLI are used through theirs', () => {
+    expect(backDoorsOf(everything)).toEqual([])
   })
 
   it('a stranger inside is seen', () => {
-    const planted = withFiles([], ['load-tests/a.ts', "import { Outbox } from '../services/simulator/mqtt/outbox.ts'"])
-    expect(backDoors(planted, 'services/simulator', doors)).toEqual([
+    const planted = withFiles(
+      [],
+      ['load-tests/a.ts', "import { Outbox } from '../services/simulator/mqtt/outbox.ts'"],
+      ['services/cli/b.ts', "import { Ledger } from '../simulator/verification/ledger.ts'"],
+      ['services/cli/c.ts', "import { LoadRun } from '../simulator/load-run.ts'"],
+      ['test/e2e/d.ts', "import { Session } from '../../services/cli/session.ts'"],
+      ['test/integration/cli/e.ts', "import { Session } from '../../../services/cli/session.ts'"],
+      ['test/integration/cli/f.ts', "import { Ledger } from '../../../services/simulator/verification/ledger.ts'"],
+    )
+    expect(backDoorsOf(planted)).toEqual([
       'load-tests/a.ts -> services/simulator/mqtt/outbox.ts',
+      'services/cli/b.ts -> services/simulator/verification/ledger.ts',
+      'test/integration/cli/f.ts -> services/simulator/verification/ledger.ts',
+      'test/e2e/d.ts -> services/cli/session.ts',
     ])
   })
 })
 
 describe('load tests', () => {
-  it('import nothing of the tests', () => {
-    expect(crossings(everything, 'load-tests', 'test')).toEqual([])
-    const planted = withFiles(everything, ['load-tests/a.ts', "import { freePort } from '../test/helpers.ts'"])
-    expect(crossings(planted, 'load-tests', 'test')).toEqual(['load-tests/a.ts -> test/helpers.ts'])
+  it.each(['test', 'services/cli'])('import nothing of %s', (folder) => {
+    expect(crossings(everything, 'load-tests', folder)).toEqual([])
+    const planted = withFiles(everything, ['load-tests/a.ts', `import { a } from '../${folder}/main.ts'`])
+    expect(crossings(planted, 'load-tests', folder)).toEqual([`load-tests/a.ts -> ${folder}/main.ts`])
   })
 })
