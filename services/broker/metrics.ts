@@ -1,6 +1,6 @@
-import { Counter, Gauge, Histogram } from 'prom-client'
+import { Counter, Histogram } from 'prom-client'
 import { Type } from './mqtt/packets.ts'
-import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
+import { gaugeOf, LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../../shared/process/metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
 export type ShedReason = 'node_full' | 'subscriber_slow'
@@ -193,13 +193,6 @@ function exposeGauges(
     ],
   ]
   for (const [name, help, read] of all) {
-    new Gauge({
-      name,
-      help,
-      registers: [metrics],
-      collect() {
-        this.set(read())
-      },
-    })
+    gaugeOf(metrics, name, help, read)
   }
 }

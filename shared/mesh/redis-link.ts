@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
-import { Gauge } from 'prom-client'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../process/logger.ts'
-import type { Metrics } from '../process/metrics.ts'
+import { gaugeOf, type Metrics } from '../process/metrics.ts'
 import { redisClient, type RedisUrl } from '../redis/connection.ts'
 import { checkPolicy } from '../redis/policy.ts'
 
@@ -77,15 +76,7 @@ export class RedisLink {
     this.#listener.on('messageBuffer', (channel: Buffer, message: Buffer) => {
       this.#handlers.get(channel.toString())?.(message)
     })
-    const up = (): boolean => this.isUp
-    new Gauge({
-      name: 'sluice_sessions_redis_up',
-      help: '1 while the session Redis answers',
-      registers: [metrics],
-      collect() {
-        this.set(up() ? 1 : 0)
-      },
-    })
+    gaugeOf(metrics, 'sluice_sessions_redis_up', '1 while the session Redis answers', () => (this.isUp ? 1 : 0))
   }
 
   /** Both connections stand, channels are listened to, and the last command was answered. */

@@ -1,4 +1,4 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
 /** One registry per process, handed to each part; a part makes its own `sluice_*` metrics in it, in base units. */
 export type Metrics = Registry
@@ -8,6 +8,18 @@ export function createMetrics(options: { defaults: boolean }): Metrics {
   const registry = new Registry()
   if (options.defaults) collectDefaultMetrics({ register: registry })
   return registry
+}
+
+/** A gauge that reads its value whenever it is scraped: between two scrapes it costs nothing. */
+export function gaugeOf(metrics: Metrics, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [metrics],
+    collect() {
+      this.set(read())
+    },
+  })
 }
 
 /** Seconds; from an in-memory step to an SD card that stalls. */

@@ -1,10 +1,10 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { FailedLogins } from '../../../shared/failed-logins.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { LoginCache } from './login-cache.ts'
 
@@ -207,24 +207,13 @@ class CachingAuthenticator implements Authenticator {
   }
 
   #expose(metrics: Metrics): void {
-    const cache = this.#cache
-    const failed = this.#failed
-    new Gauge({
-      name: 'sluice_broker_login_cache_entries',
-      help: 'Verified logins in the cache',
-      registers: [metrics],
-      collect() {
-        this.set(cache.size)
-      },
-    })
-    new Gauge({
-      name: 'sluice_broker_failed_login_addresses',
-      help: 'Addresses with recent failed logins',
-      registers: [metrics],
-      collect() {
-        this.set(failed.size)
-      },
-    })
+    gaugeOf(metrics, 'sluice_broker_login_cache_entries', 'Verified logins in the cache', () => this.#cache.size)
+    gaugeOf(
+      metrics,
+      'sluice_broker_failed_login_addresses',
+      'Addresses with recent failed logins',
+      () => this.#failed.size,
+    )
   }
 }
 

@@ -1,10 +1,10 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import * as acl from '../../../shared/acl.ts'
 import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { LoginState, Principal, Registry, RuleAction } from '../../../shared/registry/port.ts'
 
 export interface Authorizer {
@@ -97,15 +97,12 @@ class LiveAuthorizer implements Authorizer {
       help: 'Logins revoked while connected',
       registers: [metrics],
     })
-    const active = this.#active
-    new Gauge({
-      name: 'sluice_broker_principals',
-      help: 'Distinct logins (devices and applications) that are connected',
-      registers: [metrics],
-      collect() {
-        this.set(active.size)
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_broker_principals',
+      'Distinct logins (devices and applications) that are connected',
+      () => this.#active.size,
+    )
   }
 
   get epoch(): number {

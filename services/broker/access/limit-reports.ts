@@ -1,6 +1,6 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { LruMap } from '../../../shared/lru.ts'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { RateName } from './rates.ts'
 
@@ -69,15 +69,7 @@ export class LimitReports {
       help: 'Limit notices not sent, because a node sends at most a hundred a second',
       registers: [metrics],
     })
-    const hits = this.#hits
-    new Gauge({
-      name: 'sluice_broker_limit_hits',
-      help: 'Pairs of login and limit kept in memory',
-      registers: [metrics],
-      collect() {
-        this.set(hits.size)
-      },
-    })
+    gaugeOf(metrics, 'sluice_broker_limit_hits', 'Pairs of login and limit kept in memory', () => this.#hits.size)
   }
 
   /** A limit acted on a login. Cheap: it may happen to every message. */

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { Frame, Mesh, splitLine } from '../../../shared/mesh/mesh.ts'
 import type { NodeRecord } from '../../../shared/mesh/node-list.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Tally } from '../metrics.ts'
 import { decodeCopies, type Copy } from './copies.ts'
 import { Fence } from './fence.ts'
@@ -237,14 +237,7 @@ export class Cluster {
       ['sluice_broker_cluster_inbound', 'Messages from other nodes being delivered here', () => this.#inbound],
     ]
     for (const [name, help, read] of gauges) {
-      new Gauge({
-        name,
-        help,
-        registers: [metrics],
-        collect() {
-          this.set(read())
-        },
-      })
+      gaugeOf(metrics, name, help, read)
     }
   }
 }

@@ -1,7 +1,7 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Releasers } from '../../../shared/process/releasers.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../shared/registry/presence-port.ts'
@@ -78,15 +78,12 @@ export class PresenceWriter {
 
   constructor(options: PresenceOptions) {
     this.#options = options
-    const waiting = (): number => this.#waiting.size
-    new Gauge({
-      name: 'sluice_broker_presence_waiting',
-      help: 'Sessions whose start or end is not recorded yet',
-      registers: [options.metrics],
-      collect() {
-        this.set(waiting())
-      },
-    })
+    gaugeOf(
+      options.metrics,
+      'sluice_broker_presence_waiting',
+      'Sessions whose start or end is not recorded yet',
+      () => this.#waiting.size,
+    )
     this.#dropped = new Counter({
       name: 'sluice_broker_presence_dropped_total',
       help: 'Session starts and ends not recorded, because too many were waiting',

@@ -1,5 +1,5 @@
 import { Counter, Gauge } from 'prom-client'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Admission } from './admission.ts'
 import type { TlsEndpoint } from './tls.ts'
 
@@ -27,8 +27,8 @@ export function exposeListeners({ admission, tls, accepted }: ListenerState, met
     'reason',
     () => admission.turnedAway,
   )
-  gauge(metrics, 'sluice_broker_sockets', 'Open sockets, including those in a handshake', () => admission.open)
-  gauge(
+  gaugeOf(metrics, 'sluice_broker_sockets', 'Open sockets, including those in a handshake', () => admission.open)
+  gaugeOf(
     metrics,
     'sluice_broker_handshakes_waiting',
     'Connections that wait for a handshake slot',
@@ -77,17 +77,6 @@ function counter(
     collect() {
       this.reset()
       for (const [value, count] of read()) this.inc({ [label]: value }, count)
-    },
-  })
-}
-
-function gauge(metrics: Metrics, name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers: [metrics],
-    collect() {
-      this.set(read())
     },
   })
 }

@@ -1,11 +1,11 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
 import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../../shared/dead-letter.ts'
 import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
-import type { Metrics } from '../../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 
 /** Where the broker puts what it turned away: logins, connections and messages. */
 export interface Refusals {
@@ -90,15 +90,12 @@ class LoggedRefusals implements Refusals {
       labelNames: ['reason'],
       registers: [metrics],
     })
-    const waiting = (): number => this.#waiting.length
-    new Gauge({
-      name: 'sluice_broker_refusals_waiting',
-      help: 'Refusals waiting to be written to the log as dead letters',
-      registers: [metrics],
-      collect() {
-        this.set(waiting())
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_broker_refusals_waiting',
+      'Refusals waiting to be written to the log as dead letters',
+      () => this.#waiting.length,
+    )
   }
 
   record(letter: DeadLetter): void {

@@ -1,6 +1,6 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { LruMap } from '../../lru.ts'
-import type { Metrics } from '../../process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { Cache } from '../port.ts'
 
 export interface MemoryCacheOptions {
@@ -46,14 +46,12 @@ class MemoryCache implements Cache {
       help: 'Entries evicted to keep the cache within its bound',
       registers: [metrics],
     })
-    new Gauge({
-      name: 'sluice_cache_entries',
-      help: 'Entries in the cache, including expired ones not yet looked up or evicted',
-      registers: [metrics],
-      collect() {
-        this.set(entries.size)
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_cache_entries',
+      'Entries in the cache, including expired ones not yet looked up or evicted',
+      () => entries.size,
+    )
   }
 
   async get(key: string): Promise<string | undefined> {

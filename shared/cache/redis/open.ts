@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
-import type { Metrics } from '../../process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { Cache } from '../port.ts'
 import { redisClient, type RedisUrl } from '../../redis/connection.ts'
 import { checkPolicy } from '../../redis/policy.ts'
@@ -88,15 +88,12 @@ class RedisCache implements Cache {
       help: 'Entries not written because Redis was unreachable, slow or full',
       registers,
     })
-    const available = (): boolean => this.available
-    new Gauge({
-      name: 'sluice_cache_available',
-      help: '1 while the cache answers, 0 while reads are misses and writes are dropped',
-      registers,
-      collect() {
-        this.set(available() ? 1 : 0)
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_cache_available',
+      '1 while the cache answers, 0 while reads are misses and writes are dropped',
+      () => (this.available ? 1 : 0),
+    )
     client.on('error', (error: Error) => this.#down(error))
     client.on('close', () => this.#down(new Error('the connection was closed')))
     client.on('ready', () => this.#up())

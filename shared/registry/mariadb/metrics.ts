@@ -1,7 +1,7 @@
-import { Counter, Gauge, Histogram } from 'prom-client'
+import { Counter, Histogram } from 'prom-client'
 import type { Logger } from '../../process/logger.ts'
 import { LruMap } from '../../lru.ts'
-import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
+import { gaugeOf, LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
 import { isConflict, mariadbError } from './errors.ts'
 import type { MariadbPool } from './pool.ts'
 
@@ -55,14 +55,7 @@ export class MariadbMetrics {
       connections_idle: ['Idle connections to the registry database', () => pool.idle],
     } as const
     for (const [name, [help, value]] of Object.entries(gauges)) {
-      new Gauge({
-        name: `sluice_registry_${name}`,
-        help,
-        registers,
-        collect() {
-          this.set(value())
-        },
-      })
+      gaugeOf(metrics, `sluice_registry_${name}`, help, value)
     }
   }
 

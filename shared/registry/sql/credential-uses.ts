@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
-import { Gauge } from 'prom-client'
 import { toSluiceError } from '../../errors.ts'
+import { gaugeOf } from '../../process/metrics.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { RegistryParts } from './new-devices.ts'
@@ -34,15 +34,12 @@ export class CredentialUses {
     this.#database = database
     this.#changes = changes
     this.#logger = logger
-    const waiting = (): number => this.#waiting.size + this.#deciding.size
-    new Gauge({
-      name: 'sluice_registry_uses_waiting',
-      help: 'Uses of credentials not yet recorded',
-      registers: [metrics],
-      collect() {
-        this.set(waiting())
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_registry_uses_waiting',
+      'Uses of credentials not yet recorded',
+      () => this.#waiting.size + this.#deciding.size,
+    )
   }
 
   /** Never rejects: who logs in with a good credential is let in, whether or not that can be noted. */

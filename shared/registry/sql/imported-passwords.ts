@@ -1,8 +1,7 @@
 import { pbkdf2, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
-import { Gauge } from 'prom-client'
 import { SluiceError } from '../../errors.ts'
-import type { Metrics } from '../../process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { ImportedPassword } from '../identity-port.ts'
 
 const derive = promisify(pbkdf2)
@@ -36,15 +35,12 @@ export class PasswordChecks {
   readonly #waiting: (() => void)[] = []
 
   constructor(metrics: Metrics) {
-    const waiting = (): number => this.#waiting.length
-    new Gauge({
-      name: 'sluice_registry_password_checks_waiting',
-      help: 'Checks of imported passwords that wait for a thread',
-      registers: [metrics],
-      collect() {
-        this.set(waiting())
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_registry_password_checks_waiting',
+      'Checks of imported passwords that wait for a thread',
+      () => this.#waiting.length,
+    )
   }
 
   /** True when the password is the one. Error: `registry_unavailable` when too many wait. */

@@ -8,9 +8,8 @@ import {
   type Driver,
   type Kysely,
 } from 'kysely'
-import { Gauge } from 'prom-client'
 import { SluiceError } from '../../errors.ts'
-import type { Metrics } from '../../process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { SqliteConnection } from './connection.ts'
 
 /**
@@ -50,15 +49,12 @@ class TurnDriver implements Driver {
 
   constructor(connection: SqliteConnection, metrics: Metrics) {
     this.#connection = connection
-    const waiting = (): number => this.#waiting
-    new Gauge({
-      name: 'sluice_registry_waiting',
-      help: 'Queries and transactions waiting for the registry database',
-      registers: [metrics],
-      collect() {
-        this.set(waiting())
-      },
-    })
+    gaugeOf(
+      metrics,
+      'sluice_registry_waiting',
+      'Queries and transactions waiting for the registry database',
+      () => this.#waiting,
+    )
   }
 
   async init(): Promise<void> {}
