@@ -13,6 +13,7 @@ import { LimitReports, noticeOf, type LimitHit } from '../access/limit-reports.t
 import { Rates } from '../access/rates.ts'
 import { Backpressure } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
+import { Invariants } from '../invariants.ts'
 import { Tally } from '../metrics.ts'
 import type { CoarseTime } from './connection-state.ts'
 import { Forwarder, type BatchObserver } from '../telemetry/forwarder.ts'
@@ -55,6 +56,9 @@ export interface BrokerContext extends LaneContext, LoginContext {
   /** The name of this node. */
   readonly node: string
   readonly rates: Rates
+  /** Small packets on their way to a socket. */
+  readonly output: PacketBuffer
+  readonly invariants: Pick<Invariants, 'broken'>
   readonly presence: PresenceWriter
   /** The number of the session that a connection has just taken; see `PresenceRecord`. */
   readonly epochOf: (clientId: string) => number
@@ -86,6 +90,7 @@ export async function openBrokerContext(
   const { registry, clock, settings, logger, metrics } = options
   const { MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
   const tally = new Tally()
+  const invariants = new Invariants(logger, metrics)
   const self = { mqtt: { host: settings.BIND_ADDRESS, port: settings.MQTT_PORT } }
   const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self, maxSessions })
   const interest = new SubscriptionInterest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
@@ -117,9 +122,9 @@ export async function openBrokerContext(
   const written = { presence: registry.presence, node, takeLimits, logger, metrics }
   const presence = await openPresence(written, cluster, releasers)
   const router = parts.createRouter(authorizer)
-  const output = new PacketBuffer()
+  const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
-  const shared = { node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
+  const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
   const ofSessions = { sessions, sessionExpiry, takeovers, presence, epochOf: epochsOf(cluster) }
   return { ...shared, ...access, ...telemetry, ...ofSessions, router }
 }

@@ -36,11 +36,11 @@ export class Client implements AedesStreamOwner, LaneOwner {
   readonly protocol: Protocol
   readonly allowance: Allowance | undefined
   readonly connection: LaneConnection
+  readonly output: SocketWriter
   readonly dispatch: PacketDispatch
   /** It has its CONNACK. */
   isAnswered = false
   readonly #context: BrokerContext
-  readonly #writer: SocketWriter
   readonly #stream: AedesStream
   readonly #lane: AedesLane
   readonly #delivery: Delivery
@@ -55,11 +55,12 @@ export class Client implements AedesStreamOwner, LaneOwner {
     welcome: Welcome,
   ) {
     const { sessions, tally, presence } = context
+    const { principal } = welcome.admitted
     this.#context = context
     this.connection = connection
-    this.#writer = writer
+    this.output = writer
     this.protocol = protocol
-    this.principal = welcome.admitted.principal
+    this.principal = principal
     this.allowance = welcome.admitted.allowance
     this.#welcome = welcome
     const stream = new AedesStream(this, connection)
@@ -87,7 +88,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
   }
 
   get unsentBytes(): number {
-    return this.#writer.unsentBytes + this.#stream.writableLength + this.#delivery.heldBytes
+    return this.output.unsentBytes + this.#stream.writableLength + this.#delivery.heldBytes
   }
 
   packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {

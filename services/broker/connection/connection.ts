@@ -54,8 +54,8 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
     this.#context = context
     this.#state = new ConnectionState(context.time)
     this.#origin = origin
-    this.#reader = new SocketReader(socket, context.backpressure, context.output)
-    this.#writer = new SocketWriter(socket, context.output)
+    this.#writer = new SocketWriter(socket, context.output, this)
+    this.#reader = new SocketReader(socket, context.backpressure, this.#writer)
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve))
     socket.on('data', (chunk: Buffer) => this.#onData(chunk)).on('end', () => this.#onEnd())
     socket.on('drain', () => this.progress()).on('close', () => this.#onGone())

@@ -47,7 +47,7 @@ export class PacketDispatch {
         return this.#takeAtRate(frame)
       case Type.pingreq:
         expectEmpty(frame, 0xc0)
-        this.#context.output.empty(0xd0)
+        this.#owner.output.empty(0xd0)
         return undefined
       case Type.pubrel:
         return this.#takeRelease(this.#owner.protocol.readAcknowledgement(frame, Header.pubrel) & 0xffff)

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { PacketBuffer } from '../mqtt/packet-buffer.ts'
+import type { PacketOutput } from '../mqtt/packet-buffer.ts'
 import type { Backpressure } from '../telemetry/backpressure.ts'
 import { FrameReader, Peeked } from '../mqtt/frame-reader.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
@@ -31,7 +31,7 @@ export class SocketReader {
   readonly frames: FrameReader
   readonly #socket: Duplex
   readonly #backpressure: Backpressure
-  readonly #output: PacketBuffer
+  readonly #output: PacketOutput
   /** PINGREQs among what is held, already answered. */
   #answeredAhead = 0
   /** As counted in the backpressure. */
@@ -40,7 +40,7 @@ export class SocketReader {
   /** A PUBLISH that is too long may pass. */
   #letsLongPass = false
 
-  constructor(socket: Duplex, backpressure: Backpressure, output: PacketBuffer) {
+  constructor(socket: Duplex, backpressure: Backpressure, output: PacketOutput) {
     this.#socket = socket
     this.#backpressure = backpressure
     this.#output = output

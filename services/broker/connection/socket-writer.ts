@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { PacketBuffer } from '../mqtt/packet-buffer.ts'
+import type { BufferOwner, PacketBuffer, PacketOutput } from '../mqtt/packet-buffer.ts'
 
 /** A client that does not take its answers is not read. */
 const MAX_UNSENT_BYTES = 256 * 1024
@@ -8,14 +8,16 @@ const AEDES_UNSENT_BYTES = 64 * 1024
 /** For a client that was told why its connection ends, to read that and to close its side. */
 const LINGER_MS = 2_000
 
-/** The way out to one socket. Whoever writes, writes whole packets. */
-export class SocketWriter {
+/** The way out to one socket: whole packets at once, or small ones that are gathered until `flush`. */
+export class SocketWriter implements PacketOutput, BufferOwner {
   readonly #socket: Duplex
-  readonly #output: PacketBuffer
+  readonly #buffer: PacketBuffer
+  readonly #connection: { close(): void }
 
-  constructor(socket: Duplex, output: PacketBuffer) {
+  constructor(socket: Duplex, buffer: PacketBuffer, connection: { close(): void }) {
     this.#socket = socket
-    this.#output = output
+    this.#buffer = buffer
+    this.#connection = connection
   }
 
   /** Bytes that the client has not taken yet. */
@@ -27,10 +29,35 @@ export class SocketWriter {
     return this.#socket.writableLength > MAX_UNSENT_BYTES
   }
 
-  /** Writes what was put into the small packets, at once. */
+  acknowledge(header: number, id: number): void {
+    this.#buffer.claim(this)
+    this.#buffer.acknowledge(header, id)
+  }
+
+  refuse(header: number, id: number, reason: number, text: string | undefined): void {
+    this.#buffer.claim(this)
+    this.#buffer.refuse(header, id, reason, text)
+  }
+
+  put(packet: Buffer): void {
+    this.#buffer.claim(this)
+    this.#buffer.put(packet)
+  }
+
+  empty(header: number): void {
+    this.#buffer.claim(this)
+    this.#buffer.empty(header)
+  }
+
+  /** Writes what was gathered. To be called in the turn in which it was put in. */
   flush(): void {
-    if (this.#output.isEmpty) return
-    this.write(this.#output.take())
+    if (this.#buffer.isEmpty) return
+    const packets = this.#buffer.take(this)
+    if (packets !== undefined) this.write(packets)
+  }
+
+  packetsLost(): void {
+    this.#connection.close()
   }
 
   write(packets: Buffer): void {

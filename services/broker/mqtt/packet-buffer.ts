@@ -3,15 +3,45 @@ import { encodeAcknowledgement } from './v5/encode.ts'
 
 const SCRATCH_BYTES = 4096
 
+/** Where small packets for one client go. */
+export interface PacketOutput extends AckOutput {
+  /** Any packet. */
+  put(packet: Buffer): void
+  /** A packet without body. */
+  empty(header: number): void
+}
+
+/** Whose packets are in the buffer. */
+export interface BufferOwner {
+  /** Packets for its client were dropped, or another's were in its way: the connection is closed. */
+  packetsLost(): void
+}
+
 /**
- * Small packets of our own for one client, gathered and then written at once. One is shared by all connections of a
- * broker: whoever puts something in takes it out in the same turn.
+ * Invariant: what is in the buffer is for the client of its owner and nobody else. Small packets for one client are
+ * gathered here and then written at once. All connections of a broker share one buffer: each claims it before it puts
+ * something in, and takes everything out in the same turn. Should packets still be here when another one claims or
+ * takes, nobody gets them, and both owners are told: an acknowledgement never reaches another client.
  */
-export class PacketBuffer implements AckOutput {
+export class PacketBuffer implements PacketOutput {
+  readonly #onMixUp: () => void
+  #owner: BufferOwner | undefined
   readonly #bytes = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   #length = 0
   /** What did not fit; a client with 4,096 messages in flight may need several pieces. */
   readonly #before: Buffer[] = []
+
+  /** `onMixUp` is told, before the owners, of packets that are dropped because another owner came. */
+  constructor(onMixUp: () => void) {
+    this.#onMixUp = onMixUp
+  }
+
+  /** To be called before packets are put in. */
+  claim(owner: BufferOwner): void {
+    if (this.#owner === owner) return
+    if (!this.isEmpty) this.#drop(owner)
+    this.#owner = owner
+  }
 
   get isEmpty(): boolean {
     return this.#length === 0 && this.#before.length === 0
@@ -29,7 +59,6 @@ export class PacketBuffer implements AckOutput {
     this.put(encodeAcknowledgement(header, id, reason, text))
   }
 
-  /** Any packet. */
   put(packet: Buffer): void {
     if (packet.length > SCRATCH_BYTES) {
       this.#setAside()
@@ -40,19 +69,32 @@ export class PacketBuffer implements AckOutput {
     packet.copy(this.#bytes, at)
   }
 
-  /** A packet without body. */
   empty(header: number): void {
     const at = this.#room(2)
     this.#bytes[at] = header
     this.#bytes[at + 1] = 0
   }
 
-  /** What was put in since the last call, as bytes of its own. */
-  take(): Buffer {
+  /** What the owner put in since the last call, as bytes of its own; undefined when it is another's, and dropped. */
+  take(owner: BufferOwner): Buffer | undefined {
+    if (this.#owner !== owner) {
+      this.#drop(owner)
+      return undefined
+    }
     const bytes = Buffer.allocUnsafe(this.#length)
     this.#bytes.copy(bytes, 0, 0, this.#length)
     this.#length = 0
     return this.#before.length === 0 ? bytes : Buffer.concat([...this.#before.splice(0), bytes])
+  }
+
+  #drop(intruder: BufferOwner): void {
+    const owner = this.#owner
+    this.#length = 0
+    this.#before.length = 0
+    this.#owner = undefined
+    this.#onMixUp()
+    owner?.packetsLost()
+    intruder.packetsLost()
   }
 
   #room(bytes: number): number {

@@ -7,7 +7,7 @@ import type { PublishParts } from '../mqtt/publish.ts'
 import type { SubscribePacket } from '../mqtt/subscribe.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
 
-type SubscriptionOwner = Pick<LaneOwner, 'protocol' | 'principal' | 'isSubscribed' | 'subscriptionCount'>
+type SubscriptionOwner = Pick<LaneOwner, 'output' | 'protocol' | 'principal' | 'isSubscribed' | 'subscriptionCount'>
 
 /** What one client exchanges with aedes, in MQTT 3.1.1 whatever the client speaks. */
 export class AedesLane {
@@ -164,7 +164,7 @@ export class AedesLane {
     if (!this.#stream.wantsMore) return 'aedes'
     const request = read()
     if (request.packet === undefined) {
-      this.#context.output.put(request.answer(undefined))
+      this.#owner.output.put(request.answer(undefined))
     } else {
       this.#request = request
       this.#stream.deliver(request.packet, request.extras)

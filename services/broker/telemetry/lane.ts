@@ -5,7 +5,7 @@ import type { Authorizer } from '../access/authorize.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
 import type { Allowance } from '../access/rates.ts'
 import type { Tally } from '../metrics.ts'
-import type { PacketBuffer } from '../mqtt/packet-buffer.ts'
+import type { PacketOutput } from '../mqtt/packet-buffer.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import type { Backpressure } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -31,7 +31,6 @@ export interface LaneContext {
   readonly refusals: Pick<Refusals, 'record'>
   readonly interest: SubscriptionInterest
   readonly tally: Tally
-  readonly output: PacketBuffer
 }
 
 /** The connection of a client. */
@@ -52,6 +51,8 @@ export interface LaneOwner {
   isSubscribed(filter: string): boolean
   subscriptionCount(): number
   readonly connection: LaneConnection
+  /** Small packets for the client; `connection.progress` writes them. */
+  readonly output: PacketOutput
   /** The client leaves and wants its will published. */
   leaveWithWill(): void
 }

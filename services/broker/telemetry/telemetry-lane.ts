@@ -71,7 +71,7 @@ export class TelemetryLane implements Waiter {
 
   /** Acknowledges without storing (or closes, by REFUSED_PUBLISH), counts, and leaves a dead letter. */
   refuse(route: RefusedRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
-    const { tally, settings, output } = this.#context
+    const { tally, settings } = this.#context
     const { qos, id, payload } = parts
     const { reason, text } = this.#owner.protocol.refusePublish(route.code, route.detail)
     if (qos > 0) {
@@ -89,7 +89,7 @@ export class TelemetryLane implements Waiter {
       // A PUBREC with an error ends the message: its id is free [MQTT 5.0, 4.3.3].
       if (qos === 2 && reason === 0) this.#exactlyOnce.add(id)
       this.#acks.addReady(id, qos, reason, text)
-      this.#acks.release(output)
+      this.#acks.release(this.#owner.output)
     }
     return undefined
   }
@@ -102,7 +102,7 @@ export class TelemetryLane implements Waiter {
   /** Answers a PUBREL. */
   complete(id: number): void {
     this.#exactlyOnce.delete(id)
-    this.#context.output.acknowledge(Header.pubcomp, id)
+    this.#owner.output.acknowledge(Header.pubcomp, id)
   }
 
   durable(): void {
@@ -121,7 +121,7 @@ export class TelemetryLane implements Waiter {
     if (!this.#isSettling) return
     this.#isSettling = false
     if (this.#isClosed) return
-    this.#acks.release(this.#context.output)
+    this.#acks.release(this.#owner.output)
     this.#owner.connection.progress()
   }
 
@@ -138,7 +138,7 @@ export class TelemetryLane implements Waiter {
     }
     this.#context.tally.acked += 1
     this.#acks.addReady(id, 2)
-    this.#acks.release(this.#context.output)
+    this.#acks.release(this.#owner.output)
     return true
   }
 
