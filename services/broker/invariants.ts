@@ -7,6 +7,8 @@ import type { Metrics } from '../../shared/process/metrics.ts'
 const INVARIANTS = {
   /** Acknowledgements of one client are written before those of another are gathered. */
   packets_of_one_client: 'packets of one client were still in the buffer when another one wrote; they are dropped',
+  /** A session begins only for a connection that is open. */
+  open_at_login: 'a session was about to begin for a connection that is closed',
 } as const
 
 export type Invariant = keyof typeof INVARIANTS

@@ -47,6 +47,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
   readonly #aedes: AedesClient
   readonly #welcome: Welcome
 
+  /** Begins the session. Error: `internal` when the connection is closed; then what the login took is the caller's. */
   constructor(
     context: BrokerContext,
     connection: ClientConnection,
@@ -54,8 +55,9 @@ export class Client implements AedesStreamOwner, LaneOwner {
     protocol: Protocol,
     welcome: Welcome,
   ) {
-    const { sessions, tally, presence } = context
+    const { sessions, tally, presence, invariants } = context
     const { principal } = welcome.admitted
+    if (connection.isClosed) throw invariants.broken('open_at_login', principal.name)
     this.#context = context
     this.connection = connection
     this.output = writer

@@ -5,7 +5,7 @@ import { ConnectionState } from './connection-state.ts'
 import { MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { BrokerContext } from './broker-context.ts'
-import { giveBack, protocolOf, noteRefusal, welcome } from './connect-flow.ts'
+import { giveBack, protocolOf, noteRefusal, welcome, type Welcome } from './connect-flow.ts'
 import { SocketReader, type PacketTaker } from './socket-reader.ts'
 import type { Blocked } from '../telemetry/lane.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
@@ -173,11 +173,12 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   }
 
   async #takeConnect(frame: FrameReader): Promise<void> {
+    let welcomed: Welcome | undefined
     try {
       const packet = parseConnect(frame)
       this.#protocol = protocolOf(packet, this.#context)
       this.#state.enter('admitting')
-      const welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
+      welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
       if (welcomed === undefined) return
       if (this.isClosed) return await giveBack(this.#context, welcomed)
       this.#state.keepalive = welcomed.keepalive
@@ -185,6 +186,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
       this.#client = new Client(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
       this.#turnAway(error)
+      if (welcomed !== undefined) await giveBack(this.#context, welcomed)
     }
   }
 
