@@ -1,26 +1,32 @@
 import { integer } from '../shared/config.ts'
 
-const perSecond = (about: string, max: number) => integer(0, `${about} 0 is no limit.`, { min: 0, max })
+const perSecond = (about: string, max: number) => integer(0, `${about} 0 = no limit.`, { min: 0, max })
 
 /** What one login and one tenant may ask of a broker node. A rate slows the reading of a socket, it never closes it. */
 export const brokerLimits = {
   // Off: a limit nobody chose would slow a backlog down that a device sends after an outage, which is what it is for.
-  DEVICE_MESSAGES_PER_SECOND: perSecond('Messages that one login may publish in a second, on each node.', 1_000_000),
-  DEVICE_BYTES_PER_SECOND: perSecond('Bytes of PUBLISH that one login may send in a second, on each node.', 1e9),
-  TENANT_MESSAGES_PER_SECOND: perSecond('Messages that the devices of one tenant may publish in a second.', 1e7),
-  TENANT_BYTES_PER_SECOND: perSecond('Bytes of PUBLISH that the devices of one tenant may send in a second.', 1e10),
+  DEVICE_MESSAGES_PER_SECOND: perSecond('Messages that one login may publish per second and node.', 1_000_000),
+  DEVICE_BYTES_PER_SECOND: perSecond('Bytes of PUBLISH that one login may send per second and node.', 1e9),
+  TENANT_MESSAGES_PER_SECOND: perSecond(
+    'Messages that the devices of one tenant may publish per second and node.',
+    1e7,
+  ),
+  TENANT_BYTES_PER_SECOND: perSecond(
+    'Bytes of PUBLISH that the devices of one tenant may send per second and node.',
+    1e10,
+  ),
   // A device that reports once a minute and was away for ten seconds is not slowed at any sensible rate.
-  RATE_BURST_SECONDS: integer(10, 'Seconds of these rates that may come at once.', { min: 1, max: 3_600 }),
+  RATE_BURST_SECONDS: integer(10, 'Burst allowance of these rates, in seconds.', { min: 1, max: 3_600 }),
   // A device needs two, a dashboard a few dozen; each is kept in memory and matched against every message.
-  MAX_SUBSCRIPTIONS: integer(256, 'Subscriptions of one session.', { min: 1, max: 100_000 }),
+  MAX_SUBSCRIPTIONS: integer(256, 'Maximum subscriptions per session.', { min: 1, max: 100_000 }),
   // A device has one or two clients. One that makes up a client id at each start is told after some weeks, not never; and
   // with 4 MiB of messages each this is 256 MiB.
-  MAX_SESSIONS_PER_LOGIN: integer(64, 'Persistent sessions of one login, whether their clients are connected or not.', {
+  MAX_SESSIONS_PER_LOGIN: integer(64, 'Maximum persistent sessions per login, connected or not.', {
     min: 1,
     max: 10_000,
   }),
   // Who is silent for half an hour is gone for whoever looks at the fleet; a NAT has forgotten it long before.
-  MAX_KEEPALIVE_SECONDS: integer(1_200, 'Longest keepalive; a device that asks for none gets this one.', {
+  MAX_KEEPALIVE_SECONDS: integer(1_200, 'Longest keepalive; a device that asks for none gets this value.', {
     min: 5,
     max: 65_535,
   }),

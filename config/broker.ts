@@ -4,32 +4,39 @@ import { drainSeconds, listenerSettings } from './listeners.ts'
 
 /** Settings of the broker. */
 export const brokerSettings = {
-  BIND_ADDRESS: text('127.0.0.1', 'Address that is listened on. Anything but loopback is reachable by others.'),
+  BIND_ADDRESS: text('127.0.0.1', 'Address to listen on. Anything but loopback can be reached from other hosts.'),
   ...listenerSettings,
   DRAIN_SECONDS: drainSeconds(0),
   MQTT_ANONYMOUS_AS: optionalText(
-    'Application that clients without username are. For laboratories only: refused unless the listener is loopback.',
+    'Application that clients without a username log in as. For laboratories only: refused unless the listener is loopback.',
   ),
   REFUSED_PUBLISH: oneOf(
     'acknowledge',
     ['acknowledge', 'close'],
-    'What a refused PUBLISH gets: an acknowledgement, so that it does not block the queue of the device, or a closed connection.',
+    'Answer to a refused PUBLISH: acknowledge it, so that it does not block the queue of the device, or close the connection.',
   ),
   // A receive stamp reserves a nanosecond per payload byte and at most one millisecond per message: a million bytes.
-  MAX_PACKET_BYTES: integer(65_536, 'Longest MQTT packet that is taken, in bytes; a longer PUBLISH is refused.', {
+  MAX_PACKET_BYTES: integer(65_536, 'Maximum size of an MQTT packet, in bytes; a larger PUBLISH is refused.', {
     min: 1024,
     max: 1_000_000,
   }),
-  MAX_IN_FLIGHT_PER_CLIENT: integer(64, 'Messages of one client that may wait for the log before it is not read on.', {
-    min: 1,
-    max: 4096,
-  }),
-  MAX_IN_FLIGHT_RECORDS: integer(20_000, 'Messages of all clients that may wait for the log.', {
+  MAX_IN_FLIGHT_PER_CLIENT: integer(
+    64,
+    'Messages of one client that may wait for the log before its socket is no longer read.',
+    {
+      min: 1,
+      max: 4096,
+    },
+  ),
+  MAX_IN_FLIGHT_RECORDS: integer(20_000, 'Messages of all clients together that may wait for the log.', {
     min: 100,
     max: 1_000_000,
   }),
   ...brokerLimits,
-  MAX_IN_FLIGHT_MB: integer(16, 'Payload of all clients that may wait for the log, in MiB.', { min: 1, max: 4096 }),
+  MAX_IN_FLIGHT_MB: integer(16, 'Payload of all clients together that may wait for the log, in MiB.', {
+    min: 1,
+    max: 4096,
+  }),
 } as const
 
 export type BrokerSettings = Config<typeof brokerSettings>

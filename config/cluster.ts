@@ -32,9 +32,9 @@ const addresses = (about: string): Setting<readonly string[]> => ({
 
 /** What every process of a cluster has. */
 const processSettings = {
-  LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Least severe level that is logged.'),
-  OPS_ADDRESS: text('127.0.0.1', 'Address of /healthz, /readyz and /metrics of this process.'),
-  OPS_PORT: integer(8081, 'Port of /healthz, /readyz and /metrics of this process; 0 lets the system choose one.', {
+  LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Lowest severity that is logged.'),
+  OPS_ADDRESS: text('127.0.0.1', 'Listening address of /healthz, /readyz and /metrics.'),
+  OPS_PORT: integer(8081, 'Port of /healthz, /readyz and /metrics; 0 = chosen by the system.', {
     min: 0,
     max: 65_535,
   }),
@@ -42,16 +42,20 @@ const processSettings = {
 
 const kafkaSettings = {
   KAFKA_BROKERS: addresses('Kafka brokers, host:port separated by commas.'),
-  KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether Kafka is spoken to over TLS.'),
-  KAFKA_CA_FILE: optionalText('Authorities that vouch for Kafka, PEM; those of the system unless given.'),
-  KAFKA_CERTIFICATE_FILE: optionalText('Certificate that this process shows to Kafka, PEM.'),
+  KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether to connect to Kafka over TLS.'),
+  KAFKA_CA_FILE: optionalText('CA certificates that Kafka is verified with, PEM; those of the system when unset.'),
+  KAFKA_CERTIFICATE_FILE: optionalText('Client certificate of this process for Kafka, PEM.'),
   KAFKA_CERTIFICATE_KEY: secret('Private key of that certificate, PEM.'),
   KAFKA_SASL: oneOf('none', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'How to log in to Kafka.'),
-  KAFKA_USERNAME: optionalText('Login for Kafka.'),
-  KAFKA_PASSWORD: secret('Password for Kafka; a file is read again at each login.'),
-  LOG_PARTITIONS: integer(12, 'Partitions of the log; fixed when the topics are made.', { min: 1, max: 1_000 }),
-  LOG_REPLICATION: oneOf('1', ['1', '3'], 'Copies of the log: 3 needs three brokers, 1 flushes every message to disk.'),
-  LOG_RETENTION_HOURS: integer(168, 'How long records stay in the log, stored or not.', { min: 1, max: 87_600 }),
+  KAFKA_USERNAME: optionalText('Username for Kafka.'),
+  KAFKA_PASSWORD: secret('Password for Kafka; a file is re-read at each login.'),
+  LOG_PARTITIONS: integer(12, 'Partitions of the log; fixed when the topics are created.', { min: 1, max: 1_000 }),
+  LOG_REPLICATION: oneOf(
+    '1',
+    ['1', '3'],
+    'Replicas of the log: 3 needs three Kafka brokers, 1 flushes every message to disk.',
+  ),
+  LOG_RETENTION_HOURS: integer(168, 'Hours that records stay in the log, stored or not.', { min: 1, max: 87_600 }),
 } as const
 
 type KafkaConfig = Config<typeof kafkaSettings>
@@ -104,9 +108,9 @@ function readPem(name: string, path: string | undefined): string | undefined {
 }
 
 export const influxSettings = {
-  INFLUX_URL: text('http://127.0.0.1:8086', 'InfluxDB 2.'),
+  INFLUX_URL: text('http://127.0.0.1:8086', 'Address of InfluxDB 2.'),
   INFLUX_ORG: text('sluice', 'Organisation in InfluxDB.'),
-  INFLUX_BUCKET: text('telemetry', 'Bucket of the points; made when it is missing and the token may.'),
+  INFLUX_BUCKET: text('telemetry', 'Bucket of the points; created if it is missing and the token permits it.'),
   INFLUX_TOKEN: requiredSecret('Token for InfluxDB: the workers write with theirs, the API reads with its own.'),
 } as const
 
@@ -122,7 +126,7 @@ export function influxOptions(config: Config<typeof influxSettings>) {
 
 const registrySettings = {
   MARIADB_URL: requiredSecret('mariadb://user:password@host:port/database; TLS with ?ssl=true.'),
-  CREDENTIAL_KEY: requiredSecret('Key of the credential hashes, 32 bytes in base64url; the same in every process.'),
+  CREDENTIAL_KEY: requiredSecret('Key of the credential hashes, 32 bytes as base64url; the same in every process.'),
 } as const
 
 /** What `openMariadbRegistry` takes, from the settings. Error: `setting_invalid`. */
@@ -134,7 +138,7 @@ export function mariadbOptions(config: Config<typeof registrySettings>) {
 }
 
 const cacheSettings = {
-  REDIS_CACHE_URL: secretText('redis://127.0.0.1:6380', 'Redis of the cache; its memory policy evicts.'),
+  REDIS_CACHE_URL: secretText('redis://127.0.0.1:6380', 'Redis of the cache; needs a maxmemory-policy that evicts.'),
 } as const
 
 /** What `openRedisCache` takes. */
@@ -145,7 +149,7 @@ export function redisCacheOptions() {
 const sessionsSettings = {
   REDIS_SESSIONS_URL: secretText(
     'redis://127.0.0.1:6379',
-    'Redis of MQTT sessions and of what nodes tell each other; needs maxmemory-policy noeviction and appendonly yes.',
+    'Redis of the MQTT sessions and of the messages between nodes; needs maxmemory-policy noeviction and appendonly yes.',
   ),
 } as const
 
@@ -157,7 +161,7 @@ export function redisSessionsOptions() {
 export const brokerProcessSettings = {
   ...brokerSettings,
   NODE_ID: optionalText(
-    'Name of this broker node, for one process at a time; host, process id and a random part when unset.',
+    'Name of this broker node, unique among running nodes; host name, process id and a random part when unset.',
   ),
   DRAIN_SECONDS: drainSeconds(5),
   ...processSettings,
@@ -184,6 +188,6 @@ export const queryApiProcessSettings = {
   ...influxSettings,
   ...cacheSettings,
   ...sessionsSettings,
-  ADMIN_TOKEN: requiredSecret('API key of the administrator; set by whoever deploys.'),
-  MQTT_ADDRESS: optionalText('host:port that devices connect to, for the page and the commands.'),
+  ADMIN_TOKEN: requiredSecret('API key of the administrator, chosen by you.'),
+  MQTT_ADDRESS: optionalText('host:port that devices connect to; shown on the page and used by the commands.'),
 }

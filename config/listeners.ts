@@ -3,51 +3,59 @@ import { integer, oneOf, optionalText, port, secret, type Config, type Setting }
 
 /** Settings of the ways into the broker. */
 export const listenerSettings = {
-  MQTT_PORT: port(1883, 'Port of MQTT over TCP; 0 lets the system choose one.'),
-  MQTT_TLS_PORT: port(8883, 'Port of MQTT over TLS, once MQTT_TLS_CERT_FILE is set.'),
-  MQTT_WS_PORT: optionalPort('Port of MQTT over WebSocket, by custom 9001; off when unset.'),
+  MQTT_PORT: port(1883, 'Port of MQTT over TCP; 0 = chosen by the system.'),
+  MQTT_TLS_PORT: port(8883, 'Port of MQTT over TLS; listens once MQTT_TLS_CERT_FILE is set.'),
+  MQTT_WS_PORT: optionalPort('Port of MQTT over WebSocket, usually 9001; off when unset.'),
   MQTT_WSS_PORT: optionalPort('Port of MQTT over WebSocket and TLS; needs MQTT_TLS_CERT_FILE; off when unset.'),
   MQTT_WS_ORIGINS: list(
-    'Pages of other hosts that may speak MQTT from a browser, as https://host[:port] separated by commas; * = all.',
+    'Origins of other hosts whose pages may connect over WebSocket, as https://host[:port] separated by commas; * = all.',
     (entry) => entry === '*' || /^https?:\/\/[^/\s]+$/.test(entry),
     'an origin',
   ),
   MQTT_TLS_CERT_FILE: optionalText(
-    'Certificate of the broker with its chain, PEM; turns TLS on. Read again every 2 s.',
+    'Certificate of the broker with its chain, PEM; turns TLS on. Changes are picked up within 2 s.',
   ),
   MQTT_TLS_KEY_FILE: optionalText('Private key of the certificate, PEM.'),
-  MQTT_TLS_CA_FILE: optionalText('Authorities whose client certificates are taken, PEM.'),
-  MQTT_TLS_CRL_FILE: optionalText('Revoked client certificates, PEM.'),
+  MQTT_TLS_CA_FILE: optionalText('CAs whose client certificates are accepted, PEM.'),
+  MQTT_TLS_CRL_FILE: optionalText('Revocation list (CRL) of client certificates, PEM.'),
   MQTT_TLS_CLIENT_AUTH: oneOf(
     'none',
     ['none', 'request', 'require'],
-    'Whether clients log in with a certificate, CN {tenant}/{device}: never, if they have one, or all of them.',
+    'Whether clients log in with a certificate, CN {tenant}/{device}: never, if they present one, or always.',
   ),
   MQTT_TLS_TICKET_KEY: secret(
-    'Secret behind the TLS session tickets, at least 32 characters, the same on every node; random for each start when unset.',
+    'Secret of the TLS session tickets, at least 32 characters, the same on every node; random at each start when unset.',
   ),
-  MQTT_PROXY_PROTOCOL: oneOf('off', ['off', 'on'], 'Whether connections begin with a PROXY header, version 1 or 2.'),
+  MQTT_PROXY_PROTOCOL: oneOf(
+    'off',
+    ['off', 'on'],
+    'Whether connections begin with a PROXY protocol header, version 1 or 2.',
+  ),
   MQTT_PROXY_FROM: list(
-    'Addresses or networks of the proxies, separated by commas; PROXY headers of others are refused.',
+    'Addresses or networks of the proxies, separated by commas; PROXY headers from others are refused.',
     isNetwork,
     'an address or network',
   ),
-  MQTT_REUSE_PORT: oneOf('off', ['off', 'on'], 'Whether several brokers of one machine listen on the same ports.'),
+  MQTT_REUSE_PORT: oneOf(
+    'off',
+    ['off', 'on'],
+    'Whether several brokers on one machine share the same ports (SO_REUSEPORT).',
+  ),
   // An idle connection takes about 40 KB, with TLS about 70: a node of 4 GB holds so many.
-  MAX_CONNECTIONS: integer(50_000, 'Open connections of a node; further ones are closed at once.', {
+  MAX_CONNECTIONS: integer(50_000, 'Maximum open connections per node; further ones are closed at once.', {
     min: 1,
     max: 1_000_000,
   }),
   // A large site behind one address is smaller; one address alone cannot take the node from the others.
   MAX_CONNECTIONS_PER_ADDRESS: integer(
     1_000,
-    'Open connections of one address (IPv6: one /64); loopback and proxies have no limit. 0 = off.',
+    'Maximum open connections per client address (IPv6: per /64); loopback and proxies have no limit. 0 = off.',
     { min: 0, max: 1_000_000 },
   ),
   // A TLS handshake takes about a millisecond of one core: half a core at most goes into newcomers.
   MAX_HANDSHAKES_PER_SECOND: integer(
     500,
-    'New connections per second and node; further ones wait, 10 s at most. Loopback and proxies have no limit. 0 = off.',
+    'New connections per second and node; further ones wait, at most 10 s. Loopback and proxies have no limit. 0 = off.',
     { min: 0, max: 100_000 },
   ),
 } as const
@@ -58,7 +66,7 @@ export type ListenerSettings = Config<typeof listenerSettings>
 export function drainSeconds(fallback: number): Setting<number> {
   return integer(
     fallback,
-    'Seconds over which a stop spreads the closing of many clients, so that they do not come to the other nodes at once.',
+    'Seconds over which a stopping broker closes its connections, so that the clients do not all reconnect at once.',
     { min: 0, max: 5 },
   )
 }

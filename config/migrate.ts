@@ -5,6 +5,6 @@ import { ingestWorkerProcessSettings } from './cluster.ts'
 export const migrateSettings = {
   ...ingestWorkerProcessSettings,
   CREDENTIAL_KEY: secret(
-    'Key of the credential hashes, which must be the one of the data folder; that one when unset.',
+    'Key of the credential hashes; must be that of the data folder, and is read from there when unset.',
   ),
 } as const

@@ -5,10 +5,10 @@ import { brokerSettings } from './broker.ts'
 export const queryApiSettings = {
   BIND_ADDRESS: brokerSettings.BIND_ADDRESS,
   MAX_PACKET_BYTES: brokerSettings.MAX_PACKET_BYTES,
-  HTTP_PORT: port(8080, 'Port of the HTTP API and the page; 0 lets the system choose one.'),
-  HTTP_CONNECTIONS_MAX: integer(1000, 'Open HTTP connections; further ones are closed at once.', {
+  HTTP_PORT: port(8080, 'Port of the HTTP API and the page; 0 = chosen by the system.'),
+  HTTP_CONNECTIONS_MAX: integer(1000, 'Maximum open HTTP connections; further ones are closed at once.', {
     min: 10,
     max: 100_000,
   }),
-  HTTP_STREAMS_MAX: integer(64, 'Live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
+  HTTP_STREAMS_MAX: integer(64, 'Maximum live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
 } as const

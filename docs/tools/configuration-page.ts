@@ -21,11 +21,11 @@ export async function configurationPage(): Promise<string> {
 
 Settings are environment variables. A value that cannot be read stops the start with the name of the variable and the
 reason; so does one that is required and missing. \`./sluice config explain\` lists those of the one-process Sluice with
-the values that it would take.
+the values in effect.
 
 A **secret** may also come from a file: \`NAME_FILE\` names it instead of \`NAME\`, and both at once are an error. Secrets
-are masked wherever settings are shown. The token for InfluxDB is read again when the server refuses it, so a new file
-takes effect without a restart.
+are masked wherever settings are shown. The token for InfluxDB is re-read when the server rejects it, so a new file takes
+effect without a restart.
 
 This page is written from [config/](../config/cluster.ts) by \`npm run docs:configuration\`; a test compares them.
 
@@ -39,7 +39,8 @@ ${rows(standaloneSettings, () => [])}
 
 ## Cluster
 
-What the processes of a cluster read, each only what is marked. [How they are deployed](deploy.md).
+What the processes of a cluster read; a dot marks the processes that a setting belongs to.
+[How to deploy them](deploy.md).
 
 | variable | default | ${Object.keys(cluster).join(' | ')} | meaning |
 | --- | --- | ${Object.keys(cluster)
@@ -49,7 +50,7 @@ ${rows(all, (name) => Object.values(cluster).map((table) => (name in table ? 'â€
 
 ## Commands
 
-What the commands of \`./sluice\` read beside the addresses and \`DATA_DIR\` above.
+What the commands of \`./sluice\` read in addition to the addresses and \`DATA_DIR\` above.
 
 | variable | default | meaning |
 | --- | --- | --- |

@@ -14,13 +14,13 @@ Every error has a code. It is the \`code\` of a problem+json answer, of a dead l
 
 | class | who acts | what happens |
 | --- | --- | --- |
-| transient | nobody | retried for ever with backoff; the log keeps what waits |
+| transient | no one | retried with backoff until it works; the log keeps the data |
 | configuration | the operator | the part stops, \`/readyz\` names it, nothing is dead-lettered |
-| data | whoever writes the device's payload | the reading becomes a dead letter, its neighbours are stored |
-| size | whoever writes the device's payload | the message is acknowledged, counted and kept in part as a dead letter |
+| data | the author of the device's payload | the reading becomes a dead letter, its neighbours are stored |
+| size | the author of the device's payload | the message is acknowledged and counted; its beginning is kept as a dead letter |
 | overload | the operator, if it lasts | reading from sockets slows, QoS 0 is shed first |
-| refused | whoever configured the client | acknowledged or answered as MQTT says, counted, kept as a dead letter |
-| usage | whoever made the request | the request fails with this answer |
+| refused | the owner of the client | acknowledged or answered as the MQTT specification demands, counted, kept as a dead letter |
+| usage | the sender of the request | the request fails with this answer |
 
 | code | class | retry | what to do |
 | --- | --- | --- | --- |

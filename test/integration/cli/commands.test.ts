@@ -175,7 +175,7 @@ describe('a service', () => {
   it('that is not there is one line: what, and what to do', async () => {
     const url = `http://127.0.0.1:${(await freePorts(1))[0]}`
     const { code, stdout, stderr } = await runAgainst(url, ['devices', 'list', '--json'])
-    const fix = 'Start Sluice with `./sluice up`, or name the right address with --url or SLUICE_URL.'
+    const fix = 'Start Sluice with `./sluice up`, or set its address with --url or SLUICE_URL.'
     expect(stderr).toBe(`sluice: no answer from ${url} (ECONNREFUSED). ${fix}\n`)
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'api_unreachable' } })
     expect(code).toBe(1)
