@@ -109,14 +109,17 @@ it('a site whose uplink is cut loses nothing', { timeout: 240_000 }, async () =>
       return { username, client }
     }),
   )
+  // Two of the same millisecond would be one.
+  let ts = 0
   const publish = async (readings: number, overMs: number) => {
     const begin = Date.now()
     for (let done = 0; done < readings; done += 1) {
       await delay(Math.max(0, begin + (done * overMs) / readings - Date.now()))
+      ts = Math.max(ts + 1, Date.now())
       for (const { username, client } of clients) {
         const count = (sent.get(username) ?? 0) + 1
         sent.set(username, count)
-        await client.publishAsync(`t/${username}/telemetry`, JSON.stringify({ ts: Date.now(), n: count }), { qos: 1 })
+        await client.publishAsync(`t/${username}/telemetry`, JSON.stringify({ ts, n: count }), { qos: 1 })
       }
     }
   }
