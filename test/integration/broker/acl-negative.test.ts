@@ -2,6 +2,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { FakeLog, FakeRegistry } from '../../broker-harness.ts'
 import { ALLOW_EVERYTHING } from '../../variants/allow-everything-broker.ts'
 import { startBareAedes } from '../../variants/bare-aedes.ts'
+import type { Version } from '../../mqtt/packets.ts'
+import type { Way } from '../../mqtt/way.ts'
 import { everyListener } from './acl/listeners.ts'
 import { LOGINS } from './acl/logins.ts'
 import { READING } from './acl/reading.ts'
@@ -9,8 +11,6 @@ import { REVOCATION } from './acl/revocation.ts'
 import { Stage, type AclCase, type Breaches, type Place } from './acl/stage.ts'
 import { VERSION_FIVE } from './acl/version-five.ts'
 import { WRITING } from './acl/writing.ts'
-import type { Way } from './listener-clients.ts'
-import type { Version } from './packet-client.ts'
 
 // Known holes of MQTT brokers, each tried on every listener and in both versions: what is true of one listener must be
 // true of all (CVE-2018-20145: rules that did not hold on the listener that was there by default).

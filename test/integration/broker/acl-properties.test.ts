@@ -4,9 +4,9 @@ import * as acl from '../../../shared/acl.ts'
 import type { AclRule, Principal } from '../../../shared/registry/port.ts'
 import { matches } from '../../../shared/topic-filter.ts'
 import { ALLOW_EVERYTHING } from '../../variants/allow-everything-broker.ts'
+import type { PacketClient } from '../../mqtt/packet-client.ts'
 import { everyListener } from './acl/listeners.ts'
 import { Stage } from './acl/stage.ts'
-import type { PacketClient } from './packet-client.ts'
 
 // The rules are pure functions with tests of their own; here is shown that the broker, whatever the listener and the
 // version, does what they say: who subscribes, who gets what, retained or not, before and after a change of the rules.

@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { BrokerParts } from '../../../services/broker/connection/broker-context.ts'
 import { FakeLog, startBroker } from '../../broker-harness.ts'
-import { logIn, packet } from '../../mqtt-bytes.ts'
-import { logIn5, packet5, property } from '../../mqtt5-bytes.ts'
 import { ONE_LANE } from '../../variants/one-lane-broker.ts'
+import { logIn, logIn5 } from '../../mqtt/packet-client.ts'
+import { packet, packet5, property } from '../../mqtt/packets.ts'
 
 const TOPICS = [
   't/a/1/telemetry',
@@ -90,7 +90,7 @@ async function play(
       id += 1
       if (step.kind !== 'publish') return control(version, step.kind, id)
       // In MQTT 5 a refused message is over with its PUBREC.
-      if (step.qos === 2 && !(version === 5 && REFUSED.has(step.topic))) releases.push(packet.ack(0x62, id))
+      if (step.qos === 2 && !(version === 5 && REFUSED.has(step.topic))) releases.push(packet.pubrel(id))
       return PACKETS[version].publish(step.topic, step.payload, { ...step, id })
     })
     const bytes = Buffer.concat(packets)
@@ -107,7 +107,7 @@ async function play(
   }
   client.send(packet.pingreq)
   const got = await client.packetsUpTo(expected + 1)
-  client.send(packet.disconnect)
+  client.send(packet.disconnect())
   await client.closed()
   await broker.close()
   const kindOf = (name: string) => (/^pub(ack|rec)/.test(name) ? 'acks' : (name.split(' ')[0] ?? ''))

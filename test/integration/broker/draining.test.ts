@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
-import { logIn, packet, RawClient } from '../../mqtt-bytes.ts'
+import { logIn, PacketClient } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 describe('a broker that stops', () => {
   it('takes nobody new, sends its clients away little by little and serves the others meanwhile', async () => {
@@ -8,21 +9,21 @@ describe('a broker that stops', () => {
     const { broker, port } = harness
     // 200 leave in a second: in ten slices.
     const clients = await Promise.all(Array.from({ length: 200 }, (_, n) => logIn(port, { clientId: `c${n}` })))
-    const served = new Set<RawClient>()
+    const served = new Set<PacketClient>()
     const counts: number[] = []
     for (const client of clients) {
       client.socket.on('close', () => {
         const open = clients.filter((one) => !one.isClosed)
         counts.push(open.length)
         open.at(-1)?.send(packet.publish('t/a/1/telemetry', '{}', { qos: 1, id: counts.length }))
-        if (open.length > 0) served.add(open.at(-1) as RawClient)
+        if (open.length > 0) served.add(open.at(-1) as PacketClient)
       })
     }
     expect(broker.status().draining).toBe(false)
     const closing = broker.close()
     expect(broker.status().draining).toBe(true)
     await clients[0]?.closed()
-    const late = new RawClient(port)
+    const late = new PacketClient(port)
     await late.closed()
     expect(late.packets).toEqual([])
     await closing
@@ -41,7 +42,7 @@ describe('a broker that stops', () => {
       asked.resolve()
       return answer.promise
     }
-    const client = new RawClient(port)
+    const client = new PacketClient(port)
     client.send(packet.connect())
     await asked.promise
     const closing = broker.close()

@@ -2,10 +2,11 @@ import { expect, it } from 'vitest'
 import type { BrokerParts } from '../../../services/broker/connection/broker-context.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { FakeLog, startBroker } from '../../broker-harness.ts'
-import { logIn, packet } from '../../mqtt-bytes.ts'
 import { APPEND_AFTER_ACK } from '../../variants/append-after-ack-broker.ts'
 import { earlyAppend } from '../../variants/early-append.ts'
 import { ONE_LANE } from '../../variants/one-lane-broker.ts'
+import { logIn } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 /** What a device is told while the log stands still. */
 async function toldWhileStalled(parts?: BrokerParts, log = new FakeLog()): Promise<string[]> {
@@ -22,7 +23,7 @@ async function toldWhileStalled(parts?: BrokerParts, log = new FakeLog()): Promi
   other.send(packet.publish('t/a/2/status', '3', { qos: 2, id: 3 }))
   await other.packetsUpTo(2)
   client.send(packet.pingreq)
-  await client.until(() => client.packets.some((bytes) => bytes[0] === 0xd0))
+  await client.until(() => client.packets.some(({ cmd }) => cmd === 'pingresp'))
   return (await client.packetsUpTo(2)).filter((name) => name.startsWith('pub'))
 }
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
-import { logIn, packet, RawClient } from '../../mqtt-bytes.ts'
-import { logIn5, packet5, property } from '../../mqtt5-bytes.ts'
+import { logIn, logIn5, PacketClient } from '../../mqtt/packet-client.ts'
+import { frame, packet, packet5, u16 } from '../../mqtt/packets.ts'
 
 const VALID = [
   packet.connect(),
@@ -10,35 +10,33 @@ const VALID = [
   packet.publish('t/a/1/telemetry', '{"x":1}', { qos: 2, id: 2 }),
   packet.publish('t/a/1/status', 'on', { qos: 2, id: 3, retain: true }),
   packet.publish('t/b/1/telemetry', '{"x":1}', { qos: 1, id: 4 }),
-  packet.ack(0x62, 2),
-  packet.ack(0x62, 3),
+  packet.pubrel(2),
+  packet.pubrel(3),
   packet.subscribe(5, ['t/a/1/cmd/#', 1], ['t/a/1/notice', 2]),
   packet.unsubscribe(6, 't/a/1/cmd/#'),
   packet.pingreq,
 ]
 
-const properties = Buffer.concat([
-  property.user('k', 'v'),
-  property.byte(1, 1),
-  property.four(2, 9),
-  property.two(0x23, 3),
-])
+const properties = {
+  userProperties: { k: 'v' },
+  payloadFormatIndicator: true,
+  messageExpiryInterval: 9,
+  topicAlias: 3,
+}
 
 const VALID5 = [
-  packet5.connect({
-    properties: Buffer.concat([property.four(0x11, 9), property.two(0x21, 2), property.two(0x22, 3)]),
-  }),
+  packet5.connect({ properties: { sessionExpiryInterval: 9, receiveMaximum: 2, topicAliasMaximum: 3 } }),
   packet5.publish('t/a/1/telemetry', '{"x":1}', { qos: 1, id: 1, properties }),
   packet5.publish('', '{"x":2}', { qos: 2, id: 2, properties }),
   packet5.publish('t/a/1/status', 'on', { qos: 2, id: 3, retain: true, properties }),
   packet5.publish('t/b/1/telemetry', '{"x":1}', { qos: 2, id: 4 }),
-  packet5.ack(0x62, 2),
-  packet5.ack(0x62, 3, 0, 0),
-  packet5.ack(0x40, 1, 0x80),
-  packet5.ack(0x50, 1, 0x97, 0),
+  packet5.pubrel(2),
+  frame(0x62, u16(3), 0, 0),
+  frame(0x40, u16(1), 0x80),
+  frame(0x50, u16(1), 0x97, 0),
   packet5.subscribe(5, ['t/a/1/cmd/#', 0x2d], ['$share/a/b', 0], ['a/*', 0], ['t/a/1/notice', 2]),
   packet5.unsubscribe(6, 't/a/1/cmd/#', 'a/*'),
-  packet5.disconnect(4, property.text(0x1f, 'why')),
+  packet5.disconnect(4, { reasonString: 'why' }),
   packet.pingreq,
 ]
 
@@ -62,10 +60,10 @@ const streamOf = (valid: readonly Buffer[]) =>
   )
 
 /** Nothing is acknowledged but ids that stand somewhere in what was sent, and nobody gets another's CONNACK. */
-function expectRightAnswers(client: RawClient, pieces: readonly Buffer[]): void {
+function expectRightAnswers(client: PacketClient, pieces: readonly Buffer[]): void {
   const sent = Buffer.concat(pieces)
   let connacks = 0
-  for (const answer of client.packets) {
+  for (const answer of client.frames) {
     const type = (answer[0] ?? 0) >> 4
     connacks += type === 2 ? 1 : 0
     if (type >= 4 && type <= 7) expect(sent.includes(answer.subarray(2, 4))).toBe(true)
@@ -75,10 +73,10 @@ function expectRightAnswers(client: RawClient, pieces: readonly Buffer[]): void 
 
 describe('hostile bytes', () => {
   it.each([
-    { version: 4, isLoggedIn: true },
-    { version: 4, isLoggedIn: false },
-    { version: 5, isLoggedIn: true },
-    { version: 5, isLoggedIn: false },
+    { version: 4 as const, isLoggedIn: true },
+    { version: 4 as const, isLoggedIn: false },
+    { version: 5 as const, isLoggedIn: true },
+    { version: 5 as const, isLoggedIn: false },
   ])(
     'neither crash the broker nor leave anything behind ($version, logged in: $isLoggedIn)',
     async ({ version, isLoggedIn }) => {
@@ -86,7 +84,9 @@ describe('hostile bytes', () => {
       const witness = await logIn(port, { username: 'a/2' })
       await fc.assert(
         fc.asyncProperty(streamOf(version === 5 ? VALID5 : VALID), async (pieces) => {
-          const client = isLoggedIn ? await (version === 5 ? logIn5(port) : logIn(port)) : new RawClient(port)
+          const client = isLoggedIn
+            ? await (version === 5 ? logIn5(port) : logIn(port))
+            : new PacketClient(port, version)
           for (const piece of pieces) client.socket.write(piece)
           client.socket.end()
           await client.closed()

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
-import { logIn, packet } from '../../mqtt-bytes.ts'
+import { logIn } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 const publishes = (names: readonly string[]): string[] => names.filter((name) => name.startsWith('publish'))
 
@@ -21,7 +22,7 @@ it('telemetry reaches the subscribers it matches at QoS 0, behind the append, an
   log.resume()
   expect(publishes(await app.packetsUpTo(4))).toEqual(['publish t/a/1/telemetry/wind 1 q0'])
   app.send(packet.unsubscribe(2, 't/+/+/telemetry', 't/a/1/#', 't/a/+/telemetry/#'))
-  await app.until(() => app.packets.some((bytes) => bytes[0] === 0xb0))
+  await app.until(() => app.packets.some(({ cmd }) => cmd === 'unsuback'))
   const before = await metric('sluice_broker_copies_total')
   expect(before).toBe(1)
   device.send(packet.publish('t/a/1/telemetry/wind', '2', { qos: 1, id: 3 }))

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { expect, it } from 'vitest'
 import type { BrokerSettings } from '../../../config/broker.ts'
-import { describe, logIn, packet } from '../../mqtt-bytes.ts'
-import { logIn5, packet5, property } from '../../mqtt5-bytes.ts'
-import { connect } from '../../mqtt-inbox.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import { logIn, logIn5 } from '../../mqtt/packet-client.ts'
+import { packet, packet5 } from '../../mqtt/packets.ts'
 
 /** A broker with the devices `a/1` to `a/9`, and the application `app`, which may do everything. */
 export interface KeepingBroker {
@@ -15,9 +15,9 @@ export interface KeepingBroker {
 export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Promise<KeepingBroker>): void {
   it('retains a hundred topics of a device, and as many as an application likes', async () => {
     const broker = await start()
-    const device = await connect(broker.port, 'a/1')
-    const other = await connect(broker.port, 'a/2')
-    const app = await connect(broker.port, 'app')
+    const device = await connectJs(broker.port, { username: 'a/1' })
+    const other = await connectJs(broker.port, { username: 'a/2' })
+    const app = await connectJs(broker.port, { username: 'app' })
     const retain = { qos: 1, retain: true } as const
     for (let n = 0; n < 110; n += 1) {
       void device.client.publishAsync(`t/a/1/status/${n}`, 'x', retain)
@@ -38,8 +38,8 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
 
   it('retains 256 KiB of a device; what is beyond them is delivered, and what it was to replace is gone', async () => {
     const broker = await start()
-    const device = await connect(broker.port, 'a/1')
-    const app = await connect(broker.port, 'app')
+    const device = await connectJs(broker.port, { username: 'a/1' })
+    const app = await connectJs(broker.port, { username: 'app' })
     await app.client.subscribeAsync('t/a/1/status/+')
     const sizes = [60_000, 60_000, 60_000, 60_000, 60_000, 20_000]
     for (const [n, size] of sizes.entries()) await send(n, size)
@@ -64,9 +64,9 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
 
   it('keeps 4 MiB for a session, of QoS 1 and 2, and as much again when the client has taken that', async () => {
     const broker = await start()
-    const app = await connect(broker.port, 'app')
+    const app = await connectJs(broker.port, { username: 'app' })
     const session = { clientId: 'p', clean: false }
-    const first = await connect(broker.port, 'a/1', session)
+    const first = await connectJs(broker.port, { username: 'a/1', ...session })
     await first.client.subscribeAsync('t/a/1/cmd/#', { qos: 2 })
     await first.client.endAsync()
     // Sixty-nine of them are less than 4 MiB.
@@ -76,7 +76,7 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
         await app.client.publishAsync('t/a/1/cmd/x', command(n), { qos: n % 3 === 0 ? 2 : 1 })
       }
       await expect.poll(() => broker.metric(SESSION_DROPPED)).toBe(5 * round)
-      const back = await connect(broker.port, 'a/1', session)
+      const back = await connectJs(broker.port, { username: 'a/1', ...session })
       let acknowledged = 0
       back.client.on('packetsend', ({ cmd }) => {
         if (cmd === 'puback' || cmd === 'pubcomp') acknowledged += 1
@@ -91,19 +91,24 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
 
   it('lets a login have so many persistent sessions, and no more, however they are asked for', async () => {
     const { port } = await start({ MAX_SESSIONS_PER_LOGIN: 2 })
-    const listener = await connect(port, 'a/1', { clientId: 'listener' })
+    const listener = await connectJs(port, { username: 'a/1', clientId: 'listener' })
     await listener.client.subscribeAsync('t/a/1/notice')
     const open = async (clientId: string, clean: boolean, username = 'a/1'): Promise<string> => {
       const client = await logIn(port, { username, clientId, clean })
-      client.send(packet.disconnect)
+      client.send(packet.disconnect())
       await client.closed()
-      return client.packets.map(describe).join()
+      return client.texts.join()
     }
-    const open5 = async (clientId: string, clean: boolean, expiry: number): Promise<number | undefined> => {
-      const client = await logIn5(port, { clientId, clean, properties: property.four(0x11, expiry) })
+    const open5 = async (
+      clientId: string,
+      clean: boolean,
+      sessionExpiryInterval: number,
+    ): Promise<number | undefined> => {
+      const client = await logIn5(port, { clientId, clean, properties: { sessionExpiryInterval } })
       client.send(packet5.disconnect())
       await client.closed()
-      return client.packets[0]?.[3]
+      const [answer] = client.packets
+      return answer?.cmd === 'connack' ? answer.reasonCode : undefined
     }
     // These end with their connections.
     for (const id of ['c1', 'c2', 'c3']) {
@@ -136,15 +141,15 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
 
   it('forgets what waited for a persistent session when its client connects clean', async () => {
     const { port } = await start()
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     const options = { clientId: 'p', clean: false }
-    const first = await connect(port, 'a/1', options)
+    const first = await connectJs(port, { username: 'a/1', ...options })
     await first.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
     await first.client.endAsync()
     await app.client.publishAsync('t/a/1/cmd/x', 'old', { qos: 1 })
-    const clean = await connect(port, 'a/1', { ...options, clean: true })
+    const clean = await connectJs(port, { username: 'a/1', ...options, clean: true })
     await clean.client.endAsync()
-    const second = await connect(port, 'a/1', options)
+    const second = await connectJs(port, { username: 'a/1', ...options })
     await second.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
     await app.client.publishAsync('t/a/1/cmd/x', 'new', { qos: 1 })
     await expect.poll(() => second.messages).toEqual(['t/a/1/cmd/x new 1'])
@@ -156,7 +161,7 @@ const DROPPED = 'sluice_broker_retained_dropped_total'
 
 /** Asks for what is retained below a filter, and returns what has come of it: `topic bytes`, sorted. */
 async function retainedBelow({ port }: KeepingBroker, filter: string): Promise<() => string[]> {
-  const { client } = await connect(port, 'app', { clientId: randomUUID() })
+  const { client } = await connectJs(port, { username: 'app', clientId: randomUUID() })
   const kept: string[] = []
   client.on('message', (topic, payload, { retain }) => {
     if (retain) kept.push(`${topic} ${payload.length}`)

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { FakeLog, startBroker } from '../../broker-harness.ts'
-import { logIn, packet, RawClient } from '../../mqtt-bytes.ts'
 import { toNanoseconds } from '../../../shared/telemetry.ts'
+import { logIn, PacketClient } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 const TELEMETRY = 't/a/1/telemetry'
 
@@ -17,7 +18,7 @@ it('acknowledges telemetry of each QoS when it is in the log', async () => {
     packet.pingreq,
   )
   expect(await client.packetsUpTo(5)).toEqual(['connack 0 0', 'pingresp', 'puback 7', 'pubrec 8', 'puback 9'])
-  client.send(packet.ack(0x62, 8))
+  client.send(packet.pubrel(8))
   expect((await client.packetsUpTo(6)).at(-1)).toBe('pubcomp 8')
   expect(log.records.map(({ key, value, headers }) => [key, Buffer.from(value).toString(), headers])).toEqual([
     ['a/1', 'zero', undefined],
@@ -94,13 +95,13 @@ it('takes a repeated QoS 2 id before its PUBREL for the same message, and behind
   const message = (payload: string, dup = false) => packet.publish(TELEMETRY, payload, { qos: 2, id: 5, dup })
   client.send(message('x'), message('x', true))
   await client.packetsUpTo(3)
-  client.send(packet.ack(0x62, 5), message('y'))
+  client.send(packet.pubrel(5), message('y'))
   const got = await client.packetsUpTo(5)
   expect(got.slice(1, 3)).toEqual(['pubrec 5', 'pubrec 5'])
   expect(got.slice(3)).toEqual(['pubcomp 5', 'pubrec 5'])
   expect(log.records.map(({ value }) => Buffer.from(value).toString())).toEqual(['x', 'y'])
   // A PUBREL whose PUBLISH came over an earlier connection.
-  client.send(packet.ack(0x62, 77))
+  client.send(packet.pubrel(77))
   expect((await client.packetsUpTo(6)).at(-1)).toBe('pubcomp 77')
 })
 
@@ -118,9 +119,9 @@ it('ignores the retain flag on telemetry and counts it', async () => {
 it('takes what a client sent before it closed its side, also when it did not wait for CONNACK', async () => {
   const { port, log } = await startBroker()
   log.stall()
-  const client = new RawClient(port)
+  const client = new PacketClient(port)
   const messages = Array.from({ length: 100 }, (_, index) => packet.publish(TELEMETRY, 'x', { qos: 1, id: index + 1 }))
-  client.socket.end(Buffer.concat([packet.connect(), ...messages, packet.disconnect]))
+  client.socket.end(Buffer.concat([packet.connect(), ...messages, packet.disconnect()]))
   await client.packetsUpTo(1)
   log.resume()
   await client.closed()

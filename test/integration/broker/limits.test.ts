@@ -1,18 +1,16 @@
 import { once } from 'node:events'
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
-import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { IClientOptions, MqttClient } from 'mqtt'
+import { describe, expect, it, vi } from 'vitest'
 import type { PresenceRecord } from '../../../shared/registry/presence-port.ts'
 import { startBroker, type Harness } from '../../broker-harness.ts'
-import { logIn, packet } from '../../mqtt-bytes.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import { logIn } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 const TOPIC = 't/a/1/telemetry'
 
 async function connect({ port }: Harness, options: IClientOptions = {}): Promise<MqttClient> {
-  const login = { port, host: '127.0.0.1', username: 'a/1', password: 's', reconnectPeriod: 0, ...options }
-  const client = await connectAsync(login)
-  client.on('error', () => undefined)
-  onTestFinished(() => void client.end(true))
-  return client
+  return (await connectJs(port, options)).client
 }
 
 /** The next notice with this code that the device gets. */
@@ -61,7 +59,7 @@ describe('a rate', () => {
     const publish = (id: number) => packet.publish(TOPIC, '1', { qos: 1, id })
     client.send(publish(1), publish(2), packet.pingreq)
     await client.until(() => client.packets.length >= 3, 'an acknowledgement and the answer to the ping')
-    expect(client.packets.slice(1)).toEqual([Buffer.from([0xd0, 0]), packet.ack(0x40, 1)])
+    expect(client.texts.slice(1)).toEqual(['pingresp', 'puback 1'])
     client.socket.destroy()
     await vi.waitFor(async () => expect(await harness.metric('sluice_broker_connections')).toBe(0), 10_000)
   })

@@ -1,26 +1,9 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
-import mqtt from 'mqtt'
-import type { Harness } from '../../broker-harness.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import type { Way } from '../../mqtt/way.ts'
 
 const run = promisify(execFile)
-
-/** How a client reaches the broker. */
-export interface Way {
-  readonly kind: 'tcp' | 'tls' | 'ws' | 'wss'
-  readonly port: number
-  /** Of the authority, with TLS. */
-  readonly ca?: string
-  readonly certificate?: { readonly cert: string; readonly key: string }
-}
-
-export function wayTo({ broker, port }: Harness, kind: Way['kind'], tls: Omit<Way, 'kind' | 'port'> = {}): Way {
-  const { addresses } = broker
-  const at = kind === 'tcp' ? port : addresses[kind]?.port
-  if (at === undefined) throw new Error(`the broker does not listen on ${kind}`)
-  return { kind, port: at, ...tls }
-}
 
 /** Whether a program is there and ends with 0. */
 export function works(command: string, ...args: string[]): boolean {
@@ -68,24 +51,8 @@ export const publishWith: Readonly<Record<string, (way: Way) => Promise<unknown>
     if (!stdout.includes('published')) throw new Error(stdout)
   },
   async 'MQTT.js'(way) {
-    const client = await connectJs(way)
+    const { client } = await connectJs(way)
     await client.publishAsync('t/a/1/telemetry', '{"by":"MQTT.js"}', { qos: 1 })
     await client.endAsync()
   },
-}
-
-/** MQTT.js, logged in as a/1 with its secret unless told otherwise, which does not connect again. */
-export function connectJs(
-  way: Way,
-  { withSecret = true, ...options }: mqtt.IClientOptions & { withSecret?: boolean } = {},
-): Promise<mqtt.MqttClient> {
-  const { kind, port, ca, certificate } = way
-  const scheme = kind === 'tcp' ? 'mqtt' : kind === 'tls' ? 'mqtts' : kind
-  const pem = ca === undefined ? {} : { ca: readFileSync(ca) }
-  const pair =
-    certificate === undefined ? {} : { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) }
-  const web = kind === 'ws' || kind === 'wss' ? { wsOptions: { ...pem, ...pair } } : {}
-  const secret = withSecret ? { username: 'a/1', password: 's' } : {}
-  const login = { ...secret, reconnectPeriod: 0, connectTimeout: 10_000 }
-  return mqtt.connectAsync(`${scheme}://localhost:${port}`, { ...login, ...pem, ...pair, ...web, ...options }, false)
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { EVERYTHING, startBroker } from '../../broker-harness.ts'
-import { describe as name, frame, packet, RawClient, utf8 } from '../../mqtt-bytes.ts'
+import { PacketClient } from '../../mqtt/packet-client.ts'
+import { frame, packet, sized } from '../../mqtt/packets.ts'
 
-const anonymous = frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([4, 2, 0, 0]), utf8('c')]))
+const anonymous = frame(0x10, sized('MQTT'), Buffer.from([4, 2, 0, 0]), sized('c'))
 
 describe('the listener', () => {
   it('says which port is in use', async () => {
@@ -22,12 +23,12 @@ describe('the listener', () => {
 
   it('lets clients without username be an application once it exists', async () => {
     const { port, registry } = await startBroker({ MQTT_ANONYMOUS_AS: 'lab' })
-    const early = new RawClient(port)
+    const early = new PacketClient(port)
     early.send(anonymous)
     await early.closed()
-    expect(early.packets.map(name)).toEqual(['connack 0 5'])
+    expect(early.texts).toEqual(['connack 0 5'])
     registry.applications.set('lab', EVERYTHING)
-    const client = new RawClient(port)
+    const client = new PacketClient(port)
     client.send(anonymous, packet.publish('t/a/1/telemetry', '{}', { qos: 1, id: 2 }))
     expect(await client.packetsUpTo(2)).toEqual(['connack 0 0', 'puback 2'])
   })

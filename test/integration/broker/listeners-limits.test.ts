@@ -3,7 +3,8 @@ import { networkInterfaces } from 'node:os'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBroker, type Harness } from '../../broker-harness.ts'
 import { TestAuthority } from '../../certificates.ts'
-import { logIn, packet, RawClient } from '../../mqtt-bytes.ts'
+import { logIn, PacketClient } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 /** An address of this machine for which limits hold; loopback has none. */
 const outside = Object.values(networkInterfaces())
@@ -25,7 +26,7 @@ describe('limits of connections', () => {
   it('a node that is full resets who comes, and takes others when some have left', async () => {
     const harness = await startBroker({ MAX_CONNECTIONS: 3 })
     const clients = await Promise.all(['1', '2', '3'].map((clientId) => logIn(harness.port, { clientId })))
-    const fourth = new RawClient(harness.port)
+    const fourth = new PacketClient(harness.port)
     await fourth.closed()
     expect([fourth.packets.length, await turnedAway(harness, 'node_full')]).toEqual([0, 1])
     clients[0]?.socket.destroy()
@@ -76,7 +77,7 @@ describe('limits of connections', () => {
   it('garbage bans no address', async () => {
     const harness = await startBroker()
     for (let turn = 0; turn < 50; turn += 1) {
-      const client = new RawClient(harness.port)
+      const client = new PacketClient(harness.port)
       client.send(Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff]))
       await client.closed()
     }

@@ -8,8 +8,10 @@ import type { BrokerSettings } from '../../../config/broker.ts'
 import { startBroker, type Harness } from '../../broker-harness.ts'
 import { TestAuthority } from '../../certificates.ts'
 import { tempFolder } from '../../helpers.ts'
-import { packet, RawClient } from '../../mqtt-bytes.ts'
-import { connectJs, works } from './listener-clients.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import { PacketClient } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
+import { works } from './listener-clients.ts'
 
 const BEHIND: Partial<BrokerSettings> = { MQTT_PROXY_PROTOCOL: 'on', MQTT_PROXY_FROM: ['127.0.0.1'] }
 const hasHaproxy = works('sh', '-c', 'command -v haproxy')
@@ -22,8 +24,8 @@ const turnedAway = (harness: Harness, reason: string) =>
   harness.metric('sluice_broker_connections_turned_away_total', { reason })
 
 /** A client behind a proxy that tells `address` for it. */
-async function clientFrom({ port }: Harness, address: string, options = {}): Promise<RawClient> {
-  const client = new RawClient(port)
+async function clientFrom({ port }: Harness, address: string, options = {}): Promise<PacketClient> {
+  const client = new PacketClient(port)
   client.send(headerOf(address), packet.connect(options))
   await client.until(() => client.packets.length > 0 || client.isClosed)
   return client
@@ -40,7 +42,7 @@ describe('behind a proxy', () => {
     expect(await turnedAway(harness, 'address_full')).toBe(1)
     first.socket.destroy()
     await expect.poll(async () => (await clientFrom(harness, '203.0.113.7', { clientId: '5' })).packets.length).toBe(1)
-    const bad = new RawClient(harness.port)
+    const bad = new PacketClient(harness.port)
     bad.send(headerOf('198.51.100.9'), packet.pingreq)
     await bad.closed()
     await expect
@@ -53,23 +55,23 @@ describe('behind a proxy', () => {
     const waiting = () => harness.metric('sluice_broker_handshakes_waiting')
     const guess = (n: number) => ({ clientId: `${n}`, username: 'acme/nobody', password: `wrong ${n}` })
     const guesses = Array.from({ length: 30 }, (_, n) => clientFrom(harness, '203.0.113.7', guess(n)))
-    const codes = (await Promise.all(guesses)).map(({ packets }) => packets[0]?.[3])
-    expect(codes).toEqual(guesses.map(() => 4))
+    const codes = (await Promise.all(guesses)).map(({ texts }) => texts[0])
+    expect(codes).toEqual(guesses.map(() => 'connack 0 4'))
     const more = Array.from({ length: 200 }, (_, n) => {
-      const client = new RawClient(harness.port)
+      const client = new PacketClient(harness.port)
       client.send(headerOf('203.0.113.7'), packet.connect(guess(100 + n)))
       return client
     })
     await expect.poll(waiting, { interval: 1 }).toBeGreaterThan(0)
     const other = await clientFrom(harness, '203.0.113.8', { clientId: 'other' })
-    expect([other.packets[0]?.[3], await waiting()]).toEqual([0, expect.toSatisfy((count: number) => count > 0)])
+    expect([other.texts[0], await waiting()]).toEqual(['connack 0 0', expect.toSatisfy((count: number) => count > 0)])
     for (const client of more) client.socket.destroy()
     await expect.poll(waiting, { timeout: 10_000 }).toBe(0)
   })
 
   it('a header that comes byte by byte is read, and what follows it is not lost', async () => {
     const harness = await startBroker(BEHIND)
-    const client = new RawClient(harness.port)
+    const client = new PacketClient(harness.port)
     const publish = packet.publish('t/a/1/telemetry', '{}', { qos: 1, id: 7 })
     for (const byte of Buffer.concat([headerOf('203.0.113.7'), packet.connect()])) {
       client.socket.write(Buffer.from([byte]))
@@ -81,7 +83,7 @@ describe('behind a proxy', () => {
 
   it('no header, a wrong one, and one of somebody else are refused', async () => {
     const harness = await startBroker(BEHIND)
-    const client = new RawClient(harness.port)
+    const client = new PacketClient(harness.port)
     client.send(packet.connect())
     await client.closed()
     expect([client.packets.length, await turnedAway(harness, 'proxy_invalid')]).toEqual([0, 1])
@@ -89,7 +91,7 @@ describe('behind a proxy', () => {
     const liar = await clientFrom(stranger, '203.0.113.7')
     expect([liar.packets.length, await turnedAway(stranger, 'proxy_unlisted')]).toEqual([0, 1])
     // The server itself is found well.
-    const local = new RawClient(harness.port)
+    const local = new PacketClient(harness.port)
     local.send(Buffer.from('PROXY UNKNOWN\r\n'), packet.connect())
     expect(await local.packetsUpTo(1)).toEqual(['connack 0 0'])
   })
@@ -152,7 +154,7 @@ describe.skipIf(!hasHaproxy)('HAProxy (apt-get install haproxy)', () => {
       ].join('\n') + '\n',
     )
     for (const way of [{ kind: 'tcp', port: plain } as const, { kind: 'tls', port: tls, ca: authority.ca } as const]) {
-      const client = await connectJs(way)
+      const { client } = await connectJs(way)
       await client.publishAsync('t/a/1/telemetry', '{}', { qos: 1 })
       await client.endAsync()
     }

@@ -4,8 +4,9 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BrokerSettings } from '../../../config/broker.ts'
 import { startBroker, type Harness } from '../../broker-harness.ts'
 import { TestAuthority } from '../../certificates.ts'
-import { packet } from '../../mqtt-bytes.ts'
-import { connectJs, wayTo } from './listener-clients.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import { packet } from '../../mqtt/packets.ts'
+import { wayTo } from '../../mqtt/way.ts'
 
 /** Files are read again every 2 s. */
 const RELOADED = { timeout: 9_000, interval: 100 }
@@ -46,7 +47,7 @@ function say({ broker }: Harness, ca: string, options: ConnectionOptions = {}): 
   })
   socket.on('data', (chunk: Buffer) => {
     bytes = Buffer.concat([bytes, chunk])
-    if (bytes.length >= 4) socket.end(packet.disconnect)
+    if (bytes.length >= 4) socket.end(packet.disconnect())
   })
   socket.on('error', (failure: NodeJS.ErrnoException) => (error = failure.code ?? failure.message))
   socket.on('close', finish)
@@ -119,9 +120,10 @@ describe('replacing certificates', () => {
     const { authority, harness } = await startTls()
     const way = wayTo(harness, 'tls', { ca: authority.ca })
     const devices = await Promise.all(
-      Array.from({ length: 8 }, (_, n) => connectJs(way, { username: `a/${n + 1}`, clientId: `c${n}` })),
+      Array.from({ length: 8 }, async (_, n) => {
+        return (await connectJs(way, { username: `a/${n + 1}`, clientId: `c${n}` })).client
+      }),
     )
-    onTestFinished(async () => void (await Promise.all(devices.map((device) => device.endAsync(true)))))
     let closed = 0
     let sent = 0
     let going = true
@@ -199,7 +201,7 @@ describe('client certificates', () => {
     const first = await say(harness, authority.ca, pair(certificate))
     const session = first.session === undefined ? {} : { session: first.session }
     expect(await say(harness, authority.ca, { ...pair(certificate), ...session })).toMatchObject({ resumed: true })
-    const device = await connectJs(wayTo(harness, 'tls', { ca: authority.ca, certificate }))
+    const { client: device } = await connectJs(wayTo(harness, 'tls', { ca: authority.ca, certificate }))
     const closed = new Promise<void>((resolve) => device.once('close', resolve))
     await authority.folder.revoke('a/1')
     await closed

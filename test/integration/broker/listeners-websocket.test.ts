@@ -4,7 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
 import type { BrokerSettings } from '../../../config/broker.ts'
 import { startBroker, type Harness } from '../../broker-harness.ts'
-import { packet } from '../../mqtt-bytes.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 const CONNACK = '20020000'
 
@@ -69,7 +69,7 @@ describe('MQTT over WebSocket', () => {
     expect(await web.says(12)).toMatch(new RegExp(`^${CONNACK}40020005d000d000$|^${CONNACK}d000d00040020005$`))
     web.socket.ping('are you there')
     await new Promise<void>((resolve) => web.socket.once('pong', () => resolve()))
-    web.socket.send(packet.disconnect)
+    web.socket.send(packet.disconnect())
     await expect.poll(() => web.closedWith).toBe(1000)
     expect(harness.log.records).toHaveLength(1)
   })

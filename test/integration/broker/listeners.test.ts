@@ -1,7 +1,9 @@
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
 import { TestAuthority } from '../../certificates.ts'
-import { connectJs, hasMosquitto, hasPaho, publishWith, wayTo, type Way } from './listener-clients.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import { type Way, wayTo } from '../../mqtt/way.ts'
+import { hasMosquitto, hasPaho, publishWith } from './listener-clients.ts'
 
 const clients: [string, boolean, string][] = [
   ['mosquitto', hasMosquitto, 'apt-get install mosquitto-clients'],
@@ -43,12 +45,8 @@ describe.each(clients)('%s', (name, isThere, hint) => {
 
 it('delivers over WebSocket what was published over TLS, in both directions, at length', async () => {
   const { authority, harness } = await brokerWithEverything()
-  const device = await connectJs(wayTo(harness, 'wss', { ca: authority.ca }))
-  const app = await connectJs(wayTo(harness, 'tls', { ca: authority.ca }), { username: 'app' })
-  onTestFinished(async () => {
-    await device.endAsync(true)
-    await app.endAsync(true)
-  })
+  const { client: device } = await connectJs(wayTo(harness, 'wss', { ca: authority.ca }))
+  const { client: app } = await connectJs(wayTo(harness, 'tls', { ca: authority.ca }), { username: 'app' })
   const got: string[] = []
   device.on('message', (_topic, payload) => got.push(payload.toString()))
   await device.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
@@ -65,7 +63,7 @@ it('a device may log in with its certificate alone', async () => {
   const certificate = await authority.device('a/1')
   for (const kind of ['tls', 'wss'] as const) {
     const way = wayTo(harness, kind, { ca: authority.ca, certificate })
-    const device = await connectJs(way, { withSecret: false })
+    const { client: device } = await connectJs(way, { withSecret: false })
     await device.publishAsync('t/a/1/telemetry', '{}', { qos: 1 })
     await device.endAsync()
   }

@@ -1,21 +1,21 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
-import { logIn, packet, type RawClient } from '../../mqtt-bytes.ts'
-import { APP, describe5, logIn5, packet5, propertiesOf, property } from '../../mqtt5-bytes.ts'
+import { APP, logIn, logIn5, type PacketClient } from '../../mqtt/packet-client.ts'
+import { packet, packet5, property } from '../../mqtt/packets.ts'
 
 const NO_LOCAL = 4
 const RETAIN_AS_PUBLISHED = 8
 
-function messages(client: RawClient): string[] {
-  return client.packets.map(describe5).filter((it) => it.startsWith('publish'))
+function messages(client: PacketClient): string[] {
+  return client.texts.filter((it) => it.startsWith('publish'))
 }
 
 /** Everything before has arrived, because this comes behind it. */
-async function settle(client: RawClient, publisher: RawClient): Promise<string[]> {
+async function settle(client: PacketClient, publisher: PacketClient): Promise<string[]> {
   publisher.send(packet5.publish('end/of/it', 'END'))
   client.send(packet5.subscribe(999, ['end/of/it', 0]))
-  await client.until(() => client.packets.some((bytes) => describe5(bytes).startsWith('suback 999')))
+  await client.until(() => client.texts.some((it) => it.startsWith('suback 999')))
   publisher.send(packet5.publish('end/of/it', 'END'))
   await client.until(() => messages(client).some((it) => it.includes('END')))
   return messages(client).filter((it) => !it.includes('END'))
@@ -31,22 +31,19 @@ describe('subscriptions of MQTT 5', () => {
     await client.packetsUpTo(2)
     client.send(packet5.unsubscribe(2, 't/a/1/cmd/#', 't/a/1/notice', 'a/*', 't/a/1/cmd/#'))
     await client.packetsUpTo(3)
-    expect(client.packets.slice(1).map(describe5)).toEqual([
-      'suback 1 0x1 0x87 0x9e 0x8f 0x87',
-      'unsuback 2 0x0 0x11 0x11 0x11',
-    ])
+    expect(client.texts.slice(1)).toEqual(['suback 1 0x1 0x87 0x9e 0x8f 0x87', 'unsuback 2 0x0 0x11 0x11 0x11'])
   })
 
   it('keep "no local" and "retain as published", also over a reconnect', async () => {
     const { port } = await startBroker()
-    const forever = { ...APP, clean: false, properties: property.four(0x11, 0xffffffff) }
+    const forever = { ...APP, clean: false, properties: { sessionExpiryInterval: 0xffffffff } }
     const first = await logIn5(port, forever)
     first.send(packet5.subscribe(1, ['x/mine', 1 | NO_LOCAL], ['x/+/kept', 1 | RETAIN_AS_PUBLISHED], ['x/plain', 1]))
     await first.packetsUpTo(2)
     first.send(packet5.disconnect())
     await first.closed()
     const client = await logIn5(port, forever)
-    expect(describe5(client.packets[0] ?? Buffer.alloc(0))).toBe('connack 1 0x0')
+    expect(client.texts[0]).toBe('connack 1 0x0')
     client.send(packet5.publish('x/mine', 'own'), packet5.publish('x/1/kept', 'kept', { retain: true }))
     client.send(packet5.publish('x/plain', 'plain', { retain: true }))
     const other = await logIn5(port, { ...APP, clientId: 'other' })
@@ -62,18 +59,20 @@ describe('subscriptions of MQTT 5', () => {
   it('get retained messages as they ask, with their properties', async () => {
     const { port } = await startBroker()
     const client = await logIn5(port, APP)
-    const properties = Buffer.concat([property.text(3, 'c'), property.user('a', '2'), property.user('a', '1')])
+    const properties = { contentType: 'c', userProperties: { a: ['2', '1'] } }
     client.send(packet5.publish('x/1', 'r', { qos: 1, retain: true, properties }))
-    client.send(packet5.publish('x/old', 'r', { qos: 1, id: 2, retain: true, properties: property.four(2, 0) }))
+    client.send(
+      packet5.publish('x/old', 'r', { qos: 1, id: 2, retain: true, properties: { messageExpiryInterval: 0 } }),
+    )
     await client.packetsUpTo(3)
     const retained = (options: number, id: number) => packet5.subscribe(id, ['x/+', options])
     for (const [id, options] of [0x20, 0x10, 0x10, 0x00].entries()) {
       client.send(retained(options, id + 10), packet.pingreq)
-      await client.until(() => client.packets.map(describe5).includes(`suback ${id + 10} 0x0`))
+      await client.until(() => client.texts.includes(`suback ${id + 10} 0x0`))
     }
     client.send(packet5.unsubscribe(20, 'x/+'), retained(0x10, 21))
     expect(await settle(client, client)).toEqual(new Array(2).fill('publish x/1 r q0 retained'))
-    expect(client.packets.filter((it) => (it[0] ?? 0) >> 4 === 3).map(propertiesOf)[0]).toEqual(properties)
+    expect(client.messages[0]?.properties).toEqual(properties)
   })
 })
 
@@ -109,19 +108,18 @@ describe('messages for a client of MQTT 5', () => {
       fc.asyncProperty(message, async ({ qos, payload, properties }) => {
         id = (id % 60_000) + 1
         publisher.send(packet5.publish('x/1', payload, { qos, id, properties }))
-        if (qos === 2) publisher.send(packet5.ack(0x62, id))
+        if (qos === 2) publisher.send(packet5.pubrel(id))
         await subscriber.until(() => subscriber.packets.length > got)
-        const received = subscriber.packets[got] ?? Buffer.alloc(0)
+        const received = subscriber.packets[got]
+        const given = received?.messageId ?? 0
+        // The same to the byte, and in the same order.
+        expect(subscriber.frames[got]).toEqual(packet5.publish('x/1', payload, { qos, id: given, properties }))
         got += 1
-        const sent = packet5.publish('x/1', payload, { qos, id: 1, properties })
-        expect(propertiesOf(received)).toEqual(properties)
-        expect(describe5(received)).toBe(describe5(sent))
         if (qos === 0) return
-        const given = received.readUInt16BE(received.indexOf('x/1') + 3)
-        subscriber.send(packet5.ack(qos === 1 ? 0x40 : 0x50, given))
+        subscriber.send(qos === 1 ? packet5.puback(given) : packet5.pubrec(given))
         if (qos === 1) return
         await subscriber.packetsUpTo((got += 1))
-        subscriber.send(packet5.ack(0x70, given, 0))
+        subscriber.send(packet5.pubcomp(given, 0))
       }),
       { numRuns: 150 },
     )
@@ -130,7 +128,7 @@ describe('messages for a client of MQTT 5', () => {
 
   it('are never more than it takes at once, nor longer', async () => {
     const { port, metric } = await startBroker()
-    const properties = Buffer.concat([property.two(0x21, 2), property.four(0x27, 60)])
+    const properties = { receiveMaximum: 2, maximumPacketSize: 60 }
     const subscriber = await logIn5(port, { ...APP, properties }, packet5.subscribe(1, ['x/#', 2]))
     await subscriber.packetsUpTo(2)
     const publisher = await logIn5(port, { ...APP, clientId: 'publisher' })
@@ -141,10 +139,8 @@ describe('messages for a client of MQTT 5', () => {
     expect(messages(subscriber).toSorted()).toEqual(['publish x/1 m1 q1', 'publish x/1 m2 q1', 'publish x/1 zero q0'])
     const acknowledged = new Set<number>()
     const acknowledge = (): void => {
-      for (const bytes of subscriber.packets) {
-        if (bytes[0] !== 0x32) continue
-        const id = bytes.readUInt16BE(bytes.indexOf('x/1') + 3)
-        if (!acknowledged.has(id)) subscriber.send(packet5.ack(0x40, id))
+      for (const { qos, messageId: id = 0 } of subscriber.messages) {
+        if (qos === 1 && !acknowledged.has(id)) subscriber.send(packet5.puback(id))
         acknowledged.add(id)
       }
     }
@@ -164,55 +160,53 @@ describe('messages for a client of MQTT 5', () => {
     const { port } = await startBroker()
     const subscriber = await logIn5(
       port,
-      { ...APP, properties: property.two(0x21, 1) },
+      { ...APP, properties: { receiveMaximum: 1 } },
       packet5.subscribe(1, ['x/#', 2]),
     )
     await subscriber.packetsUpTo(2)
     const publisher = await logIn5(port, { ...APP, clientId: 'publisher' })
-    publisher.send(packet5.publish('x/1', 'a', { qos: 2, id: 1 }), packet5.ack(0x62, 1))
+    publisher.send(packet5.publish('x/1', 'a', { qos: 2, id: 1 }), packet5.pubrel(1))
     await subscriber.packetsUpTo(3)
-    const bytes = subscriber.packets[2] ?? Buffer.alloc(0)
-    subscriber.send(packet5.ack(0x50, bytes.readUInt16BE(bytes.indexOf('x/1') + 3), 0x97))
-    publisher.send(packet5.publish('x/1', 'b', { qos: 2, id: 1 }), packet5.ack(0x62, 1))
+    subscriber.send(packet5.pubrec(subscriber.messages[0]?.messageId ?? 0, 0x97))
+    publisher.send(packet5.publish('x/1', 'b', { qos: 2, id: 1 }), packet5.pubrel(1))
     await subscriber.packetsUpTo(4)
     expect(messages(subscriber)).toEqual(['publish x/1 a q2', 'publish x/1 b q2'])
   })
 
   it('expire while they wait, and say how long they still live', async () => {
     const { port, metric } = await startBroker()
-    const forever = { ...APP, clean: false, properties: property.four(0x11, 100) }
+    const forever = { ...APP, clean: false, properties: { sessionExpiryInterval: 100 } }
     const first = await logIn5(port, forever, packet5.subscribe(1, ['x/#', 1]))
     await first.packetsUpTo(2)
     first.send(packet5.disconnect())
     await first.closed()
     const publisher = await logIn5(port, { ...APP, clientId: 'publisher' })
-    publisher.send(packet5.publish('x/1', 'old', { qos: 1, id: 1, properties: property.four(2, 0) }))
-    publisher.send(packet5.publish('x/1', 'new', { qos: 1, id: 2, properties: property.four(2, 600) }))
+    publisher.send(packet5.publish('x/1', 'old', { qos: 1, id: 1, properties: { messageExpiryInterval: 0 } }))
+    publisher.send(packet5.publish('x/1', 'new', { qos: 1, id: 2, properties: { messageExpiryInterval: 600 } }))
     await publisher.packetsUpTo(3)
     const second = await logIn5(port, forever)
     await second.packetsUpTo(2)
     expect(messages(second)).toEqual(['publish x/1 new q1'])
-    const left = propertiesOf(second.packets[1] ?? Buffer.alloc(0)).readUInt32BE(1)
+    const left = second.messages[0]?.properties?.messageExpiryInterval ?? 0
     expect(left > 500 && left <= 600).toBe(true)
     expect(await metric('sluice_broker_messages_expired_total')).toBe(1)
   })
 })
 
 describe('a session of MQTT 5', () => {
-  const expiry = (seconds: number) => property.four(0x11, seconds)
+  const expiry = (sessionExpiryInterval: number) => ({ sessionExpiryInterval })
   const subscribed = async (port: number, options: Parameters<typeof logIn5>[1]) => {
     const client = await logIn5(port, options, packet5.subscribe(1, ['t/a/1/cmd/#', 1]))
     await client.packetsUpTo(2)
     return client
   }
-  const leave = async (client: RawClient, ...bytes: Buffer[]) => {
+  const leave = async (client: PacketClient, ...bytes: Buffer[]) => {
     client.send(...(bytes.length === 0 ? [packet5.disconnect()] : bytes))
     await client.closed()
   }
   const isPresent = async (port: number, options: Parameters<typeof logIn5>[1]) => {
     const client = await logIn5(port, options)
-    const answer = describe5(client.packets[0] ?? Buffer.alloc(0))
-    return { client, answer }
+    return { client, answer: client.texts[0] }
   }
 
   it('ends with the connection, or never', async () => {
@@ -243,6 +237,6 @@ describe('a session of MQTT 5', () => {
     const { port } = await startBroker()
     const client = await logIn5(port)
     await leave(client, packet5.disconnect(0, expiry(1)))
-    expect(client.packets.slice(1).map(describe5)).toEqual(['disconnect 0x82'])
+    expect(client.texts.slice(1)).toEqual(['disconnect 0x82'])
   })
 })

@@ -1,26 +1,27 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
-import { packet, type RawClient } from '../../mqtt-bytes.ts'
-import { APP, describe5, logIn5, packet5, propertiesOf, property } from '../../mqtt5-bytes.ts'
+import { APP, logIn5, type PacketClient } from '../../mqtt/packet-client.ts'
+import { frame, packet, packet5, u16 } from '../../mqtt/packets.ts'
 
 const TELEMETRY = 't/a/1/telemetry'
 
-async function seen(client: RawClient, count: number): Promise<string[]> {
+async function seen(client: PacketClient, count: number): Promise<string[]> {
   await client.packetsUpTo(count)
-  return client.packets.slice(1).map(describe5)
+  return client.texts.slice(1)
 }
 
 describe('telemetry of MQTT 5', () => {
   it('is stored byte for byte and acknowledged in the short form, at each QoS', async () => {
     const { port, log } = await startBroker()
     const client = await logIn5(port)
-    const properties = Buffer.concat([property.user('k', 'v'), property.byte(1, 1), property.four(2, 60)])
+    const properties = { userProperties: { k: 'v' }, payloadFormatIndicator: true, messageExpiryInterval: 60 }
     client.send(packet5.publish(TELEMETRY, '{"q":0}'))
     client.send(packet5.publish(TELEMETRY, '{"q":1}', { qos: 1, id: 7, properties }))
     client.send(packet5.publish(`${TELEMETRY}/wind`, '{"q":2}', { qos: 2, id: 8 }))
     await client.packetsUpTo(3)
-    client.send(packet5.ack(0x62, 8, 0, 0))
+    // In the long form.
+    client.send(frame(0x62, u16(8), 0, 0))
     expect(await seen(client, 4)).toEqual(['puback 7', 'pubrec 8', 'pubcomp 8'])
     expect(log.records.map(({ value }) => Buffer.from(value).toString())).toEqual(['{"q":0}', '{"q":1}', '{"q":2}'])
     expect(log.records.map(({ headers }) => headers?.['topic'])).toEqual([undefined, undefined, `${TELEMETRY}/wind`])
@@ -29,7 +30,7 @@ describe('telemetry of MQTT 5', () => {
   it('is taken by topic alias', async () => {
     const { port, log } = await startBroker()
     const client = await logIn5(port)
-    const alias = (number: number) => ({ properties: property.two(0x23, number) })
+    const alias = (number: number) => ({ properties: { topicAlias: number } })
     client.send(packet5.publish(TELEMETRY, '1', alias(1)), packet5.publish(`${TELEMETRY}/s`, '2', alias(16)))
     client.send(packet5.publish('', '3', alias(1)), packet5.publish('', '4', { ...alias(16), qos: 1, id: 2 }))
     client.send(
@@ -46,7 +47,7 @@ describe('telemetry of MQTT 5', () => {
   it('that is refused is acknowledged with the reason, and kept', async () => {
     const { port, log } = await startBroker()
     const client = await logIn5(port)
-    const text = { properties: property.byte(1, 1) }
+    const text = { properties: { payloadFormatIndicator: true } }
     client.send(packet5.publish('t/b/1/telemetry', 'x', { qos: 1, id: 1 }))
     client.send(packet5.publish('t/b/1/telemetry', 'x', { qos: 2, id: 2 }))
     client.send(
@@ -64,7 +65,8 @@ describe('telemetry of MQTT 5', () => {
       'pubrec 2 0x99',
     ]
     expect(await seen(client, 7)).toEqual(refused)
-    expect(client.packets[1]?.toString()).toContain('no rule of "a/1" allows')
+    const reasonString = expect.stringContaining('no rule of "a/1" allows') as string
+    expect(client.packets[1]).toMatchObject({ properties: { reasonString } })
     await expect.poll(() => log.letters.length).toBe(6)
     expect(log.letters.map(({ code }) => code).slice(-2)).toEqual(['payload_not_utf8', 'payload_not_utf8'])
     expect(log.records).toEqual([])
@@ -72,11 +74,11 @@ describe('telemetry of MQTT 5', () => {
 
   it('says nothing in words to a client that does not want it', async () => {
     const { port } = await startBroker()
-    for (const properties of [property.byte(0x17, 0), property.four(0x27, 100)]) {
+    for (const properties of [{ requestProblemInformation: false }, { maximumPacketSize: 100 }]) {
       const client = await logIn5(port, { properties })
       client.send(packet5.publish('t/b/1/telemetry', 'x', { qos: 1, id: 1 }))
       await client.packetsUpTo(2)
-      expect([...(client.packets[1] ?? [])]).toEqual([0x40, 3, 0, 1, 0x87])
+      expect([...(client.frames[1] ?? [])]).toEqual([0x40, 3, 0, 1, 0x87])
     }
   })
 
@@ -84,7 +86,7 @@ describe('telemetry of MQTT 5', () => {
     const { port, log } = await startBroker({ MAX_PACKET_BYTES: 1024 })
     const client = await logIn5(port)
     log.stall()
-    const long = { qos: 1, id: 2, properties: property.user('k', 'v'.repeat(300)) }
+    const long = { qos: 1, id: 2, properties: { userProperties: { k: 'v'.repeat(300) } } }
     client.send(
       packet5.publish(TELEMETRY, '{"x":1}', { qos: 1, id: 1 }),
       packet5.publish(TELEMETRY, 'x'.repeat(2_000), long),
@@ -118,9 +120,9 @@ describe('a connection of MQTT 5', () => {
   it('is told the keepalive that counts, and ends by it', async () => {
     const { port } = await startBroker()
     const device = await logIn5(port, { keepalive: 0 })
-    expect(device.packets[0]?.includes(property.two(0x13, 1_200))).toBe(true)
+    expect(device.packets[0]).toMatchObject({ properties: { serverKeepAlive: 1_200 } })
     const app = await logIn5(port, APP)
-    expect(app.packets[0]?.includes(Buffer.from([0x13]), 4)).toBe(false)
+    expect(app.packets[0]).not.toHaveProperty('properties.serverKeepAlive')
     const silent = await logIn5(port, { keepalive: 1, clientId: 'silent' })
     await silent.closed()
     expect(await seen(silent, 2)).toEqual(['disconnect 0x8d'])
@@ -129,7 +131,8 @@ describe('a connection of MQTT 5', () => {
   it('gets an id when it brings none', async () => {
     const { port } = await startBroker()
     const client = await logIn5(port, { clientId: '' })
-    expect(client.packets[0]?.toString()).toMatch(/\x12\x00\x29auto-[0-9a-f-]{36}/)
+    const assignedClientIdentifier = expect.stringMatching(/^auto-[0-9a-f-]{36}$/) as string
+    expect(client.packets[0]).toMatchObject({ properties: { assignedClientIdentifier } })
   })
 
   it('that opens too many messages of QoS 2 ends', async () => {
@@ -156,18 +159,18 @@ describe('a connection of MQTT 5', () => {
     await expect.poll(() => broker.status().clients).toBe(0)
     // A socket that is gone answers the first with a reset; the next one fails, and nothing is read any more.
     for (const id of [1, 2, 3]) {
-      client.send(packet5.ack(0x62, id))
+      client.send(packet5.pubrel(id))
       await delay(50)
     }
     client.socket.resume()
     await client.closed()
-    expect(client.packets.map(describe5).at(-1)).toBe('disconnect 0x93')
+    expect(client.texts.at(-1)).toBe('disconnect 0x93')
   })
 
   it('publishes its will with its properties, and also when it leaves with reason 4', async () => {
     const { port } = await startBroker()
     const app = await logIn5(port, APP, packet5.subscribe(1, ['t/+/+/status', 1]))
-    const properties = Buffer.concat([property.user('why', 'gone'), property.byte(1, 1)])
+    const properties = { userProperties: { why: 'gone' }, payloadFormatIndicator: true }
     const will = { topic: 't/a/1/status', payload: 'off', qos: 1, properties }
     for (const leave of [packet5.disconnect(4), Buffer.from([0xf0, 0]), packet5.disconnect(0), packet5.disconnect()]) {
       const client = await logIn5(port, { will })
@@ -179,8 +182,7 @@ describe('a connection of MQTT 5', () => {
     expect((await seen(app, 5)).filter((it) => it.startsWith('publish'))).toEqual(
       new Array(2).fill('publish t/a/1/status off q1'),
     )
-    const message = app.packets.find((bytes) => (bytes[0] ?? 0) >> 4 === 3) ?? Buffer.alloc(0)
-    expect(propertiesOf(message)).toEqual(properties)
+    expect(app.messages[0]?.properties).toEqual(properties)
   })
 
   it('waits with its will for as long as it asked, and drops it when it is back', async () => {
@@ -190,17 +192,17 @@ describe('a connection of MQTT 5', () => {
       will: {
         topic: 't/a/1/status',
         payload,
-        properties: Buffer.concat([property.four(0x18, delay), property.four(2, 9)]),
+        properties: { willDelayInterval: delay, messageExpiryInterval: 9 },
       },
-      properties: property.four(0x11, 100),
+      properties: { sessionExpiryInterval: 100 },
     })
     const back = await logIn5(port, { ...will('dropped', 1), clientId: 'back' })
     const away = await logIn5(port, { ...will('due', 1), clientId: 'away' })
     for (const client of [back, away]) client.socket.destroy()
     await logIn5(port, { clientId: 'back' })
-    await app.until(() => app.packets.some((bytes) => describe5(bytes).startsWith('publish')))
-    const message = app.packets.find((bytes) => describe5(bytes).startsWith('publish')) ?? Buffer.alloc(0)
-    expect([describe5(message), propertiesOf(message)]).toEqual(['publish t/a/1/status due q0', property.four(2, 9)])
+    await app.until(() => app.messages.length > 0)
+    expect(app.texts.at(-1)).toBe('publish t/a/1/status due q0')
+    expect(app.messages.map(({ properties }) => properties)).toEqual([{ messageExpiryInterval: 9 }])
   })
 
   it('gets messages at no higher quality than it was granted', async () => {
@@ -209,9 +211,9 @@ describe('a connection of MQTT 5', () => {
     await app.packetsUpTo(2)
     app.send(packet5.publish('x/1', 'a', { qos: 2, id: 1, retain: true }))
     await app.packetsUpTo(4)
-    app.send(packet5.ack(0x62, 1), packet5.subscribe(2, ['+/1', 0]), packet5.publish('y/1', 'b', { qos: 1, id: 2 }))
-    await app.until(() => app.packets.filter((bytes) => describe5(bytes).startsWith('publish')).length >= 3)
-    const messages = app.packets.map(describe5).filter((it) => it.startsWith('publish'))
+    app.send(packet5.pubrel(1), packet5.subscribe(2, ['+/1', 0]), packet5.publish('y/1', 'b', { qos: 1, id: 2 }))
+    await app.until(() => app.messages.length >= 3)
+    const messages = app.texts.filter((it) => it.startsWith('publish'))
     expect(messages.toSorted()).toEqual(['publish x/1 a q1', 'publish x/1 a q1 retained', 'publish y/1 b q0'])
   })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest'
 import { startBroker, type Harness } from '../../broker-harness.ts'
-import { describe as name, logIn, packet, RawClient } from '../../mqtt-bytes.ts'
 import { SluiceError } from '../../../shared/errors.ts'
+import { logIn, PacketClient } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 const TELEMETRY = 't/a/1/telemetry'
 const messages = (count: number, from = 1, qos = 1): Buffer[] =>
@@ -68,10 +69,10 @@ describe('while the log stands still', () => {
 
     await vi.advanceTimersByTimeAsync(2_000)
     expect(broker.status().overloaded).toBe(true)
-    const newcomer = new RawClient(port)
+    const newcomer = new PacketClient(port)
     newcomer.send(packet.connect({ clientId: 'new' }))
     await newcomer.closed()
-    expect(newcomer.packets.map(name)).toEqual(['connack 0 3'])
+    expect(newcomer.texts).toEqual(['connack 0 3'])
     expect(await metric('sluice_broker_connections_shed_total')).toBe(0)
 
     await vi.advanceTimersByTimeAsync(14_000)
@@ -152,9 +153,9 @@ describe('closing', () => {
     log.resume()
     await closed
     await client.closed()
-    expect(client.packets.map(name).slice(1)).toEqual(Array.from({ length: 10 }, (_, index) => `puback ${index + 1}`))
+    expect(client.texts.slice(1)).toEqual(Array.from({ length: 10 }, (_, index) => `puback ${index + 1}`))
     expect(log.records).toHaveLength(10)
-    const late = new RawClient(port)
+    const late = new PacketClient(port)
     await late.closed()
     expect(late.packets).toEqual([])
   })

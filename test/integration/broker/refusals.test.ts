@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { startBroker, type Harness } from '../../broker-harness.ts'
-import { frame, logIn, packet, RawClient, utf8 } from '../../mqtt-bytes.ts'
+import { logIn, PacketClient } from '../../mqtt/packet-client.ts'
+import { frame, packet, sized, type Version } from '../../mqtt/packets.ts'
 
 const TELEMETRY = 't/a/1/telemetry'
 const MiB = 1024 * 1024
@@ -24,7 +25,7 @@ describe('a refused PUBLISH', () => {
     const ack = qos === 1 ? 'puback' : 'pubrec'
     expect((await client.packetsUpTo(5)).slice(1)).toEqual([1, 2, 3, 4].map((id) => `${ack} ${id}`))
     if (qos === 2) {
-      client.send(...[1, 2, 3, 4].map((id) => packet.ack(0x62, id)))
+      client.send(...[1, 2, 3, 4].map((id) => packet.pubrel(id)))
       expect((await client.packetsUpTo(9)).slice(5)).toEqual([1, 2, 3, 4].map((id) => `pubcomp ${id}`))
     }
     expect(harness.log.records.map(({ value }) => Buffer.from(value).toString())).toEqual([
@@ -52,7 +53,7 @@ describe('a refused PUBLISH', () => {
         (10 * MiB) >> 21,
       ]),
     )
-    client.send(utf8(TELEMETRY), Buffer.from([0, 9]))
+    client.send(sized(TELEMETRY), Buffer.from([0, 9]))
     let rest = 10 * MiB - TELEMETRY.length - 4
     for (; rest > 0; rest -= body.length) {
       await new Promise<void>((resolve) => client.socket.write(body.subarray(0, Math.min(rest, MiB)), () => resolve()))
@@ -93,35 +94,36 @@ describe('a refused PUBLISH', () => {
 })
 
 describe('a refused CONNECT', () => {
-  it.each([
+  it.each<[string, Buffer, string | undefined, string, string, Version?]>([
     ['a wrong secret', packet.connect({ password: 'x' }), 'connack 0 4', 'login_failed', 'a/1'],
     ['an unknown device', packet.connect({ username: 'a/nobody' }), 'connack 0 4', 'login_failed', 'a/nobody'],
     [
       'no username',
-      frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([4, 2, 0, 0]), utf8('c')])),
+      frame(0x10, sized('MQTT'), Buffer.from([4, 2, 0, 0]), sized('c')),
       'connack 0 5',
       'login_required',
       'anonymous',
     ],
     [
       'MQTT 5 without username',
-      frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([5, 2, 0, 0, 2, 0x17, 0]), utf8('new')])),
-      'connack 0 135 0',
+      frame(0x10, sized('MQTT'), Buffer.from([5, 2, 0, 0, 2, 0x17, 0]), sized('new')),
+      'connack 0 0x87',
       'login_required',
       'anonymous',
+      5,
     ],
     [
       'an empty id without clean session',
-      packet.connect({ clientId: '', clean: false }),
+      frame(0x10, sized('MQTT'), Buffer.from([4, 0xc0, 0, 0]), sized(''), sized('a/1'), sized('s')),
       'connack 0 2',
       'client_id_invalid',
       'a/1',
     ],
     ['more than 4 KB', packet.connect({ password: 'x'.repeat(4096) }), undefined, 'protocol_violation', '127.0.0.1'],
     ['another packet', packet.pingreq, undefined, 'protocol_violation', '127.0.0.1'],
-  ])('for %s is answered and listed', async (_name, bytes, answer, code, who) => {
+  ])('for %s is answered and listed', async (_name, bytes, answer, code, who, version) => {
     const harness = await startBroker()
-    const client = new RawClient(harness.port)
+    const client = new PacketClient(harness.port, version)
     client.send(bytes)
     await client.closed()
     expect(await client.packetsUpTo(1)).toEqual(answer === undefined ? [] : [answer])
@@ -130,9 +132,8 @@ describe('a refused CONNECT', () => {
 
   it.each(['t/b/1/status', 't/a/1/telemetri', '$SYS/x'])('for a will on %s is answered with 5', async (topic) => {
     const harness = await startBroker()
-    const client = new RawClient(harness.port)
-    const head = Buffer.concat([utf8('MQTT'), Buffer.from([4, 0xc6, 0, 0])])
-    client.send(frame(0x10, Buffer.concat([head, utf8('c'), utf8(topic), utf8('gone'), utf8('a/1'), utf8('s')])))
+    const client = new PacketClient(harness.port)
+    client.send(packet.connect({ will: { topic, payload: 'gone' } }))
     await client.closed()
     expect(await client.packetsUpTo(1)).toEqual(['connack 0 5'])
     expect(harness.broker.status().clients).toBe(0)

@@ -1,17 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
-import { describe as name, frame, logIn, packet, RawClient, utf8 } from '../../mqtt-bytes.ts'
-import { connect } from '../../mqtt-inbox.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
+import { logIn, PacketClient } from '../../mqtt/packet-client.ts'
+import { packet } from '../../mqtt/packets.ts'
 
 /** A CONNECT with a will. */
-function withWill(
-  topic: string,
-  payload: string,
-  flags: { qos?: number; retain?: boolean; username?: string } = {},
-): Buffer {
-  const { qos = 0, retain = false, username = 'a/1' } = flags
-  const head = Buffer.concat([utf8('MQTT'), Buffer.from([4, 0xc6 | (qos << 3) | (retain ? 0x20 : 0), 0, 0])])
-  return frame(0x10, Buffer.concat([head, utf8('w'), utf8(topic), utf8(payload), utf8(username), utf8('s')]))
+function withWill(topic: string, payload: string, options: { qos?: number; retain?: boolean } = {}): Buffer {
+  return packet.connect({ clientId: 'w', will: { topic, payload, ...options } })
 }
 
 describe('messages beside telemetry', () => {
@@ -19,9 +14,9 @@ describe('messages beside telemetry', () => {
     'reach subscribers at QoS %i in their order, while telemetry is acknowledged between them',
     async (qos) => {
       const { port, log } = await startBroker()
-      const app = await connect(port, 'app')
+      const app = await connectJs(port, { username: 'app' })
       await app.client.subscribeAsync('t/+/+/status', { qos })
-      const device = await connect(port, 'a/1')
+      const device = await connectJs(port, { username: 'a/1' })
       const work: Promise<unknown>[] = []
       const expected: string[] = []
       for (let n = 0; n < 30; n += 1) {
@@ -37,9 +32,9 @@ describe('messages beside telemetry', () => {
 
   it('go to devices as commands, and nobody else gets them', async () => {
     const { port } = await startBroker()
-    const app = await connect(port, 'app')
-    const one = await connect(port, 'a/1')
-    const two = await connect(port, 'a/2')
+    const app = await connectJs(port, { username: 'app' })
+    const one = await connectJs(port, { username: 'a/1' })
+    const two = await connectJs(port, { username: 'a/2' })
     await one.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
     await expect(two.client.subscribeAsync('t/a/1/cmd/#')).rejects.toThrow()
     await expect(two.client.subscribeAsync('#')).rejects.toThrow()
@@ -50,14 +45,14 @@ describe('messages beside telemetry', () => {
 
   it('are retained, and an empty one removes them', async () => {
     const { port } = await startBroker()
-    const device = await connect(port, 'a/1')
+    const device = await connectJs(port, { username: 'a/1' })
     await device.client.publishAsync('t/a/1/status', 'on', { qos: 1, retain: true })
-    const first = await connect(port, 'app', { clientId: 'first' })
+    const first = await connectJs(port, { username: 'app', clientId: 'first' })
     await first.client.subscribeAsync('t/a/1/status', { qos: 1 })
     await expect.poll(() => first.messages).toEqual(['t/a/1/status on 1 retained'])
     await device.client.publishAsync('t/a/1/status', '', { qos: 1, retain: true })
     await expect.poll(() => first.messages.length).toBe(2)
-    const second = await connect(port, 'app', { clientId: 'second' })
+    const second = await connectJs(port, { username: 'app', clientId: 'second' })
     await second.client.subscribeAsync('t/a/1/status', { qos: 1 })
     await device.client.publishAsync('t/a/1/status', 'off', { qos: 1 })
     await expect.poll(() => second.messages).toEqual(['t/a/1/status off 1'])
@@ -74,16 +69,16 @@ describe('messages beside telemetry', () => {
 describe('a persistent session', () => {
   it('keeps subscriptions and messages while the client is away, and its name is that of the login', async () => {
     const { port } = await startBroker()
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     const options = { clientId: 'p', clean: false }
     const first = await logIn(port, { username: 'a/1', ...options })
     first.send(packet.subscribe(1, ['t/a/1/cmd/#', 1]))
     await first.packetsUpTo(2)
-    first.send(packet.disconnect)
+    first.send(packet.disconnect())
     await first.closed()
     await app.client.publishAsync('t/a/1/cmd/x', 'kept', { qos: 1 })
     const stranger = await logIn(port, { username: 'a/2', ...options })
-    expect(stranger.packets.map(name)).toEqual(['connack 0 0'])
+    expect(stranger.texts).toEqual(['connack 0 0'])
     const second = await logIn(port, { username: 'a/1', ...options })
     expect(await second.packetsUpTo(2)).toEqual(['connack 1 0', 'publish t/a/1/cmd/x kept q1'])
   })
@@ -94,9 +89,9 @@ describe('a persistent session', () => {
     const first = await logIn(port, options)
     first.send(packet.subscribe(1, ['t/a/1/cmd/#', 1], ['t/a/2/cmd/#', 1]))
     expect((await first.packetsUpTo(2)).at(-1)).toBe('suback 1 1 128')
-    first.send(packet.disconnect)
+    first.send(packet.disconnect())
     await first.closed()
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     await app.client.publishAsync('t/a/2/cmd/x', 'not yours', { qos: 1 })
     await app.client.publishAsync('t/a/1/cmd/x', 'yours', { qos: 1 })
     const second = await logIn(port, options)
@@ -113,16 +108,16 @@ describe('messages of QoS 2 of a persistent session', () => {
     const first = await logIn(port, options)
     first.send(packet.subscribe(1, ['t/a/1/cmd/#', 2]))
     await first.packetsUpTo(2)
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     for (const n of ['1', '2', '3']) await app.client.publishAsync(`t/a/1/cmd/${n}`, n, { qos: 2 })
     await first.packetsUpTo(5)
-    const ids = first.packets.slice(2).map((bytes) => bytes.readUInt16BE(bytes.length - 3))
+    const ids = first.messages.map(({ messageId = 0 }) => messageId)
     for (const [index, id] of ids.entries()) {
-      first.send(packet.ack(0x50, id))
+      first.send(packet.pubrec(id))
       expect((await first.packetsUpTo(6 + index)).at(-1)).toBe(`pubrel ${id}`)
     }
-    for (const id of ids) first.send(packet.ack(0x70, id))
-    first.send(packet.disconnect)
+    for (const id of ids) first.send(packet.pubcomp(id))
+    first.send(packet.disconnect())
     await first.closed()
     const second = await logIn(port, options)
     second.send(packet.subscribe(2, ['t/a/1/cmd/#', 2]))
@@ -137,9 +132,9 @@ describe('a session that is full', () => {
     const first = await logIn(port, options)
     first.send(packet.subscribe(1, ['t/a/1/cmd/#', 1]))
     await first.packetsUpTo(2)
-    first.send(packet.disconnect)
+    first.send(packet.disconnect())
     await first.closed()
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     const all = Array.from({ length: 1_010 }, (_, n) => app.client.publishAsync('t/a/1/cmd/x', String(n), { qos: 1 }))
     await Promise.all(all)
     // aedes acknowledges before it stores.
@@ -147,12 +142,11 @@ describe('a session that is full', () => {
     const second = await logIn(port, options)
     const got = await second.packetsUpTo(1_001)
     expect(got.slice(1)).toEqual(Array.from({ length: 1_000 }, (_, n) => `publish t/a/1/cmd/x ${n} q1`))
-    for (const bytes of second.packets.slice(1))
-      second.send(packet.ack(0x40, bytes.readUInt16BE(bytes.indexOf('x') + 1)))
+    for (const { messageId = 0 } of second.messages) second.send(packet.puback(messageId))
     second.send(packet.subscribe(2, ['t/a/1/cmd/#', 1]))
-    await second.until(() => second.packets.some((bytes) => bytes[0] === 0x90))
+    await second.until(() => second.packets.some(({ cmd }) => cmd === 'suback'))
     await app.client.publishAsync('t/a/1/cmd/x', 'room again', { qos: 1 })
-    await second.until(() => second.packets.map(name).includes('publish t/a/1/cmd/x room again q1'))
+    await second.until(() => second.texts.includes('publish t/a/1/cmd/x room again q1'))
   })
 })
 
@@ -181,28 +175,28 @@ describe('a client id', () => {
 
   it('that many take at once ends with one of them, and the others are gone', async () => {
     const { port, broker } = await startBroker()
-    const clients = Array.from({ length: 40 }, () => new RawClient(port))
+    const clients = Array.from({ length: 40 }, () => new PacketClient(port))
     for (const client of clients)
       client.send(packet.connect({ clientId: 'storm' }), packet.publish('t/a/1/status', 'x', { qos: 1 }))
     await expect.poll(() => clients.filter((client) => !client.isClosed).length).toBe(1)
     await expect.poll(() => broker.status().clients).toBe(1)
     const left = clients.find((client) => !client.isClosed)
     left?.send(packet.publish('t/a/1/telemetry', '{}', { qos: 1, id: 7 }))
-    await left?.until(() => left.packets.map(name).includes('puback 7'))
+    await left?.until(() => left.texts.includes('puback 7'))
   })
 })
 
 describe('a will', () => {
   it('is published when the connection breaks, not when the client leaves', async () => {
     const { port } = await startBroker()
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     await app.client.subscribeAsync('t/+/+/status', { qos: 1 })
     for (const leaves of [true, false]) {
-      const device = new RawClient(port)
+      const device = new PacketClient(port)
       device.send(withWill('t/a/1/status', leaves ? 'left' : 'broke', { qos: 1, retain: true }))
       await device.packetsUpTo(1)
-      if (leaves) device.send(packet.disconnect)
-      else device.socket.resetAndDestroy()
+      if (leaves) device.send(packet.disconnect())
+      else device.reset()
       await device.closed()
     }
     await expect.poll(() => app.messages).toEqual(['t/a/1/status broke 1'])
@@ -210,10 +204,10 @@ describe('a will', () => {
 
   it('on a telemetry topic goes to the log', async () => {
     const { port, log } = await startBroker()
-    const device = new RawClient(port)
+    const device = new PacketClient(port)
     device.send(withWill('t/a/1/telemetry/last', '{"gone":1}', { qos: 1, retain: true }))
     await device.packetsUpTo(1)
-    device.socket.resetAndDestroy()
+    device.reset()
     await expect
       .poll(() => log.records.map(({ key, value, headers }) => [key, Buffer.from(value).toString(), headers]))
       .toEqual([['a/1', '{"gone":1}', { topic: 't/a/1/telemetry/last' }]])
@@ -221,16 +215,16 @@ describe('a will', () => {
 
   it('of a login that was removed does not fire, and its connections close', async () => {
     const { port, registry, broker } = await startBroker()
-    const app = await connect(port, 'app')
+    const app = await connectJs(port, { username: 'app' })
     await app.client.subscribeAsync('t/+/+/status')
-    const device = new RawClient(port)
+    const device = new PacketClient(port)
     device.send(withWill('t/a/1/status', 'gone'))
     await device.packetsUpTo(1)
     registry.devices.delete('a/1')
     registry.change('a/1')
     await device.closed()
     await expect.poll(() => broker.status().clients).toBe(1)
-    const witness = await connect(port, 'a/2')
+    const witness = await connectJs(port, { username: 'a/2' })
     await witness.client.publishAsync('t/a/2/status', 'on', { qos: 1 })
     await expect.poll(() => app.messages).toEqual(['t/a/2/status on 0'])
   })

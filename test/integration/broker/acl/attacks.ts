@@ -48,9 +48,9 @@ export async function writes(
   } else {
     intruder.send({ cmd: 'publish', topic, payload: stage.secret, qos, retain, dup: false, messageId: 9 })
     if (qos === 2) {
-      await intruder.until(({ cmd }) => cmd === 'pubrec')
+      await intruder.matching(({ cmd }) => cmd === 'pubrec')
       intruder.send({ cmd: 'pubrel', messageId: 9 })
-      await intruder.until(({ cmd }) => cmd === 'pubcomp')
+      await intruder.matching(({ cmd }) => cmd === 'pubcomp')
     }
   }
   if (!intruder.isClosed) await stage.fence(intruder)

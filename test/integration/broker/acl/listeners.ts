@@ -1,7 +1,7 @@
 import type { BrokerParts } from '../../../../services/broker/connection/broker-context.ts'
 import { startBroker } from '../../../broker-harness.ts'
 import { TestAuthority } from '../../../certificates.ts'
-import { wayTo, type Way } from '../listener-clients.ts'
+import { type Way, wayTo } from '../../../mqtt/way.ts'
 import type { Place } from './stage.ts'
 
 /** A broker that listens on TCP, TLS, WebSocket and WebSocket over TLS, and how to reach it on each. */

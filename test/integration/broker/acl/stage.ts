@@ -1,8 +1,9 @@
 import type { IConnectPacket } from 'mqtt-packet'
 import type { FakeLog, FakeRegistry } from '../../../broker-harness.ts'
 import type { AclRule } from '../../../../shared/registry/port.ts'
-import type { Way } from '../listener-clients.ts'
-import { PacketClient, type Version } from '../packet-client.ts'
+import { PacketClient } from '../../../mqtt/packet-client.ts'
+import type { Version } from '../../../mqtt/packets.ts'
+import type { Way } from '../../../mqtt/way.ts'
 
 /** A broker under attack; a broken one may use neither registry nor log. */
 export interface Place {

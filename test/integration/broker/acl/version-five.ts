@@ -1,5 +1,5 @@
+import type { PacketClient } from '../../../mqtt/packet-client.ts'
 import type { AclCase, Breaches, Stage } from './stage.ts'
-import type { PacketClient } from '../packet-client.ts'
 
 const rules = (name: string, attack: AclCase['attack']): AclCase => ({ name, guard: 'rules', attack })
 
@@ -10,7 +10,7 @@ const OTHERS = 't/a/1/status'
 async function publish(client: PacketClient, topic: string, payload: string, messageId: number): Promise<void> {
   const properties = { topicAlias: 1 }
   client.send({ cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false, messageId, properties })
-  await client.until((it) => it.cmd === 'puback' && it.messageId === messageId)
+  await client.matching((it) => it.cmd === 'puback' && it.messageId === messageId)
 }
 
 /** What the admin got of a secret that was published as `play` does it. */
@@ -76,7 +76,7 @@ export const VERSION_FIVE: readonly AclCase[] = [
     for (let turn = 0; turn < 10; turn += 1) await stage.fence()
     await stage.changeRules()
     witness.drop()
-    await admin.until((it) => it.cmd === 'publish' && it.topic === 'over')
+    await admin.matching((it) => it.cmd === 'publish' && it.topic === 'over')
     await stage.fence()
     return stage.leaks(admin)
   }),

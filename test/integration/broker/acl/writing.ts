@@ -96,7 +96,7 @@ export const WRITING: readonly AclCase[] = [
     for (const id of ['victim', 'a/1/victim']) await intruder.publish('$SYS/another-node/new/clients', id)
     await stage.fence()
     victim.send({ cmd: 'pingreq' })
-    await victim.until(({ cmd }) => cmd === 'pingresp')
+    await victim.matching(({ cmd }) => cmd === 'pingresp')
     return victim.isClosed ? ['the client was thrown out'] : []
   }),
 ]

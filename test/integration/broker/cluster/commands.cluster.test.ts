@@ -3,7 +3,7 @@ import { openBrokerNodes } from '../../../../shared/mesh/broker-nodes.ts'
 import { createMetrics } from '../../../../shared/process/metrics.ts'
 import type { PresenceRecord } from '../../../../shared/registry/presence-port.ts'
 import { quiet } from '../../../broker-harness.ts'
-import { connect } from '../../../mqtt-inbox.ts'
+import { connectJs } from '../../../mqtt/mqtt-js.ts'
 import { startNodes, type Nodes } from './nodes.ts'
 import { PATIENCE } from '../../../patience.ts'
 
@@ -25,7 +25,7 @@ it('commands find the device on whatever node it is, or its session', { timeout:
   expect((await api.list()).map(({ id }) => id)).toEqual(['n1', 'n2'])
   expect(await api.send(command)).toBe('no_session')
 
-  const { client } = await connect(two.port, 'a/1', { clientId: 'c', clean: false })
+  const { client } = await connectJs(two.port, { username: 'a/1', clientId: 'c', clean: false })
   await client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
   const arrived = new Promise<Buffer>((resolve) => client.once('message', (_topic, payload) => resolve(payload)))
   expect(await api.send(command)).toBe('delivered')
@@ -34,7 +34,7 @@ it('commands find the device on whatever node it is, or its session', { timeout:
   await client.endAsync()
   await vi.waitFor(async () => expect(await api.send({ ...command, qos: 0 })).toBe('no_session'), PATIENCE)
   expect(await api.send(command)).toBe('queued')
-  const back = await connect(one.port, 'a/1', { clientId: 'c', clean: false })
+  const back = await connectJs(one.port, { username: 'a/1', clientId: 'c', clean: false })
   await vi.waitFor(() => expect(back.messages).toHaveLength(1), PATIENCE)
 })
 
@@ -43,9 +43,9 @@ it('a device is written as connected to the node that took it over', { timeout: 
   const rows: PresenceRecord[] = []
   cluster.registry.presence.record = async (changes) => void rows.push(...changes)
   const [one, two] = [await cluster.start('n1'), await cluster.start('n2')]
-  await connect(one.port, 'a/1', { clientId: 'c' })
+  await connectJs(one.port, { username: 'a/1', clientId: 'c' })
   await vi.waitFor(() => expect(rows).toMatchObject([{ node: 'n1', connected: true }]), 10_000)
-  await connect(two.port, 'a/1', { clientId: 'c' })
+  await connectJs(two.port, { username: 'a/1', clientId: 'c' })
   await vi.waitFor(() => expect(rows).toHaveLength(3), 10_000)
   const newest = rows.toSorted((a, b) => a.epoch - b.epoch).at(-1)
   expect(newest).toMatchObject({ node: 'n2', connected: true })

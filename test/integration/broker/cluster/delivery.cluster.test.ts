@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { connect, gone } from '../../../mqtt-inbox.ts'
+import { connectJs, gone } from '../../../mqtt/mqtt-js.ts'
 import { startNodes } from './nodes.ts'
 
 describe('a message on one node', () => {
@@ -8,11 +8,15 @@ describe('a message on one node', () => {
     const [one, two, three] = await Promise.all(['one', 'two', 'three'].map((id) => nodes.start(id)))
     const inboxes = []
     for (const [index, node] of [one, two, three, two].entries()) {
-      const inbox = await connect(node?.port ?? 0, 'app', { clientId: `app-${index}`, clean: index % 2 === 0 })
+      const inbox = await connectJs(node?.port ?? 0, {
+        username: 'app',
+        clientId: `app-${index}`,
+        clean: index % 2 === 0,
+      })
       await inbox.client.subscribeAsync(['t/a/+/status', 't/+/1/#', 'house/#'], { qos })
       inboxes.push(inbox)
     }
-    const device = await connect(one?.port ?? 0, 'a/1')
+    const device = await connectJs(one?.port ?? 0)
     const expected: string[] = []
     const work: Promise<unknown>[] = []
     for (let n = 0; n < 50; n += 1) {
@@ -27,9 +31,9 @@ describe('a message on one node', () => {
     const nodes = await startNodes()
     const one = await nodes.start('one')
     const two = await nodes.start('two')
-    const app = await connect(one.port, 'app')
-    const device = await connect(two.port, 'a/1')
-    const other = await connect(two.port, 'a/2')
+    const app = await connectJs(one.port, { username: 'app' })
+    const device = await connectJs(two.port, { username: 'a/1' })
+    const other = await connectJs(two.port, { username: 'a/2' })
     await device.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
     await other.client.subscribeAsync('t/a/2/cmd/#', { qos: 1 })
     await app.client.publishAsync('t/a/1/cmd/now', 'x', { qos: 1 })
@@ -42,15 +46,15 @@ describe('a message on one node', () => {
   it('is retained for subscribers on another node, until it is removed on a third', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-    const device = await connect(one.port, 'a/1')
+    const device = await connectJs(one.port, { username: 'a/1' })
     await device.client.publishAsync('t/a/1/status', 'on', { qos: 1, retain: true })
-    const app = await connect(two.port, 'app')
+    const app = await connectJs(two.port, { username: 'app' })
     await app.client.publishAsync('house/door', 'open', { qos: 0, retain: true })
     await app.client.subscribeAsync('t/+/+/status', { qos: 1 })
     await app.client.subscribeAsync('house/+', { qos: 1 })
     await expect.poll(() => app.messages).toEqual(['t/a/1/status on 1 retained', 'house/door open 0 retained'])
     await app.client.publishAsync('t/a/1/status', '', { qos: 1, retain: true })
-    const late = await connect(one.port, 'app', { clientId: 'late' })
+    const late = await connectJs(one.port, { username: 'app', clientId: 'late' })
     await late.client.subscribeAsync('#', { qos: 1 })
     await expect.poll(() => late.messages).toEqual(['house/door open 0 retained'])
   })
@@ -58,7 +62,7 @@ describe('a message on one node', () => {
   it.each([0, 1, 2] as const)('comes to its own client, which subscribed right before it, at QoS %i', async (qos) => {
     const nodes = await startNodes()
     const [one] = [await nodes.start('one'), await nodes.start('two')]
-    const app = await connect(one.port, 'app')
+    const app = await connectJs(one.port, { username: 'app' })
     const topics = Array.from({ length: 100 }, (_, n) => `house/${n}`)
     const { client } = app
     // Nobody waits for a SUBACK.
@@ -71,9 +75,9 @@ describe('a message on one node', () => {
   it('is telemetry: it goes to the log, and to a subscriber on another node', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-    const app = await connect(two.port, 'app')
+    const app = await connectJs(two.port, { username: 'app' })
     await app.client.subscribeAsync('t/+/+/telemetry', { qos: 1 })
-    const device = await connect(one.port, 'a/1')
+    const device = await connectJs(one.port, { username: 'a/1' })
     await device.client.publishAsync('t/a/1/telemetry', '{"x":1}', { qos: 1 })
     await device.client.publishAsync('t/a/1/telemetry/other', '{"x":2}', { qos: 1 })
     await expect.poll(() => app.messages).toEqual(['t/a/1/telemetry {"x":1} 0'])
@@ -85,9 +89,9 @@ describe('a persistent session', () => {
   it('moves between nodes with its subscriptions and messages', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-    const app = await connect(one.port, 'app')
+    const app = await connectJs(one.port, { username: 'app' })
     const options = { clientId: 'p', clean: false }
-    const first = await connect(one.port, 'a/1', options)
+    const first = await connectJs(one.port, { username: 'a/1', ...options })
     await first.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
     await first.client.endAsync()
     const expected: string[] = []
@@ -95,7 +99,7 @@ describe('a persistent session', () => {
       await app.client.publishAsync('t/a/1/cmd/x', String(n), { qos: 1 })
       expected.push(`t/a/1/cmd/x ${n} 1`)
     }
-    const second = await connect(two.port, 'a/1', options)
+    const second = await connectJs(two.port, { username: 'a/1', ...options })
     await expect.poll(() => second.messages).toEqual(expected)
     await app.client.publishAsync('t/a/1/cmd/x', 'live', { qos: 1 })
     await expect.poll(() => second.messages.at(-1)).toBe('t/a/1/cmd/x live 1')
@@ -106,12 +110,12 @@ describe('a persistent session', () => {
   it('is taken over from another node at once, and the will of the former connection comes before', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-    const app = await connect(two.port, 'app')
+    const app = await connectJs(two.port, { username: 'app' })
     await app.client.subscribeAsync('t/+/+/status', { qos: 1 })
     const will = { topic: 't/a/1/status', payload: Buffer.from('gone'), qos: 1 as const, retain: true }
-    const first = await connect(one.port, 'a/1', { clientId: 'p', will })
+    const first = await connectJs(one.port, { username: 'a/1', clientId: 'p', will })
     const closed = gone(first)
-    const second = await connect(two.port, 'a/1', { clientId: 'p', will })
+    const second = await connectJs(two.port, { username: 'a/1', clientId: 'p', will })
     await closed
     await second.client.publishAsync('t/a/1/status', 'on', { qos: 1, retain: true })
     await expect.poll(() => app.messages).toEqual(['t/a/1/status gone 1', 't/a/1/status on 1'])

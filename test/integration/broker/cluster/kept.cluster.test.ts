@@ -6,8 +6,8 @@ import { PUBLISH } from '../../../../services/broker/cluster/publish-script.ts'
 import { readQueue } from '../../../../services/broker/cluster/stored-queue.ts'
 import { Retained } from '../../../../services/broker/cluster/retained.ts'
 import { ACKNOWLEDGE, CLAIM } from '../../../../services/broker/cluster/scripts.ts'
-import { connect } from '../../../mqtt-inbox.ts'
 import { itKeepsSoMuch } from '../kept-cases.ts'
+import { connectJs } from '../../../mqtt/mqtt-js.ts'
 import { startNodes, type Nodes } from './nodes.ts'
 
 describe('a node on Redis', () => {
@@ -117,7 +117,7 @@ it('retained messages are counted as they are, whatever replaces and removes the
 it('when 256 MiB are retained in all, nothing more is, but smaller ones in place of others', async () => {
   const nodes = await startNodes()
   const one = await nodes.start('one')
-  const app = await connect(one.port, 'app')
+  const app = await connectJs(one.port, { username: 'app' })
   const retain = { qos: 1, retain: true } as const
   await app.client.publishAsync('house/door', 'open', retain)
   await nodes.link.run((redis) => redis.set('sluice:retained:bytes', 300 * 1024 * 1024))

@@ -5,7 +5,7 @@ import { tempFolder } from '../../../helpers.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import { startRedis } from '../../../../load-tests/servers/redis.ts'
 import { installPackages } from '../../../../load-tests/servers/tools.ts'
-import { connect, gone } from '../../../mqtt-inbox.ts'
+import { connectJs, gone } from '../../../mqtt/mqtt-js.ts'
 
 beforeAll(() =>
   installPackages([{ command: 'mosquitto_sub', package: 'mosquitto-clients', why: 'clients that we did not write' }]),
@@ -36,9 +36,9 @@ it('kill -9 of the node that holds a session, while commands come in: after the 
   onTestFinished(() => redis.stop())
   const [one, two] = await Promise.all([startNode(redis.url, 'one'), startNode(redis.url, 'two')])
   const options = { clientId: 'p', clean: false }
-  const device = await connect(one.port, 'a/1', options)
+  const device = await connectJs(one.port, { username: 'a/1', ...options })
   await device.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
-  const app = await connect(two.port, 'app')
+  const app = await connectJs(two.port, { username: 'app' })
   const all: string[] = []
   const got = new Set<string>()
   const note = (): void => device.messages.forEach((message) => got.add(message))
@@ -48,7 +48,7 @@ it('kill -9 of the node that holds a session, while commands come in: after the 
     if (n === 150) await one.kill()
   }
   note()
-  const again = await connect(two.port, 'a/1', options)
+  const again = await connectJs(two.port, { username: 'a/1', ...options })
   await expect.poll(() => [...new Set([...got, ...again.messages])].sort()).toEqual(all.sort())
 })
 
@@ -57,11 +57,11 @@ it('kill -9 of the node that publishes: what it has acknowledged arrives, with c
   onTestFinished(() => redis.stop())
   const [one, two] = await Promise.all([startNode(redis.url, 'one'), startNode(redis.url, 'two')])
   // Subscribed, and away again.
-  const device = await connect(two.port, 'a/1', { clientId: 'm', clean: false })
+  const device = await connectJs(two.port, { username: 'a/1', clientId: 'm', clean: false })
   await device.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
   await device.client.endAsync()
-  const app = await connect(one.port, 'app')
-  const sensor = await connect(one.port, 'a/2')
+  const app = await connectJs(one.port, { username: 'app' })
+  const sensor = await connectJs(one.port, { username: 'a/2' })
   const acked: string[] = []
   const publish = (from: number, to: number): void => {
     for (let n = from; n < to; n += 1) {

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { nodeChannel } from '../../../../shared/mesh/mesh.ts'
 import { listNodes } from '../../../../shared/mesh/node-list.ts'
 import { matches } from '../../../../shared/topic-filter.ts'
-import { connect, gone, type Inbox } from '../../../mqtt-inbox.ts'
+import { connectJs, gone, type Inbox } from '../../../mqtt/mqtt-js.ts'
 import { startNodes } from './nodes.ts'
 
 const WORDS = ['a', 'b', 'c']
@@ -32,12 +32,12 @@ it('whatever is subscribed on whatever node: each message of QoS 1 reaches each 
       const port = (index: number): number => started[index]?.port ?? 0
       const clients: Inbox[] = []
       for (const [index, { node: at, filters, clean }] of subscribers.entries()) {
-        const inbox = await connect(port(at), 'app', { clientId: `${run}-${index}`, clean })
+        const inbox = await connectJs(port(at), { username: 'app', clientId: `${run}-${index}`, clean })
         await inbox.client.subscribeAsync(filters, { qos: 1 })
         clients.push(inbox)
       }
       const publishers = await Promise.all(
-        [0, 1, 2].map((at) => connect(port(at), 'app', { clientId: `${run}-p${at}` })),
+        [0, 1, 2].map((at) => connectJs(port(at), { username: 'app', clientId: `${run}-p${at}` })),
       )
       const work = publications.flatMap(({ node: at, topic: to }, n) => {
         const publisher = publishers[at]
@@ -65,15 +65,15 @@ it('nodes that want nothing get nothing: no telemetry without a subscriber, no c
   await nodes.link.listen(nodeChannel('two'), (frame) => {
     if (/^[MT]/.test(frame.toString('latin1', 0, 1))) frames.push(frame.toString())
   })
-  const device = await connect(one.port, 'a/1')
+  const device = await connectJs(one.port, { username: 'a/1' })
   await device.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
-  const app = await connect(two.port, 'app', { clientId: 'watcher' })
+  const app = await connectJs(two.port, { username: 'app', clientId: 'watcher' })
   await app.client.subscribeAsync('t/+/+/telemetry', { qos: 0 })
   await app.client.unsubscribeAsync('t/+/+/telemetry')
   await app.client.subscribeAsync('house/#', { qos: 0 })
   await device.client.publishAsync('t/a/1/telemetry', '{"x":1}', { qos: 1 })
   await device.client.publishAsync('t/a/1/status', 'on', { qos: 1 })
-  const boss = await connect(one.port, 'app', { clientId: 'boss' })
+  const boss = await connectJs(one.port, { username: 'app', clientId: 'boss' })
   await boss.client.publishAsync('t/a/1/cmd/x', 'go', { qos: 1 })
   await expect.poll(() => device.messages).toEqual(['t/a/1/cmd/x go 1'])
   await boss.client.publishAsync('house/door', 'end', { qos: 1 })
@@ -84,11 +84,11 @@ it('nodes that want nothing get nothing: no telemetry without a subscriber, no c
 it('a login that ends takes its sessions, their messages and its retained messages along, on every node', async () => {
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-  const app = await connect(one.port, 'app')
-  const away = await connect(one.port, 'a/1', { clientId: 'away', clean: false })
+  const app = await connectJs(one.port, { username: 'app' })
+  const away = await connectJs(one.port, { username: 'a/1', clientId: 'away', clean: false })
   await away.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
   await away.client.endAsync()
-  const live = await connect(two.port, 'a/1', { clientId: 'live', clean: false })
+  const live = await connectJs(two.port, { username: 'a/1', clientId: 'live', clean: false })
   await live.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
   await live.client.publishAsync('t/a/1/status', 'on', { qos: 1, retain: true })
   await app.client.publishAsync('t/a/1/cmd/x', 'secret', { qos: 1 })
@@ -105,14 +105,14 @@ it('a login that ends takes its sessions, their messages and its retained messag
 it('a clean session ends the persistent one of its id, on another node too', async () => {
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-  const first = await connect(one.port, 'app', { clientId: 'p', clean: false })
+  const first = await connectJs(one.port, { username: 'app', clientId: 'p', clean: false })
   await first.client.subscribeAsync('house/#', { qos: 1 })
   await first.client.endAsync()
-  const boss = await connect(one.port, 'app', { clientId: 'boss' })
+  const boss = await connectJs(one.port, { username: 'app', clientId: 'boss' })
   await boss.client.publishAsync('house/door', 'kept', { qos: 1 })
-  const clean = await connect(two.port, 'app', { clientId: 'p', clean: true })
+  const clean = await connectJs(two.port, { username: 'app', clientId: 'p', clean: true })
   await clean.client.endAsync()
-  const again = await connect(one.port, 'app', { clientId: 'p', clean: false })
+  const again = await connectJs(one.port, { username: 'app', clientId: 'p', clean: false })
   await again.client.subscribeAsync('other', { qos: 1 })
   await boss.client.publishAsync('house/door', 'new', { qos: 1 })
   await boss.client.publishAsync('other', 'end', { qos: 1 })
@@ -123,19 +123,19 @@ it('a node that has not heard of a stored subscription yet stores for it all the
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
   const options = { clientId: 'p', clean: false }
-  const away = await connect(two.port, 'app', options)
+  const away = await connectJs(two.port, { username: 'app', ...options })
   await away.client.subscribeAsync('house/#', { qos: 1 })
   await away.client.endAsync()
-  const boss = await connect(one.port, 'app', { clientId: 'boss' })
+  const boss = await connectJs(one.port, { username: 'app', clientId: 'boss' })
   await boss.client.publishAsync('house/door', 'kept', { qos: 1 })
-  const again = await connect(two.port, 'app', options)
+  const again = await connectJs(two.port, { username: 'app', ...options })
   await expect.poll(() => again.messages).toEqual(['house/door kept 1'])
 })
 
 it('nodes are listed with their load, and one that leaves is listed no more', async () => {
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-  await connect(two.port, 'a/1')
+  await connectJs(two.port, { username: 'a/1' })
   const shown = async () =>
     (await listNodes(nodes.link)).map(({ id, address, clients }) => `${id} ${address.port} ${clients}`)
   await expect.poll(shown, { timeout: 10_000 }).toEqual([`one ${one.port} 0`, `two ${two.port} 1`])

@@ -2,29 +2,29 @@ import { describe, expect, it } from 'vitest'
 import { principalOf } from '../../../../services/broker/cluster/messages.ts'
 import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE } from '../../../../services/broker/cluster/scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
-import type { RawClient } from '../../../mqtt-bytes.ts'
-import { APP, describe5, logIn5, packet5, property } from '../../../mqtt5-bytes.ts'
+import { APP, logIn5, type PacketClient } from '../../../mqtt/packet-client.ts'
+import { packet5 } from '../../../mqtt/packets.ts'
 import { silenceRedis, startNodes, type Nodes } from './nodes.ts'
 
 const lasting = (clientId: string, seconds: number) => {
-  return { ...APP, clientId, clean: false, properties: property.four(0x11, seconds) }
+  return { ...APP, clientId, clean: false, properties: { sessionExpiryInterval: seconds } }
 }
 
 /** Its session has a subscription: one without any is never said to be present. */
-async function subscribed(port: number, clientId: string, seconds: number): Promise<RawClient> {
+async function subscribed(port: number, clientId: string, seconds: number): Promise<PacketClient> {
   const client = await logIn5(port, lasting(clientId, seconds), packet5.subscribe(1, ['x/#', 1]))
-  await client.until(() => client.packets.map(describe5).includes('suback 1 0x1'))
+  await client.until(() => client.texts.includes('suback 1 0x1'))
   return client
 }
 
-async function leave(client: RawClient, ...disconnect: Parameters<typeof packet5.disconnect>): Promise<void> {
+async function leave(client: PacketClient, ...disconnect: Parameters<typeof packet5.disconnect>): Promise<void> {
   client.send(packet5.disconnect(...disconnect))
   await client.closed()
 }
 
 async function greeting(port: number, clientId: string, seconds = 60): Promise<string> {
   const client = await logIn5(port, lasting(clientId, seconds))
-  return client.packets.map(describe5)[0] ?? ''
+  return client.texts[0] ?? ''
 }
 
 /** What is kept of the sessions of a login. */
@@ -55,9 +55,9 @@ it('a session that went on on another node lasts as long as was said there', asy
   const ids = () => nodes.link.run((redis) => redis.hkeys('sluice:sessions:app'))
   await expect.poll(ids, PATIENCE).not.toContain('app//marks')
   const client = await logIn5(one.port, lasting('roams', 60))
-  expect(client.packets.map(describe5)[0]).toBe('connack 1 0x0')
+  expect(client.texts[0]).toBe('connack 1 0x0')
   await client.packetsUpTo(2)
-  expect(client.packets.map(describe5)[1]).toBe('publish x/1 kept q1')
+  expect(client.texts[1]).toBe('publish x/1 kept q1')
 })
 
 it('sessions of a node that is killed end all the same: whose client had left, and whose was there', async () => {
@@ -90,14 +90,14 @@ it('a session whose time is up is present on no node, one that still has time is
 it('what DISCONNECT says counts, and a client that wants a new session gets one', async () => {
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
-  const saying = (seconds: number): [number, Buffer] => [0, property.four(0x11, seconds)]
+  const saying = (sessionExpiryInterval: number) => [0, { sessionExpiryInterval }] as const
   await leave(await subscribed(one.port, 'over', 60), ...saying(0))
   await leave(await subscribed(one.port, 'kept', 1), ...saying(0xffffffff))
   await leave(await subscribed(one.port, 'short', 0xffffffff), ...saying(1))
   await leave(await subscribed(one.port, 'short too', 60), ...saying(1))
   await expect.poll(() => kept(nodes), PATIENCE).toEqual(['app//kept', 'sluice:subs:app//kept'])
   const fresh = await logIn5(two.port, { ...lasting('kept', 1), clean: true })
-  expect(fresh.packets.map(describe5)).toEqual(['connack 0 0x0'])
+  expect(fresh.texts).toEqual(['connack 0 0x0'])
   await leave(fresh)
   await expect.poll(() => kept(nodes), PATIENCE).toEqual([])
 })
@@ -107,7 +107,7 @@ it('a session whose client leaves while Redis is silent ends when DISCONNECT sai
   const one = await nodes.start('one')
   const client = await subscribed(one.port, 'away', 60)
   const goOn = await silenceRedis(nodes, one)
-  await leave(client, 0, property.four(0x11, 1))
+  await leave(client, 0, { sessionExpiryInterval: 1 })
   await expect.poll(() => one.metric('sluice_broker_cluster_sessions'), PATIENCE).toBe(0)
   goOn()
   await expect.poll(() => kept(nodes).catch(() => 'Redis is away'), PATIENCE).toEqual([])
@@ -127,22 +127,23 @@ it('a command reaches a device whose session ends some time: here, and when it i
   const nodes = await startNodes()
   const [one, two] = [await nodes.start('one'), await nodes.start('two')]
   const app = await logIn5(two.port, APP)
-  const device = { clientId: 'd', clean: false, properties: property.four(0x11, 60) }
+  const device = { clientId: 'd', clean: false, properties: { sessionExpiryInterval: 60 } }
   const send = async (payload: string) => {
     app.send(packet5.publish('t/a/1/cmd/x', payload, { qos: 1 }))
     await app.until(() => app.packets.length > 1)
-    expect(app.packets.splice(1).map(describe5)).toEqual(['puback 1'])
+    expect(app.texts.slice(1)).toEqual(['puback 1'])
+    app.packets.splice(1)
   }
   const first = await logIn5(one.port, device, packet5.subscribe(1, ['t/a/1/cmd/#', 1]))
   await first.packetsUpTo(2)
   await send('live')
   await first.packetsUpTo(3)
-  expect(first.packets.map(describe5)[2]).toBe('publish t/a/1/cmd/x live q1')
+  expect(first.texts[2]).toBe('publish t/a/1/cmd/x live q1')
   await leave(first)
   await send('kept')
   const second = await logIn5(two.port, device)
-  await second.until(() => second.packets.map(describe5).includes('publish t/a/1/cmd/x kept q1'))
-  expect(second.packets.map(describe5)[0]).toBe('connack 1 0x0')
+  await second.until(() => second.texts.includes('publish t/a/1/cmd/x kept q1'))
+  expect(second.texts[0]).toBe('connack 1 0x0')
 })
 
 describe('in Redis', () => {

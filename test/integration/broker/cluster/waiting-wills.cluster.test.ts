@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { CLAIM, END_DUE, FORGET, REAP, RELEASE } from '../../../../services/broker/cluster/scripts.ts'
 import { DUE_WILLS, POSTPONE, WILL, WILL_DONE } from '../../../../services/broker/cluster/will-delay-scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
-import type { RawClient } from '../../../mqtt-bytes.ts'
-import { APP, describe5, logIn5, packet5, propertiesOf, property } from '../../../mqtt5-bytes.ts'
+import { APP, logIn5, type PacketClient } from '../../../mqtt/packet-client.ts'
+import { packet5 } from '../../../mqtt/packets.ts'
 import { silenceRedis, startNodes, type Nodes } from './nodes.ts'
 
 const TOPIC = 't/a/1/status'
 
 /** A client whose will says its id, and waits so many seconds. */
 function mourned(clientId: string, delay: number, { clean = true, expiry = 60, lives = 3600 } = {}) {
-  const properties = Buffer.concat([property.four(0x18, delay), property.four(0x02, lives)])
+  const properties = { willDelayInterval: delay, messageExpiryInterval: lives }
   const will = { topic: TOPIC, payload: clientId, qos: 1, properties }
-  return { clientId, clean, will, properties: property.four(0x11, expiry) }
+  return { clientId, clean, will, properties: { sessionExpiryInterval: expiry } }
 }
 
 async function listen(port: number): Promise<() => Promise<string[]>> {
@@ -21,8 +21,9 @@ async function listen(port: number): Promise<() => Promise<string[]>> {
   return async () => {
     // What was published before this has come before it.
     app.send(packet5.publish(TOPIC, 'mark', { qos: 1, id: 9 }))
-    await app.until(() => app.packets.some((one) => describe5(one).includes('mark')))
-    const all = app.packets.splice(0).map(describe5)
+    await app.until(() => app.texts.some((text) => text.includes('mark')))
+    const all = app.texts
+    app.packets.splice(0)
     return all.flatMap((text) => /^publish \S+ (\S+)/.exec(text)?.[1] ?? []).filter((text) => text !== 'mark')
   }
 }
@@ -36,7 +37,7 @@ async function expectOnly(heard: () => Promise<string[]>, ...wanted: string[]): 
   expect(all.toSorted()).toEqual(wanted.toSorted())
 }
 
-const vanish = (client: RawClient) => void client.socket.destroy()
+const vanish = (client: PacketClient) => void client.socket.destroy()
 const waiting = ({ link }: Nodes) => link.run((redis) => redis.zrange('sluice:wills', '0', '-1'))
 const wills = ({ link }: Nodes) => link.run((redis) => redis.keys('sluice:will:*'))
 
@@ -66,9 +67,8 @@ describe('the will of a client that is gone', () => {
     await expect.poll(() => waiting(nodes)).toEqual(['a/1/left'])
     await one.close()
     const text = `publish ${TOPIC} left q1`
-    await app.until(() => app.packets.map(describe5).includes(text))
-    const will = app.packets.find((one) => describe5(one) === text)
-    expect(propertiesOf(will ?? Buffer.alloc(0))).toEqual(property.four(0x02, 2))
+    await app.until(() => app.texts.includes(text))
+    expect(app.messages.map(({ properties }) => properties)).toEqual([{ messageExpiryInterval: 2 }])
   })
 
   it('waits on when Redis was away at the end of the connection', async () => {
@@ -94,11 +94,10 @@ describe('the will of a client that is gone', () => {
     await expect.poll(() => one.metric('sluice_broker_connections')).toBe(1)
     goOn()
     const text = `publish ${TOPIC} now q1`
-    await app.until(() => app.packets.map(describe5).includes(text))
-    const properties = propertiesOf(app.packets.find((one) => describe5(one) === text) ?? Buffer.alloc(0))
-    expect(properties).toHaveLength(5)
-    expect(properties[0]).toBe(0x02)
-    expect(properties.readUInt32BE(1)).toBeLessThanOrEqual(100)
+    await app.until(() => app.texts.includes(text))
+    const properties = app.messages[0]?.properties
+    expect(Object.keys(properties ?? {})).toEqual(['messageExpiryInterval'])
+    expect(properties?.messageExpiryInterval).toBeLessThanOrEqual(100)
   })
 
   it('on a telemetry topic waits for a log that stands still, keeps no node from its work, and is stored once', async () => {
@@ -217,5 +216,5 @@ describe('in Redis', () => {
 
 async function greeting(port: number, clientId: string): Promise<string> {
   const client = await logIn5(port, mourned(clientId, 1, { clean: false }))
-  return client.packets.map(describe5)[0] ?? ''
+  return client.texts[0] ?? ''
 }

@@ -1,6 +1,6 @@
 import { startBroker } from '../../../broker-harness.ts'
 import { TestAuthority } from '../../../certificates.ts'
-import { wayTo } from '../listener-clients.ts'
+import { wayTo } from '../../../mqtt/way.ts'
 import { describeConformance, SUITE_APPLICATION, SUITE_RULES } from './suite.ts'
 
 describeConformance({

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { startLineProcess, type LineProcess } from '../../../line-process.ts'
-import { hasPaho, type Way } from '../listener-clients.ts'
-import type { Version } from '../packet-client.ts'
+import { hasPaho } from '../listener-clients.ts'
+import type { Version } from '../../../mqtt/packets.ts'
+import type { Way } from '../../../mqtt/way.ts'
 import type { ConnectOptions, Qos, Stack, TestClient } from './test-client.ts'
 
 const DRIVER = join(import.meta.dirname, 'paho_driver.py')

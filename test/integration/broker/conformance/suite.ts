@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { AclRule } from '../../../../shared/registry/port.ts'
-import type { Way } from '../listener-clients.ts'
-import { PacketClient, type Version } from '../packet-client.ts'
+import { PacketClient } from '../../../mqtt/packet-client.ts'
+import type { Version } from '../../../mqtt/packets.ts'
+import type { Way } from '../../../mqtt/way.ts'
 import { BEHAVIOURS, type Cast } from './behaviours.ts'
 import { pahoPython } from './paho-client.ts'
 import { mqttJs } from './test-client.ts'
@@ -56,7 +57,7 @@ const PACKETS: Readonly<Record<string, (way: Way, version: Version) => Promise<v
   'another protocol name is refused [MQTT-3.1.2-1]': async (way, version) => {
     const client = new PacketClient(way, version)
     // The writer of the packet knows only the two right names.
-    client.sendBytes(Buffer.from([0x10, 11, 0, 2, 0x68, 0x6a, version, 2, 0, 0, 0, 1, 0x63]))
+    client.send(Buffer.from([0x10, 11, 0, 2, 0x68, 0x6a, version, 2, 0, 0, 0, 1, 0x63]))
     await client.closed()
     expect(client.packets).toEqual([])
   },
@@ -75,8 +76,8 @@ const PACKETS: Readonly<Record<string, (way: Way, version: Version) => Promise<v
     // The writer of packets refuses to write it.
     const properties = version === 5 ? [0] : []
     const body = [0, 4, 0x4d, 0x51, 0x54, 0x54, version, 0, 0, 0, ...properties, 0, 0]
-    client.sendBytes(Buffer.from([0x10, body.length, ...body]))
-    const [answer] = await client.until(({ cmd }) => cmd === 'connack')
+    client.send(Buffer.from([0x10, body.length, ...body]))
+    const [answer] = await client.matching(({ cmd }) => cmd === 'connack')
     expect(answer).toMatchObject(version === 5 ? { reasonCode: 0 } : { returnCode: 2 })
     if (version === 5) expect(answer).toHaveProperty('properties.assignedClientIdentifier', expect.stringMatching(/./))
     else await client.closed()

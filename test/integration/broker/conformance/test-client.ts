@@ -1,8 +1,8 @@
-import mqtt, { type MqttClient } from 'mqtt'
-import { readFileSync } from 'node:fs'
+import type { MqttClient } from 'mqtt'
 import { onTestFinished } from 'vitest'
-import type { Way } from '../listener-clients.ts'
-import type { Version } from '../packet-client.ts'
+import { openJs } from '../../../mqtt/mqtt-js.ts'
+import type { Version } from '../../../mqtt/packets.ts'
+import type { Way } from '../../../mqtt/way.ts'
 
 export type Qos = 0 | 1 | 2
 
@@ -68,12 +68,8 @@ class MqttJs implements TestClient {
     this.#isMute = false
     const session = this.#version === 5 && !clean ? { properties: { sessionExpiryInterval: 0xffffffff } } : {}
     const last = will === undefined ? {} : { will: { ...will, payload: Buffer.from(will.payload), retain: false } }
-    const client = mqtt.connect({
-      ...{ host: 'localhost', port: way.port, protocol: way.kind === 'tls' ? 'mqtts' : 'mqtt' },
-      ...(way.ca === undefined ? {} : { ca: readFileSync(way.ca) }),
-      ...{ protocolVersion: this.#version, reconnectPeriod: 0, connectTimeout: 10_000 },
-      ...{ clientId, clean, keepalive, ...session, ...last },
-    })
+    const options = { protocolVersion: this.#version, clientId, clean, keepalive, ...session, ...last }
+    const client = openJs(way, options)
     this.#client = client
     // A message whose callback is never called is not acknowledged, and nothing behind it is taken.
     client.handleMessage = (_packet, done) => {

@@ -1,24 +1,12 @@
-import { packet } from '../../../mqtt-bytes.ts'
-import {
-  answered,
-  build,
-  first,
-  ID,
-  loggedIn,
-  SOUND,
-  STATUS,
-  TELEMETRY,
-  u16,
-  type HostileCase,
-  type Outcome,
-} from './cases.ts'
+import { frame, packet, u16 } from '../../../mqtt/packets.ts'
+import { answered, first, ID, loggedIn, SOUND, STATUS, TELEMETRY, type HostileCase, type Outcome } from './cases.ts'
 
 const HEADERS = { PUBACK: 0x40, PUBREC: 0x50, PUBREL: 0x62, PUBCOMP: 0x70 } as const
 const TYPES = ['PUBACK', 'PUBREC', 'PUBREL', 'PUBCOMP'] as const
 
 const IDS: readonly HostileCase[] = TYPES.flatMap((type) => [
-  loggedIn(`[MQTT-2.3.1-1] ${type} with id 0`, packet.ack(HEADERS[type], 0)),
-  loggedIn(`[MQTT-2.3.1-1] ${type} with id 0 in 3.1`, packet.ack(HEADERS[type], 0), undefined, 'logged in with 3.1'),
+  loggedIn(`[MQTT-2.3.1-1] ${type} with id 0`, frame(HEADERS[type], u16(0))),
+  loggedIn(`[MQTT-2.3.1-1] ${type} with id 0 in 3.1`, frame(HEADERS[type], u16(0)), undefined, 'logged in with 3.1'),
 ])
 
 /** Of a message that nobody sent: it may be of an earlier connection, so the handshake is ended and nobody is closed. */
@@ -32,7 +20,7 @@ const UNSOLICITED: readonly HostileCase[] = TYPES.flatMap((type) =>
     [1, ID, 0xffff].map((id) =>
       loggedIn(
         `[MQTT-2.3.1-6] ${type} that nobody waits for, id ${id}, ${stage}`,
-        packet.ack(HEADERS[type], id),
+        frame(HEADERS[type], u16(id)),
         unsolicited(type, id),
         stage,
       ),
@@ -43,7 +31,7 @@ const UNSOLICITED: readonly HostileCase[] = TYPES.flatMap((type) =>
 const TWICE: readonly HostileCase[] = [
   ...TYPES.map((type) => {
     const { answers } = unsolicited(type, ID)
-    const bytes = packet.ack(HEADERS[type], ID)
+    const bytes = frame(HEADERS[type], u16(ID))
     return loggedIn(
       `[MQTT-2.3.1-6] ${type} that nobody waits for, twice`,
       Buffer.concat([bytes, bytes]),
@@ -52,17 +40,17 @@ const TWICE: readonly HostileCase[] = [
   }),
   loggedIn(
     '[MQTT-4.3.3-2] PUBREL of telemetry, twice',
-    Buffer.concat([packet.publish(TELEMETRY, SOUND, { qos: 2, id: ID }), packet.ack(0x62, ID), packet.ack(0x62, ID)]),
+    Buffer.concat([packet.publish(TELEMETRY, SOUND, { qos: 2, id: ID }), packet.pubrel(ID), packet.pubrel(ID)]),
     answered(`pubrec ${ID}`, `pubcomp ${ID}`, `pubcomp ${ID}`),
   ),
   loggedIn(
     '[MQTT-4.3.3-2] PUBREL of a status, twice',
-    Buffer.concat([packet.publish(STATUS, SOUND, { qos: 2, id: ID }), packet.ack(0x62, ID), packet.ack(0x62, ID)]),
+    Buffer.concat([packet.publish(STATUS, SOUND, { qos: 2, id: ID }), packet.pubrel(ID), packet.pubrel(ID)]),
     answered(`pubrec ${ID}`, `pubcomp ${ID}`, `pubcomp ${ID}`),
   ),
   loggedIn(
     '[MQTT-4.3.3-2] PUBACK in place of PUBREL',
-    Buffer.concat([packet.publish(TELEMETRY, SOUND, { qos: 2, id: ID }), packet.ack(0x40, ID)]),
+    Buffer.concat([packet.publish(TELEMETRY, SOUND, { qos: 2, id: ID }), packet.puback(ID)]),
     answered(`pubrec ${ID}`),
   ),
 ]
@@ -92,12 +80,12 @@ const TOO_LONG: readonly HostileCase[] = [
     const longest = Buffer.from([header, 0xff, 0xff, 0xff, 0x7f])
     return [
       first(`[2.2.3] ${type} of 256 MB first`, longest),
-      first(`[2.2.3] ${type} of 5,000 bytes first`, build(header, Buffer.alloc(5_000))),
+      first(`[2.2.3] ${type} of 5,000 bytes first`, frame(header, Buffer.alloc(5_000))),
       ...(type === 'PUBLISH'
         ? []
         : [
             loggedIn(`[2.2.3] ${type} of 256 MB`, longest),
-            loggedIn(`[2.2.3] ${type} of 70,000 bytes`, build(header, u16(ID), Buffer.alloc(70_000))),
+            loggedIn(`[2.2.3] ${type} of 70,000 bytes`, frame(header, u16(ID), Buffer.alloc(70_000))),
           ]),
     ]
   }),

@@ -1,4 +1,4 @@
-import { frame, packet, utf8 } from '../../../mqtt-bytes.ts'
+import { frame, packet, sized, u16 } from '../../../mqtt/packets.ts'
 
 /** Where in a conversation the bytes of a case come: as the first ones, or of a client that has logged in. */
 export type Stage = 'first' | 'logged in' | 'logged in with 3.1' | 'logged in with a session'
@@ -9,7 +9,7 @@ export interface HostileCase {
   readonly name: string
   readonly stage: Stage
   readonly bytes: Buffer
-  /** Packets of the broker to these bytes, as `describe` of mqtt-bytes.ts says them, sorted. */
+  /** Packets of the broker to these bytes, as `describe` of packet-client.ts says them, sorted. */
   readonly answers: readonly string[]
   /** The connection lives on: a PINGREQ is answered. Otherwise it is closed, and nothing behind the bytes is looked at. */
   readonly lives: boolean
@@ -56,20 +56,6 @@ export const COMMANDS = 't/a/1/cmd'
 /** Of packets of the cases that have one; those before and behind them use 1 and 2. */
 export const ID = 9
 
-export function u16(value: number): Buffer {
-  return Buffer.from([value >> 8, value & 0xff])
-}
-
-/** Bytes with two bytes of length in front. */
-export function sized(bytes: Buffer | string): Buffer {
-  return typeof bytes === 'string' ? utf8(bytes) : Buffer.concat([u16(bytes.length), bytes])
-}
-
-/** A packet from its first byte and the parts of its body. */
-export function build(header: number, ...parts: readonly (Buffer | number)[]): Buffer {
-  return frame(header, Buffer.concat(parts.map((part) => (typeof part === 'number' ? Buffer.from([part]) : part))))
-}
-
 /** A packet without the last bytes of its body, and with a remaining length that says so. */
 export function cutTo(bytes: Buffer, bodyLength: number): Buffer {
   return frame(bytes[0] ?? 0, bytes.subarray(2, 2 + bodyLength))
@@ -96,7 +82,7 @@ export interface ConnectFields {
 export function connect(fields: ConnectFields): Buffer {
   const { header = 0x10, name = 'MQTT', level = 4, flags = 0xc2, clientId = HOSTILE, will = [] } = fields
   const login = [fields.username, fields.password].filter((field) => field !== undefined)
-  return build(header, sized(name), level, flags, u16(60), sized(clientId), ...will.map(sized), ...login.map(sized))
+  return frame(header, sized(name), level, flags, u16(60), sized(clientId), ...will.map(sized), ...login.map(sized))
 }
 
 export const LOGIN = { username: 'a/1', password: 's' } as const
@@ -105,22 +91,22 @@ export const LOGIN = { username: 'a/1', password: 's' } as const
 export const SOUND_PACKETS = {
   CONNECT: connect(LOGIN),
   PUBLISH: packet.publish(TELEMETRY, HOSTILE, { qos: 1, id: ID }),
-  PUBACK: packet.ack(0x40, ID),
-  PUBREC: packet.ack(0x50, ID),
-  PUBREL: packet.ack(0x62, ID),
-  PUBCOMP: packet.ack(0x70, ID),
+  PUBACK: packet.puback(ID),
+  PUBREC: packet.pubrec(ID),
+  PUBREL: packet.pubrel(ID),
+  PUBCOMP: packet.pubcomp(ID),
   SUBSCRIBE: packet.subscribe(ID, [`${COMMANDS}/#`, 1]),
   UNSUBSCRIBE: packet.unsubscribe(ID, `${COMMANDS}/#`),
   PINGREQ: packet.pingreq,
-  DISCONNECT: packet.disconnect,
+  DISCONNECT: packet.disconnect(),
 } as const
 
 /** What only a server sends, sound. */
 export const SERVER_PACKETS = {
-  CONNACK: build(0x20, 0, 0),
-  SUBACK: build(0x90, u16(ID), 0),
-  UNSUBACK: build(0xb0, u16(ID)),
-  PINGRESP: build(0xd0),
+  CONNACK: frame(0x20, 0, 0),
+  SUBACK: frame(0x90, u16(ID), 0),
+  UNSUBACK: frame(0xb0, u16(ID)),
+  PINGRESP: frame(0xd0),
 } as const
 
 export function bits(value: number, count: number): string {

@@ -1,8 +1,7 @@
-import { packet } from '../../../mqtt-bytes.ts'
+import { frame, packet, sized, u16 } from '../../../mqtt/packets.ts'
 import {
   answered,
   bits,
-  build,
   connect,
   cutTo,
   first,
@@ -12,12 +11,10 @@ import {
   LOGIN,
   longer,
   SERVER_PACKETS,
-  sized,
   SOUND,
   SOUND_PACKETS,
   STATUS,
   TELEMETRY,
-  u16,
   type HostileCase,
 } from './cases.ts'
 
@@ -42,7 +39,7 @@ const WRONG_FLAGS: readonly HostileCase[] = Object.entries(SOUND_PACKETS).flatMa
   )
 })
 
-const publish = (flags: number): Buffer => build(0x30 | flags, sized(TELEMETRY), u16(ID), Buffer.from(HOSTILE))
+const publish = (flags: number): Buffer => frame(0x30 | flags, sized(TELEMETRY), u16(ID), Buffer.from(HOSTILE))
 const WRONG_PUBLISH_FLAGS: readonly HostileCase[] = [
   ...[0b0110, 0b0111, 0b1110, 0b1111].map((flags) =>
     loggedIn(`[MQTT-3.3.1-4] PUBLISH with flags ${bits(flags, 4)}`, publish(flags)),
@@ -57,7 +54,7 @@ const SERVER_ONLY: readonly HostileCase[] = Object.entries(SERVER_PACKETS).flatM
 )
 
 const NO_TYPE: readonly HostileCase[] = [0, 15].flatMap((type) =>
-  NIBBLES.map((flags) => loggedIn(`[2.2.1] type ${type}, flags ${bits(flags, 4)}`, build((type << 4) | flags))),
+  NIBBLES.map((flags) => loggedIn(`[2.2.1] type ${type}, flags ${bits(flags, 4)}`, frame((type << 4) | flags))),
 )
 
 function proxied(header: string): Buffer {
@@ -69,8 +66,8 @@ const BEFORE_CONNECT: readonly HostileCase[] = [
   ...Object.entries({ ...SOUND_PACKETS, ...SERVER_PACKETS })
     .filter(([type]) => type !== 'CONNECT')
     .map(([type, bytes]) => first(`[MQTT-3.1.0-1] ${type} first`, bytes)),
-  first('[MQTT-3.1.0-1] type 0 first', build(0)),
-  first('[MQTT-3.1.0-1] type 15 first', build(0xf0)),
+  first('[MQTT-3.1.0-1] type 0 first', frame(0)),
+  first('[MQTT-3.1.0-1] type 15 first', frame(0xf0)),
   first('[MQTT-3.1.0-1] PUBLISH of QoS 0 first', packet.publish(TELEMETRY, HOSTILE)),
   first('[MQTT-3.1.0-1] a request of HTTP', Buffer.from(`GET / HTTP/1.1\r\nHost: ${'broker.'.repeat(20)}\r\n\r\n`)),
   first('[MQTT-3.1.0-1] a greeting of SSH', Buffer.concat([Buffer.from('SSH-2.0-OpenSSH_9.6\r\n'), Buffer.alloc(100)])),
@@ -91,7 +88,7 @@ const SECOND_CONNECTS: readonly [string, Buffer][] = [
   ['without clean session', connect({ ...LOGIN, flags: 0xc0 })],
   ['of 3.1', connect({ ...LOGIN, name: 'MQIsdp', level: 3 })],
   ['of a level that is not known', connect({ ...LOGIN, level: 9 })],
-  ['without a body', build(0x10)],
+  ['without a body', frame(0x10)],
 ]
 const SECOND_CONNECT = SECOND_CONNECTS.map(([what, bytes]) =>
   loggedIn(`[MQTT-3.1.0-2] a second CONNECT, ${what}`, bytes),
@@ -158,11 +155,11 @@ const WRONG_LENGTH: readonly HostileCase[] = [
     loggedIn(`[3.${index + 4}.3] ${type} with a third byte`, longer(SOUND_PACKETS[type], 0)),
     loggedIn(`[3.${index + 4}.3] ${type} with a second id`, longer(SOUND_PACKETS[type], 0, 1)),
   ]),
-  loggedIn('[3.12.2] PINGREQ with a body', build(0xc0, 0)),
-  loggedIn('[3.12.3] PINGREQ with an id', build(0xc0, u16(ID))),
-  loggedIn('[3.14.2] DISCONNECT with a body', build(0xe0, 0)),
-  loggedIn('[3.14.3] DISCONNECT with the reason that MQTT 5 has', build(0xe0, 4)),
-  loggedIn('[3.14.3] DISCONNECT with reason and properties as in MQTT 5', build(0xe0, 0, 0)),
+  loggedIn('[3.12.2] PINGREQ with a body', frame(0xc0, 0)),
+  loggedIn('[3.12.3] PINGREQ with an id', frame(0xc0, u16(ID))),
+  loggedIn('[3.14.2] DISCONNECT with a body', frame(0xe0, 0)),
+  loggedIn('[3.14.3] DISCONNECT with the reason that MQTT 5 has', frame(0xe0, 4)),
+  loggedIn('[3.14.3] DISCONNECT with reason and properties as in MQTT 5', frame(0xe0, 0, 0)),
 ]
 
 export const FIXED_HEADER: readonly HostileCase[] = [

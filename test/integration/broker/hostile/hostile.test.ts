@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { startBroker, EVERYTHING, type Harness } from '../../../broker-harness.ts'
-import { describe, logIn, packet } from '../../../mqtt-bytes.ts'
+import { logIn } from '../../../mqtt/packet-client.ts'
+import { packet } from '../../../mqtt/packets.ts'
 import { ACKNOWLEDGEMENTS } from './acknowledgements.ts'
 import { HOSTILE, STATUS, type HostileCase } from './cases.ts'
 import { CONNECTS } from './connects.ts'
@@ -43,15 +44,15 @@ it('each is answered as its clause wants it; nothing of it is stored, delivered 
 
   const played = await playAll(port, CASES)
 
-  witness.send(packet.publish('t/a/2/status', 'alive', { qos: 2, id: 1 }), packet.ack(0x62, 1), packet.pingreq)
+  witness.send(packet.publish('t/a/2/status', 'alive', { qos: 2, id: 1 }), packet.pubrel(1), packet.pingreq)
   await witness.until(() => witness.packets.length >= 4)
-  expect(witness.packets.map(describe).toSorted()).toEqual(['connack 0 0', 'pingresp', 'pubcomp 1', 'pubrec 1'])
+  expect(witness.texts.toSorted()).toEqual(['connack 0 0', 'pingresp', 'pubcomp 1', 'pubrec 1'])
   const alive = 'publish t/a/2/status alive q0'
-  await watcher.until(() => watcher.packets.some((bytes) => describe(bytes) === alive))
+  await watcher.until(() => watcher.texts.includes(alive))
 
   // Now, so that what came late is seen too.
   expect(played.map(mistakeOf).filter((mistake) => mistake !== undefined)).toEqual([])
-  const delivered = watcher.packets.map(describe)
+  const delivered = watcher.texts
   expect(delivered.filter((it) => it.includes(HOSTILE) || it.includes(BEHIND))).toEqual([])
   expect(delivered.some((it) => it.startsWith(`publish ${STATUS}/\ufeffx `))).toBe(true)
   const payloads = log.records.map(({ value }) => Buffer.from(value ?? []).toString())

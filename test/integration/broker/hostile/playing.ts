@@ -1,4 +1,5 @@
-import { describe, logIn, packet, RawClient } from '../../../mqtt-bytes.ts'
+import { logIn, PacketClient } from '../../../mqtt/packet-client.ts'
+import { packet } from '../../../mqtt/packets.ts'
 import { TELEMETRY, type HostileCase, type Stage } from './cases.ts'
 
 /** In the message in front of each case of a client that has logged in, and in the one behind every case. */
@@ -12,7 +13,7 @@ const behind = packet.publish(TELEMETRY, BEHIND, { qos: 1, id: 2 })
 
 interface Played {
   readonly case: HostileCase
-  readonly client: RawClient
+  readonly client: PacketClient
   /** Packets that came before those that answer the case. */
   readonly greeting: number
   /** What came instead, when it took too long. */
@@ -31,7 +32,7 @@ export async function playAll(port: number, cases: readonly HostileCase[]): Prom
 }
 
 async function play(port: number, it: HostileCase, index: number): Promise<Played> {
-  const client = it.stage === 'first' ? new RawClient(port) : await enter(port, it.stage, index)
+  const client = it.stage === 'first' ? new PacketClient(port) : await enter(port, it.stage, index)
   const greeting = client.packets.length
   let failure: string | undefined
   try {
@@ -43,8 +44,8 @@ async function play(port: number, it: HostileCase, index: number): Promise<Playe
   return { case: it, client, greeting, failure }
 }
 
-async function enter(port: number, stage: Stage, index: number): Promise<RawClient> {
-  const level = stage === 'logged in with 3.1' ? 3 : 4
+async function enter(port: number, stage: Stage, index: number): Promise<PacketClient> {
+  const level: 3 | 4 = stage === 'logged in with 3.1' ? 3 : 4
   const options = { clientId: `case ${index}`, keepalive: 60, level, clean: stage !== 'logged in with a session' }
   const client = await logIn(port, options)
   client.send(packet.publish(TELEMETRY, BEFORE, { qos: 1, id: 1 }))
@@ -53,13 +54,13 @@ async function enter(port: number, stage: Stage, index: number): Promise<RawClie
 }
 
 /** What is behind the bytes comes with them, so that the broker has both in its hands. */
-async function ends(client: RawClient, { bytes }: HostileCase): Promise<void> {
+async function ends(client: PacketClient, { bytes }: HostileCase): Promise<void> {
   client.send(bytes, behind)
   // Acknowledged, it is a mistake already.
-  await client.until(() => client.isClosed || client.packets.some((it) => describe(it) === 'puback 2'), 'the end')
+  await client.until(() => client.isClosed || client.texts.includes('puback 2'), 'the end')
 }
 
-async function stays(client: RawClient, { bytes, answers }: HostileCase, greeting: number): Promise<void> {
+async function stays(client: PacketClient, { bytes, answers }: HostileCase, greeting: number): Promise<void> {
   client.send(bytes)
   await client.packetsUpTo(greeting + answers.length)
   client.send(packet.pingreq)
@@ -68,7 +69,7 @@ async function stays(client: RawClient, { bytes, answers }: HostileCase, greetin
 
 /** What is wrong with how a case was answered, by now; undefined when nothing is. */
 export function mistakeOf({ case: it, client, greeting, failure }: Played): string | undefined {
-  const seen = client.packets.map(describe)
+  const seen = client.texts
   const greeted = seen.slice(0, greeting).join(', ')
   const wanted = [...it.answers, ...(it.lives ? ['pingresp'] : [])]
   const answers = seen.slice(greeting)

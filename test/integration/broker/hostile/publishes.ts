@@ -1,17 +1,5 @@
-import { packet } from '../../../mqtt-bytes.ts'
-import {
-  answered,
-  build,
-  HOSTILE,
-  ID,
-  loggedIn,
-  SOUND,
-  STATUS,
-  TELEMETRY,
-  u16,
-  type HostileCase,
-  type Outcome,
-} from './cases.ts'
+import { frame, packet, u16 } from '../../../mqtt/packets.ts'
+import { answered, HOSTILE, ID, loggedIn, SOUND, STATUS, TELEMETRY, type HostileCase, type Outcome } from './cases.ts'
 
 const QOS = [0, 1, 2] as const
 const HEADERS = [0x30, 0x32, 0x34] as const
@@ -52,17 +40,17 @@ const CUT: readonly HostileCase[] = QOS.flatMap((qos) => {
   const header = HEADERS[qos]
   const at = (what: string): string => `[3.3.2] PUBLISH of QoS ${qos} ${what}`
   return [
-    loggedIn(at('without a body'), build(header)),
-    loggedIn(at('with half a topic length'), build(header, 0)),
-    loggedIn(at('with a topic length alone'), build(header, u16(5))),
-    loggedIn(at('that ends in its topic'), build(header, u16(TELEMETRY.length), Buffer.from(TELEMETRY.slice(0, -1)))),
-    loggedIn(at('with a topic of 65,535 bytes that are not there'), build(header, u16(0xffff), Buffer.from(TELEMETRY))),
-    loggedIn(at('with a topic length in the wrong order'), build(header, TELEMETRY.length, 0, Buffer.from(TELEMETRY))),
+    loggedIn(at('without a body'), frame(header)),
+    loggedIn(at('with half a topic length'), frame(header, 0)),
+    loggedIn(at('with a topic length alone'), frame(header, u16(5))),
+    loggedIn(at('that ends in its topic'), frame(header, u16(TELEMETRY.length), Buffer.from(TELEMETRY.slice(0, -1)))),
+    loggedIn(at('with a topic of 65,535 bytes that are not there'), frame(header, u16(0xffff), Buffer.from(TELEMETRY))),
+    loggedIn(at('with a topic length in the wrong order'), frame(header, TELEMETRY.length, 0, Buffer.from(TELEMETRY))),
     ...(qos === 0
       ? []
       : [
-          loggedIn(at('without id'), build(header, u16(TELEMETRY.length), Buffer.from(TELEMETRY))),
-          loggedIn(at('with half an id'), build(header, u16(TELEMETRY.length), Buffer.from(TELEMETRY), 0)),
+          loggedIn(at('without id'), frame(header, u16(TELEMETRY.length), Buffer.from(TELEMETRY))),
+          loggedIn(at('with half an id'), frame(header, u16(TELEMETRY.length), Buffer.from(TELEMETRY), 0)),
         ]),
   ]
 })
@@ -96,13 +84,13 @@ const TOO_LONG: readonly HostileCase[] = [
       acknowledged(qos),
     ),
   ),
-  loggedIn('[MQTT-3.3.1-4] PUBLISH of QoS 3 beyond the limit', build(0x36, u16(1), Buffer.from('t'), u16(ID), LONG)),
-  loggedIn('[MQTT-3.3.1-2] PUBLISH of QoS 0 with DUP beyond the limit', build(0x38, u16(1), Buffer.from('t'), LONG)),
+  loggedIn('[MQTT-3.3.1-4] PUBLISH of QoS 3 beyond the limit', frame(0x36, u16(1), Buffer.from('t'), u16(ID), LONG)),
+  loggedIn('[MQTT-3.3.1-2] PUBLISH of QoS 0 with DUP beyond the limit', frame(0x38, u16(1), Buffer.from('t'), LONG)),
   loggedIn('[MQTT-2.3.1-1] PUBLISH with id 0 beyond the limit', packet.publish(TELEMETRY, LONG, { qos: 1, id: 0 })),
   loggedIn('[MQTT-3.3.2-2] PUBLISH with a wildcard beyond the limit', packet.publish('t/a/1/#', LONG)),
   loggedIn('[MQTT-4.7.3-1] PUBLISH without topic beyond the limit', packet.publish('', LONG, { qos: 1, id: ID })),
-  loggedIn('[MQTT-1.5.3-1] PUBLISH with a bad topic beyond the limit', build(0x30, u16(2), 0xc0, 0x80, LONG)),
-  loggedIn('[MQTT-4.7.3-3] PUBLISH with a topic of 65,535 bytes, beyond the limit', build(0x30, u16(0xffff), LONG)),
+  loggedIn('[MQTT-1.5.3-1] PUBLISH with a bad topic beyond the limit', frame(0x30, u16(2), 0xc0, 0x80, LONG)),
+  loggedIn('[MQTT-4.7.3-3] PUBLISH with a topic of 65,535 bytes, beyond the limit', frame(0x30, u16(0xffff), LONG)),
 ]
 
 /** Sound topics that nobody here may or can publish to: acknowledged, dropped and kept as dead letters. */

@@ -1,5 +1,5 @@
-import { packet } from '../../../mqtt-bytes.ts'
-import { answered, build, COMMANDS, cutTo, ID, loggedIn, longer, sized, u16, type HostileCase } from './cases.ts'
+import { frame, packet, sized, u16 } from '../../../mqtt/packets.ts'
+import { answered, COMMANDS, cutTo, ID, loggedIn, longer, type HostileCase } from './cases.ts'
 
 /** `#` elsewhere than alone in the last level; `+` with neighbours in its level. */
 const BAD_FILTERS: readonly [string, string][] = [
@@ -27,7 +27,10 @@ const BAD_FILTERS: readonly [string, string][] = [
   ['MQTT-4.7.1-2', 'a/+#'],
 ]
 
-const one = (filter: string, qos = 0): Buffer => packet.subscribe(ID, [filter, qos])
+/** With whatever options, which the writer of packets would not write. */
+const subscribe = (...filters: readonly [string, number][]): Buffer =>
+  frame(0x82, u16(ID), ...filters.flatMap(([filter, options]) => [sized(filter), options]))
+const one = (filter: string, qos = 0): Buffer => subscribe([filter, qos])
 
 const FILTERS: readonly HostileCase[] = [
   ...BAD_FILTERS.flatMap(([clause, filter]) => [
@@ -47,7 +50,7 @@ const OPTIONS: readonly HostileCase[] = [3, 4, 5, 6, 8, 16, 32, 64, 127, 128, 12
   loggedIn(`[MQTT-3-8.3-4] SUBSCRIBE with the QoS byte ${options}`, one(COMMANDS, options)),
   loggedIn(
     `[MQTT-3-8.3-4] SUBSCRIBE with the QoS byte ${options} behind a good one`,
-    packet.subscribe(ID, [COMMANDS, 1], [`${COMMANDS}/#`, options]),
+    subscribe([COMMANDS, 1], [`${COMMANDS}/#`, options]),
   ),
 ])
 
@@ -133,7 +136,7 @@ const OTHERS: readonly HostileCase[] = [
     const body = Array.from({ length: 9_000 }, () => Buffer.concat([sized('x'.repeat(5)), Buffer.from(qos)]))
     return loggedIn(
       `[2.2.3] ${type} beyond the limit`,
-      build(header, u16(ID), ...body.map((part) => Buffer.concat([part, sized('y'), Buffer.from(qos)]))),
+      frame(header, u16(ID), ...body.map((part) => Buffer.concat([part, sized('y'), Buffer.from(qos)]))),
     )
   }),
 ]

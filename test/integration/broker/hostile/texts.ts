@@ -1,6 +1,6 @@
+import { frame, sized, u16 } from '../../../mqtt/packets.ts'
 import {
   answered,
-  build,
   COMMANDS,
   connect,
   first,
@@ -8,10 +8,8 @@ import {
   ID,
   loggedIn,
   LOGIN,
-  sized,
   SOUND,
   STATUS,
-  u16,
   type HostileCase,
 } from './cases.ts'
 
@@ -86,25 +84,25 @@ const FIELDS: readonly Field[] = [
   {
     name: 'topic of PUBLISH',
     clause: 'MQTT-3.3.2-1',
-    make: (name, text) => loggedIn(name, build(0x32, sized(below(STATUS, text)), u16(ID), Buffer.from(HOSTILE))),
+    make: (name, text) => loggedIn(name, frame(0x32, sized(below(STATUS, text)), u16(ID), Buffer.from(HOSTILE))),
     allow(name, text) {
-      const bytes = build(0x32, sized(below(STATUS, text)), u16(ID), Buffer.from(SOUND))
+      const bytes = frame(0x32, sized(below(STATUS, text)), u16(ID), Buffer.from(SOUND))
       return loggedIn(name, bytes, answered(`puback ${ID}`))
     },
   },
   {
     name: 'filter of SUBSCRIBE',
     clause: 'MQTT-3.8.3-1',
-    make: (name, text) => loggedIn(name, build(0x82, u16(ID), sized(below(COMMANDS, text)), 0)),
+    make: (name, text) => loggedIn(name, frame(0x82, u16(ID), sized(below(COMMANDS, text)), 0)),
     allow: (name, text) =>
-      loggedIn(name, build(0x82, u16(ID), sized(below(COMMANDS, text)), 2), answered(`suback ${ID} 2`)),
+      loggedIn(name, frame(0x82, u16(ID), sized(below(COMMANDS, text)), 2), answered(`suback ${ID} 2`)),
   },
   {
     name: 'filter of UNSUBSCRIBE',
     clause: 'MQTT-3.10.3-1',
-    make: (name, text) => loggedIn(name, build(0xa2, u16(ID), sized(below(COMMANDS, text)))),
+    make: (name, text) => loggedIn(name, frame(0xa2, u16(ID), sized(below(COMMANDS, text)))),
     allow: (name, text) =>
-      loggedIn(name, build(0xa2, u16(ID), sized(below(COMMANDS, text))), answered(`unsuback ${ID}`)),
+      loggedIn(name, frame(0xa2, u16(ID), sized(below(COMMANDS, text))), answered(`unsuback ${ID}`)),
   },
 ]
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeConnect, parseConnect, type ConnectPacket } from '../../../../../services/broker/mqtt/connect.ts'
 import { FrameReader, Peeked } from '../../../../../services/broker/mqtt/frame-reader.ts'
 import { Refused } from '../../../../../services/broker/mqtt/packets.ts'
-import { frame, packet, utf8 } from '../../../../mqtt-bytes.ts'
+import { frame, packet, sized } from '../../../../mqtt/packets.ts'
 
 function parse(bytes: Buffer): ConnectPacket {
   const reader = new FrameReader(100_000)
@@ -25,17 +25,17 @@ function refusal(bytes: Buffer): [string, number[] | undefined, string] {
 
 /** A CONNECT with the given pieces in place of the usual ones. */
 function connect(pieces: { name?: Buffer; level?: number; flags?: number; rest?: Buffer; header?: number }): Buffer {
-  const { name = utf8('MQTT'), level = 4, flags = 2, rest = utf8('c'), header = 0x10 } = pieces
+  const { name = sized('MQTT'), level = 4, flags = 2, rest = sized('c'), header = 0x10 } = pieces
   return frame(header, Buffer.concat([name, Buffer.from([level, flags, 0, 60]), rest]))
 }
 
 /** CONNECT of MQTT 5: properties with their length, and what follows. */
 function v5(properties: Buffer, ...rest: Buffer[]): Buffer {
-  const tail = rest.length === 0 ? [utf8('c')] : rest
+  const tail = rest.length === 0 ? [sized('c')] : rest
   return connect({ level: 5, flags: tail.length > 1 ? 0x06 : 2, rest: Buffer.concat([properties, ...tail]) })
 }
 
-const BAD_TEXT_WILL = Buffer.concat([Buffer.from([2, 0x01, 1]), utf8('w'), Buffer.from([0, 1, 0xff])])
+const BAD_TEXT_WILL = Buffer.concat([Buffer.from([2, 0x01, 1]), sized('w'), Buffer.from([0, 1, 0xff])])
 
 const VIOLATION = ['protocol_violation', undefined, '']
 
@@ -60,7 +60,7 @@ describe('parseConnect', () => {
   })
 
   it('reads login, keepalive and both protocol levels', () => {
-    for (const level of [3, 4]) {
+    for (const level of [3, 4] as const) {
       const bytes = packet.connect({ level, username: 'ä/b', password: 'geheim', keepalive: 300, clean: false })
       const { username, password, keepalive, clean, clientId } = parse(bytes)
       expect([username, password?.toString(), keepalive, clean, clientId]).toEqual(['ä/b', 'geheim', 300, false, 'c'])
@@ -69,30 +69,30 @@ describe('parseConnect', () => {
 
   it.each<[string, Buffer]>([
     ['header flags', connect({ header: 0x11 })],
-    ['another protocol', connect({ name: utf8('HTTP') })],
+    ['another protocol', connect({ name: sized('HTTP') })],
     ['the reserved flag', connect({ flags: 0x03 })],
-    ['will QoS 3', connect({ flags: 0x1e, rest: Buffer.concat([utf8('c'), utf8('w'), utf8('x')]) })],
+    ['will QoS 3', connect({ flags: 0x1e, rest: Buffer.concat([sized('c'), sized('w'), sized('x')]) })],
     ['a will QoS without will', connect({ flags: 0x0a })],
     ['will retain without will', connect({ flags: 0x22 })],
-    ['a password without username', connect({ flags: 0x42, rest: Buffer.concat([utf8('c'), utf8('s')]) })],
-    ['nothing behind the flags', frame(0x10, Buffer.concat([utf8('MQTT'), Buffer.from([4, 2])]))],
+    ['a password without username', connect({ flags: 0x42, rest: Buffer.concat([sized('c'), sized('s')]) })],
+    ['nothing behind the flags', frame(0x10, sized('MQTT'), Buffer.from([4, 2]))],
     ['no body', frame(0x10, Buffer.alloc(0))],
-    ['bytes behind the end', connect({ rest: Buffer.concat([utf8('c'), Buffer.from([0])]) })],
+    ['bytes behind the end', connect({ rest: Buffer.concat([sized('c'), Buffer.from([0])]) })],
     ['a client id that is cut', connect({ rest: Buffer.from([0, 5, 0x61]) })],
-    ['NUL in the client id', connect({ rest: utf8('a\0b') })],
-    ['a control character in the client id', connect({ rest: utf8('a\u0085b') })],
+    ['NUL in the client id', connect({ rest: sized('a\0b') })],
+    ['a control character in the client id', connect({ rest: sized('a\u0085b') })],
     ['a surrogate in the client id', connect({ rest: Buffer.from([0, 3, 0xed, 0xa0, 0x80]) })],
     ['overlong UTF-8 in the client id', connect({ rest: Buffer.from([0, 2, 0xc0, 0xaf]) })],
     ['a username that is missing', connect({ flags: 0x82 })],
-    ['NUL in the username', connect({ flags: 0x82, rest: Buffer.concat([utf8('c'), utf8('a\0')]) })],
-    ['an empty will topic', connect({ flags: 0x06, rest: Buffer.concat([utf8('c'), utf8(''), utf8('x')]) })],
+    ['NUL in the username', connect({ flags: 0x82, rest: Buffer.concat([sized('c'), sized('a\0')]) })],
+    ['an empty will topic', connect({ flags: 0x06, rest: Buffer.concat([sized('c'), sized(''), sized('x')]) })],
     [
       'a wildcard in the will topic',
-      connect({ flags: 0x06, rest: Buffer.concat([utf8('c'), utf8('a/+'), utf8('x')]) }),
+      connect({ flags: 0x06, rest: Buffer.concat([sized('c'), sized('a/+'), sized('x')]) }),
     ],
     [
       'a will payload that is cut',
-      connect({ flags: 0x06, rest: Buffer.concat([utf8('c'), utf8('w'), Buffer.from([0, 9, 1])]) }),
+      connect({ flags: 0x06, rest: Buffer.concat([sized('c'), sized('w'), Buffer.from([0, 9, 1])]) }),
     ],
   ])('refuses %s without an answer', (_name, bytes) => {
     expect(refusal(bytes)).toEqual(VIOLATION)
@@ -107,12 +107,12 @@ describe('parseConnect', () => {
     ['receive maximum 0', 0x82, v5(Buffer.from([3, 0x21, 0, 0]))],
     ['maximum packet size 0', 0x82, v5(Buffer.from([5, 0x27, 0, 0, 0, 0]))],
     ['request problem information 2', 0x82, v5(Buffer.from([2, 0x17, 2]))],
-    ['NUL in a user property', 0x81, v5(Buffer.concat([Buffer.from([8, 0x26]), utf8('a'), utf8('\0b')]))],
-    ['an authentication method', 0x8c, v5(Buffer.concat([Buffer.from([4, 0x15]), utf8('k')]))],
-    ['a control character in the client id', 0x85, v5(Buffer.from([0]), utf8('a\nb'))],
-    ['a client id of 257 bytes', 0x85, v5(Buffer.from([0]), utf8('x'.repeat(257)))],
+    ['NUL in a user property', 0x81, v5(Buffer.concat([Buffer.from([8, 0x26]), sized('a'), sized('\0b')]))],
+    ['an authentication method', 0x8c, v5(Buffer.concat([Buffer.from([4, 0x15]), sized('k')]))],
+    ['a control character in the client id', 0x85, v5(Buffer.from([0]), sized('a\nb'))],
+    ['a client id of 257 bytes', 0x85, v5(Buffer.from([0]), sized('x'.repeat(257)))],
     ['nothing behind the flags', 0x81, connect({ level: 5, rest: Buffer.alloc(0) })],
-    ['a will that is not the text it says', 0x99, v5(Buffer.from([0]), utf8('c'), BAD_TEXT_WILL)],
+    ['a will that is not the text it says', 0x99, v5(Buffer.from([0]), sized('c'), BAD_TEXT_WILL)],
   ])('answers %s of MQTT 5 with a reason', (_name, reason, bytes) => {
     const [, answer] = refusal(bytes)
     expect(answer?.slice(2, 4)).toEqual([0, reason])
@@ -127,23 +127,23 @@ describe('parseConnect', () => {
       topicAliasMaximum: 3,
       wantsReasons: false,
     })
-    expect(parse(v5(Buffer.from([0]), utf8(''))).clientId).toBe('')
+    expect(parse(v5(Buffer.from([0]), sized(''))).clientId).toBe('')
   })
 
   it('answers other levels with 1, and bad client ids with 2', () => {
     const answered = (code: number) => [0x20, 2, 0, code]
     expect(refusal(connect({ level: 6 }))).toEqual(['protocol_version', answered(1), ''])
     expect(refusal(connect({ level: 0x84 }))).toEqual(['protocol_version', answered(1), ''])
-    expect(refusal(connect({ name: utf8('MQIsdp'), level: 4 }))).toEqual(['protocol_version', answered(1), ''])
-    expect(refusal(connect({ flags: 0, rest: utf8('') }))).toEqual(['client_id_invalid', answered(2), ''])
-    expect(refusal(connect({ name: utf8('MQIsdp'), level: 3, rest: utf8('') }))).toEqual([
+    expect(refusal(connect({ name: sized('MQIsdp'), level: 4 }))).toEqual(['protocol_version', answered(1), ''])
+    expect(refusal(connect({ flags: 0, rest: sized('') }))).toEqual(['client_id_invalid', answered(2), ''])
+    expect(refusal(connect({ name: sized('MQIsdp'), level: 3, rest: sized('') }))).toEqual([
       'client_id_invalid',
       answered(2),
       '',
     ])
-    expect(refusal(connect({ rest: utf8('x'.repeat(257)) }))[0]).toBe('client_id_invalid')
-    expect(parse(connect({ rest: utf8('x'.repeat(256)) })).clientId).toHaveLength(256)
-    expect(parse(connect({ rest: utf8('') })).clientId).toBe('')
+    expect(refusal(connect({ rest: sized('x'.repeat(257)) }))[0]).toBe('client_id_invalid')
+    expect(parse(connect({ rest: sized('x'.repeat(256)) })).clientId).toHaveLength(256)
+    expect(parse(connect({ rest: sized('') })).clientId).toBe('')
   })
 
   it('never throws anything but a refusal, whatever the bytes', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FrameReader, Peeked } from '../../../../../services/broker/mqtt/frame-reader.ts'
-import { frame } from '../../../../mqtt-bytes.ts'
+import { frame } from '../../../../mqtt/packets.ts'
 
 const body = fc.oneof(
   { weight: 8, arbitrary: fc.uint8Array({ maxLength: 40 }) },

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AedesStream, type AedesStreamOwner } from '../../../../../services/broker/sessions/aedes-stream.ts'
-import { packet } from '../../../../mqtt-bytes.ts'
+import { packet } from '../../../../mqtt/packets.ts'
 
 /** A stream whose owner notes what it gets. */
 function setUp() {
@@ -50,7 +50,7 @@ describe('AedesEnd', () => {
   it('hands on whole packets, however they were written and however slow the client is', async () => {
     const sent = fc.array(
       fc.oneof(
-        fc.constantFrom(packet.pingreq, packet.ack(0x40, 7), packet.subscribe(1, ['a/b', 1])),
+        fc.constantFrom(packet.pingreq, packet.puback(7), packet.subscribe(1, ['a/b', 1])),
         fc.string({ maxLength: 300 }).map((payload) => packet.publish('a/b', payload, { qos: 1, id: 9 })),
       ),
       { minLength: 1, maxLength: 12 },
