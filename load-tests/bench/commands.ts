@@ -14,8 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DISCONNECT, publishPacket } from '../../shared/mqtt/client-packets.ts'
 import { startRedis } from '../servers/redis.ts'
-import { BrokerNode, connectToNode } from './broker-node-process.ts'
-import type { DeviceRange, DeviceReport } from './command-devices.ts'
+import { BrokerNode, connectToNode } from '../brokers/broker-node-process.ts'
+import type { DeviceRange, DeviceReport } from '../brokers/command-devices.ts'
 
 const COMMANDS = 4_000
 /** Commands without PUBACK at once. */
@@ -73,7 +73,7 @@ async function spent(nodes: readonly BrokerNode[], redisPid: number | undefined)
 
 /** Devices of a process of their own; resolves when all are subscribed. */
 async function startDevices(range: DeviceRange): Promise<{ process: ChildProcess; received: () => number }> {
-  const child = fork(join(import.meta.dirname, 'command-devices.ts'))
+  const child = fork(join(import.meta.dirname, '../brokers/command-devices.ts'))
   let received = 0
   const subscribed = Promise.withResolvers<void>()
   child.on('message', (report: DeviceReport) => {

@@ -15,7 +15,7 @@ import { setTimeout } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { DISCONNECT } from '../../shared/mqtt/client-packets.ts'
 import { startRedis } from '../servers/redis.ts'
-import { BrokerNode, connectToNode } from './broker-node-process.ts'
+import { BrokerNode, connectToNode } from '../brokers/broker-node-process.ts'
 
 /** What is left is looked at until it is nothing, so long. */
 const SETTLE_MS = 20_000

@@ -25,7 +25,7 @@ export class BrokerNode {
   }
 
   static async start(url: string, id: string): Promise<BrokerNode> {
-    const script = new URL('../brokers/broker-node.ts', import.meta.url).pathname
+    const script = new URL('./broker-node.ts', import.meta.url).pathname
     const child = spawn(process.execPath, [script, url, id], { stdio: ['pipe', 'pipe', 'inherit'] })
     const lines = createInterface({ input: child.stdout })
     const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(30_000) })) as [string]
