@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import { wholeNumber } from '../argument-parsers.ts'
-import type { ClusterFacts } from '../cluster.ts'
+import type { LocalClusterFacts } from '../local-cluster.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 
 interface UpOptions {
@@ -36,7 +36,7 @@ async function upStandalone(session: Session, options: UpOptions): Promise<ExitC
 }
 
 async function upCluster(session: Session, options: UpOptions): Promise<ExitCode> {
-  const { Cluster } = await import('../cluster.ts')
+  const { LocalCluster } = await import('../local-cluster.ts')
   const { runProcess } = await import('../../../shared/process/service-process.ts')
   const { makePrivateFolder } = await import('../../../shared/storage/folders.ts')
   const { createLogger } = await import('../../../shared/process/logger.ts')
@@ -46,7 +46,7 @@ async function upCluster(session: Session, options: UpOptions): Promise<ExitCode
     const folder = makePrivateFolder(resolve(session.settings.DATA_DIR))
     loadApiKey(join(folder, 'admin-token'))
     loadCredentialKey(join(folder, 'credential-key'))
-    const cluster = new Cluster({
+    const cluster = new LocalCluster({
       brokers: options.brokers,
       workers: options.workers,
       folder,
@@ -64,7 +64,7 @@ async function upCluster(session: Session, options: UpOptions): Promise<ExitCode
   return code === 0 ? 0 : 1
 }
 
-function clusterText({ mqtt, http, processes }: ClusterFacts, folder: string): string {
+function clusterText({ mqtt, http, processes }: LocalClusterFacts, folder: string): string {
   const lines = processes.map(({ name, pid, operations }) => {
     return `  ${name.padEnd(18)} process ${pid}, http://127.0.0.1:${operations}/readyz`
   })

@@ -15,7 +15,7 @@ interface Member {
   readonly env: Readonly<Record<string, string>>
 }
 
-export interface ClusterOptions {
+export interface LocalClusterOptions {
   /** At least one; all of them listen on the same ports. */
   readonly brokers: number
   readonly workers: number
@@ -39,7 +39,7 @@ interface ReadyLine {
 }
 
 /** What the members said together. */
-export interface ClusterFacts {
+export interface LocalClusterFacts {
   readonly mqtt: Address
   readonly http: Address
   readonly processes: readonly { readonly name: string; readonly pid: number; readonly operations: number }[]
@@ -55,15 +55,15 @@ const services = fileURLToPath(new URL('../', import.meta.url))
  * Broker, workers and API as separate processes on one machine. The API starts when the broker says where it listens.
  * `close` sends SIGTERM to all and resolves when they are gone.
  */
-export class Cluster {
-  readonly #options: ClusterOptions
+export class LocalCluster {
+  readonly #options: LocalClusterOptions
   readonly #children = new Map<string, ChildProcess>()
   readonly #facts = new Map<string, ReadyLine>()
-  readonly #allReady = Promise.withResolvers<ClusterFacts>()
+  readonly #allReady = Promise.withResolvers<LocalClusterFacts>()
   readonly #expected: number
   readonly #stopping = new AbortController()
 
-  constructor(options: ClusterOptions) {
+  constructor(options: LocalClusterOptions) {
     this.#options = options
     const { workers, brokers } = options
     const names = Array.from({ length: workers }, (_, index) => `ingest-worker-${index + 1}`)
@@ -73,7 +73,7 @@ export class Cluster {
   }
 
   /** Resolves when all said that they are ready. Rejects with the signal's reason when it is aborted before. */
-  ready(signal: AbortSignal): Promise<ClusterFacts> {
+  ready(signal: AbortSignal): Promise<LocalClusterFacts> {
     const { promise, reject } = Promise.withResolvers<never>()
     signal.addEventListener('abort', () => reject(new SluiceError('closed', 'stopped before every process was ready')))
     return Promise.race([this.#allReady.promise, promise])

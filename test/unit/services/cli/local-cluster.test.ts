@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { Cluster } from '../../../../services/cli/cluster.ts'
+import { LocalCluster } from '../../../../services/cli/local-cluster.ts'
 import { tempFolder } from '../../../helpers.ts'
 
 /** The members' log and their ends, and when so many of each there are. */
@@ -13,7 +13,15 @@ function startCluster(execPath: string) {
     ends.push(`${name} ${reason}`)
     if (ends.length >= 2) seen.resolve()
   }
-  const cluster = new Cluster({ brokers: 1, workers: 1, folder, env: {}, execPath, onLine: () => undefined, onExit })
+  const cluster = new LocalCluster({
+    brokers: 1,
+    workers: 1,
+    folder,
+    env: {},
+    execPath,
+    onLine: () => undefined,
+    onExit,
+  })
   return { cluster, ends, seen: seen.promise }
 }
 
