@@ -16,7 +16,7 @@ import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import { Releasers } from '../../../../../shared/process/releasers.ts'
 import { createReceiveClock } from '../../../../../shared/receive-clock.ts'
 import { FakeLog, FakeRegistry, quiet } from '../../../../broker-harness.ts'
-import { packet } from '../../../../mqtt-bytes.ts'
+import { packet } from '../../../../mqtt/packets.ts'
 
 const ORIGIN = { listener: 'tcp', remoteAddress: '127.0.0.1' } as const
 
