@@ -15,7 +15,6 @@ export const brokerSettings = {
     ['acknowledge', 'close'],
     'Answer to a refused PUBLISH: acknowledge it, so that it does not block the queue of the device, or close the connection.',
   ),
-  // A receive stamp reserves a nanosecond per payload byte and at most one millisecond per message: a million bytes.
   MAX_PACKET_BYTES: integer(65_536, 'Maximum size of an MQTT packet, in bytes; a larger PUBLISH is refused.', {
     min: 1024,
     max: 1_000_000,

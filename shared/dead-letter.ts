@@ -1,5 +1,5 @@
 import { isErrorCode, type ErrorCode } from './errors.ts'
-import type { LogRecord } from './telemetry.ts'
+import type { LogRecord, StampScheme } from './telemetry.ts'
 
 /** Where on its way a message or reading ended. */
 export type DeadLetterStage = 'connect' | 'publish' | 'decode' | 'store'
@@ -22,6 +22,7 @@ export interface DeadLetter {
   readonly payload: Uint8Array
   readonly ms: number
   readonly ns: number
+  readonly scheme?: StampScheme | undefined
   /** Which reading of which record; a repeat after a restart has the same source. Undefined before the log. */
   readonly source: { readonly partition: number; readonly offset: number; readonly element: number } | undefined
   /** Names the log that `source` lies in, of a letter that was moved here from another one. */
@@ -49,7 +50,7 @@ export function deadLetterToRecord(letter: DeadLetter): LogRecord {
   if (letter.source !== undefined) {
     headers['source'] = `${letter.source.partition}/${letter.source.offset}/${letter.source.element}`
   }
-  return { key: letter.key, value: letter.payload, ms: letter.ms, ns: letter.ns, headers }
+  return { key: letter.key, value: letter.payload, ms: letter.ms, ns: letter.ns, scheme: letter.scheme, headers }
 }
 
 /** Inverse of {@link deadLetterToRecord}; undefined for a record that is not a dead letter of ours. */
@@ -67,6 +68,7 @@ export function recordToDeadLetter(record: LogRecord): DeadLetter | undefined {
     payload: record.value,
     ms: record.ms,
     ns: record.ns,
+    scheme: record.scheme,
     source: parseSource(headers['source']),
     ...(headers['log'] === undefined ? {} : { log: headers['log'] }),
     firstFailedMs: Number(headers['failed'] ?? record.ms),

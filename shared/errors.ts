@@ -43,6 +43,9 @@ export const ERRORS = {
   time_invalid: data('Send the time as RFC 3339 with a zone, or as a number of s, ms, us or ns since 1970.'),
   time_without_zone: data('Add the zone to the time: "2026-01-31T12:00:00Z" or "...+01:00".'),
   time_out_of_range: data('Only times from 1970 up to 2262 can be stored; check the clock of the device.'),
+  time_not_reserved: data(
+    'Send the time of each reading: an array of so few bytes has no room for so many readings without one.',
+  ),
   clock_suspect: data(
     'The reading was stored, but its time is before 2000 or more than a day ahead: set the clock of the device.',
   ),
@@ -134,6 +137,9 @@ export const ERRORS = {
   data_unwritable: configuration('Make the data folder writable for this user, or set DATA_DIR.'),
   port_in_use: configuration('Stop the process that listens on it, or choose another port.'),
   setting_invalid: configuration('Correct the environment variable named in the message.'),
+  clock_unusable: configuration(
+    'The system clock was set back too often: correct it; nothing is acknowledged until it has passed the stamps made.',
+  ),
   node_too_old: configuration('Run npm ci again, or install Node 24 or newer.'),
   closed: transient('The component is shutting down.'),
   api_unreachable: transient('Start Sluice with `./sluice up`, or set its address with --url or SLUICE_URL.'),

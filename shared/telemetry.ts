@@ -15,6 +15,9 @@ export interface Instant {
  */
 export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_805 }
 
+/** The way in which the readings without a time of a record are placed; see stamps/scheme.ts. */
+export type StampScheme = 1
+
 /** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
 export interface LogRecord {
   /** `{tenant}/{device}` for telemetry: what keeps a device's records in one partition. */
@@ -23,6 +26,8 @@ export interface LogRecord {
   /** Receive time, whole milliseconds since 1970 and nanoseconds within (0 to 999,999). */
   readonly ms: number
   readonly ns: number
+  /** How readings without a time of their own are placed after it; undefined for records of before 0.3. */
+  readonly scheme?: StampScheme | undefined
   /** For telemetry: `topic` when the stream is not the default one. Undefined rather than empty. */
   readonly headers: Readonly<Record<string, string>> | undefined
 }

@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest'
 import { brokerSettings, type BrokerSettings } from '../config/broker.ts'
 import { createBroker, type Broker } from '../services/broker/broker.ts'
 import type { BrokerParts } from '../services/broker/connection/broker-context.ts'
-import { createReceiveClock } from '../shared/receive-clock.ts'
+import { ReceiveClock } from '../shared/stamps/receive-clock.ts'
 import { loadConfig } from '../shared/config.ts'
 import { recordToDeadLetter, type DeadLetter } from '../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
@@ -152,7 +152,7 @@ export async function startBroker(
   const options = {
     log: log.asPort(),
     registry: registry.asPort(),
-    clock: createReceiveClock(undefined),
+    clock: new ReceiveClock({ id: 0, after: undefined }),
     settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0, ...settings },
     logger: quiet,
     metrics,

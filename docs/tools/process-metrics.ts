@@ -19,7 +19,7 @@ import { PointsMetrics } from '../../shared/points/points-metrics.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
-import { receiveClockBehind } from '../../shared/receive-clock.ts'
+import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb/metrics.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { RegistrySchema } from '../../shared/registry/sql/schema.ts'
@@ -83,7 +83,7 @@ async function startBrokerProcess(surroundings: Surroundings, { log }: Ports, me
   countKafka(metrics)
   const registry = await openCountedRegistry('broker', surroundings, metrics)
   const link = releasers.own('sessions', await openRedisLink({ ...NO_REDIS, metrics }), (it) => it.close())
-  const clock = await receiveClockBehind(log)
+  const clock = await receiveClockAfter(log)
   const cluster = { link, nodeId: settings.NODE_ID }
   const broker = await createBroker({ log, registry, clock, settings, logger, metrics, cluster })
   releasers.own('broker', broker, (it) => it.close())
@@ -108,10 +108,10 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   const registry = await openCountedRegistry('query-api', surroundings, metrics)
   const cache = releasers.own('cache', await openRedisCache({ ...NO_REDIS, metrics }), (it) => it.close())
   const nodes = releasers.own('nodes', await openBrokerNodes({ ...NO_REDIS, metrics }), (it) => it.close())
-  const clock = await receiveClockBehind(log)
+  const clock = await receiveClockAfter(log)
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks: [], settings, logger, metrics, version: '' },
-    stamp: (bytes) => clock.nextStamp(bytes),
+    stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: undefined, readings: undefined }),
     publicFolder: new URL('../../services/query-api/public/', import.meta.url),
   })

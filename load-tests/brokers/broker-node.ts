@@ -15,7 +15,7 @@ import { createLogger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
-import { createReceiveClock } from '../../shared/receive-clock.ts'
+import { ReceiveClock } from '../../shared/stamps/receive-clock.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
 
@@ -58,7 +58,7 @@ process.exitCode = await runProcess(async ({ releasers }) => {
     // What a broker asks of them is there.
     log: log as unknown as TelemetryLog,
     registry: registry as unknown as Registry,
-    clock: createReceiveClock(undefined),
+    clock: new ReceiveClock({ id: 0, after: undefined }),
     settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 },
     logger,
     metrics,

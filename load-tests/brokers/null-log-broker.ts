@@ -4,7 +4,7 @@ import { createBroker, type Broker } from '../../services/broker/broker.ts'
 import { loadConfig } from '../../shared/config.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
-import { createReceiveClock } from '../../shared/receive-clock.ts'
+import { ReceiveClock } from '../../shared/stamps/receive-clock.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { CertificateFiles } from './window-client.ts'
 
@@ -31,5 +31,12 @@ export function startNullLogBroker(tls: CertificateFiles): Promise<Broker> {
   }
   const logger = pino({ level: 'silent' })
   const metrics = createMetrics({ defaults: false })
-  return createBroker({ log, registry, clock: createReceiveClock(undefined), settings, logger, metrics })
+  return createBroker({
+    log,
+    registry,
+    clock: new ReceiveClock({ id: 0, after: undefined }),
+    settings,
+    logger,
+    metrics,
+  })
 }

@@ -4,7 +4,7 @@ import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
-import { receiveClockBehind } from '../../shared/receive-clock.ts'
+import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { acceptsClients, createBroker } from './broker.ts'
 
@@ -16,7 +16,7 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const { config, logger, metrics, releasers, open, watch } = context
     const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
-    const clock = await receiveClockBehind(log)
+    const clock = await receiveClockAfter(log)
     const link = await open('sessions', openRedisLink, redisSessionsOptions())
     const cluster = { link, nodeId: config.NODE_ID }
     const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics, cluster })

@@ -77,6 +77,7 @@ function toRecord(refusal: Refusal, record: LogRecord, range: { start: number; e
     payload: record.value.subarray(range.start, range.end),
     ms: record.ms,
     ns: record.ns,
+    scheme: record.scheme,
     source: { partition: slice.progress.partition, offset: slice.firstOffset + index, element },
     firstFailedMs: Date.now(),
     attempts: 1,

@@ -11,7 +11,7 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { ReadinessCheck } from '../../shared/process/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import type { Instant } from '../../shared/telemetry.ts'
+import type { Stamp } from '../../shared/stamps/scheme.ts'
 
 /** The server as routes see it. */
 export type Api = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
@@ -32,8 +32,8 @@ export interface ApiOptions {
   readonly registry: Registry
   readonly cache: Cache
   readonly nodes: BrokerNodes
-  /** The receive clock of this node, shared with the broker: strictly increasing, by at least `bytes` nanoseconds. */
-  readonly stamp: (bytes: number) => Instant
+  /** The receive clock of this process, shared with the broker; see `ReceiveClock.stampOf`. */
+  readonly stamp: (payload: Uint8Array) => Stamp
   readonly status: () => ProcessStatus
   readonly checks: readonly ReadinessCheck[]
   readonly settings: Config<typeof queryApiSettings>

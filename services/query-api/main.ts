@@ -13,7 +13,7 @@ import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
-import { receiveClockBehind } from '../../shared/receive-clock.ts'
+import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { packageVersion } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
@@ -27,11 +27,11 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const cache = await open('cache', openRedisCache, redisCacheOptions())
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
   await registry.setAdminKey(config.ADMIN_TOKEN)
-  const clock = await receiveClockBehind(log)
+  const clock = await receiveClockAfter(log)
   const checks = portChecks({ log, points, registry })
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks, settings: config, logger, metrics },
-    stamp: (bytes) => clock.nextStamp(bytes),
+    stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
     version: packageVersion(),
     publicFolder: new URL('public/', import.meta.url),

@@ -5,7 +5,7 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
-import { receiveClockBehind } from '../../shared/receive-clock.ts'
+import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { acceptsClients, type Broker } from '../broker/broker.ts'
@@ -42,7 +42,7 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  */
 export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
   const { config, ports, logger, metrics, releasers, version, startBroker } = context
-  const clock = await receiveClockBehind(ports.log)
+  const clock = await receiveClockAfter(ports.log)
   const shared = { ...ports, settings: config, logger, metrics }
 
   const worker = await startIngestWorker(shared)
@@ -55,7 +55,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const api = await createApi({
     ...shared,
     nodes: broker.nodes,
-    stamp: (bytes) => clock.nextStamp(bytes),
+    stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     checks: [
       ...portChecks(ports),

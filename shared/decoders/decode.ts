@@ -86,7 +86,7 @@ export class SeriesTable {
 
 /**
  * Decodes records in order. Never throws for bad input: every reading of every record is among the points or among the
- * rejects. Times are the device's own, or else the record's receive time plus one nanosecond per element.
+ * rejects. Times are the device's own, or else the record's receive time plus a step per element, see stamps/scheme.ts.
  */
 export function decodeRecords(records: readonly LogRecord[], table: SeriesTable): Decoded {
   const out = new DecodedColumns()

@@ -4,13 +4,17 @@ import { StreamSeries } from './series.ts'
 import { formatInstant, type LogRecord } from '../telemetry.ts'
 import { JsonReading, REJECTED } from './json-reading.ts'
 import { JsonScanner, SYNTAX } from './json-scanner.ts'
+import { MAX_ELEMENTS, reservedElements } from '../stamps/reservation.ts'
+import { STAMP_STEP } from '../stamps/scheme.ts'
 
 /** Readings in one payload. */
-export const MAX_READINGS = 10_000
+export const MAX_READINGS = MAX_ELEMENTS
 /** Times before this are those of a clock that was never set: 2000-01-01T00:00:00Z. */
 const SUSPECT_BEFORE_MS = 946_684_800_000
 /** Times further ahead of the receive time are those of a clock that is wrong. */
 const SUSPECT_AHEAD_MS = 24 * 3_600_000
+
+const NANOSECONDS_PER_MS = 1_000_000
 
 const COMMA = 0x2c
 const ARRAY = 0x5b
@@ -29,6 +33,8 @@ export class JsonDecoder {
   #out = new DecodedColumns()
   /** Readings of the payload so far, good and bad. */
   #readings = 0
+  /** Times that the stamp of the record has reserved; 0 when it was not asked yet. */
+  #reserved = 0
 
   /** `wideIntegers`: integers that only a field declared integer can hold come out as bigint; else they are rejected. */
   constructor(options: { wideIntegers: boolean }) {
@@ -47,6 +53,7 @@ export class JsonDecoder {
     this.#out = out
     this.#reading.into(out, series)
     this.#readings = 0
+    this.#reserved = 0
     const mark = out.mark()
     let end = scanner.space(0)
     if (end < scanner.length) {
@@ -100,6 +107,10 @@ export class JsonDecoder {
     let end = isObject ? reading.read(position) : reading.reject('reading_not_object', 'the reading is not an object')
     if (end === SYNTAX) return end
     if (end >= 0 && this.#out.readingIsEmpty()) end = reading.reject('reading_empty', 'the reading holds no value')
+    if (end >= 0 && element > 0 && !reading.timed && !this.#isReserved(record, element)) {
+      const detail = `the payload is too short for a reading without a time after ${this.#reserved - 1} others`
+      end = reading.reject('time_not_reserved', detail)
+    }
     if (end >= 0) this.#store(record, index, element, position, end)
     if (end !== REJECTED) return end
     this.#out.dropReading()
@@ -110,15 +121,22 @@ export class JsonDecoder {
     return end
   }
 
+  /** True when the stamp has left room for the element: no other message has its time. */
+  #isReserved(record: LogRecord, element: number): boolean {
+    if (record.scheme === undefined) return true
+    if (this.#reserved === 0) this.#reserved = reservedElements(record.value)
+    return element < this.#reserved
+  }
+
   #store(record: LogRecord, index: number, element: number, start: number, end: number): void {
     const { time, timed, nulls } = this.#reading
     const out = this.#out
     out.nulls += nulls
     if (!timed) {
-      // One stamp for the message; its elements follow each other by a nanosecond.
-      const ns = record.ns + element
-      if (ns < 1_000_000) out.endReading(index, element, record.ms, ns)
-      else out.endReading(index, element, record.ms + 1, ns - 1_000_000)
+      // One stamp for the message, and a step for each of its elements; records of before had steps of a nanosecond.
+      const ns = record.ns + (record.scheme === undefined ? element : element * STAMP_STEP)
+      if (ns < NANOSECONDS_PER_MS) out.endReading(index, element, record.ms, ns)
+      else out.endReading(index, element, record.ms + Math.floor(ns / NANOSECONDS_PER_MS), ns % NANOSECONDS_PER_MS)
       return
     }
     out.endReading(index, element, time.ms, time.ns)

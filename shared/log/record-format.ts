@@ -1,20 +1,23 @@
 import { crc32 } from 'node:zlib'
+import { STAMP_SCHEME } from '../stamps/scheme.ts'
 import type { LogRecord } from '../telemetry.ts'
 
 /**
  * The packed form of a run of records: what the embedded log keeps in one row. Little endian throughout.
  *
- *     0   u8   format version, 1
+ *     0   u8   format version, 2 (1 is the same without schemes)
  *     1   u8*3 zero
  *     4   u32  CRC-32 of everything from byte 8 on
  *     8   u32  number of records
  *     12  the records one after the other, each:
- *           f64 receive time, ms   u32 the rest in ns   u32 key bytes   u32 header bytes   u32 value bytes
+ *           f64 receive time, ms   u24 the rest in ns   u8 scheme of the stamp, 0 for none   u32 key bytes   u32 header bytes   u32 value bytes
  *           key (UTF-8), headers, value
  *
  * Headers are pairs of texts, each u32 length and UTF-8; 0 header bytes mean none.
  */
-const VERSION = 1
+const VERSION = 2
+const NS_BITS = 24
+const NS_MASK = 0xff_ffff
 const HEAD_BYTES = 12
 const RECORD_HEAD_BYTES = 24
 
@@ -39,7 +42,7 @@ export class BatchPacker {
 
   /** Returns the bytes that the record takes. */
   add(record: LogRecord): number {
-    const { key, value, ms, ns, headers } = record
+    const { key, value, ms, ns, scheme, headers } = record
     const start = this.#used
     // A UTF-16 unit takes at most 3 bytes of UTF-8.
     this.#reserve(RECORD_HEAD_BYTES + key.length * 3 + value.byteLength)
@@ -51,7 +54,7 @@ export class BatchPacker {
     this.#bytes.set(value, used)
     const view = this.#view
     view.setFloat64(start, ms, true)
-    view.setUint32(start + 8, ns, true)
+    view.setUint32(start + 8, scheme === undefined ? ns : ns | (scheme << NS_BITS), true)
     view.setUint32(start + 12, keyBytes, true)
     view.setUint32(start + 16, headerBytes, true)
     view.setUint32(start + 20, value.byteLength, true)
@@ -103,7 +106,7 @@ export function seal(packed: Uint8Array): void {
 /** What is wrong with a stored row, or undefined when it is intact. */
 export function flawOf(packed: Uint8Array): string | undefined {
   if (packed.byteLength < HEAD_BYTES) return `${packed.byteLength} bytes are too few`
-  if (packed[0] !== VERSION) return `unknown format version ${packed[0]}`
+  if (packed[0] !== VERSION && packed[0] !== 1) return `unknown format version ${packed[0]}`
   const stored = viewOf(packed).getUint32(4, true)
   return crc32(packed.subarray(8)) === stored ? undefined : 'the checksum differs'
 }
@@ -130,18 +133,20 @@ export class BatchCursor {
     const valueEnd = headersEnd + view.getUint32(start + 20, true)
     this.#at = valueEnd
     this.remaining--
+    const rest = view.getUint32(start + 8, true)
     return {
       key: this.#bytes.toString('utf8', start + RECORD_HEAD_BYTES, keyEnd),
       value: this.#bytes.subarray(headersEnd, valueEnd),
       ms: view.getFloat64(start, true),
-      ns: view.getUint32(start + 8, true),
+      ns: rest & NS_MASK,
+      scheme: rest > NS_MASK ? STAMP_SCHEME : undefined,
       headers: headersEnd === keyEnd ? undefined : this.#headers(keyEnd, headersEnd),
     }
   }
 
   /** Receive time of the next record, which stays the next one. */
   peekTime(): { ms: number; ns: number } {
-    return { ms: this.#view.getFloat64(this.#at, true), ns: this.#view.getUint32(this.#at + 8, true) }
+    return { ms: this.#view.getFloat64(this.#at, true), ns: this.#view.getUint32(this.#at + 8, true) & NS_MASK }
   }
 
   skip(records: number): void {

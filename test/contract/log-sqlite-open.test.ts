@@ -18,6 +18,13 @@ function setVersion(file: string, version: number): void {
   database.close()
 }
 
+function versionOf(file: string): number {
+  const database = new DatabaseSync(file)
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
+  database.close()
+  return version
+}
+
 describe('opening', () => {
   it('makes the folder, with all its parents', async () => {
     const folder = join(tempFolder(), 'a', 'b', 'log')
@@ -68,12 +75,30 @@ describe('opening', () => {
     const folder = join(tempFolder(), 'log')
     await (await openEmbedded(folder)).close()
     const [segment] = filesOf(folder)
-    for (const file of [join(folder, 'groups.sqlite'), segment ?? '']) {
-      setVersion(file, 2)
+    const files = [
+      { file: join(folder, 'groups.sqlite'), version: 1 },
+      { file: segment ?? '', version: 2 },
+    ]
+    for (const { file, version } of files) {
+      setVersion(file, version + 1)
       expect(await codeOf(openEmbedded(folder))).toBe('data_newer')
-      setVersion(file, 1)
+      setVersion(file, version)
     }
     await openEmbedded(folder)
+  })
+
+  it('writes on in a file of the version before, which that version refuses from then on', async () => {
+    const folder = join(tempFolder(), 'log')
+    const before = await openEmbedded(folder)
+    await before.append(RAW, [record('demo/first', 'one')])
+    await before.close()
+    const [segment = ''] = filesOf(folder)
+    setVersion(segment, 1)
+    const log = await openEmbedded(folder)
+    await log.append(RAW, [record('demo/first', 'two')])
+    expect(textsOf(await readAll(log, 0))).toEqual(['one', 'two'])
+    await log.close()
+    expect(versionOf(segment)).toBe(2)
   })
 
   it('refuses a folder that cannot be made', async () => {

@@ -10,7 +10,7 @@ import type { Tally } from '../metrics.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
 import type { Origin } from '../listeners/origin.ts'
 import { connack, Refused, type ConnackCode } from '../mqtt/packets.ts'
-import type { ReceiveClock } from '../../../shared/receive-clock.ts'
+import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Router } from '../telemetry/routes.ts'
 import { scopedClientId } from '../sessions/sessions.ts'
 import type { SessionWish } from '../cluster/shared-sessions.ts'
@@ -107,7 +107,7 @@ async function authenticate(
 
 /** What is kept of a client that was turned away: nothing it sent but what it called itself. */
 export function connectLetter(clock: ReceiveClock, code: ErrorCode, detail: string, who: string): DeadLetter {
-  const { ms, ns } = clock.nextStamp(1)
+  const { ms, ns } = clock.read()
   const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
   return { stage: 'connect', code, detail, who, topic: undefined, key: who, payload: new Uint8Array(0), ...at }
 }

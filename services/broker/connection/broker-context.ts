@@ -20,7 +20,7 @@ import { Forwarder, type BatchObserver } from '../telemetry/forwarder.ts'
 import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
-import type { ReceiveClock } from '../../../shared/receive-clock.ts'
+import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import { createRefusals } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
 import { SessionExpiry } from '../sessions/session-expiry.ts'
@@ -140,13 +140,13 @@ function openAccess({ registry, settings, logger, metrics }: BrokerOptions, rele
 }
 
 /** The way of telemetry into the log, and of what is refused. */
-function openTelemetry({ log, settings, logger, metrics }: BrokerOptions, tally: Tally, releasers: Releasers) {
+function openTelemetry({ log, clock, settings, logger, metrics }: BrokerOptions, tally: Tally, releasers: Releasers) {
   const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
   const observers: BatchObserver[] = []
   const onFailure = (): void => void (tally.appendFailures += 1)
   const forwarder = releasers.own('forwarder', new Forwarder({ log, logger, observers, onFailure }), closing)
   const room = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
-  const backpressure = new Backpressure(forwarder, room)
+  const backpressure = new Backpressure(forwarder, room, clock)
   observers.push(() => backpressure.release())
   return { refusals, observers, forwarder, backpressure }
 }

@@ -1,3 +1,4 @@
+import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Forwarder } from './forwarder.ts'
 
 /** A connection that cannot go on until the node has room. */
@@ -22,6 +23,9 @@ const REFUSE_AFTER_MS = 1_000
 /** Restarts and hiccups of a disk are over by then; what lasts longer is an outage that others may be spared. */
 const SHED_AFTER_MS = 10_000
 
+/** The clock is looked at so often while connections wait. */
+const LOOK_AGAIN_MS = 10
+
 /** What one node takes in before it stops reading: messages on their way to the log, and bytes held back. */
 export class Backpressure {
   /** Bytes that connections hold back; kept by them. */
@@ -31,20 +35,25 @@ export class Backpressure {
   readonly #forwarder: Pick<Forwarder, 'records' | 'bytes'>
   readonly #limits: BackpressureLimits
   readonly #waiting = new Set<Waiting>()
+  readonly #clock: Pick<ReceiveClock, 'stopped'>
   readonly #now: () => number
+  #timer: NodeJS.Timeout | undefined
 
   constructor(
     forwarder: Pick<Forwarder, 'records' | 'bytes'>,
     limits: BackpressureLimits,
+    clock: Pick<ReceiveClock, 'stopped'>,
     now: () => number = () => performance.now(),
   ) {
+    this.#clock = clock
     this.#forwarder = forwarder
     this.#limits = limits
     this.#now = now
   }
 
-  /** No room for one more message. */
+  /** No room for one more message, or nothing that it could be stamped with. */
   get isFull(): boolean {
+    if (this.#clock.stopped !== undefined) return true
     return this.#forwarder.records >= this.#limits.records || this.#forwarder.bytes >= this.#limits.bytes
   }
 
@@ -73,6 +82,7 @@ export class Backpressure {
   wait(connection: Waiting): void {
     this.#fullSince ??= this.#now()
     this.#waiting.add(connection)
+    this.#lookAgain()
   }
 
   forget(connection: Waiting): void {
@@ -90,6 +100,15 @@ export class Backpressure {
       this.#waiting.delete(connection)
       connection.progress()
     }
+  }
+
+  /** Stamps that ran ahead, or a clock that stopped, are no matter of the log: no append will tell that they are back. */
+  #lookAgain(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.release()
+      if (this.#waiting.size > 0) this.#lookAgain()
+    }, LOOK_AGAIN_MS).unref()
   }
 
   #fullFor(): number {

@@ -84,6 +84,10 @@ export class Forwarder {
   /** Since when the append in flight is being tried without success, in ms of `performance.now()`. */
   failingSince: number | undefined
 
+  get isClosed(): boolean {
+    return this.#stop.signal.aborted
+  }
+
   /** Takes a record; `topic` is told to the observer. Without a waiter nobody is told (QoS 0). */
   enqueue(record: LogRecord, topic: string, waiter: Waiter | undefined): void {
     const queue = this.#queue

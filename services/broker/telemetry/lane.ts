@@ -1,5 +1,5 @@
 import type { BrokerSettings } from '../../../config/broker.ts'
-import type { ReceiveClock } from '../../../shared/receive-clock.ts'
+import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { LimitReports } from '../access/limit-reports.ts'

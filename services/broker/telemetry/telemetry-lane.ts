@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { KEPT_PAYLOAD_BYTES } from '../../../shared/dead-letter.ts'
+import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import { AckQueue } from '../mqtt/ack-queue.ts'
 import { PacketIds } from '../mqtt/packet-ids.ts'
 import type { Waiter } from './forwarder.ts'
@@ -48,23 +49,24 @@ export class TelemetryLane implements Waiter {
     if (qos > 0) {
       if (this.#acks.isFull) return 'client'
       if (backpressure.isFull) return 'node'
+    } else if (backpressure.shedsQos0) {
+      tally.qos0Received += 1
+      tally.qos0Shed += 1
+      return undefined
+    }
+    // Bytes of its own: the record must not hold on to the whole chunk while it waits.
+    const value = Buffer.allocUnsafe(end - payload)
+    buffer.copy(value, 0, payload, end)
+    if (!clock.stamp(reservedElements(value))) return 'node'
+    if (qos > 0) {
       tally.received += 1
       if (qos === 2 && this.#isRepeated(parts.id)) return undefined
       tally.inFlight += 1
       this.#acks.add(parts.id, qos)
-    } else {
-      tally.qos0Received += 1
-      if (backpressure.shedsQos0) {
-        tally.qos0Shed += 1
-        return undefined
-      }
-    }
+    } else tally.qos0Received += 1
     if (parts.retain) tally.retainIgnored += 1
-    // Bytes of its own: the record must not hold on to the whole chunk while it waits.
-    const value = Buffer.allocUnsafe(end - payload)
-    buffer.copy(value, 0, payload, end)
-    clock.stamp(value.length)
-    const record = { key: route.key, value, ms: clock.ms, ns: clock.ns, headers: route.headers }
+    const { ms, ns, scheme } = clock
+    const record = { key: route.key, value, ms, ns, scheme, headers: route.headers }
     forwarder.enqueue(record, route.topic, qos > 0 ? this : undefined)
     return undefined
   }
@@ -144,7 +146,7 @@ export class TelemetryLane implements Waiter {
 
   #leaveLetter({ code, detail, topic }: RefusedRoute, payload: Buffer): void {
     const { name } = this.#owner.principal
-    const { ms, ns } = this.#context.clock.nextStamp(payload.length)
+    const { ms, ns } = this.#context.clock.read()
     const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
     this.#context.refusals.record({ stage: 'publish', code, detail, who: name, topic, key: name, payload, ...at })
   }

@@ -1,17 +1,29 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Forwarder } from './forwarder.ts'
-import type { ReceiveClock } from '../../../shared/receive-clock.ts'
+import { reservedElements } from '../../../shared/stamps/reservation.ts'
+import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
+
+/** A will that cannot be stamped yet is tried again after this. */
+const RETRY_MS = 20
 
 /** Appends a message on a telemetry topic; resolves when it is durable, false when it never will be. */
 export type ForwardWill = (topic: string, payload: Uint8Array) => Promise<boolean>
 
 /** Wills on telemetry topics go to the log like any telemetry: what a device says last is a reading too. */
 export function createWillForwarder(forwarder: Forwarder, clock: ReceiveClock): ForwardWill {
-  return (topic, value) => {
+  return async (topic, value) => {
     const telemetry = parseTelemetryTopic(topic)
-    if (telemetry === undefined) return Promise.resolve(false)
+    if (telemetry === undefined) return false
     const { tenant, device, stream } = telemetry
     const headers = stream === DEFAULT_STREAM ? undefined : { topic }
-    return forwarder.append({ key: deviceKey(tenant, device), value, ...clock.nextStamp(value.length), headers }, topic)
+    const elements = reservedElements(value)
+    // It has no socket that could be left unread.
+    for (let isWaiting = false; !clock.stamp(elements); isWaiting = true) {
+      if (isWaiting) await sleep(RETRY_MS)
+      if (forwarder.isClosed) return false
+    }
+    const { ms, ns, scheme } = clock
+    return forwarder.append({ key: deviceKey(tenant, device), value, ms, ns, scheme, headers }, topic)
   }
 }

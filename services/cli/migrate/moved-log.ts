@@ -172,7 +172,12 @@ class Follower {
 
 function isSameRecord(a: LogRecord, b: LogRecord): boolean {
   return (
-    a.ms === b.ms && a.ns === b.ns && a.key === b.key && sameHeaders(a, b) && Buffer.compare(a.value, b.value) === 0
+    a.ms === b.ms &&
+    a.ns === b.ns &&
+    a.scheme === b.scheme &&
+    a.key === b.key &&
+    sameHeaders(a, b) &&
+    Buffer.compare(a.value, b.value) === 0
   )
 }
 
@@ -184,6 +189,6 @@ function headersText(headers: LogRecord['headers']): string {
   return JSON.stringify(Object.entries(headers ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function addRecord(hash: Hash, { key, ms, ns, headers, value }: LogRecord): void {
-  hash.update(`${JSON.stringify([key, ms, ns, value.byteLength])}${headersText(headers)}\n`).update(value)
+function addRecord(hash: Hash, { key, ms, ns, scheme, headers, value }: LogRecord): void {
+  hash.update(`${JSON.stringify([key, ms, ns, scheme, value.byteLength])}${headersText(headers)}\n`).update(value)
 }

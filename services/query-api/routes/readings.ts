@@ -137,7 +137,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       if (pending >= MAX_PENDING) throw new SluiceError('broker_overloaded', `${pending} payloads wait for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
       const headers = stream === DEFAULT_STREAM ? undefined : { topic }
-      const record = { key: deviceKey(tenant, device), value, ...options.stamp(value.byteLength), headers }
+      const record = { key: deviceKey(tenant, device), value, ...options.stamp(value), headers }
       const answer = checkPayload(record, table)
       try {
         gauge.set((pending += 1))

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../errors.ts'
-import type { LogRecord } from '../../telemetry.ts'
+import { STAMP_SCHEME } from '../../stamps/scheme.ts'
+import type { LogRecord, StampScheme } from '../../telemetry.ts'
 import { crc32c } from './crc32c.ts'
 import { ByteReader, sizeOfVarint, writeVarint, zigzag } from './wire.ts'
 
@@ -8,7 +9,8 @@ import { ByteReader, sizeOfVarint, writeVarint, zigzag } from './wire.ts'
  *
  * Encoded here and not by kafkajs, which copies its list of messages once per message, takes a time of 0 for "now" and
  * compares times as text. A record is: key, value, receive time in ms as its timestamp, headers. The rest of the receive
- * time is the header `ns`, always the first one, and left out when it is 0 and no header of the record has that name.
+ * time is the header `ns`, always the first one: `{ns}/{scheme}` for a stamp with a scheme; without one just the number,
+ * and left out when it is 0 and no header of the record has that name.
  */
 
 /** Fixed part of a batch, up to the records. */
@@ -56,8 +58,9 @@ export function encodeRecordBatch(records: readonly LogRecord[]): Buffer {
 }
 
 function encodeRecord(buffer: Buffer, start: number, record: LogRecord, index: number, deltaMs: number): number {
-  const { key, value, ns } = record
+  const { key, value } = record
   const headers = headersOf(record)
+  const time = headers === undefined ? timeOf(record) : undefined
   const keyBytes = Buffer.byteLength(key)
   const delta = zigzag(deltaMs)
   const body =
@@ -68,7 +71,7 @@ function encodeRecord(buffer: Buffer, start: number, record: LogRecord, index: n
     keyBytes +
     sizeOfVarint(value.byteLength * 2) +
     value.byteLength +
-    (headers === undefined ? sizeOfHeaders(ns) : sizeOfAllHeaders(headers))
+    (headers === undefined ? sizeOfTime(time) : sizeOfAllHeaders(headers))
   let at = writeVarint(buffer, start, body * 2)
   buffer[at++] = 0
   at = writeVarint(buffer, at, delta)
@@ -79,8 +82,8 @@ function encodeRecord(buffer: Buffer, start: number, record: LogRecord, index: n
   buffer.set(value, at)
   at += value.byteLength
   if (headers === undefined) {
-    buffer[at++] = ns === 0 ? 0 : 2
-    return ns === 0 ? at : writeHeader(buffer, at, NS, String(ns))
+    buffer[at++] = time === undefined ? 0 : 2
+    return time === undefined ? at : writeHeader(buffer, at, NS, time)
   }
   at = writeVarint(buffer, at, headers.length * 2)
   for (const [name, text] of headers) at = writeHeader(buffer, at, name, text)
@@ -88,15 +91,23 @@ function encodeRecord(buffer: Buffer, start: number, record: LogRecord, index: n
 }
 
 /** All headers in their order; undefined when there is none but `ns`, which is nearly always. */
-function headersOf({ headers, ns }: LogRecord): [string, string][] | undefined {
+function headersOf(record: LogRecord): [string, string][] | undefined {
+  const { headers } = record
   if (headers === undefined) return undefined
   const own = Object.entries(headers)
-  return ns === 0 && !own.some(([name]) => name === NS) ? own : [[NS, String(ns)], ...own]
+  const time = timeOf(record) ?? (own.some(([name]) => name === NS) ? '0' : undefined)
+  return time === undefined ? own : [[NS, time], ...own]
 }
 
-function sizeOfHeaders(ns: number): number {
+/** The value of the header `ns`; undefined when there is none. */
+function timeOf({ ns, scheme }: LogRecord): string | undefined {
+  if (scheme !== undefined) return `${ns}/${scheme}`
+  return ns === 0 ? undefined : String(ns)
+}
+
+function sizeOfTime(time: string | undefined): number {
   // Both lengths are below 64 and take one byte each.
-  return ns === 0 ? 1 : 1 + 1 + 2 + 1 + (ns < 10 ? 1 : ns < 100 ? 2 : ns < 1000 ? 3 : String(ns).length)
+  return time === undefined ? 1 : 1 + 1 + 2 + 1 + time.length
 }
 
 function sizeOfAllHeaders(headers: readonly (readonly [string, string])[]): number {
@@ -182,13 +193,17 @@ function decodeRecord(reader: ByteReader, ms: number): LogRecord {
   const key = reader.text(Math.max(0, reader.varint()))
   const value = reader.bytes(Math.max(0, reader.varint()))
   let ns = 0
+  let scheme: StampScheme | undefined
   let headers: [string, string][] | undefined
   const count = reader.varint()
   for (let i = 0; i < count; i++) {
     const name = reader.text(reader.varint())
     const text = reader.text(Math.max(0, reader.varint()))
-    if (i === 0 && name === NS) ns = Number(text)
-    else (headers ??= []).push([name, text])
+    if (i === 0 && name === NS) {
+      const slash = text.indexOf('/')
+      ns = Number(slash < 0 ? text : text.slice(0, slash))
+      if (slash >= 0) scheme = STAMP_SCHEME
+    } else (headers ??= []).push([name, text])
   }
-  return { key, value, ms, ns, headers: headers === undefined ? undefined : Object.fromEntries(headers) }
+  return { key, value, ms, ns, scheme, headers: headers === undefined ? undefined : Object.fromEntries(headers) }
 }

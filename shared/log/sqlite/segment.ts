@@ -20,7 +20,8 @@ export const PAGE_BYTES = 8192
 const MAX_WAL_BYTES = 4 * 1024 * 1024
 /** A read ends behind the row that passes this. */
 const READ_BYTES = 1024 * 1024
-const VERSION = 1
+/** Files of version 1 have rows without schemes of stamps: they are read, and written on as version 2. */
+const VERSION = 2
 
 interface Statements {
   readonly insert: StatementSync
@@ -86,7 +87,8 @@ export class Segment {
     try {
       const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
       if (version > VERSION) throw new SluiceError('data_newer', `${file} has version ${version}, ours is ${VERSION}`)
-      if (version === VERSION) return new Segment(file, database, segmentBytes)
+      if (version === 1 && use === 'write') database.exec(`PRAGMA user_version = ${VERSION}`)
+      if (version > 0) return new Segment(file, database, segmentBytes)
       database.close()
       return undefined
     } catch (error) {

@@ -4,7 +4,7 @@ import { brokerSettings } from '../../../config/broker.ts'
 import { createBroker } from '../../../services/broker/broker.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
-import { createReceiveClock } from '../../../shared/receive-clock.ts'
+import { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { NewCredentials } from '../../../shared/registry/names.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { FakeLog, quiet } from '../../broker-harness.ts'
@@ -15,7 +15,7 @@ export async function startBrokerOn(registry: Registry) {
   const broker = await createBroker({
     log: log.asPort(),
     registry,
-    clock: createReceiveClock(undefined),
+    clock: new ReceiveClock({ id: 0, after: undefined }),
     settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 },
     logger: quiet,
     metrics: createMetrics({ defaults: false }),

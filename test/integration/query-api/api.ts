@@ -41,7 +41,7 @@ export async function openApi(overrides: Partial<ApiOptions> = {}) {
   let stamped = 0
   const app = await createApi({
     ...ports,
-    stamp: (bytes) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, bytes)) }),
+    stamp: (payload) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, payload.length)), scheme: 1 }),
     status: () => ({ mode: 'standalone', mqtt: { host: '127.0.0.1', port: 1883 }, readings: 0 }),
     checks: [],
     settings: loadConfig(queryApiSettings, {}),

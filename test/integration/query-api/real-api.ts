@@ -12,7 +12,7 @@ import { Releasers } from '../../../shared/process/releasers.ts'
 import { openSqliteLog } from '../../../shared/log/sqlite/open.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/open.ts'
-import { createReceiveClock } from '../../../shared/receive-clock.ts'
+import { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
@@ -41,8 +41,8 @@ export async function openReal() {
   const worker = await startIngestWorker({ ...ports, ...common, settings: loadConfig(ingestWorkerSettings, {}) })
   releasers.own('worker', worker, (it) => it.close())
   // The embedded log lets go of dead letters by their receive time: it must be now.
-  const clock = createReceiveClock(undefined)
-  const { app } = await openApi({ ...ports, metrics, stamp: (bytes) => clock.nextStamp(bytes) })
+  const clock = new ReceiveClock({ id: 0, after: undefined })
+  const { app } = await openApi({ ...ports, metrics, stamp: (payload) => clock.stampOf(payload) })
   releasers.own('api', app, (it) => it.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   return { token, call: caller(app, token), url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }

@@ -6,7 +6,7 @@ const received = { ms: Date.UTC(2026, 0, 31, 12), ns: 0 }
 
 /** What becomes of a payload, as docs/payloads.md writes it: points, then rejects, then doubtful times. */
 export function describeOutcome(value: Uint8Array): string {
-  const record = { key: 'demo/first', value, ...received, headers: undefined }
+  const record = { key: 'demo/first', value, ...received, scheme: 1, headers: undefined } as const
   const { points, element, rejects, suspects, nulls } = decodeRecords([record], new SeriesTable())
   const several = Math.max(0, ...element, ...rejects.map((reject) => reject.element)) > 0
   const of = (index: number | undefined) => (several ? ` [${index}]` : '')

@@ -4,7 +4,7 @@ import { createBroker, type Broker } from '../../../../services/broker/broker.ts
 import { loadConfig } from '../../../../shared/config.ts'
 import { RedisLink } from '../../../../shared/mesh/redis-link.ts'
 import { createMetrics, type Metrics } from '../../../../shared/process/metrics.ts'
-import { createReceiveClock } from '../../../../shared/receive-clock.ts'
+import { ReceiveClock } from '../../../../shared/stamps/receive-clock.ts'
 import { EVERYTHING, FakeLog, FakeRegistry, quiet } from '../../../broker-harness.ts'
 import { tempFolder } from '../../../helpers.ts'
 import { startRedis } from '../../../../load-tests/servers/redis.ts'
@@ -54,7 +54,7 @@ async function startNode(
   const broker = await createBroker({
     log: log.asPort(),
     registry: registry.asPort(),
-    clock: createReceiveClock(undefined),
+    clock: new ReceiveClock({ id: 0, after: undefined }),
     settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0, ...settings },
     logger: quiet,
     metrics,

@@ -1,7 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
 import { BatchCursor, BatchPacker, flawOf, seal } from '../../../../shared/log/record-format.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
+
+/** `[{"a":1},{"a":2},{"a":3}]` and `{"b":1}`, as they were packed before stamps had a scheme. */
+const VERSION_1 =
+  'AQAAAEALZgMCAAAAAADgyT7BeUI+Qg8ACgAAAAAAAAAZAAAAZGVtby9maXJzdFt7ImEiOjF9LHsiYSI6Mn0seyJhIjozfV0AEODJPsF5QgAAAAAKAAAA' +
+  'KQAAAAcAAABkZW1vL2ZpcnN0BQAAAHRvcGljHAAAAHQvZGVtby9maXJzdC90ZWxlbWV0cnkvcG93ZXJ7ImIiOjF9'
 
 const text = fc.oneof(fc.string(), fc.string({ unit: 'grapheme', maxLength: 200 }), fc.constant('__proto__'))
 const record: fc.Arbitrary<LogRecord> = fc.record({
@@ -9,6 +15,7 @@ const record: fc.Arbitrary<LogRecord> = fc.record({
   value: fc.uint8Array({ maxLength: 600 }),
   ms: fc.integer({ min: 0, max: 9_223_372_036_854 }),
   ns: fc.integer({ min: 0, max: 999_999 }),
+  scheme: fc.constantFrom(undefined, 1 as const),
   headers: fc.option(
     fc.dictionary(text, text, { minKeys: 1, maxKeys: 5 }).map((headers) => ({ ...headers })),
     { nil: undefined },
@@ -57,6 +64,22 @@ describe('packed records', () => {
     )
   })
 
+  it('of the version before schemes come back as they were written', () => {
+    const [first, second] = readAll(new BatchCursor(Buffer.from(VERSION_1, 'base64')))
+    expect(flawOf(Buffer.from(VERSION_1, 'base64'))).toBeUndefined()
+    expect(first).toMatchObject({ key: 'demo/first', ms: 1_769_860_800_000, ns: 999_998, scheme: undefined })
+    expect(second).toMatchObject({ ms: 1_769_860_800_001, ns: 0, headers: { topic: 't/demo/first/telemetry/power' } })
+    const { points } = decodeRecords(
+      [first, second].flatMap((one) => one ?? []),
+      new SeriesTable(),
+    )
+    expect([points.values, points.ms, points.ns]).toEqual([
+      [1, 2, 3, 1],
+      [1_769_860_800_000, 1_769_860_800_000, 1_769_860_800_001, 1_769_860_800_001],
+      [999_998, 999_999, 0, 0],
+    ])
+  })
+
   it('share the memory of the buffer instead of copying values', () => {
     const packed = pack([{ key: 'a/b', value: Buffer.from('value'), ms: 1, ns: 2, headers: undefined }])
     expect(new BatchCursor(packed).next().value.buffer).toBe(packed.buffer)
@@ -91,7 +114,7 @@ describe('packed records', () => {
 
   it('of another format version are not read', () => {
     const packed = pack([])
-    packed[0] = 2
-    expect(flawOf(packed)).toBe('unknown format version 2')
+    packed[0] = 3
+    expect(flawOf(packed)).toBe('unknown format version 3')
   })
 })

@@ -14,7 +14,7 @@ import { SocketWriter } from '../../../../../services/broker/connection/socket-w
 import { loadConfig } from '../../../../../shared/config.ts'
 import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import { Releasers } from '../../../../../shared/process/releasers.ts'
-import { createReceiveClock } from '../../../../../shared/receive-clock.ts'
+import { ReceiveClock } from '../../../../../shared/stamps/receive-clock.ts'
 import { FakeLog, FakeRegistry, quiet } from '../../../../broker-harness.ts'
 import { packet } from '../../../../mqtt/packets.ts'
 
@@ -27,7 +27,7 @@ async function setUp() {
   const metrics = createMetrics({ defaults: false })
   const settings = { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 }
   const log = new FakeLog()
-  const ports = { log: log.asPort(), registry: registry.asPort(), clock: createReceiveClock(undefined) }
+  const ports = { log: log.asPort(), registry: registry.asPort(), clock: new ReceiveClock({ id: 0, after: undefined }) }
   const releasers = new Releasers(() => undefined)
   const context = await openBrokerContext({ ...ports, settings, logger: quiet, metrics }, BROKER_PARTS, releasers)
   onTestFinished(() => releasers.close())

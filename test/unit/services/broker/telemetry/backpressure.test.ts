@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import type { ErrorCode } from '../../../../../shared/errors.ts'
 import { Backpressure } from '../../../../../services/broker/telemetry/backpressure.ts'
 
 function setUp() {
   const load = { records: 0, bytes: 0 }
-  const clock = { now: 0 }
-  const backpressure = new Backpressure(load, { records: 10, bytes: 1000 }, () => clock.now)
+  const clock: { now: number; stopped: ErrorCode | undefined } = { now: 0, stopped: undefined }
+  const backpressure = new Backpressure(load, { records: 10, bytes: 1000 }, clock, () => clock.now)
   return { load, clock, backpressure }
 }
 
@@ -45,6 +46,20 @@ describe('Capacity', () => {
     backpressure.release()
     expect(order).toEqual([1, 2])
     expect(backpressure.waiting).toBe(0)
+  })
+
+  it('is full while nothing can be stamped, and looks by itself whether that is over', async () => {
+    const { clock, backpressure } = setUp()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    clock.stopped = 'clock_unusable'
+    expect(backpressure.isFull).toBe(true)
+    let progressed = 0
+    backpressure.wait({ progress: () => ((progressed += 1), resolve()) })
+    await new Promise((passed) => setTimeout(passed, 30))
+    expect(progressed).toBe(0)
+    clock.stopped = undefined
+    await promise
+    expect([progressed, backpressure.waiting]).toEqual([1, 0])
   })
 
   it('tells a slow log, which frees room now and then, from one that stands still', () => {

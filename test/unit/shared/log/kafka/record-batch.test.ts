@@ -25,12 +25,18 @@ const decodeByKafkajs = require('kafkajs/src/protocol/recordBatch/v0/decoder') a
   decoder: object,
 ) => Promise<{ records: KafkajsRecord[]; maxTimestamp: string }>
 
+/** Two records as they were sent before stamps had a scheme. */
+const WITHOUT_SCHEMES =
+  'AAAAAAAAAAAAAACg/////wI51sUTAAAAAAABAAABnBPsngAAAAGcE+yeAf//////////////////AAAAAmYAAAAUZGVtby9maXJzdDJbeyJhIjoxfSx7ImEi' +
+  'OjJ9LHsiYSI6M31dAgRucww5OTk5OTh0AAICFGRlbW8vZmlyc3QOeyJiIjoxfQIKdG9waWM4dC9kZW1vL2ZpcnN0L3RlbGVtZXRyeS9wb3dlcg=='
+
 const text = fc.string({ unit: 'binary', maxLength: 20 })
 const record: fc.Arbitrary<LogRecord> = fc.record({
   key: text,
   value: fc.uint8Array({ maxLength: 300 }),
   ms: fc.oneof(fc.nat(), fc.integer({ min: 0, max: 9_223_372_036_854 })),
   ns: fc.oneof(fc.constant(0), fc.nat(999_999)),
+  scheme: fc.constantFrom(undefined, 1 as const),
   headers: fc.option(
     fc
       .array(fc.tuple(fc.oneof(text, fc.constantFrom('ns', '__proto__', 'topic', '1')), text), {
@@ -51,12 +57,13 @@ function at(offset: number, batch: Buffer): Buffer {
 }
 
 function plain(list: readonly LogRecord[]): unknown[] {
-  return list.map(({ key, value, ms, ns, headers }) => {
+  return list.map(({ key, value, ms, ns, scheme, headers }) => {
     return [
       key,
       Buffer.from(value).toString('hex'),
       ms,
       ns,
+      scheme,
       headers === undefined ? undefined : Object.entries(headers),
     ]
   })
@@ -80,6 +87,19 @@ describe('record batches', () => {
         expect(plain(runs.flatMap((run) => run.records))).toEqual(plain(all.slice(skip % all.length)))
       }),
     )
+  })
+
+  it('of before stamps had a scheme give back what was written', () => {
+    const written = Buffer.from(WITHOUT_SCHEMES, 'base64')
+    const topic = 't/demo/first/telemetry/power'
+    const key = 'demo/first'
+    const array = Buffer.from('[{"a":1},{"a":2},{"a":3}]')
+    const old: LogRecord[] = [
+      { key, value: array, ms: 1_769_860_800_000, ns: 999_998, headers: undefined },
+      { key, value: Buffer.from('{"b":1}'), ms: 1_769_860_800_001, ns: 0, headers: { topic } },
+    ]
+    expect(plain(decodeRecordBatches(written, 0).runs.flatMap((run) => run.records))).toEqual(plain(old))
+    expect(encodeRecordBatch(old)).toEqual(written)
   })
 
   it('are what an independent reader of the protocol reads', async () => {

@@ -1,0 +1,29 @@
+import type { Instant, StampScheme } from '../telemetry.ts'
+
+/**
+ * How the readings without a time of one record are placed: element i at its stamp + i * 256 ns, where the nanoseconds of
+ * a stamp, counted from 1970, are congruent to the id of the process that made it, modulo 256. So no two processes ever
+ * make the same time. Records without a scheme are older: their element i lies at the stamp + i ns.
+ */
+export const STAMP_SCHEME: StampScheme = 1
+
+/** Nanoseconds between the elements of a message, and ids that processes may have. */
+export const STAMP_STEP = 256
+
+/** Processes that stamp at the same time, each in a slot of its own; a slot has four ids, one for each era. */
+export const SLOTS = 64
+
+/** A receive time that no other message of any process has. */
+export interface Stamp extends Instant {
+  readonly scheme: StampScheme
+}
+
+/** The id that made a stamp: 1,000,000 ns are 64 modulo 256. */
+export function idOfStamp({ ms, ns }: Instant): number {
+  return ((ms & 3) * 64 + ns) & (STAMP_STEP - 1)
+}
+
+/** The first nanosecond of a millisecond that belongs to an id. */
+export function firstNs(id: number, ms: number): number {
+  return (id - (ms & 3) * 64) & (STAMP_STEP - 1)
+}
