@@ -32,6 +32,8 @@ export const BACKOFF = {
   lasting: { first: 2_000, most: 30_000 },
   /** Transactions that the database gave up to let other ones finish. */
   conflict: { first: 10, most: 640 },
+  /** A Redis that left something unanswered. */
+  redisPing: { first: 1_000, most: 1_000 },
   /** New connections to the Redis of sessions: clients wait for it. */
   sessionsRedis: { first: 100, most: 1_000 },
   /** New connections to the Redis of the cache: everything works without it. */

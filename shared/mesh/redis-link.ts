@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../process/logger.ts'
 import { gaugeOf, type Metrics } from '../process/metrics.ts'
+import { RedisAvailability } from '../redis/availability.ts'
 import { redisClient, type RedisUrl } from '../redis/connection.ts'
-import { checkPolicy } from '../redis/policy.ts'
 
 export interface RedisLinkOptions {
   readonly url: RedisUrl
@@ -15,8 +14,6 @@ export interface RedisLinkOptions {
 
 /** A server that answers later than this is taken for down: a client waits for a CONNECT that long. */
 const COMMAND_TIMEOUT_MS = 2_000
-/** After a command without an answer nobody asks for this long: a server that hangs costs one caller a second, not all. */
-const PAUSE_MS = 1_000
 /** A connection on which nothing comes for this long although something was asked is given up. */
 const SOCKET_TIMEOUT_MS = 5_000
 /** How long the start waits for the server before it goes on without: telemetry does not need it. */
@@ -44,20 +41,14 @@ export function script(text: string): Script {
 export class RedisLink {
   readonly #commands: Redis
   readonly #listener: Redis
-  readonly #logger: Logger
+  readonly #availability: RedisAvailability
   readonly #handlers = new Map<string, (message: Buffer) => void>()
   readonly #onUp = new Set<() => void>()
   /** Scripts whose text was sent on the present connection of commands. */
   readonly #sent = new Set<string>()
-  /** On the monotonic clock: nobody asks before. */
-  #pausedUntil = -Infinity
   #pending = 0
-  #isUp = false
-  #isMisconfigured = false
-  #closed = false
 
   constructor({ url, logger, metrics }: RedisLinkOptions) {
-    this.#logger = logger
     const common = {
       maxRetriesPerRequest: 0,
       connectTimeout: START_TIMEOUT_MS,
@@ -66,11 +57,19 @@ export class RedisLink {
     this.#commands = redisClient(url, 'sessions', logger, { ...common, socketTimeout: SOCKET_TIMEOUT_MS })
     // Nothing may come for hours here: the commands of the same server tell whether it lives.
     this.#listener = redisClient(url, 'sessions', logger, { ...common, autoResubscribe: false, keepAlive: 10_000 })
-    for (const client of [this.#commands, this.#listener]) {
-      client.on('error', (error: Error) => this.#down(error))
-      client.on('close', () => this.#down(new Error('the connection was closed')))
-      client.on('ready', () => void this.#settle())
-    }
+    this.#availability = new RedisAvailability({
+      clients: [this.#commands, this.#listener],
+      role: 'sessions',
+      logger,
+      startTimeoutMs: START_TIMEOUT_MS,
+      prepare: async () => {
+        const channels = [...this.#handlers.keys()]
+        if (channels.length > 0) await this.#listener.subscribe(...channels)
+      },
+      onUp: () => {
+        for (const listener of this.#onUp) listener()
+      },
+    })
     // The server may be another one then.
     this.#commands.on('close', () => this.#sent.clear())
     this.#listener.on('messageBuffer', (channel: Buffer, message: Buffer) => {
@@ -81,30 +80,18 @@ export class RedisLink {
 
   /** Both connections stand, channels are listened to, and the last command was answered. */
   get isUp(): boolean {
-    return this.#isUp && !this.#closed && performance.now() >= this.#pausedUntil
+    return this.#availability.isUp
   }
 
-  /**
-   * Waits for the server, but not long; goes on trying when it is away. Error: `redis_misconfigured`.
-   */
-  async open(): Promise<void> {
-    const late = AbortSignal.timeout(START_TIMEOUT_MS)
-    const clients = [this.#commands, this.#listener]
-    const ready = clients.map((client) => Promise.race([client.connect(), once(client, 'ready', { signal: late })]))
-    try {
-      await Promise.all(ready)
-      await checkPolicy(this.#commands, 'sessions', this.#logger)
-      await this.#settle()
-    } catch (error) {
-      if (error instanceof SluiceError && error.code === 'redis_misconfigured') throw error
-      this.#down(error)
-    }
+  /** Waits for the server, but not long; goes on trying when it is down. Error: `redis_misconfigured`. */
+  open(): Promise<void> {
+    return this.#availability.open()
   }
 
   /** Listens to a channel from now on, across reconnections. What is sent while the connection is away is lost. */
   async listen(channel: string, handler: (message: Buffer) => void): Promise<void> {
     this.#handlers.set(channel, handler)
-    await this.#settle()
+    await this.#availability.settle()
   }
 
   /** Called whenever the server is back, and with the first connection; channels are listened to again by then. */
@@ -119,12 +106,8 @@ export class RedisLink {
     if (this.#pending >= MAX_PENDING) throw new SluiceError('redis_unavailable', 'too many commands wait for Redis')
     this.#pending += 1
     try {
-      return await command(this.#commands)
+      return await this.#availability.ask(() => command(this.#commands))
     } catch (error) {
-      if (!isReply(error)) {
-        this.#pausedUntil = performance.now() + PAUSE_MS
-        setTimeout(() => void this.#settle(), PAUSE_MS).unref()
-      }
       throw toSluiceError(error, 'redis_unavailable')
     } finally {
       this.#pending -= 1
@@ -156,54 +139,16 @@ export class RedisLink {
   }
 
   async check(): Promise<{ ok: boolean; detail?: string }> {
-    if (this.#isMisconfigured) return { ok: false, detail: 'redis_misconfigured' }
+    if (this.#availability.isMisconfigured) return { ok: false, detail: 'redis_misconfigured' }
     return this.isUp ? { ok: true } : { ok: false, detail: 'redis_unavailable' }
   }
 
   async close(): Promise<void> {
-    this.#closed = true
+    this.#availability.close()
     this.#handlers.clear()
     this.#onUp.clear()
     for (const client of [this.#commands, this.#listener]) client.disconnect()
     await Promise.resolve()
-  }
-
-  /** Up when both connections stand and the channels are listened to. Never rejects. */
-  async #settle(): Promise<void> {
-    if (this.#closed || this.#commands.status !== 'ready' || this.#listener.status !== 'ready') return
-    try {
-      const channels = [...this.#handlers.keys()]
-      if (channels.length > 0) await this.#listener.subscribe(...channels)
-      // Its answer is that of a server that works; one that loads or hangs gives none.
-      await this.#commands.ping()
-      if (!this.#isUp) await this.#checkAgain()
-    } catch (error) {
-      return this.#down(error)
-    }
-    if (this.#isUp || this.#closed) return
-    this.#isUp = true
-    this.#pausedUntil = -Infinity
-    this.#logger.info('the Redis of sessions answers')
-    for (const listener of this.#onUp) listener()
-  }
-
-  /** A server that came late, or came back as another. */
-  async #checkAgain(): Promise<void> {
-    try {
-      await checkPolicy(this.#commands, 'sessions', this.#logger)
-      this.#isMisconfigured = false
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error
-      this.#isMisconfigured = true
-      this.#logger.error({ detail: error.message }, 'the Redis of sessions is not set up for sessions')
-    }
-  }
-
-  #down(error: unknown): void {
-    if (this.#closed) return
-    const level = this.#isUp ? 'warn' : 'debug'
-    this.#isUp = false
-    this.#logger[level]({ detail: toSluiceError(error).message }, 'the Redis of sessions is away')
   }
 }
 
@@ -217,9 +162,4 @@ export async function openRedisLink(options: RedisLinkOptions): Promise<RedisLin
     await link.close()
     throw error
   }
-}
-
-/** The server answered, and that was an error: the connection is well. */
-function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError'
 }

@@ -1,12 +1,10 @@
-import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { Counter } from 'prom-client'
-import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { Cache } from '../port.ts'
+import { isReply, RedisAvailability } from '../../redis/availability.ts'
 import { redisClient, type RedisUrl } from '../../redis/connection.ts'
-import { checkPolicy } from '../../redis/policy.ts'
 
 export interface RedisCacheOptions {
   readonly url: RedisUrl
@@ -16,8 +14,6 @@ export interface RedisCacheOptions {
 
 /** A cache that answers later than this is slower than the database behind it. */
 const COMMAND_TIMEOUT_MS = 200
-/** After a command without an answer nobody asks for this long: a server that hangs costs one caller 200 ms a second. */
-const PAUSE_MS = 1_000
 /** A connection on which nothing comes for this long although something was asked is given up. */
 const SOCKET_TIMEOUT_MS = 3_000
 /** How long the start waits for the server before it goes on without. */
@@ -43,21 +39,13 @@ export async function openRedisCache({ url, logger, metrics }: RedisCacheOptions
     keyPrefix: PREFIX,
   })
   const cache = new RedisCache(client, logger, metrics)
-  const check = () => checkPolicy(client, 'cache', logger)
-  if (await cache.connect()) {
-    await check().catch(async (error: unknown) => {
-      if (!(error instanceof SluiceError)) return // it went away again
-      await cache.close()
-      throw error
-    })
-  } else {
-    client.once('ready', () => {
-      check().catch((error: unknown) =>
-        logger.error({ detail: toSluiceError(error).message }, 'the cache is not usable'),
-      )
-    })
+  try {
+    await cache.open()
+    return cache
+  } catch (error) {
+    await cache.close()
+    throw error
   }
-  return cache
 }
 
 class RedisCache implements Cache {
@@ -67,11 +55,12 @@ class RedisCache implements Cache {
   readonly #dropped: Counter
   /** Keys that somebody deleted while Redis was away. */
   readonly #owed = new Set<string>()
-  /** On the monotonic clock: nobody asks before. */
-  #pausedUntil = -Infinity
-  /** Logged once per outage. */
-  #isDown = false
-  #closed = false
+  readonly #availability: RedisAvailability
+  /** A deletion failed, and nothing has been answered since. */
+  #owesMore = false
+  /** One warning until something is accepted again. */
+  #isRefused = false
+  #isClosed = false
 
   constructor(client: Redis, logger: Logger, metrics: Metrics) {
     this.#client = client
@@ -94,25 +83,22 @@ class RedisCache implements Cache {
       '1 while the cache answers, 0 while reads are misses and writes are dropped',
       () => (this.available ? 1 : 0),
     )
-    client.on('error', (error: Error) => this.#down(error))
-    client.on('close', () => this.#down(new Error('the connection was closed')))
-    client.on('ready', () => this.#up())
+    this.#availability = new RedisAvailability({
+      clients: [client],
+      role: 'cache',
+      logger,
+      startTimeoutMs: START_TIMEOUT_MS,
+      onUp: () => this.#settleAllOwed(),
+    })
   }
 
   get available(): boolean {
-    return !this.#closed && this.#client.status === 'ready' && performance.now() >= this.#pausedUntil
+    return this.#availability.isUp
   }
 
-  /** False when Redis is away at the moment; the client goes on trying. */
-  async connect(): Promise<boolean> {
-    const ready = once(this.#client, 'ready', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })
-    try {
-      await Promise.race([this.#client.connect(), ready])
-      return true
-    } catch (error) {
-      this.#down(error)
-      return false
-    }
+  /** Error: `redis_misconfigured`. */
+  open(): Promise<void> {
+    return this.#availability.open()
   }
 
   async get(key: string): Promise<string | undefined> {
@@ -175,10 +161,11 @@ class RedisCache implements Cache {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return
+    if (this.#isClosed) return
+    this.#isClosed = true
     // What was asked before is answered first: commands leave and return in order.
     const quitting = this.#ask(() => this.#client.quit())
-    this.#closed = true
+    this.#availability.close()
     await quitting
     this.#client.disconnect()
   }
@@ -186,7 +173,10 @@ class RedisCache implements Cache {
   async #settleOwed(keys: readonly string[]): Promise<void> {
     for (let from = 0; from < keys.length; from += CHUNK) {
       const part = keys.slice(from, from + CHUNK)
-      if ((await this.#ask(() => this.#client.unlink(part))) === undefined) return
+      if ((await this.#ask(() => this.#client.unlink(part))) === undefined) {
+        this.#owesMore = true
+        return
+      }
       for (const key of part) this.#owed.delete(key)
     }
   }
@@ -195,33 +185,24 @@ class RedisCache implements Cache {
   async #ask<T>(command: () => Promise<T>): Promise<T | undefined> {
     if (!this.available) return undefined
     try {
-      const answer = await command()
-      // A server that only hung comes back without a new connection.
-      if (this.#isDown) this.#up()
+      const answer = await this.#availability.ask(command)
+      this.#isRefused = false
+      if (this.#owesMore) this.#settleAllOwed()
       return answer
     } catch (error) {
-      if (!isReply(error)) this.#pausedUntil = performance.now() + PAUSE_MS
-      this.#down(error)
+      if (isReply(error)) this.#refused(error)
       return undefined
     }
   }
 
-  #down(error: unknown): void {
-    if (this.#closed) return
-    const level = this.#isDown ? 'debug' : 'warn'
-    this.#isDown = true
-    this.#logger[level]({ detail: error instanceof Error ? error.message : error }, 'the cache is away')
-  }
-
-  #up(): void {
-    if (this.#isDown) this.#logger.info('the cache is back')
-    this.#isDown = false
-    this.#pausedUntil = -Infinity
+  #settleAllOwed(): void {
+    this.#owesMore = false
     void this.#settleOwed([...this.#owed]) // never rejects
   }
-}
 
-/** The server answered, and that was an error: the connection is well. */
-function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError'
+  #refused({ message }: Error): void {
+    const level = this.#isRefused ? 'debug' : 'warn'
+    this.#isRefused = true
+    this.#logger[level]({ detail: message }, 'Redis refuses commands of the cache')
+  }
 }
