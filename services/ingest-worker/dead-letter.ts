@@ -1,7 +1,7 @@
-import { deadLetterToRecord } from '../../shared/dead-letter.ts'
+import { deadLetterToRecord, KEPT_PAYLOAD_BYTES } from '../../shared/dead-letter.ts'
 import { readingRanges } from '../../shared/decoders/json.ts'
 import { JsonScanner } from '../../shared/decoders/json-scanner.ts'
-import type { TelemetryLog } from '../../shared/log/port.ts'
+import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'
@@ -36,7 +36,7 @@ export class DeadLetters {
     )
     for (let from = 0; from < fresh.length; from += APPEND_LETTERS) {
       const records = toRecords(fresh.slice(from, from + APPEND_LETTERS))
-      await this.#retry.run('log', () => this.#log.append('telemetry.dead-letter', records))
+      await this.#retry.run('log', () => this.#appendOrCut(records))
     }
     for (const { code } of fresh) this.#metrics.rejects.inc({ code })
     for (const { progress, firstOffset, records } of slices) {
@@ -44,6 +44,21 @@ export class DeadLetters {
       if (behind > (this.#written.get(progress.partition) ?? 0)) this.#written.set(progress.partition, behind)
     }
   }
+
+  /** A letter that is too large for the log as it is now set up keeps the beginning of its payload. */
+  async #appendOrCut(records: readonly LogRecord[]): Promise<void> {
+    try {
+      await this.#log.append('telemetry.dead-letter', records)
+    } catch (error) {
+      if (!(error instanceof RecordsTooLarge)) throw error
+      const cut = records.filter((record) => error.records.has(record)).map(beginningOf)
+      await this.#log.append('telemetry.dead-letter', cut)
+    }
+  }
+}
+
+function beginningOf(record: LogRecord): LogRecord {
+  return { ...record, value: record.value.subarray(0, KEPT_PAYLOAD_BYTES) }
 }
 
 /**

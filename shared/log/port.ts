@@ -1,4 +1,4 @@
-import type { SluiceError } from '../errors.ts'
+import { SluiceError } from '../errors.ts'
 import type { Instant, LogRecord } from '../telemetry.ts'
 
 /** The topics of the log. The broker writes the first, the worker and the broker write the second. */
@@ -86,6 +86,19 @@ export interface Durability {
 }
 
 /**
+ * What an append rejects with when the log will never take some of its records, because they are too large for it: all
+ * others of the call are durable, in their order.
+ */
+export class RecordsTooLarge extends SluiceError {
+  readonly records: ReadonlySet<LogRecord>
+
+  constructor(records: ReadonlySet<LogRecord>, detail: string) {
+    super('payload_too_large', detail)
+    this.records = records
+  }
+}
+
+/**
  * The durable, partitioned log. Errors: `log_full`, `disk_full`, `log_unavailable`, `closed`; reading also `log_corrupt`,
  * and `closed` when the log closes before a read is at its end.
  * Every method may be called concurrently.
@@ -100,6 +113,7 @@ export interface TelemetryLog {
    * Appends in the given order and resolves when every record is durable. All or nothing in the embedded log; where an
    * adapter cannot be atomic over partitions it resends until all are durable or rejects, and records may then repeat.
    * Records of one partition of earlier calls lie before those of later ones. Returns each partition's first offset.
+   * Rejects with {@link RecordsTooLarge} when records do not fit into the log even alone.
    */
   append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>>
 

@@ -21,7 +21,7 @@ import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
-import { createRefusals } from '../telemetry/refusals.ts'
+import { createRefusals, tooLargeLetter } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
 import { SessionExpiry } from '../sessions/session-expiry.ts'
 import type { AedesHooks } from '../sessions/aedes-internals.ts'
@@ -144,7 +144,10 @@ function openTelemetry({ log, clock, settings, logger, metrics }: BrokerOptions,
   const refusals = releasers.own('refusals', createRefusals({ log, logger, metrics, ...REFUSALS }), closing)
   const observers: BatchObserver[] = []
   const onFailure = (): void => void (tally.appendFailures += 1)
-  const forwarder = releasers.own('forwarder', new Forwarder({ log, logger, observers, onFailure }), closing)
+  const onTooLarge = (...refused: Parameters<typeof tooLargeLetter>): void =>
+    refusals.record(tooLargeLetter(...refused))
+  const forwarding = { log, logger, observers, onFailure, onTooLarge }
+  const forwarder = releasers.own('forwarder', new Forwarder(forwarding), closing)
   const room = { records: settings.MAX_IN_FLIGHT_RECORDS, bytes: settings.MAX_IN_FLIGHT_MB * 1024 * 1024 }
   const backpressure = new Backpressure(forwarder, room, clock)
   observers.push(() => backpressure.release())

@@ -1,16 +1,9 @@
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
-import type { TelemetryLog } from '../../../shared/log/port.ts'
+import type { RecordsTooLarge, TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
-
-/** Who waits for a record to be durable. */
-export interface Waiter {
-  /** One record of this waiter is durable, in the order of `enqueue`; what follows from it waits for `settled`. */
-  durable(): void
-  /** All of a batch is told: called once per batch for each waiter that was told `durable`. */
-  settled(): void
-}
+import { appendWhatFits, newBatch, without, type Batch, type Waiter } from './batch.ts'
 
 /** Told after each batch that is durable, behind all its waiters. Must not throw. */
 export interface BatchObserver {
@@ -28,6 +21,8 @@ export interface ForwarderOptions {
   readonly observers: readonly BatchObserver[]
   /** Called with each failed append, and how often this batch failed. */
   readonly onFailure?: (attempts: number) => void
+  /** Called with each record that is too large for the log, before its waiter is told. */
+  readonly onTooLarge?: (record: LogRecord, topic: string, detail: string) => void
 }
 
 /** One fsync for this many at most: beyond it a batch gains nothing and its first message only waits longer. */
@@ -54,7 +49,8 @@ const LOG_EVERY_MS = 10_000
  * append has returned, and a little later when that one was slow: see `#gather`.
  *
  * A failed append is repeated for ever, with the same records before any newer one: so nothing overtakes, nothing is
- * acknowledged before it is durable, and whoever waits behind it keeps waiting. The caps on what waits are kept by the
+ * acknowledged before it is durable, and whoever waits behind it keeps waiting. Only a record that the log will never take
+ * leaves the batch, alone. The caps on what waits are kept by the
  * caller, who reads `records` and `bytes` (see backpressure.ts).
  */
 export class Forwarder {
@@ -107,11 +103,12 @@ export class Forwarder {
     setImmediate(this.#start)
   }
 
-  /** Resolves when the record is durable; false when the forwarder was closed before. */
+  /** Resolves when the record is durable, or refused by the log; false when the forwarder was closed before. */
   append(record: LogRecord, topic: string): Promise<boolean> {
     if (this.#stop.signal.aborted) return Promise.resolve(false)
     const { promise, resolve } = Promise.withResolvers<boolean>()
-    const waiter = { durable: () => (this.#promised.delete(resolve), resolve(true)), settled: () => undefined }
+    const ended = (): void => (this.#promised.delete(resolve), resolve(true))
+    const waiter = { durable: ended, refused: ended, settled: () => undefined }
     this.#promised.add(resolve)
     this.enqueue(record, topic, waiter)
     return promise
@@ -145,9 +142,10 @@ export class Forwarder {
     this.#busy = true
     for (let batch = this.#take(); batch !== undefined && !this.#stop.signal.aborted; batch = this.#take()) {
       const begun = performance.now()
-      if (!(await this.#appendUntilDurable(batch))) break
+      const appended = await this.#appendUntilDurable(batch)
+      if (appended === undefined) break
       const tookMs = performance.now() - begun
-      this.#settle(batch, tookMs / 1000)
+      this.#settle(batch, appended, tookMs / 1000)
       await this.#gather(batch.records.length, tookMs)
     }
     this.#busy = false
@@ -177,18 +175,19 @@ export class Forwarder {
     return batch
   }
 
-  async #appendUntilDurable(batch: Batch): Promise<boolean> {
+  /** Resolves with what the log will never take, the rest being durable; with undefined when the forwarder is closed. */
+  async #appendUntilDurable(batch: Batch): Promise<RecordsTooLarge | 'whole' | undefined> {
     for (let attempts = 1; ; attempts += 1) {
       try {
-        await this.#options.log.append('telemetry.raw', batch.records)
+        const tooLarge = await appendWhatFits(this.#options.log, batch.records)
         if (this.failingSince !== undefined) this.#options.logger.info({ attempts }, 'the log accepts records again')
         this.failingSince = undefined
         this.#loggedAt = -LOG_EVERY_MS
-        return true
+        return tooLarge ?? 'whole'
       } catch (error) {
         this.#noteFailure(error, attempts)
         await pause(backoffMs(BACKOFF.append, attempts), this.#stop.signal)
-        if (this.#stop.signal.aborted) return false
+        if (this.#stop.signal.aborted) return undefined
       }
     }
   }
@@ -206,23 +205,24 @@ export class Forwarder {
     )
   }
 
-  #settle({ records, topics, waiters, bytes }: Batch, seconds: number): void {
-    this.records -= records.length
+  #settle(batch: Batch, appended: RecordsTooLarge | 'whole', seconds: number): void {
+    const { waiters, bytes } = batch
+    this.records -= batch.records.length
     this.bytes -= bytes
-    for (const waiter of waiters) waiter?.durable()
+    if (appended === 'whole') for (const waiter of waiters) waiter?.durable()
+    else this.#tellApart(batch, appended)
+    const { records, topics } = appended === 'whole' ? batch : without(batch, appended.records)
     // Acks of one waiter go out in one write; a waiter that was already settled has nothing left to do.
     for (const waiter of waiters) waiter?.settled()
     for (const observe of this.#options.observers) observe({ records, topics, seconds })
   }
-}
 
-interface Batch {
-  readonly records: LogRecord[]
-  readonly topics: string[]
-  readonly waiters: (Waiter | undefined)[]
-  bytes: number
-}
-
-function newBatch(): Batch {
-  return { records: [], topics: [], waiters: [], bytes: 0 }
+  #tellApart({ records, topics, waiters }: Batch, tooLarge: RecordsTooLarge): void {
+    for (const [i, record] of records.entries()) {
+      if (tooLarge.records.has(record)) {
+        this.#options.onTooLarge?.(record, topics[i] ?? '', tooLarge.message)
+        waiters[i]?.refused()
+      } else waiters[i]?.durable()
+    }
+  }
 }

@@ -2,10 +2,11 @@ import { Counter } from 'prom-client'
 import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
 import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../../shared/dead-letter.ts'
 import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
-import type { TelemetryLog } from '../../../shared/log/port.ts'
+import { RecordsTooLarge, type TelemetryLog } from '../../../shared/log/port.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
 import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
+import type { LogRecord } from '../../../shared/telemetry.ts'
 
 /** Where the broker puts what it turned away: logins, connections and messages. */
 export interface Refusals {
@@ -167,7 +168,7 @@ class LoggedRefusals implements Refusals {
       const { code, canRetry, message } = toSluiceError(error)
       this.#logger.warn({ code, reason: message, refusals: batch.length }, 'refusals could not be written to the log')
       if (!canRetry) {
-        this.#drop('log_failed', batch.length)
+        this.#drop('log_failed', error instanceof RecordsTooLarge ? error.records.size : batch.length)
         return true
       }
       this.#waiting.unshift(...batch)
@@ -178,6 +179,12 @@ class LoggedRefusals implements Refusals {
   #drop(reason: Dropped, count: number): void {
     this.#dropped.inc({ reason }, count)
   }
+}
+
+/** What is kept of a record that was taken from a client, and that the log found too large. */
+export function tooLargeLetter({ key, value, ms, ns }: LogRecord, topic: string, detail: string): DeadLetter {
+  const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
+  return { stage: 'publish', code: 'payload_too_large', detail, who: key, topic, key, payload: value, ...at }
 }
 
 /** A copy that holds on to nothing of the connection and has a bounded size. */

@@ -3,7 +3,7 @@ import { KEPT_PAYLOAD_BYTES } from '../../../shared/dead-letter.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import { AckQueue } from '../mqtt/ack-queue.ts'
 import { PacketIds } from '../mqtt/packet-ids.ts'
-import type { Waiter } from './forwarder.ts'
+import type { Waiter } from './batch.ts'
 import type { Blocked, LaneContext, LaneOwner } from './lane.ts'
 import { Header } from '../mqtt/packets.ts'
 import type { PublishParts } from '../mqtt/publish.ts'
@@ -108,15 +108,24 @@ export class TelemetryLane implements Waiter {
   }
 
   durable(): void {
+    if (this.#isTold()) this.#context.tally.acked += 1
+  }
+
+  refused(): void {
+    if (this.#isTold()) this.#context.tally.refused += 1
+  }
+
+  /** The oldest message that waited for the log has its end. False when nobody is there to be told. */
+  #isTold(): boolean {
     const { tally } = this.#context
     tally.inFlight -= 1
     if (this.#isClosed) {
       tally.abandoned += 1
-      return
+      return false
     }
-    tally.acked += 1
     this.#acks.durable()
     this.#isSettling = true
+    return true
   }
 
   settled(): void {

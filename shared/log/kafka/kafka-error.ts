@@ -32,10 +32,14 @@ const NAMES: Readonly<Record<number, string>> = {
   78: 'a leader that has only just taken over',
 }
 
+/** A batch is larger than the topic, or the broker, takes. */
+export function isTooLarge(code: number): boolean {
+  return TOO_LARGE.has(code)
+}
+
 /** The error that stands for a code in an answer about one partition. */
 export function partitionError(code: number, what: string): SluiceError {
   const message = `Kafka answered ${NAMES[code] ?? `error ${code}`} to ${what}`
-  if (TOO_LARGE.has(code)) return new SluiceError('payload_too_large', message)
   if (code === KafkaCode.topicAuthorizationFailed) return new SluiceError('log_refused', message)
   return new SluiceError('log_unavailable', message)
 }

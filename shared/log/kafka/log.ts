@@ -34,6 +34,8 @@ const READ_PACE_MS = 15
 /** What was appended before closing has this long to become durable. */
 const DRAIN_LIMIT_MS = 4_000
 const DURABILITY_EVERY_MS = 30_000
+/** Kafka's own default, for a topic that does not say. */
+const UNKNOWN_BATCH_BYTES = 1024 * 1024
 
 export interface KafkaLogParts {
   readonly partitions: number
@@ -203,7 +205,8 @@ export class KafkaLog implements TelemetryLog {
       topic,
       name,
       partitions: this.partitions,
-      maxBatchBytes: states.get(name)?.maxBatchBytes ?? 1024 * 1024,
+      maxBatchBytes: states.get(name)?.maxBatchBytes ?? UNKNOWN_BATCH_BYTES,
+      readMaxBatchBytes: async () => (await this.#parts.inspect()).get(name)?.maxBatchBytes ?? UNKNOWN_BATCH_BYTES,
       client: this.#producing,
       logger,
       metrics: logMetrics(topic),
@@ -218,7 +221,12 @@ export class KafkaLog implements TelemetryLog {
 
   async #inspect(): Promise<Durability> {
     try {
-      this.#inspected = this.#noteStates(await this.#parts.inspect())
+      const states = await this.#parts.inspect()
+      for (const [topic, producer] of Object.entries(this.#producers)) {
+        const state = states.get(this.#parts.names[topic as LogTopic])
+        if (state !== undefined) producer.maxBatchBytes = state.maxBatchBytes
+      }
+      this.#inspected = this.#noteStates(states)
       return this.#inspected.durability
     } catch (error) {
       return { ok: false, detail: toSluiceError(error).message }

@@ -1,5 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { LogRecord } from '../../telemetry.ts'
+import { partitionOf } from '../partition.ts'
 import { encodeRecordBatch, recordSizeBound } from './record-batch.ts'
 
 /** One batch of one partition on its way. */
@@ -10,18 +11,64 @@ export interface Batch {
   readonly count: number
   readonly bytes: Buffer
   baseOffset: number | undefined
+  /** The topic takes smaller ones only; of one record: never. */
+  isTooLarge: boolean
 }
 
-/** A partition's records as batches that the topic takes; nearly always one. */
-export function batchesOf(records: readonly LogRecord[], partition: number, maxBytes: number): Batch[] {
+/** Where an append's records of one partition lie among those of the round. */
+export interface Place {
+  readonly start: number
+  count: number
+}
+
+export interface Round {
+  /** Of each append, by partition. */
+  readonly places: readonly ReadonlyMap<number, Place>[]
+  readonly recordsOf: (partition: number) => readonly LogRecord[]
+  readonly batches: Batch[]
+}
+
+/** What the appends have for each partition, in their order, as batches of at most `maxBytes`. */
+export function planRound(
+  appends: readonly { readonly records: readonly LogRecord[] }[],
+  partitions: number,
+  maxBytes: number,
+): Round {
+  const byPartition = Array.from({ length: partitions }, (): LogRecord[] => [])
+  const places = appends.map(({ records }) => {
+    const place = new Map<number, Place>()
+    for (const record of records) {
+      const partition = partitionOf(record.key, partitions)
+      const own = byPartition[partition]
+      if (own === undefined) continue
+      const known = place.get(partition)
+      if (known === undefined) place.set(partition, { start: own.length, count: 1 })
+      else known.count += 1
+      own.push(record)
+    }
+    return place
+  })
+  const batches = byPartition.flatMap((records, partition) => batchesOf(records, partition, maxBytes))
+  return { places, recordsOf: (partition) => byPartition[partition] ?? [], batches }
+}
+
+/** A partition's records, or those from `first` to `behind`, as batches that the topic takes; nearly always one. */
+export function batchesOf(
+  records: readonly LogRecord[],
+  partition: number,
+  maxBytes: number,
+  { first, behind }: { first: number; behind: number } = { first: 0, behind: records.length },
+): Batch[] {
   const batches: Batch[] = []
   const add = (start: number, end: number): void => {
     const bytes = encodeRecordBatch(start === 0 && end === records.length ? records : records.slice(start, end))
-    batches.push({ partition, start, count: end - start, bytes, baseOffset: undefined })
+    batches.push({ partition, start, count: end - start, bytes, baseOffset: undefined, isTooLarge: false })
   }
-  let start = 0
+  let start = first
   let bytes = 0
-  for (const [i, record] of records.entries()) {
+  for (let i = first; i < behind; i += 1) {
+    const record = records[i]
+    if (record === undefined) break
     const size = recordSizeBound(record)
     if (i > start && bytes + size > maxBytes) {
       add(start, i)
@@ -30,23 +77,56 @@ export function batchesOf(records: readonly LogRecord[], partition: number, maxB
     }
     bytes += size
   }
-  if (start < records.length) add(start, records.length)
+  if (start < behind) add(start, behind)
   return batches
+}
+
+/** It is confirmed, or is one record that never will be. */
+export function isSettled({ baseOffset, isTooLarge, count }: Batch): boolean {
+  return baseOffset !== undefined || (isTooLarge && count === 1)
+}
+
+/**
+ * Puts smaller batches in the place of those that the topic found too large. `maxBytes` is what it is known to take;
+ * where that is no help (a limit elsewhere), halves. False when there was nothing to do: none, or single records.
+ */
+export function splitTooLarge(
+  batches: Batch[],
+  recordsOf: (partition: number) => readonly LogRecord[],
+  maxBytes: number,
+): boolean {
+  let hasSplit = false
+  for (const batch of batches.filter(({ isTooLarge, count }) => isTooLarge && count > 1)) {
+    const { partition, start, count, bytes } = batch
+    const most = Math.min(maxBytes, Math.floor(bytes.length / 2))
+    const parts = batchesOf(recordsOf(partition), partition, most, { first: start, behind: start + count })
+    batches.splice(batches.indexOf(batch), 1, ...parts)
+    hasSplit = true
+  }
+  return hasSplit
 }
 
 /** The first batch of each partition that is not confirmed: the next one waits for it. */
 export function firstUnsent(batches: readonly Batch[]): Batch[] {
   const seen = new Set<number>()
-  return batches.filter(({ partition, baseOffset }) => {
-    if (baseOffset !== undefined || seen.has(partition)) return false
-    seen.add(partition)
+  return batches.filter((batch) => {
+    if (isSettled(batch) || seen.has(batch.partition)) return false
+    seen.add(batch.partition)
     return true
   })
 }
 
-/** The offset of a partition's record of this round, counted from its first one. */
-export function offsetOf(batches: readonly Batch[], partition: number, at: number): number {
-  const batch = batches.find((one) => one.partition === partition && at >= one.start && at < one.start + one.count)
-  if (batch?.baseOffset === undefined) throw new SluiceError('internal', `partition ${partition} was not confirmed`)
-  return batch.baseOffset + at - batch.start
+/** By partition: the offset of the first record of an append that is stored; none where none is. */
+export function firstOffsets(batches: readonly Batch[], places: ReadonlyMap<number, Place>): Map<number, number> {
+  const first = new Map<number, number>()
+  for (const [partition, { start, count }] of places) {
+    const own = batches.filter((batch) => batch.partition === partition)
+    for (const batch of own.filter((one) => one.start + one.count > start && one.start < start + count)) {
+      if (!isSettled(batch)) throw new SluiceError('internal', `partition ${partition} was not confirmed`)
+      if (batch.baseOffset === undefined) continue
+      first.set(partition, batch.baseOffset + Math.max(0, start - batch.start))
+      break
+    }
+  }
+  return first
 }

@@ -3,12 +3,11 @@ import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import type { LogMetrics } from '../log-metrics.ts'
-import { partitionOf } from '../partition.ts'
-import type { LogTopic } from '../port.ts'
+import { RecordsTooLarge, type LogTopic } from '../port.ts'
 import type { KafkaClient } from './client.ts'
-import { KafkaCode, partitionError } from './kafka-error.ts'
+import { isTooLarge, KafkaCode, partitionError } from './kafka-error.ts'
 import type { KafkaMetrics } from './metrics.ts'
-import { type Batch, batchesOf, firstUnsent, offsetOf } from './produce-batches.ts'
+import { type Batch, firstOffsets, firstUnsent, isSettled, planRound, splitTooLarge } from './produce-batches.ts'
 import { recordSizeBound } from './record-batch.ts'
 import { produceRequest } from './requests.ts'
 
@@ -34,8 +33,10 @@ interface ProducerOptions {
   /** Its name in Kafka. */
   readonly name: string
   readonly partitions: number
-  /** Bytes of the largest batch that the topic takes. */
+  /** Bytes of the largest batch that the topic takes, as far as is known. */
   readonly maxBatchBytes: number
+  /** Asks Kafka for that number, after it found a batch too large. */
+  readonly readMaxBatchBytes: () => Promise<number>
   readonly client: KafkaClient
   readonly logger: Logger
   readonly metrics: LogMetrics
@@ -51,12 +52,15 @@ interface ProducerOptions {
  */
 export class Producer {
   readonly #options: ProducerOptions
+  /** See `maxBatchBytes` of the options; follows what an operator changes. */
+  maxBatchBytes: number
   #queue: Append[] = []
   #waiting = 0
   #running: Promise<void> | undefined
 
   constructor(options: ProducerOptions) {
     this.#options = options
+    this.maxBatchBytes = options.maxBatchBytes
   }
 
   append(records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
@@ -90,8 +94,8 @@ export class Producer {
     while (this.#queue.length > 0) {
       const appends = this.#take()
       try {
-        const offsets = await this.#round(appends)
-        for (const [i, append] of appends.entries()) this.#settle(append, offsets[i])
+        const { offsets, tooLarge } = await this.#round(appends)
+        for (const [i, append] of appends.entries()) this.#settle(append, offsets[i], tooLarge)
       } catch (error) {
         const failure = toSluiceError(error, 'log_unavailable')
         for (const append of appends) {
@@ -115,46 +119,47 @@ export class Producer {
     return this.#queue.splice(0, count)
   }
 
-  #settle({ records, bytes, startedMs, resolve }: Append, offsets: ReadonlyMap<number, number> = new Map()): void {
-    this.#options.metrics.appended(records.length, bytes, (performance.now() - startedMs) / 1000)
-    resolve(offsets)
+  #settle(
+    { records, bytes, startedMs, resolve, reject }: Append,
+    offsets: ReadonlyMap<number, number> = new Map(),
+    tooLarge: ReadonlySet<LogRecord>,
+  ): void {
+    const { metrics, topic } = this.#options
+    const refused = tooLarge.size === 0 ? [] : records.filter((record) => tooLarge.has(record))
+    metrics.appended(records.length - refused.length, bytes, (performance.now() - startedMs) / 1000)
+    if (refused.length === 0) return resolve(offsets)
+    metrics.refused('payload_too_large')
+    const most = `${this.maxBatchBytes} bytes, max.message.bytes of the topic`
+    const detail = `${refused.length} of ${records.length} records for ${topic} are larger than Kafka takes: ${most}`
+    reject(new RecordsTooLarge(new Set(refused), detail))
   }
 
-  /** Resolves with the first offsets of each append when all is durable. */
-  async #round(appends: readonly Append[]): Promise<Map<number, number>[]> {
-    const { partitions, maxBatchBytes } = this.#options
-    const byPartition = Array.from({ length: partitions }, (): LogRecord[] => [])
-    // Of each append and partition: the place of its first record among those of the partition.
-    const places = appends.map(({ records }) => {
-      const place = new Map<number, number>()
-      for (const record of records) {
-        const partition = partitionOf(record.key, partitions)
-        const own = byPartition[partition]
-        if (own === undefined) continue
-        if (!place.has(partition)) place.set(partition, own.length)
-        own.push(record)
-      }
-      return place
-    })
-    const batches = byPartition.flatMap((records, partition) => batchesOf(records, partition, maxBatchBytes))
-    await this.#sendAll(batches)
-    return places.map(
-      (place) => new Map(Array.from(place, ([partition, at]) => [partition, offsetOf(batches, partition, at)])),
-    )
+  /** Resolves with the first offsets of each append when all is durable but what the topic never takes. */
+  async #round(
+    appends: readonly Append[],
+  ): Promise<{ offsets: ReadonlyMap<number, number>[]; tooLarge: ReadonlySet<LogRecord> }> {
+    const { places, batches, recordsOf } = planRound(appends, this.#options.partitions, this.maxBatchBytes)
+    await this.#sendAll(batches, recordsOf)
+    const tooLarge = batches.filter(({ isTooLarge }) => isTooLarge)
+    return {
+      offsets: places.map((place) => firstOffsets(batches, place)),
+      tooLarge: new Set(tooLarge.flatMap(({ partition, start }) => recordsOf(partition)[start] ?? [])),
+    }
   }
 
-  async #sendAll(batches: readonly Batch[]): Promise<void> {
+  async #sendAll(batches: Batch[], recordsOf: (partition: number) => readonly LogRecord[]): Promise<void> {
     const { client, kafkaMetrics, topic, logger } = this.#options
     const deadline = performance.now() + GIVE_UP_MS
     let failures = 0
     for (let due = firstUnsent(batches); due.length > 0; due = firstUnsent(batches)) {
       const failure = await this.#sendOnce(due)
+      if (due.some(({ isTooLarge }) => isTooLarge)) await this.#shrink(batches, recordsOf)
       if (failure === undefined) {
         failures = 0
         continue
       }
       if (!failure.canRetry || client.closed || performance.now() > deadline) throw failure
-      const again = due.filter(({ baseOffset }) => baseOffset === undefined)
+      const again = due.filter((batch) => !isSettled(batch) && !batch.isTooLarge)
       logger.debug(
         { topic, partitions: again.map(({ partition }) => partition), reason: failure.message },
         'sending again',
@@ -164,6 +169,18 @@ export class Producer {
       await pause(backoffMs(BACKOFF.produce, failures))
       await client.refresh()
     }
+  }
+
+  /** The topic takes less than was known: what it refused goes in smaller batches, a record alone never. */
+  async #shrink(batches: Batch[], recordsOf: (partition: number) => readonly LogRecord[]): Promise<void> {
+    const { topic, logger, readMaxBatchBytes } = this.#options
+    try {
+      this.maxBatchBytes = await readMaxBatchBytes()
+    } catch (error) {
+      logger.debug({ topic, reason: toSluiceError(error).message }, 'the limit of the topic could not be read')
+    }
+    const isSplit = splitTooLarge(batches, recordsOf, this.maxBatchBytes)
+    logger.warn({ topic, maxBytes: this.maxBatchBytes, isSplit }, 'Kafka refused a batch for its size')
   }
 
   /** One request to each leader. Returns what kept some batch from being confirmed, the worst of it. */
@@ -180,7 +197,7 @@ export class Producer {
     } catch (error) {
       failures.push(toSluiceError(error, 'log_unavailable'))
     }
-    if (due.every(({ baseOffset }) => baseOffset !== undefined)) return undefined
+    if (due.every((batch) => isSettled(batch) || batch.isTooLarge)) return undefined
     // A batch without a result and without an error of its own: its leader is unknown, or the answer left it out.
     const silent = new SluiceError('log_unavailable', 'Kafka did not confirm every partition')
     return failures.find(({ canRetry }) => !canRetry) ?? failures[0] ?? silent
@@ -195,6 +212,7 @@ export class Producer {
     for (const batch of batches) {
       const result = results.find(({ partition }) => partition === batch.partition)
       if (result?.code === KafkaCode.none && result.baseOffset >= 0) batch.baseOffset = result.baseOffset
+      else if (result !== undefined && isTooLarge(result.code)) batch.isTooLarge = true
       else if (result !== undefined)
         failures.push(partitionError(result.code, `a batch for partition ${batch.partition}`))
     }

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Forwarder, type Waiter } from '../../../../../services/broker/telemetry/forwarder.ts'
+import type { Waiter } from '../../../../../services/broker/telemetry/batch.ts'
+import { Forwarder } from '../../../../../services/broker/telemetry/forwarder.ts'
 import { SluiceError } from '../../../../../shared/errors.ts'
+import { RecordsTooLarge } from '../../../../../shared/log/port.ts'
 import type { LogRecord } from '../../../../../shared/telemetry.ts'
 import { FakeLog, quiet } from '../../../../broker-harness.ts'
 
@@ -25,6 +27,9 @@ class Notes implements Waiter {
   readonly told: string[] = []
   durable(): void {
     this.told.push('durable')
+  }
+  refused(): void {
+    this.told.push('refused')
   }
   settled(): void {
     if (this.told.at(-1) !== 'settled') this.told.push('settled')
@@ -56,7 +61,7 @@ describe('Forwarder', () => {
               durable.push(number)
               expect(numbers(log.records)).toContain(number)
             }
-            forwarder.enqueue(record(number), 't', { durable: told, settled: () => undefined })
+            forwarder.enqueue(record(number), 't', { durable: told, refused: told, settled: () => undefined })
           }
           await new Promise((resolve) => setImmediate(resolve))
         }
@@ -146,6 +151,34 @@ describe('Forwarder', () => {
       ['durable', 'settled'],
     ])
     expect(forwarder.failingSince).toBeUndefined()
+  })
+
+  it('tells apart what the log will never take: the rest is durable, and what comes later is not kept waiting', async () => {
+    const log = new FakeLog()
+    log.before = () => {
+      const tooLarge = log.appends === 1 ? new Set(sent.slice(1, 2)) : new Set<LogRecord>()
+      return tooLarge.size === 0 ? undefined : Promise.reject(new RecordsTooLarge(tooLarge, 'too large'))
+    }
+    const copied: number[][] = []
+    const refused: unknown[] = []
+    const forwarder = new Forwarder({
+      ...{ log: log.asPort(), logger: quiet },
+      observers: [({ records, topics }) => copied.push(numbers(records), topics.map(Number))],
+      onTooLarge: ({ ms }, topic, detail) => refused.push([ms, topic, detail]),
+    })
+    onTestFinished(() => forwarder.close())
+    const sent = [0, 1, 2].map(record)
+    const waiters = sent.map(() => new Notes())
+    for (const [i, one] of sent.entries()) forwarder.enqueue(one, String(i), waiters[i])
+    await new Promise((resolve) => setImmediate(resolve))
+    const later = new Notes()
+    forwarder.enqueue(record(3), '3', later)
+    expect(await forwarder.drain(10_000)).toBe(true)
+    expect(waiters.map(({ told }) => told[0])).toEqual(['durable', 'refused', 'durable'])
+    expect(later.told).toEqual(['durable', 'settled'])
+    expect(refused).toEqual([[1, '1', 'too large']])
+    expect(copied).toEqual([[0, 2], [0, 2], [3], [3]])
+    expect([forwarder.records, forwarder.bytes, forwarder.failingSince]).toEqual([0, 0, undefined])
   })
 
   it('settles a waiter once per batch, behind all of its records', async () => {

@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { batchesOf, firstUnsent, offsetOf } from '../../../../../shared/log/kafka/produce-batches.ts'
+import {
+  batchesOf,
+  firstOffsets,
+  firstUnsent,
+  planRound,
+  splitTooLarge,
+} from '../../../../../shared/log/kafka/produce-batches.ts'
 import { decodeRecordBatches } from '../../../../../shared/log/kafka/record-batch.ts'
 import type { LogRecord } from '../../../../../shared/telemetry.ts'
 
@@ -19,7 +25,7 @@ it('cuts a partition into batches within the bound, in order, and finds every re
       for (const [i, batch] of batches.entries()) batch.baseOffset = batch.start + 100 * i
       for (const [i] of records.entries()) {
         const place = batches.findIndex(({ start, count }) => i >= start && i < start + count)
-        expect(offsetOf(batches, 4, i)).toBe(i + 100 * place)
+        expect(firstOffsets(batches, new Map([[4, { start: i, count: 1 }]])).get(4)).toBe(i + 100 * place)
       }
     }),
   )
@@ -36,3 +42,42 @@ it('has one batch of a partition under way at a time, and the next only behind i
   first.baseOffset = 0
   expect(firstUnsent([first, second, other])).toEqual([second])
 })
+
+it('splits what a topic finds too large until it fits, in order, and gives up single records only', () => {
+  const appends = fc.array(fc.array(record, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 8 })
+  const limits = fc.integer({ min: 80, max: 3000 })
+  // What the producer is told of the limit may be wrong: the limit of the broker counts, too.
+  fc.assert(
+    fc.property(appends, limits, limits, (lists, limit, told) => {
+      const { batches, places, recordsOf } = planRound(
+        lists.map((records) => ({ records })),
+        1,
+        10_000,
+      )
+      const stored: number[] = []
+      for (let due = firstUnsent(batches); due.length > 0; due = firstUnsent(batches)) {
+        for (const batch of due) {
+          if (batch.bytes.length > limit) batch.isTooLarge = true
+          else {
+            batch.baseOffset = stored.length
+            for (let i = 0; i < batch.count; i += 1) stored.push(batch.start + i)
+          }
+        }
+        splitTooLarge(batches, recordsOf, told)
+      }
+      const all = lists.flat()
+      const alone = (one: LogRecord): number => batchesOf([one], 0, 1)[0]?.bytes.length ?? 0
+      const fitting = [...all.keys()].filter((i) => alone(all[i] ?? fail()) <= limit)
+      expect(stored).toEqual(fitting)
+      for (const [i, place] of places.entries()) {
+        const { start, count } = place.get(0) ?? fail()
+        const first = stored.findIndex((one) => one >= start && one < start + count)
+        expect(firstOffsets(batches, place).get(0), `append ${i}`).toBe(first < 0 ? undefined : first)
+      }
+    }),
+  )
+})
+
+function fail(): never {
+  throw new Error('nothing there')
+}
