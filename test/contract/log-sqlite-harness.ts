@@ -33,6 +33,8 @@ export function filesOf(folder: string, topic = 'telemetry.raw'): string[] {
     .map((name) => join(folder, name))
 }
 
+/** SQLite removes its journals at any time: what is gone by the time it is looked at has no bytes. */
 export function bytesIn(folder: string): number {
-  return readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
+  const sizeOf = (name: string) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+  return readdirSync(folder).reduce((sum, name) => sum + sizeOf(name), 0)
 }
