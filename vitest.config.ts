@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 import { PATIENCE } from './test/patience.ts'
 
 const common = {
   pool: 'forks' as const,
+  // Vitest leaves a processor free, which of two is half the machine; and much of a test is waiting.
+  maxWorkers: availableParallelism() + 1,
   // No measurements: a busy machine takes its time.
   testTimeout: 60_000,
   hookTimeout: 60_000,
@@ -12,8 +15,10 @@ const common = {
   exclude: [...configDefaults.exclude, '**/*.cluster.test.ts', '**/*.faults.test.ts'],
 }
 
-// Three groups, one after the other: what runs in this process in parallel, what starts processes, and one at a time
-// the end-to-end tests, whose measurements of memory and time a neighbour would falsify.
+// Three groups, one after the other: what is not measured, many files at a time; the end-to-end tests, which start whole
+// servers, two at a time; and alone those whose measurements of memory and time a neighbour would falsify.
+const alone = ['test/e2e/log-outage.test.ts']
+
 export default defineConfig({
   test: {
     reporters: ['default', './test/skip-reporter.ts'],
@@ -22,7 +27,15 @@ export default defineConfig({
         test: {
           ...common,
           name: 'unit',
-          include: ['test/{unit,contract}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/unit/**/*.test.ts', 'test/*.test.ts'],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
           sequence: { groupOrder: 0 },
         },
       },
@@ -31,7 +44,7 @@ export default defineConfig({
           ...common,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -39,6 +52,17 @@ export default defineConfig({
           ...common,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: [...common.exclude, ...alone],
+          testTimeout: 300_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'alone',
+          include: alone,
           testTimeout: 300_000,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
