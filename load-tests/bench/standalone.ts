@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { ApiClient } from '../../shared/api-client.ts'
-import { registerFleet } from '../../services/simulator/fleet.ts'
-import { LoadRun, type LoadDevice } from '../../services/simulator/load-run.ts'
+import { registerFleet, type FleetDevice } from '../../services/simulator/fleet.ts'
+import { LoadRun } from '../../services/simulator/load-run.ts'
 import { generatedWorkload } from '../../services/simulator/workload.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -73,7 +73,7 @@ async function storedReadings(api: ApiClient): Promise<number> {
   return Number(line?.split(' ')[1]) / 2
 }
 
-function loadOf(service: Service, devices: readonly LoadDevice[], inflight: number): LoadRun {
+function loadOf(service: Service, devices: readonly FleetDevice[], inflight: number): LoadRun {
   const workload = generatedWorkload({ seed: 1, startMs: Date.now(), stepUs: 1_000 })
   return new LoadRun({ host: '127.0.0.1', port: service.mqttPort, devices, workload, rate: 0, qos: 1, inflight })
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Kafka as KafkaJs, logLevel } from 'kafkajs'
-import type { LoadDevice } from '../../services/simulator/load-run.ts'
+import type { FleetDevice } from '../../services/simulator/fleet.ts'
 import { Releasers } from '../../shared/process/releasers.ts'
 import type { Servers } from '../servers/all.ts'
 import type { Influxdb } from '../servers/influxdb.ts'
@@ -37,7 +37,7 @@ export async function chainTarget(options: {
   readonly partitions: number
 }): Promise<Target> {
   const { servers, folder, partitions } = options
-  const devices = Array.from({ length: options.devices }, (_, index): LoadDevice => {
+  const devices = Array.from({ length: options.devices }, (_, index): FleetDevice => {
     const device = `c-${String(index + 1).padStart(5, '0')}`
     return { tenant: 'bench', device, username: `bench/${device}`, secret: randomBytes(16).toString('base64url') }
   })
@@ -159,7 +159,7 @@ async function makeBucket(influxdb: Influxdb): Promise<void> {
 }
 
 /** Asks InfluxDB itself, as a dashboard would. */
-async function readTimes(influxdb: Influxdb, device: LoadDevice, fromUs: number, toUs: number): Promise<number[]> {
+async function readTimes(influxdb: Influxdb, device: FleetDevice, fromUs: number, toUs: number): Promise<number[]> {
   const range = `start: time(v: ${fromUs}000), stop: time(v: ${toUs}000)`
   const wanted = `r._measurement == "${MEASUREMENT}" and r.device == "${device.device}" and r._field == "seq"`
   const query = `from(bucket: "${BUCKET}") |> range(${range}) |> filter(fn: (r) => ${wanted})

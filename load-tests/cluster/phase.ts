@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { LoadRun, type LoadDevice } from '../../services/simulator/load-run.ts'
+import type { FleetDevice } from '../../services/simulator/fleet.ts'
+import { LoadRun } from '../../services/simulator/load-run.ts'
 import { generatedWorkload, stepOf, type Workload } from '../../services/simulator/workload.ts'
 import { CpuMeter, type Parts } from './process-cpu.ts'
 import type { StoredPoints } from './stored-points.ts'
@@ -9,10 +10,10 @@ import { VisibilityProbe } from './visibility-probe.ts'
 export interface Target {
   readonly name: string
   readonly mqttPort: number
-  readonly devices: readonly LoadDevice[]
+  readonly devices: readonly FleetDevice[]
   readonly parts: Parts
   /** Times in microseconds of the device's readings that can be queried; `toUs` exclusive. */
-  readTimes(device: LoadDevice, fromUs: number, toUs: number): Promise<readonly number[]>
+  readTimes(device: FleetDevice, fromUs: number, toUs: number): Promise<readonly number[]>
   close(): Promise<void>
 }
 

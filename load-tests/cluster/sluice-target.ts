@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { ApiClient, devicePath } from '../../shared/api-client.ts'
-import { registerFleet } from '../../services/simulator/fleet.ts'
-import type { LoadDevice } from '../../services/simulator/load-run.ts'
+import { registerFleet, type FleetDevice } from '../../services/simulator/fleet.ts'
 import { formatInstant } from '../../shared/telemetry.ts'
 import { Cluster } from './cluster.ts'
 import type { Servers } from '../servers/all.ts'
@@ -76,7 +75,7 @@ export function serverParts(servers: Servers): Parts {
   }
 }
 
-async function readTimes(api: ApiClient, device: LoadDevice, fromUs: number, toUs: number): Promise<number[]> {
+async function readTimes(api: ApiClient, device: FleetDevice, fromUs: number, toUs: number): Promise<number[]> {
   const [from, to] = [fromUs, toUs].map((us) => formatInstant({ ms: Math.floor(us / 1000), ns: (us % 1000) * 1000 }))
   const query = { from, to, field: 'seq', epoch: 'us', limit: 1000 }
   const answer = await api.get<ReadTimes>(devicePath(device.tenant, device.device, '/readings'), query)

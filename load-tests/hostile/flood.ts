@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { connectPacket, PACKET } from '../../shared/mqtt/client-packets.ts'
 import { encodeFixedHeader, encodeText, encodeUint16 } from '../../shared/mqtt/encoding.ts'
-import type { LoadDevice } from '../../services/simulator/load-run.ts'
+import type { FleetDevice } from '../../services/simulator/fleet.ts'
 import type { StormService } from '../storms/storm-service.ts'
 
 export interface FloodFigures {
@@ -39,7 +39,7 @@ export function floodBeforeLogin(service: StormService, sockets: number, bytes: 
 /** Devices that log in and each send one PUBLISH of `bytes` bytes at QoS 1. */
 export function floodAfterLogin(
   service: StormService,
-  devices: readonly LoadDevice[],
+  devices: readonly FleetDevice[],
   bytes: number,
 ): Promise<FloodFigures> {
   return measure(service, devices.length * bytes, () =>

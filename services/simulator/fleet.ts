@@ -1,5 +1,12 @@
 import { devicePath, type ApiClient } from '../../shared/api-client.ts'
-import type { LoadDevice } from './load-run.ts'
+
+/** A device with the secret that it logs in with, as the API answers when it makes one. */
+export interface FleetDevice {
+  readonly tenant: string
+  readonly device: string
+  readonly username: string
+  readonly secret: string
+}
 
 /** Most devices that the API makes at once. */
 const BULK = 1000
@@ -10,8 +17,8 @@ const REMOVALS = 8
 export async function registerFleet(
   api: ApiClient,
   { tenant, prefix, count }: { tenant: string; prefix: string; count: number },
-): Promise<LoadDevice[]> {
-  const made: LoadDevice[] = []
+): Promise<FleetDevice[]> {
+  const made: FleetDevice[] = []
   while (made.length < count) {
     const size = Math.min(BULK, count - made.length)
     const devices = Array.from({ length: size }, (_, index) => ({
@@ -19,14 +26,14 @@ export async function registerFleet(
       device: `${prefix}-${String(made.length + index + 1).padStart(5, '0')}`,
       tags: { origin: 'simulate' },
     }))
-    const answer = await api.post<{ devices: LoadDevice[] }>('/v1/devices/bulk', { devices })
+    const answer = await api.post<{ devices: FleetDevice[] }>('/v1/devices/bulk', { devices })
     made.push(...answer.devices)
   }
   return made
 }
 
 /** Removes the devices; their readings stay. Errors: those of the API. */
-export async function removeFleet(api: ApiClient, fleet: readonly LoadDevice[]): Promise<void> {
+export async function removeFleet(api: ApiClient, fleet: readonly FleetDevice[]): Promise<void> {
   const left = fleet.values()
   const removeNext = async () => {
     for (const { tenant, device } of left) await api.delete(devicePath(tenant, device))

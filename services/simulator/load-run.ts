@@ -1,5 +1,6 @@
 import { SluiceError, toSluiceError } from '../../shared/errors.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic } from '../../shared/topics.ts'
+import type { FleetDevice } from './fleet.ts'
 import { ConnectionQueue } from './mqtt/connection-queue.ts'
 import { LatencyHistogram } from './latency-histogram.ts'
 import type { Ledger } from './verification/ledger.ts'
@@ -8,18 +9,10 @@ import type { Disconnect, LoadEvents } from './mqtt/load-events.ts'
 import type { QoS } from '../../shared/mqtt/client-packets.ts'
 import type { Workload } from './workload.ts'
 
-/** A device as the API makes it. */
-export interface LoadDevice {
-  readonly tenant: string
-  readonly device: string
-  readonly username: string
-  readonly secret: string
-}
-
 export interface LoadRunOptions {
   readonly host: string
   readonly port: number
-  readonly devices: readonly LoadDevice[]
+  readonly devices: readonly FleetDevice[]
   readonly workload: Workload
   /** Readings per second over all devices; 0 = as fast as the acknowledgements allow. */
   readonly rate: number
@@ -216,7 +209,7 @@ export class LoadRun {
 
 function createClient(
   { host, port, qos, inflight, workload }: LoadRunOptions,
-  { tenant, device: name, username, secret }: LoadDevice,
+  { tenant, device: name, username, secret }: FleetDevice,
   index: number,
   shared: { events: LoadEvents; readBuffer: Buffer },
 ): MqttLoadClient {

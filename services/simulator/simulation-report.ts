@@ -1,5 +1,6 @@
 import type { LatencyHistogram } from './latency-histogram.ts'
-import type { LoadDevice, LoadRun } from './load-run.ts'
+import type { FleetDevice } from './fleet.ts'
+import type { LoadRun } from './load-run.ts'
 import type { QueryableSampler } from './verification/queryable-sampler.ts'
 import { isClean, MAX_DIFFERENCES, type Verdict } from './verification/device-verification.ts'
 
@@ -49,7 +50,7 @@ interface NamedDifference {
 interface Findings {
   readonly qos: number
   readonly inflight: number
-  readonly devices: readonly LoadDevice[]
+  readonly devices: readonly FleetDevice[]
   readonly seconds: number
   readonly run: LoadRun
   readonly sampler: QueryableSampler

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError } from '../../shared/errors.ts'
 import type { ApiClient } from '../../shared/api-client.ts'
-import { registerFleet, removeFleet } from './fleet.ts'
+import { registerFleet, removeFleet, type FleetDevice } from './fleet.ts'
 import { verifyFleet } from './verification/fleet-verification.ts'
 import { Ledger } from './verification/ledger.ts'
-import { LoadRun, type LoadDevice, type LoadStats } from './load-run.ts'
+import { LoadRun, type LoadStats } from './load-run.ts'
 import type { QoS } from '../../shared/mqtt/client-packets.ts'
 import { QueryableSampler } from './verification/queryable-sampler.ts'
 import { simulationReport, type SimulationReport } from './simulation-report.ts'
@@ -91,7 +91,7 @@ export async function simulate(options: SimulationOptions, context: SimulationCo
   return simulationReport({ qos, inflight, devices, seconds, run, sampler, verdict, kept })
 }
 
-async function remove(api: ApiClient, devices: readonly LoadDevice[], onProgress: SimulationContext['onProgress']) {
+async function remove(api: ApiClient, devices: readonly FleetDevice[], onProgress: SimulationContext['onProgress']) {
   onProgress({ phase: 'remove' })
   await removeFleet(api, devices)
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { toSluiceError } from '../../../shared/errors.ts'
 import { devicePath, type ApiClient } from '../../../shared/api-client.ts'
 import type { Ledger } from './ledger.ts'
-import type { LoadDevice } from '../load-run.ts'
+import type { FleetDevice } from '../fleet.ts'
 import {
   addVerdict,
   emptyVerdict,
@@ -15,7 +15,7 @@ import type { Workload } from '../workload.ts'
 
 export interface FleetVerification {
   readonly api: ApiClient
-  readonly devices: readonly LoadDevice[]
+  readonly devices: readonly FleetDevice[]
   readonly workload: Workload
   readonly ledger: Ledger
   /** Gives up when nothing more was found for so long: an acknowledged reading is durable, and queryable a little later. */
@@ -95,7 +95,11 @@ async function verifyOnce(
   return failure
 }
 
-function readPage(api: ApiClient, device: LoadDevice | undefined, cursor: string | undefined): Promise<ReadingsAnswer> {
+function readPage(
+  api: ApiClient,
+  device: FleetDevice | undefined,
+  cursor: string | undefined,
+): Promise<ReadingsAnswer> {
   if (device === undefined) throw new RangeError('no such device in the fleet')
   const path = devicePath(device.tenant, device.device, '/readings')
   return api.get<ReadingsAnswer>(path, { epoch: 'us', limit: PAGE_POINTS, cursor })

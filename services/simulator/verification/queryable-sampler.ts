@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { formatInstant } from '../../../shared/telemetry.ts'
 import { devicePath, type ApiClient } from '../../../shared/api-client.ts'
 import { LatencyHistogram } from '../latency-histogram.ts'
-import type { LoadDevice } from '../load-run.ts'
+import type { FleetDevice } from '../fleet.ts'
 import type { ReadingsAnswer } from './device-verification.ts'
 import type { Workload } from '../workload.ts'
 
@@ -17,12 +17,12 @@ const GIVE_UP_MS = 10_000
  */
 export class QueryableSampler {
   readonly latency = new LatencyHistogram()
-  readonly #options: { readonly api: ApiClient; readonly devices: readonly LoadDevice[]; readonly workload: Workload }
+  readonly #options: { readonly api: ApiClient; readonly devices: readonly FleetDevice[]; readonly workload: Workload }
   #nextAt = 0
   #sampling: Promise<void> | undefined
   #stopped = false
 
-  constructor(options: { api: ApiClient; devices: readonly LoadDevice[]; workload: Workload }) {
+  constructor(options: { api: ApiClient; devices: readonly FleetDevice[]; workload: Workload }) {
     this.#options = options
   }
 

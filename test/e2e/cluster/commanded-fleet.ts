@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import type { LoadDevice } from '../../../services/simulator/load-run.ts'
+import type { FleetDevice } from '../../../services/simulator/fleet.ts'
 
 export interface FleetOptions {
   readonly port: number
   /** With it: over TLS. */
   readonly ca?: string
-  readonly devices: readonly LoadDevice[]
+  readonly devices: readonly FleetDevice[]
   /** May publish commands. */
   readonly application: { readonly username: string; readonly secret: string }
 }
@@ -57,7 +57,7 @@ export class CommandedFleet {
   }
 
   /** Sends commands to all devices in turn until `stopSending`. */
-  send(devices: readonly LoadDevice[]): void {
+  send(devices: readonly FleetDevice[]): void {
     this.#isSending = true
     const one = async (sender: number): Promise<void> => {
       for (let number = sender; this.#isSending; number += COMMANDS_AT_ONCE) {
@@ -96,7 +96,7 @@ export class CommandedFleet {
     await Promise.all(this.clients.map((client) => client.endAsync(true)))
   }
 
-  async #join(options: FleetOptions, { username, secret: password }: LoadDevice, index: number): Promise<void> {
+  async #join(options: FleetOptions, { username, secret: password }: FleetDevice, index: number): Promise<void> {
     const five: IClientOptions = { protocolVersion: 5, properties: { sessionExpiryInterval: 0xffff_ffff } }
     const version = index % 2 === 0 ? five : {}
     const client = await mqtt.connectAsync({ ...common(options), ...version, clientId: 'it', username, password })

@@ -5,8 +5,7 @@ import { connect as connectTls } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { ApiClient } from '../../../shared/api-client.ts'
 import { CertificateFolder } from '../../../shared/certificates/certificate-folder.ts'
-import { registerFleet } from '../../../services/simulator/fleet.ts'
-import type { LoadDevice } from '../../../services/simulator/load-run.ts'
+import { registerFleet, type FleetDevice } from '../../../services/simulator/fleet.ts'
 import { isBusy } from '../../patience.ts'
 import { LIMIT_MS, useServers } from './harness.ts'
 import type { Member } from '../../../load-tests/cluster/member.ts'
@@ -37,7 +36,7 @@ function nodeAt(brokers: readonly Member[], index: number): Member {
   return node
 }
 
-async function logIn(node: Member, login: Pick<LoadDevice, 'username' | 'secret'>, ca?: string): Promise<MqttClient> {
+async function logIn(node: Member, login: Pick<FleetDevice, 'username' | 'secret'>, ca?: string): Promise<MqttClient> {
   const port = ca === undefined ? node.ready.mqtt?.port : node.ready.tls?.port
   const tls: IClientOptions = ca === undefined ? {} : { protocol: 'mqtts', ca }
   const { username, secret: password } = login
@@ -81,7 +80,7 @@ it(
     const before = await Promise.all(nodes.map((node) => serialAt(node, ca)))
     await more()
     await certificates.renew(['server'])
-    const renewed: LoadDevice[] = []
+    const renewed: FleetDevice[] = []
     for (const device of devices) {
       const made = await api.post<{ secret: string }>(`/v1/devices/${device.username}/rotate`, { overlapSeconds: 60 })
       renewed.push({ ...device, secret: made.secret })
@@ -103,7 +102,7 @@ it(
 describe('revoke closes the connections of a device on every node, and of nobody else', () => {
   it.each(['with Redis', 'without Redis'])('%s', { timeout: LIMIT_MS }, async (how) => {
     const { api, devices, nodes } = await start()
-    const [first, second, neighbour] = devices as [LoadDevice, LoadDevice, LoadDevice]
+    const [first, second, neighbour] = devices as [FleetDevice, FleetDevice, FleetDevice]
     const clients = [await logIn(nodes[0], first), await logIn(nodes[1], second)]
     const other = await logIn(nodes[1], neighbour)
     const { sessions, cache } = deployment.servers
