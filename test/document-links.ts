@@ -2,7 +2,14 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 
 /** Pages outside of docs/, when they exist. */
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'mosquitto/README.md']
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'CHANGELOG.md',
+  'mosquitto/README.md',
+  'load-tests/README.md',
+]
 
 /** A path below the root in code, by two slashes or an ending: `test/x` may be a topic. */
 const NAMED_FILE =
