@@ -1,5 +1,5 @@
-import { isIPv4, isIPv6 } from 'node:net'
 import Type from 'typebox'
+import { isLoopback } from '../../../shared/addresses.ts'
 import { runChecks } from '../../../shared/process/readiness.ts'
 import type { Api, ApiParts } from '../api.ts'
 import type { Authentication } from '../authentication.ts'
@@ -53,10 +53,4 @@ export function healthRoutes(
     },
     async (_request, reply) => reply.type(options.metrics.contentType).send(await options.metrics.metrics()),
   )
-}
-
-/** True for 127.0.0.0/8 and ::1, also when mapped into IPv6. */
-export function isLoopback(address: string): boolean {
-  const plain = address.startsWith('::ffff:') ? address.slice(7) : address
-  return (isIPv4(plain) && plain.startsWith('127.')) || (isIPv6(plain) && plain === '::1')
 }
