@@ -40,8 +40,13 @@ export function encodePacket(first: number, ...parts: readonly Buffer[]): Buffer
 
 /** A text as UTF-8, or bytes, with two bytes of length in front. */
 export function encodeText(text: string | Buffer): Buffer {
-  const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  const bytes = bytesOf(text)
   return Buffer.concat([encodeUint16(bytes.length), bytes])
+}
+
+/** A text as UTF-8; bytes as they are, not copied. */
+export function bytesOf(text: string | Buffer): Buffer {
+  return typeof text === 'string' ? Buffer.from(text) : text
 }
 
 /** Two bytes, the high one first: a packet identifier, or the length of a text. */

@@ -1,4 +1,5 @@
 import { splitLine } from '../../../shared/mesh/mesh.ts'
+import { bytesOf } from '../../../shared/mqtt/encoding.ts'
 import type { MessageProperties } from '../mqtt/message-properties.ts'
 
 /** A message as nodes store it and hand it on. */
@@ -27,8 +28,7 @@ export function toMessage(packet: PublishLike, expiresMs?: number): Message {
   const { topic, payload, retain = false } = packet
   const properties = packet.properties as MessageProperties | undefined
   const qos = packet.qos === 1 || packet.qos === 2 ? packet.qos : 0
-  const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-  return { topic, payload: bytes, qos, retain, expiresMs: expiresMs ?? properties?.expiresAt, properties }
+  return { topic, payload: bytesOf(payload), qos, retain, expiresMs: expiresMs ?? properties?.expiresAt, properties }
 }
 
 /** A line of JSON, then the payload as it is. */

@@ -1,4 +1,5 @@
 import type { AedesPublishPacket, Client, PublishPacket } from 'aedes'
+import { bytesOf } from '../../../shared/mqtt/encoding.ts'
 import { isReserved } from '../../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
 import { internalsOf, type AedesHooks } from './aedes-internals.ts'
@@ -147,8 +148,4 @@ function isWillOf(client: Client, packet: PublishPacket): boolean {
 
 function isTelemetryCopy(packet: AedesPublishPacket): boolean {
   return packet.qos === 0 && parseTelemetryTopic(packet.topic) !== undefined
-}
-
-function bytesOf(payload: string | Buffer): Buffer {
-  return typeof payload === 'string' ? Buffer.from(payload) : payload
 }
