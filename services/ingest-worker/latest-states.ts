@@ -2,6 +2,7 @@ import type { Cache } from '../../shared/cache/port.ts'
 import { encodeLatest, latestKey, LatestStream, streamKey } from '../../shared/latest-state.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
+import { compareText } from '../../shared/text-order.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress } from './slice.ts'
@@ -78,7 +79,7 @@ export class LatestStates {
       row: entry.state.toState(),
     }))
     this.#dirty = new Set()
-    return dirty.sort((a, b) => compareTexts(a.entry.key, b.entry.key))
+    return dirty.sort((a, b) => compareText(a.entry.key, b.entry.key))
   }
 
   /** The registry has these. */
@@ -216,9 +217,4 @@ function runsByRecord(part: Accepted): Run[] {
     from = to
   }
   return runs
-}
-
-function compareTexts(a: string, b: string): number {
-  if (a === b) return 0
-  return a < b ? -1 : 1
 }

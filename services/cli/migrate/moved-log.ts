@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { LogBatch, LogTopic, TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
+import { compareText } from '../../../shared/text-order.ts'
 import type { Comparison, Differences, Step } from './migration-ports.ts'
 import type { Progress, TopicProgress } from './progress.ts'
 import { persist } from './retry.ts'
@@ -186,7 +187,7 @@ function sameHeaders({ headers: a }: LogRecord, { headers: b }: LogRecord): bool
 }
 
 function headersText(headers: LogRecord['headers']): string {
-  return JSON.stringify(Object.entries(headers ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return JSON.stringify(Object.entries(headers ?? {}).sort(([a], [b]) => compareText(a, b)))
 }
 
 function addRecord(hash: Hash, { key, ms, ns, scheme, headers, value }: LogRecord): void {

@@ -1,6 +1,7 @@
 import type { ParameterizedQuery } from '@influxdata/influxdb-client'
 import { compareInstants, MAX_INSTANT, type FieldType, type Instant, type PointValue } from '../../telemetry.ts'
 import { SluiceError } from '../../errors.ts'
+import { compareText } from '../../text-order.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 import { cellOf, parseTime, parseValue, readAnnotatedCsv, typeOf, type OnRow } from './csv.ts'
@@ -209,10 +210,6 @@ export function later(a: Instant, b: Instant): Instant {
 
 function earlier(a: Instant, b: Instant): Instant {
   return compareInstants(a, b) <= 0 ? a : b
-}
-
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** True when no moment lies between. */

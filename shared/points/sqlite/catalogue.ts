@@ -1,5 +1,6 @@
 import type { StatementSync } from 'node:sqlite'
 import type { FieldType, Series } from '../../telemetry.ts'
+import { compareText } from '../../text-order.ts'
 import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 import type { HotDatabase } from './hot.ts'
 import { int, optionalInt, text } from './row.ts'
@@ -199,9 +200,4 @@ export class Catalogue {
     this.#tenantOf[id] = tenant
     this.#typeOf[id] = type
   }
-}
-
-/** By code units, as JavaScript compares. */
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,5 +1,6 @@
 import type { Kysely, SelectQueryBuilder } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
+import { compareText } from '../../text-order.ts'
 import type { SqlFlavour, StateRow } from './sql-flavour.ts'
 import type { FieldDeclaration, StreamState } from '../port.ts'
 import { chunks } from './queries-rows.ts'
@@ -114,8 +115,4 @@ function fieldKey({ tenant, stream, field }: Omit<FieldDeclaration, 'type'>): st
 /** Items with the same key together, in the order in which the keys first appear. */
 function groups<T>(items: readonly T[], keyOf: (item: T) => string): [T, ...T[]][] {
   return [...Map.groupBy(items, keyOf).values()] as [T, ...T[]][] // a group has at least one item
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
