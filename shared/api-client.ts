@@ -60,16 +60,13 @@ export class ApiClient {
     signal: AbortSignal,
   ): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
     const response = await this.#request('GET', path, { query, signal })
-    if (response.body === null) throw new SluiceError('command_failed', `${path} answered without a body`)
+    if (response.body === null) throw new SluiceError('command_failed', `${path} answered with an empty body`)
     return response.body
   }
 
   async #json<T>(response: Response): Promise<T> {
     if (!isJson(response)) {
-      throw new SluiceError(
-        'command_failed',
-        `${this.url.origin} answers, but not as Sluice does: is it another server?`,
-      )
+      throw new SluiceError('command_failed', `${this.url.origin} does not answer like Sluice: is it another server?`)
     }
     // The server is of the same version line (/v1) as this client; what is read back as proof is checked by its reader.
     return (await response.json()) as T
@@ -119,7 +116,7 @@ export function devicePath(tenant: string, device: string, below = ''): string {
 function parseUrl(text: string): URL {
   const url = URL.parse(text)
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url
-  throw new SluiceError('setting_invalid', `"${text}" is not an address like http://127.0.0.1:8080 (--url, SLUICE_URL)`)
+  throw new SluiceError('setting_invalid', `"${text}" is not a URL like http://127.0.0.1:8080 (--url, SLUICE_URL)`)
 }
 
 function isJson(response: Response): boolean {

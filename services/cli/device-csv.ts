@@ -27,10 +27,10 @@ export function parseDeviceCsv(text: string): { readonly devices: DeviceRow[]; r
   const header = head?.cells.map((cell) => cell.trim()) ?? []
   const columns = { tenant: header.indexOf('tenant'), device: header.indexOf('device') }
   if (columns.tenant < 0 || columns.device < 0) {
-    throw new SluiceError('bad_request', 'the first line names the columns: tenant, device, and one for each tag')
+    throw new SluiceError('bad_request', 'the first line must name the columns: tenant, device, and one for each tag')
   }
   if (new Set(header).size < header.length || header.includes('')) {
-    throw new SluiceError('bad_request', 'the first line has a column without a name, or one name twice')
+    throw new SluiceError('bad_request', 'the first line has a column without a name, or a name twice')
   }
   const devices: DeviceRow[] = []
   const problems: LineProblem[] = []
@@ -43,7 +43,7 @@ export function parseDeviceCsv(text: string): { readonly devices: DeviceRow[]; r
     const problem =
       before === undefined
         ? problemOf(cells.length, header.length, tenant, device, tags)
-        : `${tenant}/${device} is on line ${before} already`
+        : `${tenant}/${device} is already on line ${before}`
     if (problem !== undefined) {
       problems.push({ line, problem })
       continue
@@ -61,7 +61,7 @@ function problemOf(
   device: string,
   tags: readonly [string, string][],
 ): string | undefined {
-  if (cells !== columns) return `${cells} cells where the first line has ${columns}`
+  if (cells !== columns) return `${cells} cells, but the first line has ${columns}`
   for (const [what, name] of [
     ['tenant', tenant],
     ['device', device],

@@ -114,7 +114,7 @@ export class LocalCluster {
     })
     // One that could not be started has no exit.
     const { promise, resolve } = Promise.withResolvers<string>()
-    child.once('exit', (code, signal) => resolve(`ended with ${code ?? signal}`))
+    child.once('exit', (code, signal) => resolve(`exited with ${code ?? signal}`))
     child.once('error', (error) => resolve(`could not be started: ${error.message}`))
     return promise
   }

@@ -24,10 +24,10 @@ export function buildProgram(host: Host, outcome: { code: number }): Command {
   const program = new Command('sluice')
     .description('MQTT telemetry ingestion in which an acknowledgement means stored')
     .option('--json', 'print only JSON on stdout')
-    .option('--url <address>', 'API to speak to (SLUICE_URL; default http://127.0.0.1:8080)')
+    .option('--url <address>', 'address of the API (SLUICE_URL; default http://127.0.0.1:8080)')
     .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
     .configureOutput({ writeOut: host.stdout, writeErr: host.stderr })
-    .showHelpAfterError('(--help shows what is possible)')
+    .showHelpAfterError('(see --help)')
     .exitOverride()
   const commands: Commands = {
     program,

@@ -72,7 +72,7 @@ export class Session {
     try {
       return readFileSync(file, 'utf8').trim()
     } catch (error) {
-      const message = `no API key: SLUICE_TOKEN is not set, and ${file}, which a first \`./sluice up\` makes, cannot be read`
+      const message = `no API key: SLUICE_TOKEN is not set, and ${file}, which the first \`./sluice up\` creates, cannot be read`
       throw new SluiceError('token_missing', message, { cause: error })
     }
   }

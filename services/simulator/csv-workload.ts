@@ -83,8 +83,8 @@ export function isTimeZone(text: string): boolean {
 }
 
 function sameTime(row: CsvRow, time: string): SluiceError {
-  const detail = 'a device has one reading at a time, so the later row would replace the earlier one'
-  return new SluiceError('bad_request', `line ${row.line}: the time ${time} was there before; ${detail}`)
+  const detail = 'a device has one reading per time, so the later row would replace the earlier one'
+  return new SluiceError('bad_request', `line ${row.line}: the time ${time} is a repetition; ${detail}`)
 }
 
 function columnsOf({ header, rows }: CsvTable, timeIndex: number): Column[] {
@@ -95,14 +95,14 @@ function columnsOf({ header, rows }: CsvTable, timeIndex: number): Column[] {
       throw new SluiceError('bad_request', `column "${name}": ${problem}; rename it in the file`)
     return [{ name, index, type: columnType(rows.map((row) => row.cells[index] ?? '')) }]
   })
-  if (columns.length === 0) throw new SluiceError('bad_request', 'the file has no column beside the time')
+  if (columns.length === 0) throw new SluiceError('bad_request', 'the file has no column other than the time')
   return columns
 }
 
 function nameProblem(name: string, header: readonly string[]): string | undefined {
   if (name === '') return 'a field needs a name'
-  if (header.indexOf(name) !== header.lastIndexOf(name)) return 'the name is there twice'
-  if (TIME_NAMES.includes(name)) return 'the name means the time of a reading'
+  if (header.indexOf(name) !== header.lastIndexOf(name)) return 'the name is used twice'
+  if (TIME_NAMES.includes(name)) return 'the name is reserved for the time of a reading'
   return name.startsWith('_') ? 'names that begin with "_" are reserved' : undefined
 }
 

@@ -101,10 +101,10 @@ export function reportText(report: SimulationReport): string {
     ['sent', `${report.sent} readings from ${report.devices} devices in ${report.seconds} s`],
     ['acked', report.qos === 0 ? 'none: QoS 0 is not acknowledged' : `${report.acked} (${report.ratePerSecond}/s)`],
   ]
-  if (report.unacknowledged > 0) lines.push(['not acked', `${report.unacknowledged} (nothing was promised for them)`])
+  if (report.unacknowledged > 0) lines.push(['not acked', `${report.unacknowledged} (not covered by the promise)`])
   if (report.resent > 0) lines.push(['sent again', `${report.resent}`])
   if (report.connectionsLost > 0) lines.push(['reconnected', `${report.connectionsLost} times`])
-  if (report.behind > 0) lines.push(['not sent', `${report.behind} that were due: acknowledgements came too slowly`])
+  if (report.behind > 0) lines.push(['not sent', `${report.behind} that were due: acknowledgements were too slow`])
   if (report.outOfOrder > 0) lines.push(['out of order', `${report.outOfOrder} acknowledgements`])
   if (report.verified) lines.push(...verifiedLines(report))
   if (ack.count > 0) lines.push(['ack latency', latencyText(ack)])
@@ -125,9 +125,9 @@ function verifiedLines(report: SimulationReport): [string, string][] {
     ['duplicated', `${duplicated}`],
     ['wrong', `${wrong}`],
   ]
-  if ((unexpected ?? 0) > 0) lines.push(['unexpected', `${unexpected} points that were never sent`])
-  if (qos === 0) return [...lines, ['not there', `${unacknowledgedAbsent} (QoS 0 has no promise)`]]
-  if ((unacknowledgedStored ?? 0) > 0) lines.push(['also stored', `${unacknowledgedStored} that were not acknowledged`])
+  if ((unexpected ?? 0) > 0) lines.push(['unexpected', `${unexpected} points never sent`])
+  if (qos === 0) return [...lines, ['not stored', `${unacknowledgedAbsent} (QoS 0 is not covered by the promise)`]]
+  if ((unacknowledgedStored ?? 0) > 0) lines.push(['also stored', `${unacknowledgedStored} not acknowledged`])
   return lines
 }
 
@@ -139,7 +139,7 @@ function differenceLines({ differences }: SimulationReport): string[] {
 }
 
 function devicesText({ kept, devices, firstDevice }: SimulationReport): string {
-  if (!kept) return 'removed again; --keep leaves them, to look at their readings'
+  if (!kept) return 'removed after the run; use --keep to look at their readings'
   return `${devices} kept, the first is ${firstDevice}`
 }
 

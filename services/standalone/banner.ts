@@ -34,16 +34,16 @@ export function banner(facts: StartFacts, { showToken }: { showToken: boolean })
     `  Token   ${first.tokenFile}`,
     '',
   ]
-  if (facts.lan) lines.push('  Plain MQTT and HTTP on this network can be read by others on it.', '')
+  if (facts.lan) lines.push('  Others on this network can read plain MQTT and HTTP.', '')
   return [...lines, ...tryIt(facts, url), ''].join('\n')
 }
 
 function tryIt({ mqtt, first }: StartFacts, url: string): string[] {
   const host = mqtt.host === '127.0.0.1' ? 'localhost' : mqtt.host
   const device = first.device
-  if (device === undefined) return ['  Make a device: ./sluice devices add demo/second', '']
+  if (device === undefined) return ['  Create a device: ./sluice devices add demo/second', '']
   return [
-    '  Send a first reading (the secret is shown only now), then read it back:',
+    '  Send a first reading (the secret is not shown again), then read it back:',
     '',
     `  mosquitto_pub -h ${host} -p ${mqtt.port} -u ${device.username} -P ${device.secret} -q 1 \\`,
     `    -t t/${device.username}/telemetry -m '{"temperature":21.5}'`,

@@ -65,7 +65,7 @@ export class CertificateFolder {
 
   /** Makes the authority and the certificate of the broker. Error: `already_exists`. */
   async init(names: readonly string[], days: number): Promise<Entry> {
-    if (this.exists) throw new SluiceError('already_exists', `${this.path} holds an authority already`)
+    if (this.exists) throw new SluiceError('already_exists', `${this.path} already holds a certificate authority`)
     const authority = await createAuthority('Sluice device authority', AUTHORITY_DAYS)
     this.#write('ca.crt', authority.certificate, 0o644)
     this.#write('broker/ca.crt', authority.certificate, 0o644)
@@ -96,7 +96,7 @@ export class CertificateFolder {
     if (existsSync(this.#file(deviceFile(name)))) {
       throw new SluiceError(
         'already_exists',
-        `${name} has a certificate; \`sluice cert renew ${name}\` makes a new one`,
+        `${name} already has a certificate; \`sluice cert renew ${name}\` issues a new one`,
       )
     }
     return this.#issueDevice(authority, name, days)
@@ -110,7 +110,7 @@ export class CertificateFolder {
     const authority = this.#authority()
     const inUse = this.list().filter(({ kind, file, revoked }) => kind !== 'authority' && file !== '' && !revoked)
     const unknown = names.find((name) => !inUse.some((entry) => entry.name === name))
-    if (unknown !== undefined) throw new SluiceError('not_found', `no certificate for ${unknown} that is not revoked`)
+    if (unknown !== undefined) throw new SluiceError('not_found', `no valid certificate for ${unknown}`)
     const due = inUse.filter(({ name, daysLeft }) => (names.length > 0 ? names.includes(name) : daysLeft < DUE_DAYS))
     const renewed: Entry[] = []
     for (const { kind, name, days, names: alternatives = [] } of due) {
@@ -163,7 +163,7 @@ export class CertificateFolder {
   }
 
   #authority(): AuthorityFiles {
-    if (!this.exists) throw new SluiceError('not_found', `no authority in ${this.path}; \`sluice cert init\` makes one`)
+    if (!this.exists) throw new SluiceError('not_found', `no certificate authority in ${this.path}; \`sluice cert init\` creates one`)
     return { certificate: this.#read('ca.crt'), key: this.#read('ca.key') }
   }
 

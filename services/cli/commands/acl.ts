@@ -11,13 +11,13 @@ interface Verdict {
 }
 
 export function addAcl({ program, run }: Commands): void {
-  const acl = program.command('acl').description('who may publish and subscribe to what')
+  const acl = program.command('acl').description('who may publish or subscribe to what')
   acl
     .command('explain')
-    .description('say whether a login may do something, and which rule decides; exit code 1 when it may not')
-    .argument('<who>', 'tenant/device, or the name of an application')
-    .addArgument(new Argument('<action>', 'what it wants to do').choices(['publish', 'subscribe']))
-    .argument('<topic>', 'topic to publish to, or filter to subscribe to')
+    .description('tell whether a login may do something, and which rule decides; exit code 1 if it may not')
+    .argument('<who>', 'tenant/device, or an application name')
+    .addArgument(new Argument('<action>', 'action to check').choices(['publish', 'subscribe']))
+    .argument('<topic>', 'topic to publish to, or topic filter to subscribe to')
     .action(run(explain))
 }
 

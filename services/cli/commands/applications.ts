@@ -15,22 +15,16 @@ interface ApplicationAnswer {
 export function addApplications({ program, run }: Commands): void {
   const applications = program
     .command('applications')
-    .description('logins that are no devices (dashboards, gateways, bridges), with explicit rules')
+    .description('logins other than devices (dashboards, gateways, bridges), with explicit rules')
   const withRules = (name: string, description: string): Command =>
     applications
       .command(name)
       .description(description)
       .argument('<name>', 'name of the application', parseName)
-      .option(
-        '--allow <action:filter>',
-        'allow publish:FILTER or subscribe:FILTER; may be repeated',
-        collectRule('allow'),
-      )
-      .option('--deny <action:filter>', 'deny what an allow covers; may be repeated', collectRule('deny'))
-  withRules('add', 'make an application; prints its secret and token, once').action(run(addApplication))
-  withRules('rules', 'put these rules in the place of those it has; connected clients get them too').action(
-    run(setRules),
-  )
+      .option('--allow <action:filter>', 'allow publish:FILTER or subscribe:FILTER; repeatable', collectRule('allow'))
+      .option('--deny <action:filter>', 'deny part of what an allow rule covers; repeatable', collectRule('deny'))
+  withRules('add', 'create an application; prints its secret and token, once').action(run(addApplication))
+  withRules('rules', 'replace all its rules; connected clients are affected at once').action(run(setRules))
   applications.command('list').description('list applications and their rules').action(run(listApplications))
   applications
     .command('remove')
@@ -58,14 +52,14 @@ interface RuleOptions {
 async function setRules(session: Session, name: string, { allow = [], deny = [] }: RuleOptions): Promise<void> {
   const rules = [...allow, ...deny]
   const answer = await session.api.put(`/v1/applications/${encodeURIComponent(name)}/rules`, { rules })
-  session.result(answer, () => `${name} has ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'} now.`)
+  session.result(answer, () => `${name} now has ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}.`)
 }
 
 async function addApplication(session: Session, name: string, { allow = [], deny = [] }: RuleOptions): Promise<void> {
   const rules = [...allow, ...deny]
   const added = await session.api.post<ApplicationAnswer & NewLogin>('/v1/applications', { name, rules })
   session.result(added, () => loginText(`application ${name}`, added))
-  if (allow.length === 0) session.note('It has no --allow rule, so it may log in and do nothing.')
+  if (allow.length === 0) session.note('It has no --allow rule: it can log in, but neither publish nor subscribe.')
 }
 
 async function listApplications(session: Session): Promise<void> {

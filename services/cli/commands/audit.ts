@@ -15,7 +15,7 @@ export function addAudit({ program, run }: Commands): void {
   program
     .command('audit')
     .description('who changed what, newest first')
-    .option('--limit <count>', 'at most so many', wholeNumber(1, 100_000), 50)
+    .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 50)
     .action(run(showAudit))
 }
 
@@ -26,7 +26,7 @@ async function showAudit(session: Session, { limit }: { limit: number }): Promis
     return { items: page.entries, next: page.next === null ? null : String(page.next) }
   })
   session.result({ entries: items, more }, () => {
-    if (items.length === 0) return 'Nothing was changed yet.'
+    if (items.length === 0) return 'No changes yet.'
     const rows = items.map((it) => [it.at, it.who, it.action, [it.subject, it.detail ?? ''].join(' ').trim()])
     return textTable(['at', 'who', 'action', 'what'], rows)
   })

@@ -16,41 +16,41 @@ interface InitOptions extends FolderOptions {
 }
 
 const MAX_DAYS = 3650
-const FOLDER = ['--folder <path>', 'folder of the authority; DATA_DIR/tls when not given'] as const
+const FOLDER = ['--folder <path>', 'folder of the certificate authority (default: DATA_DIR/tls)'] as const
 const days = wholeNumber(1, MAX_DAYS)
 
 export function addCert({ program, run }: Commands): void {
-  const cert = program.command('cert').description('a small certificate authority, for those who have none')
+  const cert = program.command('cert').description('built-in certificate authority, if you have no certificates yet')
   cert
     .command('init')
-    .description('make the authority and the certificate of the broker')
+    .description('create the authority and the certificate of the broker')
     .option(...FOLDER)
-    .option('--name <name>', 'name or address under which devices reach the broker; may be repeated', collectName)
-    .option('--days <count>', 'how long the certificate of the broker is valid', days, 397)
-    .option('--keep', 'keep an authority that is there, and renew what is due or lacks a name')
+    .option('--name <name>', 'host name or address under which devices reach the broker; repeatable', collectName)
+    .option('--days <count>', 'validity of the broker certificate', days, 397)
+    .option('--keep', 'keep an existing authority, and renew what is due or lacks a name')
     .action(run(init))
   cert
     .command('issue')
-    .description('make the certificate with which a device logs in')
+    .description('issue a certificate for a device to log in with')
     .argument('<tenant/device>', 'name of the device', deviceName)
     .option(...FOLDER)
-    .option('--days <count>', 'how long it is valid', days, 730)
+    .option('--days <count>', 'validity of the certificate', days, 730)
     .action(run(issue))
   cert
     .command('renew')
-    .description('new certificates in place of those named (tenant/device, or server), or of all that end in 30 days')
+    .description('renew the named certificates (tenant/device, or server), or all that expire within 30 days')
     .argument('[names...]', 'tenant/device, or server')
     .option(...FOLDER)
     .action(run(renew))
   cert
     .command('revoke')
-    .description('put the certificates of a device on the revocation list')
+    .description('revoke the certificates of a device')
     .argument('<tenant/device>', 'name of the device', deviceName)
     .option(...FOLDER)
     .action(run(revoke))
   cert
     .command('list')
-    .description('what was issued and when it ends')
+    .description('list issued certificates and when they expire')
     .option(...FOLDER)
     .action(run(list))
 }
@@ -67,8 +67,8 @@ async function init(session: Session, options: InitOptions): Promise<void> {
   const { settings } = folder
   session.result({ folder: folder.path, made: true, server, settings }, () =>
     [
-      `Made an authority in ${folder.path}; keep ca.key to yourself, devices get ca.crt.`,
-      `The broker is ${names.join(', ')} until ${server.notAfter.slice(0, 10)}. It starts with:`,
+      `Created a certificate authority in ${folder.path}. Keep ca.key secret; devices need ca.crt.`,
+      `The certificate of the broker is for ${names.join(', ')}, valid until ${server.notAfter.slice(0, 10)}. Start the broker with:`,
       '',
       ...Object.entries(settings).map(([name, file]) => `  export ${name}=${file}`),
       '  ./sluice up',
@@ -84,7 +84,7 @@ async function issue(session: Session, name: string, options: FolderOptions & { 
   const certificate = join(folder.path, 'devices', `${name}.crt`)
   const key = join(folder.path, 'devices', `${name}.key`)
   session.result({ ...entry, certificate, key, ca: join(folder.path, 'ca.crt') }, () =>
-    [`${name} logs in with it until ${entry.notAfter.slice(0, 10)}:`, `  ${certificate}`, `  ${key}`].join('\n'),
+    [`${name} can log in with it until ${entry.notAfter.slice(0, 10)}:`, `  ${certificate}`, `  ${key}`].join('\n'),
   )
 }
 
@@ -98,7 +98,9 @@ async function revoke(session: Session, name: string, options: FolderOptions): P
   const folder = await openFolder(session, options)
   const serials = await folder.revoke(name)
   session.result({ name, revoked: serials }, () =>
-    serials.length === 0 ? `${name} was revoked before.` : `Revoked ${name}; brokers read the list within 2 s.`,
+    serials.length === 0
+      ? `${name} is already revoked.`
+      : `Revoked ${name}; running brokers pick up the list within 2 s.`,
   )
 }
 
@@ -106,7 +108,7 @@ async function list(session: Session, options: FolderOptions): Promise<void> {
   const folder = await openFolder(session, options)
   const certificates = folder.list()
   session.result({ folder: folder.path, certificates }, () =>
-    certificates.length === 0 ? `Nothing was issued in ${folder.path}.` : table(certificates),
+    certificates.length === 0 ? `No certificates issued in ${folder.path}.` : table(certificates),
   )
 }
 
@@ -125,7 +127,7 @@ function table(certificates: readonly Listed[]): string {
 }
 
 function renewedText(renewed: readonly Entry[]): string {
-  if (renewed.length === 0) return 'Nothing is due.'
+  if (renewed.length === 0) return 'No certificate is due for renewal.'
   return renewed.map(({ name, notAfter }) => `Renewed ${name} until ${notAfter.slice(0, 10)}.`).join('\n')
 }
 

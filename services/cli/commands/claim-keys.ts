@@ -20,24 +20,20 @@ interface NewKeyOptions {
 export function addClaimKeys({ program, run }: Commands): void {
   const keys = program
     .command('claim-keys')
-    .description('keys with which devices make themselves known: each presents one and gets its own credentials')
+    .description('provisioning keys: a device presents one and receives its own credentials')
   keys
     .command('add')
-    .description('make a key for devices of one tenant; prints it, once')
+    .description('create a key for devices of one tenant; prints it, once')
     .argument('<tenant>', 'tenant of the devices', parseName)
-    .option('--uses <count>', 'devices that it may make', wholeNumber(1, 1_000_000), 1)
-    .option(
-      '--expires <duration>',
-      'how long it may be used, for example 30d (default: until it is revoked)',
-      parseDuration,
-    )
-    .option('--tag <key=value>', 'tag of the devices; may be repeated', collectTag)
+    .option('--uses <count>', 'number of devices that may use it', wholeNumber(1, 1_000_000), 1)
+    .option('--expires <duration>', 'validity, for example 30d (default: until it is revoked)', parseDuration)
+    .option('--tag <key=value>', 'tag of the devices; repeatable', collectTag)
     .action(run(addKey))
-  keys.command('list').description('list the keys and how often they were used').action(run(listKeys))
+  keys.command('list').description('list keys and how often they were used').action(run(listKeys))
   keys
     .command('revoke')
-    .description('end a key; the devices that it made stay')
-    .argument('<id>', 'id of the key, as list shows it')
+    .description('revoke a key; devices that used it stay')
+    .argument('<id>', 'id of the key, as in the list')
     .action(run(revokeKey))
 }
 
@@ -50,13 +46,13 @@ async function addKey(session: Session, tenant: string, { uses, expires, tag: ta
   })
   session.result(made, () =>
     [
-      `Made a provisioning key for ${uses} ${uses === 1 ? 'device' : 'devices'} of ${tenant}. It is shown only now:`,
+      `Created a provisioning key for ${uses} ${uses === 1 ? 'device' : 'devices'} of ${tenant}. It is not shown again:`,
       '',
       `  key  ${made.key}`,
       `  id   ${made.id}`,
       ...(made.expiresAt === null ? [] : [`  ends ${made.expiresAt}`]),
       '',
-      `A device trades it for its credentials: POST ${session.url}/v1/claims {"key":"...","device":"<its name>"}`,
+      `A device exchanges it for credentials: POST ${session.url}/v1/claims {"key":"...","device":"<its name>"}`,
     ].join('\n'),
   )
 }
@@ -64,7 +60,7 @@ async function addKey(session: Session, tenant: string, { uses, expires, tag: ta
 async function listKeys(session: Session): Promise<void> {
   const answer = await session.api.get<{ claimKeys: ClaimKeyAnswer[] }>('/v1/claim-keys')
   session.result(answer, () => {
-    if (answer.claimKeys.length === 0) return 'No provisioning keys. Make one: ./sluice claim-keys add demo --uses 10'
+    if (answer.claimKeys.length === 0) return 'No provisioning keys. Create one: ./sluice claim-keys add demo --uses 10'
     const rows = answer.claimKeys.map((it) => [it.id, it.tenant, `${it.uses}/${it.maxUses}`, it.expiresAt ?? 'never'])
     return textTable(['id', 'tenant', 'used', 'ends'], rows)
   })
@@ -72,5 +68,5 @@ async function listKeys(session: Session): Promise<void> {
 
 async function revokeKey(session: Session, id: string): Promise<void> {
   await session.api.delete(`/v1/claim-keys/${encodeURIComponent(id)}`)
-  session.result({ revoked: id }, () => `Revoked ${id}; the devices that it made stay.`)
+  session.result({ revoked: id }, () => `Revoked ${id}; devices that used it stay.`)
 }

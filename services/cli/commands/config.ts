@@ -7,9 +7,9 @@ import { textTable } from '../../../shared/text-table.ts'
 export function addConfig({ program, run }: Commands): void {
   program
     .command('config')
-    .description('settings, which come from environment variables')
+    .description('settings, read from environment variables')
     .command('explain')
-    .description('list every setting with its value (secrets masked) and where it came from')
+    .description('list every setting with its value (secrets masked) and its source')
     .action(run(explain))
 }
 

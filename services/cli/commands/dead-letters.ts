@@ -22,12 +22,12 @@ interface ListOptions {
 export function addDeadLetters({ program, run }: Commands): void {
   program
     .command('dead-letters')
-    .description('readings that could not be stored, and clients and messages that were turned away')
+    .description('readings that could not be stored, and clients and messages that were refused')
     .command('list')
-    .description('list them, newest first')
-    .option('--tenant <name>', 'of one tenant only', parseName)
-    .option('--code <code>', 'with one error code only')
-    .option('--limit <count>', 'at most so many', wholeNumber(1, 100_000), 20)
+    .description('list dead letters, newest first')
+    .option('--tenant <name>', 'only this tenant', parseName)
+    .option('--code <code>', 'only this error code')
+    .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
     .action(run(listDeadLetters))
 }
 

@@ -10,21 +10,21 @@ interface CommandOptions {
 }
 
 const MEANING: Readonly<Record<string, string>> = {
-  delivered: 'The device is connected and was sent it.',
-  queued: 'The device is not connected; its session keeps it.',
-  no_session: 'The device has no session that asks for it; a gateway that asks on its behalf has got it.',
+  delivered: 'The device is connected; the command was sent.',
+  queued: 'The device is not connected; the command is queued in its session.',
+  no_session: 'The device has no session subscribed to it; a gateway that subscribes on its behalf received it.',
 }
 
 /** Adds `devices command`. */
 export function addDevicesCommand(devices: Command, { run }: Pick<Commands, 'run'>): void {
   devices
     .command('command')
-    .description('publish to cmd/... of a device and say what became of it; exit code 1 when it has no session')
+    .description('publish to cmd/... of a device and report the outcome; exit code 1 if it has no session')
     .argument('<tenant/device>', 'name of the device', parseDeviceName)
-    .argument('<name>', 'what follows cmd/ in the topic, such as restart or valve/open')
-    .argument('[payload]', 'text of the message', '')
-    .option('--qos <level>', 'quality of service, 0 to 2', wholeNumber(0, 2), 1)
-    .option('--expires <duration>', 'a session that is away gets it only within this time, such as 10m', parseDuration)
+    .argument('<name>', 'topic below cmd/, such as restart or valve/open')
+    .argument('[payload]', 'payload, as text', '')
+    .option('--qos <level>', 'QoS, 0 to 2', wholeNumber(0, 2), 1)
+    .option('--expires <duration>', 'drop it unless the device connects within this time, such as 10m', parseDuration)
     .action(run(sendCommand))
 }
 

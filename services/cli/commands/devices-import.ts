@@ -22,10 +22,10 @@ interface BulkAnswer {
 export function addDevicesImport(devices: Command, { run }: Pick<Commands, 'run'>): void {
   devices
     .command('import')
-    .description('make the devices of a CSV file; their credentials go to a file that only you can read')
+    .description('create the devices of a CSV file; writes their credentials to a file that only you can read')
     .argument('<file>', 'CSV with the columns tenant, device, and one for each tag')
-    .option('--dry-run', 'say what would be made, and make nothing')
-    .option('--out <file>', 'where the credentials go; must not exist (default: <file>.credentials.csv)')
+    .option('--dry-run', 'show what would be created, without creating it')
+    .option('--out <file>', 'output file for the credentials; must not exist (default: <file>.credentials.csv)')
     .action(run(importDevices))
 }
 
@@ -51,7 +51,7 @@ async function importDevices(session: Session, file: string, options: ImportOpti
   failed.sort((a, b) => a.line - b.line)
   const result = { made, dryRun, failed, credentials: credentials === undefined ? null : out }
   session.result(result, () => {
-    const head = `${made} ${made === 1 ? 'device' : 'devices'} ${dryRun ? 'would be made' : 'made'}, ${failed.length} not`
+    const head = `${made} ${made === 1 ? 'device' : 'devices'} ${dryRun ? 'would be created' : 'created'}, ${failed.length} not`
     return [`${head}.`, ...failed.map(({ line, problem }) => `line ${line}: ${problem}`)].join('\n')
   })
   return failed.length === 0 ? 0 : 1
@@ -96,7 +96,7 @@ function open(path: string): number {
   try {
     return openSync(path, 'wx', 0o600)
   } catch (error) {
-    throw new SluiceError('data_unwritable', `${path} exists, or cannot be made; name another with --out`, {
+    throw new SluiceError('data_unwritable', `${path} exists or cannot be created; choose another with --out`, {
       cause: error,
     })
   }

@@ -15,24 +15,24 @@ interface PendingAnswer extends DeviceName {
 export function addDevicesPending(devices: Command, { run }: Pick<Commands, 'run'>): void {
   devices
     .command('pending')
-    .description('devices that nobody made and that were refused, or whose topics were published to')
+    .description('unknown devices that were refused, or whose topics were published to')
     .action(run(listPending))
   devices
     .command('accept')
-    .description('make a pending device; prints its secret and token, once')
-    .argument('<tenant/device>', 'name of the device, as pending shows it', parseDeviceName)
+    .description('create a pending device; prints its secret and token, once')
+    .argument('<tenant/device>', 'name of the device, as in the list', parseDeviceName)
     .action(run(acceptDevice))
 }
 
 async function listPending(session: Session): Promise<void> {
   const answer = await session.api.get<{ pending: PendingAnswer[] }>('/v1/devices/pending')
   session.result(answer, () => {
-    if (answer.pending.length === 0) return 'No unknown device was refused lately.'
+    if (answer.pending.length === 0) return 'No unknown device was refused recently.'
     const rows = answer.pending.map((it) => {
       const seen = it.by === 'login' ? 'logged in' : `${it.who} published to ${it.topic ?? ''}`
       return [`${it.tenant}/${it.device}`, it.lastAt, String(it.times), seen]
     })
-    const table = textTable(['device', 'last', 'times', 'what was refused'], rows)
+    const table = textTable(['device', 'last', 'times', 'refused'], rows)
     return `${table}\n\nAccept one: ./sluice devices accept ${answer.pending[0]?.tenant}/${answer.pending[0]?.device}`
   })
 }
@@ -41,6 +41,6 @@ async function acceptDevice(session: Session, name: DeviceName): Promise<void> {
   const added = await session.api.post<DeviceName & NewLogin>('/v1/devices', name)
   session.result(added, () => {
     const text = loginText(`device ${name.tenant}/${name.device}`, added)
-    return `${text}\n\nA device that has a client certificate of this name needs neither.`
+    return `${text}\n\nA device with a client certificate of this name needs neither.`
   })
 }

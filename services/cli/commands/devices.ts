@@ -58,15 +58,15 @@ export function addDevices({ program, run }: Commands): void {
   const devices = program.command('devices').description('logins of devices')
   devices
     .command('add')
-    .description('make a device, and its tenant on first use; prints its secret and token, once')
+    .description('create a device, and its tenant on first use; prints its secret and token, once')
     .argument('<tenant/device>', 'name of the device', parseDeviceName)
-    .option('--tag <key=value>', 'describe the device; may be repeated', collectTag)
+    .option('--tag <key=value>', 'tag of the device; repeatable', collectTag)
     .action(run(addDevice))
   devices
     .command('list')
     .description('list devices by name')
-    .option('--tenant <name>', 'of one tenant only', parseName)
-    .option('--limit <count>', 'at most so many', wholeNumber(1, 1_000_000), 1000)
+    .option('--tenant <name>', 'only this tenant', parseName)
+    .option('--limit <count>', 'maximum number to list', wholeNumber(1, 1_000_000), 1000)
     .action(run(listDevices))
   devices
     .command('show')
@@ -75,7 +75,7 @@ export function addDevices({ program, run }: Commands): void {
     .action(run(showDevice))
   devices
     .command('remove')
-    .description('remove devices and their logins; their readings stay')
+    .description('remove devices and their logins; their readings are kept')
     .argument('[tenant/device...]', 'names of the devices', collectDeviceName)
     .option('--all-of-tenant <name>', 'all devices of a tenant', parseName)
     .action(run(removeDevices))
@@ -114,9 +114,9 @@ async function listDevices(session: Session, { tenant, limit }: { tenant?: strin
     return { items: page.devices, next: page.next }
   })
   session.result({ devices: items, more }, () => {
-    if (items.length === 0) return 'No devices. Make one: ./sluice devices add demo/first'
+    if (items.length === 0) return 'No devices. Create one: ./sluice devices add demo/first'
     const rows = items.map((it) => [`${it.tenant}/${it.device}`, it.lastSeen ?? 'never', tagText(it.tags)])
-    return textTable(['device', 'last seen', 'tags'], rows) + (more ? `\n... more; see --limit and --tenant` : '')
+    return textTable(['device', 'last seen', 'tags'], rows) + (more ? `\n... and more; see --limit and --tenant` : '')
   })
 }
 
@@ -164,7 +164,7 @@ async function removeDevices(
   const [only, ...others] = names
   if (tenant === undefined && only !== undefined && others.length === 0) return removeDevice(session, only)
   if ((tenant === undefined) === (only === undefined)) {
-    throw new SluiceError('bad_request', 'name the devices, or their tenant with --all-of-tenant')
+    throw new SluiceError('bad_request', 'name the devices, or a tenant with --all-of-tenant')
   }
   let removed = 0
   if (tenant === undefined) {
@@ -172,7 +172,10 @@ async function removeDevices(
       removed += await removeMany(session, names.slice(start, start + REMOVED_AT_ONCE))
     }
   } else removed = await removeTenant(session, tenant)
-  session.result({ removed }, () => `Removed ${removed} ${removed === 1 ? 'device' : 'devices'}; their readings stay.`)
+  session.result(
+    { removed },
+    () => `Removed ${removed} ${removed === 1 ? 'device' : 'devices'}; their readings are kept.`,
+  )
 }
 
 /** What the API takes. */
@@ -195,14 +198,14 @@ async function removeMany(session: Session, names: readonly DeviceName[]): Promi
 
 async function removeDevice(session: Session, { tenant, device }: DeviceName): Promise<void> {
   await session.api.delete(devicePath(tenant, device))
-  session.result({ removed: `${tenant}/${device}` }, () => `Removed ${tenant}/${device}; its readings stay.`)
+  session.result({ removed: `${tenant}/${device}` }, () => `Removed ${tenant}/${device}; its readings are kept.`)
 }
 
 function presenceText(presence: DeviceDetails['presence']): string {
   const session = presence?.sessions[0]
   if (presence === undefined || session === undefined) return 'never'
   if (presence.connected) return `since ${presence.since} from ${session.address}, node ${session.node}`
-  return `not since ${presence.since} (${presence.reason ?? 'unknown'})`
+  return `no, since ${presence.since} (${presence.reason ?? 'unknown'})`
 }
 
 function tagText(tags: Readonly<Record<string, string>>): string {

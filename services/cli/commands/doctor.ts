@@ -23,7 +23,7 @@ interface Running {
 export function addDoctor({ program, run }: Commands): void {
   program
     .command('doctor')
-    .description('check this machine for what Sluice needs, each finding with its fix; exit code 1 when one fails')
+    .description('check this machine for what Sluice needs, with a fix for each finding; exit code 1 if a check fails')
     .action(run(doctor))
 }
 
@@ -75,7 +75,7 @@ async function askRunning(session: Session): Promise<Running | undefined> {
     const seen = devices.flatMap(({ lastSeen }) => (lastSeen === null ? [] : [Date.parse(lastSeen)]))
     const newestMs = seen.length === 0 ? undefined : Math.max(...seen)
     const ready: Finding = { check, health: 'ok', detail: `${api.url.origin} is ready` }
-    const fix = 'See the log of the service for the part that is named.'
+    const fix = 'See the log of the service for the part named here.'
     const detail = `${api.url.origin} is not ready: ${JSON.stringify(readiness.body)}`
     const finding: Finding = readiness.status === 200 ? ready : { check, health: 'fail', detail, fix }
     return { mqttPort: status.mqtt?.port, newestMs, finding }

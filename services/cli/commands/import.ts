@@ -15,18 +15,18 @@ interface Outcome {
 const PER_REQUEST = 50
 
 export function addImport({ program, run }: Commands): void {
-  const imports = program.command('import').description('take over what another broker has')
+  const imports = program.command('import').description('import logins and rules from another broker')
   imports
     .command('mosquitto')
-    .description('take over the logins and rules of a Mosquitto; its clients keep their passwords')
-    .argument('<mosquitto.conf>', 'its configuration; the files that it names are read too')
-    .option('--dry-run', 'say what would be done and what cannot be carried over, and do nothing')
+    .description('import the logins and rules of a Mosquitto broker; its clients keep their passwords')
+    .argument('<mosquitto.conf>', 'its configuration file; files that it names are read, too')
+    .option('--dry-run', 'show what would be imported and what cannot be, without importing anything')
     .action(run(importMosquitto))
 }
 
 async function importMosquitto(session: Session, file: string, options: { dryRun?: true }): Promise<ExitCode> {
   const plan = planImport(file)
-  for (const note of plan.notes) session.note(`not carried over: ${note}`)
+  for (const note of plan.notes) session.note(`not imported: ${note}`)
   if (options.dryRun === true) {
     session.result(shownPlan(plan), () => planText(plan))
     return 0
@@ -40,7 +40,7 @@ async function importMosquitto(session: Session, file: string, options: { dryRun
   const failed = outcomes.filter(({ imported }) => !imported)
   session.result({ logins: outcomes, notCarriedOver: plan.notes }, () => {
     const lines = failed.map(({ username, code, detail }) => `  ${username}: ${code}: ${detail}`)
-    return [`Took over ${outcomes.length - failed.length} of ${outcomes.length} logins.`, ...lines].join('\n')
+    return [`Imported ${outcomes.length - failed.length} of ${outcomes.length} logins.`, ...lines].join('\n')
   })
   return failed.length === 0 ? 0 : 1
 }
@@ -51,7 +51,7 @@ function shownPlan({ logins, notes }: ImportPlan) {
 }
 
 function planText({ logins }: ImportPlan): string {
-  if (logins.length === 0) return 'There is no login to take over.'
+  if (logins.length === 0) return 'There is no login to import.'
   const rows = logins.flatMap((login) => {
     const rules = rulesText(login)
     return rules.map((rule, index) =>

@@ -8,7 +8,7 @@ export interface NewLogin {
 /** The credentials as a person needs them; they are not shown again. */
 export function loginText(what: string, { username, secret, token }: NewLogin): string {
   return [
-    `Made ${what}. The secret and the token are shown only now:`,
+    `Created ${what}. The secret and the token are not shown again:`,
     '',
     `  username  ${username}`,
     `  secret    ${secret}`,

@@ -29,16 +29,21 @@ export function addLoginCommands<T>(parent: Command, { run }: Pick<Commands, 'ru
   const { what, argument, parse, nameOf, pathOf } = target
   const add = (name: string, description: string): Command =>
     parent.command(name).description(description).argument(argument, `name of the ${what}`, parse)
-  add('rotate', 'make a new credential; the old one ends when the new one is first used, or after the overlap')
-    .option('--overlap <duration>', 'how long the old one works at most; 0 ends it now', parseOverlap, 7 * 86_400_000)
+  add('rotate', 'create a new credential; the old one ends when the new one is first used, or after the overlap')
+    .option(
+      '--overlap <duration>',
+      'longest time that the old one still works; 0 ends it now',
+      parseOverlap,
+      7 * 86_400_000,
+    )
     .action(
       run(async (session: Session, which: T, { overlap }: { overlap: number }) => {
         const made = await session.api.post<RotateAnswer>(`${pathOf(which)}/rotate`, {
           overlapSeconds: Math.round(overlap / 1000),
         })
         session.result(made, () => {
-          const end = `The old one ends when the new one is first used, at the latest at ${made.oldEndsAt}.`
-          return `${loginText(`a new credential of ${nameOf(which)}`, made)}\n\n${end} Open connections stay.`
+          const end = `The old one ends when the new one is first used, at ${made.oldEndsAt} at the latest.`
+          return `${loginText(`a new credential of ${nameOf(which)}`, made)}\n\n${end} Open connections are kept.`
         })
       }),
     )
@@ -52,9 +57,9 @@ export function addLoginCommands<T>(parent: Command, { run }: Pick<Commands, 'ru
   }
   end(
     'revoke',
-    'end all its credentials, disable it and close its connections; its session and retained messages go',
-    'all credentials ended, disabled. `rotate` and `enable` let it in again.',
+    'revoke all its credentials, disable it and close its connections; its session and retained messages are removed',
+    'all credentials revoked, login disabled. `rotate` and `enable` let it in again.',
   )
-  end('disable', 'refuse its logins and close its connections, until it is enabled', 'disabled.')
+  end('disable', 'refuse its logins and close its connections until it is enabled', 'disabled.')
   end('enable', 'accept its logins again', 'enabled.')
 }

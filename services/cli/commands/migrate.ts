@@ -14,11 +14,13 @@ interface MigrateOptions {
 export function addMigrate({ program, run }: Commands): void {
   program
     .command('migrate')
-    .description('move a stopped standalone Sluice into a cluster, and compare; may be stopped and started again')
-    .addOption(new Option('--from <deployment>', 'what to move').choices(['standalone']).makeOptionMandatory())
-    .addOption(new Option('--to <deployment>', 'where to').choices(['cluster']).makeOptionMandatory())
+    .description('move a stopped standalone Sluice into a cluster, and compare; can be interrupted and resumed')
+    .addOption(
+      new Option('--from <deployment>', 'deployment to move from').choices(['standalone']).makeOptionMandatory(),
+    )
+    .addOption(new Option('--to <deployment>', 'deployment to move to').choices(['cluster']).makeOptionMandatory())
     .option('--data <folder>', 'data folder of standalone (default: DATA_DIR)')
-    .option('--dry-run', 'say what would move, and move nothing')
+    .option('--dry-run', 'show what would be moved, without moving anything')
     .action(run(migrate))
 }
 
@@ -41,7 +43,7 @@ async function migrate(session: Session, { data, dryRun }: MigrateOptions): Prom
     return report.ok ? 0 : 1
   } catch (error) {
     if (!signal.aborted) throw error
-    throw new SluiceError('command_failed', 'stopped; the same command goes on where it was', { cause: error })
+    throw new SluiceError('command_failed', 'stopped; run the same command again to continue', { cause: error })
   } finally {
     line.end()
   }
@@ -72,8 +74,8 @@ function reportText(
     '',
     `${series} series compared point by point.`,
   ]
-  if (onlyInTarget > 0) lines.push(`${onlyInTarget} further points of their streams are only in the cluster.`)
+  if (onlyInTarget > 0) lines.push(`${onlyInTarget} more points of their streams exist only in the cluster.`)
   if (!ok) lines.push('', `${differences.total} differences:`, ...differences.shown.map((text) => `  ${text}`))
-  else lines.push('Everything is there. Leave standalone stopped, and start the cluster with the same CREDENTIAL_KEY.')
+  else lines.push('Everything was moved. Leave standalone stopped, and start the cluster with the same CREDENTIAL_KEY.')
   return lines.join('\n')
 }

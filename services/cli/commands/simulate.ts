@@ -33,26 +33,32 @@ const DEFAULT_DURATION_MS = 10_000
 export function addSimulate({ program, run }: Commands): void {
   program
     .command('simulate')
-    .description('let simulated devices send over MQTT, and prove that every acknowledged reading can be queried')
-    .option('--devices <count>', 'devices, each with its own connection', wholeNumber(1, 60_000), 10)
+    .description(
+      'send readings from simulated devices over MQTT, and verify that every acknowledged one can be queried',
+    )
+    .option('--devices <count>', 'number of devices, each with its own connection', wholeNumber(1, 60_000), 10)
     .option(
       '--rate <per second>',
-      'readings over all devices, 0 = as fast as possible (default: 100; a file: 0)',
+      'readings per second of all devices together, 0 = as fast as possible (default: 100; with a file: 0)',
       parseRate,
     )
-    .option('--duration <time>', 'how long to send, like 30s or 5m (default: 10s; a file: to its end)', parseDuration)
-    .addOption(new Option('--qos <level>', 'MQTT quality of service').argParser(parseQoS).default(1, '1'))
-    .option('--inflight <count>', 'messages of one device that wait for an ack', wholeNumber(1, 65_535), 16)
-    .option('--verify', 'prove at the end that what was acknowledged is stored once, with its values')
-    .option('--from <file>', 'send the rows of a CSV file instead of made-up readings')
-    .option('--time-column <name>', 'column of the file that holds the time', 'time')
-    .option('--time-zone <zone>', 'zone of times in the file that have none, Z or +hh:mm (default: Z)', parseZoneOption)
+    .option(
+      '--duration <time>',
+      'how long to send, like 30s or 5m (default: 10s; with a file: to its end)',
+      parseDuration,
+    )
+    .addOption(new Option('--qos <level>', 'MQTT QoS').argParser(parseQoS).default(1, '1'))
+    .option('--inflight <count>', 'messages in flight per device', wholeNumber(1, 65_535), 16)
+    .option('--verify', 'verify at the end that each acknowledged reading is stored once, with its values')
+    .option('--from <file>', 'send the rows of a CSV file instead of generated readings')
+    .option('--time-column <name>', 'column of the file with the time', 'time')
+    .option('--time-zone <zone>', 'zone of times without one in the file, Z or +hh:mm (default: Z)', parseZoneOption)
     .option('--tenant <name>', 'tenant of the devices', parseName, 'sim')
-    .option('--seed <number>', 'the same seed makes the same values', wholeNumber(0, 2 ** 32 - 1), 1)
-    .option('--keep', 'leave the devices when the run is over')
-    .option('--mqtt <host:port>', 'broker to send to (default: what the API names)', parseHostPort)
+    .option('--seed <number>', 'the same seed generates the same values', wholeNumber(0, 2 ** 32 - 1), 1)
+    .option('--keep', 'keep the devices after the run')
+    .option('--mqtt <host:port>', 'broker to send to (default: the one that the API names)', parseHostPort)
     .addOption(
-      new Option('--patience <time>', 'how long to wait for acks and readings without progress')
+      new Option('--patience <time>', 'how long to wait without progress for acknowledgements and readings')
         .argParser(parseDuration)
         .default(30_000, '30s'),
     )
@@ -97,10 +103,10 @@ function workloadOf(session: Session, options: SimulateOptions, rate: number): W
   const workload = csvWorkload(readFile(options.from), { timeColumn: options.timeColumn, timeZone: options.timeZone })
   if (workload.zoneAssumed) {
     session.note(
-      `The times in ${options.from} have no zone and are sent as UTC; --time-zone -08:00 would say otherwise.`,
+      `The times in ${options.from} have no zone and are sent as UTC; use --time-zone -08:00, for example, to change that.`,
     )
   }
-  if (workload.emptyRows > 0) session.note(`${workload.emptyRows} rows without any value are left out.`)
+  if (workload.emptyRows > 0) session.note(`${workload.emptyRows} rows without a value are skipped.`)
   return workload
 }
 

@@ -13,7 +13,7 @@ interface Node {
 export function addStatus({ program, run }: Commands): void {
   program
     .command('status')
-    .description('say whether Sluice runs and is ready, and where; exit code 1 when it is not')
+    .description('show whether Sluice is running and ready, and where; exit code 1 if it is not')
     .action(run(showStatus))
 }
 

@@ -24,9 +24,9 @@ interface RefusalEvent {
 export function addTail({ program, run }: Commands): void {
   program
     .command('tail')
-    .description('print decoded readings and refusals as they pass, one line each, until Ctrl-C')
-    .argument('[tenant[/device]]', 'of one tenant or device only', parseTenantOrDevice)
-    .option('--limit <count>', 'stop after so many events', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .description('print decoded readings and refusals as they arrive, one per line, until Ctrl-C')
+    .argument('[tenant[/device]]', 'only this tenant or device', parseTenantOrDevice)
+    .option('--limit <count>', 'stop after this many events', wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .action(run(tail))
 }
 
@@ -52,7 +52,7 @@ async function tail(
   } finally {
     enough.abort()
   }
-  session.note(`sluice: ${session.url} ended the stream; is it being stopped?`)
+  session.note(`sluice: ${session.url} closed the stream; is it shutting down?`)
   return 1
 }
 
@@ -76,7 +76,7 @@ function line({ event = 'message', data }: EventSourceMessage, { color }: Sessio
       return `${color.dim(receivedAt)} ${what} ${printable(who)}${where}: ${printable(detail)} ${color.dim(fix)}`
     }
     case 'skipped':
-      return color.yellow(`... ${String((JSON.parse(data) as { records?: number }).records)} passed too fast to show`)
+      return color.yellow(`... ${String((JSON.parse(data) as { records?: number }).records)} skipped: too fast to show`)
     default:
       return `${event} ${printable(data)}`
   }

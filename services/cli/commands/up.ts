@@ -14,11 +14,11 @@ interface UpOptions {
 export function addUp({ program, run }: Commands): void {
   program
     .command('up')
-    .description('run the whole of Sluice on this machine until SIGTERM or Ctrl-C')
-    .option('--lan', 'listen on the local network, too; plain MQTT and HTTP can be read there')
+    .description('run Sluice on this machine until SIGTERM or Ctrl-C')
+    .option('--lan', 'also listen on the local network; plain MQTT and HTTP can be read by others there')
     .option('--cluster', 'broker, workers and API as separate processes on Kafka, InfluxDB, MariaDB and Redis')
-    .option('--brokers <count>', 'brokers of the cluster, all on the same ports', wholeNumber(1, 16), 1)
-    .option('--workers <count>', 'ingest workers of the cluster', wholeNumber(1, 64), 2)
+    .option('--brokers <count>', 'number of brokers in the cluster, all on the same ports', wholeNumber(1, 16), 1)
+    .option('--workers <count>', 'number of ingest workers in the cluster', wholeNumber(1, 64), 2)
     .action(
       run((session, options: UpOptions) => (options.cluster === true ? upCluster : upStandalone)(session, options)),
     )
@@ -53,7 +53,7 @@ async function upCluster(session: Session, options: UpOptions): Promise<ExitCode
       env: options.lan === true ? { BIND_ADDRESS: '0.0.0.0' } : {},
       execPath: session.host.execPath,
       onLine: (line) => session.note(line),
-      onExit: (name, reason) => logger.error({ name, reason }, 'a process of the cluster is away; starting it again'),
+      onExit: (name, reason) => logger.error({ name, reason }, 'a process of the cluster exited; restarting it'),
     })
     releasers.own('cluster', cluster, (it) => it.close())
     const facts = await cluster.ready(stopping)

@@ -9,7 +9,8 @@ const WARN_DAYS = 30
 /** When a certificate ends; `setting` is the variable that names the file. */
 export function checkCertificate(setting: string, file: string, nowMs: number): Finding {
   const check = 'certificate'
-  const fix = 'Renew it (`./sluice cert renew server` for one of ours); a running broker takes the new file by itself.'
+  const fix =
+    'Renew it (`./sluice cert renew server` if it came from `./sluice cert`); a running broker picks up the new file by itself.'
   try {
     const { validToDate } = new X509Certificate(readFileSync(file))
     const days = Math.floor((validToDate.getTime() - nowMs) / DAY_MS)
@@ -18,7 +19,7 @@ export function checkCertificate(setting: string, file: string, nowMs: number): 
     return days < WARN_DAYS ? { check, health: 'warn', detail, fix } : { check, health: 'ok', detail }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    const cure = `Set ${setting} to a PEM certificate that this user may read.`
+    const cure = `Set ${setting} to a PEM certificate that this user can read.`
     return { check, health: 'fail', detail: `${file} (${setting}): ${reason}`, fix: cure }
   }
 }

@@ -41,15 +41,15 @@ export function checkDataFolder(folder: string): Finding {
   try {
     const times = timeSyncs(probe)
     const [p50, p99] = [0.5, 0.99].map((share) => times[Math.ceil(times.length * share) - 1] ?? 0) as [number, number]
-    const made = existing === absolute ? '' : ', will be made'
+    const made = existing === absolute ? '' : ', will be created'
     const detail = `${absolute}${made}; fsync p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`
     if (p50 < FSYNC_LIMITS_MS.warn) return { check, health: 'ok', detail }
     const fix =
-      'Each acknowledgement waits for the disk: put DATA_DIR on a faster one, or expect few per second and device.'
+      'Each acknowledgement waits for the disk: put DATA_DIR on a faster one, or expect few messages per second and device.'
     return { check, health: p50 < FSYNC_LIMITS_MS.fail ? 'warn' : 'fail', detail, fix }
   } catch (error) {
     const fix = 'Make the folder writable for this user, or set DATA_DIR to one that is.'
-    return { check, health: 'fail', detail: `${existing} cannot be written: ${messageOf(error)}`, fix }
+    return { check, health: 'fail', detail: `${existing} is not writable: ${messageOf(error)}`, fix }
   }
 }
 
@@ -75,7 +75,7 @@ export function checkDiskSpace(folder: string): Finding {
   const { bavail, bsize } = statfsSync(nearestExisting(resolve(folder)))
   const free = bavail * bsize
   const detail = `${(free / 2 ** 30).toFixed(1)} GiB free`
-  const fix = 'Free space, or set DATA_DIR to a larger disk: with a full one nothing is acknowledged.'
+  const fix = 'Free disk space, or move DATA_DIR to a larger disk: with a full one nothing is acknowledged.'
   if (free < FREE_BYTES.fail) return { check, health: 'fail', detail, fix }
   return free < FREE_BYTES.warn ? { check, health: 'warn', detail, fix } : { check, health: 'ok', detail }
 }
@@ -86,10 +86,10 @@ export function checkOpenFiles(limitsFile = '/proc/self/limits'): Finding {
   const limit = existsSync(limitsFile)
     ? /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync(limitsFile, 'utf8'))?.[1]
     : undefined
-  if (limit === undefined) return { check, health: 'ok', detail: 'no limit could be read here' }
+  if (limit === undefined) return { check, health: 'ok', detail: 'the limit cannot be read on this system' }
   const count = limit === 'unlimited' ? Infinity : Number(limit)
-  const detail = `at most ${limit}; each device takes one`
-  const fix = 'Raise it for the user that runs Sluice: LimitNOFILE= in systemd, or ulimit -n.'
+  const detail = `at most ${limit}; each connection takes one`
+  const fix = 'Raise the limit for the user that runs Sluice: LimitNOFILE= in systemd, or ulimit -n.'
   if (count < OPEN_FILES.fail) return { check, health: 'fail', detail, fix }
   return count < OPEN_FILES.warn ? { check, health: 'warn', detail, fix } : { check, health: 'ok', detail }
 }
@@ -98,13 +98,13 @@ export function checkOpenFiles(limitsFile = '/proc/self/limits'): Finding {
 export function checkClock(nowMs: number, newestMs: number | undefined): Finding {
   const check = 'clock'
   const detail = new Date(nowMs).toISOString()
-  const fix = 'Set the clock (timedatectl set-ntp true): readings without a time get the time of this machine.'
+  const fix = 'Set the clock (timedatectl set-ntp true): readings without a time get that of this machine.'
   if (nowMs < EARLIEST_CLOCK_MS || nowMs > LATEST_CLOCK_MS) {
-    return { check, health: 'fail', detail: `${detail} is not now`, fix }
+    return { check, health: 'fail', detail: `${detail} cannot be the current time`, fix }
   }
   if (newestMs !== undefined && newestMs > nowMs + CLOCK_TOLERANCE_MS) {
     const newest = new Date(newestMs).toISOString()
-    return { check, health: 'fail', detail: `${detail} lies behind the newest record (${newest})`, fix }
+    return { check, health: 'fail', detail: `${detail} is before the newest record (${newest})`, fix }
   }
   return { check, health: 'ok', detail }
 }
@@ -122,15 +122,15 @@ export async function checkPort(
   if (problem === 'EADDRINUSE') {
     const owner = findPortOwner(address.port)
     const who = owner === undefined ? 'another process' : `process ${owner.pid} (${owner.command})`
-    if (ours) return { check, health: 'ok', detail: `${where} is served by Sluice, ${who}` }
+    if (ours) return { check, health: 'ok', detail: `${where} is in use by Sluice, ${who}` }
     const fix = `Stop it, or set ${name} to another port.`
-    return { check, health: 'fail', detail: `${where} is taken by ${who}`, fix }
+    return { check, health: 'fail', detail: `${where} is in use by ${who}`, fix }
   }
   const fix =
     problem === 'EACCES'
       ? `Set ${name} to 1024 or higher.`
-      : 'Correct BIND_ADDRESS: it must be an address of this machine.'
-  return { check, health: 'fail', detail: `${where} cannot be listened on (${problem})`, fix }
+      : 'Correct BIND_ADDRESS: it must be an address of this host.'
+  return { check, health: 'fail', detail: `cannot listen on ${where} (${problem})`, fix }
 }
 
 async function listenProblem({ host, port }: { host: string; port: number }): Promise<string | undefined> {

@@ -80,12 +80,12 @@ async function withReleasers<T>(work: (releasers: Releasers) => Promise<T>): Pro
 function keyOf(folder: string, { CREDENTIAL_KEY: given }: Pick<MigrateConfig, 'CREDENTIAL_KEY'>): Buffer {
   const missing = ['registry.db', 'log', 'points'].find((name) => !existsSync(join(folder, name)))
   if (missing !== undefined) {
-    throw new SluiceError('not_found', `${folder} is no data folder of standalone: there is no ${missing} in it`)
+    throw new SluiceError('not_found', `${folder} is not the data folder of a standalone Sluice: ${missing} is missing`)
   }
   if (given !== undefined) return parseCredentialKey(given, 'CREDENTIAL_KEY')
   const file = join(folder, 'credential-key')
   if (existsSync(file)) return loadCredentialKey(file)
-  throw new SluiceError('setting_invalid', `CREDENTIAL_KEY: is not set, and ${file} does not exist`)
+  throw new SluiceError('setting_invalid', `CREDENTIAL_KEY: not set, and ${file} does not exist`)
 }
 
 /** One lock after the other, as standalone takes them. Nothing is made, and retention removes nothing of the log. */
@@ -110,8 +110,8 @@ function otherKeyThan(folder: string, cause: unknown): SluiceError {
   const file = join(folder, 'credential-key')
   const advice = existsSync(file)
     ? `Give this command and every process of the cluster CREDENTIAL_KEY_FILE=${file}, or a copy of that file`
-    : 'Give the key that standalone ran with'
-  const message = `the logins in ${folder} were made with another key than CREDENTIAL_KEY, and none would work in the cluster. ${advice}`
+    : 'Set the key that standalone ran with'
+  const message = `the logins in ${folder} were created with another CREDENTIAL_KEY, so none of them would work in the cluster. ${advice}`
   return new SluiceError('credential_key_mismatch', message, { cause })
 }
 
@@ -135,7 +135,7 @@ async function openTarget(
   } catch (error) {
     const { code, message } = toSluiceError(error)
     if (code !== 'credential_key_mismatch') throw error
-    const advice = 'Begin with an empty database, and start the cluster with the key of the data folder'
+    const advice = 'Start with an empty database, and run the cluster with the key of the data folder'
     throw new SluiceError(code, `the cluster's registry: ${message}. ${advice}`, { cause: error })
   }
 }
@@ -145,7 +145,7 @@ async function checkRetention(source: MigrationPorts, hours: number): Promise<vo
   const seconds = Math.max(0, ...(await unconsumed(source)).map((lag) => lag.seconds))
   if (seconds < hours * SECONDS_PER_HOUR) return
   const needed = Math.ceil(seconds / SECONDS_PER_HOUR) + 24
-  const message = `LOG_RETENTION_HOURS: there are records that nothing has stored yet of ${Math.floor(seconds / SECONDS_PER_HOUR)} hours ago, and Kafka would remove them; make it ${needed} for the cluster, at least until they are stored`
+  const message = `LOG_RETENTION_HOURS: the oldest record not yet stored is ${Math.floor(seconds / SECONDS_PER_HOUR)} hours old, and Kafka would delete it; set it to ${needed} for the cluster, at least until all are stored`
   throw new SluiceError('setting_invalid', message)
 }
 

@@ -51,7 +51,7 @@ export async function moveRows(step: Step): Promise<void> {
     return conflicts.length < CONFLICTS
   })
   if (conflicts.length > 0) {
-    const message = `the cluster's registry has other rows of the same name, nothing was copied: ${conflicts.join(', ')}`
+    const message = `the cluster's registry already has different rows with these names, so nothing was copied: ${conflicts.join(', ')}`
     throw new SluiceError('already_exists', message)
   }
   await eachPage(step, 'copy', async (table, rows) => {
@@ -77,7 +77,7 @@ export async function compareRows(step: Step, differences: Differences): Promise
         counts.target += 1
         const same = isSame(table, row, other)
         hashes.target.update(textOf(table, same ? row : other))
-        if (!same) differences.add(`${nameOf(table, row)} is another one in the cluster`)
+        if (!same) differences.add(`${nameOf(table, row)} differs in the cluster`)
       })
     }
     const total = (side: 'source' | 'target') => ({ count: counts[side], checksum: hashes[side].digest('base64url') })

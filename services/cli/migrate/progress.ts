@@ -68,7 +68,7 @@ export class Progress {
     const known = read(file)
     if (known === undefined) return new Progress(file, newState(target, source), false)
     if (known.target !== target) {
-      const message = `${file} belongs to a migration to ${known.target}, and the settings name ${target}: correct them, or remove the file to begin anew`
+      const message = `${file} belongs to a migration to ${known.target}, but the settings name ${target}: correct them, or remove the file to start over`
       throw new SluiceError('command_failed', message)
     }
     if (known.source !== source) {
@@ -127,7 +127,12 @@ function read(file: string): ProgressState | undefined {
     const state = JSON.parse(text) as ProgressState // our own text: it is replaced whole or not at all
     if (state.version === 1) return state
   } catch (error) {
-    throw new SluiceError('command_failed', `${file} is no record of a migration; remove it`, { cause: error })
+    throw new SluiceError('command_failed', `${file} is not the progress file of a migration; remove it`, {
+      cause: error,
+    })
   }
-  throw new SluiceError('command_failed', `${file} was written by another version; finish with that one, or remove it`)
+  throw new SluiceError(
+    'command_failed',
+    `${file} was written by another version; finish with that version, or remove the file`,
+  )
 }

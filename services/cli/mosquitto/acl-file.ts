@@ -33,10 +33,10 @@ export function parseAclFile(path: string, text: string): AclFile {
       if (!rulesOf.has(user)) rulesOf.set(user, [])
       continue
     }
-    const rules = keyword === 'topic' || keyword === 'pattern' ? parseRule(rest) : 'neither user, topic nor pattern'
+    const rules = keyword === 'topic' || keyword === 'pattern' ? parseRule(rest) : 'not a user, topic or pattern line'
     const target = keyword === 'pattern' ? patterns : rulesOf.get(user ?? '')
     if (typeof rules === 'string') notes.push(`${at}: ${rules}`)
-    else if (target === undefined) notes.push(`${at}: is for anonymous clients, which have no login in Sluice`)
+    else if (target === undefined) notes.push(`${at}: applies to anonymous clients, which have no login in Sluice`)
     else target.push(...rules)
   }
   return { rulesOf, patterns, notes }
@@ -55,6 +55,6 @@ function parseRule(text: string): AclRule[] | string {
 /** Why a filter of Mosquitto's cannot be one of ours; undefined when it can. */
 export function whyNotATopic(topic: string): string | undefined {
   if (isReserved(topic)) return 'topics that begin with $ belong to the broker'
-  if (topic.includes('%c')) return 'rules do not depend on client ids here'
+  if (topic.includes('%c')) return 'rules cannot depend on client ids in Sluice'
   return isTopicFilter(topic) ? undefined : 'not a topic filter'
 }

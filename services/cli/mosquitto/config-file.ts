@@ -19,11 +19,11 @@ const MAX_FILES = 100
 /** Settings that decide who gets in or what they may do, and that Sluice does in another way or not at all. */
 const NOT_CARRIED: Readonly<Record<string, (value: string) => string | undefined>> = {
   allow_anonymous: (value) => (value === 'true' ? 'anonymous clients have no login in Sluice' : undefined),
-  psk_file: () => 'pre-shared keys are not offered; use TLS with a password or a client certificate',
+  psk_file: () => 'pre-shared keys are not supported; use TLS with a password or a client certificate',
   use_identity_as_username: (value) =>
-    value === 'true' ? 'a certificate logs in a device by the common name tenant/device' : undefined,
+    value === 'true' ? 'a certificate logs in the device that its common name, tenant/device, names' : undefined,
   use_subject_as_username: (value) => (value === 'true' ? 'a certificate logs in by its common name' : undefined),
-  clientid_prefixes: () => 'client ids are not restricted: they are scoped by the login',
+  clientid_prefixes: () => 'client ids are not restricted: each login has its own',
   connection: () => 'a bridge; see mosquitto/README.md for one to Sluice',
   auth_plugin_deny_special_chars: () => undefined,
 }
@@ -54,7 +54,7 @@ export function readMosquittoConfig(file: string): MosquittoConfig {
         if (plugin.includes('dynamic_security')) found.dynamicSecurityFiles.add(named)
       }
       if (isPlugin(key) && !plugin.includes('dynamic_security')) {
-        notes.push(`${path}:${line}: ${key} ${value}: the logins of this plugin are unknown here`)
+        notes.push(`${path}:${line}: ${key} ${value}: the logins of this plugin cannot be read`)
       }
       const reason = NOT_CARRIED[key]?.(value)
       if (reason !== undefined) notes.push(`${path}:${line}: ${key} ${value}: ${reason}`)

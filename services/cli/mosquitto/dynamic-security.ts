@@ -81,11 +81,12 @@ export function parseDynamicSecurity(path: string, text: string): DynamicSecurit
   for (const client of file.clients ?? []) {
     const at = `${path}: client ${client.username}`
     const { username, password, salt, iterations } = client
-    if (client.disabled === true) notes.push(`${at}: is disabled and stays behind`)
+    if (client.disabled === true) notes.push(`${at}: is disabled, so it is not imported`)
     else if (password === undefined || salt === undefined || iterations === undefined) {
-      notes.push(`${at}: has no password of the PBKDF2 kind`)
+      notes.push(`${at}: has no PBKDF2 password`)
     } else {
-      if (client.clientid !== undefined) notes.push(`${at}: the client id ${client.clientid} is not asked for here`)
+      if (client.clientid !== undefined)
+        notes.push(`${at}: is tied to client id ${client.clientid}, which Sluice does not check`)
       logins.push({ username, passwordHash: `$7$${iterations}$${salt}$${password}` })
       const named = [...(client.roles ?? []), ...rolesByGroup(file, username)].map(({ rolename }) => rolename)
       const ranked = [...new Set(named)].flatMap((rolename) => roles.get(rolename) ?? [])
@@ -100,7 +101,7 @@ function parseFile(path: string, text: string): File {
   try {
     return Value.Parse(DynamicSecurityFile, JSON.parse(text))
   } catch (error) {
-    throw new SluiceError('command_failed', `${path} is no file of the dynamic security plugin: ${String(error)}`)
+    throw new SluiceError('command_failed', `${path} is not a file of the dynamic security plugin: ${String(error)}`)
   }
 }
 
@@ -111,7 +112,7 @@ function rulesOfRole(path: string, { rolename, acls }: NonNullable<File['roles']
     const action = ACTIONS[acltype]
     // To give up a subscription needs no right here; what may be subscribed to may be received.
     if (acltype.startsWith('unsubscribe') || (acltype === 'publishClientReceive' && allow)) continue
-    const reason = action === undefined ? 'a kind of rule that is not known' : whyNotATopic(topic)
+    const reason = action === undefined ? 'an unknown kind of rule' : whyNotATopic(topic)
     if (action === undefined || reason !== undefined) notes.push(`${at}: ${reason}`)
     else rules.push({ effect: allow ? 'allow' : 'deny', action, topic, priority })
   }
@@ -131,7 +132,7 @@ function noteOvertaken(at: string, rules: readonly RankedRule[], notes: string[]
       return isLower && overlaps(rule.topic, allow.topic)
     })
     if (deny === undefined) continue
-    notes.push(`${at}: ${allow.action} ${allow.topic} comes before a deny of ${deny.topic}; here the deny wins`)
+    notes.push(`${at}: ${allow.action} ${allow.topic} comes before a deny of ${deny.topic}; in Sluice the deny wins`)
   }
 }
 

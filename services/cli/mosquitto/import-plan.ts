@@ -31,7 +31,7 @@ export function planImport(configFile: string): ImportPlan {
   const patterns: AclRule[] = []
   const addLogins = (from: string, added: readonly MosquittoLogin[]): void => {
     for (const login of added) {
-      if (logins.has(login.username)) notes.push(`${from}: ${login.username}: a second login of this name`)
+      if (logins.has(login.username)) notes.push(`${from}: ${login.username}: a second login with this name`)
       else logins.set(login.username, login)
     }
   }
@@ -57,8 +57,9 @@ export function planImport(configFile: string): ImportPlan {
   }
   // Without any rules file Mosquitto lets everybody do everything.
   const isOpen = config.aclFiles.length === 0 && config.dynamicSecurityFiles.length === 0
-  if (isOpen && logins.size > 0) notes.push(`${configFile}: has no acl_file: everybody may do everything, here too`)
-  for (const user of rules.keys()) if (!logins.has(user)) notes.push(`rules of ${user}: there is no such login`)
+  if (isOpen && logins.size > 0)
+    notes.push(`${configFile}: has no acl_file: every client may publish and subscribe to everything, also in Sluice`)
+  for (const user of rules.keys()) if (!logins.has(user)) notes.push(`rules of ${user}: no such login`)
   const planned = [...logins.values()].map((login) => {
     const own = isOpen ? EVERYTHING : (rules.get(login.username) ?? [])
     return planLogin(login, [...own, ...substitute(patterns, login.username, notes)], notes)
@@ -74,7 +75,7 @@ const EVERYTHING: readonly AclRule[] = [
 function planLogin(login: MosquittoLogin, rules: readonly AclRule[], notes: string[]): ImportedLogin | undefined {
   const { username } = login
   if (rules.length > MAX_RULES) {
-    notes.push(`${username}: has ${rules.length} rules; ${MAX_RULES} at most are possible`)
+    notes.push(`${username}: has ${rules.length} rules; at most ${MAX_RULES} are possible`)
     return undefined
   }
   const device = parseDeviceKey(username)
@@ -104,7 +105,7 @@ function applicationName(username: string): string {
 /** `%u` in the patterns of all; a name with wildcards would widen them. */
 function substitute(patterns: readonly AclRule[], username: string, notes: string[]): AclRule[] {
   if (/[+#]/.test(username) && patterns.some(({ topic }) => topic.includes('%u'))) {
-    notes.push(`${username}: the patterns with %u are left out, because the name has a wildcard`)
+    notes.push(`${username}: its patterns with %u are not imported, because the name contains a wildcard`)
     return patterns.filter(({ topic }) => !topic.includes('%u'))
   }
   return patterns.map((rule) => ({ ...rule, topic: rule.topic.replaceAll('%u', () => username) }))

@@ -32,8 +32,8 @@ export function parsePasswordFile(path: string, text: string): PasswordFile {
     const password = line.slice(colon + 1).trimEnd()
     if (PBKDF2.test(password)) logins.push({ username, passwordHash: password })
     else if (password.startsWith('$6$')) {
-      notes.push(`${at}: ${username}: hashed by a mosquitto_passwd before 2.0; set its password again there first`)
-    } else if (password.startsWith('$')) notes.push(`${at}: ${username}: a hash of a kind that is not known`)
+      notes.push(`${at}: ${username}: hashed by mosquitto_passwd before 2.0; first set its password again there`)
+    } else if (password.startsWith('$')) notes.push(`${at}: ${username}: unknown kind of hash`)
     else if (password === '') notes.push(`${at}: ${username}: has no password`)
     else logins.push({ username, passwordHash: hashPassword(password) })
   }

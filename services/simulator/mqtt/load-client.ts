@@ -116,7 +116,7 @@ export class MqttLoadClient {
   keepAlive(now: number, idleMs: number): void {
     const socket = this.#socket
     if (this.#state !== 'online' || socket === undefined) return
-    if (this.#pingSentAt !== undefined && now - this.#pingSentAt > idleMs) return this.#fail('no answer to a ping')
+    if (this.#pingSentAt !== undefined && now - this.#pingSentAt > idleMs) return this.#fail('no PINGRESP')
     if (this.#pingSentAt !== undefined || now - this.#outbox.flushedAt < idleMs) return
     this.#pingSentAt = now
     this.#outbox.raw(socket, PINGREQ)
@@ -164,7 +164,7 @@ export class MqttLoadClient {
     } else if (type === PACKET.pubcomp && stage === STAGE.awaitingComplete) {
       this.#window.release(id)
     } else {
-      this.#fail(`the broker answered message ${id} with packet type ${type >> 4}, which it was not waiting for`)
+      this.#fail(`the broker answered message ${id} with packet type ${type >> 4}, which was not expected`)
     }
   }
 
@@ -172,7 +172,7 @@ export class MqttLoadClient {
     if (this.#state !== 'connecting') return this.#fail('the broker sent a second CONNACK')
     if (code !== 0) {
       this.#refusal = code
-      return this.#fail(`the broker refused the connection with code ${code}`)
+      return this.#fail(`the broker refused the connection with CONNACK code ${code}`)
     }
     this.#state = 'online'
     this.#pingSentAt = undefined

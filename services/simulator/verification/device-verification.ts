@@ -135,10 +135,15 @@ class DeviceCheck {
     const expected = this.#workload.value(this.#device, sequence, field)
     const at = sequence * this.#workload.fields.length + fieldIndex
     let flags = (this.#flags[sequence] ?? 0) | SEEN
-    if (this.#seen[at] === 1) flags = this.#mark(flags, REPEATED, sequence, `${field} came back more than once`)
+    if (this.#seen[at] === 1) flags = this.#mark(flags, REPEATED, sequence, `${field} was returned more than once`)
     this.#seen[at] = 1
     if (!isSame(value, expected)) {
-      flags = this.#mark(flags, WRONG, sequence, `${field} is ${JSON.stringify(value)}, sent was ${shown(expected)}`)
+      flags = this.#mark(
+        flags,
+        WRONG,
+        sequence,
+        `${field} is ${JSON.stringify(value)}, but ${shown(expected)} was sent`,
+      )
     }
     this.#flags[sequence] = flags
   }

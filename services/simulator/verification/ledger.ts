@@ -97,7 +97,7 @@ export class Ledger {
     const capacity = Math.max(FIRST_CAPACITY, sequence + 1, Math.ceil(entries.length * 1.5))
     this.#allocated += capacity - entries.length
     if (this.#allocated > this.#maxReadings) {
-      const advice = 'verify a shorter run, or run without --verify'
+      const advice = 'use a shorter run, or omit --verify'
       throw new SluiceError('command_failed', `the ledger is full (${this.#maxReadings} readings): ${advice}`)
     }
     const grown = new Uint32Array(capacity)

@@ -48,7 +48,7 @@ describe('devices', () => {
     expect(JSON.parse(all.stdout)).toMatchObject({ more: false, devices: { length: 6 } })
     const some = await run(['devices', 'list', '--limit', '3', '--tenant', 'a'], pages)
     expect(some.request?.query.get('tenant')).toBe('a')
-    expect(some.stdout).toMatch(/^device +last seen +tags\na\/d0 +never\na\/d1 +never\na\/d2 +never\n\.\.\. more/)
+    expect(some.stdout).toMatch(/^device +last seen +tags\na\/d0 +never\na\/d1 +never\na\/d2 +never\n\.\.\. and more/)
   })
 
   it('show lists streams and fields', async () => {
@@ -153,10 +153,10 @@ describe('tail', () => {
     expect(stdout.split('\n')).toEqual([
       'T a/b m t=1 s="\\u001b[2J"',
       'R refused login_failed x: no Fix.',
-      '... 7 passed too fast to show',
+      '... 7 skipped: too fast to show',
       '',
     ])
-    expect(stderr).toContain('ended the stream')
+    expect(stderr).toContain('closed the stream')
     expect(code).toBe(1)
   })
 
@@ -183,7 +183,7 @@ describe('a service', () => {
 
   it('that is another server is called so', async () => {
     const { code, stderr } = await run(['devices', 'list'], () => ({ status: 200, body: '<html>', type: 'text/html' }))
-    expect(stderr).toContain('not as Sluice does')
+    expect(stderr).toContain('does not answer like Sluice')
     expect(code).toBe(1)
   })
 
@@ -220,7 +220,7 @@ describe('settings', () => {
     expect(stderr).toMatch(/^sluice: HTTP_PORT: "x" is not a whole number/)
     expect(code).toBe(1)
     const url = await runAgainst('localhost:80', ['devices', 'list'])
-    expect(url.stderr).toContain('"localhost:80" is not an address')
+    expect(url.stderr).toContain('"localhost:80" is not a URL')
   })
 
   it('explain shows values, sources and masked secrets', async () => {

@@ -64,10 +64,10 @@ describe('devices import', () => {
     const { code, stdout, request } = await run(['devices', 'import', file, '--dry-run'], bulk)
     expect(request?.body).toMatchObject({ dryRun: true })
     expect(stdout).toMatch(
-      /^1 device would be made, 4 not\.\nline 3: a\/old already exists\nline 4: device "b c" is not/,
+      /^1 device would be created, 4 not\.\nline 3: a\/old already exists\nline 4: device "b c" is not/,
     )
-    expect(stdout).toContain('line 5: a/p1 is on line 2 already')
-    expect(stdout).toContain('line 6: 2 cells where the first line has 4')
+    expect(stdout).toContain('line 5: a/p1 is already on line 2')
+    expect(stdout).toContain('line 6: 2 cells, but the first line has 4')
     expect(() => statSync(`${file}.credentials.csv`)).toThrow('ENOENT')
     expect(code).toBe(1)
   })
@@ -77,7 +77,7 @@ describe('devices import', () => {
     const file = csv('device,tenant', ...rows.map((row) => row.split(',').reverse().join(',')))
     const { code, requests, stdout } = await run(['devices', 'import', file, '--out', `${file}.new`], bulk)
     expect(code).toBe(0)
-    expect(stdout).toBe('2500 devices made, 0 not.\n')
+    expect(stdout).toBe('2500 devices created, 0 not.\n')
     expect(requests.map(({ body }) => (body as { devices: Row[] }).devices.length)).toEqual([1000, 1000, 500])
     expect(readFileSync(`${file}.new`, 'utf8').trim().split('\n')).toHaveLength(2_501)
   })
@@ -96,7 +96,7 @@ describe('logins', () => {
     const answer = () => ({ status: 201, body: { ...login, oldEndsAt: '2026-12-01T00:00:00Z' } })
     const device = await run(['devices', 'rotate', 'a/b', '--overlap', '1h'], answer)
     expect(device.request).toMatchObject({ path: '/v1/devices/a/b/rotate', body: { overlapSeconds: 3600 } })
-    expect(device.stdout).toContain('at the latest at 2026-12-01T00:00:00Z')
+    expect(device.stdout).toContain('at 2026-12-01T00:00:00Z at the latest')
     const now = await run(['applications', 'rotate', 'dash', '--overlap', '0'], answer)
     expect(now.request).toMatchObject({ path: '/v1/applications/dash/rotate', body: { overlapSeconds: 0 } })
     expect((await run(['devices', 'rotate', 'a/b'], answer)).request?.body).toEqual({ overlapSeconds: 604_800 })
@@ -115,7 +115,7 @@ describe('logins', () => {
     const removed = ({ body }: Request) => ok({ removed: (body as { devices: Row[] }).devices })
     const some = await run(['devices', 'remove', 'a/b', 'a/c'], removed)
     expect(some.request).toMatchObject({ path: '/v1/devices/bulk-remove' })
-    expect(some.stdout).toBe('Removed 2 devices; their readings stay.\n')
+    expect(some.stdout).toBe('Removed 2 devices; their readings are kept.\n')
     let left = 1_500
     const all = await run(['devices', 'remove', '--all-of-tenant', 'sim', '--json'], ({ method, query, body }) => {
       if (method === 'POST') {

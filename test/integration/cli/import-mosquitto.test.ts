@@ -83,7 +83,7 @@ it('clients of a Mosquitto go on with their passwords and their rules', { timeou
 
   const done = await sluice(server, 'import', 'mosquitto', conf)
   expect(done.code).toBe(0)
-  expect(done.stdout).toContain('Took over 21 of 21 logins.')
+  expect(done.stdout).toContain('Imported 21 of 21 logins.')
   const again = await sluice(server, 'import', 'mosquitto', conf, '--json')
   expect(again.code).toBe(0)
   expect(again.stdout).not.toContain('$7$')

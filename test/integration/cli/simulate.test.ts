@@ -110,7 +110,7 @@ describe('simulate --from', () => {
       series.forEach((it) => it.field === 'name' && (it.points[1]![1] = 'b'))
     const { code, report, stderr } = await simulate({ tamper }, args)
     expect(report.differences).toEqual([
-      expect.objectContaining({ sequence: 1, problem: 'wrong', detail: 'name is "b", sent was "b,c"' }),
+      expect.objectContaining({ sequence: 1, problem: 'wrong', detail: 'name is "b", but "b,c" was sent' }),
     ])
     expect(stderr).not.toContain('zone')
     expect(code).toBe(1)

@@ -59,7 +59,7 @@ describe('./sluice against the service itself', () => {
     const { findings } = JSON.parse(stdout) as { findings: { check: string; detail: string }[] }
     for (const port of [server.mqttPort, server.httpPort]) {
       const finding = findings.find(({ check }) => check === `port ${port}`)
-      expect(finding?.detail).toContain(`served by Sluice, process ${server.pid}`)
+      expect(finding?.detail).toContain(`in use by Sluice, process ${server.pid}`)
     }
     expect(code).toBe(0)
   })

@@ -42,5 +42,5 @@ it('a process that ends is told with its code', async () => {
   const { cluster, ends, seen } = startCluster(command)
   await seen
   await cluster.close()
-  expect(ends.sort()).toEqual(['broker ended with 7', 'ingest-worker-1 ended with 7'])
+  expect(ends.sort()).toEqual(['broker exited with 7', 'ingest-worker-1 exited with 7'])
 })

@@ -37,13 +37,13 @@ describe('rows as readings', () => {
 
   it.each([
     ['date,a\n1,2', 'no column "time"; it has date, a'],
-    ['time,a\n1,2\n1,3', 'line 3: the time 1 was there before'],
+    ['time,a\n1,2\n1,3', 'line 3: the time 1 is a repetition'],
     ['time,a\n2026-01-01T01:00:00+01:00,2\n2026-01-01T00:00:00Z,3', 'line 3'],
     ['time,a\nyesterday,2', 'line 2: "yesterday" is not a time'],
-    ['time\n1', 'no column beside the time'],
+    ['time\n1', 'no column other than the time'],
     ['time,ts\n1,2', 'column "ts"'],
     ['time,_a\n1,2', 'column "_a"'],
-    ['time,a,a\n1,2,3', 'column "a": the name is there twice'],
+    ['time,a,a\n1,2,3', 'column "a": the name is used twice'],
     ['time,\n1,2', 'needs a name'],
   ])('%j is refused', (text, message) => {
     expect(() => csvWorkload(text, options)).toThrow(message)

@@ -29,7 +29,7 @@ describe('doctor', () => {
   it('syncs in the data folder, or where it will be made, and leaves nothing behind', () => {
     const folder = tempFolder()
     expect(checkDataFolder(folder)).toMatchObject({ health: expect.stringMatching(/ok|warn/) as string })
-    expect(checkDataFolder(join(folder, 'x/y')).detail).toContain(`${join(folder, 'x/y')}, will be made; fsync p50`)
+    expect(checkDataFolder(join(folder, 'x/y')).detail).toContain(`${join(folder, 'x/y')}, will be created; fsync p50`)
     expect(readdirSync(folder)).toEqual([])
   })
 

@@ -83,7 +83,7 @@ describe('ACL files', () => {
   it('none means everything, and that is said', () => {
     const { logins, notes } = plan({ 'mosquitto.conf': 'password_file pw\n', pw: `ann:${HASH}\n` })
     expect(logins['ann']?.rules).toEqual([allow('publish', '#'), allow('subscribe', '#')])
-    expect(notes).toContain('everybody may do everything')
+    expect(notes).toContain('every client may publish and subscribe to everything')
   })
 })
 
@@ -122,12 +122,12 @@ describe('dynamic security', () => {
     expect(logins['ann']).toMatchObject({ passwordHash: '$7$101$c2FsdA==$cGFzcw==', rules })
     expect(logins['bob']?.rules).toEqual(rules)
     expect(logins['off']).toBeUndefined()
-    for (const named of ['off', 'client id x', '$CONTROL', 'here the deny wins']) expect(notes).toContain(named)
+    for (const named of ['off', 'client id x', '$CONTROL', 'in Sluice the deny wins']) expect(notes).toContain(named)
   })
 
   it('another file is refused', () => {
     const files = { 'mosquitto.conf': conf, 'conf.d/ds.conf': plugin, 'ds.json': '{"clients":5}' }
-    expect(() => planImport(configuration(files))).toThrow(/no file of the dynamic security plugin/)
+    expect(() => planImport(configuration(files))).toThrow(/not a file of the dynamic security plugin/)
   })
 
   it('a file that is not there is named', () => {
