@@ -107,7 +107,7 @@ export class LogReader {
   }
 
   #decode(progress: Progress, firstOffset: number, records: readonly LogRecord[]): Slice {
-    const { metrics } = this.#options
+    const { metrics, logger } = this.#options
     const started = performance.now()
     const decoded = decodeRecords(records, this.#table)
     const seconds = (performance.now() - started) / 1000
@@ -118,6 +118,11 @@ export class LogReader {
     metrics.nulls.inc(decoded.nulls)
     metrics.suspects.inc(decoded.suspects.length)
     metrics.series.set(this.#table.size)
+    const defect = decoded.rejects.find(({ code }) => code === 'decoder_failed')
+    if (defect !== undefined) {
+      const at = { partition: progress.partition, offset: firstOffset + defect.record }
+      logger.error({ code: defect.code, ...at, stack: defect.detail }, 'a decoder failed; its record is a dead letter')
+    }
     return { progress, firstOffset, records, decoded }
   }
 

@@ -15,6 +15,10 @@ const DEFAULT_MAX_SERIES = 200_000
 /** A stream that uses ever new names is forgotten in turn although it is in use; no honest one has so many. */
 const MAX_STREAM_SERIES = 5000
 
+/** A defect of a decoder stops its record, not the partition behind it. */
+const DECODER_TRIES = 3
+const NO_DEFECTS: ReadonlyMap<number, string> = new Map()
+
 export interface SeriesTableOptions {
   /** Bound of the series kept, >= 1; a run of records may exceed it by its own series until the next run. */
   readonly maxSeries?: number
@@ -85,13 +89,52 @@ export class SeriesTable {
 }
 
 /**
- * Decodes records in order. Never throws for bad input: every reading of every record is among the points or among the
- * rejects. Times are the device's own, or else the record's receive time plus a step per element, see stamps/scheme.ts.
+ * Decodes records in order. Never throws: every reading of every record is among the points or among the rejects, and a
+ * record at which a decoder itself fails three times is a reject as a whole, code `decoder_failed`. Times are the device's own, or else the record's receive time plus a step per element, see stamps/scheme.ts.
  */
 export function decodeRecords(records: readonly LogRecord[], table: SeriesTable): Decoded {
+  try {
+    return decodeRun(records, table, NO_DEFECTS)
+  } catch {
+    // Which record it was is found out below; a defect that does not come again was none of theirs.
+    return decodeRun(records, table, defectsOf(records, table))
+  }
+}
+
+/** Where a decoder throws although it is given the record alone, and again, with the stack by the record's index. */
+function defectsOf(records: readonly LogRecord[], table: SeriesTable): Map<number, string> {
+  const defects = new Map<number, string>()
+  for (const [index, record] of records.entries()) {
+    for (let tries = 1; tries <= DECODER_TRIES; tries += 1) {
+      try {
+        decodeRun([record], table, NO_DEFECTS)
+        break
+      } catch (error) {
+        if (tries === DECODER_TRIES) defects.set(index, stackOf(error))
+      }
+    }
+  }
+  return defects
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
+
+function decodeRun(
+  records: readonly LogRecord[],
+  table: SeriesTable,
+  defects: ReadonlyMap<number, string>,
+): DecodedColumns {
   const out = new DecodedColumns()
   table.beginRun()
   for (const [index, record] of records.entries()) {
+    const defect = defects.get(index)
+    if (defect !== undefined) {
+      const end = record.value.length
+      out.rejects.push({ record: index, element: 0, code: 'decoder_failed', detail: defect, start: 0, end })
+      continue
+    }
     const stream = table.streamOf(record)
     if (typeof stream !== 'string') table.decoder.decode(record, index, stream, out)
     else {
