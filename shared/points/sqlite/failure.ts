@@ -1,26 +1,5 @@
 import { SluiceError, type ErrorCode } from '../../errors.ts'
-
-/** Primary result codes of SQLite, https://www.sqlite.org/rescode.html */
-const SQLITE_CODES: Readonly<Record<number, ErrorCode>> = {
-  3: 'data_unwritable', // SQLITE_PERM
-  5: 'data_locked', // SQLITE_BUSY
-  8: 'data_unwritable', // SQLITE_READONLY
-  11: 'store_corrupt', // SQLITE_CORRUPT
-  13: 'disk_full', // SQLITE_FULL
-  14: 'data_unwritable', // SQLITE_CANTOPEN
-  26: 'store_corrupt', // SQLITE_NOTADB
-}
-
-const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
-  ENOSPC: 'disk_full',
-  EDQUOT: 'disk_full',
-  EACCES: 'data_unwritable',
-  EPERM: 'data_unwritable',
-  EROFS: 'data_unwritable',
-  ENOTDIR: 'data_unwritable',
-  EEXIST: 'data_unwritable',
-  ENOENT: 'data_unwritable',
-}
+import { storageFault } from '../../storage/storage-fault.ts'
 
 /** What went wrong at the databases or the file system, as one of our codes; `store_unavailable` when it is none. */
 export function toStoreError(error: unknown): SluiceError {
@@ -30,11 +9,6 @@ export function toStoreError(error: unknown): SluiceError {
 }
 
 function codeOf(error: unknown): ErrorCode {
-  if (error instanceof RangeError) return 'store_corrupt'
-  if (typeof error !== 'object' || error === null) return 'store_unavailable'
-  if ('errcode' in error && typeof error.errcode === 'number') {
-    return SQLITE_CODES[error.errcode & 0xff] ?? 'store_unavailable'
-  }
-  if ('code' in error && typeof error.code === 'string') return SYSTEM_CODES[error.code] ?? 'store_unavailable'
-  return 'store_unavailable'
+  const fault = error instanceof RangeError ? 'corrupt' : storageFault(error)
+  return fault === 'corrupt' ? 'store_corrupt' : (fault ?? 'store_unavailable')
 }

@@ -4,6 +4,7 @@ import { SluiceError, toSluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
 import { makeFolder, PRIVATE } from '../../storage/folders.ts'
+import { faultOfResult } from '../../storage/storage-fault.ts'
 import type { SqlFlavour, StateRow } from '../sql/sql-flavour.ts'
 import type { Registry, RegistryTables } from '../port.ts'
 import type { RegistrySchema } from '../sql/schema.ts'
@@ -71,19 +72,7 @@ function named(file: string, error: unknown): SluiceError {
   return new SluiceError(code, `${file}: ${message}`, { cause: error })
 }
 
-// https://www.sqlite.org/rescode.html; what is not here is a defect of ours.
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  3: 'data_unwritable', // PERM
-  5: 'data_locked', // BUSY
-  6: 'data_locked', // LOCKED
-  8: 'data_unwritable', // READONLY
-  10: 'registry_unavailable', // IOERR
-  11: 'data_corrupt', // CORRUPT
-  13: 'disk_full', // FULL
-  14: 'data_unwritable', // CANTOPEN
-  15: 'data_locked', // PROTOCOL
-  26: 'data_corrupt', // NOTADB
-}
+const IO_ERROR = 10
 const CONSTRAINT_PRIMARY_KEY = 1555
 const CONSTRAINT_UNIQUE = 2067
 
@@ -101,8 +90,15 @@ export const sqliteFlavour: SqlFlavour = {
   isConflict: () => false,
   toSluiceError(error) {
     if (!(error instanceof SqliteError) || error.resultCode === undefined) return toSluiceError(error)
-    return new SluiceError(CODES[error.resultCode & 0xff] ?? 'internal', error.message, { cause: error })
+    return new SluiceError(codeOf(error.resultCode), error.message, { cause: error })
   },
+}
+
+/** Of a result code of SQLite; what is neither the files' fault nor the disk's is a defect of ours. */
+function codeOf(resultCode: number): ErrorCode {
+  if ((resultCode & 0xff) === IO_ERROR) return 'registry_unavailable'
+  const fault = faultOfResult(resultCode)
+  return fault === 'corrupt' ? 'data_corrupt' : (fault ?? 'internal')
 }
 
 /** The rows travel as one JSON text: seven parameters for each would cost the main thread more than all the rest. */

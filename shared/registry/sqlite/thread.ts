@@ -1,6 +1,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { LruMap } from '../../lru.ts'
+import { resultCodeOf } from '../../storage/storage-fault.ts'
 import type { FromThread, SqliteFailure, SqliteQuery, SqliteResult, ToThread } from './messages.ts'
 
 /** The thread that owns the registry's database: runs one statement after the other, in the order they come. */
@@ -69,7 +70,5 @@ function run(
 }
 
 function describe(error: unknown): SqliteFailure {
-  if (!(error instanceof Error)) return { message: String(error), resultCode: undefined }
-  const resultCode = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : undefined
-  return { message: error.message, resultCode }
+  return { message: error instanceof Error ? error.message : String(error), resultCode: resultCodeOf(error) }
 }
