@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { brokerSettings, type BrokerSettings } from '../config/broker.ts'
 import { createBroker, type Broker } from '../services/broker/broker.ts'
 import type { BrokerParts } from '../services/broker/connection/broker-context.ts'
@@ -161,6 +161,7 @@ export async function startBroker(
   onTestFinished(async () => {
     log.resume()
     await broker.close()
+    expect(await metric('sluice_broker_invariants_broken_total'), 'invariants that were broken').toBe(0)
   })
   const metric = async (name: string, labels?: Record<string, string>): Promise<number> => {
     const values = (await metrics.getSingleMetric(name)?.get())?.values ?? []

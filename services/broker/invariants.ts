@@ -9,6 +9,12 @@ const INVARIANTS = {
   packets_of_one_client: 'packets of one client were still in the buffer when another one wrote; they are dropped',
   /** A session begins only for a connection that is open. */
   open_at_login: 'a session was about to begin for a connection that is closed',
+  /** aedes reads the packets that it was given one by one and in their order. */
+  aedes_packet_order: 'aedes read another packet than the one that is next',
+  /** aedes writes the very Buffer that it was given as a payload. */
+  payload_identity: 'a message lost its MQTT 5 properties on its way through aedes',
+  /** aedes asks whether a message may be forwarded in the turn in which it is handed out. */
+  forward_in_turn: 'aedes asked about a message after the turn in which it was handed out',
 } as const
 
 export type Invariant = keyof typeof INVARIANTS

@@ -100,7 +100,17 @@ export async function openBrokerContext(
   const { forwarder, observers, backpressure } = telemetry
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
-  const sessions = await openSessions({ authorizer, forwardWill, tally, logger, cluster, hooks, registry, maxSessions })
+  const sessions = await openSessions({
+    authorizer,
+    forwardWill,
+    tally,
+    invariants,
+    logger,
+    cluster,
+    hooks,
+    registry,
+    maxSessions,
+  })
   releasers.own('sessions', sessions, closing)
   const takeovers = new Takeovers(tally, sessions.claims)
   cluster?.fence.attach(takeovers)

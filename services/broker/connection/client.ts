@@ -73,7 +73,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.#lane = lane
     this.#delivery =
       protocol instanceof Mqtt5
-        ? new Mqtt5Delivery({ protocol, connack, sink: writer, lane, stream, tally, properties })
+        ? new Mqtt5Delivery({ protocol, connack, sink: writer, lane, stream, tally, invariants, properties })
         : new PlainDelivery(writer, lane)
     this.dispatch = new PacketDispatch(context, this, lane, this.#delivery)
     this.#aedes = sessions.open(stream)
@@ -97,6 +97,10 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.isAnswered = true
     this.#delivery.forward(packets, bytes, taken)
     this.#lane.wrote(packets)
+  }
+
+  forwards(hasProperties: boolean): void {
+    this.#delivery.expect(hasProperties)
   }
 
   subscribed(filter: string): void {

@@ -116,3 +116,10 @@ export function readPacketId({ buffer, body, end }: FrameReader, what: string): 
   if (buffer.readUInt16BE(body) === 0) throw new Violation(`${what} with packet id 0 [MQTT-2.3.1-1]`, PROTOCOL_ERROR)
   return body + 2
 }
+
+/** Where the variable header of a packet begins. */
+export function bodyOf(packet: Buffer): number {
+  let at = 1
+  while ((packet[at] ?? 0) > 127) at += 1
+  return at + 1
+}

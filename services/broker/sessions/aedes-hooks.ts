@@ -6,8 +6,9 @@ import { internalsOf, type AedesHooks } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import type { SessionEmitter } from './session-emitter.ts'
+import { EMITTED, type SessionEmitter } from './session-emitter.ts'
 import type { ClusterRelay } from './cluster-relay.ts'
+import type { Invariants } from '../invariants.ts'
 import type { Tally } from '../metrics.ts'
 import { grantedQos } from './granted-qos.ts'
 import { isExpired, willDelayOf } from '../mqtt/message-properties.ts'
@@ -20,6 +21,7 @@ export interface HookOptions {
   readonly authorizer: Pick<Authorizer, 'login' | 'canPublish' | 'canSubscribe' | 'canReceive'>
   readonly forwardWill: ForwardWill
   readonly tally: Tally
+  readonly invariants: Pick<Invariants, 'broken'>
   /** The other nodes; undefined when this is the only one, and sessions are in memory. */
   readonly cluster: Cluster | undefined
 }
@@ -60,6 +62,11 @@ export function createHooks(
       const { identity } = emitter
       if (identity !== undefined)
         Object.assign(packet, { brokerId: identity.brokerId, brokerCounter: identity.brokerCounter })
+      else if (packet.brokerId === EMITTED) {
+        // Under which number it is stored is not known any more: it stays with the session for the next connection.
+        client.conn.destroy(options.invariants.broken('forward_in_turn', owner?.principal.name))
+        return null
+      }
       if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
       const brought = properties.note(withProperties(packet))
       if (brought !== undefined && isExpired(brought, Date.now())) {
@@ -72,6 +79,7 @@ export function createHooks(
       }
       if (identity !== undefined && owner.principal.kind === 'device') identity.receivers += 1
       if (packet.qos > 0) packet.qos = grantedQos(client, packet.topic, packet.qos)
+      owner.forwards(brought !== undefined && typeof packet.payload !== 'string')
       return packet
     },
   }

@@ -8,6 +8,7 @@ import {
 } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import type { PropertiesByPayload, WithProperties } from './payload-properties.ts'
+import type { Invariants } from '../invariants.ts'
 import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
 /**
@@ -16,13 +17,19 @@ import type { RequestedFilter } from '../mqtt/subscribe.ts'
  */
 
 /** Has each packet that aedes reads from the client completed by its {@link Mqtt5Extras}. */
-export function completePackets(client: Client): void {
+export function completePackets(client: Client, invariants: Pick<Invariants, 'broken'>): void {
   const { conn } = client
   if (!(conn instanceof AedesStream)) return
   const { _parser, subscriptions } = internalsOf(client)
   _parser.prependListener('packet', (packet) => {
-    const extras = conn.takeExtras()
+    const extras = conn.takeExtras(packet)
     if (extras === undefined) return
+    if (extras === 'disordered') {
+      // aedes handles no packet of this name; whoever sent it gets no answer, and sends it again.
+      const renamed: { cmd: string } = packet
+      renamed.cmd = 'disordered'
+      return void conn.destroy(invariants.broken('aedes_packet_order', conn.owner.principal.name))
+    }
     if (packet.cmd === 'publish') setProperties(packet, extras.properties)
     else if (packet.cmd === 'connect') setProperties(packet.will, extras.properties)
     else if (packet.cmd === 'subscribe') setOptions(packet.subscriptions, extras.filters)

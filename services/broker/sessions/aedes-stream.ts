@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream'
 import type { Principal } from '../../../shared/registry/port.ts'
 import { FrameReader, Peeked } from '../mqtt/frame-reader.ts'
 import type { MessageProperties } from '../mqtt/message-properties.ts'
+import { bodyOf, Type } from '../mqtt/packets.ts'
 import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
 /** A whole packet that aedes wrote. */
@@ -30,6 +31,8 @@ export interface AedesStreamOwner {
   readonly principal: Principal
   /** Bytes that the client has not taken yet, in aedes' stream, held back, and in the socket. */
   readonly unsentBytes: number
+  /** aedes may forward a message to the client, with properties of MQTT 5 or without; it comes as a packet later. */
+  forwards(hasProperties: boolean): void
   /** Whole packets of aedes, alone and as they lie in `bytes`. `taken` is called when the client can take more. */
   packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void
   /** A subscription was granted, or restored. */
@@ -50,13 +53,32 @@ export interface AedesStreamConnection {
 const TO_AEDES_BYTES = 64 * 1024
 const FROM_AEDES_BYTES = 256 * 1024
 
+/** A packet that was given to aedes, and what belongs to it. */
+interface ExpectedPacket {
+  readonly extras: Mqtt5Extras
+  readonly type: number
+  /** The remaining length. */
+  readonly length: number
+}
+
+type Taken = Mqtt5Extras | 'disordered' | undefined
+
+/** What aedes' parser calls the packets that have extras. */
+const NAMES: Readonly<Record<number, string>> = {
+  [Type.connect]: 'connect',
+  [Type.publish]: 'publish',
+  [Type.subscribe]: 'subscribe',
+  [Type.unsubscribe]: 'unsubscribe',
+}
+
 /** No packet of aedes is longer than the protocol allows. */
 const NO_LIMIT = 2 ** 28 + 5
 
 /**
  * What aedes takes for the socket of a client. It carries packets whole: aedes writes one packet in several pieces
  * between `cork` and `uncork`, so each `_writev` is whole packets, between which the broker may put its own. Should that
- * ever not hold, the connection is closed rather than its bytes mixed up.
+ * ever not hold, the connection is closed rather than its bytes mixed up. The other way, aedes reads the packets in the
+ * order in which they were delivered, which `takeExtras` checks where it counts.
  */
 export class AedesStream extends Duplex {
   readonly owner: AedesStreamOwner
@@ -66,7 +88,7 @@ export class AedesStream extends Duplex {
   /** Packets given to aedes, and read by it. */
   #delivered = 0
   #read = 0
-  #extras: Map<number, Mqtt5Extras> | undefined
+  #extras: Map<number, ExpectedPacket> | undefined
 
   constructor(owner: AedesStreamOwner, connection: AedesStreamConnection) {
     super({ readableHighWaterMark: TO_AEDES_BYTES, writableHighWaterMark: FROM_AEDES_BYTES, emitClose: true })
@@ -77,18 +99,29 @@ export class AedesStream extends Duplex {
   /** Gives aedes a whole packet; the bytes are its own from now on. */
   deliver(packet: Buffer, extras?: Mqtt5Extras): void {
     if (extras !== undefined) this.#extras ??= new Map()
-    if (this.#extras !== undefined && extras !== undefined) this.#extras.set(this.#delivered, extras)
+    if (extras !== undefined)
+      this.#extras?.set(this.#delivered, {
+        extras,
+        type: (packet[0] ?? 0) >> 4,
+        length: packet.length - bodyOf(packet),
+      })
     this.#delivered += 1
     this.wantsMore = this.push(packet)
   }
 
-  /** What belongs to the packet that aedes has just read; to be asked once for each, in their order. */
-  takeExtras(): Mqtt5Extras | undefined {
+  /**
+   * What belongs to the packet that aedes has just read: to be asked once for each, in their order. "disordered" when
+   * aedes has read another packet than the one that was given to it in this place.
+   */
+  takeExtras({ cmd, length }: { readonly cmd: string; readonly length?: number }): Taken {
     const place = this.#read
     this.#read += 1
-    const extras = this.#extras?.get(place)
-    if (extras !== undefined) this.#extras?.delete(place)
-    return extras
+    if (place >= this.#delivered) return 'disordered'
+    const expected = this.#extras?.get(place)
+    if (expected === undefined) return undefined
+    this.#extras?.delete(place)
+    const isExpected = NAMES[expected.type] === cmd && expected.length === length
+    return isExpected ? expected.extras : 'disordered'
   }
 
   /**

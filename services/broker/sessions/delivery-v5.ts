@@ -1,5 +1,6 @@
 import type { AedesStream, AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
+import type { Invariants } from '../invariants.ts'
 import type { Tally } from '../metrics.ts'
 import type { Delivery, PacketSink } from './delivery.ts'
 import type { MessageProperties } from '../mqtt/message-properties.ts'
@@ -15,7 +16,8 @@ export interface DeliveryOptions {
   readonly connack: (sessionPresent: boolean) => Buffer
   readonly sink: PacketSink
   readonly lane: AedesLane
-  readonly stream: Pick<AedesStream, 'deliver'>
+  readonly stream: Pick<AedesStream, 'deliver' | 'destroy' | 'owner'>
+  readonly invariants: Pick<Invariants, 'broken'>
   readonly properties: PropertiesByPayload
   readonly tally: Tally
 }
@@ -48,19 +50,28 @@ export class Mqtt5Delivery implements Delivery {
   readonly #held: Message[] = []
   readonly #aliases = new Map<string, number>()
   #taken: (() => void)[] = []
+  /** Messages that aedes may forward and has not written yet, and those of them that have properties. */
+  #expected = 0
+  #expectedProperties = 0
 
   constructor(options: DeliveryOptions) {
     this.#options = options
+  }
+
+  expect(hasProperties: boolean): void {
+    this.#expected += 1
+    if (hasProperties) this.#expectedProperties += 1
   }
 
   forward(packets: readonly AedesPacket[], _bytes: Buffer, taken: () => void): void {
     const translated: Buffer[] = []
     for (const packet of packets) {
       const type = packet.header >> 4
-      if (type === Type.publish) this.#take(readMessage(packet, this.#options.properties), translated)
+      if (type === Type.publish) this.#take(this.#read(packet), translated)
       else if (type === Type.connack) translated.push(this.#options.connack((packet.bytes[packet.body] ?? 0) === 1))
       else translated.push(this.#options.lane.complete(packet))
     }
+    if (this.#expected === 0 && this.#expectedProperties !== 0) return this.#lostProperties(taken)
     if (this.heldBytes > MAX_HELD_BYTES) {
       this.#taken.push(taken)
       this.#write(translated, () => undefined)
@@ -80,6 +91,21 @@ export class Mqtt5Delivery implements Delivery {
     }
     this.#write(translated, () => undefined)
     if (this.heldBytes <= MAX_HELD_BYTES) for (const taken of this.#taken.splice(0)) taken()
+  }
+
+  #read(packet: AedesPacket): Message {
+    const message = readMessage(packet, this.#options.properties)
+    this.#expected -= 1
+    if (message.properties !== undefined) this.#expectedProperties -= 1
+    return message
+  }
+
+  /** All that was expected has come, but not all properties: what is not sent now, aedes sends again to the next connection. */
+  #lostProperties(taken: () => void): void {
+    this.#expectedProperties = 0
+    const { stream, invariants } = this.#options
+    stream.destroy(invariants.broken('payload_identity', stream.owner.principal.name))
+    taken()
   }
 
   get #isFull(): boolean {

@@ -6,6 +6,8 @@ import { isAnswer } from './subscription-requests.ts'
 export interface Delivery {
   /** Whole packets, alone and as they lie in `bytes`; `taken` is called when there is room for more. */
   forward(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void
+  /** aedes may forward a message to the client, with properties of MQTT 5 or without; it comes as a packet later. */
+  expect(hasProperties: boolean): void
   /** The client has acknowledged the message of this id for good. */
   delivered(id: number): void
   /** Bytes that wait for acknowledgements of the client. */
@@ -32,6 +34,10 @@ export class PlainDelivery implements Delivery {
   forward(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
     const isWhole = !packets.some(({ header }) => isAnswer(header >> 4))
     this.#sink.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => this.#lane.complete(packet))), taken)
+  }
+
+  expect(): void {
+    // It would not get properties.
   }
 
   delivered(): void {

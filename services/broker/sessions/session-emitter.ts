@@ -7,6 +7,9 @@ type Done = (error?: Error) => void
 /** `brokerId` of a message that Redis has a number for, which is its `brokerCounter`. */
 export const STORED = 'stored'
 
+/** `brokerId` of a message that was handed out here: aedes counts its repetitions by it. */
+export const EMITTED = 'emitted'
+
 /** Under what a message is stored, and what became of it. */
 export interface Identity {
   readonly brokerId: string | undefined
@@ -64,7 +67,7 @@ export class SessionEmitter {
   /** To the subscribers on this node; `done` when it is written to each of them. */
   deliver(packet: mqemitter.Message, identity: Identity, done: Done): this {
     this.within(identity, () => {
-      this.#local.emit({ ...packet, brokerId: 'emitted', brokerCounter: (this.#count += 1) }, done)
+      this.#local.emit({ ...packet, brokerId: EMITTED, brokerCounter: (this.#count += 1) }, done)
     })
     return this
   }

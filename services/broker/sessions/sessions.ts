@@ -105,7 +105,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
     properties,
     open(stream) {
       const client = internalsOf(aedes.handle(stream))
-      completePackets(client)
+      completePackets(client, options.invariants)
       return client
     },
     claims: cluster?.fence ?? local,

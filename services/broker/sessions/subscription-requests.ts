@@ -2,7 +2,7 @@ import type { Mqtt5Extras } from './aedes-stream.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import { isTelemetryOnly } from '../telemetry/subscription-interest.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
-import { Type } from '../mqtt/packets.ts'
+import { bodyOf, Type } from '../mqtt/packets.ts'
 import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from '../mqtt/subscribe.ts'
 import { isTopicFilter } from '../../../shared/topic-filter.ts'
 
@@ -72,11 +72,4 @@ export function isAnswer(type: number): boolean {
 
 function idBytes(id: number): Buffer {
   return Buffer.from([id >> 8, id & 0xff])
-}
-
-/** Where the variable header of a packet begins. */
-function bodyOf(packet: Buffer): number {
-  let at = 1
-  while ((packet[at] ?? 0) > 127) at += 1
-  return at + 1
 }

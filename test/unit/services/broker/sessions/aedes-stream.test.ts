@@ -16,6 +16,7 @@ function setUp() {
       if (takenLater === undefined) taken()
       else takenLater.push(taken)
     },
+    forwards: () => undefined,
     subscribed: () => undefined,
   }
   const connection = {
