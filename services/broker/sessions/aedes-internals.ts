@@ -22,7 +22,7 @@ export interface AedesInternals {
   readonly subscriptions: Readonly<Record<string, LiveSubscription>>
   readonly broker: { readonly clients: Readonly<Record<string, Client | undefined>> }
   /** The very packet that aedes asks about when the will is to be published. */
-  readonly will: PublishPacket | null
+  readonly will: PublishPacket | null | undefined
   /** Emits each packet once, in the order of the bytes, before aedes handles it. */
   readonly _parser: { prependListener(event: 'packet', listener: (packet: ParsedPacket) => void): void }
   /** The id that the next message to the client gets. */

@@ -1,5 +1,4 @@
 import { duplexPair, type Duplex } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { brokerSettings } from '../../../../../config/broker.ts'
 import {
@@ -17,6 +16,7 @@ import { Releasers } from '../../../../../shared/process/releasers.ts'
 import { ReceiveClock } from '../../../../../shared/stamps/receive-clock.ts'
 import { FakeLog, FakeRegistry, quiet } from '../../../../broker-harness.ts'
 import { packet } from '../../../../mqtt/packets.ts'
+import { turn } from '../sessions/installed-aedes.ts'
 
 const ORIGIN = { listener: 'tcp', remoteAddress: '127.0.0.1' } as const
 
@@ -143,7 +143,7 @@ describe('small packets of two clients', () => {
     one.writer.acknowledge(0x40, 9)
     other.writer.acknowledge(0x40, 10)
     other.writer.flush()
-    await delay(5)
+    await turn()
     expect(Buffer.concat(one.bytes)).toEqual(Buffer.from([0x40, 2, 0, 7]))
     expect(Buffer.concat(other.bytes)).toEqual(Buffer.from([0x40, 2, 0, 10]))
     expect(closed).toEqual(['one', 'other', 'one', 'other'])

@@ -15,6 +15,7 @@ import { WillDelay } from '../../../../../services/broker/sessions/will-delay.ts
 import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import { quiet } from '../../../../broker-harness.ts'
 import { packet } from '../../../../mqtt/packets.ts'
+import { turn } from './installed-aedes.ts'
 
 const PROPERTIES = { bytes: Buffer.from([0x03, 0, 1, 0x61]), expiresAt: undefined }
 const LIMITS = { receiveMaximum: 10, maximumPacketSize: 1000, topicAliasMaximum: 0 }
@@ -43,8 +44,6 @@ function setUp() {
   }
   return { invariants, broken, closed, stream: new AedesStream(owner, connection) }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5))
 
 describe('aedes takes packets in the order in which they were delivered', () => {
   /** An aedes that has let the client in; its own hooks, and what it published. */
