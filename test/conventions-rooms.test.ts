@@ -7,6 +7,7 @@ import {
   groundBreakers,
   importCircles,
   misplacedEngines,
+  missingInvariants,
   upwardImports,
 } from './room-rules.ts'
 import { sourceOf, sourcesBelow, type Source } from './sources.ts'
@@ -168,5 +169,34 @@ describe('load tests', () => {
     expect(crossings(everything, 'load-tests', folder)).toEqual([])
     const planted = withFiles(everything, ['load-tests/a.ts', `import { a } from '../${folder}/main.ts'`])
     expect(crossings(planted, 'load-tests', folder)).toEqual([`load-tests/a.ts -> ${folder}/main.ts`])
+  })
+})
+
+describe('files that hold an invariant', () => {
+  const holders = [
+    'services/broker/cluster/fence.ts',
+    'services/broker/connection/client.ts',
+    'services/broker/mqtt/ack-queue.ts',
+    'services/broker/mqtt/packet-buffer.ts',
+    'services/broker/telemetry/forwarder.ts',
+    'services/ingest-worker/checkpoint.ts',
+    'shared/log/sqlite/segment.ts',
+    'shared/points/sqlite/generation.ts',
+  ]
+
+  it('begin with it', () => {
+    expect(missingInvariants(production, holders)).toEqual([])
+  })
+
+  it('one that is gone, or begins with something else, is seen', () => {
+    const planted = withFiles(production, [
+      'services/broker/cluster/fence.ts',
+      "import './scripts.ts'\n// Invariant: none",
+    ])
+    const gone = planted.filter(({ path }) => path !== 'services/broker/mqtt/ack-queue.ts')
+    expect(missingInvariants(gone, holders)).toEqual([
+      'services/broker/cluster/fence.ts',
+      'services/broker/mqtt/ack-queue.ts',
+    ])
   })
 })

@@ -162,3 +162,9 @@ export function backDoors(sources: readonly Source[], folder: string, doors: rea
 export function crossings(sources: readonly Source[], from: string, to: string): string[] {
   return arrows(sources, (path, imported) => path.startsWith(`${from}/`) && imported.startsWith(`${to}/`))
 }
+
+/** Files that hold an invariant, and do not begin with it. */
+export function missingInvariants(sources: readonly Source[], holders: readonly string[]): string[] {
+  const begin = new Map(sources.map(({ path, text }) => [path, text.startsWith('// Invariant: ')]))
+  return holders.filter((path) => begin.get(path) !== true)
+}

@@ -1,3 +1,5 @@
+// Invariant: an offset is committed only after everything that it stands for is durable, in this order: dead letters,
+// latest states in the registry, points synced, commit. A crash in between repeats writes, which changes nothing.
 import { SluiceError } from '../../shared/errors.ts'
 import type { LogConsumer } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'

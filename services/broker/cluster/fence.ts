@@ -1,3 +1,5 @@
+// Invariant: of one client id only the holder of the highest epoch changes anything in Redis. Each claim takes the next
+// epoch, and every write names its own: what an older holder writes changes nothing, however late it comes.
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'

@@ -1,3 +1,4 @@
+// Invariant: what a login took is given back once, however the connection ends, and in the order that `Client` names.
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { Allowance } from '../access/rates.ts'
 import type { Protocol } from '../mqtt/protocol.ts'

@@ -15,7 +15,7 @@ import { SocketWriter } from './socket-writer.ts'
 import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
 import { endReasonOf } from './presence.ts'
 
-/** Why the next packet waits: a lane's reason, the login, answers that the client does not take, or no more is taken. */
+/** Why the next packet waits: the table is in lane.ts. */
 type Reasons = Blocked | 'login' | 'socket' | 'deaf'
 
 /**

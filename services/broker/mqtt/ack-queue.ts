@@ -1,3 +1,5 @@
+// Invariant: acknowledgements leave in the order of their messages [MQTT-4.6.0-2, 4.6.0-3]; each leaves once, and none
+// of a message that is to be stored before `durable` was called as often as there are such messages up to it.
 import { Header } from './packets.ts'
 
 const ID = 0xffff

@@ -1,3 +1,5 @@
+// Invariant: what is in the buffer is for the client of its owner. Whoever claims it takes everything out in the same
+// turn; packets that another owner finds in it reach nobody.
 import type { AckOutput } from './ack-queue.ts'
 import { encodeAcknowledgement } from './v5/encode.ts'
 

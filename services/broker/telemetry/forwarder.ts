@@ -1,3 +1,5 @@
+// Invariant: one append is in flight at a time, records go in the order of `enqueue`, and no waiter is told before its
+// record is durable. A failed append is repeated with the same records before any newer one, so nothing overtakes.
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'

@@ -13,7 +13,19 @@ import type { Refusals } from './refusals.ts'
 import type { Router } from './routes.ts'
 import type { SubscriptionInterest } from './subscription-interest.ts'
 
-/** Why a packet has to wait: for acks of its own client, of the other lane, for room in the node, for aedes, its rate. */
+/**
+ * Why the next packet of a connection waits. The first five are a lane's; the others are the connection's own.
+ *
+ *   reason   the next packet waits because            set in                      woken by
+ *   client   its own acks in flight are at the cap    TelemetryLane, AedesLane    TelemetryLane.settled, AedesStream
+ *   lane     the other lane owes an answer first      PacketDispatch, AedesLane   the same two
+ *   node     the caps of the node are reached         TelemetryLane               Backpressure.release, first come first served
+ *   aedes    aedes' input is full                     AedesLane                   AedesStream._read -> aedesMoved
+ *   rate     a rate is used up                        PacketDispatch              Rates, by its timer
+ *   login    CONNECT is being answered                Connection.obstacle         Connection.ready
+ *   socket   the client does not read its answers     Connection.obstacle         'drain' of the socket
+ *   deaf     nothing more is taken                    Connection                  never
+ */
 export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
 
 /** What all connections of a broker share. */

@@ -1,3 +1,5 @@
+// Invariant: a row that was committed is never changed. Rows of a partition have ascending offsets without overlap, only
+// the newest file is written, and `begin` of a file is where the partitions stood at the end of the file before it.
 import { rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'

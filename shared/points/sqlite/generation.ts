@@ -1,3 +1,5 @@
+// Invariant: a point is never moved: its index is its place in the order of writing, chains go from higher to lower
+// indexes, and of two points of one series and time the higher index counts. An erased point keeps its place.
 import type { FieldType } from '../../telemetry.ts'
 import { boxed, unboxed, valueOf, type Extra, type PackedBatch } from './batch.ts'
 import type { Run } from './columns.ts'
