@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
-import type { LogBatch, LogConsumer, TelemetryLog } from '../../shared/log/port.ts'
+import type { LogBatch, LogConsumer, LogGap, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
@@ -13,6 +13,9 @@ export const GROUP = 'ingest-worker'
 
 /** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
 const SLICE_BYTES = 256 * 1024
+
+const NOTHING = decodeRecords([], new SeriesTable())
+const NEVER = new AbortController().signal
 
 export interface LogReaderOptions {
   readonly log: Pick<TelemetryLog, 'consume'>
@@ -70,10 +73,11 @@ export class LogReader {
       maxRecords: batchRecords,
       onBatch: (batch, signal) => this.#take(batch, signal),
       onRevoked: (partition) => this.#revoke(partition),
-      onGap: ({ partition, from, lost }) => {
-        this.#lost += lost
-        metrics.gap.inc(lost)
-        logger.error({ code: 'offset_reset', partition, from, lost }, 'records were gone before they were read')
+      onGap: (gap) => {
+        this.#lost += gap.lost
+        metrics.gap.inc(gap.lost)
+        logger.error({ code: 'offset_reset', ...gap }, 'records were gone before they were read')
+        this.#passGap(gap)
       },
       onError: (error) => void this.#reopen(error),
     })
@@ -106,6 +110,15 @@ export class LogReader {
     }
   }
 
+  /**
+   * Commits the position behind a gap as if its records had been stored, when all before it is stored: otherwise the same
+   * gap would be met, and counted, at each start and rebalance until the next record comes.
+   */
+  #passGap({ partition, from, next }: LogGap): void {
+    const progress = this.#progressOf({ partition, firstOffset: from })
+    if (next > from) void this.#options.push({ progress, firstOffset: next, records: [], decoded: NOTHING }, NEVER)
+  }
+
   #decode(progress: Progress, firstOffset: number, records: readonly LogRecord[]): Slice {
     const { metrics, logger } = this.#options
     const started = performance.now()
@@ -126,7 +139,7 @@ export class LogReader {
     return { progress, firstOffset, records, decoded }
   }
 
-  #progressOf({ partition, firstOffset }: LogBatch): Progress {
+  #progressOf({ partition, firstOffset }: Pick<LogBatch, 'partition' | 'firstOffset'>): Progress {
     const known = this.#progress.get(partition)
     if (known !== undefined) return known
     const progress = { partition, stored: firstOffset, committed: firstOffset, revoked: false }

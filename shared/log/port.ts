@@ -32,10 +32,18 @@ export interface PartitionLag {
   readonly partition: number
   readonly committed: number
   readonly end: number
-  /** `end - committed`. */
+  /** Records that are there and not committed: what retention removed before it was read is a gap, and no lag. */
   readonly records: number
   /** Age of the oldest record that is not committed, by its receive time; 0 when there is none. */
   readonly seconds: number
+}
+
+/** Records from offset `from` on were never read; reading continues at `next`, lower than `from` in a log made anew. */
+export interface LogGap {
+  readonly partition: number
+  readonly from: number
+  readonly lost: number
+  readonly next: number
 }
 
 export interface ConsumeOptions {
@@ -53,8 +61,8 @@ export interface ConsumeOptions {
   readonly onBatch: (batch: LogBatch, signal: AbortSignal) => Promise<void>
   /** The partition is no longer ours (a rebalance, or closing): forget what was kept for it. */
   readonly onRevoked?: (partition: number) => void
-  /** The committed offset is below the first kept one: `lost` records were never read. Reading goes on behind the gap. */
-  readonly onGap?: (gap: { partition: number; from: number; lost: number }) => void
+  /** The next record to read is not in the log. It is for the consumer to commit `next`, when all before it is done. */
+  readonly onGap?: (gap: LogGap) => void
   /** The consumer stopped by itself and will not resume. */
   readonly onError: (error: SluiceError) => void
 }

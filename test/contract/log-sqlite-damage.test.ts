@@ -88,7 +88,7 @@ describe('a torn tail', () => {
     const behind = await startConsumer(opened, { group: 'slow', onGap: (gap) => gaps.push(gap) })
     await behind.until(1)
     expect(textsOf(behind.batches)).toEqual(['new'])
-    expect(gaps).toEqual([{ partition: 0, from: 0, lost: 8 }])
+    expect(gaps).toEqual([{ partition: 0, from: 0, lost: 8, next: 8 }])
   })
 })
 
@@ -134,7 +134,7 @@ describe('a lost file', () => {
     const gaps: unknown[] = []
     const consumer = await startConsumer(log, { onGap: (gap) => gaps.push(gap) })
     await consumer.until((bounds?.end ?? 0) - start)
-    expect(gaps).toEqual([{ partition: 0, from: 0, lost: start }])
+    expect(gaps).toEqual([{ partition: 0, from: 0, lost: start, next: start }])
     expect(consumer.batches[0]?.firstOffset).toBe(start)
     expect(textsOf(consumer.batches)[0]?.split('.')[0]).toBe(`${start}`)
     expect((await readAll(log, 0))[0]?.firstOffset).toBe(start)

@@ -60,7 +60,7 @@ export class MemoryLog {
     let next = this.committed[partition] ?? 0
     const kept = this.kept[partition] ?? 0
     if (next < kept) {
-      options.onGap?.({ partition, from: next, lost: kept - next })
+      options.onGap?.({ partition, from: next, lost: kept - next, next: kept })
       next = kept
     }
     while (!signal.aborted) {

@@ -1,7 +1,7 @@
 import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
-import type { ConsumeOptions, LogConsumer, Position } from '../port.ts'
+import type { ConsumeOptions, LogConsumer, LogGap, Position } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import type { Feeds } from './feeds.ts'
 import { GroupMember, type Session } from './group-member.ts'
@@ -110,7 +110,7 @@ export class GroupConsumer implements LogConsumer {
       const start = bounds.get(partition)?.start ?? 0
       this.#committed.set(partition, known ?? -1)
       // A group without a position begins at the first record that is kept, never at the end.
-      if (known !== undefined && known < start) this.#gap(partition, known, start - known)
+      if (known !== undefined && known < start) this.#gap({ partition, from: known, lost: start - known, next: start })
       const abort = new AbortController()
       this.#owned.set(partition, { abort, loop: this.#run(partition, Math.max(known ?? start, start), abort) })
     }
@@ -158,17 +158,18 @@ export class GroupConsumer implements LogConsumer {
     const { positions, topicName } = this.#options
     const bounds = (await positions.bounds(topicName, [partition])).get(partition) ?? { start: 0, end: 0 }
     if (offset >= bounds.start && offset <= bounds.end) return offset
-    this.#gap(partition, offset, offset < bounds.start ? bounds.start - offset : offset - bounds.end)
+    const lost = offset < bounds.start ? bounds.start - offset : offset - bounds.end
+    this.#gap({ partition, from: offset, lost, next: bounds.start })
     // Reading again what was stored changes nothing; skipping what was not would lose it.
     if (offset > bounds.end) this.#committed.set(partition, -1)
     return bounds.start
   }
 
-  #gap(partition: number, from: number, lost: number): void {
+  #gap(gap: LogGap): void {
     const { metrics, topic, onGap, logger, group } = this.#options
-    metrics.gap(topic, lost)
-    logger.error({ code: 'offset_reset', group, partition, from, lost }, 'the next record to read is not in the log')
-    onGap?.({ partition, from, lost })
+    metrics.gap(topic, gap.lost)
+    logger.error({ code: 'offset_reset', group, ...gap }, 'the next record to read is not in the log')
+    onGap?.(gap)
   }
 
   async #commit(positions: readonly Position[]): Promise<void> {

@@ -89,10 +89,10 @@ export class Positions {
       behind.map(({ partition, oldest: offset }) => ({ partition, offset })),
     )
     const now = Date.now()
-    return places.map(({ partition, committed: own, end }) => {
+    return places.map(({ partition, committed: own, end, oldest: next }) => {
       const first = oldest.get(partition)?.[0]?.records[0]
       const seconds = first === undefined ? 0 : Math.max(0, (now - first.ms) / 1000)
-      return { partition, committed: own, end, records: Math.max(0, end - own), seconds }
+      return { partition, committed: own, end, records: Math.max(0, end - next), seconds }
     })
   }
 

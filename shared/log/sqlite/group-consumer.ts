@@ -50,7 +50,7 @@ export class GroupConsumer implements LogConsumer {
         view,
         topic,
         partition,
-        onGap: (from, lost) => onGap?.({ partition, from, lost }),
+        onGap: (from, lost) => onGap?.({ partition, from, lost, next: from + lost }),
       })
       while (!signal.aborted) {
         const batch = await reader.next(maxRecords)

@@ -127,9 +127,12 @@ export class TopicLog {
   lag(group: string): PartitionLag[] {
     const { groups, topic } = this.#options
     const committed = groups.committed(topic, group) ?? this.#files.starts()
+    const starts = this.#files.starts()
     return this.#files.end.map(({ offset: end }, partition) => {
       const from = committed[partition] ?? 0
-      return { partition, committed: from, end, records: end - from, seconds: this.#ageOf(partition, from) }
+      const oldest = Math.max(from, starts[partition] ?? 0)
+      const records = Math.max(0, end - oldest)
+      return { partition, committed: from, end, records, seconds: this.#ageOf(partition, oldest) }
     })
   }
 

@@ -136,8 +136,10 @@ describe('an offset that is no longer there', () => {
     const gaps: unknown[] = []
     const second = await startConsumer(log, { onGap: (gap) => gaps.push(gap) })
     await second.until(3)
-    expect(gaps).toEqual([{ partition: 0, from: 2, lost: 5 }])
+    expect(gaps).toEqual([{ partition: 0, from: 2, lost: 5, next: 7 }])
     expect(textsOf(second.batches)).toEqual(['7', '8', '9'])
+    // What is gone is no lag: it would never be worked off.
+    expect((await log.lag(RAW, 'worker'))[0]).toMatchObject({ committed: 2, end: 10, records: 3 })
     expect(textsOf(await readAll(log, 0))).toEqual(['7', '8', '9'])
   })
 
