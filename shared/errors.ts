@@ -127,7 +127,9 @@ export const ERRORS = {
   log_partitions_changed: configuration(
     'The number of partitions is fixed when the log is created; restore the setting.',
   ),
-  log_corrupt: configuration('A stored batch fails its checksum; restore the data folder from a backup.'),
+  log_corrupt: configuration(
+    'A part of the log is damaged: it is kept as .damaged and skipped; what is lost of it is counted as a gap.',
+  ),
   store_corrupt: configuration(
     'A file of the point store is damaged or missing; restore the data folder from a backup.',
   ),

@@ -10,6 +10,8 @@ export interface LogMetrics {
   /** Bytes of records that wait for the disk. */
   waiting(bytes: number): void
   diskBytes(bytes: number): void
+  /** A part that was stored is damaged. */
+  damaged(): void
 }
 
 /** Makes the metrics that every adapter of the log has; once per registry. */
@@ -33,6 +35,7 @@ export function createLogMetrics(registry: Metrics): (topic: LogTopic) => LogMet
   })
   const waiting = new Gauge(about('waiting_bytes', 'Bytes of records waiting for their commit'))
   const disk = new Gauge(about('disk_bytes', 'Size of the log files on disk, as after the next checkpoint'))
+  const damaged = new Counter(about('damaged_total', 'Files and rows of the log found damaged'))
   return (topic) => {
     const label = { topic }
     const of = {
@@ -53,6 +56,7 @@ export function createLogMetrics(registry: Metrics): (topic: LogTopic) => LogMet
       refused: (code) => refused.inc({ topic, code }),
       waiting: (size) => of.waiting.set(size),
       diskBytes: (size) => of.disk.set(size),
+      damaged: () => damaged.inc({ topic }),
     }
   }
 }

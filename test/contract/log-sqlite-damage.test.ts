@@ -1,9 +1,10 @@
-import { cpSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SluiceError } from '../../shared/errors.ts'
+import { createMetrics } from '../../shared/process/metrics.ts'
 import { tempFolder } from '../helpers.ts'
+import { lasting } from '../long.ts'
 import { RAW, readAll, record, startConsumer, textsOf } from './log-harness.ts'
 import { filesOf, LEAST_BOUND, openEmbedded } from './log-sqlite-harness.ts'
 
@@ -50,10 +51,15 @@ describe('a torn tail', () => {
           const kept = textsOf(await readAll(opened, 0))
           const sure = durable.filter((length) => length <= at).length
           expect(kept.length).toBeGreaterThanOrEqual(2 * sure)
-          // Appends are whole, in order, without holes.
+          // Appends are whole, and in order; those on both sides of a damaged one are there.
           expect(kept.length % 2).toBe(0)
-          expect(kept.map((text) => text.split('.')[0])).toEqual(upTo(kept.length / 2).flatMap((i) => [`${i}`, `${i}`]))
-          expect(await opened.append(RAW, [record('acme/a', 'next')])).toEqual(new Map([[0, kept.length]]))
+          const numbers = kept.map((text) => Number(text.split('.')[0]))
+          const lost = upTo(60).filter((i) => !numbers.includes(i))
+          expect(numbers).toEqual(upTo(60).flatMap((i) => (lost.includes(i) ? [] : [i, i])))
+          const isHole = how === 'flip' && lost.length === 1
+          if (!isHole) expect(lost).toEqual(upTo(60).slice(60 - lost.length))
+          const end = lost[0] === 60 - lost.length ? 2 * lost[0] : 120
+          expect(await opened.append(RAW, [record('acme/a', 'next')])).toEqual(new Map([[0, end]]))
           await opened.close()
           const again = await openEmbedded(copy)
           expect(textsOf(await readAll(again, 0))).toEqual([...kept, 'next'])
@@ -93,7 +99,7 @@ describe('a torn tail', () => {
 })
 
 describe('damaged rows', () => {
-  it('end a read and a consumer with log_corrupt, naming partition and offset; what lies before is read', async () => {
+  it('are kept aside, told and counted as a gap; what lies around them is read', async () => {
     const folder = join(tempFolder(), 'log')
     const first = await openEmbedded(folder)
     for (const i of upTo(10)) await first.append(RAW, [record('acme/a', `value-${i}-`), record('acme/a', 'second')])
@@ -101,17 +107,82 @@ describe('damaged rows', () => {
     const [file = ''] = filesOf(folder)
     damage(file, 'flip', readFileSync(file).indexOf('value-6-'))
 
-    const log = await openEmbedded(folder)
-    const failure: unknown = await readAll(log, 0, { from: { offset: 13 } }).catch((error: unknown) => error)
-    expect(failure).toMatchObject({
-      code: 'log_corrupt',
-      message: expect.stringMatching(/partition 0 offset 12/) as string,
-    })
-    expect(textsOf(await readAll(log, 0, { from: { offset: 14 } }))).toHaveLength(6)
-    const failed = Promise.withResolvers<SluiceError>()
-    const consumer = await startConsumer(log, { onError: failed.resolve })
-    expect(await failed.promise).toMatchObject({ code: 'log_corrupt' })
-    expect(textsOf(consumer.batches)).toHaveLength(12)
+    const metrics = createMetrics({ defaults: false })
+    const log = await openEmbedded(folder, { metrics })
+    expect(textsOf(await readAll(log, 0, { from: { offset: 13 } }))).toHaveLength(6)
+    const gaps: unknown[] = []
+    const consumer = await startConsumer(log, { onGap: (gap) => gaps.push(gap) })
+    await consumer.until(18)
+    expect(gaps).toEqual([{ partition: 0, from: 12, lost: 2, next: 14 }])
+    expect(await metrics.metrics()).toContain('sluice_log_damaged_total{topic="telemetry.raw"} 1')
+    expect(readFileSync(join(folder, 'telemetry.raw-0-12.damaged'), 'latin1')).toContain('second')
+  })
+})
+
+/** One kind of damage to one file of a log. */
+const damages = fc.record({
+  how: fc.constantFrom('cut' as const, 'flip' as const, 'flip' as const, 'empty' as const, 'remove' as const),
+  file: fc.nat(),
+  at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  bit: fc.nat(7),
+})
+
+describe('damage to any file of a topic', () => {
+  it('is told, keeps what can be read, and counts the rest as a gap', { timeout: 600_000 }, async () => {
+    const folder = join(tempFolder(), 'log')
+    const options = { retention: { bytes: LEAST_BOUND } }
+    const log = await openEmbedded(folder, options)
+    await (await startConsumer(log)).close()
+    const records = 130
+    for (const i of upTo(records)) {
+      await log.append(RAW, [record('acme/a', `${i}.`.padEnd(i % 3 === 0 ? 60_000 : 500, '.'), 1_700_000_000_000 + i)])
+    }
+    const whole = join(tempFolder(), 'whole')
+    cpSync(folder, whole, { recursive: true })
+    await log.close()
+    const names = readdirSync(whole).filter((name) => name.startsWith('telemetry.raw-'))
+    expect(names.length).toBeGreaterThan(3)
+
+    await fc.assert(
+      fc.asyncProperty(damages, async ({ how, file, at, bit }) => {
+        const copy = join(tempFolder(), 'log')
+        cpSync(whole, copy, { recursive: true })
+        const path = join(copy, names[file % names.length] ?? '')
+        const bytes = readFileSync(path)
+        if (how === 'flip')
+          bytes[Math.floor(at * bytes.length)] = (bytes[Math.floor(at * bytes.length)] ?? 0) ^ (1 << bit)
+        if (how === 'remove') rmSync(path)
+        else writeFileSync(path, how === 'cut' ? bytes.subarray(0, at * bytes.length) : how === 'flip' ? bytes : '')
+
+        const metrics = createMetrics({ defaults: false })
+        const opened = await openEmbedded(copy, { ...options, metrics })
+        const gaps: { from: number; lost: number }[] = []
+        const [bounds] = await opened.offsets(RAW)
+        const consumer = await startConsumer(opened, { onGap: (gap) => gaps.push(gap) })
+        const appended = await opened.append(RAW, [record('acme/a', 'new', 1_800_000_000_000)])
+        const isThere = () => textsOf(consumer.batches).includes('new')
+        await expect.poll(isThere).toBe(true)
+        const texts = textsOf(consumer.batches).map((text) => text.split('.')[0])
+        const lost = gaps.reduce((sum, gap) => sum + gap.lost, 0)
+        const known = await metrics.metrics()
+        await opened.close()
+
+        const isTold = /sluice_log_damaged_total\{topic="telemetry.raw"\} [1-9]/.test(known)
+        const offset = appended.get(0) ?? -1
+        const old = texts.slice(0, -1).map(Number)
+        expect(old).toEqual([...new Set(old)].sort((a, b) => a - b))
+        expect(
+          consumer.batches.every(({ firstOffset, records: [one] }) => offset === firstOffset || one !== undefined),
+        ).toBe(true)
+        expect(old.length + lost).toBe(offset)
+        expect(bounds?.end).toBe(offset)
+        // A cut of the newest WAL at its tail looks like what a power cut leaves, and a lost file like retention.
+        const isNewest = path.endsWith('-wal') && how !== 'flip'
+        if (old.length < records && !isNewest && how !== 'remove') expect(isTold).toBe(true)
+        if (how === 'flip') expect(old.length).toBeGreaterThanOrEqual(records - 2)
+      }),
+      { numRuns: lasting({ gate: 12, long: 1000 }), interruptAfterTimeLimit: lasting({ gate: 60_000, long: 550_000 }) },
+    )
   })
 })
 

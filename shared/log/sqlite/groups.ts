@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import { makeFolder, syncFolder } from '../../storage/folders.ts'
+import { rewrite } from '../../storage/wal.ts'
 import type { LogTopic, Position } from '../port.ts'
 import { storageError } from './storage-error.ts'
 
@@ -113,6 +114,8 @@ function prepareDatabase(database: DatabaseSync, file: string): void {
   // The first read takes the lock.
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
   if (version > VERSION) throw new SluiceError('data_newer', `${file} has version ${version}, ours is ${VERSION}`)
+  // Ours from here on: what was read is put on the disk before it is believed.
+  rewrite(`${file}-wal`)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 64`)
   if (version === VERSION) return

@@ -63,8 +63,8 @@ export type Question = keyof Calls
 export type ToThread = Asked<Calls>
 
 export type Opened = Readonly<Record<LogTopic, TopicSummary>>
-/** Something failed in the thread that it tries again by itself, or retention removed a file. */
-export type LogEvent = { readonly kind: 'trouble'; readonly failure: Failure } | TrimmedEvent
+/** Something failed in the thread that it tries again by itself, retention removed a file, or something is damaged. */
+export type LogEvent = { readonly kind: 'trouble'; readonly failure: Failure } | TrimmedEvent | DamageEvent
 
 export type FromThread = Said<Opened, LogEvent>
 export type LogThread = ThreadClient<Calls, Opened, LogEvent>
@@ -72,6 +72,13 @@ export type LogThread = ThreadClient<Calls, Opened, LogEvent>
 export interface TopicSummary {
   readonly partitions: readonly PartitionState[]
   readonly diskBytes: number
+}
+
+/** Something stored is damaged; it is kept, and passed over. */
+export interface DamageEvent {
+  readonly kind: 'damage'
+  readonly topic: LogTopic
+  readonly detail: string
 }
 
 /** Retention removed a file. */

@@ -55,6 +55,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
   const made: { log?: SqliteLog } = {}
   let troubledMs = -Infinity
+  const logMetrics = createLogMetrics(options.metrics)
   const workerData: ThreadOptions = {
     folder,
     partitions: options.partitions,
@@ -75,6 +76,14 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
         made.log?.trimmed(event)
         return
       }
+      if (event.kind === 'damage') {
+        logMetrics(event.topic).damaged()
+        logger.error(
+          { code: 'log_corrupt', detail: event.detail },
+          'a part of the log is damaged; it is kept and skipped',
+        )
+        return
+      }
       // It comes back with every append while a disk is full: one line a minute is enough.
       if (performance.now() - troubledMs < TROUBLE_MS) return
       troubledMs = performance.now()
@@ -86,7 +95,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
       made.log?.fail(error)
     },
   })
-  made.log = new SqliteLog(client, opened, createLogMetrics(options.metrics))
+  made.log = new SqliteLog(client, opened, logMetrics)
   return made.log
 }
 

@@ -1,9 +1,10 @@
-import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { SluiceError } from '../../errors.ts'
-import type { LogTopic } from '../port.ts'
-import { type Mark, removeSegment, Segment } from './segment.ts'
+import { statSync } from 'node:fs'
 import { syncFolder } from '../../storage/folders.ts'
+import type { LogTopic } from '../port.ts'
+import { openOrSalvage, type Opening, salvage } from './opening.ts'
+import { endSalvages } from './salvage.ts'
+import { createSegment, type Mark, removeSegment, segmentFile, segmentFiles, sequenceOf } from './segment-file.ts'
+import { Segment } from './segment.ts'
 
 /** Finished files kept open for readers: as many places as are read at once, with a page cache of 2 MB each. */
 const MAX_OPEN = 4
@@ -11,8 +12,9 @@ const MAX_OPEN = 4
 /** A file that gets no more rows. */
 export interface Finished {
   readonly file: string
-  readonly begin: readonly Mark[]
-  readonly end: readonly Mark[]
+  begin: readonly Mark[]
+  /** Rows from here on, if there are any, were never acknowledged: the next file begins here. */
+  end: readonly Mark[]
   bytes: number
   /** Not sealed yet, because the disk had no room for it: still open, with its WAL. */
   unsealed: Segment | undefined
@@ -27,6 +29,8 @@ interface SegmentFilesOptions {
   readonly floor: (partition: number) => number
   /** Something failed that is tried again later. */
   readonly onTrouble: (error: unknown) => void
+  /** Something that was stored is damaged. */
+  readonly onDamage: (detail: string) => void
 }
 
 /** The files of one topic in order: finished ones, and the active one that is appended to. */
@@ -37,7 +41,6 @@ export class SegmentFiles {
   readonly #options: SegmentFilesOptions
   readonly #readers = new Map<string, Segment>()
   #active: Segment | undefined
-  #activeFile = ''
   #sequence = 0
 
   constructor(options: SegmentFilesOptions) {
@@ -51,40 +54,32 @@ export class SegmentFiles {
     }
   }
 
-  /** The file that is written; opened again when an error has closed it. */
+  /** The file that is written; a new one after an error has ended the last. */
   active(): Segment {
-    if (this.#active !== undefined) return this.#active
-    const segment = Segment.open(this.#activeFile, 'write', this.#options.segmentBytes)
-    if (segment === undefined) throw new SluiceError('log_corrupt', `${this.#activeFile} has lost its contents`)
-    this.#active = segment
-    // Rows of a commit that was reported as failed may be there: never acknowledged, but kept.
-    const found = segment.end()
-    this.end = this.end.map((mark, p) => ((found[p]?.offset ?? 0) > mark.offset ? (found[p] ?? mark) : mark))
-    return segment
+    return this.#active ?? this.#begin()
   }
 
-  /** Closes the active file, because what its connection believes may differ from the disk. */
-  dropActive(): void {
+  /**
+   * Ends the active file as it is, because what it holds may differ from the disk: after a sync that failed the kernel
+   * takes the pages for written, and the next sync tells nothing about them. What was acknowledged came before that.
+   */
+  endActive(): void {
     const active = this.#active
+    if (active === undefined) return
     this.#active = undefined
-    active?.close()
+    if (active.begin.some(({ offset }, p) => offset < (this.end[p]?.offset ?? 0))) this.#finish(active)
+    else {
+      // All that may be in it was reported as failed.
+      active.close()
+      removeSegment(active.file)
+    }
   }
 
   /** Begins the next file. When there is no room for it, nothing has changed. */
   roll(): void {
     const old = this.#active
-    const file = segmentFile(this.#options, this.#sequence + 1)
-    let next: Segment
-    try {
-      next = Segment.create(file, this.end, this.#options.segmentBytes)
-    } catch (error) {
-      removeSegment(file)
-      throw error
-    }
-    this.#sequence++
+    this.#begin()
     if (old !== undefined) this.#finish(old)
-    this.#active = next
-    this.#activeFile = file
     this.sealFinished()
   }
 
@@ -109,7 +104,6 @@ export class SegmentFiles {
     const known = unsealed ?? this.#readers.get(file)
     if (known !== undefined) return known
     const segment = Segment.open(file, 'read', this.#options.segmentBytes)
-    if (segment === undefined) throw new SluiceError('log_corrupt', `${file} has lost its contents`)
     for (const [oldest, reader] of this.#readers) {
       if (this.#readers.size < MAX_OPEN) break
       reader.close()
@@ -119,13 +113,24 @@ export class SegmentFiles {
     return segment
   }
 
+  /** Replaces a finished file by what can be read of it. */
+  repair(finished: Finished, flaw: string): void {
+    const index = this.finished.indexOf(finished)
+    this.#closeReader(finished)
+    const segment = salvage(finished.file, flaw, 'read', this.#opening(this.finished[index - 1]))
+    if (segment === undefined) this.finished.splice(index, 1)
+    else {
+      finished.begin = segment.begin
+      finished.unsealed = segment
+    }
+    this.sealFinished()
+  }
+
   /** Unlinks the oldest finished file; its name is gone for good on return. */
   removeOldest(): void {
     const oldest = this.finished.shift()
     if (oldest === undefined) return
-    oldest.unsealed?.close()
-    this.#readers.get(oldest.file)?.close()
-    this.#readers.delete(oldest.file)
+    this.#closeReader(oldest)
     removeSegment(oldest.file)
     syncFolder(this.#options.folder)
   }
@@ -146,54 +151,86 @@ export class SegmentFiles {
     this.#readers.clear()
     for (const { unsealed } of this.finished) unsealed?.close()
     this.finished.length = 0
-    this.dropActive()
+    this.#active?.close()
+    this.#active = undefined
   }
 
   #openAll(): void {
+    endSalvages(this.#options.folder)
     const files = segmentFiles(this.#options)
     for (const [index, file] of files.entries()) {
       this.#sequence = sequenceOf(file)
       const isLast = index === files.length - 1
-      const segment = Segment.open(file, isLast ? 'write' : 'read', this.#options.segmentBytes)
-      if (segment === undefined) {
-        removeSegment(file)
-        continue
-      }
-      this.end = segment.end()
+      const segment = openOrSalvage(file, isLast ? 'write' : 'read', this.#opening(this.finished.at(-1)))
+      if (segment === undefined) continue
+      this.#cutAt(segment.firstOffsets())
+      const before = this.finished.at(-1)?.end
+      this.end = segment.end().map((mark, p) => {
+        const reached = before?.[p]
+        return reached !== undefined && reached.offset > mark.offset ? reached : mark
+      })
       if (!isLast) this.#finish(segment)
       else this.#active = segment
     }
     this.sealFinished()
-    // A torn tail may have taken records that a group had read already. Their offsets are not given out again: the
-    // group would never read the new ones.
-    const end = this.end.map((mark, p) => ({ ...mark, offset: Math.max(mark.offset, this.#options.floor(p)) }))
-    const isRaised = end.some(({ offset }, partition) => offset > (this.end[partition]?.offset ?? 0))
-    if (isRaised && this.#active !== undefined) {
-      this.#finish(this.#active)
-      this.#active = undefined
-    }
+    this.#raise()
+    if (this.#active === undefined) this.#begin()
+  }
+
+  /**
+   * A torn tail may have taken records that a group had read already. Their offsets are not given out again: the group
+   * would never read the new ones.
+   */
+  #raise(): void {
+    const { floor, topic, onDamage } = this.#options
+    const end = this.end.map((mark, p) => ({ ...mark, offset: Math.max(mark.offset, floor(p)) }))
+    const raised = end.flatMap(({ offset }, p) => {
+      const from = this.end[p]?.offset ?? 0
+      return offset > from ? [`${from} to ${offset - 1} of partition ${p}`] : []
+    })
+    if (raised.length === 0) return
+    onDamage(`${topic}: offsets ${raised.join(', ')} were read by a group and are gone`)
+    if (this.#active !== undefined) this.#finish(this.#active)
+    this.#active = undefined
     this.end = end
-    if (this.#active === undefined) this.roll()
-    else this.#activeFile = this.#active.file
+  }
+
+  /** Rows from these offsets on are those of a later file: what earlier ones have there was never acknowledged. */
+  #cutAt(firstOffsets: readonly (number | undefined)[]): void {
+    for (const finished of this.finished) {
+      finished.end = finished.end.map((mark, p) => ({
+        ...mark,
+        offset: Math.min(mark.offset, firstOffsets[p] ?? Infinity),
+      }))
+    }
+  }
+
+  #opening(before: Finished | undefined): Opening {
+    return { ...this.#options, after: before?.end }
+  }
+
+  #begin(): Segment {
+    const file = segmentFile(this.#options, this.#sequence + 1)
+    try {
+      createSegment(file, this.end)
+      this.#active = Segment.open(file, 'write', this.#options.segmentBytes)
+    } catch (error) {
+      removeSegment(file)
+      removeSegment(`${file}.part`)
+      throw error
+    }
+    this.#sequence++
+    return this.#active
   }
 
   #finish(segment: Segment): void {
     const { file, begin, size } = segment
     this.finished.push({ file, begin, end: this.end, bytes: size.database + size.wal, unsealed: segment })
   }
-}
 
-function segmentFile({ folder, topic }: SegmentFilesOptions, sequence: number): string {
-  return join(folder, `${topic}-${String(sequence).padStart(10, '0')}.sqlite`)
-}
-
-function segmentFiles({ folder, topic }: SegmentFilesOptions): string[] {
-  return readdirSync(folder)
-    .filter((name) => name.startsWith(`${topic}-`) && /-\d{10}\.sqlite$/.test(name))
-    .sort()
-    .map((name) => join(folder, name))
-}
-
-function sequenceOf(file: string): number {
-  return Number(file.slice(-'0000000000.sqlite'.length, -'.sqlite'.length))
+  #closeReader({ file, unsealed }: Finished): void {
+    unsealed?.close()
+    this.#readers.get(file)?.close()
+    this.#readers.delete(file)
+  }
 }

@@ -1,35 +1,24 @@
 // Invariant: a row that was committed is never changed. Rows of a partition have ascending offsets without overlap, only
 // the newest file is written, and `begin` of a file is where the partitions stood at the end of the file before it.
-import { rmSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { statSync } from 'node:fs'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
-import { syncFolder } from '../../storage/folders.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import { BatchCursor, flawOf } from '../record-format.ts'
 import type { StoredRow } from './messages.ts'
+import { connect, type Mark, MAX_WAL_BYTES, PAGE_BYTES, REPAIRED, VERSION } from './segment-file.ts'
 
-/** Where a partition stands: the next offset, and the newest receive time so far (`ms` -1: none yet). */
-export interface Mark {
-  readonly offset: number
-  readonly ms: number
-  readonly ns: number
-}
-
-/** Of 4 to 32 KiB, the size with the least CPU per record for rows of 1 to 1,000 records (load-tests/bench/log.ts). */
-export const PAGE_BYTES = 8192
-/** A checkpoint copies this much; on an SD card of 10 MB/s it holds appends up for less than half a second. */
-const MAX_WAL_BYTES = 4 * 1024 * 1024
 /** A read ends behind the row that passes this. */
 const READ_BYTES = 1024 * 1024
-/** Files of version 1 have rows without schemes of stamps: they are read, and written on as version 2. */
-const VERSION = 2
+/** A row that is not what was stored. */
+export type OnDamagedRow = (row: StoredRow, flaw: string) => void
 
 interface Statements {
   readonly insert: StatementSync
   readonly at: StatementSync
   readonly behind: StatementSync
   readonly place: StatementSync
+  readonly first: StatementSync
 }
 
 /**
@@ -42,6 +31,7 @@ export class Segment {
   readonly begin: readonly Mark[]
   /** When the file was made, by the wall clock. */
   readonly madeMs: number
+  readonly isRepaired: boolean
   readonly #database: DatabaseSync
   readonly #statements: Statements[] = []
   readonly #walLimit: number
@@ -53,6 +43,7 @@ export class Segment {
     this.file = file
     this.#database = database
     this.#walLimit = Math.min(MAX_WAL_BYTES, Math.ceil(segmentBytes / 4))
+    this.isRepaired = Number(database.prepare('PRAGMA application_id').get()?.['application_id']) === REPAIRED
     this.begin = database
       .prepare('SELECT offset, ms, ns FROM begin ORDER BY partition')
       .all()
@@ -61,38 +52,15 @@ export class Segment {
     this.madeMs = statSync(file).birthtimeMs
   }
 
-  /** Makes the file; durable, with its folder entry, on return. A half-made file of that name is replaced. */
-  static create(file: string, begin: readonly Mark[], segmentBytes: number): Segment {
-    removeSegment(file)
-    const database = connect(file, 'write')
-    try {
-      database.exec('BEGIN; CREATE TABLE begin (partition INTEGER PRIMARY KEY, offset INTEGER, ms INTEGER, ns INTEGER)')
-      const insert = database.prepare('INSERT INTO begin VALUES (?, ?, ?, ?)')
-      begin.forEach((mark, partition) => {
-        database.exec(
-          `CREATE TABLE p${partition} (offset INTEGER PRIMARY KEY, records INTEGER, ms INTEGER, ns INTEGER, data BLOB)`,
-        )
-        insert.run(partition, mark.offset, mark.ms, mark.ns)
-      })
-      database.exec(`PRAGMA user_version = ${VERSION}; COMMIT; PRAGMA wal_checkpoint(TRUNCATE)`)
-      syncFolder(dirname(file))
-      return new Segment(file, database, segmentBytes)
-    } catch (error) {
-      database.close()
-      throw error
-    }
-  }
-
-  /** Opens a file as {@link create} left it; undefined when a crash left it half made. Error: `data_newer`. */
-  static open(file: string, use: 'write' | 'read', segmentBytes: number): Segment | undefined {
+  /** Opens a file as {@link createSegment} left it. Errors: `data_newer`, `log_corrupt` when nothing of one can be told. */
+  static open(file: string, use: 'write' | 'read', segmentBytes: number): Segment {
     const database = connect(file, use)
     try {
       const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
       if (version > VERSION) throw new SluiceError('data_newer', `${file} has version ${version}, ours is ${VERSION}`)
+      if (version < 1) throw new SluiceError('log_corrupt', `${file} has lost its contents`)
       if (version === 1 && use === 'write') database.exec(`PRAGMA user_version = ${VERSION}`)
-      if (version > 0) return new Segment(file, database, segmentBytes)
-      database.close()
-      return undefined
+      return new Segment(file, database, segmentBytes)
     } catch (error) {
       database.close()
       throw error
@@ -105,6 +73,29 @@ export class Segment {
       const row = this.#placeOf(partition, Number.MAX_SAFE_INTEGER)
       return row === undefined ? begin : { offset: row.end, ms: row.ms, ns: row.ns }
     })
+  }
+
+  /** Offset of the first row of each partition; undefined where there is none. */
+  firstOffsets(): (number | undefined)[] {
+    return this.begin.map((_, partition) => {
+      const first = this.#of(partition).first.get()?.['offset']
+      return first === undefined ? undefined : Number(first)
+    })
+  }
+
+  /** What does not fit together at the ends of the file, where the next offsets come from. */
+  flaw(partitions: number): string | undefined {
+    if (this.begin.length !== partitions) return `${this.begin.length} partitions`
+    if (this.isRepaired) return undefined
+    const firsts = this.firstOffsets()
+    for (const [partition, { offset }] of this.begin.entries()) {
+      const last = this.#placeOf(partition, Number.MAX_SAFE_INTEGER)
+      if (last === undefined) continue
+      const before = this.#placeOf(partition, last.firstOffset - 1)?.end ?? offset
+      const isFitting = firsts[partition] === offset && before === last.firstOffset
+      if (!isFitting) return `partition ${partition} does not begin or end where it should`
+    }
+    return undefined
   }
 
   /** Runs `work` in one transaction that is on the disk when this returns; an error undoes it. */
@@ -127,18 +118,29 @@ export class Segment {
   }
 
   /**
-   * Rows from the one that holds `offset` (or the next one) on, up to `records` and 1 MiB, at least one.
-   * Error: `log_corrupt` when the first of them is damaged; a later one ends the read before it.
+   * Rows from the one that holds `offset` (or the next one) on, before `end`, up to `records` and 1 MiB. Damaged ones
+   * are left out and told when a read begins with them; one further on ends the read. Error: `log_corrupt` when rows
+   * are missing.
    */
-  read(topic: string, partition: number, offset: number, records: number): StoredRow[] {
+  read(
+    { partition, offset, end, records }: { partition: number; offset: number; end: number; records: number },
+    onDamaged: OnDamagedRow,
+  ): StoredRow[] {
     const rows: StoredRow[] = []
+    let next = Math.max(offset, this.begin[partition]?.offset ?? 0)
     let count = 0
     let bytes = 0
     for (const row of this.#rows(partition, offset)) {
-      const flaw = flawOf(row.packed)
+      if (row.firstOffset >= end) break
+      const isMissing = row.firstOffset > next && !this.isRepaired
+      const flaw = isMissing ? undefined : flawOf(row.packed, row.records)
+      if (rows.length > 0 && (row.firstOffset > next || flaw !== undefined)) break
+      if (isMissing)
+        throw new SluiceError('log_corrupt', `${this.file}: no row of partition ${partition} from ${next} on`)
+      next = row.firstOffset + row.records
       if (flaw !== undefined) {
-        if (rows.length > 0) break
-        throw new SluiceError('log_corrupt', `${topic} partition ${partition} offset ${row.firstOffset}: ${flaw}`)
+        onDamaged(row, flaw)
+        continue
       }
       rows.push(row)
       count += row.firstOffset + row.records - Math.max(offset, row.firstOffset)
@@ -149,16 +151,17 @@ export class Segment {
   }
 
   /** Offset of the first record at or after `time`; it must exist in this file. */
-  seek(topic: string, partition: number, time: Instant): number {
+  seek(partition: number, time: Instant): number {
     // The newest time up to a row never falls, so the first row that reaches `time` holds the first such record.
     let low = this.begin[partition]?.offset ?? 0
-    let high = this.#placeOf(partition, Number.MAX_SAFE_INTEGER)?.end ?? low
+    const end = this.#placeOf(partition, Number.MAX_SAFE_INTEGER)?.end ?? low
+    let high = end
     while (low < high) {
       const row = this.#placeOf(partition, Math.floor((low + high) / 2))
       if (row === undefined || compareInstants(row, time) < 0) low = Math.max(row?.end ?? 0, low + 1)
       else high = row.firstOffset
     }
-    const [row] = this.read(topic, partition, low, 1)
+    const [row] = this.read({ partition, offset: low, end, records: 1 }, () => {})
     if (row === undefined) return low
     const cursor = new BatchCursor(row.packed)
     while (cursor.remaining > 1 && compareInstants(cursor.peekTime(), time) < 0) cursor.skip(1)
@@ -217,28 +220,8 @@ export class Segment {
       place: this.#database.prepare(
         `SELECT offset, records, ms, ns FROM ${table} WHERE offset <= ? ORDER BY offset DESC LIMIT 1`,
       ),
+      first: this.#database.prepare(`SELECT offset FROM ${table} ORDER BY offset LIMIT 1`),
     })
-  }
-}
-
-/** Removes a segment's files; the database first, so that a crash in between leaves nothing that looks like one. */
-export function removeSegment(file: string): void {
-  for (const suffix of ['', '-wal', '-journal', '-shm']) rmSync(`${file}${suffix}`, { force: true })
-}
-
-function connect(file: string, use: 'write' | 'read'): DatabaseSync {
-  const database = new DatabaseSync(file)
-  try {
-    // EXCLUSIVE: one owner, so the index of the WAL needs no shared memory file.
-    // FULL: a commit returns behind the fsync of the WAL. fullfsync: on macOS fsync alone leaves data in the drive.
-    database.exec(`PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = ${PAGE_BYTES}; PRAGMA synchronous = FULL;
-      PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 0;
-      PRAGMA journal_size_limit = ${MAX_WAL_BYTES}`)
-    if (use === 'write') database.exec('PRAGMA journal_mode = WAL')
-    return database
-  } catch (error) {
-    database.close()
-    throw error
   }
 }
 

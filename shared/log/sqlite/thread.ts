@@ -38,6 +38,7 @@ function open(options: ThreadOptions): { groups: Groups; topics: Record<LogTopic
         send({ kind: 'event', event: { kind: 'trimmed', topic, file, starts, diskBytes } })
       },
       onTrouble: (error) => send({ kind: 'event', event: { kind: 'trouble', failure: failureOf(error) } }),
+      onDamage: (detail) => send({ kind: 'event', event: { kind: 'damage', topic, detail } }),
     })
     opened.push(log)
     return log

@@ -1,12 +1,15 @@
 import { SluiceError } from '../../errors.ts'
+import { isSyncError } from '../../storage/sync-error.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import type { LogTopic, PartitionLag } from '../port.ts'
 import { BatchCursor, seal } from '../record-format.ts'
 import type { Groups } from './groups.ts'
 import type { Calls, PackedRow, Retention, StoredRow, TopicSummary } from './messages.ts'
-import { type Mark, PAGE_BYTES, type Segment } from './segment.ts'
+import { type Mark, PAGE_BYTES } from './segment-file.ts'
 import { SegmentFiles } from './segment-files.ts'
+import type { Segment } from './segment.ts'
 import { storageError } from './storage-error.ts'
+import { TopicReader } from './topic-reader.ts'
 
 /** Size of a file when nothing bounds the topic's bytes; with a bound, an eighth of it, because files go whole. */
 const SEGMENT_BYTES = 128 * 1024 * 1024
@@ -20,6 +23,8 @@ export interface TopicOptions {
   readonly groups: Groups
   readonly onTrimmed: (file: string, starts: readonly number[], diskBytes: number) => void
   readonly onTrouble: (error: SluiceError) => void
+  /** Something that was stored is damaged; it is kept, and passed over. */
+  readonly onDamage: (detail: string) => void
 }
 
 /** One topic in the thread that owns it: transactions, reads, retention. */
@@ -27,6 +32,7 @@ export class TopicLog {
   readonly #options: TopicOptions
   readonly #segmentBytes: number
   readonly #files: SegmentFiles
+  readonly #reader: TopicReader
 
   /** Errors: those of {@link storageError}, `data_newer`, `setting_invalid`. */
   constructor(options: TopicOptions) {
@@ -41,6 +47,7 @@ export class TopicLog {
         floor: (partition) => groups.furthest(topic, partition),
         onTrouble: (error) => onTrouble(storageError(error, folder, what)),
       })
+      this.#reader = new TopicReader({ ...options, files: this.#files })
     } catch (error) {
       throw storageError(error, folder, what)
     }
@@ -56,20 +63,16 @@ export class TopicLog {
     return this.#files.diskBytes()
   }
 
-  /** All rows in one transaction, on the disk on return. Errors: `log_full`, `disk_full`, `log_unavailable`. */
+  /**
+   * All rows in one transaction, on the disk on return. After an error that leaves open what is on the disk the file is
+   * ended as it is, and the rows go into a new one. Errors: `log_full`, `disk_full`, `log_unavailable`.
+   */
   append(rows: readonly PackedRow[]): StoredRow[] {
-    const { folder, topic } = this.#options
-    let reached = 0
     try {
-      this.#makeRoom(rows)
-      const active = this.#files.active()
-      reached = Math.max(active.size.wal, active.size.database) + bytesOf(rows)
-      return this.#insert(active, rows)
+      return this.#appendOnce(rows)
     } catch (error) {
-      const known = storageError(error, folder, `appending to ${topic}`, reached)
-      if (known.code === 'log_full' || known.code === 'disk_full') throw known
-      this.#files.dropActive()
-      throw new SluiceError('log_unavailable', known.message, { cause: known })
+      if (error instanceof SluiceError && error.code === 'log_unavailable') return this.#appendOnce(rows)
+      throw error
     }
   }
 
@@ -82,46 +85,19 @@ export class TopicLog {
       this.#files.sealFinished()
       this.#trim(0)
     } catch (error) {
+      if (isSyncError(error)) this.#files.endActive()
       this.#options.onTrouble(storageError(error, this.#options.folder, `tidying ${this.#options.topic}`))
     }
   }
 
+  /** As asked by `read`. */
   read(partition: number, offset: number, records: number): Calls['read']['answer'] {
-    const { topic, folder } = this.#options
-    try {
-      const active = this.#files.active()
-      const from = Math.max(offset, this.#files.starts()[partition] ?? 0)
-      for (const finished of this.#files.finished) {
-        if ((finished.end[partition]?.offset ?? 0) <= from) continue
-        const rows = this.#files.reader(finished).read(topic, partition, from, records)
-        if (rows[0] !== undefined) return { from: Math.max(from, rows[0].firstOffset), rows }
-      }
-      const rows = active.read(topic, partition, from, records)
-      // Without a row all up to the end is gone.
-      return { from: Math.max(from, rows[0]?.firstOffset ?? this.endOf(partition)), rows }
-    } catch (error) {
-      throw storageError(error, folder, `reading ${topic} partition ${partition} offset ${offset}`)
-    }
+    return this.#reader.read(partition, offset, records)
   }
 
   /** First kept offset at or after a receive time; the end when there is none. */
   seek(partition: number, time: Instant): number {
-    const { topic, folder } = this.#options
-    const reaches = (marks: readonly Mark[]): boolean => {
-      const mark = marks[partition]
-      return mark !== undefined && compareInstants(mark, time) >= 0
-    }
-    try {
-      const active = this.#files.active()
-      if (!reaches(this.#files.end)) return this.#files.end[partition]?.offset ?? 0
-      const finished = this.#files.finished.find(({ end }) => reaches(end))
-      // When a record that is gone by now was the first to reach it, the first kept one answers.
-      const begin = (finished ?? active).begin
-      if (reaches(begin)) return begin[partition]?.offset ?? 0
-      return (finished === undefined ? active : this.#files.reader(finished)).seek(topic, partition, time)
-    } catch (error) {
-      throw storageError(error, folder, `reading ${topic} partition ${partition}`)
-    }
+    return this.#reader.seek(partition, time)
   }
 
   lag(group: string): PartitionLag[] {
@@ -147,6 +123,25 @@ export class TopicLog {
 
   close(): void {
     this.#files.close()
+  }
+
+  #appendOnce(rows: readonly PackedRow[]): StoredRow[] {
+    const { folder, topic, onTrouble } = this.#options
+    let reached = 0
+    try {
+      this.#makeRoom(rows)
+      const active = this.#files.active()
+      reached = Math.max(active.size.wal, active.size.database) + bytesOf(rows)
+      return this.#insert(active, rows)
+    } catch (error) {
+      const known = storageError(error, folder, `appending to ${topic}`, reached)
+      if (known.code === 'log_full') throw known
+      // A write that found no room has changed nothing; a sync may have lost what was written before.
+      if (known.code === 'disk_full' && !isSyncError(error)) throw known
+      this.#files.endActive()
+      onTrouble(known)
+      throw known.code === 'disk_full' ? known : new SluiceError('log_unavailable', known.message, { cause: known })
+    }
   }
 
   #insert(active: Segment, rows: readonly PackedRow[]): StoredRow[] {

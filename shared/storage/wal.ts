@@ -1,0 +1,105 @@
+import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+
+/** Of a WAL as SQLite writes it (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). */
+const HEADER_BYTES = 32
+const FRAME_HEADER_BYTES = 24
+/** The first word: the byte order of the checksums. */
+const LITTLE_ENDIAN = 0x377f0682
+const BIG_ENDIAN = 0x377f0683
+/** Salts that differ in no more bits than this are the same, damaged: those of two rounds differ in about 16. */
+const DAMAGED_BITS = 2
+
+/** One page as a transaction wrote it. */
+export interface WalFrame {
+  readonly page: number
+  /** Of the last page of a transaction: how many pages the database then has. */
+  readonly pages: number
+  readonly bytes: Buffer
+  /** Its checksum and that of the frame before it fit. */
+  readonly isWhole: boolean
+}
+
+export interface Wal {
+  readonly frames: readonly WalFrame[]
+  /**
+   * A checksum differs in a transaction that was written to its end. SQLite ends its recovery there without a word,
+   * because a power cut may leave such a tail, and forgets what follows.
+   */
+  readonly isDamaged: boolean
+}
+
+type Sum = readonly [number, number]
+
+/** The frames that were written since the WAL was begun anew; undefined when it holds none. */
+export function readWal(file: string, pageBytes: number): Wal | undefined {
+  const bytes = statSync(file, { throwIfNoEntry: false }) === undefined ? Buffer.alloc(0) : readFileSync(file)
+  const frameBytes = FRAME_HEADER_BYTES + pageBytes
+  if (bytes.length < HEADER_BYTES + frameBytes) return undefined
+  const header = bytes.subarray(0, HEADER_BYTES)
+  const isBigEndian = header.readUInt32BE(0) === BIG_ENDIAN
+  const sum = (part: Buffer, seed: Sum): Sum => checksum(part, seed, isBigEndian)
+  const frames: WalFrame[] = []
+  // What the next sum begins with is in doubt after damage: as it is stored, or as it is computed.
+  let seeds: Sum[] = [sumAt(header, 24), sum(header.subarray(0, 24), [0, 0])]
+  const isKnown = (isBigEndian || header.readUInt32BE(0) === LITTLE_ENDIAN) && header.readUInt32BE(8) === pageBytes
+  const isHeaderWhole = isKnown && seeds.every((seed) => isEqual(seed, sumAt(header, 24)))
+  for (let at = HEADER_BYTES; at + frameBytes <= bytes.length; at += frameBytes) {
+    const frame = bytes.subarray(at, at + frameBytes)
+    const stored = sumAt(frame, 16)
+    const computed = seeds.map((seed) => sum(frame.subarray(FRAME_HEADER_BYTES), sum(frame.subarray(0, 8), seed)))
+    const differing = differingBits(frame.subarray(8, 16), header.subarray(16, 24))
+    const isWhole = differing <= DAMAGED_BITS && computed.some((one) => isEqual(one, stored))
+    // Frames of an earlier round, which has other salts, may follow.
+    if (differing <= DAMAGED_BITS) {
+      const [page, pages] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
+      frames.push({ page, pages, bytes: frame.subarray(FRAME_HEADER_BYTES), isWhole: isWhole && differing === 0 })
+    }
+    seeds = isWhole ? [stored] : [stored, ...computed].slice(0, 3)
+  }
+  // After the last transaction may be frames of one that found no room.
+  const written = frames.slice(0, frames.findLastIndex(({ pages }) => pages > 0) + 1)
+  return {
+    frames: written,
+    isDamaged: written.length > 0 && !(isHeaderWhole && written.every(({ isWhole }) => isWhole)),
+  }
+}
+
+/**
+ * Writes a file over itself and syncs it. After a sync that failed in an earlier process the kernel shows bytes that
+ * are not on the disk, and takes them for written: what is read and believed at a start is put there first.
+ */
+export function rewrite(file: string): void {
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return
+  const bytes = readFileSync(file)
+  const descriptor = openSync(file, 'r+')
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(descriptor, bytes, at, bytes.length - at, at)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+function checksum(bytes: Buffer, [first, second]: Sum, isBigEndian: boolean): Sum {
+  let [a, b] = [first, second]
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at + 8 <= bytes.length; at += 8) {
+    a = (a + view.getUint32(at, !isBigEndian) + b) >>> 0
+    b = (b + view.getUint32(at + 4, !isBigEndian) + a) >>> 0
+  }
+  return [a, b]
+}
+
+function sumAt(bytes: Buffer, at: number): Sum {
+  return [bytes.readUInt32BE(at), bytes.readUInt32BE(at + 4)]
+}
+
+function isEqual(a: Sum, b: Sum): boolean {
+  return a[0] === b[0] && a[1] === b[1]
+}
+
+function differingBits(a: Buffer, b: Buffer): number {
+  let bits = 0
+  for (const [i, byte] of a.entries()) for (let rest = byte ^ (b[i] ?? 0); rest > 0; rest &= rest - 1) bits++
+  return bits
+}
