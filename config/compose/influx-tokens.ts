@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadConfig, requiredSecret, text } from '../../shared/config.ts'
+import { replaceFile } from '../../shared/storage/replace-file.ts'
 import { influxSettings } from '../cluster.ts'
 
 /**
@@ -59,10 +60,7 @@ async function provide(description: string, actions: readonly string[], folder: 
   const resource = { type: 'buckets', id: bucketID, orgID }
   const body = { orgID, description, permissions: actions.map((action) => ({ action, resource })) }
   const made = await expectJson<{ id: string; token: string }>(await call('POST', '/authorizations', { body }))
-  const temporary = `${file}.new`
-  writeFileSync(temporary, made.token, { mode: 0o600 })
-  chmodSync(temporary, 0o600)
-  renameSync(temporary, file)
+  replaceFile(file, made.token, 0o600)
   await removeOthers(description, made.id)
 }
 

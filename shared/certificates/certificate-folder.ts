@@ -1,7 +1,8 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { SluiceError } from '../errors.ts'
 import { makePrivateFolder } from '../storage/folders.ts'
+import { replaceFile } from '../storage/replace-file.ts'
 import { parseDeviceKey } from '../topics.ts'
 import {
   createAuthority,
@@ -163,7 +164,8 @@ export class CertificateFolder {
   }
 
   #authority(): AuthorityFiles {
-    if (!this.exists) throw new SluiceError('not_found', `no certificate authority in ${this.path}; \`sluice cert init\` creates one`)
+    if (!this.exists)
+      throw new SluiceError('not_found', `no certificate authority in ${this.path}; \`sluice cert init\` creates one`)
     return { certificate: this.#read('ca.crt'), key: this.#read('ca.key') }
   }
 
@@ -206,14 +208,10 @@ export class CertificateFolder {
     return readFileSync(this.#file(name), 'utf8')
   }
 
-  /** Complete or not at all: the name is given at the end. */
   #write(name: string, text: string, mode: number): void {
     const file = this.#file(name)
     makePrivateFolder(dirname(file))
-    const next = `${file}.new`
-    writeFileSync(next, text, { mode })
-    chmodSync(next, mode)
-    renameSync(next, file)
+    replaceFile(file, text, mode)
   }
 }
 

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { LogTopic } from '../../../shared/log/port.ts'
 import type { DeviceOfPoints } from '../../../shared/points/port.ts'
-import { syncFolder } from '../../../shared/storage/folders.ts'
+import { replaceFile } from '../../../shared/storage/replace-file.ts'
 
 /** How far one topic has been copied. Numbers are offsets, by partition of the source or of the target. */
 export interface TopicProgress {
@@ -82,10 +81,7 @@ export class Progress {
   /** Error: `data_unwritable`. */
   save(): void {
     try {
-      const draft = `${this.#file}.new`
-      writeFileSync(draft, `${JSON.stringify(this.state)}\n`, { mode: 0o600, flush: true })
-      renameSync(draft, this.#file)
-      syncFolder(dirname(this.#file))
+      replaceFile(this.#file, `${JSON.stringify(this.state)}\n`, 0o600)
     } catch (error) {
       throw new SluiceError('data_unwritable', `${this.#file}: ${toSluiceError(error).message}`, { cause: error })
     }
