@@ -1,6 +1,6 @@
 import type { FieldState, StreamState } from './registry/port.ts'
 import type { FieldType, PointValue, Series } from './telemetry.ts'
-import { deviceKey, type TelemetryTopic } from './topics.ts'
+import type { TelemetryTopic } from './topics.ts'
 
 /** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
 export const MAX_AHEAD_MS = 5 * 60_000
@@ -152,9 +152,4 @@ export class LatestStream {
       offset: this.#offset,
     }
   }
-}
-
-/** Identity of a stream as one text. */
-export function streamKey({ tenant, device, stream }: TelemetryTopic): string {
-  return `${deviceKey(tenant, device)}/${stream}`
 }

@@ -38,6 +38,16 @@ export function deviceKey(tenant: string, device: string): string {
   return `${tenant}/${device}`
 }
 
+/** Identity of a stream as one text: names hold no slash, so no two have the same. */
+export function streamKey({ tenant, device, stream }: TelemetryTopic): string {
+  return `${deviceKey(tenant, device)}/${stream}`
+}
+
+/** What the type of a field is pinned for, in all devices of a tenant; its name may hold a slash, but comes last. */
+export function fieldKey(names: { readonly tenant: string; readonly stream: string; readonly field: string }): string {
+  return `${names.tenant}/${names.stream}/${names.field}`
+}
+
 /** Tenant and device of a record key or username, or undefined when it is neither. */
 export function parseDeviceKey(key: string): { tenant: string; device: string } | undefined {
   const slash = key.indexOf('/')

@@ -1,5 +1,6 @@
 import type { FieldDeclaration, Registry } from '../../shared/registry/port.ts'
 import type { FieldType, PointValue, Series } from '../../shared/telemetry.ts'
+import { fieldKey } from '../../shared/topics.ts'
 import type { Retry } from './retry.ts'
 
 /** Fields asked for in one call. */
@@ -106,9 +107,4 @@ function fitInteger(series: Series, value: PointValue): Fit {
   const exact = BigInt(value)
   if (exact >= MIN_INT64 && exact <= MAX_INT64) return { series, value: exact }
   return { code: 'type_conflict', detail: `"${series.field}" holds integers of 64 bits, this is ${value}` }
-}
-
-/** Names hold no slash, so that the parts cannot run into each other. */
-function fieldKey({ tenant, stream, field }: Series): string {
-  return `${tenant}/${stream}/${field}`
 }

@@ -1,5 +1,5 @@
 import type { ChangeListener, Device, FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
-import { streamKey } from '../../shared/latest-state.ts'
+import { streamKey } from '../../shared/topics.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
 

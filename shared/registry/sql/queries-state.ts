@@ -1,6 +1,7 @@
 import type { Kysely, SelectQueryBuilder } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
 import { compareText } from '../../text-order.ts'
+import { fieldKey, streamKey } from '../../topics.ts'
 import type { SqlFlavour, StateRow } from './sql-flavour.ts'
 import type { FieldDeclaration, StreamState } from '../port.ts'
 import { chunks } from './queries-rows.ts'
@@ -100,16 +101,6 @@ function toRow({ tenant, device, stream, fields, lastSeenMs, partition, offset }
 function toState(row: StateRow): StreamState {
   const { tenant, device, stream, last_seen_ms: lastSeenMs, log_partition: partition, log_offset: offset } = row
   return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, partition, offset }
-}
-
-/** Names hold no slash, so no two streams have the same key. */
-function streamKey({ tenant, device, stream }: StreamName): string {
-  return `${tenant}/${device}/${stream}`
-}
-
-/** A field name may hold a slash, but it comes last. */
-function fieldKey({ tenant, stream, field }: Omit<FieldDeclaration, 'type'>): string {
-  return `${tenant}/${stream}/${field}`
 }
 
 /** Items with the same key together, in the order in which the keys first appear. */

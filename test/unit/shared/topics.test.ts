@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { deviceKey, formatTelemetryTopic, isName, parseDeviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
+import {
+  deviceKey,
+  fieldKey,
+  formatTelemetryTopic,
+  isName,
+  parseDeviceKey,
+  parseTelemetryTopic,
+  streamKey,
+} from '../../../shared/topics.ts'
 
 const name = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
 
@@ -64,4 +72,19 @@ describe('device keys', () => {
       }),
     )
   })
+})
+
+it('no two streams have the same key, and no two fields', () => {
+  // Names of two letters and parts that look alike, so that equal keys would be met.
+  const short = fc.stringMatching(/^[a.]{1,2}$/)
+  const field = fc.stringMatching(/^[a./]{1,4}$/)
+  const names = fc.record({ tenant: short, device: short, stream: short, field })
+  fc.assert(
+    fc.property(names, names, (a, b) => {
+      const isSame = (...parts: (keyof typeof a)[]): boolean => parts.every((part) => a[part] === b[part])
+      expect(streamKey(a) === streamKey(b)).toBe(isSame('tenant', 'device', 'stream'))
+      expect(fieldKey(a) === fieldKey(b)).toBe(isSame('tenant', 'stream', 'field'))
+    }),
+    { numRuns: 2_000 },
+  )
 })
