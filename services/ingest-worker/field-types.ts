@@ -63,12 +63,12 @@ export class FieldTypes {
   fit(series: Series, value: PointValue): Fit {
     const verdict = this.#verdicts.get(series)
     if (typeof verdict !== 'object') {
-      const detail = `"${series.field}" holds ${verdict ?? 'another type'}, this is ${series.type}`
+      const detail = `"${series.field}" is of type ${verdict ?? 'another type'}, this value is ${series.type}`
       return { code: 'type_conflict', detail }
     }
     if (verdict.type === 'integer') return fitInteger(verdict, value)
     if (typeof value !== 'bigint') return { series: verdict, value }
-    return { code: 'value_not_exact', detail: `"${series.field}" holds floats, and no float is ${value}` }
+    return { code: 'value_not_exact', detail: `"${series.field}" is of type float, and ${value} is not exact as one` }
   }
 
   #judge(series: Series): Series | FieldType {
@@ -100,11 +100,11 @@ export class FieldTypes {
 function fitInteger(series: Series, value: PointValue): Fit {
   if (typeof value === 'bigint') return { series, value }
   if (typeof value !== 'number' || !Number.isInteger(value)) {
-    return { code: 'type_conflict', detail: `"${series.field}" holds integers, this is ${String(value)}` }
+    return { code: 'type_conflict', detail: `"${series.field}" is of type integer, this value is ${String(value)}` }
   }
   // -0 is no integer of its own.
   if (Number.isSafeInteger(value)) return { series, value: value + 0 }
   const exact = BigInt(value)
   if (exact >= MIN_INT64 && exact <= MAX_INT64) return { series, value: exact }
-  return { code: 'type_conflict', detail: `"${series.field}" holds integers of 64 bits, this is ${value}` }
+  return { code: 'type_conflict', detail: `"${series.field}" is a 64-bit integer, this value is ${value}` }
 }

@@ -183,7 +183,7 @@ export class LatestStates {
       await this.#cache.setMany(entries, CACHE_TTL_MS)
     } catch (error) {
       this.#metrics.cacheErrors.inc()
-      this.#logger.debug({ err: error }, 'the cache did not take latest state')
+      this.#logger.debug({ err: error }, 'latest values were not written to the cache')
     } finally {
       this.#publishing = undefined
       this.#publish()

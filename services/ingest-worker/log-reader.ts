@@ -76,7 +76,7 @@ export class LogReader {
       onGap: (gap) => {
         this.#lost += gap.lost
         metrics.gap.inc(gap.lost)
-        logger.error({ code: 'offset_reset', ...gap }, 'records were gone before they were read')
+        logger.error({ code: 'offset_reset', ...gap }, 'records were deleted before they were read')
         this.#passGap(gap)
       },
       onError: (error) => void this.#reopen(error),

@@ -112,7 +112,7 @@ export function exposeLag(
           seconds.set({ partition: lag.partition }, lag.seconds)
         }
       } catch (error) {
-        logger.debug({ err: error }, 'the log did not tell its lag')
+        logger.debug({ err: error }, 'the lag of the log is unknown')
       }
     },
   })

@@ -148,7 +148,7 @@ function withoutRejected(
         const error = errors.get(base + i)
         const series = at(points.series, i)
         first ??= error
-        if (error !== undefined) refused.push(`"${series.field}" refused: ${error.message}`)
+        if (error !== undefined) refused.push(`"${series.field}" rejected: ${error.message}`)
         else {
           stored.push(`"${series.field}"`)
           push(kept.points, series, at(points.ms, i), at(points.ns, i), at(points.values, i))
@@ -158,7 +158,7 @@ function withoutRejected(
       }
       if (first !== undefined) {
         const rest =
-          stored.length === 0 ? 'nothing of the reading is stored' : `stored all the same: ${stored.join(', ')}`
+          stored.length === 0 ? 'no field of the reading is stored' : `stored nevertheless: ${stored.join(', ')}`
         const detail = `${refused.join('; ')}; ${rest}`
         refusals.push({
           slice,

@@ -82,7 +82,7 @@ export class Retry {
         const known = this.#failed(step, { dependency, error })
         const backoff = BACKOFF[PASSING.has(error.kind.class) ? 'passing' : 'lasting']
         const level = known?.code === error.code ? 'debug' : 'error'
-        logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; trying again')
+        logger[level]({ dependency, code: error.code, err: error, failures }, 'failed; retrying')
         const askedForMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS)
         await pause(Math.max(backoffMs(backoff, failures), askedForMs), signal)
         if (signal.aborted) throw closed()

@@ -95,7 +95,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
     await Promise.race([pipeline.idle().then(() => checkpoint.finish()), ended])
     clearTimeout(timer)
-    if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records that are not stored')
+    if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records not yet stored')
     else ending.abort(closed())
     checkpoint.close()
     await reader.close()
@@ -110,7 +110,7 @@ function status(retry: Retry, reader: LogReader): { ok: boolean; detail?: string
   if (problem !== undefined) return { ok: false, detail: problem }
   return reader.lost === 0
     ? { ok: true }
-    : { ok: true, detail: `${reader.lost} records were gone before they were read` }
+    : { ok: true, detail: `${reader.lost} records were deleted before they were read` }
 }
 
 /** A device that was removed takes its latest state along. */
@@ -126,6 +126,6 @@ async function forgetRemoved(
     if ((await registry.getDevice(names.tenant, names.device)) !== undefined) return
     await latest.forgetDevice(names.tenant, names.device)
   } catch (error) {
-    logger.warn({ err: error, device: name }, 'latest state of a changed device was not looked after')
+    logger.warn({ err: error, device: name }, 'latest values of a changed device were not updated')
   }
 }

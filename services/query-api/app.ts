@@ -107,7 +107,11 @@ function createServer(options: ApiOptions): Api {
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
   app.setErrorHandler(sendProblem)
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(new SluiceError('not_found', `There is no ${request.method} ${pathOf(request.url)}.`), request, reply),
+    sendProblem(
+      new SluiceError('not_found', `No such route: ${request.method} ${pathOf(request.url)}.`),
+      request,
+      reply,
+    ),
   )
   app.decorateRequest('who', '')
   app.decorateRequest('principal', undefined)
@@ -119,7 +123,7 @@ function drainAtClose(app: Api, live: LiveView): void {
   let closing = false
   let limit: NodeJS.Timeout | undefined
   app.addHook('onRequest', async () => {
-    if (closing) throw new SluiceError('closed', 'The server is stopping.')
+    if (closing) throw new SluiceError('closed', 'The server is shutting down.')
   })
   app.addHook('preClose', async () => {
     closing = true

@@ -3,8 +3,8 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema } from 'fastify'
 import type { Api } from './api.ts'
 
-const ABOUT = `Devices, their readings and what was refused, over HTTP. Every error is a problem (RFC 9457) with a code, and
-what to do about it. Times are RFC 3339 unless \`epoch\` asks for something else; \`from\` is inclusive, \`to\` exclusive.`
+const ABOUT = `Devices, their readings and dead letters, over HTTP. Every error is a problem (RFC 9457) with a code and a fix.
+Times are RFC 3339 unless \`epoch\` asks for another format; \`from\` is inclusive, \`to\` exclusive.`
 
 /** The style that Swagger UI adds to its page from its script; the browser's console names the hash if it changes. */
 const UI_STYLE = "'sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w='"
@@ -21,16 +21,21 @@ export async function describeApi(app: Api): Promise<void> {
       openapi: '3.1.0',
       info: { title: 'Sluice', version: 'v1', description: ABOUT },
       tags: [
-        { name: 'readings', description: 'What devices sent' },
+        { name: 'readings', description: 'Readings that devices sent' },
         { name: 'devices', description: 'Devices and their logins' },
-        { name: 'provisioning', description: 'How devices become known' },
-        { name: 'applications', description: 'Logins that are no devices' },
-        { name: 'operation', description: 'How Sluice is doing' },
+        { name: 'provisioning', description: 'Provisioning of devices' },
+        { name: 'applications', description: 'Logins other than devices' },
+        { name: 'operation', description: 'Health, status and metrics' },
       ],
       components: {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', description: 'An API key.' },
-          cookie: { type: 'apiKey', in: 'cookie', name: 'sluice_token', description: 'For GET only; see /v1/session.' },
+          cookie: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: 'sluice_token',
+            description: 'For GET requests only; see /v1/session.',
+          },
         },
       },
       security: [{ bearer: [] }, { cookie: [] }],

@@ -8,22 +8,22 @@ import { LetterReader, readWindow, WINDOW } from './letter-reader.ts'
 
 /** A reading that was not stored, or a client or message that was turned away, as people see it. */
 export const LetterView = Type.Object({
-  id: Type.String({ description: 'The same for every repeat of one source.' }),
+  id: Type.String({ description: 'The same for every repetition from one source.' }),
   stage: Type.Enum(['connect', 'publish', 'decode', 'store']),
   code: Type.String(),
   detail: Type.String(),
   fix: Type.String(),
   who: Type.String(),
   topic: Type.Union([Type.String(), Type.Null()]),
-  time: Type.String({ format: 'date-time', description: 'When it failed first.' }),
+  time: Type.String({ format: 'date-time', description: 'Time of the first failure.' }),
   receivedAt: Type.String({ format: 'date-time' }),
   source: Type.Union([
     Type.Object({ partition: Type.Integer(), offset: Type.Integer(), element: Type.Integer() }),
     Type.Null(),
   ]),
-  payload: Type.Optional(Type.String({ description: 'The first 4 KiB, when they are UTF-8.' })),
-  payloadBase64: Type.Optional(Type.String({ description: 'The first 4 KiB, when they are not UTF-8.' })),
-  payloadBytes: Type.Integer({ description: 'Length of all that was kept.' }),
+  payload: Type.Optional(Type.String({ description: 'The first 4 KiB, if they are UTF-8.' })),
+  payloadBase64: Type.Optional(Type.String({ description: 'The first 4 KiB, if they are not UTF-8.' })),
+  payloadBytes: Type.Integer({ description: 'Length of the payload that was kept.' }),
 })
 export type LetterView = Static<typeof LetterView>
 
@@ -109,7 +109,7 @@ export function writeCursor(cursor: LetterCursor): string {
 /** Inverse of {@link writeCursor}. Error: `cursor_invalid`. */
 export function readCursor(text: string): LetterCursor {
   const invalid = (cause?: unknown) =>
-    new SluiceError('cursor_invalid', 'The cursor is not one of this list.', { cause })
+    new SluiceError('cursor_invalid', 'The cursor does not belong to this list.', { cause })
   let entries: unknown
   try {
     entries = JSON.parse(Buffer.from(text, 'base64url').toString())

@@ -61,7 +61,7 @@ export class LiveView {
    * `log_unavailable`.
    */
   async open(filter: LiveFilter): Promise<LiveClient> {
-    if (this.#closed) throw new SluiceError('closed', 'The server is stopping.')
+    if (this.#closed) throw new SluiceError('closed', 'The server is shutting down.')
     if (this.#count >= this.#options.maxClients) {
       throw new SluiceError('streams_exhausted', `${this.#count} live views are open.`)
     }
@@ -75,7 +75,7 @@ export class LiveView {
       const cursor = tail.letterPositions()
       this.#clients.add(client)
       const { letters } = await newestLetters(this.#options.log, { filter, limit: BACKLOG, cursor })
-      if (this.#closed) throw new SluiceError('closed', 'The server is stopping.')
+      if (this.#closed) throw new SluiceError('closed', 'The server is shutting down.')
       const past = letters.reverse().map((found) => formatEvent('refusal', viewLetter(found)))
       client.begin([GREETING, ...past])
       return client
@@ -112,7 +112,7 @@ export class LiveView {
     clearInterval(this.#timer)
     const stopped = tail.then(
       (started) => started.stop(),
-      (error: unknown) => this.#options.logger.warn({ err: error }, 'the live view could not start'),
+      (error: unknown) => this.#options.logger.warn({ err: error }, 'the live view failed to start'),
     )
     this.#stopping = this.#stopping.then(() => stopped)
   }

@@ -7,7 +7,7 @@ export const PresenceView = Type.Object(
   {
     connected: Type.Boolean(),
     since: TimeOrNull,
-    reason: Type.Union([Type.String(), Type.Null()], { description: 'Why the last connection ended.' }),
+    reason: Type.Union([Type.String(), Type.Null()], { description: 'Why the last connection was closed.' }),
     sessions: Type.Array(
       Type.Object({
         clientId: Type.String(),
@@ -19,12 +19,12 @@ export const PresenceView = Type.Object(
       }),
     ),
   },
-  { description: 'As the broker nodes wrote it, about a second behind.' },
+  { description: 'As recorded by the broker nodes; about a second old.' },
 )
 
 export const LimitsView = Type.Array(
   Type.Object({ code: Type.String(), limit: Type.Number(), since: TimeOrNull, last: TimeOrNull, count: Type.Number() }),
-  { description: 'Limits that acted on the device, the newest first.' },
+  { description: 'Limits that were applied to the device, newest first.' },
 )
 
 /** Whether a device is connected, where, and what limits acted on it. */

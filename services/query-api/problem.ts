@@ -7,7 +7,7 @@ export const PROBLEM_TYPE = 'application/problem+json'
 
 /** One reading of a posted payload that was not taken. */
 export const RejectedReading = Type.Object({
-  element: Type.Integer({ description: 'Index of the reading in the posted array; 0 when it was one object.' }),
+  element: Type.Integer({ description: 'Index of the reading in the posted array; 0 for a single object.' }),
   code: Type.String(),
   detail: Type.String(),
 })
@@ -15,8 +15,8 @@ export const RejectedReading = Type.Object({
 /** RFC 9457 problem details with the code and the fix of the error table. */
 export const Problem = Type.Object(
   {
-    type: Type.String({ description: 'Always about:blank; the code says which problem it is.' }),
-    title: Type.String({ description: 'The HTTP status in words.' }),
+    type: Type.String({ description: 'Always about:blank; see code.' }),
+    title: Type.String({ description: 'Name of the HTTP status.' }),
     status: Type.Integer(),
     code: Type.String({ description: 'A code of docs/errors.md.' }),
     detail: Type.String({ description: 'What was wrong with this request.' }),
@@ -39,11 +39,11 @@ export class PayloadRejected extends SluiceError {
 /** Error bodies of every route, for the OpenAPI document. */
 export const problemResponses = {
   '4xx': {
-    description: 'The request was not carried out; code, detail and fix say why.',
+    description: 'The request failed; code, detail and fix say why.',
     content: { [PROBLEM_TYPE]: { schema: Type.Unsafe<Static<typeof Problem>>({ $ref: 'Problem#' }) } },
   },
   '5xx': {
-    description: 'Sluice or something it needs is not working.',
+    description: 'Sluice, or a service it depends on, is down.',
     content: { [PROBLEM_TYPE]: { schema: Type.Unsafe<Static<typeof Problem>>({ $ref: 'Problem#' }) } },
   },
 } as const
@@ -71,7 +71,7 @@ const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
 export function toProblem(error: unknown, requestId: string): Static<typeof Problem> {
   const known = error instanceof SluiceError ? error : frameworkError(error)
   if (known === undefined) {
-    return problem('internal', `An unexpected error; the log has it under request ${requestId}.`)
+    return problem('internal', `An unexpected error; the log names it under request ${requestId}.`)
   }
   const rejected = known instanceof PayloadRejected ? { rejected: [...known.rejected] } : {}
   return { ...problem(known.code, known.message), ...rejected }
@@ -95,7 +95,7 @@ export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket
     socket.destroy()
     return
   }
-  const body = JSON.stringify(problem('bad_request', `This is not an HTTP request that can be read (${error.code}).`))
+  const body = JSON.stringify(problem('bad_request', `This is not a valid HTTP request (${error.code}).`))
   const length = Buffer.byteLength(body)
   socket.end(
     `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,

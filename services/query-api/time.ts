@@ -6,13 +6,13 @@ import { compareInstants, formatInstant, MAX_INSTANT, type Instant } from '../..
 /** How times of points are written: numbers of ms (cut) or us (cut), ns as text, or RFC 3339. */
 export const Epoch = Type.Enum(['ms', 'us', 'ns', 'rfc3339'], {
   default: 'ms',
-  description: 'Times as milliseconds or microseconds (numbers, cut), nanoseconds (text) or RFC 3339 (text).',
+  description: 'Format of times: milliseconds or microseconds (numbers, truncated), nanoseconds or RFC 3339 (strings).',
 })
 export type Epoch = Static<typeof Epoch>
 
 export const PointTime = Type.Union([Type.Integer(), Type.String()])
 export const Value = Type.Union([Type.Number(), Type.Boolean(), Type.String()], {
-  description: 'Integers beyond 2^53 are text.',
+  description: 'Integers beyond 2^53 are strings.',
 })
 /** An RFC 3339 time, or null when there is none. */
 export const TimeOrNull = Type.Union([Type.String({ format: 'date-time' }), Type.Null()])
@@ -27,7 +27,7 @@ export function parseTime(name: string, text: string): Instant {
     throw new SluiceError('bad_request', `parameter "${name}" is not between 1970 and 2262`)
   }
   if (typeof instant === 'object') return instant
-  const reason = instant === 'time_without_zone' ? 'has no zone; write' : 'is neither whole milliseconds since 1970 nor'
+  const reason = instant === 'time_without_zone' ? 'has no zone; use' : 'is neither whole milliseconds since 1970 nor'
   throw new SluiceError('bad_request', `parameter "${name}" ${reason} RFC 3339 like 2026-01-31T12:00:00Z`)
 }
 
@@ -47,7 +47,7 @@ export function parseInterval(text: string): number {
   if (!(ms >= 1 && ms <= MAX_INTERVAL_MS)) {
     throw new SluiceError(
       'bad_request',
-      'parameter "interval" is a number with ms, s, m, h or d (no unit: ms), from 1 ms to 366 d',
+      'parameter "interval" must be a number with ms, s, m, h or d (no unit: ms), from 1 ms to 366 d',
     )
   }
   return ms

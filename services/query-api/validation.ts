@@ -40,7 +40,7 @@ function readQuery(properties: readonly [string, TSchema][], query: Record<strin
 function describe(errors: readonly SchemaError[], part: string): string {
   // "false" is how a schema says that a property is not in it; the next error names the property.
   const error = errors.find((candidate) => candidate.keyword !== 'boolean') ?? errors[0]
-  if (error === undefined) return `The ${part} is not as described in /docs.`
+  if (error === undefined) return `The ${part} does not match its description in /docs.`
   const path = error.instancePath.slice(1).replaceAll('/', '.')
   const where =
     part === 'querystring' ? `parameter "${path}"` : path === '' ? `The ${part}` : `"${path}" in the ${part}`

@@ -60,7 +60,7 @@ export class Connect {
   async #create() {
     const name = NAME.exec(this.#name.value.trim())
     if (name === null) {
-      this.#say('A name is tenant/device, each 1 to 64 characters of A-Z a-z 0-9 _ . -')
+      this.#say('A name is tenant/device; each part has 1 to 64 characters of A-Z a-z 0-9 _ . -')
       return
     }
     this.#say('')
@@ -144,7 +144,7 @@ export class Connect {
     reach.hidden = !(this.#selected.reachesOut && isLoopback(host))
     reach.replaceChildren(
       ...withCode(
-        `${host} is this computer, which a device cannot reach. Start Sluice with \`npm start -- --lan\` and open the ` +
+        `${host} is this computer only: a device cannot reach it. Start Sluice with \`npm start -- --lan\` and open the ` +
           'page at the address it prints; the snippet then holds that address.',
       ),
     )
@@ -171,5 +171,5 @@ function nextTab(key, current, count) {
  */
 export function explain(error) {
   if (error instanceof Refused) return visible([error.message, error.fix].filter(Boolean).join(' '), 400)
-  return 'Sluice does not answer. Is it still running?'
+  return 'Sluice is not responding. Is it still running?'
 }

@@ -102,7 +102,7 @@ export class Live {
       await chosen.load()
       this.#problem = ''
     } catch (error) {
-      this.#problem = `The past could not be loaded: ${explain(error)}`
+      this.#problem = `Earlier readings could not be loaded: ${explain(error)}`
     }
     if (chosen !== this.#chosen) return
     for (const stream of chosen.streams) this.#choices.add(chosen.tenant, chosen.device, stream)
@@ -172,9 +172,9 @@ export class Live {
   /** @param {number} hidden fields without a chart */
   #note(hidden) {
     const parts = [
-      this.#choices.range === 'hour' ? 'The last value of each 5 seconds.' : 'The last 5 minutes, up to 1,000 points.',
-      hidden > 0 ? `${hidden} more numeric fields are in the table.` : '',
-      this.#skipped > 0 ? `${whole.format(this.#skipped)} readings passed faster than this page shows.` : '',
+      this.#choices.range === 'hour' ? 'The last value of every 5 seconds.' : 'The last 5 minutes, up to 1,000 points.',
+      hidden > 0 ? `${hidden} more numeric fields: see the table.` : '',
+      this.#skipped > 0 ? `${whole.format(this.#skipped)} readings were skipped: too fast for this page.` : '',
       this.#problem,
     ]
     setText(byId('chart-note', HTMLElement), parts.filter(Boolean).join(' '))

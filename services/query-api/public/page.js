@@ -119,7 +119,7 @@ class Page {
   #showLost(since) {
     this.#link('lost', 'Connection lost')
     const bar = byId('lost', HTMLElement)
-    setText(bar, `No connection to Sluice since ${formatTime(since.getTime())}. Trying again.`)
+    setText(bar, `No connection to Sluice since ${formatTime(since.getTime())}. Reconnecting.`)
     bar.hidden = false
   }
 
@@ -145,7 +145,7 @@ class Page {
     if (!this.#refusals.add(letter, warning) || warning || document.body.dataset['state'] !== 'waiting') return
     setText(
       byId('hint', HTMLElement),
-      `Something arrived and was refused: ${visible(letter.code, 60)}. The list says why.`,
+      `A message arrived but was refused: ${visible(letter.code, 60)}. The list says why.`,
     )
   }
 

@@ -65,7 +65,7 @@ export class Refusals {
     const more = groups.length === MAX_GROUPS ? `, the newest ${MAX_GROUPS} kinds` : ''
     const refused = this.#total - this.#warnings
     setText(byId('refused', HTMLElement), refused === 0 ? '' : `${refused} refused`)
-    setText(byId('refusals-count', HTMLElement), groups.length === 0 ? '' : `${this.#total} in all${more}`)
+    setText(byId('refusals-count', HTMLElement), groups.length === 0 ? '' : `${this.#total} in total${more}`)
     this.#speak()
   }
 
@@ -139,7 +139,7 @@ function makeRow({ letter, warning }) {
  * @param {boolean} warning
  */
 function headline(letter, warning) {
-  return warning ? 'Stored, but look' : (STAGES[letter.stage] ?? 'Refused')
+  return warning ? 'Stored, with a warning' : (STAGES[letter.stage] ?? 'Refused')
 }
 
 /**

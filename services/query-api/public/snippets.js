@@ -50,7 +50,7 @@ export const SNIPPETS = [
   {
     id: 'curl',
     label: 'curl',
-    note: 'HTTP instead of MQTT, through the same log. Answered when the reading is stored in it.',
+    note: 'HTTP instead of MQTT, through the same log. The answer means that the reading is stored there.',
     reachesOut: false,
     render: (target) => `curl -i ${shell(`${target.origin}/v1/devices/${userOf(target)}/readings`)} \\
   -H ${shell(`Authorization: Bearer ${target.token}`)} \\
@@ -100,7 +100,7 @@ while (true) {
   {
     id: 'esp32',
     label: 'ESP32',
-    note: 'Arduino with PubSubClient. That library publishes at QoS 0 only, which nobody acknowledges.',
+    note: 'Arduino with PubSubClient. That library publishes at QoS 0 only, which is not acknowledged.',
     reachesOut: true,
     render: (target) => `#include <WiFi.h>
 #include <PubSubClient.h>
@@ -136,7 +136,7 @@ void loop() {
     label: 'Tasmota',
     note:
       'Paste into the console of the device. Sensors then arrive as stream SENSOR, its state as STATE. Tasmota also ' +
-      'publishes the words Online and Offline (stream LWT); as they are no JSON, they are listed as rejected: harmless.',
+      'publishes the words Online and Offline (stream LWT). They are not JSON, so they are listed as rejected; that is harmless.',
     reachesOut: true,
     // One line: Tasmota restarts when the line is done, and would lose a second one.
     render: (target) =>

@@ -14,9 +14,9 @@ const Verdict = Type.Object({
   action: Type.Enum(['publish', 'subscribe']),
   topic: Type.String(),
   allowed: Type.Boolean(),
-  rule: Type.Union([Rule, Type.Null()], { description: 'The rule that decided; null when no single one did.' }),
+  rule: Type.Union([Rule, Type.Null()], { description: 'The rule that decided; null if no single rule did.' }),
   reason: Type.String(),
-  rules: Type.Array(Rule, { description: 'All rules in force; those of a device follow from its name.' }),
+  rules: Type.Array(Rule, { description: 'All effective rules; those of a device follow from its name.' }),
 })
 
 /** Why a login may or may not do something, by the code that the broker decides with. */
@@ -26,12 +26,15 @@ export function aclRoutes(app: Api, { registry }: ApiParts<'registry'>): void {
     {
       schema: {
         tags: ['applications'],
-        summary: 'Whether a login may publish to a topic or subscribe to a filter, and which rule says so',
+        summary: 'Whether a login may publish to a topic or subscribe to a filter, and which rule decides',
         querystring: Type.Object(
           {
-            who: Type.String({ description: 'tenant/device, or the name of an application' }),
+            who: Type.String({ description: 'tenant/device, or an application name' }),
             action: Type.Enum(['publish', 'subscribe']),
-            topic: Type.String({ maxLength: 2048, description: 'A topic to publish to, a filter to subscribe to.' }),
+            topic: Type.String({
+              maxLength: 2048,
+              description: 'The topic to publish to, or the topic filter to subscribe to.',
+            }),
           },
           { additionalProperties: false },
         ),
@@ -57,5 +60,5 @@ async function findPrincipal(registry: Registry, who: string): Promise<Principal
   }
   const application = await registry.getApplication(who)
   if (application !== undefined) return { kind: 'application', name: who, rules: application.rules }
-  throw new SluiceError('not_found', `There is no application ${JSON.stringify(who.slice(0, 160))}.`)
+  throw new SluiceError('not_found', `No such application: ${JSON.stringify(who.slice(0, 160))}.`)
 }

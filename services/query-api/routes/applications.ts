@@ -15,7 +15,10 @@ export const Rule = Type.Object(
   },
   { additionalProperties: false },
 )
-const Rules = Type.Array(Rule, { maxItems: MAX_RULES, description: 'Nothing is allowed without a rule; deny wins.' })
+const Rules = Type.Array(Rule, {
+  maxItems: MAX_RULES,
+  description: 'Nothing is allowed without a rule; deny takes precedence.',
+})
 const Application = Type.Object({ name: Type.String(), rules: Rules, createdAt: TimeOrNull })
 
 /** Logins that are no devices: dashboards, gateways, bridges. */
@@ -27,7 +30,7 @@ export function applicationRoutes(app: Api, options: ApiParts<'registry'>): void
     {
       schema: {
         tags,
-        summary: 'Make a login with rules; its secret and token are shown only now',
+        summary: 'Create a login with rules; its secret and token are not shown again',
         body: Type.Object({ name: Type.String(), rules: Rules }, { additionalProperties: false }),
         response: {
           201: Type.Object({ name: Type.String(), rules: Rules, ...Credentials }),
@@ -72,7 +75,7 @@ function changeRoutes(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags: ['applications'],
-        summary: 'Put other rules in the place of these; connected clients get them within two seconds',
+        summary: 'Replace the rules; connected clients are affected within two seconds',
         params: Type.Object({ name: Type.String() }),
         body: Type.Object({ rules: Rules }, { additionalProperties: false }),
         response: { 200: Type.Object({ name: Type.String(), rules: Rules }), ...problemResponses },
@@ -93,7 +96,7 @@ function changeRoutes(app: Api, options: ApiParts<'registry'>): void {
         tags: ['applications'],
         summary: 'Remove an application and its login',
         params: Type.Object({ name: Type.String() }),
-        response: { 204: Type.Null({ description: 'It is gone.' }), ...problemResponses },
+        response: { 204: Type.Null({ description: 'Removed.' }), ...problemResponses },
       },
     },
     async (request, reply) => {

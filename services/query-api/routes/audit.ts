@@ -6,7 +6,7 @@ import { TimeOrNull, rfc3339 } from '../time.ts'
 const Entry = Type.Object({
   id: Type.Integer(),
   at: TimeOrNull,
-  who: Type.String({ description: 'Name of the API key or login that did it.' }),
+  who: Type.String({ description: 'Name of the API key or login that made the change.' }),
   action: Type.String(),
   subject: Type.String(),
   detail: Type.Union([Type.String(), Type.Null()]),
@@ -19,11 +19,11 @@ export function auditRoutes(app: Api, { registry }: ApiParts<'registry'>): void 
     {
       schema: {
         tags: ['operation'],
-        summary: 'Who changed what, the newest first',
+        summary: 'Who changed what, newest first',
         querystring: Type.Object(
           {
             limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
-            before: Type.Optional(Type.Integer({ minimum: 1, description: '`next` of the previous answer.' })),
+            before: Type.Optional(Type.Integer({ minimum: 1, description: '`next` of the previous page.' })),
           },
           { additionalProperties: false },
         ),

@@ -22,7 +22,7 @@ const ClaimKeyView = Type.Object({
 const NewKey = Type.Object(
   {
     tenant: Type.String(),
-    maxUses: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Devices that it may make.' }),
+    maxUses: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Number of devices that may use it.' }),
     expiresSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 * DAY_S })),
     tags: Type.Optional(Tags),
   },
@@ -38,7 +38,7 @@ export function claimKeyRoutes(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags,
-        summary: 'Make a provisioning key; it is shown only now',
+        summary: 'Create a provisioning key; it is not shown again',
         body: NewKey,
         response: {
           201: Type.Evaluate(Type.Intersect([ClaimKeyView, Type.Object({ key: Type.String() })])),
@@ -59,7 +59,7 @@ export function claimKeyRoutes(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags,
-        summary: 'All provisioning keys, the newest first',
+        summary: 'All provisioning keys, newest first',
         response: { 200: Type.Object({ claimKeys: Type.Array(ClaimKeyView) }), ...problemResponses },
       },
     },
@@ -70,9 +70,9 @@ export function claimKeyRoutes(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags,
-        summary: 'End a provisioning key; the devices that it made stay',
+        summary: 'Revoke a provisioning key; devices that used it stay',
         params: Type.Object({ id: Type.String() }),
-        response: { 204: Type.Null({ description: 'It is gone.' }), ...problemResponses },
+        response: { 204: Type.Null({ description: 'Removed.' }), ...problemResponses },
       },
     },
     async (request, reply) => {
@@ -92,15 +92,15 @@ export function claimRoute(app: Api, options: ApiParts<'registry'>): void {
       bodyLimit: 4096,
       schema: {
         tags: ['provisioning'],
-        summary: 'A device trades a provisioning key for credentials of its own, once',
+        summary: 'A device exchanges a provisioning key for its own credentials, once',
         description:
-          'Needs no bearer token: the key says who may. The same key may claim the same device again until its ' +
-          'credentials are first used, because the answer may be lost.',
+          'Needs no bearer token: the key authorises it. The same key may claim the same device again until its ' +
+          'credentials are first used, because the response may be lost.',
         security: [],
         body: Type.Object(
           {
             key: Type.String({ maxLength: 256 }),
-            device: Type.String({ description: 'What the device calls itself, such as its serial number.' }),
+            device: Type.String({ description: 'Name that the device chooses, such as its serial number.' }),
           },
           { additionalProperties: false },
         ),

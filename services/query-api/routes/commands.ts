@@ -12,15 +12,15 @@ const MAX_EXPIRY_SECONDS = 31_536_000
 
 const CommandBody = Type.Object(
   {
-    name: Type.String({ description: 'What follows cmd/ in the topic, such as restart or valve/open.' }),
-    payload: Type.Optional(Type.Unknown({ description: 'A text goes out as it is, anything else as JSON.' })),
-    payloadBase64: Type.Optional(Type.String({ description: 'Bytes, in place of a payload.' })),
-    qos: Type.Optional(Type.Integer({ minimum: 0, maximum: 2, description: '1 unless given.' })),
+    name: Type.String({ description: 'Topic below cmd/, such as restart or valve/open.' }),
+    payload: Type.Optional(Type.Unknown({ description: 'A string is sent as it is, anything else as JSON.' })),
+    payloadBase64: Type.Optional(Type.String({ description: 'Binary payload, instead of payload.' })),
+    qos: Type.Optional(Type.Integer({ minimum: 0, maximum: 2, description: '1 by default.' })),
     expirySeconds: Type.Optional(
       Type.Integer({
         minimum: 1,
         maximum: MAX_EXPIRY_SECONDS,
-        description: 'A session that is away gets it only when it is back within this time.',
+        description: 'Dropped unless the device connects within this time.',
       }),
     ),
   },
@@ -34,13 +34,13 @@ export function commandRoutes(app: Api, options: ApiParts<'registry' | 'nodes'>)
     {
       schema: {
         tags: ['devices'],
-        summary: 'Publish to cmd/... of a device, and tell what became of it',
+        summary: 'Publish to cmd/... of a device, and report the outcome',
         params: DeviceParams,
         body: CommandBody,
         response: {
           200: Type.Object({
             result: Type.Enum(['delivered', 'queued', 'no_session'], {
-              description: "Of the device's own sessions; applications that have subscribed get it whatever this says.",
+              description: 'For the sessions of the device itself; subscribed applications receive it in any case.',
             }),
           }),
           ...problemResponses,
@@ -51,7 +51,7 @@ export function commandRoutes(app: Api, options: ApiParts<'registry' | 'nodes'>)
       const { tenant, device } = request.params
       const { name, qos = 1, expirySeconds } = request.body
       await requireDevice(options.registry, tenant, device)
-      if (!isCommandName(name)) throw new SluiceError('bad_request', '"name" is not a topic, or too long a one')
+      if (!isCommandName(name)) throw new SluiceError('bad_request', '"name" is not a valid topic, or is too long')
       const expiresMs = expirySeconds === undefined ? undefined : Date.now() + expirySeconds * 1000
       const payload = payloadOf(request.body)
       const level = qos === 2 ? 2 : qos === 1 ? 1 : 0
@@ -65,10 +65,10 @@ export function commandRoutes(app: Api, options: ApiParts<'registry' | 'nodes'>)
 /** Error: `bad_request`. */
 function payloadOf({ payload, payloadBase64 }: { payload?: unknown; payloadBase64?: string }): Buffer {
   if (payload !== undefined && payloadBase64 !== undefined) {
-    throw new SluiceError('bad_request', '"payload" and "payloadBase64" exclude each other')
+    throw new SluiceError('bad_request', '"payload" and "payloadBase64" are mutually exclusive')
   }
   const text = typeof payload === 'string' ? payload : payload === undefined ? '' : JSON.stringify(payload)
   const bytes = payloadBase64 === undefined ? Buffer.from(text) : Buffer.from(payloadBase64, 'base64')
   if (bytes.byteLength <= MAX_PAYLOAD_BYTES) return bytes
-  throw new SluiceError('bad_request', `the payload has ${bytes.byteLength} bytes; ${MAX_PAYLOAD_BYTES} at most`)
+  throw new SluiceError('bad_request', `the payload has ${bytes.byteLength} bytes; the maximum is ${MAX_PAYLOAD_BYTES}`)
 }

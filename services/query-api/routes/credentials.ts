@@ -24,7 +24,10 @@ const Rotation = Type.Object(
 )
 const Rotated = Type.Object({
   ...Credentials,
-  oldEndsAt: Type.String({ format: 'date-time', description: 'At the latest: the first use of the new one ends it.' }),
+  oldEndsAt: Type.String({
+    format: 'date-time',
+    description: 'At the latest; the first use of the new one ends it earlier.',
+  }),
 })
 
 /** What a path names, and the name of its login. */
@@ -76,7 +79,8 @@ const ENDINGS = ['revoke', 'disable', 'enable'] as const
 type Ending = (typeof ENDINGS)[number]
 
 const SUMMARIES: Readonly<Record<Ending, string>> = {
-  revoke: 'End all credentials, disable it and close its connections within 2 s; session and retained messages go',
+  revoke:
+    'Revoke all credentials, disable it and close its connections within 2 s; session and retained messages are removed',
   disable: 'Refuse all its logins and close its connections within 2 s, until it is enabled',
   enable: 'Accept its logins again',
 }
@@ -84,7 +88,7 @@ const SUMMARIES: Readonly<Record<Ending, string>> = {
 function rotateSchema({ tag, what }: Kind) {
   return {
     tags: [tag],
-    summary: `Give ${what} a new credential beside the one in use; no connection closes`,
+    summary: `Give ${what} a new credential in addition to the one in use; no connection is closed`,
     body: Rotation,
     response: { 201: Rotated, ...problemResponses },
   }

@@ -19,13 +19,14 @@ export function deadLetterRoutes(app: Api, { log }: ApiParts<'log'>): void {
     {
       schema: {
         tags: ['readings'],
-        summary: 'Readings that were not stored, and clients and messages that were turned away, newest first',
-        description: 'One answer looks at no more than 20,000: with a filter it may hold few or none and have a next.',
+        summary: 'Readings that were not stored, and clients and messages that were refused, newest first',
+        description:
+          'One response searches at most 20,000 of them: with a filter it may hold few or none and still have a next.',
         querystring: Query,
         response: {
           200: Type.Object({
             deadLetters: Type.Array(LetterView),
-            next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next answer.' }),
+            next: Type.Union([Type.String(), Type.Null()], { description: 'Cursor for the next page.' }),
           }),
           ...problemResponses,
         },

@@ -10,7 +10,7 @@ import { CreatedDevice, createDevices, DeviceParams, NewDevice } from './devices
 
 const MAX_DEVICES = 1_000
 const Existing = Type.Enum(['fail', 'skip'], {
-  description: 'What devices that exist are: an error that keeps all from being made (default), or left alone.',
+  description: 'How to treat devices that exist: as an error, so that none is created (default), or skip them.',
 })
 
 /** Many devices with one request. */
@@ -25,19 +25,19 @@ function createRoute(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags: ['devices'],
-        summary: 'Make up to 1,000 devices, all or none of those that do not exist',
+        summary: 'Create up to 1,000 devices: all that do not exist, or none',
         body: Type.Object(
           {
             devices: Type.Array(NewDevice, { minItems: 1, maxItems: MAX_DEVICES }),
             existing: Type.Optional(Existing),
-            dryRun: Type.Optional(Type.Boolean({ description: 'Only say which exist.' })),
+            dryRun: Type.Optional(Type.Boolean({ description: 'Only report which exist.' })),
           },
           { additionalProperties: false },
         ),
         response: {
           201: Type.Object({
             devices: Type.Array(CreatedDevice),
-            skipped: Type.Array(DeviceParams, { description: 'Those that exist.' }),
+            skipped: Type.Array(DeviceParams, { description: 'Devices that exist.' }),
           }),
           ...problemResponses,
         },
@@ -61,7 +61,7 @@ function removeRoute(app: Api, options: ApiParts<'registry' | 'cache'>): void {
     {
       schema: {
         tags: ['devices'],
-        summary: 'Remove up to 1,000 devices and their logins; those that do not exist are passed over',
+        summary: 'Remove up to 1,000 devices and their logins; those that do not exist are skipped',
         body: Type.Object(
           { devices: Type.Array(DeviceParams, { minItems: 1, maxItems: MAX_DEVICES }) },
           { additionalProperties: false },

@@ -14,7 +14,7 @@ import { rfc3339, TimeOrNull } from '../time.ts'
 export const Credentials = {
   username: Type.String(),
   secret: Type.String({ description: 'Password for the username. Not shown again.' }),
-  token: Type.String({ description: 'Instead of both: goes into the username, without a password. Not shown again.' }),
+  token: Type.String({ description: 'Instead of both: sent as the username, without a password. Not shown again.' }),
 }
 const Name = Type.String({ description: '1 to 64 characters of A-Z a-z 0-9 _ . -' })
 const Tags = Type.Record(Type.String(), Type.String({ maxLength: 256 }), { maxProperties: 32 })
@@ -29,14 +29,16 @@ const DeviceView = Type.Object({
   tags: Tags,
   createdAt: TimeOrNull,
   lastSeen: TimeOrNull,
-  disabled: Type.Boolean({ description: 'Its logins are refused.' }),
+  disabled: Type.Boolean({ description: 'Whether its logins are refused.' }),
 })
 const CredentialView = Type.Object({
   id: Type.String(),
   username: Type.String(),
   kind: Type.Enum(['issued', 'imported']),
   createdAt: TimeOrNull,
-  lastUsed: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], { description: 'Up to an hour behind.' }),
+  lastUsed: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description: 'Updated at most once an hour.',
+  }),
   expiresAt: TimeOrNull,
 })
 const Streams = Type.Array(
@@ -53,7 +55,7 @@ export const DeviceParams = Type.Object({ tenant: Type.String(), device: Type.St
 /** Error: `not_found`. */
 export async function requireDevice(registry: Registry, tenant: string, device: string): Promise<Device> {
   const found = await registry.getDevice(tenant, device)
-  if (found === undefined) throw new SluiceError('not_found', `There is no device ${tenant}/${device}.`)
+  if (found === undefined) throw new SluiceError('not_found', `No such device: ${tenant}/${device}.`)
   return found
 }
 
@@ -66,9 +68,9 @@ export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' |
     {
       schema: {
         tags: ['devices'],
-        summary: 'Remove a device and its login; its readings stay',
+        summary: 'Remove a device and its login; its readings are kept',
         params: DeviceParams,
-        response: { 204: Type.Null({ description: 'It is gone.' }), ...problemResponses },
+        response: { 204: Type.Null({ description: 'Removed.' }), ...problemResponses },
       },
     },
     async (request, reply) => {
@@ -86,7 +88,7 @@ function createRoutes(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags: ['devices'],
-        summary: 'Make a device and its login; secret and token are shown only now',
+        summary: 'Create a device and its login; secret and token are not shown again',
         body: NewDevice,
         response: { 201: CreatedDevice, ...problemResponses },
       },

@@ -28,7 +28,7 @@ export function healthRoutes(
   const response = { 200: Readiness, 503: Readiness, '4xx': problemResponses['4xx'] }
   app.get(
     '/readyz',
-    { schema: { ...open, summary: 'Everything it needs works; 503 names what does not', response } },
+    { schema: { ...open, summary: 'All dependencies work; 503 names those that do not', response } },
     async (_request, reply) => {
       // However many ask, the checks run once at a time.
       running ??= runChecks(options.checks, options.logger).finally(() => (running = undefined))
@@ -46,7 +46,7 @@ export function healthRoutes(
       schema: {
         tags: ['operation'],
         summary: 'Metrics for Prometheus',
-        description: 'Needs no token when asked from the host itself.',
+        description: 'Needs no token when requested from the host itself.',
         produces: ['text/plain'],
         response: { 200: Type.String(), ...problemResponses },
       },

@@ -12,13 +12,13 @@ import { Rule } from './applications.ts'
 const Login = Type.Object(
   {
     kind: Type.Enum(['device', 'application']),
-    name: Type.String({ description: 'tenant/device, or the name of an application; made when it is missing.' }),
-    username: Type.String({ maxLength: 256, description: 'What the client sends; it may differ from the name.' }),
+    name: Type.String({ description: 'tenant/device, or an application name; created if it is missing.' }),
+    username: Type.String({ maxLength: 256, description: 'Username that the client sends; may differ from the name.' }),
     passwordHash: Type.String({
       maxLength: 512,
-      description: "Mosquitto's $7$iterations$salt$hash: PBKDF2 with SHA-512, verified as it is.",
+      description: "Mosquitto's $7$iterations$salt$hash (PBKDF2 with SHA-512), used as it is.",
     }),
-    rules: Type.Array(Rule, { maxItems: MAX_RULES, description: "An application's; a device has fixed ones." }),
+    rules: Type.Array(Rule, { maxItems: MAX_RULES, description: 'For an application; a device has fixed rules.' }),
   },
   { additionalProperties: false },
 )
@@ -37,7 +37,7 @@ export function importRoutes(app: Api, options: ApiParts<'registry'>): void {
     {
       schema: {
         tags: ['provisioning'],
-        summary: 'Take over logins with the password hashes of Mosquitto; one that fails does not stop the others',
+        summary: 'Import logins with the password hashes of Mosquitto; one that fails does not stop the others',
         body: Type.Object(
           { logins: Type.Array(Login, { minItems: 1, maxItems: 100 }) },
           { additionalProperties: false },
@@ -84,7 +84,10 @@ async function makeApplication(registry: Registry, { name, rules }: Static<typeo
   const found = await registry.getApplication(name)
   if (found === undefined) await registry.createApplication(name, rules)
   else if (JSON.stringify(found.rules.map(describeRule)) !== JSON.stringify(rules.map(describeRule))) {
-    throw new SluiceError('already_exists', `application ${name} has other rules; remove it, or set these by hand`)
+    throw new SluiceError(
+      'already_exists',
+      `application ${name} has different rules; remove it, or set these rules by hand`,
+    )
   }
 }
 

@@ -29,7 +29,7 @@ const Latest = Type.Object(
     headers: {
       'sluice-cache': {
         type: 'string',
-        description: '`unavailable` when the answer is of the database alone, which is a few seconds behind.',
+        description: '`unavailable` if the response is from the database alone, which lags a few seconds.',
       },
     },
   },
@@ -42,7 +42,8 @@ export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' |
       schema: {
         tags: ['readings'],
         summary: 'The newest value of every field of a device',
-        description: 'lastSeen is receive time. A time more than 5 minutes ahead of it never becomes the newest.',
+        description:
+          'lastSeen is a receive time. A value more than 5 minutes ahead of its receive time never becomes the newest.',
         params: DeviceParams,
         querystring: Type.Object({ epoch: Epoch }, { additionalProperties: false }),
         response: {

@@ -5,9 +5,9 @@ import { rfc3339, TimeOrNull } from '../time.ts'
 
 const Node = Type.Object({
   id: Type.String(),
-  address: Type.Object({ host: Type.String(), port: Type.Integer() }, { description: 'Where it listens for MQTT.' }),
+  address: Type.Object({ host: Type.String(), port: Type.Integer() }, { description: 'Address of its MQTT listener.' }),
   clients: Type.Integer(),
-  inFlight: Type.Integer({ description: 'Messages of QoS 1 and 2 that are not acknowledged yet.' }),
+  inFlight: Type.Integer({ description: 'QoS 1 and 2 messages not acknowledged yet.' }),
   since: TimeOrNull,
 })
 
@@ -15,7 +15,7 @@ const Node = Type.Object({
 export function nodeRoutes(app: Api, { nodes }: ApiParts<'nodes'>): void {
   const schema = {
     tags: ['operation'],
-    summary: 'The broker nodes that live, and their load a second or two ago',
+    summary: 'The live broker nodes, and their load a second or two ago',
     response: { 200: Type.Object({ nodes: Type.Array(Node) }), ...problemResponses },
   }
   app.get('/nodes', { schema }, async () => ({

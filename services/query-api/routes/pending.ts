@@ -8,12 +8,12 @@ import { problemResponses } from '../problem.ts'
 const Pending = Type.Object({
   tenant: Type.String(),
   device: Type.String(),
-  by: Type.Enum(['login', 'topic'], { description: 'It tried to log in, or somebody published to its topic.' }),
+  by: Type.Enum(['login', 'topic'], { description: 'It tried to log in, or a publish to its topic was refused.' }),
   who: Type.String({ description: 'The login that was refused, or that published.' }),
   detail: Type.String(),
   topic: Type.Union([Type.String(), Type.Null()]),
   lastAt: Type.String({ format: 'date-time' }),
-  times: Type.Integer({ description: 'Refusals that were kept: a client that retries in a loop has more.' }),
+  times: Type.Integer({ description: 'Refusals that were kept; a client that retries in a loop had more.' }),
 })
 
 interface Candidate {
@@ -37,8 +37,8 @@ export function pendingRoutes(app: Api, { log, registry }: ApiParts<'log' | 'reg
     {
       schema: {
         tags: ['provisioning'],
-        summary: 'Devices that do not exist and tried to log in, or whose topics were published to',
-        description: `Found in the newest ${MAX_LETTERS} refusals, of which a bounded number is kept each second.`,
+        summary: 'Unknown devices that tried to log in, or whose topics were published to',
+        description: `Taken from the newest ${MAX_LETTERS} refusals, of which a bounded number is kept per second.`,
         response: { 200: Type.Object({ pending: Type.Array(Pending) }), ...problemResponses },
       },
     },

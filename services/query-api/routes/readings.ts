@@ -13,12 +13,12 @@ import { PayloadRejected, problemResponses, RejectedReading } from '../problem.t
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
 
-const Stream = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings.' })
+const Stream = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings, as in their topic.' })
 
 const ReadingQuery = Type.Object(
   {
     stream: Stream,
-    field: Type.Optional(Type.String({ description: 'One field; all of them without it.' })),
+    field: Type.Optional(Type.String({ description: 'One field; all fields by default.' })),
     from: Type.Optional(Type.String({ description: 'Inclusive: RFC 3339 or milliseconds since 1970.' })),
     to: Type.Optional(Type.String({ description: 'Exclusive: RFC 3339 or milliseconds since 1970.' })),
     interval: Type.Optional(
@@ -29,11 +29,16 @@ const ReadingQuery = Type.Object(
     aggregate: Type.Optional(
       Type.Enum(['min', 'max', 'mean', 'sum', 'count', 'first', 'last'], {
         description:
-          'What a window is made into; mean when only interval is given. Without interval: of the whole range.',
+          'How to aggregate a window; mean if only interval is given. Without interval: over the whole range.',
       }),
     ),
-    limit: Type.Integer({ minimum: 1, maximum: 10_000, default: 1000, description: 'Points over all series.' }),
-    cursor: Type.Optional(Type.String({ maxLength: 4096, description: 'next of the previous answer.' })),
+    limit: Type.Integer({
+      minimum: 1,
+      maximum: 10_000,
+      default: 1000,
+      description: 'Maximum number of points, of all series together.',
+    }),
+    cursor: Type.Optional(Type.String({ maxLength: 4096, description: 'next of the previous page.' })),
     epoch: Epoch,
   },
   { additionalProperties: false },
@@ -76,7 +81,7 @@ export function readingRoutes(
           200: Type.Object({
             series: Type.Array(SeriesView),
             complete: Type.Boolean(),
-            next: Type.Union([Type.String(), Type.Null()], { description: 'The cursor of the next answer.' }),
+            next: Type.Union([Type.String(), Type.Null()], { description: 'Cursor for the next page.' }),
           }),
           ...problemResponses,
         },
@@ -113,9 +118,9 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       onRequest: takeBytes,
       schema: {
         tags: ['readings'],
-        summary: 'Store one payload, as if it had come over MQTT',
+        summary: 'Store one payload, as if it had been published over MQTT',
         description:
-          'Answered when the readings are durable in the log. Any content type is taken. Takes an API key, or the ' +
+          'Answered when the readings are durable in the log. Any content type is accepted. Takes an API key, or the ' +
           'token of the device or of an application that may publish to its topic.',
         params: DeviceParams,
         querystring: Type.Object({ stream: Stream }, { additionalProperties: false }),
@@ -134,7 +139,8 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
       }
       await requireDevice(registry, tenant, device)
-      if (pending >= MAX_PENDING) throw new SluiceError('broker_overloaded', `${pending} payloads wait for the log.`)
+      if (pending >= MAX_PENDING)
+        throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
       const headers = stream === DEFAULT_STREAM ? undefined : { topic }
       const record = { key: deviceKey(tenant, device), value, ...options.stamp(value), headers }
@@ -153,7 +159,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
 async function takeBytes({ raw: { headers } }: FastifyRequest): Promise<void> {
   const encoding = headers['content-encoding'] ?? 'identity'
   if (encoding !== 'identity') {
-    throw new SluiceError('media_type_unsupported', `Content-Encoding "${encoding}" is not understood.`)
+    throw new SluiceError('media_type_unsupported', `Content-Encoding "${encoding}" is not supported.`)
   }
   // curl -d says it sends a form, and others write no valid type at all: the bytes speak for themselves.
   headers['content-type'] = 'application/octet-stream'

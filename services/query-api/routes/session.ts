@@ -11,8 +11,8 @@ export function sessionRoutes(app: Api, authentication: Authentication): void {
     {
       schema: {
         tags: ['operation'],
-        summary: 'Give a browser a cookie for reading',
-        description: 'The cookie stands for the API key in GET and HEAD requests; nothing can be changed with it.',
+        summary: 'Set a read-only session cookie for a browser',
+        description: 'The cookie replaces the API key in GET and HEAD requests; it permits no changes.',
         security: [],
         body: Type.Object({ token: Type.String({ minLength: 1, maxLength: 1024 }) }, { additionalProperties: false }),
         response: { 204: Type.Null({ description: 'The cookie is set.' }), ...problemResponses },

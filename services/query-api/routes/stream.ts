@@ -4,10 +4,10 @@ import type { LiveClient } from '../live-client.ts'
 import type { LiveView } from '../live.ts'
 import { problemResponses } from '../problem.ts'
 
-const ABOUT = `Server-sent events, each with JSON as data. At the start the newest 20 refusals, then what passes:
+const ABOUT = `Server-sent events, each with JSON as data. First the newest 20 refusals, then live:
 \`reading\` {tenant, device, stream, time, receivedAt, values}; \`refusal\` (as in /v1/dead-letters); \`warning\` (the
-same form, for a reading that was stored although its clock is suspect); \`skipped\` {records}: more came than this
-view shows or its client reads. At most 500 readings a second; nothing here is promised, /readings has it all.`
+same form, for a reading that was stored although its clock is suspect); \`skipped\` {records}: more
+arrived than this view shows or its client reads. At most 500 readings a second; for the complete data see /readings.`
 
 export function streamRoutes(app: Api, live: LiveView): void {
   app.get(
@@ -15,7 +15,7 @@ export function streamRoutes(app: Api, live: LiveView): void {
     {
       schema: {
         tags: ['readings'],
-        summary: 'Readings and refusals as they pass',
+        summary: 'Readings and refusals as they arrive',
         description: ABOUT,
         querystring: Type.Object(
           { tenant: Type.Optional(Type.String()), device: Type.Optional(Type.String()) },
@@ -23,7 +23,7 @@ export function streamRoutes(app: Api, live: LiveView): void {
         ),
         response: {
           200: {
-            description: 'Lasts until the client leaves; a comment every 15 s keeps it open.',
+            description: 'Lasts until the client disconnects; a comment every 15 s keeps it open.',
             content: { 'text/event-stream': { schema: Type.Unsafe<LiveClient>({ type: 'string' }) } },
           },
           ...problemResponses,

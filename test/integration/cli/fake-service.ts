@@ -116,7 +116,7 @@ function route(request: Request, state: State): Answer {
   const key = `${tenant}/${device}`
   if (method === 'DELETE' && state.devices.delete(key)) return { status: 204 }
   if (below === 'readings') return ok(readingsOf(key, request, state))
-  return problem(404, 'not_found', `There is no device ${key}.`)
+  return problem(404, 'not_found', `No such device: ${key}.`)
 }
 
 function readingsOf(key: string, { query }: Request, { readings, options }: State): unknown {

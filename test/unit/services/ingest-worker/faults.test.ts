@@ -100,7 +100,7 @@ describe('points that the store refuses', () => {
         code: 'store_rejected',
         stage: 'store',
         source: { partition: 0, offset: 7, element: 0 },
-        detail: '"n" refused: no such number; stored all the same: "m"',
+        detail: '"n" rejected: no such number; stored nevertheless: "m"',
       },
     ])
     const state = world.registry.states.get('demo/first/telemetry')

@@ -185,7 +185,7 @@ it('counts and shows records that were gone before they were read', async () => 
   world.log.kept[0] = 2
   const worker = await world.work()
   await world.settled()
-  expect(worker.status()).toEqual({ ok: true, detail: '2 records were gone before they were read' })
+  expect(worker.status()).toEqual({ ok: true, detail: '2 records were deleted before they were read' })
   expect(await counter(worker.options, 'gap_records_total')).toBe(2)
 })
 
