@@ -10,11 +10,11 @@ export interface BrokerStatus {
   readonly clients: number
   /** QoS 1 and 2 not yet acknowledged. */
   readonly inFlight: number
-  /** The caps are reached and the log lets nothing through: newcomers are sent away. */
+  /** The caps are reached and the log accepts nothing: new clients are refused. */
   readonly overloaded: boolean
   /** Appends to the log fail and are repeated. */
   readonly logFailing: boolean
-  /** Nothing more is accepted, and the clients are sent away. */
+  /** Nothing more is accepted, and clients are being disconnected. */
   readonly draining: boolean
 }
 

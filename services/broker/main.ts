@@ -25,7 +25,7 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
       name: 'broker',
       check: async () => ({ ok: acceptsClients(broker.status()) }),
     })
-    // Telemetry goes on without it: away is told, and only a server that is not made for sessions keeps clients off.
+    // Telemetry works without it: that it is down is told, and only a server with unsuitable settings makes the node unready.
     watch({
       name: 'sessions',
       check: async () => {

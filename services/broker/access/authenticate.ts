@@ -48,7 +48,7 @@ const MAX_CREDENTIAL_BYTES = 256
 const MAX_ATTEMPTS = 5
 
 /**
- * Whoever guesses is answered late, and so comes back late: a refusal that is quick is asked for again at once, and a
+ * Guesses are answered late, and so come back late: a refusal that is quick is asked for again at once, and a
  * thousand of them a second are felt by everybody. Below the time limit of a CONNECT.
  */
 const LIMITED_MS = 4_000
@@ -135,7 +135,7 @@ class CachingAuthenticator implements Authenticator {
     const known = this.#cache.get(key)
     if (known?.isFresh === true) return { principal: known.principal, result: 'ok_cached' }
     if (known !== undefined && performance.now() < this.#awayUntil) return { ...known, result: 'ok_stale' }
-    // Whoever guesses does not reach the registry; a client whose login is known to be good passes above.
+    // Guesses do not reach the registry; a client whose login is known to be good passes above.
     if (known === undefined && this.#failed.isLimited(remoteAddress)) {
       // Not all of them at the same moment; a process that stops does not wait for it.
       await delay(this.#limitedMs * (0.5 + Math.random()), undefined, { ref: false })
@@ -144,7 +144,7 @@ class CachingAuthenticator implements Authenticator {
     if (this.#cache.isRejected(key, name)) throw failure(login)
     const outcome = await this.#verify(key, login, known?.principal)
     if (outcome !== undefined) return outcome
-    // Counted once per login tried: a device with a wrong secret must not lock out the others behind its address.
+    // Counted once per login tried: a device with a wrong secret must not lock out the others at its address.
     this.#failed.note(remoteAddress)
     throw failure(login)
   }
@@ -217,7 +217,7 @@ class CachingAuthenticator implements Authenticator {
   }
 }
 
-/** Why a login cannot be one, without asking anybody. */
+/** Why a login cannot be one, without asking the registry. */
 function impossible({ username, password, certificateName }: Login): string | undefined {
   if (certificateName !== undefined && username !== undefined && username !== certificateName) {
     return 'the username is not the name on the certificate'

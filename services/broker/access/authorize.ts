@@ -41,7 +41,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   return new LiveAuthorizer(options)
 }
 
-/** Names that changed while nobody was logged in by them: far more than change while one login is on its way. */
+/** Names that changed while no client was logged in with them: far more than change while one login is on its way. */
 const MAX_CHANGED = 10_000
 
 /** One name that is logged in, however often. */
@@ -170,7 +170,7 @@ class LiveAuthorizer implements Authorizer {
     if (ended) this.#tellRevoked(name, false)
   }
 
-  /** One look-up at a time per name; a change during one leads to another behind it. Never rejects. */
+  /** One look-up at a time per name; a change during one leads to another one after it. Never rejects. */
   #refresh(active: Active): void {
     const running = active.refresh !== 'idle'
     active.refresh = running ? 'again' : 'running'

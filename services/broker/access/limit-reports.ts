@@ -4,7 +4,7 @@ import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { RateName } from './rates.ts'
 
-/** Limits that act on a login. Those of an address, which nobody has logged in from yet, are the listeners'. */
+/** Limits that act on a login. Those of an address, before any login, are the listeners'. */
 export type LimitName = RateName | 'in_flight' | 'packet_size' | 'topic' | 'subscriptions' | 'sessions' | 'keepalive'
 
 export const LIMIT_NAMES: readonly LimitName[] = [
@@ -42,12 +42,12 @@ const MAX_HITS = 10_000
 /** Notices of a node per second: they are a courtesy, and must not become a load of their own. */
 const MAX_NOTICES_PER_SECOND = 100
 
-/** Which limits act on whom: counted for the operator, told to the device, kept for whoever asks. */
+/** Which limits act on whom: counted for the operator, told to the device, kept for the API. */
 export class LimitReports {
   readonly #notify: LimitReportsOptions['notify']
   readonly #now: () => number
   readonly #hits = new LruMap<string, KeptHit>(MAX_HITS)
-  /** Hits that nobody has taken since they changed. */
+  /** Hits that were not taken since they changed. */
   readonly #changed = new Set<KeptHit>()
   readonly #acted: Counter<'limit'>
   readonly #notTold: Counter

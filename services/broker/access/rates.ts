@@ -156,7 +156,7 @@ export class Rates {
     this.#timer = undefined
   }
 
-  /** Applications have no tenant: what is kept for nobody is nothing. */
+  /** Applications have no tenant: without a key nothing is kept. */
   #keep(key: string | undefined, rates: readonly (readonly [RateName, number])[]) {
     const limited = rates.filter(([, rate]) => rate > 0)
     if (key === undefined || limited.length === 0) return { buckets: [], leave: () => undefined }

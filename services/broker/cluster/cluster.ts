@@ -20,7 +20,7 @@ import { StoredSubscriptions } from './stored-subscriptions.ts'
 import { SharedWillDelay } from './will-delay.ts'
 
 export interface ClusterOptions {
-  /** Open; closed by whoever opened it, after the broker. */
+  /** Open; closed by the process that opened it, after the broker. */
   readonly link: RedisLink
   /** Made up when undefined. */
   readonly nodeId: string | undefined
@@ -81,7 +81,7 @@ export class Cluster {
   readonly #dropped: Counter<'reason'>
   #local: LocalSubscribers | undefined
   #membership: Membership | undefined
-  /** Logins that ended while Redis was away. */
+  /** Logins that ended while Redis was down. */
   readonly #forgotten = new Set<string>()
   #inbound = 0
   #inboundBytes = 0
@@ -137,7 +137,7 @@ export class Cluster {
         await this.#forgetOwed()
         await this.fence.confirmAll()
         this.observer?.onConfirmed()
-        // What was sent while nobody listened is in the queues of the sessions.
+        // What was sent in the meantime is in the queues of the sessions.
         this.#missedSome ||= recovered
         recovered = true
       },
@@ -160,7 +160,7 @@ export class Cluster {
     return this.peers.sendCopies(copies, (count) => this.#dropped.inc({ reason: 'redis_away' }, count))
   }
 
-  /** A message of QoS 0 has nobody who waits for it. */
+  /** No sender waits for a message of QoS 0. */
   sendQos0(message: Message): void {
     if (!this.isUp) return
     this.outbound.send(message).catch((error: unknown) => {
@@ -171,7 +171,7 @@ export class Cluster {
 
   /**
    * Removes all that is kept for a login that is no more: sessions without connection, their messages, and a device's
-   * retained messages. While Redis is away it is owed. Never rejects for that.
+   * retained messages. While Redis is down it is owed. Never rejects for that.
    */
   async forget(principal: string): Promise<void> {
     try {

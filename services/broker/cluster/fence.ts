@@ -14,9 +14,9 @@ export interface Lease {
   readonly principal: string
   readonly isApplication: boolean
   readonly clean: boolean
-  /** Seconds that it outlives the connection; undefined for ever. DISCONNECT may change it. */
+  /** Seconds that it outlives the connection; undefined: it does not end. DISCONNECT may change it. */
   expiry: number | undefined
-  /** Undefined for a clean session that began while Redis was away: no other node knows of it until it is back. */
+  /** Undefined for a clean session that began while Redis was down: no other node knows of it until Redis is back. */
   epoch: string | undefined
   /** Message ids given to the client -> number of the stored message. */
   readonly sent: Map<number, string>
@@ -44,7 +44,7 @@ const ENDS_PER_BEAT = 1_000
 const MAX_OWED = 10_000
 
 /**
- * One live session per client id over all nodes: each connection takes the next epoch in Redis, and whoever holds an
+ * One live session per client id over all nodes: each connection takes the next epoch in Redis, and the holder of an
  * older one changes nothing any more.
  */
 export class Fence {
@@ -142,14 +142,14 @@ export class Fence {
     return (await this.#mesh.link.eval(HOLDS, principal, clientId, epoch)) === 1
   }
 
-  /** Whether nobody has taken the session since, so that its will is true. Error: `redis_unavailable`. */
+  /** Whether the session was not taken since, so that its will is true. Error: `redis_unavailable`. */
   async isWillDue({ principal, clientId, epoch }: Lease): Promise<boolean> {
     if (epoch === undefined) return true
     return (await this.#mesh.link.eval(WILL_DUE, principal, clientId, epoch)) === 1
   }
 
   /**
-   * After Redis was away, or this node asleep: closes connections whose session is another node's by now, and takes
+   * After Redis was down, or this node suspended: closes connections whose session is another node's by now, and takes
    * epochs for those that began without. Error: `redis_unavailable`.
    */
   async confirmAll(): Promise<void> {

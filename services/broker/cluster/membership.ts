@@ -24,15 +24,15 @@ export interface MembershipOptions {
 const BEAT_MS = 1_500
 /** A node that is silent for so long is no longer listed. */
 const LEASE_MS = 6_000
-/** After that it is dead when it was missed for so long without a break, so that an outage of Redis kills nobody. */
+/** After that it is dead when it was missed for so long without a break, so that an outage of Redis kills no node. */
 const GRACE_MS = 3_000
-/** Who buries a dead node has so long for each part of its clients; then another one goes on. */
+/** The node that cleans up after a dead one has so long for each part of its clients; then another one continues. */
 const REAP_LOCK_MS = 10_000
 const CHUNK = 100
 /** How long a node that leaves waits for Redis to come back. */
 const LEAVE_MS = 2_000
 
-/** This node among the others: it says that it lives, sees who does not, and cleans up behind the dead. */
+/** This node among the others: it sends heartbeats, detects dead peers, and takes over their sessions and wills. */
 export class Membership {
   readonly #options: MembershipOptions
   readonly #missingSince = new Map<string, number>()

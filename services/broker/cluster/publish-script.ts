@@ -2,7 +2,7 @@ import { script } from '../../../shared/mesh/redis-link.ts'
 
 /**
  * One message on its way: into the queue of each persistent session that wants it, and to each node with a live one, in
- * one step: it is stored before anybody sees it, and a node that dies in between loses nothing.
+ * one step: it is stored before a subscriber sees it, and a node that dies in between loses nothing.
  *
  * Arguments: node that publishes; device whose own topic this is, or empty; topic; QoS; number of the list of wide
  * subscriptions that the node knows; most messages and bytes of one session; message; how many sessions of applications want it;

@@ -6,7 +6,7 @@ import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedQuota } from '../access/retai
 import { decodeMessage, encodeMessage, type Message } from './messages.ts'
 import { RETAIN } from './publish-script.ts'
 
-/** Retained while Redis was away, to be written when it is back: the last of each topic. */
+/** Retained while Redis was down, to be written when it is back: the last of each topic. */
 const MAX_OWED = { ...MAX_RETAINED, topics: 10_000, bytes: 16 * 1024 * 1024 }
 /** Places or topics that are read together. */
 const CHUNK = 500
@@ -26,7 +26,7 @@ export class Retained {
     this.#tally = tally
   }
 
-  /** Resolves when it is kept; while Redis is away it is owed, and written when `settle` is called. */
+  /** Resolves when it is kept; while Redis is down it is owed, and written when `settle` is called. */
   async keep(message: Message): Promise<void> {
     try {
       await this.#write(message)

@@ -32,7 +32,7 @@ return {new, oldNode or ''}
 
 /**
  * The connection has ended. Arguments: principal, client id, epoch, node, seconds that the session outlives it (empty:
- * for ever; none: as it was said at its beginning). Answer: 1 unless another holds it.
+ * forever; none: as it was said at its beginning). Answer: 1 unless another holds it.
  */
 export const RELEASE = lua(`
 local principal, id, mine, node, rest = unpack(ARGV)
@@ -44,7 +44,7 @@ return 1
 `)
 
 /**
- * After Redis was away: does the session still belong to the node? Arguments: principal, client id, epoch, as for
+ * After Redis was down: does the session still belong to the node? Arguments: principal, client id, epoch, as for
  * {@link CLAIM} c|p{seconds}, node. A record that was lost is made again. Answer: 1 or 0.
  */
 export const CONFIRM = lua(`
@@ -58,7 +58,7 @@ return 1
 `)
 
 /**
- * The connection to a dead node has ended; its will waits from now on. The epoch goes on, so that a node that was only
+ * The connection to a dead node has ended; its will waits from now on. The epoch grows, so that a node that was only
  * asleep holds nothing any more. Arguments: principal, client id, node.
  */
 export const REAP = lua(`

@@ -4,7 +4,7 @@ export interface SessionWish {
   readonly clean: boolean
   /** What is kept of an earlier one is forgotten, though this one is kept. */
   readonly isNew?: boolean
-  /** Seconds that it outlives the connection; undefined for ever. */
+  /** Seconds that it outlives the connection; undefined: it does not end. */
   readonly expiry: number | undefined
 }
 

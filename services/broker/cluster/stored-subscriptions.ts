@@ -4,7 +4,7 @@ import { matches } from '../../../shared/topic-filter.ts'
 
 /**
  * Subscriptions at QoS 1 and 2 of the persistent sessions of applications: few, and known to every node. The list has a
- * number in Redis; whoever stores a message says which one it went by, so an old list is found out before it loses
+ * number in Redis; every PUBLISH script says which one it went by, so an old list is found out before it loses
  * something.
  */
 export class StoredSubscriptions {

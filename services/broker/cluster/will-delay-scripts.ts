@@ -9,7 +9,7 @@ return 1
 `)
 
 /**
- * A will is due with the end of its connection. Arguments: principal, client id, epoch. Answer: 1 when nobody took the
+ * A will is due with the end of its connection. Arguments: principal, client id, epoch. Answer: 1 when no connection took the
  * session since, even if it has ended.
  */
 export const WILL_DUE = lua(`
@@ -36,7 +36,7 @@ return 1
 `)
 
 /**
- * Takes wills that are due: for so long they are nobody else's. Arguments: most wills, ms. Answer: their client ids.
+ * Takes wills that are due: for so long no other node takes them. Arguments: most wills, ms. Answer: their client ids.
  */
 export const DUE_WILLS = lua(`
 local due = call('ZRANGEBYSCORE', P..'wills', '-inf', now(), 'LIMIT', 0, ARGV[1])
@@ -44,7 +44,7 @@ for _, id in ipairs(due) do call('ZADD', P..'wills', now() + ARGV[2], id) end
 return due
 `)
 
-/** They are still being published, and are nobody else's for so long. Arguments: ms, then client ids. */
+/** They are still being published: no other node takes them for so long. Arguments: ms, then client ids. */
 export const KEEP_WILLS = lua(`
 for i = 2, #ARGV do call('ZADD', P..'wills', 'XX', now() + ARGV[1], ARGV[i]) end
 return 1

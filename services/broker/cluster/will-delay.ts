@@ -8,7 +8,7 @@ import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-delay-scripts
 
 type PublishWill = (will: Message, principal: string) => Promise<boolean>
 
-/** Wills of connections that ended while Redis was away; beyond it the oldest is dropped. */
+/** Wills of connections that ended while Redis was down; beyond it the oldest is dropped. */
 const MAX_OWED = 10_000
 /** Wills that a node takes together, with one beat, and that it is publishing at most. */
 const AT_ONCE = 100
@@ -38,7 +38,7 @@ export class SharedWillDelay {
     return this.#publishing.size + this.#owed.size
   }
 
-  /** The will waits for its delay from now on. Never rejects for Redis: while that is away the will is owed. */
+  /** The will waits for its delay from now on. Never rejects for Redis: while that is down the will is owed. */
   async postpone(lease: Lease, will: Message): Promise<void> {
     try {
       await this.#put(lease, will, willDelayOf(will) * 1000)
@@ -69,7 +69,7 @@ export class SharedWillDelay {
 
   /**
    * Begins to publish what is due, whichever node its client had, and keeps what it is publishing from other nodes: with
-   * Kafka or MariaDB away that may take long. To be called with every beat. Error: `redis_unavailable`.
+   * Kafka or MariaDB down that may take long. To be called with every beat. Error: `redis_unavailable`.
    */
   async beginDue(publish: PublishWill): Promise<void> {
     const { link } = this.#mesh

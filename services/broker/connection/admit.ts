@@ -74,7 +74,7 @@ export async function admit(
   return undefined
 }
 
-/** A session that is shared with other nodes cannot be had while Redis is away: the client comes again later. */
+/** A session that is shared with other nodes cannot be had while Redis is down: the client comes again later. */
 async function enter(
   { takeovers, limits, settings }: LoginContext,
   principal: Principal,

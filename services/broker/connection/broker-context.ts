@@ -179,7 +179,7 @@ function createSessionExpiry(
     return releasers.own('session ends', ends, () => ends.close())
   }
   return {
-    // Taking the session has done it.
+    // The claim of the session has done it.
     resume: () => Promise.resolve(),
     end: async (id, seconds) => cluster.fence.endAfter(id, seconds),
   }

@@ -23,7 +23,7 @@ export interface Welcome {
   readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
   /** Seconds; 0 = off. */
   readonly keepalive: number
-  /** How many seconds the session outlives its connection; undefined when aedes or nobody ends it. */
+  /** How many seconds the session outlives its connection; undefined when aedes ends it, or it does not end. */
   readonly rest: () => number | undefined
   /** The CONNECT for aedes, and what belongs to it. */
   readonly connect: Buffer

@@ -93,7 +93,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   close(reason: number = Reason.unspecified, text?: string): void {
     if (!this.#state.isClosed) this.#closedFor ??= reason
     if (this.#client?.isAnswered === true) this.#closeWith(this.#protocol.disconnect(reason, text))
-    // Some clients stay away for good after a CONNACK that refuses; those of a node that stops shall come to another one.
+    // Some clients never come back after a CONNACK that refuses; those of a node that stops shall come to another one.
     else if (this.#state.phase !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
     else this.#closeWith(this.#protocol.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }

@@ -44,7 +44,7 @@ export class Connections {
   }
 
   /**
-   * Sends the clients away over DRAIN_SECONDS, reads nothing more, waits for what is in flight and for the wills that
+   * Disconnects the clients over DRAIN_SECONDS, reads nothing more, waits for what is in flight and for the wills that
    * closing sets off (bounded). What is not acknowledged then the clients send again.
    */
   async close(): Promise<void> {

@@ -81,8 +81,8 @@ export class PacketDispatch {
     if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
     this.#context.limits.acted(this.#owner.principal, 'packet_size', this.#context.settings.MAX_PACKET_BYTES)
     if (protocol.version === 4) return this.telemetry.refuse(route, kept, parts, kept.length)
-    // The client knew the limit and is disconnected [MQTT-3.1.2-24], behind what it sent before and with this message
-    // acknowledged: it must not come back with it for ever.
+    // The client knew the limit and is disconnected [MQTT-3.1.2-24], after what it sent before and with this message
+    // acknowledged: it must not come back with it forever.
     if (this.telemetry.pending > 0) return 'client'
     this.telemetry.refuse(route, kept, parts, kept.length)
     this.#owner.connection.close(Reason.tooLarge, detail)

@@ -57,12 +57,12 @@ export interface PresenceOptions {
 
 /** Changes are gathered so long: a device that flaps is one row a second. */
 const FLUSH_MS = 1_000
-/** Changes that wait while the registry is away: every session of a large node, beginning and ending. */
+/** Changes that wait while the registry is down: every session of a large node, beginning and ending. */
 const MAX_WAITING = 200_000
 
 /**
- * Writes down which devices are connected to this node, and which limits act on them. The registry being away costs
- * nobody anything: of each session the last change waits, and is written when it is back.
+ * Writes down which devices are connected to this node, and which limits act on them. A registry that is down costs
+ * clients nothing: of each session the last change waits, and is written when it is back.
  */
 export class PresenceWriter {
   readonly #options: PresenceOptions
@@ -107,7 +107,7 @@ export class PresenceWriter {
     const { tenant, device } = principal
     const key = `${principal.name}/${clientId}`
     const known = this.#waiting.get(key)
-    // The end of a session that was taken over comes behind the beginning of the one that took it.
+    // The end of a session that was taken over comes after the beginning of the one that took it.
     if (known !== undefined && epoch !== 0 && epoch < known.epoch) return
     const at = { node: this.#options.node, sinceMs: Date.now(), address }
     const connected = ended === undefined

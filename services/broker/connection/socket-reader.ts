@@ -12,7 +12,7 @@ const PINGREQ = 0xc0
 const PINGRESP = 0xd0
 const DISCONNECT = 0xe0
 
-/** Before CONNECT nobody is known, and no CONNECT of a device is near this long. */
+/** Before CONNECT the client is unknown, and no CONNECT of a device is near this long. */
 const MAX_CONNECT_BYTES = 4096
 /** Kept of a PUBLISH that is too long: topic, packet id and the beginning of the payload. */
 const KEPT_OF_LONG_BYTES = 8 * 1024
@@ -53,7 +53,7 @@ export class SocketReader {
     this.#letsLongPass = true
   }
 
-  /** Gives packets away until there are none (undefined), or one has to wait. Throws {@link Violation}. */
+  /** Hands out packets until there are none (undefined), or one has to wait. Throws {@link Violation}. */
   takeAll<R>(taker: PacketTaker<R>): R | undefined {
     const { frames } = this
     for (;;) {
@@ -84,8 +84,8 @@ export class SocketReader {
   }
 
   /**
-   * A packet has to wait. Answers the PINGREQs behind it (`answerPings`), because a client that waits for its
-   * acknowledgements must not take us for dead, and stops reading when enough is held.
+   * A packet has to wait. Answers the PINGREQs after it (`answerPings`), because a client that waits for its
+   * acknowledgements must not give the connection up, and stops reading when enough is held.
    */
   hold(answerPings: boolean): void {
     const { frames } = this

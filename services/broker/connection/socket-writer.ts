@@ -67,7 +67,7 @@ export class SocketWriter implements PacketOutput, BufferOwner {
   /**
    * Nothing more is written; the socket goes when it has taken everything. With `gone` the last packet is for the client
    * to read: the connection counts as gone from then on, but what still comes is read and dropped for a while, because a
-   * socket that is away answers it with a reset, and a client that is reset reads nothing more.
+   * socket that is closed answers it with a reset, and a client that is reset reads nothing more.
    */
   end(gone?: () => void): void {
     const socket = this.#socket
@@ -84,7 +84,7 @@ export class SocketWriter implements PacketOutput, BufferOwner {
   /** Packets of aedes; `taken` is called when there is room for more. */
   forward(packets: Buffer, taken: () => void): void {
     if (!this.#socket.writable) return taken()
-    // Only a socket that is really behind is waited for: each wait costs aedes a timer.
+    // Only a socket that really lags is waited for: each wait costs aedes a timer.
     if (this.#socket.writableLength <= AEDES_UNSENT_BYTES) {
       this.#socket.write(packets)
       taken()

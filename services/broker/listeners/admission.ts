@@ -31,7 +31,7 @@ const SWEEP_MS = 1_000
 const MIN_TURN_MS = 2
 /**
  * Between two connections that begin from an address where logins are guessed: a hundred a second, of which each costs a
- * fraction of a millisecond, are not felt by anybody, and a site that has one wrong device among many comes back.
+ * fraction of a millisecond, are not felt, and a site that has one wrong device among many comes back.
  */
 const GUESSING_TURN_MS = 10
 /** So many begin at once, or a tenth of a second's: more would hold up those who are connected. */

@@ -44,7 +44,7 @@ export interface ListenerOptions {
   readonly onRefused: (code: ErrorCode, detail: string, who: string) => void
 }
 
-/** A message of a WebSocket may hold several packets; this much beside the longest. */
+/** A message of a WebSocket may hold several packets; this much in addition to the longest. */
 const PAYLOAD_ROOM = 64 * 1024
 const MIN_TICKET_SECRET = 32
 
@@ -86,7 +86,7 @@ export function checkListenerSettings(settings: BrokerSettings): void {
     throw refuse(`MQTT_TLS_TICKET_KEY: has less than ${MIN_TICKET_SECRET} characters`)
   }
   if (settings.MQTT_PROXY_PROTOCOL === 'on' && settings.MQTT_PROXY_FROM.length === 0) {
-    throw refuse('MQTT_PROXY_PROTOCOL: needs MQTT_PROXY_FROM, because anybody could claim to be anybody')
+    throw refuse('MQTT_PROXY_PROTOCOL: needs MQTT_PROXY_FROM, because any client could claim any address')
   }
   if (settings.MQTT_ANONYMOUS_AS === undefined) return
   if (!isLoopback(settings.BIND_ADDRESS))
@@ -189,7 +189,7 @@ class Front {
     })
   }
 
-  /** From the first moment: a connection that is reset while nobody listens would end the process. */
+  /** From the first moment: a connection that is reset without a listener would end the process. */
   #listenToErrors(socket: Socket): void {
     socket.on('error', this.#onError)
   }

@@ -15,7 +15,7 @@ const SIGNATURE_2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n')
 /** The longest line of version 1 [2.1]. */
 const MAX_LINE_BYTES = 107
 const HEAD_BYTES = 16
-/** Behind the head of version 2: addresses, and what else a proxy tells; none is known to tell 4 KiB. */
+/** After the head of version 2: addresses, and what else a proxy tells; none is known to tell 4 KiB. */
 const MAX_REST_BYTES = 4096
 
 const COMMAND_LOCAL = 0x20

@@ -23,7 +23,7 @@ export function readProxyHeader(
       stop()
       if (header.state === 'invalid') return fail(header.reason)
       if (bytes.length > header.length) socket.unshift(bytes.subarray(header.length))
-      // The stream notices in the next tick that nobody waits for `readable` any more; only then may others read it.
+      // The stream notices in the next tick that `readable` has no listener any more; only then may others read it.
       process.nextTick(() => (socket.destroyed ? undefined : done(header.address)))
       return
     }

@@ -120,7 +120,7 @@ async function readRevocations(
   const list = parsed(settings, 'MQTT_TLS_CRL_FILE', () => new X509Crl(crl))
   const endMs = list.nextUpdate?.getTime()
   if (endMs !== undefined && endMs <= nowMs) {
-    throw invalid(settings, 'MQTT_TLS_CRL_FILE', `expired on ${new Date(endMs).toISOString()}; nobody would be let in`)
+    throw invalid(settings, 'MQTT_TLS_CRL_FILE', `expired on ${new Date(endMs).toISOString()}; no client could log in`)
   }
   return { serials: new Set(list.entries.map(({ serialNumber }) => normalSerial(serialNumber))), endMs }
 }

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 
-/** As for TCP: what one connection may hold that is not read, beside one message. */
+/** As for TCP: what one connection may hold that is not read, in addition to one message. */
 const UNREAD_BYTES = 16 * 1024
 const UNSENT_BYTES = 64 * 1024
 /** Pongs that the other side does not take are not piled up. */
@@ -31,7 +31,7 @@ export class WebSocketStream extends Duplex {
       if (socket.bufferedAmount < MAX_UNSENT_FOR_PONG) socket.pong(data)
     })
     socket.on('error', (error) => this.destroy(error))
-    // What came before is read on; what is written from here on has nobody who takes it.
+    // What came before is read on; what is written from here on is not taken.
     socket.on('close', () => this.push(null))
   }
 

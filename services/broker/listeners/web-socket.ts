@@ -21,7 +21,7 @@ const PROTOCOL = 'mqtt'
 /**
  * MQTT over WebSocket [MQTT 3.1.1, 6] on every path, with the subprotocol `mqtt`, no compression. A browser names the
  * page that speaks in `Origin`: pages of the host that is spoken to are let in (some libraries claim to be one), others when they
- * are listed. Whoever sends none is no browser.
+ * are listed. A client that sends none is not a browser.
  */
 export class WebSocketEndpoint {
   readonly #http: Server

@@ -73,7 +73,7 @@ function parseBehindLevel(frame: FrameReader, position: number, version: 3 | 4 |
   const id = readClientId(frame, next, version)
   const will = readWill(frame, id.next, flags, properties)
   const login = readLogin(frame, will.next, flags)
-  if (login.next !== end) throw new Violation('CONNECT has bytes behind its end')
+  if (login.next !== end) throw new Violation('CONNECT has bytes after its end')
   const clean = (flags & 0x02) !== 0
   const { username, password } = login
   checkClientId(id.text, id.next - next - 2, clean, version, username)
@@ -86,7 +86,7 @@ function checkFlags(flags: number, version: 3 | 4 | 5): void {
   const willQos = (flags >> 3) & 3
   if (willQos === 3) throw new Violation('will QoS 3 [MQTT-3.1.2-14]')
   if (!will && (flags & 0x38) !== 0) throw new Violation('will flags without a will [MQTT-3.1.2-11]')
-  // MQTT 5 allows a password alone; here nobody has one without a name.
+  // MQTT 5 allows a password alone; here no login has one without a name.
   if (version < 5 && (flags & 0xc0) === 0x40) throw new Violation('a password without a username [MQTT-3.1.2-22]')
 }
 

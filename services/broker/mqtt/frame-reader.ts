@@ -8,7 +8,7 @@ export const Peeked = {
   frame: 1,
   /** The packet is longer than the limit: `skip` it, or close. `header` and `total` tell which and how long. */
   long: 2,
-  /** A skipped packet has passed; `kept` holds its beginning. `consume` goes on. */
+  /** A skipped packet has passed; `kept` holds its beginning. `consume` continues. */
   skipped: 3,
   /** The remaining length has more than four bytes [MQTT-2.2.3]. */
   malformed: 4,
@@ -32,7 +32,7 @@ export class FrameReader {
   end = 0
   /** Length of the packet with its fixed header. */
   total = 0
-  /** First bytes behind the fixed header of a packet that was skipped. */
+  /** First bytes after the fixed header of a packet that was skipped. */
   kept: Buffer = NOTHING
 
   /** Longest packet that is taken, in bytes with its fixed header. */
@@ -110,7 +110,7 @@ export class FrameReader {
     this.#position = 0
   }
 
-  /** Calls `visit` with header and first byte behind the length (0 without) of each whole packet that is held. */
+  /** Calls `visit` with header and first byte after the length (0 without) of each whole packet that is held. */
   scan(visit: (header: number, first: number) => void): void {
     if (this.#skipping > 0) return
     if (this.#gathered !== undefined) {

@@ -1,5 +1,5 @@
-// Invariant: what is in the buffer is for the client of its owner. Whoever claims it takes everything out in the same
-// turn; packets that another owner finds in it reach nobody.
+// Invariant: what is in the buffer is for the client of its owner. The owner takes everything out in the same
+// turn; packets that another owner finds in it reach no client.
 import type { AckOutput } from './ack-queue.ts'
 import { encodeAcknowledgement } from './v5/encode.ts'
 
@@ -20,10 +20,10 @@ export interface BufferOwner {
 }
 
 /**
- * Invariant: what is in the buffer is for the client of its owner and nobody else. Small packets for one client are
+ * Invariant: what is in the buffer is for the client of its owner and no other. Small packets for one client are
  * gathered here and then written at once. All connections of a broker share one buffer: each claims it before it puts
  * something in, and takes everything out in the same turn. Should packets still be here when another one claims or
- * takes, nobody gets them, and both owners are told: an acknowledgement never reaches another client.
+ * takes, they are dropped and both owners are told: an acknowledgement never reaches another client.
  */
 export class PacketBuffer implements PacketOutput {
   readonly #onMixUp: () => void

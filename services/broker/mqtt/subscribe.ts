@@ -12,7 +12,7 @@ export interface RequestedFilter {
   readonly noLocal: boolean
   readonly retainAsPublished: boolean
   readonly retainHandling: number
-  /** Why it is refused before anybody's rights are asked. */
+  /** Why it is refused before rights are looked up. */
   readonly obstacle: 'unsupported' | 'shared' | 'identifier' | 'quota' | undefined
 }
 
@@ -44,7 +44,7 @@ export function parseSubscribe(frame: FrameReader, properties?: PropertyReader):
   while (position < end) {
     const { text, next } = readFilter(frame, position)
     const options = buffer[next]
-    if (next >= end || options === undefined) throw new Violation('SUBSCRIBE ends behind a filter [MQTT-3.8.3-1]')
+    if (next >= end || options === undefined) throw new Violation('SUBSCRIBE ends after a filter [MQTT-3.8.3-1]')
     filters.push(properties === undefined ? requested(text, options) : requested5(text, options, hasIdentifier))
     position = next + 1
   }

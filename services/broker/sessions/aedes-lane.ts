@@ -65,7 +65,7 @@ export class AedesLane {
 
   /** A PUBREL. */
   release(id: number): Blocked | undefined {
-    // One that comes before its PUBREC would leave the message open in aedes for ever.
+    // One that comes before its PUBREC would leave the message open in aedes forever.
     if (this.#messages > 0 && this.#qos === 2) return 'lane'
     const blocked = this.acknowledge(Header.pubrel, id)
     if (blocked === undefined) this.#releases += 1

@@ -13,7 +13,7 @@ import type { RequestedFilter } from '../mqtt/subscribe.ts'
 
 /**
  * What aedes is told past its parser, which reads MQTT 3.1.1: properties of messages, and the options of subscriptions.
- * aedes has places for both and keeps them with its packets and subscriptions; nobody fills them but us.
+ * aedes has places for both and keeps them with its packets and subscriptions; only this fills them.
  */
 
 /** Has each packet that aedes reads from the client completed by its {@link Mqtt5Extras}. */
@@ -25,7 +25,7 @@ export function completePackets(client: Client, invariants: Pick<Invariants, 'br
     const extras = conn.takeExtras(packet)
     if (extras === undefined) return
     if (extras === 'disordered') {
-      // aedes handles no packet of this name; whoever sent it gets no answer, and sends it again.
+      // aedes handles no packet of this name; its client gets no answer, and sends it again.
       const renamed: { cmd: string } = packet
       renamed.cmd = 'disordered'
       return void conn.destroy(invariants.broken('aedes_packet_order', conn.owner.principal.name))

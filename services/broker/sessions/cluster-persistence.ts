@@ -34,7 +34,7 @@ interface OutgoingLike {
 
 /**
  * What aedes keeps of sessions, in Redis, each write fenced by the epoch of the session. Messages are stored for
- * sessions before aedes publishes them (outbound.ts), so its own way of doing that finds nobody here. Retained messages
+ * sessions before aedes publishes them (outbound.ts), so its own way of doing that finds no session here. Retained messages
  * of QoS 1 and 2 are kept then, too.
  */
 export class ClusterPersistence {
@@ -236,7 +236,7 @@ export class ClusterPersistence {
     if (answer === 0) throw new SluiceError('session_taken_over', `${clientId} is not held here any more`)
   }
 
-  /** While Redis is away a connection goes on: what it could not note leads to a repetition later. */
+  /** While Redis is down a connection stays: what it could not note leads to a repetition later. */
   async #ifThere<T>(work: () => Promise<T>): Promise<T | undefined> {
     try {
       return await work()

@@ -38,7 +38,7 @@ export class ClusterRelay {
   }
 
   /**
-   * Calls `done` when a message of QoS 1 or 2 is stored for whoever is to have it, in the order of the client's
+   * Calls `done` when a message of QoS 1 or 2 is stored for all that are to have it, in the order of the client's
    * messages: aedes acknowledges it then. A retained message is a state, of which the last counts: while Redis is away
    * it is acknowledged and kept later. Anything else is not acknowledged then, and the client is closed, so that it
    * sends it again.
@@ -73,7 +73,7 @@ export class ClusterRelay {
     void this.#track(this.#cluster.wills.postpone(lease, toMessage(packet)))
   }
 
-  /** Publishes for whoever wants it, here too. Error: `redis_unavailable`. */
+  /** Publishes to all subscribers, here too. Error: `redis_unavailable`. */
   async publish(message: Message): Promise<{ stored: number; receivers: number }> {
     if (message.retain) await this.#cluster.retained.keep(message)
     const sent = await this.#cluster.outbound.send(message)
@@ -84,7 +84,7 @@ export class ClusterRelay {
   deliver(message: Message, number: number, done: () => void): number {
     const { topic, payload, qos, retain } = message
     const identity = storedAs(number)
-    // aedes takes the flag away, but for subscriptions that want it as published.
+    // aedes clears the flag, except for subscriptions that want it as published.
     const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false, ...propertiesOf(message) }
     this.#emitter.deliver(packet, identity, done)
     return identity.receivers

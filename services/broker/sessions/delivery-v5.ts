@@ -24,7 +24,7 @@ export interface DeliveryOptions {
 
 /** Messages that wait for acknowledgements; beyond it aedes is told to wait, and gives up after some seconds. */
 const MAX_HELD_BYTES = 256 * 1024
-/** Most clients name no number of their own, which means 65,535; nobody works off so many at once. */
+/** Most clients name no number of their own, which means 65,535; none works off so many at once. */
 const MAX_UNACKNOWLEDGED = 4_096
 /** Topics that get an alias, if the client allows any: a device hears few. */
 const MAX_ALIASES = 16
@@ -113,7 +113,7 @@ export class Mqtt5Delivery implements Delivery {
   }
 
   #take(message: Message, translated: Buffer[]): void {
-    // Behind those that wait, so that messages of one quality keep their order [MQTT-4.6.0-6].
+    // After those that wait, so that messages of one quality keep their order [MQTT-4.6.0-6].
     if (message.id > 0 && (this.#isFull || this.#held.length > 0)) {
       this.#held.push(message)
       this.heldBytes += sizeOf(message)

@@ -35,7 +35,7 @@ export class LocalSessions implements SharedSessions<SharedLease> {
     if (own?.has(clientId) === true) own.set(clientId, false)
   }
 
-  /** Removes all that is kept for a session; it goes on without when a connection holds it that is not leaving. */
+  /** Removes all that is kept for a session; a connection that holds it and is not leaving keeps an empty one. */
   async discard(clientId: string, isLeaving: boolean): Promise<void> {
     await discardStored(this.#persistence, clientId)
     const { name } = principalOf(clientId)

@@ -20,7 +20,7 @@ interface Kept {
  */
 export function limitPersistence(persistence: Persistence, tally: Tally): (below: string) => Promise<void> {
   limitQueues(persistence, tally)
-  // Of QoS 2 the id is remembered, until its PUBREL: the message has gone on, and nobody asks for it.
+  // Of QoS 2 the id is remembered, until its PUBREL: the message was published, and is not asked for again.
   const incoming = persistence.incomingStorePacket.bind(persistence)
   persistence.incomingStorePacket = (client, { messageId }) => incoming(client, { messageId })
   const quota = new RetainedQuota(MAX_RETAINED)

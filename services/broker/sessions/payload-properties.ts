@@ -29,7 +29,7 @@ export class PropertiesByPayload {
   }
 }
 
-/** A packet of aedes, whose own idea of properties is another: nobody but us fills them. */
+/** A packet of aedes, whose own idea of properties is another, and which fills none. */
 export function withProperties(packet: { readonly payload: string | Buffer }): WithProperties {
   return packet
 }

@@ -1,7 +1,7 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 
-/** How often it is looked for sessions whose time has come. */
+/** Interval of the sweep for expired sessions. */
 const SWEEP_MS = 1_000
 
 /**
@@ -32,7 +32,7 @@ export class SessionExpiry {
     return this.#deadlines.size
   }
 
-  /** The client is back: its session goes on, unless its time was up or it wants a new one. */
+  /** The client is back: its session continues, unless its time was up or it wants a new one. */
   async resume(clientId: string, wantsNew: boolean): Promise<void> {
     const deadline = this.#deadlines.get(clientId)
     this.#deadlines.delete(clientId)

@@ -36,12 +36,12 @@ export interface Sessions {
   discard(clientId: string, isLeaving: boolean): Promise<void>
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
-  /** Publishes at QoS 0, for whoever listens. */
+  /** Publishes at QoS 0 to whatever subscribers there are. */
   tell(topic: string, payload: Buffer): void
   /** Publishes a command to a device, wherever it is connected. Error: `redis_unavailable`. */
   readonly sendCommand: SendCommand
   /**
-   * Removes what a login that is no more left behind: sessions, queued messages and, of a device, retained messages
+   * Removes what remains of a login that no longer exists: sessions, queued messages and, of a device, retained messages
    * below its topics. Its connections must be closed. Error: `redis_unavailable`.
    */
   forget(principal: string): Promise<void>
@@ -74,7 +74,7 @@ const AEDES_OPTIONS: AedesOptions = {
   maxClientsIdLength: Number.MAX_SAFE_INTEGER,
 }
 
-/** The client id in aedes: nobody reaches another login's session. Two slashes, because an application may be named like a tenant. */
+/** The client id in aedes: no login reaches another's session. Two slashes, because an application may be named like a tenant. */
 export function scopedClientId(principal: Principal, clientId: string): string {
   const id = clientId === '' ? `auto-${randomUUID()}` : clientId
   return principal.kind === 'device' ? `${principal.name}/${id}` : `${principal.name}//${id}`

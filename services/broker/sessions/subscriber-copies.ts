@@ -15,7 +15,7 @@ export interface CopierOptions {
 }
 
 /**
- * Hands telemetry that is in the log to its subscribers, here and on the nodes that have some. Nobody subscribed: two
+ * Hands telemetry that is in the log to its subscribers, here and on the nodes that have some. Without subscribers: two
  * comparisons for each batch. Under load it is the first to be dropped.
  */
 export function createCopier({ interest, backpressure, tally, sessions, cluster }: CopierOptions): BatchObserver {

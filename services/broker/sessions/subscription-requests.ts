@@ -42,7 +42,7 @@ export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribeP
   }
 }
 
-/** An UNSUBSCRIBE for aedes without the filters that nobody can have subscribed to. */
+/** An UNSUBSCRIBE for aedes without filters that cannot have been subscribed to. */
 export function requestUnsubscribe(protocol: Protocol, { id, filters }: UnsubscribePacket): PendingRequest {
   const asked = filters.filter(isTopicFilter)
   let known = new Set<string>()

@@ -29,7 +29,7 @@ export class WillDelay {
     this.#waiting.set(timer, due)
   }
 
-  /** Those that wait are published now: nobody comes back to this process. */
+  /** Those that wait are published now: no client comes back to this process. */
   close(): void {
     for (const [timer, due] of this.#waiting) {
       clearTimeout(timer)

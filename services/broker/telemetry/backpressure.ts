@@ -1,7 +1,7 @@
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Forwarder } from './forwarder.ts'
 
-/** A connection that cannot go on until the node has room. */
+/** A connection that waits until the node has room. */
 export interface Waiting {
   progress(): void
 }
@@ -13,11 +13,11 @@ export interface BackpressureLimits {
 
 /** QoS 0 goes first: from half of the caps on, so that the other half is there for messages with a promise. */
 const QOS0_SHARE = 0.5
-/** Received and held back behind a message that has no room: beyond it sockets are not read any more. */
+/** Received after a message that has no room, and held back: beyond it sockets are not read any more. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024
 /**
  * A log that lets nothing through for this long is down, not slow: a saturated one frees room with every batch, some
- * milliseconds apart. Newcomers are sent away from here on.
+ * milliseconds apart. New clients are refused from here on.
  */
 const REFUSE_AFTER_MS = 1_000
 /** Restarts and hiccups of a disk are over by then; what lasts longer is an outage that others may be spared. */
@@ -89,12 +89,12 @@ export class Backpressure {
     this.#waiting.delete(connection)
   }
 
-  /** To be called when messages became durable: lets those go on that wait, while there is room. */
+  /** To be called when messages became durable: lets waiting connections continue, while there is room. */
   release(): void {
     if (this.isFull) return
     this.#fullSince = undefined
     if (this.#waiting.size === 0) return
-    // Those that have to wait again come behind the others, not around again.
+    // Those that have to wait again queue after the others, not for another turn now.
     for (const connection of [...this.#waiting]) {
       if (this.isFull) return
       this.#waiting.delete(connection)

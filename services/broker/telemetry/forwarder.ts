@@ -7,7 +7,7 @@ import type { RecordsTooLarge, TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { appendWhatFits, newBatch, without, type Batch, type Waiter } from './batch.ts'
 
-/** Told after each batch that is durable, behind all its waiters. Must not throw. */
+/** Told of each batch that is durable, after all its waiters. Must not throw. */
 export interface BatchObserver {
   (batch: {
     readonly records: readonly LogRecord[]
@@ -50,8 +50,8 @@ const LOG_EVERY_MS = 10_000
  * at once when nothing is in flight (what arrived in the same turn of the event loop goes together), else when the last
  * append has returned, and a little later when that one was slow: see `#gather`.
  *
- * A failed append is repeated for ever, with the same records before any newer one: so nothing overtakes, nothing is
- * acknowledged before it is durable, and whoever waits behind it keeps waiting. Only a record that the log will never take
+ * A failed append is repeated without end, with the same records before any newer one: so nothing overtakes, nothing is
+ * acknowledged before it is durable, and what waits for it keeps waiting. Only a record that the log will never take
  * leaves the batch, alone. The caps on what waits are kept by the
  * caller, who reads `records` and `bytes` (see backpressure.ts).
  */
@@ -86,7 +86,7 @@ export class Forwarder {
     return this.#stop.signal.aborted
   }
 
-  /** Takes a record; `topic` is told to the observer. Without a waiter nobody is told (QoS 0). */
+  /** Takes a record; `topic` is told to the observer. Without a waiter there is no acknowledgement (QoS 0). */
   enqueue(record: LogRecord, topic: string, waiter: Waiter | undefined): void {
     const queue = this.#queue
     queue.records.push(record)
@@ -127,7 +127,7 @@ export class Forwarder {
     return this.records === 0
   }
 
-  /** Stops trying. What is not durable by now never is: nobody is told about it. */
+  /** Stops trying. What is not durable by now never will be, and is not acknowledged. */
   close(): void {
     this.#stop.abort()
     for (const resolve of this.#promised) resolve(false)

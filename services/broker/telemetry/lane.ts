@@ -47,7 +47,7 @@ export interface LaneContext {
 
 /** The connection of a client. */
 export interface LaneConnection {
-  /** Writes what is in `output`, and goes on reading when it had to wait. */
+  /** Writes what is in `output`, and continues reading if it had to wait. */
   progress(): void
   /** Closes the connection; MQTT 5 is told the reason. */
   close(reason: number, text?: string): void

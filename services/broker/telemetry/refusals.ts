@@ -141,7 +141,7 @@ class LoggedRefusals implements Refusals {
     return true
   }
 
-  /** One append at a time, and a pause behind each; what comes meanwhile goes into the next. */
+  /** One append at a time, and a pause after each; what comes in the meantime goes into the next. */
   #write(): void {
     if (this.#writing !== undefined || this.#pause !== undefined || this.#waiting.length === 0) return
     this.#writing = this.#append().then((written) => {

@@ -18,7 +18,7 @@ export function canMatchTelemetry(filter: string): boolean {
   return overlaps(filter, WITH_STREAM) || overlaps(filter, DEFAULT_STREAM)
 }
 
-/** What applications subscribe to. While nobody subscribes to telemetry, asking for it costs one comparison. */
+/** What applications subscribe to. Without a subscription to telemetry, asking costs one comparison. */
 export class SubscriptionInterest {
   readonly #all = new Map<string, number>()
   readonly #telemetry = new Set<string>()
@@ -30,7 +30,7 @@ export class SubscriptionInterest {
     this.#onChange = onChange
   }
 
-  /** Nobody subscribes to telemetry. */
+  /** There is no subscription to telemetry. */
   get isNone(): boolean {
     return this.#telemetry.size === 0
   }

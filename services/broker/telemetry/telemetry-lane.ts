@@ -115,7 +115,7 @@ export class TelemetryLane implements Waiter {
     if (this.#isTold()) this.#context.tally.refused += 1
   }
 
-  /** The oldest message that waited for the log has its end. False when nobody is there to be told. */
+  /** The oldest message that waited for the log has its end. False when its client is gone. */
   #isTold(): boolean {
     const { tally } = this.#context
     tally.inFlight -= 1
@@ -136,7 +136,7 @@ export class TelemetryLane implements Waiter {
     this.#owner.connection.progress()
   }
 
-  /** The connection is gone: what is on its way to the log goes there, but nobody is told. */
+  /** The connection is gone: what is on its way to the log goes there, but is not acknowledged. */
   close(): void {
     this.#isClosed = true
   }

@@ -24,12 +24,12 @@ export function numberProperty(id: number, bytes: 1 | 2 | 4, value: number): Buf
   return property
 }
 
-/** CONNACK that turns a client away: never a session, and the connection closes behind it. */
+/** CONNACK that turns a client away: never a session, and the connection closes after it. */
 export function connackRefused(reason: number, text?: string): Buffer {
   return encodePacket(Type.connack << 4, Buffer.from([0, reason]), withLength(reasonString(text)))
 }
 
-/** DISCONNECT from the server, which closes behind it. */
+/** DISCONNECT from the server, which closes after it. */
 export function encodeDisconnect(reason: number, text?: string): Buffer {
   const properties = reasonString(text)
   if (properties.length === 0) return encodePacket(Type.disconnect << 4, Buffer.from([reason]))

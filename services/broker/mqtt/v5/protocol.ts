@@ -115,7 +115,7 @@ export class Mqtt5 implements Protocol {
   }
 
   refuseConnect({ code, message }: Refused): Buffer | undefined {
-    // What is wrong inside is nobody's business outside.
+    // What is wrong inside is not told to clients.
     const isTheirs = ERRORS[code].class === 'refused' && code !== 'login_failed'
     return connackRefused(reasonOf(code), isTheirs && this.#saysWhy ? message : undefined)
   }
