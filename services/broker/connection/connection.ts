@@ -17,6 +17,7 @@ import { endReasonOf } from './presence.ts'
 
 /** Why the next packet waits: the table is in lane.ts. */
 type Reasons = Blocked | 'login' | 'socket' | 'deaf'
+const NOTHING = (): void => undefined
 
 /**
  * One client's connection, between its socket and aedes. It reads packets, logs the client in, and gives each packet to
@@ -45,9 +46,9 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   /** Why it was closed here, in codes of MQTT 5. */
   #closedFor: number | undefined
   /** What the login took is given back; begins when the connection closes, and waits for its socket to be gone. */
-  #givenBack: Promise<void> = Promise.resolve()
-  #resolveGone: () => void = () => undefined
-  #resolveEnded: () => void = () => undefined
+  #givenBack: Promise<void> | undefined
+  #resolveGone = NOTHING
+  #resolveEnded = NOTHING
 
   constructor(socket: Duplex, origin: Origin, context: BrokerContext) {
     this.#socket = socket
@@ -237,7 +238,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   #onGone(): void {
     this.#closeWith(undefined)
-    if (this.#state.phase !== 'ended') void this.#givenBack.then(this.#resolveEnded)
+    if (this.#state.phase !== 'ended') void Promise.resolve(this.#givenBack).then(this.#resolveEnded)
     this.#state.enter('ended')
     this.#resolveGone()
   }

@@ -1,5 +1,5 @@
-// Invariant: acknowledgements leave in the order of their messages [MQTT-4.6.0-2, 4.6.0-3]; each leaves once, and none
-// of a message that is to be stored before `durable` was called as often as there are such messages up to it.
+// Invariant: acknowledgements leave in the order of their messages [MQTT-4.6.0-2, 4.6.0-3], each once, and that of a
+// message on its way to the log never before `durable` was called for it.
 import { Header } from './packets.ts'
 
 const ID = 0xffff

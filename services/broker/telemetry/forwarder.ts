@@ -1,5 +1,6 @@
-// Invariant: one append is in flight at a time, records go in the order of `enqueue`, and no waiter is told before its
-// record is durable. A failed append is repeated with the same records before any newer one, so nothing overtakes.
+// Invariant: one append is in flight at a time, records go in the order of `enqueue`, and no waiter is told that its
+// record is durable before it is. A failed append is repeated with the same records before any newer one, so nothing
+// overtakes; only a record that the log will never take leaves its batch, as a dead letter.
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
