@@ -244,8 +244,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   }
 
   #endClient(client: Client): Promise<void> {
-    const gone = Promise.withResolvers<void>()
-    this.#resolveGone = gone.resolve
-    return client.end(endReasonOf(this.#closedFor, this.#hasLeft), gone.promise)
+    const gone = new Promise<void>((resolve) => (this.#resolveGone = resolve))
+    return client.end(endReasonOf(this.#closedFor, this.#hasLeft), gone)
   }
 }
