@@ -52,12 +52,12 @@ function jobs(): Job[] {
 }
 
 /** Resolves with whether the job's tests passed. */
-async function run({ name, args, env }: Job): Promise<boolean> {
+async function run({ name, args, env }: Job, lane: number): Promise<boolean> {
   const log = createWriteStream(join(out, `${name.replace(/[^\w.-]+/g, '-')}.log`))
   const vitest = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', 'vitest.faults.config.ts', ...args]
   const child = spawn(process.execPath, vitest, {
     cwd: root,
-    env: { ...process.env, ...env, SLUICE_FAULT_RESULTS: resultFile },
+    env: { ...process.env, ...env, SLUICE_FAULT_RESULTS: resultFile, SLUICE_LANE: String(lane) },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   child.stdout.pipe(log, { end: false })
@@ -94,12 +94,12 @@ const failed: string[] = []
 if (queue.length === 0) throw new Error(`no scenario's name holds "${values.only}"`)
 process.stdout.write(`${queue.length} runs in ${values.lanes} lanes; logs and the table are in ${out}\n`)
 const left = queue.values()
-const lane = async () => {
+const work = async (lane: number) => {
   for (const job of left) {
-    if (!(await run(job))) failed.push(job.name)
+    if (!(await run(job, lane))) failed.push(job.name)
     writeTable(failed)
   }
 }
-await Promise.all(Array.from({ length: Number(values.lanes) }, lane))
+await Promise.all(Array.from({ length: Number(values.lanes) }, (_, lane) => work(lane)))
 process.stdout.write(`\n${readFileSync(tableFile, 'utf8')}`)
 process.exitCode = failed.length === 0 ? 0 : 1

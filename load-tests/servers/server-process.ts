@@ -80,12 +80,16 @@ export class ServerProcess {
  * somebody's connection, and could not come back.
  */
 const PORTS = { first: 12_000, last: 32_000 } as const
+/** Processes that start servers at the same time choose from ports of their own: vitest counts its own, and so do the lanes of the faults. */
+const LANES = 8
+const lane = (Number(process.env['VITEST_POOL_ID'] ?? 0) + Number(process.env['SLUICE_LANE'] ?? 0)) % LANES
 
 /** Ports that nothing listens on at the moment, and that stay free while a server is away. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers: Server[] = []
   while (servers.length < count) {
-    const server = await listen(PORTS.first + Math.floor(Math.random() * (PORTS.last - PORTS.first)))
+    const own = (PORTS.last - PORTS.first) / LANES
+    const server = await listen(PORTS.first + Math.floor((lane + Math.random()) * own))
     if (server !== undefined) servers.push(server)
   }
   const ports = servers.map((server) => (server.address() as AddressInfo).port)
