@@ -1,8 +1,10 @@
 import { isErrorCode, type ErrorCode } from './errors.ts'
 import type { LogRecord, StampScheme } from './telemetry.ts'
 
-/** Where on its way a message or reading ended. */
-export type DeadLetterStage = 'connect' | 'publish' | 'decode' | 'store'
+/** Where on its way a message or reading ended; `clock`: a warning of a process whose clock was wrong. */
+export type DeadLetterStage = 'connect' | 'publish' | 'decode' | 'store' | 'clock'
+
+const STAGES: readonly DeadLetterStage[] = ['connect', 'publish', 'decode', 'store', 'clock']
 
 /**
  * What is kept of a reading that could not be stored, or of a client or message that was turned away.
@@ -77,7 +79,7 @@ export function recordToDeadLetter(record: LogRecord): DeadLetter | undefined {
 }
 
 function stageOf(text: string | undefined): DeadLetterStage {
-  return text === 'connect' || text === 'publish' || text === 'store' ? text : 'decode'
+  return STAGES.find((stage) => stage === text) ?? 'decode'
 }
 
 function parseSource(text: string | undefined): DeadLetter['source'] {

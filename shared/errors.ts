@@ -140,6 +140,9 @@ export const ERRORS = {
   data_unwritable: configuration('Make the data folder writable for this user, or set DATA_DIR.'),
   port_in_use: configuration('Stop the process that listens on it, or choose another port.'),
   setting_invalid: configuration('Correct the environment variable named in the message.'),
+  clock_stepped: configuration(
+    'The system clock was set back: readings without a time in the span named may be out of order; check its time server.',
+  ),
   clock_unusable: configuration(
     'The system clock was set back too often: correct it; nothing is acknowledged until it has passed the stamps made.',
   ),

@@ -23,6 +23,7 @@ const SECTIONS = [
   ['sluice_broker_', 'Broker'],
   ['sluice_ingest_', 'Ingest worker'],
   ['sluice_http_', 'HTTP API'],
+  ['sluice_stamps_', 'Receive stamps'],
   ['sluice_log_', 'Log'],
   ['sluice_kafka_', 'Log on Kafka'],
   ['sluice_points_', 'Point store'],

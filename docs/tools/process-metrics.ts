@@ -19,7 +19,8 @@ import { PointsMetrics } from '../../shared/points/points-metrics.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
-import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
+import { randomSlot } from '../../shared/stamps/slot.ts'
+import { openStamps } from '../../shared/stamps/stamps.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb/metrics.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { RegistrySchema } from '../../shared/registry/sql/schema.ts'
@@ -73,7 +74,17 @@ async function startStandalone({ folder, releasers }: Surroundings, metrics: Met
   const open = (name: string, counted: Metrics) =>
     EMBEDDED.openPorts({ config, folder: join(folder, name), logger, metrics: counted, releasers })
   const ports = await open('standalone', metrics)
-  await startServices({ config, ports, logger, metrics, releasers, version: '', startBroker: EMBEDDED.startBroker })
+  const hold = async () => randomSlot()
+  await startServices({
+    config,
+    ports,
+    hold,
+    logger,
+    metrics,
+    releasers,
+    version: '',
+    startBroker: EMBEDDED.startBroker,
+  })
   return open('cluster', createMetrics({ defaults: false }))
 }
 
@@ -83,7 +94,7 @@ async function startBrokerProcess(surroundings: Surroundings, { log }: Ports, me
   countKafka(metrics)
   const registry = await openCountedRegistry('broker', surroundings, metrics)
   const link = releasers.own('sessions', await openRedisLink({ ...NO_REDIS, metrics }), (it) => it.close())
-  const clock = await receiveClockAfter(log)
+  const clock = await openClock(surroundings, log, metrics)
   const cluster = { link, nodeId: settings.NODE_ID }
   const broker = await createBroker({ log, registry, clock, settings, logger, metrics, cluster })
   releasers.own('broker', broker, (it) => it.close())
@@ -108,7 +119,7 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   const registry = await openCountedRegistry('query-api', surroundings, metrics)
   const cache = releasers.own('cache', await openRedisCache({ ...NO_REDIS, metrics }), (it) => it.close())
   const nodes = releasers.own('nodes', await openBrokerNodes({ ...NO_REDIS, metrics }), (it) => it.close())
-  const clock = await receiveClockAfter(log)
+  const clock = await openClock(surroundings, log, metrics)
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks: [], settings, logger, metrics, version: '' },
     stamp: (payload) => clock.stampOf(payload),
@@ -116,6 +127,11 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
     publicFolder: new URL('../../services/query-api/public/', import.meta.url),
   })
   releasers.own('query api', api, (it) => it.close())
+}
+
+async function openClock({ releasers }: Surroundings, log: Ports['log'], metrics: Metrics) {
+  const stamps = await openStamps({ log, hold: async () => randomSlot(), node: '', logger, metrics })
+  return releasers.own('stamps', stamps, (it) => it.close()).clock
 }
 
 /** As `openKafkaLog` does. */

@@ -4,7 +4,8 @@ import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
-import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
+import { openStamps } from '../../shared/stamps/stamps.ts'
+import { randomSlot } from '../../shared/stamps/slot.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { acceptsClients, createBroker } from './broker.ts'
 
@@ -16,12 +17,13 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const { config, logger, metrics, releasers, open, watch } = context
     const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
-    const clock = await receiveClockAfter(log)
+    const stamps = await open('stamps', openStamps, { log, hold: async () => randomSlot(), node: 'broker' })
+    const { clock } = stamps
     const link = await open('sessions', openRedisLink, redisSessionsOptions())
     const cluster = { link, nodeId: config.NODE_ID }
     const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics, cluster })
     releasers.own('broker', broker, (it) => it.close())
-    watch(...portChecks({ log, registry }), {
+    watch(...portChecks({ log, registry }), stamps.check, {
       name: 'broker',
       check: async () => ({ ok: acceptsClients(broker.status()) }),
     })

@@ -9,7 +9,7 @@ import { LetterReader, readWindow, WINDOW } from './letter-reader.ts'
 /** A reading that was not stored, or a client or message that was turned away, as people see it. */
 export const LetterView = Type.Object({
   id: Type.String({ description: 'The same for every repetition from one source.' }),
-  stage: Type.Enum(['connect', 'publish', 'decode', 'store']),
+  stage: Type.Enum(['connect', 'publish', 'decode', 'store', 'clock']),
   code: Type.String(),
   detail: Type.String(),
   fix: Type.String(),

@@ -13,7 +13,8 @@ import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
-import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
+import { openStamps } from '../../shared/stamps/stamps.ts'
+import { randomSlot } from '../../shared/stamps/slot.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { packageVersion } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
@@ -27,11 +28,11 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const cache = await open('cache', openRedisCache, redisCacheOptions())
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
   await registry.setAdminKey(config.ADMIN_TOKEN)
-  const clock = await receiveClockAfter(log)
-  const checks = portChecks({ log, points, registry })
+  const stamps = await open('stamps', openStamps, { log, hold: async () => randomSlot(), node: 'query-api' })
+  const checks = [...portChecks({ log, points, registry }), stamps.check]
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks, settings: config, logger, metrics },
-    stamp: (payload) => clock.stampOf(payload),
+    stamp: (payload) => stamps.clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
     version: packageVersion(),
     publicFolder: new URL('public/', import.meta.url),

@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import { openSqlitePoints } from '../../shared/points/sqlite/open.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openSqliteRegistry } from '../../shared/registry/sqlite/open.ts'
+import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
 import { packageVersion } from '../../shared/process/version.ts'
 import { makePrivateFolder } from '../../shared/storage/folders.ts'
@@ -71,7 +72,8 @@ async function start(
   const version = packageVersion()
   const ports = await openPorts(context)
   const first = await firstStart(ports.registry, folder)
-  const addresses = await startServices({ config, ports, logger, metrics, releasers, version, startBroker })
+  const hold = async () => openSlotFile(join(folder, 'stamps.json'))
+  const addresses = await startServices({ config, ports, hold, logger, metrics, releasers, version, startBroker })
   // Whoever started the process waits for this line, whatever level it logs at.
   logger.child({}, { level: 'info' }).info({ pid: process.pid, ...addresses, folder, version }, 'ready')
   const shown = (address: Address) => (options.lan ? { ...address, host: lanAddress() } : address)

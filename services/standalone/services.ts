@@ -5,7 +5,8 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
-import { receiveClockAfter } from '../../shared/stamps/receive-clock.ts'
+import { openStamps } from '../../shared/stamps/stamps.ts'
+import type { HeldSlot } from '../../shared/stamps/slot.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { acceptsClients, type Broker } from '../broker/broker.ts'
@@ -24,6 +25,8 @@ export interface Ports {
 export interface ServiceContext {
   readonly config: StandaloneConfig
   readonly ports: Ports
+  /** Takes the slot of the receive stamps. */
+  readonly hold: () => Promise<HeldSlot>
   readonly logger: Logger
   readonly metrics: Metrics
   readonly releasers: Releasers
@@ -41,8 +44,10 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  * Whatever is started is owned by `releasers`. Resolves when all of them accept work.
  */
 export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
-  const { config, ports, logger, metrics, releasers, version, startBroker } = context
-  const clock = await receiveClockAfter(ports.log)
+  const { config, ports, hold, logger, metrics, releasers, version, startBroker } = context
+  const stamps = await openStamps({ log: ports.log, hold, node: 'standalone', logger, metrics })
+  releasers.own('stamps', stamps, (it) => it.close())
+  const { clock } = stamps
   const shared = { ...ports, settings: config, logger, metrics }
 
   const worker = await startIngestWorker(shared)
@@ -59,6 +64,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     checks: [
       ...portChecks(ports),
+      stamps.check,
       { name: 'ingest-worker', check: async () => worker.status() },
       { name: 'broker', check: async () => ({ ok: acceptsClients(broker.status()) }) },
     ],

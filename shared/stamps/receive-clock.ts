@@ -1,9 +1,7 @@
-import { randomInt } from 'node:crypto'
 import { SluiceError, type ErrorCode } from '../errors.ts'
-import type { TelemetryLog } from '../log/port.ts'
-import { compareInstants, type Instant, type StampScheme } from '../telemetry.ts'
+import type { Instant, StampScheme } from '../telemetry.ts'
 import { reservedElements } from './reservation.ts'
-import { firstNs, SLOTS, STAMP_SCHEME, STAMP_STEP, type Stamp } from './scheme.ts'
+import { firstNs, STAMP_SCHEME, STAMP_STEP, type Stamp } from './scheme.ts'
 
 const NANOSECONDS_PER_MS = 1_000_000
 
@@ -41,6 +39,8 @@ export class ReceiveClock {
   slowed = 0
   /** Called once when the clock was set back too far to be waited for. */
   onSetBack: (() => void) | undefined
+  /** Called by a stamp more than 10 s after the one before, or after a step forward; it may stop the clock. */
+  onLeap: (() => void) | undefined
   readonly #now: () => number
   #id = 0
   /** The first moment of this id that no stamp has reserved. */
@@ -74,11 +74,13 @@ export class ReceiveClock {
   /** Makes stamps of another id, or of the same one again. */
   start({ id, after }: ClockStart): void {
     this.#id = id
-    this.#latest = Math.max(0, this.#now())
-    this.#freeMs = this.#latest
-    this.#freeNs = firstNs(id, this.#freeMs)
-    if (after !== undefined && compareInstants(after, this.free) > 0) this.#startAfter(after)
+    this.#startAfter(after ?? { ms: 0, ns: 0 })
     this.#stopped = undefined
+  }
+
+  /** Sees that the clock was set back before the next message comes. */
+  look(): void {
+    if (this.#stopped === undefined && this.#now() < this.#latest - PATIENCE_MS) this.#setBack()
   }
 
   /** Makes no stamps any more. */
@@ -91,6 +93,7 @@ export class ReceiveClock {
     if (this.#stopped !== undefined) return false
     const now = this.#now()
     if (now > this.#latest) {
+      if (now > this.#latest + PATIENCE_MS && this.#hasStoppedAtLeap()) return false
       this.#latest = now
       if (now > this.#freeMs) {
         this.#freeMs = now
@@ -139,20 +142,14 @@ export class ReceiveClock {
     this.#freeNs -= NANOSECONDS_PER_MS
   }
 
+  #hasStoppedAtLeap(): boolean {
+    this.onLeap?.()
+    return this.#stopped !== undefined
+  }
+
   #setBack(): boolean {
     this.#stopped = 'clock_unusable'
     this.onSetBack?.()
     return false
   }
-}
-
-/** A clock that goes on after the newest record of the log when that lies a little ahead. */
-export async function receiveClockAfter(log: TelemetryLog): Promise<ReceiveClock> {
-  const newest = (await log.offsets('telemetry.raw')).flatMap((offsets) => offsets.newest ?? [])
-  const last = newest.toSorted(compareInstants).at(-1)
-  let id = randomInt(STAMP_STEP)
-  const isNear = last !== undefined && last.ms <= Date.now() + PATIENCE_MS
-  const clock = new ReceiveClock({ id, after: isNear ? { ms: last.ms + 3, ns: 0 } : undefined })
-  clock.onSetBack = () => clock.start({ id: (id = (id + SLOTS) % STAMP_STEP), after: undefined })
-  return clock
 }

@@ -13,9 +13,17 @@ export const STAMP_STEP = 256
 /** Processes that stamp at the same time, each in a slot of its own; a slot has four ids, one for each era. */
 export const SLOTS = 64
 
+/** A slot goes into its next era when its clock was set back: stamps of the era before may lie ahead of the clock. */
+export const ERAS = 4
+
 /** A receive time that no other message of any process has. */
 export interface Stamp extends Instant {
   readonly scheme: StampScheme
+}
+
+/** What stamps of a slot in an era are congruent to. */
+export function idOf(slot: number, era: number): number {
+  return slot + era * SLOTS
 }
 
 /** The id that made a stamp: 1,000,000 ns are 64 modulo 256. */

@@ -15,6 +15,7 @@ const STAGES = {
   publish: 'Message refused',
   decode: 'Reading rejected',
   store: 'Reading rejected',
+  clock: 'Clock was wrong',
 }
 
 /** The list of what was refused or rejected: who, what, the code, and how to fix it. */

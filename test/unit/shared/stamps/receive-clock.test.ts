@@ -18,7 +18,7 @@ describe('ReceiveClock', () => {
     fc.assert(
       fc.property(fc.nat(255), fc.array(step, { minLength: 2, maxLength: 50 }), (id, steps) => {
         let wall = NOON
-        let latest = wall
+        let latest = 0
         const clock = new ReceiveClock({ id, after: undefined }, () => wall)
         let free = 0n
         for (const { wall: change, elements } of steps) {
