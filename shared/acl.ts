@@ -57,7 +57,7 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
   const verdict = (allowed: boolean, reason: string, rule?: AclRule): Explanation => ({ allowed, rule, reason })
   const valid = action === 'publish' ? isTopicName(topicOrFilter) : isTopicFilter(topicOrFilter)
   if (!valid) return verdict(false, `${shown} is not a valid topic ${action === 'publish' ? 'name' : 'filter'}`)
-  if (isReserved(topicOrFilter)) return verdict(false, `${shown} begins with $, which belongs to the broker`)
+  if (isReserved(topicOrFilter)) return verdict(false, `${shown} begins with $, which is reserved for the broker`)
   const rules = rulesOf(principal).filter((rule) => rule.action === action)
   const covers = (candidates: readonly AclRule[]): boolean =>
     action === 'publish'
@@ -74,7 +74,7 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
     const rule = single(allow)
     return verdict(true, `allowed by ${rule === undefined ? 'several rules together' : describeRule(rule)}`, rule)
   }
-  return verdict(false, `no rule of ${JSON.stringify(principal.name)} allows to ${action} to ${shown}`)
+  return verdict(false, `no rule of ${JSON.stringify(principal.name)} allows it to ${action} to ${shown}`)
 }
 
 /** The rules in force for a principal; those of a device are made up from its name. */
@@ -101,7 +101,7 @@ export function describeRule({ effect, action, topic }: AclRule): string {
  */
 export function checkRules(rules: readonly AclRule[]): void {
   if (rules.length > MAX_RULES) {
-    throw new SluiceError('bad_request', `${rules.length} rules are too many; ${MAX_RULES} at most`)
+    throw new SluiceError('bad_request', `${rules.length} rules are too many; at most ${MAX_RULES} are possible`)
   }
   for (const [index, { effect, action, topic }] of rules.entries()) {
     const fail = (code: 'bad_request' | 'filter_invalid', reason: string): never => {
@@ -112,7 +112,7 @@ export function checkRules(rules: readonly AclRule[]): void {
     if (action !== 'publish' && action !== 'subscribe')
       fail('bad_request', 'action is neither "publish" nor "subscribe"')
     if (typeof topic !== 'string' || !isTopicFilter(topic)) fail('filter_invalid', `${shown} is not a topic filter`)
-    if (isReserved(topic)) fail('filter_invalid', `${shown} begins with $, which belongs to the broker`)
+    if (isReserved(topic)) fail('filter_invalid', `${shown} begins with $, which is reserved for the broker`)
   }
 }
 

@@ -46,7 +46,7 @@ export function loadConfig<S extends Settings>(settings: S, env: Environment = p
 }
 
 function missing(name: string, { secret: isSecret }: Setting<unknown>): string {
-  return isSecret === true ? `is not set; give it, or ${name}_FILE with the file that holds it` : 'is not set'
+  return isSecret === true ? `not set; set it, or name a file that holds it in ${name}_FILE` : 'not set'
 }
 
 /**

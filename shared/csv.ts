@@ -24,7 +24,7 @@ export function parseCsv(text: string): CsvTable {
   if (header === undefined) throw new SluiceError('bad_request', 'the file is empty')
   const misfit = data.find((row) => row.cells.length !== header.cells.length)
   if (misfit !== undefined) {
-    const counts = `${misfit.cells.length} cells where the header has ${header.cells.length}`
+    const counts = `${misfit.cells.length} cells, but the header has ${header.cells.length}`
     throw new SluiceError('bad_request', `line ${misfit.line}: ${counts}`)
   }
   return { header: header.cells, rows: data }

@@ -68,8 +68,8 @@ export class SeriesTable {
     const known = this.#young.get(topic ?? key)
     if (known !== undefined && known.key === key) return known
     const parsed = topic === undefined ? parseDeviceKey(key) : parseTelemetryTopic(topic)
-    if (parsed === undefined) return `${topic ?? key} names no device`
-    if (key !== deviceKey(parsed.tenant, parsed.device)) return `the key ${key} is not that of the topic ${topic}`
+    if (parsed === undefined) return `${topic ?? key} does not name a device`
+    if (key !== deviceKey(parsed.tenant, parsed.device)) return `the key ${key} does not match the topic ${topic}`
     const stream = 'stream' in parsed ? parsed.stream : DEFAULT_STREAM
     // The default stream can be spelt in three ways, and is kept under one.
     return this.#intern(stream === DEFAULT_STREAM ? key : (topic ?? key), { ...parsed, stream })

@@ -202,7 +202,8 @@ export class JsonReading {
     let text = ''
     if (scanner.escaped) {
       text = unescape(scanner.text(position, end))
-      if (!text.isWellFormed()) return this.reject('value_unsupported', `${quote(field)} holds half a surrogate pair`)
+      if (!text.isWellFormed())
+        return this.reject('value_unsupported', `${quote(field)} contains half a surrogate pair`)
     }
     // No escape is shorter than what it stands for.
     if (end - position > MAX_STRING_BYTES && (!scanner.escaped || Buffer.byteLength(text) > MAX_STRING_BYTES)) {
@@ -226,7 +227,7 @@ export class JsonReading {
     const end = text ? scanner.string(start) : scanner.number(start)
     if (end < 0) return end
     if (this.timed) {
-      return this.reject('time_invalid', `both ${quote(this.#timeKey)} and ${quote(key.name.text)} hold a time`)
+      return this.reject('time_invalid', `both ${quote(this.#timeKey)} and ${quote(key.name.text)} are times`)
     }
     this.timed = true
     this.#timeKey = key.name.text

@@ -51,7 +51,7 @@ export class JsonScanner {
   /** What stands where the payload stopped being JSON, for a person. */
   unexpected(): string {
     const byte = this.buffer[this.failedAt] ?? 0
-    if (this.failedAt >= this.length) return `the JSON ends too early, at byte ${this.failedAt}`
+    if (this.failedAt >= this.length) return `the JSON is cut off at byte ${this.failedAt}`
     const shown =
       byte > SPACE && byte < 0x7f ? `"${String.fromCharCode(byte)}"` : `0x${byte.toString(16).padStart(2, '0')}`
     return `unexpected ${shown} at byte ${this.failedAt}`

@@ -74,7 +74,7 @@ export class JsonDecoder {
       return { code: 'payload_not_utf8', detail: 'the payload is not UTF-8' }
     }
     if (end < 0) return { code: 'payload_not_json', detail: scanner.unexpected() }
-    if (this.#readings === 0) return { code: 'payload_empty', detail: 'the payload holds no reading' }
+    if (this.#readings === 0) return { code: 'payload_empty', detail: 'the payload contains no reading' }
     if (this.#readings <= MAX_READINGS) return undefined
     return { code: 'payload_too_many_readings', detail: `${this.#readings} readings in one payload` }
   }
@@ -106,9 +106,9 @@ export class JsonDecoder {
     const isObject = this.#scanner.buffer[position] === OBJECT
     let end = isObject ? reading.read(position) : reading.reject('reading_not_object', 'the reading is not an object')
     if (end === SYNTAX) return end
-    if (end >= 0 && this.#out.readingIsEmpty()) end = reading.reject('reading_empty', 'the reading holds no value')
+    if (end >= 0 && this.#out.readingIsEmpty()) end = reading.reject('reading_empty', 'the reading contains no value')
     if (end >= 0 && element > 0 && !reading.timed && !this.#isReserved(record, element)) {
-      const detail = `the payload is too short for a reading without a time after ${this.#reserved - 1} others`
+      const detail = `the payload is too short for another reading without a time after ${this.#reserved - 1} of them`
       end = reading.reject('time_not_reserved', detail)
     }
     if (end >= 0) this.#store(record, index, element, position, end)

@@ -105,10 +105,10 @@ export function seal(packed: Uint8Array): void {
 
 /** What is wrong with a stored row, or undefined when it is intact. */
 export function flawOf(packed: Uint8Array, records: number): string | undefined {
-  if (packed.byteLength < HEAD_BYTES) return `${packed.byteLength} bytes are too few`
+  if (packed.byteLength < HEAD_BYTES) return `${packed.byteLength} bytes are too short`
   if (packed[0] !== VERSION && packed[0] !== 1) return `unknown format version ${packed[0]}`
   const view = viewOf(packed)
-  if (crc32(packed.subarray(8)) !== view.getUint32(4, true)) return 'the checksum differs'
+  if (crc32(packed.subarray(8)) !== view.getUint32(4, true)) return 'the checksum does not match'
   return view.getUint32(8, true) === records ? undefined : `${records} records are said to be in it`
 }
 

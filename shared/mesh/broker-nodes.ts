@@ -29,9 +29,10 @@ export async function openBrokerNodes(
       const holders = await link.run((redis) => redis.hvals(`sluice:sessions:${deviceKey(tenant, device)}`))
       const holder = holders.map((record) => record.split(' ')[2] ?? '').find((node) => node !== '')
       const node = holder ?? (await listNodes(link))[0]?.id
-      if (node === undefined) throw new SluiceError('node_unreachable', 'no broker node is there')
+      if (node === undefined) throw new SluiceError('node_unreachable', 'no broker node is running')
       const answer = (await mesh.ask(node, COMMAND_QUESTION, encodeCommand(command), ANSWER_MS)).toString()
-      if (!RESULTS.includes(answer)) throw new SluiceError('internal', `a node answered ${JSON.stringify(answer)}`)
+      if (!RESULTS.includes(answer))
+        throw new SluiceError('internal', `unexpected answer of a node: ${JSON.stringify(answer)}`)
       return answer as CommandResult // one of them
     },
     check: () => link.check(),

@@ -69,7 +69,8 @@ export class Mesh {
 
   /** Errors: `node_unreachable` (at once when the node is gone, else after the time), `redis_unavailable`, those of the other side. */
   async ask(node: string, name: string, body: Buffer, timeoutMs: number): Promise<Buffer> {
-    if (this.#questions.size >= MAX_QUESTIONS) throw new SluiceError('node_unreachable', 'too many questions are open')
+    if (this.#questions.size >= MAX_QUESTIONS)
+      throw new SluiceError('node_unreachable', 'too many requests to other nodes are pending')
     const id = String((this.#asked += 1))
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
     const fail = (reason: string): void =>
@@ -79,7 +80,7 @@ export class Mesh {
     try {
       const head = Buffer.from(`Q${id} ${name} ${this.id}\n`)
       this.send(node, Buffer.concat([head, body])).then((isThere) => {
-        if (!isThere) fail('is gone')
+        if (!isThere) fail('is down')
       }, reject)
       return await promise
     } finally {
@@ -99,7 +100,7 @@ export class Mesh {
       else if (kind === Frame.answer) this.#settle(frame)
       else this.#frames.get(kind ?? 0)?.(frame)
     } catch (error) {
-      this.#logger.error({ err: error }, 'a message of another node could not be read')
+      this.#logger.error({ err: error }, 'cannot read a message from another node')
     }
   }
 
@@ -110,7 +111,7 @@ export class Mesh {
     let answer: Buffer
     try {
       const answerer = this.#answerers.get(name)
-      if (answerer === undefined) throw new SluiceError('unsupported', `this node does not know "${name}"`)
+      if (answerer === undefined) throw new SluiceError('unsupported', `this node does not support "${name}"`)
       answer = Buffer.concat([Buffer.from(`A${id} ok\n`), await answerer(body, from)])
     } catch (error) {
       const { code, message } = toSluiceError(error)
@@ -118,7 +119,7 @@ export class Mesh {
     }
     // Who asked gets no answer then, and knows by the time.
     await this.send(from, answer).catch((error: unknown) =>
-      this.#logger.debug({ detail: toSluiceError(error).message, from }, 'an answer was not sent'),
+      this.#logger.debug({ detail: toSluiceError(error).message, from }, 'a reply to another node was not sent'),
     )
   }
 

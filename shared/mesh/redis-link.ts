@@ -102,8 +102,9 @@ export class RedisLink {
 
   /** Runs one command. Error: `redis_unavailable`, also for what the server refuses. */
   async run<T>(command: (redis: Redis) => Promise<T>): Promise<T> {
-    if (!this.isUp) throw new SluiceError('redis_unavailable', 'the Redis of sessions is away')
-    if (this.#pending >= MAX_PENDING) throw new SluiceError('redis_unavailable', 'too many commands wait for Redis')
+    if (!this.isUp) throw new SluiceError('redis_unavailable', 'session Redis is unreachable')
+    if (this.#pending >= MAX_PENDING)
+      throw new SluiceError('redis_unavailable', 'too many commands are waiting for Redis')
     this.#pending += 1
     try {
       return await this.#availability.ask(() => command(this.#commands))

@@ -48,7 +48,7 @@ export function checkQuery(query: PointQuery): CheckedQuery {
 /** Error: `bad_request`, for a time that no point can have. */
 export function checkInstant(name: string, time: Instant | undefined): void {
   if (time === undefined || isInstant(time.ms, time.ns)) return
-  throw new SluiceError('bad_request', `${name}: ${time.ms} ms and ${time.ns} ns is no time from 1970 up to 2262`)
+  throw new SluiceError('bad_request', `${name}: ${time.ms} ms and ${time.ns} ns is not a time between 1970 and 2262`)
 }
 
 /**
@@ -61,11 +61,10 @@ export function encodeCursor(query: PointQuery, { field, time }: Place): string 
 
 function decodeCursor(query: PointQuery, cursor: string): Place {
   const parts = parse(cursor)
-  if (!Array.isArray(parts) || parts.length !== 5)
-    throw new SluiceError('cursor_invalid', 'the cursor is not one of ours')
+  if (!Array.isArray(parts) || parts.length !== 5) throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   const [version, print, field, ms, ns] = parts as unknown[]
   if (version !== VERSION || typeof field !== 'string' || !isInstant(ms, ns)) {
-    throw new SluiceError('cursor_invalid', 'the cursor is not one of ours')
+    throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   }
   if (print !== fingerprint(query)) throw new SluiceError('cursor_invalid', 'the cursor belongs to another query')
   return { field, time: { ms: Number(ms), ns: Number(ns) } }
@@ -75,7 +74,7 @@ function parse(cursor: string): unknown {
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
   } catch (error) {
-    throw new SluiceError('cursor_invalid', 'the cursor is not one of ours', { cause: error })
+    throw new SluiceError('cursor_invalid', 'the cursor is not valid', { cause: error })
   }
 }
 

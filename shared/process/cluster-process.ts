@@ -55,7 +55,7 @@ export function runClusterProcess<S extends Settings>(
     const logger = createLogger(config.LOG_LEVEL).child({ service })
     const metrics = createMetrics({ defaults: true })
     const checks: ReadinessCheck[] = []
-    const start = { isDone: false, waitsFor: 'what it needs' }
+    const start = { isDone: false, waitsFor: 'its dependencies' }
     checks.push({
       name: 'start',
       check: async () => (start.isDone ? { ok: true } : { ok: false, detail: `waiting for ${start.waitsFor}` }),

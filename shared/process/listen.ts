@@ -11,7 +11,7 @@ export function toListenError(error: unknown, { host, port }: Address, setting: 
   const cause = { cause: error }
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EADDRINUSE') return new SluiceError('port_in_use', `${setting}: ${host}:${port} is in use`, cause)
-  if (code === 'EACCES') return new SluiceError('setting_invalid', `${setting}: ${port} is not allowed`, cause)
+  if (code === 'EACCES') return new SluiceError('setting_invalid', `${setting}: no permission for port ${port}`, cause)
   const reason = error instanceof Error ? error.message : String(error)
   return new SluiceError('setting_invalid', `${setting}: cannot listen on ${host}:${port}: ${reason}`, cause)
 }

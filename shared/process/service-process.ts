@@ -56,7 +56,7 @@ function onStopSignal(): { signal: AbortSignal; ignore: () => void } {
 /** Closes everything, or ends the process with code 1: a part that cannot close must not keep it alive. */
 async function closeOrExit(releasers: Releasers): Promise<void> {
   const timer = setTimeout(() => {
-    const message = `the stop took longer than ${STOP_LIMIT_MS / 1000} s and was ended; nothing acknowledged is lost`
+    const message = `shutdown took longer than ${STOP_LIMIT_MS / 1000} s and was aborted; nothing acknowledged is lost`
     reportFailure(new SluiceError('internal', message))
     process.exit(1)
   }, STOP_LIMIT_MS)

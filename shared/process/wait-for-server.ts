@@ -26,7 +26,7 @@ interface UntilReachedOptions extends Waiting {
 export async function untilReached<T>(attempt: () => Promise<T>, options: UntilReachedOptions): Promise<T> {
   const { what, signal, onWaiting, alsoWaitFor = [], logger } = options
   for (let attempts = 1; ; attempts++) {
-    if (signal?.aborted === true) throw new SluiceError('closed', `told to stop while waiting for ${what}`)
+    if (signal?.aborted === true) throw new SluiceError('closed', `stopped while waiting for ${what}`)
     try {
       const result = await attempt()
       onWaiting?.(undefined)
@@ -34,7 +34,7 @@ export async function untilReached<T>(attempt: () => Promise<T>, options: UntilR
     } catch (error) {
       const failure = toSluiceError(error)
       if (failure.code === 'closed' || !(failure.canRetry || alsoWaitFor.includes(failure.code))) throw failure
-      logger.warn({ code: failure.code, attempts, reason: failure.message }, `${what} is not ready yet; trying again`)
+      logger.warn({ code: failure.code, attempts, reason: failure.message }, `${what} is not ready yet; retrying`)
       onWaiting?.(failure)
       await pause(Math.max(backoffMs(BACKOFF.start, attempts), failure.retryAfterMs ?? 0), signal)
     }

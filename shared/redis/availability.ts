@@ -140,7 +140,7 @@ export class RedisAvailability {
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
       this.#misconfigured = error
-      if (!this.#isOpening) logger.error({ role, detail: error.message }, 'Redis is not set up for its role')
+      if (!this.#isOpening) logger.error({ role, detail: error.message }, 'Redis is not configured for its role')
     }
   }
 

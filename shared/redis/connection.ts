@@ -36,7 +36,7 @@ export function redisClient(url: RedisUrl, role: RedisRole, logger: Logger, opti
       try {
         Object.assign(client.options, loginOf(read()))
       } catch (error) {
-        logger.warn({ role, detail: toSluiceError(error).message }, 'the URL of Redis could not be read again')
+        logger.warn({ role, detail: toSluiceError(error).message }, 'cannot re-read the URL of Redis')
       }
       return backoffMs(RECONNECT[role], times)
     },

@@ -44,15 +44,17 @@ export async function checkPolicy(client: Redis, role: RedisRole, logger: Logger
     throw new SluiceError('redis_misconfigured', `the Redis of ${role} ${reason}`)
   }
   if (role === 'cache') {
-    if (policy === 'noeviction') wrong('has maxmemory-policy noeviction: set allkeys-lru, so that it never refuses')
+    if (policy === 'noeviction')
+      wrong('has maxmemory-policy noeviction: set allkeys-lru, so that writes are never rejected')
     if (facts.get('maxmemory') === '0') {
-      logger.warn({ role }, 'maxmemory is not set: the cache grows until the machine is full')
+      logger.warn({ role }, 'maxmemory is not set: the cache grows until memory runs out')
     }
     return
   }
   if (policy !== 'noeviction')
-    wrong(`has maxmemory-policy ${policy ?? '(unknown)'}: set noeviction, or sessions vanish`)
-  if (facts.get('aof_enabled') !== '1') wrong('has no append-only file: set appendonly yes, or a restart ends sessions')
+    wrong(`has maxmemory-policy ${policy ?? '(unknown)'}: set noeviction, or sessions are lost`)
+  if (facts.get('aof_enabled') !== '1')
+    wrong('has no append-only file: set appendonly yes, or sessions are lost at a restart')
 }
 
 /** INFO tells what CONFIG would, and is allowed where CONFIG is not; undefined where it is not either. */
@@ -64,7 +66,7 @@ async function readFacts(client: Redis, role: RedisRole, logger: Logger): Promis
   } catch (error) {
     // The connection's errors have no such beginning: https://redis.io/docs/latest/operate/oss_and_stack/management/security/acl/
     if (!(error instanceof Error) || !/^(NOPERM|ERR unknown command)/.test(error.message)) throw error
-    logger.warn({ role }, 'the login may not ask for the memory policy of Redis: it could not be checked')
+    logger.warn({ role }, 'the login may not read the memory policy of Redis, so it was not checked')
     return undefined
   }
 }

@@ -88,7 +88,7 @@ export function parseCredentialKey(text: string, source: string): Buffer {
   const trimmed = text.trim()
   const key = Buffer.from(trimmed, 'base64url')
   if (/^[A-Za-z0-9_+/-]{43}=?$/.test(trimmed) && key.byteLength === KEY_BYTES) return key
-  throw new SluiceError('setting_invalid', `${source} holds no credential key (32 bytes in base64url)`)
+  throw new SluiceError('setting_invalid', `${source} does not contain a credential key (32 bytes as base64url)`)
 }
 
 /**
@@ -108,6 +108,7 @@ export function loadCredentialKey(path: string): Buffer {
  */
 export function loadApiKey(path: string): string {
   const key = loadOrMakeSecretFile(path, newApiKey)
-  if (!isApiKey(key)) throw new SluiceError('setting_invalid', `${path} holds no API key; remove it to have one made`)
+  if (!isApiKey(key))
+    throw new SluiceError('setting_invalid', `${path} does not contain an API key; remove it to have one created`)
   return key
 }

@@ -126,8 +126,8 @@ export class ReceiveClock {
   stampOf(payload: Uint8Array): Stamp {
     if (this.stamp(reservedElements(payload))) return { ms: this.ms, ns: this.ns, scheme: this.scheme }
     const code = this.#stopped
-    if (code === undefined) throw new SluiceError('broker_overloaded', 'the stamps have run ahead of the clock')
-    throw new SluiceError(code, 'the clock of this process makes no stamps')
+    if (code === undefined) throw new SluiceError('broker_overloaded', 'receive stamps are ahead of the clock')
+    throw new SluiceError(code, 'this process issues no receive stamps')
   }
 
   /** Stands still until the clock gets there, if that is soon. */

@@ -56,7 +56,7 @@ describe('opening', () => {
     const failure = await openEmbedded(folder, { partitions: 4 }).catch((error: unknown) => error)
     expect(failure).toBeInstanceOf(SluiceError)
     expect(failure).toMatchObject({ code: 'log_partitions_changed' })
-    expect(String(failure)).toMatch(/has 3 partitions.*says 4/)
+    expect(String(failure)).toMatch(/has 3 partitions.*is 4/)
     expect((await openEmbedded(folder, { partitions: 3 })).partitions).toBe(3)
   })
 

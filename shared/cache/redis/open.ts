@@ -145,7 +145,7 @@ class RedisCache implements Cache {
       const refused = results.filter(([error]) => error !== null)
       if (refused.length > 0) {
         this.#dropped.inc(refused.length)
-        this.#logger.debug({ entries: refused.length, detail: refused[0]?.[0]?.message }, 'Redis refused entries')
+        this.#logger.debug({ entries: refused.length, detail: refused[0]?.[0]?.message }, 'Redis rejected entries')
       }
     }
   }
@@ -203,6 +203,6 @@ class RedisCache implements Cache {
   #refused({ message }: Error): void {
     const level = this.#isRefused ? 'debug' : 'warn'
     this.#isRefused = true
-    this.#logger[level]({ detail: message }, 'Redis refuses commands of the cache')
+    this.#logger[level]({ detail: message }, 'Redis rejects commands of the cache')
   }
 }

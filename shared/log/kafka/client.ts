@@ -143,7 +143,8 @@ export class KafkaClient {
     const { host, port, pool } = broker.connectionPool
     this.#cluster.removeBroker({ host, port })
     // kafkajs forgets them, open as they are: they would stay until the broker ends them.
-    for (const { socket } of pool) socket?.destroy(new Error('the broker was given up', { cause: reason }))
+    for (const { socket } of pool)
+      socket?.destroy(new Error('the connection to the broker was abandoned', { cause: reason }))
   }
 
   async #close(): Promise<void> {

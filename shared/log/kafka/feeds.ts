@@ -168,7 +168,7 @@ export class Feeds {
     if (this.#isClosed) return
     await pause(backoffMs(BACKOFF.fetch, 1))
     await this.#options.client.refresh().catch((error: unknown) => {
-      this.#options.logger.debug({ err: error }, 'metadata could not be asked for')
+      this.#options.logger.debug({ err: error }, 'metadata request failed')
     })
   }
 }

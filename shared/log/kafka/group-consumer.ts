@@ -104,7 +104,7 @@ export class GroupConsumer implements LogConsumer {
     ])
     if (this.#hasJoined) metrics.rebalanced(group)
     this.#session = session
-    logger.info({ group, partitions, generation: session.generation }, 'partitions of the group are ours')
+    logger.info({ group, partitions, generation: session.generation }, 'partitions of the group assigned')
     for (const partition of partitions) {
       const known = committed.get(partition)
       const start = bounds.get(partition)?.start ?? 0
@@ -168,7 +168,7 @@ export class GroupConsumer implements LogConsumer {
   #gap(gap: LogGap): void {
     const { metrics, topic, onGap, logger, group } = this.#options
     metrics.gap(topic, gap.lost)
-    logger.error({ code: 'offset_reset', group, ...gap }, 'the next record to read is not in the log')
+    logger.error({ code: 'offset_reset', group, ...gap }, 'the next record to read is no longer in the log')
     onGap?.(gap)
   }
 
@@ -211,8 +211,8 @@ export class GroupConsumer implements LogConsumer {
     const { feeds, logger, silenceMs } = this.#options
     const lastMs = Math.max(feeds.lastAnswerMs, this.#owned.size === 0 ? this.#member.lastAnswerMs : 0)
     if (performance.now() - lastMs < silenceMs || (this.#owned.size > 0 && feeds.isFull)) return
-    logger.error({ group: this.#options.group }, 'Kafka has been silent for too long; the consumer ends')
-    this.#stop(new SluiceError('log_unavailable', `Kafka has not answered for ${silenceMs / 1000} s`))
+    logger.error({ group: this.#options.group }, 'no answer from Kafka for too long; closing the consumer')
+    this.#stop(new SluiceError('log_unavailable', `no answer from Kafka for ${silenceMs / 1000} s`))
   }
 
   /** The first failure of any partition ends all of them. */

@@ -77,7 +77,10 @@ export class GroupMember {
     if (memberId !== '') {
       const leaving = otherClient.atCoordinator(group, (broker) => broker.leaveGroup({ groupId: group, memberId }))
       await Promise.race([leaving, sleep(LEAVE_LIMIT_MS, undefined, { ref: false })]).catch((error: unknown) => {
-        logger.debug({ err: error, group }, 'the group was not told; it misses this member by itself')
+        logger.debug(
+          { err: error, group },
+          'leaving the group failed; Kafka will remove this member after its session timeout',
+        )
       })
     }
     // A join that waits for other members ends with its connection.
@@ -107,7 +110,7 @@ export class GroupMember {
         const failure = toSluiceError(error, 'log_unavailable')
         this.#forget(error)
         if (!failure.canRetry) return onFailed(failure)
-        logger.debug({ err: failure, group }, 'joining the group again')
+        logger.debug({ err: failure, group }, 'rejoining the group')
         failures += 1
         await pause(backoffMs(BACKOFF.join, failures), this.#stop.signal)
       }
@@ -155,7 +158,7 @@ export class GroupMember {
         await client.atCoordinator(group, beat)
         this.lastAnswerMs = performance.now()
       } catch (error) {
-        logger.debug({ err: error, group }, 'the group answers a heartbeat with an error')
+        logger.debug({ err: error, group }, 'the heartbeat of the group was answered with an error')
         this.#forget(error)
         if (ENDS_SESSION.has(protocolType(error) ?? '')) return
         if (!toSluiceError(error).canRetry) throw error

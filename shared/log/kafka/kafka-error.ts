@@ -13,23 +13,23 @@ const TOO_LARGE: ReadonlySet<number> = new Set([KafkaCode.messageTooLarge, Kafka
 
 /** What a person reads about a code in an answer; the number alone for those without a name here. */
 const NAMES: Readonly<Record<number, string>> = {
-  [-1]: 'an unknown error of the broker',
+  [-1]: 'an unknown broker error',
   1: 'offset out of range',
-  2: 'a batch that arrived damaged',
+  2: 'a corrupt batch',
   3: 'an unknown topic or partition',
-  5: 'no leader at the moment',
-  6: 'no longer the leader',
-  7: 'replicas that did not answer in time',
+  5: 'no leader',
+  6: 'not the leader any more',
+  7: 'a replica timeout',
   10: 'a batch above max.message.bytes',
   18: 'a batch above max.message.bytes',
-  19: 'too few replicas in sync',
-  20: 'too few replicas in sync',
-  29: 'no permission for the topic',
-  32: 'a time outside of what the topic allows',
-  56: 'a disk error of the broker',
-  74: 'a new leader that is not known yet',
-  75: 'a leader that is not known here yet',
-  78: 'a leader that has only just taken over',
+  19: 'too few in-sync replicas',
+  20: 'too few in-sync replicas',
+  29: 'no authorisation for the topic',
+  32: "a timestamp outside of the topic's limits",
+  56: 'a disk error on the broker',
+  74: 'a fenced leader epoch',
+  75: 'an unknown leader epoch',
+  78: 'a leader that has just been elected',
 }
 
 /** A batch is larger than the topic, or the broker, takes. */

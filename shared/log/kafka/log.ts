@@ -240,7 +240,7 @@ export class KafkaLog implements TelemetryLog {
     const durability = { ok: weak.length === 0, detail }
     this.#parts.kafkaMetrics.durable(durability.ok)
     if (!durability.ok)
-      this.#parts.logger.warn({ detail }, 'acknowledged records may be lost with the topics as they are')
+      this.#parts.logger.warn({ detail }, 'with the present topic settings acknowledged records may be lost')
     return { atMs: performance.now(), durability }
   }
 }

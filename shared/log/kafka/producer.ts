@@ -68,7 +68,7 @@ export class Producer {
     for (const record of records) bytes += recordSizeBound(record)
     if (this.#waiting + bytes > MAX_WAITING_BYTES && this.#waiting > 0) {
       this.#options.metrics.refused('log_unavailable')
-      return Promise.reject(new SluiceError('log_unavailable', 'Kafka does not keep up: too many records wait for it'))
+      return Promise.reject(new SluiceError('log_unavailable', 'Kafka cannot keep up: too many records are waiting'))
     }
     const { promise, resolve, reject } = Promise.withResolvers<ReadonlyMap<number, number>>()
     this.#queue.push({ records, bytes, startedMs: performance.now(), resolve, reject })
@@ -130,7 +130,7 @@ export class Producer {
     if (refused.length === 0) return resolve(offsets)
     metrics.refused('payload_too_large')
     const most = `${this.maxBatchBytes} bytes, max.message.bytes of the topic`
-    const detail = `${refused.length} of ${records.length} records for ${topic} are larger than Kafka takes: ${most}`
+    const detail = `${refused.length} of ${records.length} records for ${topic} are larger than Kafka accepts: ${most}`
     reject(new RecordsTooLarge(new Set(refused), detail))
   }
 
@@ -162,7 +162,7 @@ export class Producer {
       const again = due.filter((batch) => !isSettled(batch) && !batch.isTooLarge)
       logger.debug(
         { topic, partitions: again.map(({ partition }) => partition), reason: failure.message },
-        'sending again',
+        'sending the batch again',
       )
       kafkaMetrics.resent(topic, again.length)
       failures += 1
@@ -180,7 +180,7 @@ export class Producer {
       logger.debug({ topic, reason: toSluiceError(error).message }, 'the limit of the topic could not be read')
     }
     const isSplit = splitTooLarge(batches, recordsOf, this.maxBatchBytes)
-    logger.warn({ topic, maxBytes: this.maxBatchBytes, isSplit }, 'Kafka refused a batch for its size')
+    logger.warn({ topic, maxBytes: this.maxBatchBytes, isSplit }, 'Kafka rejected a batch because of its size')
   }
 
   /** One request to each leader. Returns what kept some batch from being confirmed, the worst of it. */

@@ -163,7 +163,7 @@ function check(batch: Buffer, baseOffset: number): void {
     batch[16] !== 2
       ? `has version ${batch[16]}`
       : (batch.readInt16BE(ATTRIBUTES_AT) & COMPRESSION) !== 0
-        ? 'is compressed, which Sluice never does'
+        ? 'is compressed, which Sluice does not support'
         : crc32c(batch, ATTRIBUTES_AT, batch.length) !== batch.readUInt32BE(CRC_AT)
           ? 'fails its checksum'
           : undefined

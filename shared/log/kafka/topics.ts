@@ -62,7 +62,7 @@ export async function ensureTopics(
         topics: [{ topic, numPartitions, replicationFactor, configEntries }],
         timeout: 10_000,
       })
-      if (isMade) logger.info({ topic, partitions: numPartitions, replication: replicationFactor }, 'made the topic')
+      if (isMade) logger.info({ topic, partitions: numPartitions, replication: replicationFactor }, 'topic created')
     }
     return await inspect(admin, specs)
   } catch (error) {
@@ -70,7 +70,7 @@ export async function ensureTopics(
   } finally {
     await admin.disconnect()
     // One that is left would keep the process for ever. Only an error makes kafkajs end the timer of a connection, too.
-    for (const socket of sockets) socket.destroy(new SluiceError('closed', 'the topics were looked at'))
+    for (const socket of sockets) socket.destroy(new SluiceError('closed', 'the topics were inspected'))
   }
 }
 
@@ -135,7 +135,7 @@ interface Found {
 function compare(spec: TopicSpec, { partitions, replication, settings }: Found & { partitions: number }): void {
   const { name } = spec
   if (partitions !== spec.partitions) {
-    const message = `topic ${name} has ${partitions} partitions, and ${spec.partitions} are asked for`
+    const message = `topic ${name} has ${partitions} partitions, but LOG_PARTITIONS is ${spec.partitions}`
     throw new SluiceError('log_partitions_changed', message)
   }
   const wanted: Record<string, string> = settingsOf(spec)
@@ -153,7 +153,7 @@ function durabilityOf(name: string, { brokers, replication, settings }: Found & 
   const minIsr = Number(settings.get('min.insync.replicas') ?? 1)
   const isFlushed = settings.get('flush.messages') === '1'
   if (replication >= 3 && minIsr >= 2) {
-    return { ok: true, detail: `${name}: ${replication} replicas, ${minIsr} of them before an acknowledgement` }
+    return { ok: true, detail: `${name}: ${replication} replicas, ${minIsr} of them in sync before an acknowledgement` }
   }
   if (brokers === 1 && isFlushed) return { ok: true, detail: `${name}: one broker that flushes every batch` }
   const facts = `${replication} replicas, min.insync.replicas ${minIsr}, flush.messages ${isFlushed ? 1 : 'not 1'}`

@@ -105,7 +105,7 @@ export class ByteReader {
 
   #take(length: number): number {
     const at = this.at
-    if (length < 0 || at + length > this.#buffer.length) throw new RangeError('the answer ends too early')
+    if (length < 0 || at + length > this.#buffer.length) throw new RangeError('the response is cut off')
     this.at += length
     return at
   }

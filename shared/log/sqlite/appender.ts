@@ -79,7 +79,7 @@ export class Appender {
     const { metrics } = this.#options
     if (this.#waitingBytes > MAX_WAITING_BYTES) {
       metrics.refused('log_unavailable')
-      const message = `${this.#waitingBytes} bytes wait for the disk already`
+      const message = `${this.#waitingBytes} bytes are already waiting for the disk`
       return Promise.reject(new SluiceError('log_unavailable', message))
     }
     return new Promise((resolve, reject) => {

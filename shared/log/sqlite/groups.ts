@@ -113,7 +113,8 @@ function prepareDatabase(database: DatabaseSync, file: string): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   // The first read takes the lock.
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version > VERSION) throw new SluiceError('data_newer', `${file} has version ${version}, ours is ${VERSION}`)
+  if (version > VERSION)
+    throw new SluiceError('data_newer', `${file} has version ${version}, this Sluice knows ${VERSION}`)
   // Ours from here on: what was read is put on the disk before it is believed.
   rewrite(`${file}-wal`)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
@@ -132,5 +133,8 @@ function checkedPartitions(database: DatabaseSync, partitions: number | undefine
   database.prepare("INSERT OR IGNORE INTO settings VALUES ('partitions', ?)").run(partitions ?? 1)
   const stored = Number(database.prepare("SELECT value FROM settings WHERE name = 'partitions'").get()?.['value'])
   if (partitions === undefined || stored === partitions) return stored
-  throw new SluiceError('log_partitions_changed', `the log has ${stored} partitions, the setting says ${partitions}`)
+  throw new SluiceError(
+    'log_partitions_changed',
+    `the log has ${stored} partitions, but LOG_PARTITIONS is ${partitions}`,
+  )
 }

@@ -88,10 +88,10 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
       if (performance.now() - troubledMs < TROUBLE_MS) return
       troubledMs = performance.now()
       const error = toError(event.failure)
-      logger.warn({ code: error.code, err: error }, 'the log tries something again later')
+      logger.warn({ code: error.code, err: error }, 'an operation of the log failed and will be retried')
     },
     onLost(error) {
-      logger.fatal({ code: error.code, err: error }, 'the log is lost until the process starts again')
+      logger.fatal({ code: error.code, err: error }, 'the log is unavailable until the process is restarted')
       made.log?.fail(error)
     },
   })
@@ -144,7 +144,7 @@ class SqliteLog implements TelemetryLog {
     const committed = await this.#client.ask('register', { topic, group })
     this.#checkOpen()
     if (this.#consumers.has(name)) {
-      throw new SluiceError('already_exists', `group ${group} has a consumer of ${topic} in this process already`)
+      throw new SluiceError('already_exists', `group ${group} already has a consumer of ${topic} in this process`)
     }
     const consumer = new GroupConsumer({
       ...options,
@@ -174,7 +174,7 @@ class SqliteLog implements TelemetryLog {
   }
 
   async durability(): Promise<Durability> {
-    return { ok: true, detail: 'every append is synced to the disk' }
+    return { ok: true, detail: 'every append is synced to disk' }
   }
 
   close(): Promise<void> {

@@ -57,8 +57,9 @@ export class Segment {
     const database = connect(file, use)
     try {
       const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-      if (version > VERSION) throw new SluiceError('data_newer', `${file} has version ${version}, ours is ${VERSION}`)
-      if (version < 1) throw new SluiceError('log_corrupt', `${file} has lost its contents`)
+      if (version > VERSION)
+        throw new SluiceError('data_newer', `${file} has version ${version}, this Sluice knows ${VERSION}`)
+      if (version < 1) throw new SluiceError('log_corrupt', `${file} contains no log`)
       if (version === 1 && use === 'write') database.exec(`PRAGMA user_version = ${VERSION}`)
       return new Segment(file, database, segmentBytes)
     } catch (error) {

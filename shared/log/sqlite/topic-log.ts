@@ -180,7 +180,7 @@ export class TopicLog {
     this.#trim(incoming)
     const bytes = this.diskBytes()
     if (bytes + incoming <= bound) return
-    const message = `${this.#options.topic} holds ${bytes} of ${bound} bytes and a consumer group has not read them yet`
+    const message = `${this.#options.topic} has ${bytes} of at most ${bound} bytes, not yet read by a consumer group`
     throw new SluiceError('log_full', message)
   }
 
@@ -231,6 +231,6 @@ function segmentBytesFor({ topic, partitions, retention }: TopicOptions): number
   if (bytes >= least) return bytes
   throw new SluiceError(
     'setting_invalid',
-    `the retention of ${topic} is ${retention.bytes} bytes, at least ${least * SEGMENTS_PER_BOUND} are needed`,
+    `the retention of ${topic} is ${retention.bytes} bytes; the minimum is ${least * SEGMENTS_PER_BOUND}`,
   )
 }

@@ -34,7 +34,7 @@ export async function prepareBucket(options: BucketOptions): Promise<number | un
       const isRefused = error instanceof SluiceError ? !error.canRetry : error instanceof InfluxRefusal
       if (!isRefused) throw error
       // A token of writers or readers sees no buckets: whether it is right, the first write or query tells.
-      logger.warn({ err: error, org, bucket }, 'the token may not look after the bucket; it is taken as it is')
+      logger.warn({ err: error, org, bucket }, 'the token may not manage the bucket; using it as it is')
       return undefined
     }
   }
@@ -71,7 +71,7 @@ async function make(options: BucketOptions): Promise<Bucket> {
   const body = JSON.stringify({ orgID: orgs?.[0]?.id, name: bucket, retentionRules })
   try {
     const made = await connection.send({ what: 'setup', method: 'POST', path: '/api/v2/buckets', body })
-    logger.info({ bucket, everySeconds }, 'bucket made')
+    logger.info({ bucket, everySeconds }, 'bucket created')
     return toBucket(made) ?? { id: '', everySeconds }
   } catch (error) {
     // Another process was faster.

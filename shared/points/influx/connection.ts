@@ -94,11 +94,11 @@ export class InfluxConnection {
   }
 
   async #reported<T>({ what }: Request, attempt: () => Promise<T>): Promise<T> {
-    if (this.#ending.signal.aborted) throw new SluiceError('closed', 'the points are closed')
+    if (this.#ending.signal.aborted) throw new SluiceError('closed', 'the point store is closed')
     try {
       return await attempt()
     } catch (error) {
-      if (this.#ending.signal.aborted) throw new SluiceError('closed', 'the points are closed', { cause: error })
+      if (this.#ending.signal.aborted) throw new SluiceError('closed', 'the point store is closed', { cause: error })
       const failure = toStoreError(error, what)
       if (error instanceof HttpError) this.#options.metrics.answered(what, error.statusCode)
       else if (!(error instanceof InfluxRefusal)) this.#options.metrics.answered(what, undefined)

@@ -29,7 +29,7 @@ export async function readAnnotatedCsv(chunks: AsyncIterable<Uint8Array>, onRow:
   }
   rest += decoder.decode()
   if (rest !== '') rest = readRecords(`${rest}\r\n`, tables)
-  if (rest !== '') throw new SluiceError('store_unavailable', 'the answer of InfluxDB ends within a record')
+  if (rest !== '') throw new SluiceError('store_unavailable', "InfluxDB's answer is cut off within a record")
 }
 
 /** Hands on whole records; what is left is the beginning of one. */
@@ -68,7 +68,7 @@ function readRecord(text: string, start: number): { cells: string[]; end: number
     else if (text[at] === '\r' && text[at + 1] === '\n') return { cells, end: at + 2 }
     else if (text[at] === '\n') return { cells, end: at + 1 }
     else if (at >= text.length - 1) return undefined
-    else throw new SluiceError('store_unavailable', 'the answer of InfluxDB is no CSV')
+    else throw new SluiceError('store_unavailable', "InfluxDB's answer is not valid CSV")
   }
 }
 
@@ -110,7 +110,7 @@ class TableReader {
       else if (first === '#default') this.#defaults = ['', ...cells.slice(1)]
     } else if (this.#table === undefined) this.#table = { names: cells, types: this.#types }
     else if (this.#table.names[1] === 'error') {
-      throw new SluiceError('store_unavailable', `InfluxDB gave up within its answer: ${cells[1]}`)
+      throw new SluiceError('store_unavailable', `InfluxDB aborted its answer: ${cells[1]}`)
     } else {
       const row = cells.map((cell, i) => (cell === '' ? (this.#defaults[i] ?? '') : cell))
       if (this.#onRow(this.#table, row) === false) this.ended = true
@@ -121,14 +121,14 @@ class TableReader {
 /** The cell of a column by its name. */
 export function cellOf({ names }: Table, cells: readonly string[], name: string): string {
   const cell = cells[names.indexOf(name)]
-  if (cell === undefined) throw new SluiceError('store_unavailable', `an answer of InfluxDB lacks the column ${name}`)
+  if (cell === undefined) throw new SluiceError('store_unavailable', `InfluxDB's answer lacks column ${name}`)
   return cell
 }
 
 /** What the values of a column of a table are. */
 export function typeOf({ names, types }: Table, name: string): FieldType {
   const type = TYPES[types[names.indexOf(name)] ?? '']
-  if (type === undefined) throw new SluiceError('store_unavailable', `an answer of InfluxDB lacks the type of ${name}`)
+  if (type === undefined) throw new SluiceError('store_unavailable', `InfluxDB's answer lacks the type of ${name}`)
   return type
 }
 
@@ -164,6 +164,7 @@ function parseFloatCell(text: string): number {
 export function parseTime(text: string): Instant {
   const fraction = text.slice(20, -1).padEnd(9, '0')
   const ms = Date.parse(`${text.slice(0, 19)}Z`) + Number(fraction.slice(0, 3))
-  if (!Number.isFinite(ms)) throw new SluiceError('store_unavailable', `an answer of InfluxDB has a time "${text}"`)
+  if (!Number.isFinite(ms))
+    throw new SluiceError('store_unavailable', `InfluxDB's answer has an invalid time "${text}"`)
   return { ms, ns: Number(fraction.slice(3)) }
 }

@@ -43,7 +43,7 @@ export class InfluxDeleter {
       await this.#connection.send({ what: 'delete', method: 'POST', path: this.#path, body })
     } catch (error) {
       if (!(error instanceof InfluxRefusal)) throw error
-      throw new SluiceError('internal', `InfluxDB does not understand a delete: ${error.message}`, { cause: error })
+      throw new SluiceError('internal', `InfluxDB rejects a delete: ${error.message}`, { cause: error })
     }
   }
 }

@@ -39,7 +39,7 @@ export class Expiry {
       try {
         await this.#round()
       } catch (error) {
-        if (!signal.aborted) logger.warn({ err: error }, 'points past their retention were not deleted; trying again')
+        if (!signal.aborted) logger.warn({ err: error }, 'expired points were not deleted; retrying')
       }
       await pause(everyMs, signal)
     }

@@ -108,8 +108,8 @@ function escapeText(text: string): string {
 
 function namesProblem({ tenant, device, stream, field }: Series): SluiceError | undefined {
   if (!areStorable(tenant, device, stream)) {
-    return new SluiceError('name_invalid', `${JSON.stringify([tenant, device, stream])} cannot be kept by InfluxDB`)
+    return new SluiceError('name_invalid', `${JSON.stringify([tenant, device, stream])} cannot be stored in InfluxDB`)
   }
   const code = fieldProblem(field)
-  return code && new SluiceError(code, `${tenant}/${device} ${stream}: ${JSON.stringify(field)} is no field name`)
+  return code && new SluiceError(code, `${tenant}/${device} ${stream}: ${JSON.stringify(field)} is not a field name`)
 }

@@ -113,7 +113,7 @@ export class InfluxReader {
       await this.#connection.stream(request, (chunks) => readAnnotatedCsv(chunks, onRow))
     } catch (error) {
       if (!(error instanceof InfluxRefusal)) throw error
-      throw new SluiceError('internal', `InfluxDB does not understand a query: ${error.message}`, { cause: error })
+      throw new SluiceError('internal', `InfluxDB rejects a query: ${error.message}`, { cause: error })
     }
   }
 

@@ -115,14 +115,14 @@ export class InfluxPoints implements PointStore {
     if (keepMs !== undefined && (!Number.isSafeInteger(keepMs) || keepMs < 1)) {
       throw new SluiceError('bad_request', `retention: ${keepMs} is not a whole number of milliseconds from 1`)
     }
-    if (!areStorable(tenant)) throw new SluiceError('name_invalid', `${JSON.stringify(tenant)} names no tenant`)
+    if (!areStorable(tenant)) throw new SluiceError('name_invalid', `${JSON.stringify(tenant)} is not a tenant name`)
     await this.#change(() => this.#retention.set(tenant, keepMs))
   }
 
   async snapshot(): Promise<void> {
     throw new SluiceError(
       'unsupported',
-      'points in InfluxDB are copied with `influx backup`, which needs its operator token',
+      'back up points in InfluxDB with `influx backup`, which needs its operator token',
     )
   }
 
@@ -188,7 +188,7 @@ export class InfluxPoints implements PointStore {
   }
 
   #refuseClosed(): void {
-    if (this.#closed) throw new SluiceError('closed', 'the points are closed')
+    if (this.#closed) throw new SluiceError('closed', 'the point store is closed')
   }
 }
 

@@ -61,7 +61,7 @@ export class InfluxWriter {
       await this.#send(line)
     } catch (error) {
       if (!(error instanceof InfluxRefusal)) throw error
-      throw new SluiceError('internal', `InfluxDB refuses ${JSON.stringify(line)}: ${error.message}`, { cause: error })
+      throw new SluiceError('internal', `InfluxDB rejects ${JSON.stringify(line)}: ${error.message}`, { cause: error })
     }
   }
 
@@ -124,7 +124,7 @@ function sizeOf({ values }: PointBatch, index: number): number {
 }
 
 function toRejection({ status, message }: InfluxRefusal): SluiceError {
-  if (status === 413) return new SluiceError('payload_too_large', `the point store refuses its size: ${message}`)
+  if (status === 413) return new SluiceError('payload_too_large', `too large for the point store: ${message}`)
   // The server has no code of its own for this.
   const code = message.includes('field type conflict') ? 'type_conflict' : 'store_rejected'
   return new SluiceError(code, message)
@@ -132,5 +132,5 @@ function toRejection({ status, message }: InfluxRefusal): SluiceError {
 
 function tooOld(ms: number): SluiceError {
   const time = new Date(ms).toISOString()
-  return new SluiceError('store_rejected', `${time} lies before all that the bucket keeps by its retention`)
+  return new SluiceError('store_rejected', `${time} is older than the retention of the bucket`)
 }

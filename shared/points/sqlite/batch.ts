@@ -47,7 +47,7 @@ export function viewBatch(source: Uint8Array<ArrayBuffer>): PackedBatch {
   const [format, count = 0, flags = 0, tail = 0] = new Uint32Array(bytes.buffer, bytes.byteOffset, 4)
   const withNs = (flags & WITH_NS) !== 0
   const end = HEADER + count * (withNs ? 24 : 20)
-  if (format !== FORMAT || bytes.length !== end + tail) throw new RangeError('the bytes are no batch of points')
+  if (format !== FORMAT || bytes.length !== end + tail) throw new RangeError('the bytes are not a batch of points')
   return { ...viewColumns(bytes, count, withNs), extras: readExtras(bytes.subarray(end)) }
 }
 

@@ -87,7 +87,7 @@ export class ByteReader {
 
   byte(): number {
     const value = this.#bytes[this.#at++]
-    if (value === undefined) throw new RangeError('the bytes end early')
+    if (value === undefined) throw new RangeError('the bytes are cut off')
     return value
   }
 
@@ -123,7 +123,7 @@ export class ByteReader {
 
   raw(length: number): Uint8Array {
     const end = this.#at + length
-    if (end > this.#bytes.length) throw new RangeError('the bytes end early')
+    if (end > this.#bytes.length) throw new RangeError('the bytes are cut off')
     const bytes = this.#bytes.subarray(this.#at, end)
     this.#at = end
     return bytes

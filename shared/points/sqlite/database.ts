@@ -45,7 +45,7 @@ export class PointDatabase {
     const file = join(folder, 'raw.db')
     const chunks = join(folder, 'chunks')
     if (!existsSync(file) && existsSync(chunks) && readdirSync(chunks).length > 0) {
-      throw new SluiceError('store_corrupt', `${chunks} is there, but ${file} is missing`)
+      throw new SluiceError('store_corrupt', `${chunks} exists, but ${file} is missing`)
     }
     this.#hot = new HotDatabase(file)
     try {
@@ -188,7 +188,7 @@ export class PointDatabase {
     for (let i = 0; i < batch.count; i++) {
       const id = this.#names[batch.series[i] ?? 0]
       // Its names came with a request that failed; the sender starts the names again.
-      if (id === undefined) throw new SluiceError('store_unavailable', 'an earlier write failed; write this one again')
+      if (id === undefined) throw new SluiceError('store_unavailable', 'an earlier write failed; retry this one')
       if (id === 0) conflicts.push({ part, index: i })
       batch.series[i] = id
     }

@@ -161,7 +161,7 @@ function prepareFile(db: DatabaseSync): void {
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   const version = int(one(db.prepare('PRAGMA user_version')), 'user_version')
   if (version > FORMAT)
-    throw new SluiceError('data_newer', `the points have format ${version}, this Sluice knows ${FORMAT}`)
+    throw new SluiceError('data_newer', `the points have format ${version}; this Sluice knows ${FORMAT}`)
   if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
   db.exec(`
     PRAGMA journal_mode = WAL;

@@ -49,10 +49,10 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
       if (event.kind === 'state') return seals.observe(event.state)
       const { code, message } = event.failure
       figures.failures.inc({ code })
-      logger.warn({ code, detail: message }, 'points cannot be sealed; trying again')
+      logger.warn({ code, detail: message }, 'points cannot be sealed; retrying')
     },
     onLost(error) {
-      logger.error({ code: error.code, err: error }, 'the points are lost until the process starts again')
+      logger.error({ code: error.code, err: error }, 'the point store is unavailable until the process is restarted')
     },
   })
   seals.rawPoints.set(opened.rawPoints)
@@ -78,7 +78,7 @@ class SqlitePoints implements PointStore {
     for (const { part, index } of conflicts) {
       const at = indexOf(part, index)
       const one = series[at]
-      const detail = `${one?.tenant}/${one?.device} ${one?.stream} ${one?.field} is stored with another type than ${one?.type}`
+      const detail = `${one?.tenant}/${one?.device} ${one?.stream} ${one?.field} is stored with a type other than ${one?.type}`
       rejected.push({ index: at, error: new SluiceError('type_conflict', detail) })
     }
     stop()

@@ -5,7 +5,7 @@ type Row = Record<string, SQLOutputValue>
 /** A whole number of a row; the schema says that it is one. */
 export function int(row: Row, column: string): number {
   const value = row[column]
-  if (typeof value !== 'number') throw new RangeError(`${column} is no number`)
+  if (typeof value !== 'number') throw new RangeError(`${column} is not a number`)
   return value
 }
 
@@ -15,14 +15,14 @@ export function optionalInt(row: Row, column: string): number | undefined {
 
 export function text(row: Row, column: string): string {
   const value = row[column]
-  if (typeof value !== 'string') throw new RangeError(`${column} is no text`)
+  if (typeof value !== 'string') throw new RangeError(`${column} is not text`)
   return value
 }
 
 export function blob(row: Row, column: string): Uint8Array<ArrayBuffer> {
   const value = row[column]
   if (!(value instanceof Uint8Array) || !(value.buffer instanceof ArrayBuffer))
-    throw new RangeError(`${column} is no blob`)
+    throw new RangeError(`${column} is not a blob`)
   return value
 }
 

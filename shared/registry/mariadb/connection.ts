@@ -62,5 +62,5 @@ export class MariadbConnection implements DatabaseConnection {
 function toText(value: unknown): string | null {
   if (value === null || typeof value === 'string') return value
   if (typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))) return String(value)
-  throw new TypeError(`the registry stores no ${typeof value} that is no whole number`)
+  throw new TypeError(`the registry stores only whole numbers, not this ${typeof value}`)
 }

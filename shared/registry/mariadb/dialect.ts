@@ -57,7 +57,7 @@ class LockingAdapter extends MysqlAdapter {
       const query = sql<{ locked: number | null }>`select get_lock(${this.#lock}, ${sql.lit(LOCK_WAIT_S)}) as locked`
       if ((await query.execute(db)).rows[0]?.locked === 1) return
     }
-    throw new SluiceError('registry_unavailable', 'another process has been migrating the registry for a minute')
+    throw new SluiceError('registry_unavailable', 'another process has been migrating the registry schema for a minute')
   }
 
   override async releaseMigrationLock(db: Kysely<unknown>): Promise<void> {

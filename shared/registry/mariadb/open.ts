@@ -98,7 +98,7 @@ function poolConfig(text: string, pool: MariadbRegistryOptions['pool']): PoolCon
   const url = URL.parse(text) ?? fail('is not mariadb://user:password@host:port/database')
   if (url.protocol !== 'mariadb:' && url.protocol !== 'mysql:') fail('does not begin with mariadb://')
   const database = decodeURIComponent(url.pathname.slice(1))
-  if (url.hostname === '' || database === '') fail('names no host or no database')
+  if (url.hostname === '' || database === '') fail('has no host or no database')
   const unknown = [...url.searchParams.keys()].filter((name) => name !== 'ssl')
   if (unknown.length > 0) fail(`has unknown parameters: ${unknown.join(', ')}`)
   const socketTimeout = pool?.statementMs ?? STATEMENT_MS
@@ -132,7 +132,7 @@ function poolConfig(text: string, pool: MariadbRegistryOptions['pool']): PoolCon
 async function warnOfWeakDurability(db: Kysely<RegistrySchema>, logger: Logger): Promise<void> {
   const { rows } = await sql<{ flush: number }>`select @@innodb_flush_log_at_trx_commit as flush`.execute(db)
   if (rows[0]?.flush === 1) return
-  logger.warn('innodb_flush_log_at_trx_commit is not 1: a power cut may take devices and logins that were answered for')
+  logger.warn('innodb_flush_log_at_trx_commit is not 1: a power failure may lose devices and logins already confirmed')
 }
 
 /** The flavour of MariaDB; a registry opens with it through {@link openMariadbRegistry}. */

@@ -81,10 +81,12 @@ export class MariadbPool {
     if (this.#pool !== pool || pool.activeConnections() > 0) return undefined
     const reason = await this.#tryLogin()
     if (reason?.code !== 'registry_refused' || this.#isEnded || !this.#readAnew()) return reason
-    this.#logger.info('MariaDB refused the login; its setting has changed and is taken now')
+    this.#logger.info('MariaDB rejected the login; using the changed setting')
     this.#pool = this.#open()
     // It has no connection that works; what waits for one is told.
-    void pool.end().catch((error: unknown) => this.#logger.debug({ err: error }, 'the old pool did not end well'))
+    void pool
+      .end()
+      .catch((error: unknown) => this.#logger.debug({ err: error }, 'closing the old connection pool failed'))
     return undefined
   }
 
@@ -106,7 +108,7 @@ export class MariadbPool {
       this.#config = config
       return true
     } catch (error) {
-      this.#logger.error({ detail: toSluiceError(error).message }, 'the setting of MariaDB cannot be read again')
+      this.#logger.error({ detail: toSluiceError(error).message }, 'cannot re-read the settings of MariaDB')
       return false
     }
   }

@@ -110,7 +110,7 @@ export class ChangeFeed {
       const { code, message } = toSluiceError(error)
       // Once per outage; what uses the registry complains for itself.
       if (!this.#failing && code !== 'closed')
-        this.#logger.warn({ code, detail: message }, 'changes of logins come late')
+        this.#logger.warn({ code, detail: message }, 'changes of logins arrive late')
       this.#failing = true
     }
     this.#schedule()

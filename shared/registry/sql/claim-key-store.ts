@@ -43,7 +43,7 @@ export class SqlClaimKeys implements ClaimKeys {
     const { tenant, maxUses, expiresMs } = options
     checkName('tenant', tenant)
     if (!Number.isInteger(maxUses) || maxUses < 1 || maxUses > MAX_CLAIM_USES) {
-      throw new SluiceError('bad_request', `a key has 1 to ${MAX_CLAIM_USES} uses`)
+      throw new SluiceError('bad_request', `a key can have 1 to ${MAX_CLAIM_USES} uses`)
     }
     const key = newClaimKey()
     const row: Row = {
@@ -66,7 +66,7 @@ export class SqlClaimKeys implements ClaimKeys {
     const { numDeletedRows } = await this.#database.run((db) =>
       db.deleteFrom('claim_keys').where('id', '=', id).executeTakeFirstOrThrow(),
     )
-    if (numDeletedRows === 0n) throw new SluiceError('not_found', 'there is no provisioning key with this id')
+    if (numDeletedRows === 0n) throw new SluiceError('not_found', 'no provisioning key has this id')
   }
 
   async claim(key: string, device: string): ReturnType<ClaimKeys['claim']> {
@@ -124,7 +124,7 @@ async function findKey(db: Kysely<RegistrySchema>, hashes: CredentialHashes, key
 
 /** One text for all: who has no key learns nothing from it. */
 function refused(): SluiceError {
-  return new SluiceError('claim_refused', 'the provisioning key is unknown, has ended or is used up')
+  return new SluiceError('claim_refused', 'the provisioning key is unknown, expired, revoked or used up')
 }
 
 function toClaimKey(row: Row): ClaimKey {

@@ -44,7 +44,7 @@ export class SqlCredentials implements Credentials {
 
   async rotate(name: string, overlapMs: number): Promise<NewCredentials & { readonly oldEndsMs: number }> {
     if (!Number.isSafeInteger(overlapMs) || overlapMs < 0 || overlapMs > MAX_OVERLAP_MS) {
-      throw new SluiceError('bad_request', `the overlap is 0 to ${MAX_OVERLAP_MS} ms`)
+      throw new SluiceError('bad_request', `the overlap must be 0 to ${MAX_OVERLAP_MS} ms`)
     }
     return this.#changes.apply([name], async (trx) => {
       await requireLogin(trx, name)
@@ -72,7 +72,7 @@ export class SqlCredentials implements Credentials {
 
   async importPassword(name: string, username: string, password: ImportedPassword): Promise<void> {
     checkImportedPassword(password)
-    if (!isUsername(username)) throw new SluiceError('name_invalid', 'the imported username cannot be one here')
+    if (!isUsername(username)) throw new SluiceError('name_invalid', 'the imported username is not valid in Sluice')
     const { kind, iterations } = password
     const row = {
       ...{ username, principal: name, kind, iterations, created_ms: Date.now(), expires_ms: null },
@@ -135,7 +135,7 @@ async function requireLogin(db: Kysely<RegistrySchema>, name: string): Promise<v
       : await deviceExists(db, device.tenant, device.device)
   if (exists) return
   const what = device === undefined ? 'application' : 'device'
-  throw new SluiceError('not_found', `there is no ${what} ${JSON.stringify(name.slice(0, 160))}`)
+  throw new SluiceError('not_found', `no such ${what}: ${JSON.stringify(name.slice(0, 160))}`)
 }
 
 /** Nobody else logs in by this name. Error: `already_exists`. */
@@ -144,5 +144,5 @@ async function requireFree(trx: Trx, username: string, name: string): Promise<vo
   const imported = trx.selectFrom('imported_passwords').select('principal').where('username', '=', username)
   const others = (await issued.execute()).some(({ principal }) => principal !== name)
   if (!others && (await imported.executeTakeFirst()) === undefined) return
-  throw new SluiceError('already_exists', `the username ${JSON.stringify(username.slice(0, 160))} is taken`)
+  throw new SluiceError('already_exists', `the username ${JSON.stringify(username.slice(0, 160))} is already in use`)
 }

@@ -94,7 +94,10 @@ export class CredentialUses {
       })
       return true
     } catch (error) {
-      this.#logger.warn({ code: toSluiceError(error).code, who: principal }, 'the first use of a credential waits')
+      this.#logger.warn(
+        { code: toSluiceError(error).code, who: principal },
+        'the first use of a credential is not recorded yet; retrying',
+      )
       return false
     }
   }
@@ -114,7 +117,7 @@ export class CredentialUses {
       for (const part of chunks(credentials)) await this.#database.run((db) => markUsed(db, part))
     } catch (error) {
       // The next login of each notes it again.
-      this.#logger.debug({ code: toSluiceError(error).code }, 'uses of credentials were not noted')
+      this.#logger.debug({ code: toSluiceError(error).code }, 'uses of credentials were not recorded')
     }
     for (const [credential, { principal }] of this.#deciding) await this.#decide(credential, principal)
   }

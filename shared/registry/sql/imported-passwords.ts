@@ -22,10 +22,10 @@ export function checkImportedPassword({ kind, salt, hash, iterations }: Imported
     throw new SluiceError('bad_request', `the imported password: ${reason}`)
   }
   if (kind !== 'mosquitto-7') fail('is of an unknown kind')
-  if (salt.byteLength < SALT_BYTES.min || salt.byteLength > SALT_BYTES.max) fail('the salt has 8 to 64 bytes')
-  if (hash.byteLength !== HASH_BYTES) fail(`the hash has ${HASH_BYTES} bytes`)
+  if (salt.byteLength < SALT_BYTES.min || salt.byteLength > SALT_BYTES.max) fail('the salt must have 8 to 64 bytes')
+  if (hash.byteLength !== HASH_BYTES) fail(`the hash must have ${HASH_BYTES} bytes`)
   if (!Number.isInteger(iterations) || iterations < 1 || iterations > MAX_ITERATIONS) {
-    fail(`iterations are 1 to ${MAX_ITERATIONS}`)
+    fail(`iterations must be 1 to ${MAX_ITERATIONS}`)
   }
 }
 

@@ -61,7 +61,7 @@ export async function setAdminKey(
   if (!isApiKey(key)) {
     throw new SluiceError(
       'setting_invalid',
-      `the admin key must be ${API_KEY_PREFIX} and 32 or more characters of A-Za-z0-9_-`,
+      `the admin key must be ${API_KEY_PREFIX} followed by 32 or more characters of A-Za-z0-9_-`,
     )
   }
   const row = { name: ADMIN, hash: hashes.apiKey(key), key_id: hashes.keyId, created_ms: Date.now() }

@@ -42,7 +42,9 @@ export async function createDevices(
       if (!flavour.isDuplicate(error)) throw error
       const [existing] = await existingOf(db, rows)
       if (existing !== undefined) throw alreadyExists('device', deviceKey(existing.tenant, existing.device))
-      throw new SluiceError('registry_unavailable', 'the devices changed meanwhile; try again', { cause: error })
+      throw new SluiceError('registry_unavailable', 'the devices were changed at the same time; try again', {
+        cause: error,
+      })
     }
   })
   for (const name of names) changes.announce(name)
@@ -54,5 +56,5 @@ export function alreadyExists(what: string, name: string): SluiceError {
 }
 
 export function notFound(what: string, name: string): SluiceError {
-  return new SluiceError('not_found', `there is no ${what} ${JSON.stringify(name.slice(0, 160))}`)
+  return new SluiceError('not_found', `no such ${what}: ${JSON.stringify(name.slice(0, 160))}`)
 }

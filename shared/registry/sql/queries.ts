@@ -33,11 +33,11 @@ export function encodeTags(device: string, tags: Readonly<Record<string, string>
   const fail = (reason: string): never => {
     throw new SluiceError('bad_request', `tags of "${device}": ${reason}`)
   }
-  if (entries.length > MAX_TAGS) fail(`${entries.length} are too many; ${MAX_TAGS} at most`)
+  if (entries.length > MAX_TAGS) fail(`${entries.length} are too many; at most ${MAX_TAGS} are possible`)
   for (const [key, value] of entries) {
-    if (key.length === 0 || key.length > MAX_TAG_LENGTH) fail(`a name has 1 to ${MAX_TAG_LENGTH} characters`)
+    if (key.length === 0 || key.length > MAX_TAG_LENGTH) fail(`a name must have 1 to ${MAX_TAG_LENGTH} characters`)
     if (typeof value !== 'string' || value.length > MAX_TAG_LENGTH) {
-      fail(`the value of ${JSON.stringify(key)} is not a text of at most ${MAX_TAG_LENGTH} characters`)
+      fail(`the value of ${JSON.stringify(key)} is not a string of at most ${MAX_TAG_LENGTH} characters`)
     }
   }
   return JSON.stringify(Object.fromEntries(entries))
@@ -160,7 +160,7 @@ export function decodeCursor(cursor: string, tenant: string | undefined): Device
   const position = { tenant: cursorTenant, device }
   const isOurs = version === CURSOR_VERSION && isName(cursorTenant) && isName(device)
   if (isOurs && encodeCursor(position) === cursor && (tenant ?? cursorTenant) === cursorTenant) return position
-  throw new SluiceError('cursor_invalid', 'the cursor is not one of this list')
+  throw new SluiceError('cursor_invalid', 'the cursor does not belong to this list')
 }
 
 /** With their logins and their latest state. */

@@ -186,7 +186,7 @@ describe('a Redis of the wrong policy', () => {
     commands.ready()
     await soon()
     expect([availability.isUp, availability.isMisconfigured]).toEqual([true, true])
-    expect(logged).toContain('error: Redis is not set up for its role')
+    expect(logged).toContain('error: Redis is not configured for its role')
     commands.lose()
     commands.policy = 'noeviction'
     commands.ready()
