@@ -73,15 +73,18 @@ describe('the process', () => {
 })
 
 describe('said once', () => {
-  const elsewhere = (place: string, pattern: RegExp) =>
-    offenders(production, (source) => source.path !== place && pattern.test(source.text))
-
-  it('only shared/storage/folders.ts makes folders: durable, and without a loop below /proc', () => {
-    expect(elsewhere('shared/storage/folders.ts', /\bmkdir(Sync)?\b/)).toEqual([])
-  })
-
-  it('only shared/backoff.ts shortens a pause at random', () => {
-    expect(elsewhere('shared/backoff.ts', /Math\.random\(\) \/ 2/)).toEqual([])
+  it.for([
+    // Durable, and without a loop below /proc.
+    { what: 'makes folders', place: 'shared/storage/folders.ts', pattern: /\bmkdir(Sync)?\b/ },
+    { what: 'knows the result codes of SQLite', place: 'shared/storage/storage-fault.ts', pattern: /\berrcode\b/ },
+    { what: 'shortens a pause at random', place: 'shared/backoff.ts', pattern: /Math\.random\(\) \/ 2/ },
+    { what: 'speaks to threads', place: 'shared/process/thread-client.ts', pattern: /\bnew Worker\(/ },
+    { what: 'makes gauges of one value', place: 'shared/process/metrics.ts', pattern: /collect\(\) \{\s*this\.set\(/ },
+    { what: 'tells whether Redis answered', place: 'shared/redis/availability.ts', pattern: /ReplyError/ },
+    { what: 'compares texts', place: 'shared/text-order.ts', pattern: /\? -1 :|\blocaleCompare\b/ },
+    { what: 'knows loopback', place: 'shared/addresses.ts', pattern: /function isLoopback\b/ },
+  ])('only $place $what', ({ place, pattern }) => {
+    expect(production.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([place])
   })
 })
 

@@ -2,6 +2,7 @@ import type { Cache } from '../../shared/cache/port.ts'
 import { decodeLatest, latestKey } from '../../shared/latest-state.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
+import { compareText } from '../../shared/text-order.ts'
 import { DEFAULT_STREAM } from '../../shared/topics.ts'
 
 interface Sources {
@@ -24,7 +25,7 @@ export async function latestStates(sources: Sources, tenant: string, device: str
     const state = text === undefined ? undefined : decodeLatest(text)
     if (state !== undefined && isLater(state, states.get(stream))) states.set(stream, state)
   }
-  return [...states.values()].sort((a, b) => (a.stream < b.stream ? -1 : 1))
+  return [...states.values()].sort((a, b) => compareText(a.stream, b.stream))
 }
 
 /** Removes a device; what the cache has of it must not outlive it. */

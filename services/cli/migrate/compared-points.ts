@@ -7,6 +7,7 @@ import {
   type Instant,
   type PointValue,
 } from '../../../shared/telemetry.ts'
+import { compareText } from '../../../shared/text-order.ts'
 import type { Comparison, Differences, Step } from './migration-ports.ts'
 import { devicesOf, pagesOf, streamsOf, type StreamOfDevice } from './moved-points.ts'
 
@@ -154,6 +155,5 @@ function valueText(type: FieldType, value: PointValue): string {
 }
 
 function comparePlaces(a: Place, b: Place): number {
-  if (a.field !== b.field) return a.field < b.field ? -1 : 1
-  return compareInstants(a.time, b.time)
+  return compareText(a.field, b.field) || compareInstants(a.time, b.time)
 }

@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely'
+import { compareText } from '../../text-order.ts'
 import { deviceKey } from '../../topics.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../presence-port.ts'
@@ -24,7 +25,7 @@ export class SqlPresence implements Presence {
 
   async record(changes: readonly PresenceRecord[]): Promise<void> {
     // In the order of the key: two nodes then never wait for each other in a circle.
-    const rows = changes.map(toRow).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1))
+    const rows = changes.map(toRow).sort((a, b) => compareText(keyOf(a), keyOf(b)))
     for (const part of chunks(rows, KEYS_PER_QUERY)) {
       await this.#database.run((db) => db.transaction().execute((trx) => this.#write(trx, filled(part))))
     }

@@ -1,5 +1,6 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
+import { compareText } from '../../text-order.ts'
 import { deviceKey, isName } from '../../topics.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceName } from '../names.ts'
@@ -56,7 +57,7 @@ export async function insertDevices(
     await flavour.insertIfAbsent(db.insertInto('tenants').values(rows)).execute()
   }
   // In one order for all: two who make the same devices at once then do not wait for each other in a circle.
-  const inOrder = devices.toSorted((a, b) => (deviceKey(a.tenant, a.device) < deviceKey(b.tenant, b.device) ? -1 : 1))
+  const inOrder = devices.toSorted((a, b) => compareText(deviceKey(a.tenant, a.device), deviceKey(b.tenant, b.device)))
   const rows = inOrder.map((device) => ({ ...device, created_ms }))
   await insertAll(db, 'devices', rows)
   await insertCredentials(db, credentials)
