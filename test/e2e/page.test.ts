@@ -212,7 +212,7 @@ describe('a page that stays open', () => {
     await page.locator('.track-value', { hasText: /^5$/ }).waitFor()
     await page.locator('.track-aside', { hasText: '1 to 5' }).waitFor()
     await page.getByRole('radio', { name: '1 hour' }).check()
-    await page.locator('#chart-note', { hasText: 'each 5 seconds' }).waitFor()
+    await page.locator('#chart-note', { hasText: 'every 5 seconds' }).waitFor()
     await page.locator('.track-value', { hasText: /^5$/ }).waitFor()
 
     // What is older than the live minutes is shown with the hour, without being asked for.
