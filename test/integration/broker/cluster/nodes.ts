@@ -62,7 +62,10 @@ async function startNode(
   })
   let closing: Promise<void> | undefined
   const close = (): Promise<void> => (closing ??= broker.close().finally(() => link.close()))
-  onTestFinished(close)
+  onTestFinished(async () => {
+    await close()
+    expect(await metric('sluice_broker_invariants_broken_total'), 'invariants that were broken').toBe(0)
+  })
   const metric = async (name: string): Promise<number> => {
     const values = (await metrics.getSingleMetric(name)?.get())?.values ?? []
     return values.reduce((sum, { value }) => sum + value, 0)
