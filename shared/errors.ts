@@ -98,6 +98,7 @@ export const ERRORS = {
     'Kafka rejects the login or the certificate: correct the KAFKA_ settings; password files are re-read.',
   ),
   store_unavailable: transient('The point store does not answer; the log keeps everything until it does.'),
+  store_rewound: transient('A disk sync failed; what was stored since the last good one is read from the log again.'),
   registry_unavailable: transient('The registry does not answer; see /readyz.'),
   registry_refused: configuration(
     'MariaDB rejects the login, or a database, table or privilege is missing: correct MARIADB_URL, or add what is missing.',

@@ -58,7 +58,7 @@ export function cutPower({ trace, folder, target, at = 1, unsynced = 'dropped' }
     if (!path.startsWith(`${folder}/`)) continue
     const inode = files.get(path) ?? { disk: Buffer.alloc(0), unsynced: [] }
     if (name === 'fsync' || name === 'fdatasync') {
-      if (result === 0) inode.disk = inode.unsynced.reduce(applied, inode.disk)
+      if (result === 0) inode.disk = applied(inode.disk, inode.unsynced)
       inode.unsynced = []
     } else if (result < 0) continue
     else if (name === 'openat' && args.text.includes('O_CREAT')) files.set(path, inode)
@@ -75,21 +75,22 @@ export function cutPower({ trace, folder, target, at = 1, unsynced = 'dropped' }
     const kept = unsynced === 'dropped' ? [] : changes.filter(() => unsynced.random() < 0.5)
     const file = join(target, path.slice(folder.length))
     mkdirSync(dirname(file), { recursive: true })
-    writeFileSync(file, kept.reduce(applied, disk))
+    writeFileSync(file, applied(disk, kept))
   }
   return said.split('\n').slice(0, -1)
 }
 
-function applied(disk: Buffer, change: Change): Buffer {
-  if ('length' in change) return resized(disk, change.length)
-  const grown = Buffer.from(resized(disk, Math.max(disk.length, change.at + change.bytes.length)))
-  change.bytes.copy(grown, change.at)
-  return grown
-}
-
-function resized(bytes: Buffer, length: number): Buffer {
-  if (length <= bytes.length) return bytes.subarray(0, length)
-  return Buffer.concat([bytes, Buffer.alloc(length - bytes.length)])
+/** The bytes after some changes, which may be those of `disk`, changed. */
+function applied(disk: Buffer, changes: readonly Change[]): Buffer {
+  let [bytes, length] = [disk, disk.length]
+  for (const change of changes) {
+    const end = 'length' in change ? change.length : Math.max(length, change.at + change.bytes.length)
+    if (end > bytes.length) bytes = Buffer.concat([bytes.subarray(0, length)], end * 2)
+    if (end < length) bytes.fill(0, end, length)
+    length = end
+    if ('bytes' in change) change.bytes.copy(bytes, change.at)
+  }
+  return bytes.subarray(0, length)
 }
 
 interface Call {

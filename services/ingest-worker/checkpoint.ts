@@ -1,6 +1,6 @@
 // Invariant: an offset is committed only after everything that it stands for is durable, in this order: dead letters,
 // latest states in the registry, points synced, commit. A crash in between repeats writes, which changes nothing.
-import { SluiceError } from '../../shared/errors.ts'
+import { SluiceError, toSluiceError } from '../../shared/errors.ts'
 import type { LogConsumer } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
@@ -21,6 +21,8 @@ export interface CheckpointOptions {
   /** Partitions that are ours, and the consumer to commit with. */
   readonly progress: () => Iterable<Progress>
   readonly consumer: () => LogConsumer | undefined
+  /** The store has lost what was written since the last checkpoint: it has to be read again. */
+  readonly onRewound: () => void
   /** Longest time, and most records, that stored records wait for their commit. */
   readonly everyMs: number
   readonly everyRecords: number
@@ -88,6 +90,7 @@ export class Checkpoint {
       await this.#flushAndCommit()
       metrics.checkpointSeconds.observe((performance.now() - started) / 1000)
     } catch (error) {
+      if (isRewound(toSluiceError(error))) return this.#options.onRewound()
       // All that ends a retry: the worker closes, and what is not committed is read again.
       if (!(error instanceof SluiceError) || error.code !== 'closed') throw error
     } finally {
@@ -105,7 +108,7 @@ export class Checkpoint {
       await retry.run('registry', () => registry.writeState(rows))
     }
     latest.flushed(dirty)
-    await retry.run('points', () => points.sync())
+    await retry.run('points', () => points.sync(), isRewound)
     await retry.run('log', () => this.#commit(positions))
   }
 
@@ -119,4 +122,8 @@ export class Checkpoint {
       this.#options.metrics.committed.set({ partition: progress.partition }, offset)
     }
   }
+}
+
+function isRewound({ code }: SluiceError): boolean {
+  return code === 'store_rewound'
 }

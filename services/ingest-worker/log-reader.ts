@@ -83,6 +83,12 @@ export class LogReader {
     })
   }
 
+  /** Starts again at what is committed. */
+  readAgain(): void {
+    // Without a consumer that is under way already.
+    if (this.#consumer !== undefined) void this.#reopen(undefined)
+  }
+
   /** Takes nothing more; what is on its way goes on. */
   park(): void {
     this.#parked = true
@@ -156,7 +162,7 @@ export class LogReader {
   }
 
   /** A consumer that stopped by itself is replaced; its partitions start again at what is committed. */
-  async #reopen(stopped: SluiceError): Promise<void> {
+  async #reopen(stopped: SluiceError | undefined): Promise<void> {
     const { retry, logger } = this.#options
     if (this.#parked) return
     const old = this.#consumer

@@ -66,6 +66,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     latest,
     progress: () => reader.progress(),
     consumer: () => reader.consumer,
+    onRewound: () => reader.readAgain(),
     everyMs: settings.INGEST_CHECKPOINT_MS,
     everyRecords: settings.INGEST_CHECKPOINT_RECORDS,
   })

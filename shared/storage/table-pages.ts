@@ -6,7 +6,10 @@ const TABLE_LEAF = 13
 /** The first page begins with the header of the file. */
 const FILE_HEADER_BYTES = 100
 
-export type SqlValue = number | null | Buffer
+/** A payload of at most the page's bytes less these lies in the page as a whole. */
+const LEAST_ELSEWHERE = 35
+
+type SqlValue = number | null | Buffer
 
 export interface FoundRow {
   readonly id: number
@@ -28,6 +31,11 @@ export function* findRows(file: string, pageBytes: number): Generator<FoundRow> 
   }
 }
 
+/** Rows of one page, but for those that go on in overflow pages. */
+export function rowsOfPage(bytes: Buffer): FoundRow[] {
+  return [...rowsOf(bytes, 0, new Map())]
+}
+
 function versionsOf(file: string, pageBytes: number): Versions {
   const versions: Versions = new Map()
   const add = (page: number, bytes: Buffer, isWhole: boolean): void => {
@@ -47,8 +55,10 @@ function* rowsOf(page: Buffer, start: number, versions: Versions): Generator<Fou
   for (let i = 0; i < cells; i++) {
     const pointer = start + 8 + i * 2
     if (pointer + 2 > page.length) return
-    for (const wholeOnly of [true, false]) {
-      const row = rowAt(page, page.readUInt16BE(pointer), versions, wholeOnly)
+    const cell = page.readUInt16BE(pointer)
+    const isLocal = (varint(page, cell)?.value ?? 0) <= page.length - LEAST_ELSEWHERE
+    for (const wholeOnly of isLocal ? [true] : [true, false]) {
+      const row = rowAt(page, cell, versions, wholeOnly)
       if (row !== undefined) yield row
     }
   }
@@ -72,7 +82,7 @@ function payloadAt(
   wholeOnly: boolean,
 ): Buffer | undefined {
   const usable = page.length
-  const most = usable - 35
+  const most = usable - LEAST_ELSEWHERE
   if (size <= most) return start + size <= usable ? page.subarray(start, start + size) : undefined
   const least = Math.floor(((usable - 12) * 32) / 255) - 23
   const fitting = least + ((size - least) % (usable - 4))

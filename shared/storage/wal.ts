@@ -64,6 +64,11 @@ export function readWal(file: string, pageBytes: number): Wal | undefined {
   }
 }
 
+/** Length of a WAL that ends with this frame, counted from 0. */
+export function frameEnd(index: number, pageBytes: number): number {
+  return HEADER_BYTES + (index + 1) * (FRAME_HEADER_BYTES + pageBytes)
+}
+
 /**
  * Writes a file over itself and syncs it. After a sync that failed in an earlier process the kernel shows bytes that
  * are not on the disk, and takes them for written: what is read and believed at a start is put there first.

@@ -1,4 +1,5 @@
 import type { DeviceOfPoints, PointPage, PointStore } from '../../../shared/points/port.ts'
+import { toSluiceError } from '../../../shared/errors.ts'
 import type { FieldType, PointBatch, PointValue, Series } from '../../../shared/telemetry.ts'
 import type { Differences, Step } from './migration-ports.ts'
 import type { Progress, ProgressState } from './progress.ts'
@@ -89,7 +90,14 @@ export async function movePoints(step: Step, progress: Progress, differences: Di
     reached = { after: device, at: undefined }
   }
   await flush()
-  await persist(() => target.points.sync(), signal)
+  await persist(() => target.points.sync(), signal).catch((error: unknown) => {
+    // Copied again from the start by the next run.
+    if (toSluiceError(error).code === 'store_rewound') {
+      Object.assign(state, { after: undefined, at: undefined, moved: 0, rejected: 0 })
+      progress.save()
+    }
+    throw error
+  })
   state.done = true
   progress.save()
 }

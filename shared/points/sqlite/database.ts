@@ -158,6 +158,18 @@ export class PointDatabase {
     }
   }
 
+  /** See {@link HotDatabase.isDoubtful}. */
+  get isDoubtful(): boolean {
+    return this.#hot.isDoubtful
+  }
+
+  /** Goes back to the last good sync, for another to open the store. May be repeated when it fails. */
+  rewind(): void {
+    this.sealer.abort()
+    this.#files.close()
+    this.#hot.rewind()
+  }
+
   get bytesOnDisk(): number {
     const sizes = ['raw.db', 'raw.db-wal'].map(
       (name) => statSync(join(this.#folder, name), { throwIfNoEntry: false })?.size,

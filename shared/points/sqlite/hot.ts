@@ -1,10 +1,16 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
+import { isSyncError } from '../../storage/sync-error.ts'
+import { rewrite } from '../../storage/wal.ts'
 import type { DeleteRange } from '../port.ts'
+import { endRewind, prepareRewind } from './rewind.ts'
 import { blob, int, one, text } from './row.ts'
 
 /** Version of everything below the folder. A higher one in the file was written by a newer Sluice. */
 const FORMAT = 1
+
+/** Pages of the WAL from which it is moved into the database, 16 MB. */
+const CHECKPOINT_PAGES = 4000
 
 /** Marks the file as ours ("Slpt") for `file` and for whoever opens it by mistake. */
 const APPLICATION = 0x536c7074
@@ -44,13 +50,19 @@ export class HotDatabase {
   readonly #insertBatch: StatementSync
   readonly #deleteBatches: StatementSync
   readonly #touch: StatementSync
+  readonly #frames: StatementSync
+  readonly #file: string
   #seq: number
-  #unsynced = false
+  #unsynced = true
+  #syncs: number
+  #isDoubtful = false
 
   constructor(file: string) {
+    this.#file = file
+    endRewind(file)
     this.db = new DatabaseSync(file, { timeout: 0 })
     try {
-      prepareFile(this.db)
+      prepareFile(this.db, file)
       this.#insertBatch = this.db.prepare('INSERT INTO batch (seq, written_at, data) VALUES (?, ?, ?)')
       this.#deleteBatches = this.db.prepare(
         'DELETE FROM batch WHERE seq IN (SELECT seq FROM batch WHERE seq <= ? ORDER BY seq LIMIT ?)',
@@ -59,37 +71,92 @@ export class HotDatabase {
       const last =
         'SELECT max(coalesce((SELECT max(seq) FROM batch), 0), coalesce((SELECT max(seq) FROM erasure), 0)) AS seq'
       this.#seq = int(one(this.db.prepare(last)), 'seq')
+      this.#frames = this.db.prepare('PRAGMA wal_checkpoint(NOOP)')
+      this.#syncs = int(one(this.db.prepare('SELECT count FROM synced')), 'count')
+      this.sync()
     } catch (error) {
       this.db.close()
       throw error
     }
   }
 
+  /**
+   * A sync has failed: what was written since the last good one may never reach the disk, whatever later syncs say.
+   * Nothing more is written until {@link HotDatabase.rewind}.
+   */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful
+  }
+
   /** Runs `work` in one transaction; nothing of it remains when it throws. */
   transaction<T>(work: () => T): T {
-    this.db.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      this.db.exec('COMMIT')
-      this.#unsynced = true
-      return result
-    } catch (error) {
-      // A full disk may have rolled back already.
-      if (this.db.isTransaction) this.db.exec('ROLLBACK')
-      throw error
-    }
+    const result = this.#commit(work)
+    if (this.#walPages() >= CHECKPOINT_PAGES) this.#checkpoint('PASSIVE')
+    return result
   }
 
   /** Makes every commit so far survive a power cut: a commit under FULL syncs the WAL, and with it all before it. */
   sync(): void {
-    if (!this.#unsynced) return
+    if (!this.#unsynced && !this.#isDoubtful) return
     this.db.exec('PRAGMA synchronous = FULL')
     try {
-      this.transaction(() => this.#touch.run())
+      this.#commit(() => this.#touch.run())
+      this.#syncs++
       this.#unsynced = false
     } finally {
       this.db.exec('PRAGMA synchronous = NORMAL')
     }
+  }
+
+  /** Closes the file, and leaves it as the last good sync left it. May be repeated when it fails. */
+  rewind(): void {
+    prepareRewind(this.#file, this.#syncs)
+    if (this.db.isOpen) this.db.close()
+    endRewind(this.#file)
+  }
+
+  #commit<T>(work: () => T): T {
+    if (this.#isDoubtful) throw new SluiceError('store_unavailable', 'a sync failed; the store has to be opened again')
+    return this.#noting(() => {
+      this.db.exec('BEGIN IMMEDIATE')
+      try {
+        const result = work()
+        this.db.exec('COMMIT')
+        this.#unsynced = true
+        return result
+      } catch (error) {
+        // A full disk may have rolled back already.
+        if (this.db.isTransaction) this.db.exec('ROLLBACK')
+        throw error
+      }
+    })
+  }
+
+  /**
+   * Moves the WAL into the database. SQLite could do so by itself, but would keep a failed sync to itself. Synced first:
+   * the database never has pages that a rewind would take back.
+   */
+  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): void {
+    try {
+      this.sync()
+      this.#noting(() => this.db.exec(`PRAGMA wal_checkpoint(${mode})`))
+    } catch (error) {
+      // What was committed before is there all the same; a full disk is met again by the next write.
+      if (mode === 'TRUNCATE') throw error
+    }
+  }
+
+  #noting<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      if (isSyncError(error)) this.#isDoubtful = true
+      throw error
+    }
+  }
+
+  #walPages(): number {
+    return int(one(this.#frames), 'log')
   }
 
   nextSeq(): number {
@@ -132,13 +199,14 @@ export class HotDatabase {
   /** One step of giving the space of deleted rows back to the disk; false when there is nothing left to give. */
   tidy(pages: number): boolean {
     if (this.#pragma('freelist_count') > 0) {
-      this.db.exec(`PRAGMA incremental_vacuum(${pages})`)
+      this.#noting(() => this.db.exec(`PRAGMA incremental_vacuum(${pages})`))
+      this.#unsynced = true
       return true
     }
     const stale = 'DELETE FROM erasure WHERE applied = 1 AND seq < coalesce((SELECT min(seq) FROM batch), 9e15)'
     this.transaction(() => this.db.prepare(stale).run())
     // The file shrinks only when the WAL is written back to it.
-    this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    this.#checkpoint('TRUNCATE')
     return false
   }
 
@@ -156,19 +224,21 @@ export class HotDatabase {
   }
 }
 
-function prepareFile(db: DatabaseSync): void {
+function prepareFile(db: DatabaseSync, file: string): void {
   // Taken at the first read and held until close, also against a process that only reads.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   const version = int(one(db.prepare('PRAGMA user_version')), 'user_version')
   if (version > FORMAT)
     throw new SluiceError('data_newer', `the points have format ${version}; this Sluice knows ${FORMAT}`)
+  // Ours from here on: what was read is put on the disk before it is believed.
+  rewrite(`${file}-wal`)
   if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
   db.exec(`
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 0;
     PRAGMA journal_size_limit = 16777216;
     PRAGMA cache_size = -8000;`)
   // A writing transaction, so that the lock is there even when there is nothing to make.

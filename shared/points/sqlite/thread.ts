@@ -1,28 +1,32 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
+import { SluiceError } from '../../errors.ts'
 import type { Failure } from '../../process/thread-client.ts'
 import { PointDatabase } from './database.ts'
 import { toStoreError } from './failure.ts'
-import type { Answer, FromThread, QueryAnswer, Request, ThreadOptions } from './messages.ts'
+import { memoryOf } from './memory.ts'
+import type { Answer, FromThread, Request, ThreadOptions } from './messages.ts'
 
 /** Sealing and tidying work this long between two looks at the requests. */
 const STEP_MS = 2
-
 /** Requests that share one transaction. */
 const MAX_GROUP = 64
-
 /** How long no write must have come before space is given back to the disk. */
 const QUIET_MS = 1_000
-
 /** How often files are looked at for retention. */
 const EXPIRE_MS = 3_600_000
-
+/** After a failure to open the store again. */
+const REOPEN_MS = 1_000
 /** Least time between two reports of figures. */
 const REPORT_MS = 250
 
 /** Serves requests in the order they came; sealing takes the time in between. */
 class PointThread {
   readonly #port: MessagePort
-  readonly #database: PointDatabase
+  readonly #options: ThreadOptions
+  #database: PointDatabase
+  /** What was written since the last good sync is gone, and no one who asked for a sync knows. */
+  #isRewound = false
+  #reopenAt = 0
   readonly #queue: Request[] = []
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
@@ -33,14 +37,15 @@ class PointThread {
   #reportedAt = 0
   #reported = false
 
-  constructor(port: MessagePort, database: PointDatabase) {
+  constructor(port: MessagePort, options: ThreadOptions) {
     this.#port = port
-    this.#database = database
+    this.#options = options
+    this.#database = new PointDatabase(options)
     port.on('message', (request: Request) => {
       this.#queue.push(request)
       this.#schedule()
     })
-    this.#say({ kind: 'opened', opened: { rawPoints: database.rawPoints } })
+    this.#say({ kind: 'opened', opened: { rawPoints: this.#database.rawPoints } })
     this.#schedule()
   }
 
@@ -55,12 +60,33 @@ class PointThread {
   }
 
   #turn(): void {
+    if (this.#database.isDoubtful && Date.now() >= this.#reopenAt) this.#reopen()
     if (!this.#serve()) return
     const more = this.#work()
     this.#report(more)
     const [next] = this.#queue
     if (more || (next !== undefined && !this.#mustWait(next))) this.#schedule()
     else this.#sleep()
+  }
+
+  /** After a failed sync: goes back to the last good one. When that fails, too, it is tried again. */
+  #reopen(): void {
+    try {
+      this.#database.rewind()
+      this.#database = new PointDatabase(this.#options)
+      this.#isRewound = true
+    } catch (error) {
+      this.#reopenAt = Date.now() + REOPEN_MS
+      this.#say({ kind: 'event', event: { kind: 'warning', failure: failureOf(error) } })
+    }
+  }
+
+  #sync(): void {
+    if (this.#isRewound) {
+      this.#isRewound = false
+      throw new SluiceError('store_rewound', 'a sync failed; the points written since the last good one are gone')
+    }
+    this.#database.sync()
   }
 
   /** Serves what waits, up to a group of writes: sealing must keep pace with them. False when it was closed. */
@@ -126,7 +152,7 @@ class PointThread {
     const database = this.#database
     switch (request.question) {
       case 'sync':
-        return void database.sync()
+        return void this.#sync()
       case 'query':
         return database.query(request.ask)
       case 'series':
@@ -156,7 +182,7 @@ class PointThread {
   /** Work that nobody waits for; true while there is more of it. */
   #work(): boolean {
     try {
-      if (this.#copying) return false
+      if (this.#copying || this.#database.isDoubtful) return false
       if (Date.now() - this.#expiredAt >= EXPIRE_MS) {
         this.#expiredAt = Date.now()
         this.#database.expire()
@@ -192,18 +218,14 @@ class PointThread {
     if (this.#copying) return
     const due = [this.#expiredAt + EXPIRE_MS, this.#database.sealer.dueAt ?? Infinity]
     if (!this.#tidied) due.push(this.#writtenAt + QUIET_MS)
+    if (this.#database.isDoubtful) due.push(this.#reopenAt)
     const delay = Math.min(...due) - Date.now()
     this.#timer = setTimeout(() => this.#schedule(), Math.max(1, Math.min(delay, EXPIRE_MS)))
   }
 
   #say(message: FromThread): void {
-    const transfer = message.kind === 'answer' && isQueryAnswer(message.answer) ? buffersOf(message.answer) : []
-    this.#port.postMessage(message, transfer)
+    this.#port.postMessage(message, message.kind === 'answer' ? memoryOf(message.answer) : [])
   }
-}
-
-function isQueryAnswer(answer: unknown): answer is QueryAnswer {
-  return typeof answer === 'object' && answer !== null && 'next' in answer
 }
 
 function failureOf(error: unknown): Failure {
@@ -211,22 +233,15 @@ function failureOf(error: unknown): Failure {
   return { code, message }
 }
 
-function buffersOf({ series }: QueryAnswer): ArrayBuffer[] {
-  return series.flatMap(({ ms, ns, values }) => {
-    const columns = [ms.buffer]
-    if (ns !== undefined) columns.push(ns.buffer)
-    if (values instanceof Float64Array) columns.push(values.buffer)
-    return columns
-  })
-}
-
 function start(port: MessagePort, options: ThreadOptions): void {
   try {
-    new PointThread(port, new PointDatabase(options))
+    new PointThread(port, options)
   } catch (error) {
     const { code, message } = failureOf(error)
-    const failure = { code, message: `${options.folder}: ${message}` }
-    port.postMessage({ kind: 'unopened', failure } satisfies FromThread)
+    port.postMessage({
+      kind: 'unopened',
+      failure: { code, message: `${options.folder}: ${message}` },
+    } satisfies FromThread)
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import { SluiceError } from '../../../../shared/errors.ts'
 import type { IngestWorkerOptions } from '../../../../services/ingest-worker/worker.ts'
 import { logThatCommitsFirst, pointsNeverSynced } from '../../../variants/log-that-commits-first.ts'
 import { withMethods } from '../../../../load-tests/reference/overriding.ts'
@@ -97,6 +98,29 @@ async function undisturbed(): Promise<unknown> {
 describe('a worker killed at any call to a port, and a power cut, change nothing in the end', () => {
   it.each(MOMENTS)('call $at, effect lost: $lost', async ({ at, lost }) => {
     expect(await killAndRestart(at, lost, (ports) => ports)).toEqual(await undisturbed())
+  })
+})
+
+describe('a store that goes back to its last good sync', () => {
+  it.each([1, 2, 3])('is given again what it lost, sync %i', async (at) => {
+    const world = new World()
+    await world.publish(payloads)
+    let syncs = 0
+    const points = withMethods(world.points, {
+      async sync() {
+        syncs += 1
+        if (syncs !== at) return world.points.sync()
+        world.points.crash()
+        throw new SluiceError('store_rewound', 'a sync failed')
+      },
+    })
+    await world.work(
+      { points },
+      { INGEST_BATCH_RECORDS: '10', INGEST_WRITE_POINTS: '20', INGEST_CHECKPOINT_RECORDS: '15' },
+    )
+    await world.settled()
+    expect(syncs).toBeGreaterThan(at)
+    expect(await remains(world)).toEqual(await undisturbed())
   })
 })
 
