@@ -48,6 +48,8 @@ describe('the folder of the embedded points', () => {
     await store.close()
     rmSync(join(folder, 'raw.db'))
     await expect(openEmbedded(folder)).rejects.toMatchObject({ code: 'store_corrupt' })
+    writeFileSync(join(folder, 'raw.db'), '')
+    await expect(openEmbedded(folder)).rejects.toMatchObject({ code: 'store_corrupt' })
     writeFileSync(join(folder, 'raw.db'), 'not a database, but long enough to be taken for one'.repeat(100))
     await expect(openEmbedded(folder)).rejects.toMatchObject({ code: 'store_corrupt' })
   })

@@ -44,8 +44,9 @@ export class PointDatabase {
     makeFolder(folder)
     const file = join(folder, 'raw.db')
     const chunks = join(folder, 'chunks')
-    if (!existsSync(file) && existsSync(chunks) && readdirSync(chunks).length > 0) {
-      throw new SluiceError('store_corrupt', `${chunks} exists, but ${file} is missing`)
+    const isEmpty = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0
+    if (isEmpty && existsSync(chunks) && readdirSync(chunks).length > 0) {
+      throw new SluiceError('store_corrupt', `${chunks} exists, but ${file} is missing or empty`)
     }
     this.#hot = new HotDatabase(file)
     try {
