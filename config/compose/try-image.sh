@@ -194,7 +194,7 @@ in_image() {
 for entry in services/broker/main.ts services/ingest-worker/main.ts services/query-api/main.ts config/compose/influx-tokens.ts; do
   [ -e "$root/app/$entry" ] || fail "the image lacks $entry"
   output=$(in_image "${entry_words[@]}" "$entry" 2>&1) && fail "$entry started without its settings"
-  grep -q 'is not set' <<<"$output" || fail "$entry: $output"
+  grep -q ': not set;' <<<"$output" || fail "$entry: $output"
   echo "loads    $entry"
 done
 

@@ -188,7 +188,7 @@ describe('the policy of Redis', () => {
     url.username = 'plain'
     url.password = 'geheim'
     await checkRedisPolicy(url.href, 'cache', warning)
-    expect(warnings).toEqual([expect.stringContaining('could not be checked')])
+    expect(warnings).toEqual([expect.stringContaining('was not checked')])
   })
 
   it('of a server that is away or refuses the login, and of no URL', async () => {
