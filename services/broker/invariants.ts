@@ -6,11 +6,11 @@ import type { Metrics } from '../../shared/process/metrics.ts'
 /** What the broker relies on between its parts and cannot express in types; each is checked where it would break. */
 const INVARIANTS = {
   /** Acknowledgements of one client are written before those of another are gathered. */
-  packets_of_one_client: 'packets of one client were still in the buffer when another one wrote; they are dropped',
+  packets_of_one_client: 'packets of one client were still in the buffer when another client wrote; they were dropped',
   /** A session begins only for a connection that is open. */
-  open_at_login: 'a session was about to begin for a connection that is closed',
+  open_at_login: 'a session was about to start on a closed connection',
   /** aedes reads the packets that it was given one by one and in their order. */
-  aedes_packet_order: 'aedes read another packet than the one that is next',
+  aedes_packet_order: 'aedes read a packet other than the next one',
   /** aedes writes the very Buffer that it was given as a payload. */
   payload_identity: 'a message lost its MQTT 5 properties on its way through aedes',
   /** aedes asks whether a message may be forwarded in the turn in which it is handed out. */
@@ -28,7 +28,7 @@ export class Invariants {
     this.#logger = logger
     this.#broken = new Counter({
       name: 'sluice_broker_invariants_broken_total',
-      help: 'Defects that the broker found in itself; the connections concerned were closed',
+      help: 'Broken internal invariants; the connections affected were closed',
       labelNames: ['invariant'],
       registers: [metrics],
     })
@@ -39,7 +39,7 @@ export class Invariants {
   broken(invariant: Invariant, who?: string): SluiceError {
     this.#broken.inc({ invariant })
     const error = new SluiceError('internal', INVARIANTS[invariant])
-    this.#logger.error({ code: error.code, invariant, who, err: error }, 'an invariant does not hold')
+    this.#logger.error({ code: error.code, invariant, who, err: error }, 'an internal invariant is broken')
     return error
   }
 }

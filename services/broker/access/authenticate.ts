@@ -224,7 +224,7 @@ function impossible({ username, password, certificateName }: Login): string | un
   }
   const isLong = Math.max(username?.length ?? 0, certificateName?.length ?? 0) > MAX_CREDENTIAL_BYTES
   if (!isLong && (password?.byteLength ?? 0) <= MAX_CREDENTIAL_BYTES) return undefined
-  return 'username or password is longer than any that exists'
+  return 'username or password is too long to be valid'
 }
 
 function whoIs(registry: Registry, { username, password, certificateName }: Login): Promise<Principal | undefined> {

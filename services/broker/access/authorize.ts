@@ -212,7 +212,7 @@ class LiveAuthorizer implements Authorizer {
     this.#forget(active)
     this.#epoch += 1
     this.#revocations.inc()
-    this.#logger.info({ who: active.name }, 'login ended')
+    this.#logger.info({ who: active.name }, 'login revoked')
     this.#tellRevoked(active.name, true)
   }
 
@@ -221,14 +221,14 @@ class LiveAuthorizer implements Authorizer {
       try {
         listener(name, wasLoggedIn)
       } catch (error) {
-        this.#logger.error({ err: error, who: name }, 'closing the connections of a login that ended failed')
+        this.#logger.error({ err: error, who: name }, 'cannot close the connections of a revoked login')
       }
     }
   }
 
   #retry(active: Active, error: unknown): void {
     if (this.#closed || this.#retries.has(active.name) || this.#active.get(active.name) !== active) return
-    this.#logger.warn({ code: toSluiceError(error).code, who: active.name }, 'changed rules cannot be read')
+    this.#logger.warn({ code: toSluiceError(error).code, who: active.name }, 'cannot read changed rules')
     const again = (): void => {
       this.#retries.delete(active.name)
       this.#refresh(active)

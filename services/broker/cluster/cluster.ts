@@ -181,7 +181,8 @@ export class Cluster {
       const { code, message } = toSluiceError(error)
       if (code !== 'redis_unavailable') throw error
       if (this.#forgotten.size < MAX_OWED) this.#forgotten.add(principal)
-      else this.#context.logger.error({ principal, detail: message }, 'what is kept of a login that ended stays')
+      else
+        this.#context.logger.error({ principal, detail: message }, 'cannot remove what is stored for a revoked login')
     }
   }
 
@@ -225,7 +226,7 @@ export class Cluster {
     this.mesh.onQuestion('echo', (body) => body)
     const text = randomBytes(8)
     const answer = await this.mesh.ask(this.id, 'echo', text, 2_000)
-    if (!answer.equals(text)) throw new Error('what this node sends to itself comes back as something else')
+    if (!answer.equals(text)) throw new Error('a message that this node sent to itself came back changed')
   }
 
   #expose(metrics: Metrics): void {

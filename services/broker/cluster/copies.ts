@@ -23,7 +23,7 @@ export function decodeCopies(frame: Buffer): Copy[] {
   for (let at = 1; at < frame.length;) {
     const topicEnd = at + 6 + frame.readUInt16BE(at)
     const end = topicEnd + frame.readUInt32BE(at + 2)
-    if (end > frame.length) throw new Error('a frame of telemetry that is cut off')
+    if (end > frame.length) throw new Error('a truncated telemetry frame')
     copies.push({ topic: frame.toString('utf8', at + 6, topicEnd), payload: frame.subarray(topicEnd, end) })
     at = end
   }

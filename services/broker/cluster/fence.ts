@@ -177,7 +177,7 @@ export class Fence {
   #giveUp(lease: Lease): void {
     const { clientId } = lease
     if (this.#leases.get(clientId) !== lease) return
-    this.#logger.info({ clientId }, 'the session is another node’s: its connection here is closed')
+    this.#logger.info({ clientId }, 'another node took over the session; closing its connection here')
     void this.#holders.evict(clientId)
   }
 
@@ -227,7 +227,10 @@ export class Fence {
     try {
       await this.#mesh.ask(node, 'take-over', Buffer.from(clientId), HAND_OVER_MS)
     } catch (error) {
-      this.#logger.info({ node, clientId, detail: toSluiceError(error).message }, 'a session is taken without its node')
+      this.#logger.info(
+        { node, clientId, detail: toSluiceError(error).message },
+        'taking over a session whose node does not answer',
+      )
     }
   }
 }
@@ -237,6 +240,6 @@ function kindOf({ clean, expiry }: SessionWish): string {
 }
 
 function pair(answer: unknown): [number, string] {
-  if (!Array.isArray(answer)) throw new Error('an unexpected answer of Redis')
+  if (!Array.isArray(answer)) throw new Error('an unexpected answer from Redis')
   return [Number(answer[0]), String(answer[1] ?? '')]
 }

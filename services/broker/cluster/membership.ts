@@ -72,7 +72,10 @@ export class Membership {
       else logger.warn({ clients: left }, 'sessions are left for other nodes to clean up')
       await mesh.link.run((redis) => redis.del(`${LEASE_PREFIX}${mesh.id}`))
     } catch (error) {
-      logger.warn({ detail: toSluiceError(error).message }, 'the node leaves without a word: others will miss it')
+      logger.warn(
+        { detail: toSluiceError(error).message },
+        'the node leaves without telling the others; they will declare it dead',
+      )
     }
   }
 
@@ -86,7 +89,7 @@ export class Membership {
       } catch (error) {
         const { code, message } = toSluiceError(error)
         const level = code === 'redis_unavailable' ? 'debug' : 'error'
-        this.#options.logger[level]({ detail: message }, 'the nodes could not be compared')
+        this.#options.logger[level]({ detail: message }, 'the list of nodes could not be read')
       }
     })
     this.#work = work
@@ -100,7 +103,7 @@ export class Membership {
     const channel = nodeChannel(mesh.id)
     const answer = await mesh.link.run((redis) => redis.pubsub('NUMSUB', channel))
     if (Number(answer[1] ?? 0) > 0) {
-      throw new SluiceError('setting_invalid', `NODE_ID: another process is the node ${JSON.stringify(mesh.id)}`)
+      throw new SluiceError('setting_invalid', `NODE_ID: another process runs as node ${JSON.stringify(mesh.id)}`)
     }
     // An earlier life of this node, which did not end well.
     await this.#bury(mesh.id)
@@ -156,7 +159,7 @@ export class Membership {
     const lock = `sluice:burial:${name}`
     const mine = await mesh.link.run((redis) => redis.set(lock, mesh.id, 'PX', REAP_LOCK_MS, 'NX'))
     if (mine === null) return
-    logger.warn({ node: name }, 'a node is dead: its sessions are cleaned up')
+    logger.warn({ node: name }, 'a node is dead; cleaning up its sessions')
     await this.#bury(name)
     await mesh.link.run((redis) => redis.del(lock))
     peers.forget(name)

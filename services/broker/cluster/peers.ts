@@ -137,7 +137,10 @@ export class Peers {
       if (announcement.all !== undefined) apply(peer, parse(answer))
     } catch (error) {
       peer.isBehind = true
-      this.#logger.debug({ node: name, detail: toSluiceError(error).message }, 'a node does not know our subscriptions')
+      this.#logger.debug(
+        { node: name, detail: toSluiceError(error).message },
+        'a node did not receive our subscriptions',
+      )
     }
   }
 

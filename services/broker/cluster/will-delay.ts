@@ -97,7 +97,10 @@ export class SharedWillDelay {
     } catch (error) {
       const { code, message } = toSluiceError(error)
       const isAway = code === 'redis_unavailable' || code === 'registry_unavailable'
-      this.#logger[isAway ? 'debug' : 'error']({ clientId, detail: message }, 'a will is published later')
+      this.#logger[isAway ? 'debug' : 'error'](
+        { clientId, detail: message },
+        'a will could not be published yet; retrying',
+      )
     } finally {
       this.#publishing.delete(clientId)
     }

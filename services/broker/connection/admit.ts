@@ -49,7 +49,7 @@ export async function admit(
   const who = describeLogin({ ...packet, certificateName: origin.certificateName })
   if (context.backpressure.refusesNewcomers) {
     context.tally.newcomersRefused += 1
-    throw new Refused('broker_overloaded', 'the log stands still', connack(3), who)
+    throw new Refused('broker_overloaded', 'the log makes no progress', connack(3), who)
   }
   const principal = await authenticate(context, packet, origin, who)
   if (connection.isClosed) return undefined

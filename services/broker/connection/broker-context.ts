@@ -116,7 +116,7 @@ export async function openBrokerContext(
   cluster?.fence.attach(takeovers)
   authorizer.onRevoked((name) => {
     takeovers.forgetWith(name, sessions).catch((error: unknown) => {
-      logger.error({ err: error, who: name }, 'what is kept of a login that ended could not be removed')
+      logger.error({ err: error, who: name }, 'cannot remove what is stored for a revoked login')
     })
   })
   const sessionExpiry = createSessionExpiry(sessions, cluster, logger, releasers)

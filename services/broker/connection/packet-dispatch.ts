@@ -64,7 +64,10 @@ export class PacketDispatch {
       case Type.connect:
         throw new Violation('a second CONNECT [MQTT-3.1.0-2]', Reason.protocolError)
       default:
-        throw new Violation('a packet that only a server sends, or of no type [MQTT 2.2.1]', Reason.protocolError)
+        throw new Violation(
+          'a packet that only a server sends, or of an undefined type [MQTT 2.2.1]',
+          Reason.protocolError,
+        )
     }
   }
 
@@ -136,7 +139,7 @@ export class PacketDispatch {
     const { buffer, end } = frame
     if (parts.isText && !isUtf8(buffer.subarray(parts.payload, end))) {
       if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
-      const detail = 'the payload is not UTF-8, which the message says it is'
+      const detail = 'the payload is not UTF-8, although the Payload Format Indicator says so'
       return this.telemetry.refuse({ lane: 'refused', topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
     }
     const blocked = this.aedes.publish(frame, parts)

@@ -97,7 +97,7 @@ export class PresenceWriter {
     try {
       await presence.endNode(node, 'node_lost' satisfies EndReason, Date.now())
     } catch (error) {
-      logger.warn({ code: toSluiceError(error).code }, 'the sessions of the last run were not ended')
+      logger.warn({ code: toSluiceError(error).code }, 'the sessions of the last run could not be recorded as ended')
     }
     this.#timer = setInterval(() => void this.flush(), FLUSH_MS)
   }
@@ -163,7 +163,7 @@ export class PresenceWriter {
       this.#waiting = new Map([...changes, ...this.#waiting])
       // A hit that still acts comes again; those of an outage are in the metrics.
       this.#limits = this.#limits.slice(-MAX_LIMITS)
-      logger.debug({ code: toSluiceError(error).code }, 'who is connected was not written down yet')
+      logger.debug({ code: toSluiceError(error).code }, 'session starts and ends are not recorded yet')
     }
   }
 }

@@ -83,7 +83,7 @@ export function checkListenerSettings(settings: BrokerSettings): void {
     throw refuse('MQTT_TLS_CLIENT_AUTH: needs MQTT_TLS_CERT_FILE')
   }
   if ((settings.MQTT_TLS_TICKET_KEY?.length ?? MIN_TICKET_SECRET) < MIN_TICKET_SECRET) {
-    throw refuse(`MQTT_TLS_TICKET_KEY: has less than ${MIN_TICKET_SECRET} characters`)
+    throw refuse(`MQTT_TLS_TICKET_KEY: has fewer than ${MIN_TICKET_SECRET} characters`)
   }
   if (settings.MQTT_PROXY_PROTOCOL === 'on' && settings.MQTT_PROXY_FROM.length === 0) {
     throw refuse('MQTT_PROXY_PROTOCOL: needs MQTT_PROXY_FROM, because any client could claim any address')
@@ -91,7 +91,8 @@ export function checkListenerSettings(settings: BrokerSettings): void {
   if (settings.MQTT_ANONYMOUS_AS === undefined) return
   if (!isLoopback(settings.BIND_ADDRESS))
     throw refuse('MQTT_ANONYMOUS_AS: anonymous clients are accepted on loopback only')
-  if (settings.MQTT_PROXY_PROTOCOL === 'on') throw refuse('MQTT_ANONYMOUS_AS: not with MQTT_PROXY_PROTOCOL')
+  if (settings.MQTT_PROXY_PROTOCOL === 'on')
+    throw refuse('MQTT_ANONYMOUS_AS: cannot be combined with MQTT_PROXY_PROTOCOL')
 }
 
 /** The steps from an accepted socket to a client: its turn, PROXY header, limits of its address, TLS, WebSocket. */

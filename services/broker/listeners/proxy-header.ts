@@ -38,14 +38,14 @@ function startsLike(bytes: Buffer, signature: Buffer): boolean {
 
 function parseLine(bytes: Buffer): ProxyHeader {
   const end = bytes.subarray(0, MAX_LINE_BYTES).indexOf('\r\n')
-  if (end < 0) return bytes.length < MAX_LINE_BYTES ? { state: 'more' } : invalid('the line has no end')
+  if (end < 0) return bytes.length < MAX_LINE_BYTES ? { state: 'more' } : invalid('the header line does not end')
   const length = end + 2
   const [, family = '', source = '', target = '', ...ports] = bytes.toString('latin1', 0, end).split(' ')
   if (family === 'UNKNOWN') return { state: 'complete', length, address: undefined }
   const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isIPv6Plain : undefined
   if (isAddress === undefined) return invalid('the protocol is neither TCP4 nor TCP6')
-  if (!isAddress(source) || !isAddress(target)) return invalid('an address is none')
-  if (ports.length !== 2 || !ports.every(isPort)) return invalid('a port is none')
+  if (!isAddress(source) || !isAddress(target)) return invalid('an address is not valid')
+  if (ports.length !== 2 || !ports.every(isPort)) return invalid('a port is not valid')
   return { state: 'complete', length, address: source }
 }
 
@@ -53,7 +53,7 @@ function parseBinary(bytes: Buffer): ProxyHeader {
   const command = bytes.readUInt8(12)
   const family = bytes.readUInt8(13)
   const rest = bytes.readUInt16BE(14)
-  if (command !== COMMAND_LOCAL && command !== COMMAND_PROXY) return invalid('version or command is not known')
+  if (command !== COMMAND_LOCAL && command !== COMMAND_PROXY) return invalid('unknown version or command')
   if (rest > MAX_REST_BYTES) return invalid('the header is too long')
   const length = HEAD_BYTES + rest
   if (bytes.length < length) return { state: 'more' }

@@ -92,8 +92,7 @@ function invalid(settings: TlsSettings, name: FileSetting, reason: string, cause
 function checkPair(settings: TlsSettings, cert: string, key: string, nowMs: number, expiry: Map<string, number>): void {
   const leaf = parsed(settings, 'MQTT_TLS_CERT_FILE', () => new X509Certificate(cert))
   const privateKey = parsed(settings, 'MQTT_TLS_KEY_FILE', () => createPrivateKey(key))
-  if (!leaf.checkPrivateKey(privateKey))
-    throw invalid(settings, 'MQTT_TLS_KEY_FILE', 'is not the key of the certificate')
+  if (!leaf.checkPrivateKey(privateKey)) throw invalid(settings, 'MQTT_TLS_KEY_FILE', 'does not match the certificate')
   const endMs = leaf.validToDate.getTime()
   if (endMs <= nowMs) throw invalid(settings, 'MQTT_TLS_CERT_FILE', `expired on ${leaf.validToDate.toISOString()}`)
   expiry.set('server', endMs)
@@ -101,7 +100,7 @@ function checkPair(settings: TlsSettings, cert: string, key: string, nowMs: numb
 
 function certificatesOf(bundle: string): X509Certificate[] {
   const blocks = bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) throw new Error('holds no certificate')
+  if (blocks.length === 0) throw new Error('contains no certificate')
   return blocks.map((block) => new X509Certificate(block))
 }
 

@@ -117,7 +117,7 @@ export class TlsEndpoint {
     this.#material = material
     this.counts.reloads += 1
     const expires = Object.fromEntries([...material.expiry].map(([name, ms]) => [name, new Date(ms).toISOString()]))
-    this.#options.logger.info({ expires }, 'TLS certificates were read again')
+    this.#options.logger.info({ expires }, 'TLS certificates reloaded')
     for (const [socket, serial] of this.#certified) {
       if (!material.revoked.has(serial)) continue
       this.#refuse(socket, 'the certificate was revoked')
@@ -133,7 +133,10 @@ export class TlsEndpoint {
     if (this.#failedWith === message) return
     this.#failedWith = message
     this.counts.failedReloads += 1
-    this.#options.logger.error({ reason: message }, 'TLS certificates could not be read again; those of before stay')
+    this.#options.logger.error(
+      { reason: message },
+      'TLS certificates could not be reloaded; the previous ones stay in use',
+    )
   }
 
   #rotateTickets(): void {

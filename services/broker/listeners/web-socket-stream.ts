@@ -24,7 +24,7 @@ export class WebSocketStream extends Duplex {
     this.#socket = socket
     socket.on('message', (data, isBinary) => {
       // [MQTT-6.0.0-1]
-      if (!isBinary) return socket.close(UNSUPPORTED_DATA, 'MQTT comes in binary messages')
+      if (!isBinary) return socket.close(UNSUPPORTED_DATA, 'MQTT needs binary WebSocket messages')
       if (Buffer.isBuffer(data) && data.length > 0 && !this.push(data)) socket.pause()
     })
     socket.on('ping', (data) => {

@@ -79,7 +79,7 @@ export class WebSocketEndpoint {
 
   #refusal({ headers }: IncomingMessage): { status: number; reason: string } | undefined {
     if (headers.origin !== undefined && !this.#mayCome(headers.origin, headers.host ?? '')) {
-      return { status: 403, reason: `a page of ${headers.origin.slice(0, 100)}, which is not listed` }
+      return { status: 403, reason: `the origin ${headers.origin.slice(0, 100)} is not listed` }
     }
     // [MQTT-6.0.0-3]
     const protocols = headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []

@@ -42,11 +42,11 @@ export function parseConnect(frame: FrameReader): ConnectPacket {
   const { buffer, body, end } = frame
   const name = readText(buffer, body, end, 'protocol name')
   const level = buffer[name.next]
-  if (name.next + 4 > end || level === undefined) throw new Violation('CONNECT is cut')
+  if (name.next + 4 > end || level === undefined) throw new Violation('CONNECT is truncated')
   const levels = Object.hasOwn(NAMES, name.text) ? NAMES[name.text] : undefined
   if (levels === undefined) throw new Violation('unknown protocol name [MQTT-3.1.2-1]')
   if (!levels.includes(level)) {
-    const message = `protocol ${name.text} level ${level} is not known`
+    const message = `unknown protocol ${name.text} level ${level}`
     throw new Refused('protocol_version', message, connack(1), '')
   }
   const version = level as 3 | 4 | 5
@@ -73,7 +73,7 @@ function parseBehindLevel(frame: FrameReader, position: number, version: 3 | 4 |
   const id = readClientId(frame, next, version)
   const will = readWill(frame, id.next, flags, properties)
   const login = readLogin(frame, will.next, flags)
-  if (login.next !== end) throw new Violation('CONNECT has bytes after its end')
+  if (login.next !== end) throw new Violation('CONNECT has trailing bytes')
   const clean = (flags & 0x02) !== 0
   const { username, password } = login
   checkClientId(id.text, id.next - next - 2, clean, version, username)
@@ -114,11 +114,15 @@ function readWill(
   const { properties, isText, next } =
     connect === undefined ? nothing : readWillProperties(frame, position, connect.sessionExpiry)
   const topic = readText(buffer, next, end, 'will topic')
-  if (topic.text === '' || /[+#]/.test(topic.text)) throw new Violation('the will topic is no topic [MQTT-4.7.1-1]')
+  if (topic.text === '' || /[+#]/.test(topic.text))
+    throw new Violation('the will topic is not a topic name [MQTT-4.7.1-1]')
   const field = readField(buffer, topic.next, end, 'will payload')
   const payload = Buffer.from(buffer.subarray(field.start, field.next))
   if (isText && !isUtf8(payload)) {
-    throw new Violation('the will is not UTF-8, which it says it is', Reason.payloadFormatInvalid)
+    throw new Violation(
+      'the will is not UTF-8, although its Payload Format Indicator says so',
+      Reason.payloadFormatInvalid,
+    )
   }
   const will = { topic: topic.text, payload, qos: (flags >> 3) & 3, retain: (flags & 0x20) !== 0 }
   return { will: properties === undefined ? will : { ...will, properties }, next: field.next }

@@ -159,7 +159,7 @@ export class FrameReader {
     const next = this.#queue.shift()
     if (next === undefined) return false
     // At most four bytes are joined: a cut header is shorter than a whole one.
-    if (available >= MAX_HEADER_BYTES) throw new RangeError('a whole header was taken for a cut one')
+    if (available >= MAX_HEADER_BYTES) throw new RangeError('a complete header was read as a truncated one')
     this.#chunk = Buffer.concat([this.#chunk.subarray(this.#position), next])
     this.#position = 0
     return true

@@ -90,7 +90,9 @@ export function decodeText(buffer: Buffer, start: number, end: number, what: str
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index)
     if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) {
-      throw new Violation(`${what} holds the control character U+${code.toString(16).padStart(4, '0')} [MQTT-1.5.3-2]`)
+      throw new Violation(
+        `${what} contains the control character U+${code.toString(16).padStart(4, '0')} [MQTT-1.5.3-2]`,
+      )
     }
   }
   return text
@@ -112,7 +114,7 @@ export function expectEmpty(frame: FrameReader, header: number): void {
 
 /** Where the packet id ends. Throws {@link Violation}. */
 export function readPacketId({ buffer, body, end }: FrameReader, what: string): number {
-  if (body + 2 > end) throw new Violation(`${what} is cut`)
+  if (body + 2 > end) throw new Violation(`${what} is truncated`)
   if (buffer.readUInt16BE(body) === 0) throw new Violation(`${what} with packet id 0 [MQTT-2.3.1-1]`, PROTOCOL_ERROR)
   return body + 2
 }

@@ -92,7 +92,7 @@ function readFilter({ buffer, end }: FrameReader, position: number): { text: str
 }
 
 function requested(filter: string, options: number): RequestedFilter {
-  if (options > 2) throw new Violation('SUBSCRIBE asks for a bad QoS [MQTT-3-8.3-4]')
+  if (options > 2) throw new Violation('SUBSCRIBE requests an invalid QoS [MQTT-3-8.3-4]')
   const obstacle = isTopicFilter(filter) ? undefined : 'unsupported'
   return { filter, qos: options, noLocal: false, retainAsPublished: false, retainHandling: 0, obstacle }
 }
@@ -102,9 +102,9 @@ function requested5(filter: string, options: number, hasIdentifier: boolean): Re
   const noLocal = (options & 4) !== 0
   const retainHandling = (options >> 4) & 3
   if ((options & 0xc0) !== 0) throw new Violation('SUBSCRIBE sets reserved bits [MQTT-3.8.3-5]')
-  if (qos === 3) throw new Violation('SUBSCRIBE asks for QoS 3 [MQTT 5.0, 3.8.3.1]', Reason.protocolError)
+  if (qos === 3) throw new Violation('SUBSCRIBE requests QoS 3 [MQTT 5.0, 3.8.3.1]', Reason.protocolError)
   if (retainHandling === 3) {
-    throw new Violation('SUBSCRIBE asks for retain handling 3 [MQTT 5.0, 3.8.3.1]', Reason.protocolError)
+    throw new Violation('SUBSCRIBE requests Retain Handling 3 [MQTT 5.0, 3.8.3.1]', Reason.protocolError)
   }
   const isShared = filter.startsWith('$share/') || filter === '$share'
   if (isShared) checkShared(filter, noLocal)
@@ -116,7 +116,10 @@ function requested5(filter: string, options: number, hasIdentifier: boolean): Re
 /** [MQTT-4.8.2-1, 4.8.2-2, 3.8.3-4] */
 function checkShared(filter: string, noLocal: boolean): void {
   if (!/^\$share\/[^/+#]+\/./.test(filter)) {
-    throw new Violation('a shared subscription needs a name and a filter [MQTT-4.8.2-1]', Reason.protocolError)
+    throw new Violation(
+      'a shared subscription needs a ShareName and a topic filter [MQTT-4.8.2-1]',
+      Reason.protocolError,
+    )
   }
-  if (noLocal) throw new Violation('"no local" in a shared subscription [MQTT-3.8.3-4]', Reason.protocolError)
+  if (noLocal) throw new Violation('No Local in a shared subscription [MQTT-3.8.3-4]', Reason.protocolError)
 }

@@ -95,7 +95,7 @@ function willHook(
     const principal = client === null ? undefined : ownerOf(client)?.principal
     const isAllowed = (): boolean =>
       principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
-    const refuse = (): void => done(new Error('the will is not allowed any more'))
+    const refuse = (): void => done(new Error('the will is no longer authorised'))
     if (!isAllowed() || isReserved(packet.topic)) return refuse()
     // Its rules are kept current until it is due: the client may be gone for long by then.
     const logout = principal === undefined ? undefined : authorizer.login(principal)

@@ -173,7 +173,7 @@ export class AedesStream extends Duplex {
       const packet = { header, bytes: reader.buffer.subarray(end - total, end), body: body - (end - total) }
       packets.push({ ...packet, payload: lastPieces(end) })
     }
-    if (reader.heldBytes > 0) return done(new Error('aedes wrote something else than whole packets'))
+    if (reader.heldBytes > 0) return done(new Error('aedes wrote something other than whole packets'))
     this.owner.packetsFromAedes(packets, bytes, done)
     this.connection.aedesMoved()
   }

@@ -182,7 +182,8 @@ export class ClusterPersistence {
       }
     } catch (error) {
       // aedes does not listen for errors of this stream; the subscription stands, and gets what comes from now on.
-      this.#logger.warn({ detail: toSluiceError(error).message }, 'retained messages were not read for a subscription')
+      const detail = toSluiceError(error).message
+      this.#logger.warn({ detail }, 'retained messages for a subscription could not be read')
     }
   }
 
@@ -218,22 +219,22 @@ export class ClusterPersistence {
   async #subscribe({ id }: ClientLike, changes: readonly (readonly [string, number])[]): Promise<void> {
     const lease = this.#fence.leaseOf(id)
     if (changes.length === 0) return
-    if (lease?.epoch === undefined) throw new SluiceError('session_taken_over', `${id} is not held here any more`)
+    if (lease?.epoch === undefined) throw new SluiceError('session_taken_over', `${id} is no longer held by this node`)
     const wide = lease.isApplication ? '1' : '0'
     const fixed = [lease.principal, id, lease.epoch, wide, MAX_WIDE_SESSIONS]
     const answer = await this.#link.eval(SUBSCRIBE, ...fixed, ...changes.flat())
     if (answer === 1) return
-    if (answer === 0) throw new SluiceError('session_taken_over', `${id} is not held here any more`)
+    if (answer === 0) throw new SluiceError('session_taken_over', `${id} is no longer held by this node`)
     throw new SluiceError(
       'session_limit',
-      `${MAX_WIDE_SESSIONS} persistent sessions of applications have subscriptions`,
+      `${MAX_WIDE_SESSIONS} persistent sessions of applications already have subscriptions`,
     )
   }
 
   async #note(lease: Lease, hash: 'ids' | 'in', field: string, value: string): Promise<void> {
     const { principal, clientId, epoch = '' } = lease
     const answer = await this.#ifThere(() => this.#link.eval(NOTE, principal, clientId, epoch, hash, field, value))
-    if (answer === 0) throw new SluiceError('session_taken_over', `${clientId} is not held here any more`)
+    if (answer === 0) throw new SluiceError('session_taken_over', `${clientId} is no longer held by this node`)
   }
 
   /** While Redis is down a connection stays: what it could not note leads to a repetition later. */
@@ -243,7 +244,7 @@ export class ClusterPersistence {
     } catch (error) {
       const { code, message } = toSluiceError(error)
       if (code !== 'redis_unavailable') throw error
-      this.#logger.debug({ detail: message }, 'a session could not be noted')
+      this.#logger.debug({ detail: message }, 'a session could not be recorded')
       return undefined
     }
   }

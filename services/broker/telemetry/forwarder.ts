@@ -202,10 +202,7 @@ export class Forwarder {
     if (now - this.#loggedAt < LOG_EVERY_MS) return
     this.#loggedAt = now
     const { code, message } = toSluiceError(error, 'log_unavailable')
-    this.#options.logger.error(
-      { code, reason: message, attempts, waiting: this.records },
-      'append failed; trying again',
-    )
+    this.#options.logger.error({ code, reason: message, attempts, waiting: this.records }, 'append failed; retrying')
   }
 
   #settle(batch: Batch, appended: RecordsTooLarge | 'whole', seconds: number): void {

@@ -122,7 +122,7 @@ class LoggedRefusals implements Refusals {
     await Promise.race([this.#drain(), deadline.promise])
     clearTimeout(timer)
     if (this.#waiting.length === 0) return
-    this.#logger.warn({ refusals: this.#waiting.length }, 'refusals not kept: the log did not take them in time')
+    this.#logger.warn({ refusals: this.#waiting.length }, 'refusals not kept: the log did not accept them in time')
     this.#drop('log_failed', this.#waiting.length)
     this.#waiting = []
   }

@@ -41,7 +41,7 @@ export class TelemetryLane implements Waiter {
 
   append(route: TelemetryRoute, buffer: Buffer, parts: PublishParts, end: number): Blocked | undefined {
     if (parts.isText && !isUtf8(buffer.subarray(parts.payload, end))) {
-      const detail = 'the payload is not UTF-8, which the message says it is'
+      const detail = 'the payload is not UTF-8, although the Payload Format Indicator says so'
       return this.refuse({ lane: 'refused', topic: route.topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
     }
     const { tally, backpressure, clock, forwarder } = this.#context

@@ -8,7 +8,7 @@ import { ONE_LANE } from '../../variants/one-lane-broker.ts'
 import { logIn } from '../../mqtt/packet-client.ts'
 import { packet } from '../../mqtt/packets.ts'
 
-/** What a device is told while the log stands still. */
+/** What a device is told while the log makes no progress. */
 async function toldWhileStalled(parts?: BrokerParts, log = new FakeLog()): Promise<string[]> {
   const { port } = await startBroker({}, parts, log)
   const client = await logIn(port)

@@ -105,7 +105,7 @@ describe('MQTT over WebSocket', () => {
     await expect.poll(() => early.closedWith).toBeDefined()
   })
 
-  it('is not read while the log stands still', async () => {
+  it('is not read while the log makes no progress', async () => {
     const { harness, port } = await startWeb({ MAX_IN_FLIGHT_PER_CLIENT: 4 })
     const web = await webClient(port)
     harness.log.stall()

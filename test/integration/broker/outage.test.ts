@@ -14,7 +14,7 @@ async function inBroker({ metric }: Harness, what: string, atLeast: number): Pro
   await expect.poll(() => metric(what), { timeout: 10_000 }).toBeGreaterThanOrEqual(atLeast)
 }
 
-describe('while the log stands still', () => {
+describe('while the log makes no progress', () => {
   it('nobody is acknowledged or disconnected, PINGs are answered, and all is acknowledged behind it', async () => {
     const harness = await startBroker()
     const { port, log, broker } = harness

@@ -57,7 +57,7 @@ it.each(['log_full', 'disk_full', 'log_unavailable'] as const)(
   },
 )
 
-it('holds no more payloads than it may while the log stands still', async () => {
+it('holds no more payloads than it may while the log makes no progress', async () => {
   const { call, log } = await openWithDevice()
   const gate = Promise.withResolvers<void>()
   log.appendGate = gate.promise

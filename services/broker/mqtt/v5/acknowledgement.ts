@@ -24,6 +24,6 @@ export function readAcknowledgement(frame: FrameReader, header: number, properti
     next = properties.open(buffer, next, end, ALLOWED.acknowledgement)
     while (properties.next());
   }
-  if (next !== end) throw new Violation('an acknowledgement has bytes after its end')
+  if (next !== end) throw new Violation('an acknowledgement has trailing bytes')
   return (reason << 16) | id
 }

@@ -32,7 +32,7 @@ export function readConnectProperties(
   const values = new Map<number, number>()
   while (reader.next()) {
     if (reader.id === Property.authenticationMethod || reader.id === Property.authenticationData) {
-      const message = 'an authentication method; username and secret, a token or a certificate are taken'
+      const message = 'an Authentication Method is not supported; use username and secret, a token or a certificate'
       throw new Refused('protocol_version', message, connackRefused(Reason.badAuthenticationMethod, message), '')
     }
     values.set(reader.id, reader.value)

@@ -22,5 +22,6 @@ export function keptProperties(reader: PropertyReader, buffer: Buffer, now: numb
 
 /** [MQTT-3.3.2-14] */
 export function checkResponseTopic(topic: string): void {
-  if (!isTopicName(topic)) throw new Violation('the response topic is no topic [MQTT-3.3.2-14]', Reason.protocolError)
+  if (!isTopicName(topic))
+    throw new Violation('the Response Topic is not a topic name [MQTT-3.3.2-14]', Reason.protocolError)
 }

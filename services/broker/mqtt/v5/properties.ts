@@ -102,7 +102,7 @@ export class PropertyReader {
     const id = this.#variable('a property')
     const kind = KINDS[id]
     if (kind === undefined) throw new Violation(`unknown property ${id} [MQTT 5.0, 2.2.2.2]`)
-    if (!this.#allowed.has(id)) throw new Violation(`property ${id} does not belong here [MQTT 5.0, 2.2.2.2]`)
+    if (!this.#allowed.has(id)) throw new Violation(`property ${id} is not allowed in this packet [MQTT 5.0, 2.2.2.2]`)
     this.id = id
     this.#read(kind)
     if (id !== Property.user) this.#once(id)
@@ -147,7 +147,7 @@ export class PropertyReader {
   }
 
   #number(bytes: number): number {
-    if (this.end + bytes > this.#limit) throw new Violation(`property ${this.id} is cut`)
+    if (this.end + bytes > this.#limit) throw new Violation(`property ${this.id} is truncated`)
     const value = this.#buffer.readUIntBE(this.end, bytes)
     this.end += bytes
     return value
@@ -164,29 +164,30 @@ export class PropertyReader {
     this.#field()
     const bytes = this.#buffer.subarray(this.start, this.end)
     if (!isUtf8(bytes)) throw new Violation(`property ${this.id} is not UTF-8 [MQTT-1.5.4-1]`)
-    if (bytes.includes(0)) throw new Violation(`property ${this.id} holds U+0000 [MQTT-1.5.4-2]`)
+    if (bytes.includes(0)) throw new Violation(`property ${this.id} contains U+0000 [MQTT-1.5.4-2]`)
   }
 
   #variable(what: string): number {
     let value = 0
     for (let index = 0; index < 4; index += 1) {
-      if (this.end >= this.#limit) throw new Violation(`${what}: the length is cut`)
+      if (this.end >= this.#limit) throw new Violation(`${what}: the length is truncated`)
       const byte = this.#buffer[this.end] ?? 0
       this.end += 1
       value += (byte & 0x7f) * 128 ** index
       if (byte < 128) {
-        if (index > 0 && byte === 0) throw new Violation(`${what}: a number is longer than needed [MQTT-1.5.5-1]`)
+        if (index > 0 && byte === 0)
+          throw new Violation(`${what}: a Variable Byte Integer is longer than needed [MQTT-1.5.5-1]`)
         return value
       }
     }
-    throw new Violation(`${what}: a number has more than four bytes [MQTT 5.0, 1.5.5]`)
+    throw new Violation(`${what}: a Variable Byte Integer has more than four bytes [MQTT 5.0, 1.5.5]`)
   }
 
   #once(id: number): void {
     const bit = 1 << (id & 31)
     const seen = id < 32 ? this.#seenLow : this.#seenHigh
     if ((seen & bit) !== 0) {
-      throw new Violation(`property ${id} comes twice [MQTT 5.0, 2.2.2.2]`, Reason.protocolError)
+      throw new Violation(`property ${id} appears twice [MQTT 5.0, 2.2.2.2]`, Reason.protocolError)
     }
     if (id < 32) this.#seenLow |= bit
     else this.#seenHigh |= bit

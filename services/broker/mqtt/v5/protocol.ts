@@ -88,7 +88,10 @@ export class Mqtt5 implements Protocol {
       let { sessionExpiry } = this
       while (properties.next()) if (properties.id === Property.sessionExpiry) sessionExpiry = properties.value
       if (sessionExpiry > 0 && this.client.sessionExpiry === 0) {
-        throw new Violation('DISCONNECT prolongs a session that ends [MQTT-3.14.2-2]', Reason.protocolError)
+        throw new Violation(
+          'DISCONNECT sets a Session Expiry Interval after CONNECT set 0 [MQTT-3.14.2-2]',
+          Reason.protocolError,
+        )
       }
       this.sessionExpiry = sessionExpiry
     }
@@ -145,7 +148,7 @@ export class Mqtt5 implements Protocol {
   #resolve(parts: PublishParts, buffer: Buffer, alias: number): void {
     if (alias === 0 || alias > this.#topicAliasMaximum) {
       throw new Violation(
-        `topic alias ${alias} of ${this.#topicAliasMaximum} [MQTT-3.3.2-8, 3.3.2-9]`,
+        `topic alias ${alias} is 0 or above the maximum, ${this.#topicAliasMaximum} [MQTT-3.3.2-8, 3.3.2-9]`,
         Reason.aliasInvalid,
       )
     }
@@ -157,7 +160,7 @@ export class Mqtt5 implements Protocol {
       return
     }
     const topic = this.#aliases?.[alias] ?? NOTHING
-    if (topic.length === 0) throw new Violation(`topic alias ${alias} stands for nothing`, Reason.protocolError)
+    if (topic.length === 0) throw new Violation(`topic alias ${alias} is not defined`, Reason.protocolError)
     parts.topic = topic
     parts.topicStart = 0
     parts.topicEnd = topic.length

@@ -141,5 +141,5 @@ it('nodes are listed with their load, and one that leaves is listed no more', as
   await expect.poll(shown, { timeout: 10_000 }).toEqual([`one ${one.port} 0`, `two ${two.port} 1`])
   await two.close()
   expect(await shown()).toEqual([`one ${one.port} 0`])
-  await expect(nodes.start('one').then(({ id }) => id)).rejects.toThrow('another process is the node "one"')
+  await expect(nodes.start('one').then(({ id }) => id)).rejects.toThrow('another process runs as node "one"')
 })

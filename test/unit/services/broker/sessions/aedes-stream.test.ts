@@ -83,7 +83,7 @@ describe('AedesEnd', () => {
     stream.write(packet.publish('a/b', 'x').subarray(0, 5))
     await turn()
     expect(forwarded).toEqual([])
-    expect(closed).toMatchObject([{ message: 'aedes wrote something else than whole packets' }])
+    expect(closed).toMatchObject([{ message: 'aedes wrote something other than whole packets' }])
   })
 
   it('gives all that is queued at once, and then nothing, also to a reader that asks from within', () => {
