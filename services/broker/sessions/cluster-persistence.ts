@@ -225,10 +225,8 @@ export class ClusterPersistence {
     const answer = await this.#link.eval(SUBSCRIBE, ...fixed, ...changes.flat())
     if (answer === 1) return
     if (answer === 0) throw new SluiceError('session_taken_over', `${id} is no longer held by this node`)
-    throw new SluiceError(
-      'session_limit',
-      `${MAX_WIDE_SESSIONS} persistent sessions of applications already have subscriptions`,
-    )
+    const message = `${MAX_WIDE_SESSIONS} persistent sessions of applications already have subscriptions`
+    throw new SluiceError('session_limit', message)
   }
 
   async #note(lease: Lease, hash: 'ids' | 'in', field: string, value: string): Promise<void> {
