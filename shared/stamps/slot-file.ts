@@ -1,7 +1,6 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { SluiceError, toSluiceError } from '../errors.ts'
-import { syncFolder } from '../storage/folders.ts'
+import { replaceFile } from '../storage/replace-file.ts'
 import { NEW_SLOT, readSlotState, writeSlotState, type HeldSlot, type SlotState } from './slot.ts'
 
 /**
@@ -33,16 +32,7 @@ function readIfThere(file: string): string | undefined {
 /** The new text or the old one, whatever happens; durable on return. */
 function write(file: string, text: string): void {
   try {
-    const draft = `${file}.new`
-    const descriptor = openSync(draft, 'w', 0o600)
-    try {
-      writeSync(descriptor, text)
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
-    renameSync(draft, file)
-    syncFolder(dirname(file))
+    replaceFile(file, text, 0o600)
   } catch (error) {
     throw unwritable(file, error)
   }
