@@ -12,6 +12,8 @@ export const BACKOFF = {
   start: { first: 250, most: 5_000 },
   /** The broker's append: the first acknowledgement comes within a second of the log's return. */
   append: { first: 20, most: 500 },
+  /** A will that cannot be stamped yet. */
+  stamp: { first: 20, most: 20 },
   /** Refusals on their way to the dead letters: never urgent enough to compete with telemetry. */
   refusals: { first: 1_000, most: 1_000 },
   /** Changed rules that could not be read: until then a login keeps those it had, and the registry is not ready anyway. */

@@ -1,11 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
 import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Forwarder } from './forwarder.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
-
-/** A will that cannot be stamped yet is tried again after this. */
-const RETRY_MS = 20
 
 /** Appends a message on a telemetry topic; resolves when it is durable, false when it never will be. */
 export type ForwardWill = (topic: string, payload: Uint8Array) => Promise<boolean>
@@ -19,9 +16,9 @@ export function createWillForwarder(forwarder: Forwarder, clock: ReceiveClock): 
     const headers = stream === DEFAULT_STREAM ? undefined : { topic }
     const elements = reservedElements(value)
     // It has no socket that could be left unread.
-    for (let isWaiting = false; !clock.stamp(elements); isWaiting = true) {
-      if (isWaiting) await sleep(RETRY_MS)
+    while (!clock.stamp(elements)) {
       if (forwarder.isClosed) return false
+      await pause(backoffMs(BACKOFF.stamp, 1))
     }
     const { ms, ns, scheme } = clock
     return forwarder.append({ key: deviceKey(tenant, device), value, ms, ns, scheme, headers }, topic)
