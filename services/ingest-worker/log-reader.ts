@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
+import { DecodedColumns } from '../../shared/decoders/decoded.ts'
 import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, LogConsumer, LogGap, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
@@ -14,7 +15,7 @@ export const GROUP = 'ingest-worker'
 /** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
 const SLICE_BYTES = 256 * 1024
 
-const NOTHING = decodeRecords([], new SeriesTable())
+const NOTHING = new DecodedColumns()
 const NEVER = new AbortController().signal
 
 export interface LogReaderOptions {
