@@ -31,7 +31,7 @@ export function nodeChannel(node: string): string {
 
 /**
  * Speaks to nodes by name: one channel for each, so that what a message costs depends on the nodes that need it and on
- * nothing else. Redis keeps nothing of it: what is sent while a node is away is lost, and `send` says so.
+ * nothing else. Redis keeps nothing of it: what is sent while a node is not connected is lost, and `send` says so.
  */
 export class Mesh {
   readonly id: string

@@ -12,7 +12,7 @@ export interface RedisLinkOptions {
   readonly metrics: Metrics
 }
 
-/** A server that answers later than this is taken for down: a client waits for a CONNECT that long. */
+/** A server that answers later than this counts as down: a client waits for a CONNECT that long. */
 const COMMAND_TIMEOUT_MS = 2_000
 /** A connection on which nothing comes for this long although something was asked is given up. */
 const SOCKET_TIMEOUT_MS = 5_000
@@ -34,7 +34,7 @@ export function script(text: string): Script {
 }
 
 /**
- * The connections of one process to the Redis of sessions: one for commands, one that listens. While the server is away
+ * The connections of one process to the Redis of sessions: one for commands, one that listens. While the server is down
  * every command fails at once with `redis_unavailable`; nothing waits for it, and both connections come back by
  * themselves. What a command that timed out did is not known: whatever is sent must bear a repetition.
  */
@@ -88,7 +88,7 @@ export class RedisLink {
     return this.#availability.open()
   }
 
-  /** Listens to a channel from now on, across reconnections. What is sent while the connection is away is lost. */
+  /** Listens to a channel from now on, across reconnections. What is sent while the connection is down is lost. */
   async listen(channel: string, handler: (message: Buffer) => void): Promise<void> {
     this.#handlers.set(channel, handler)
     await this.#availability.settle()
@@ -153,7 +153,7 @@ export class RedisLink {
   }
 }
 
-/** Error: `redis_misconfigured`, `setting_invalid` (the URL); a server that is away is waited for later. */
+/** Error: `redis_misconfigured`, `setting_invalid` (the URL); a server that is down is waited for later. */
 export async function openRedisLink(options: RedisLinkOptions): Promise<RedisLink> {
   const link = new RedisLink(options)
   try {

@@ -20,7 +20,7 @@ export type RedisConnectionOptions = Pick<
 >
 
 /**
- * A client that is not connected yet, keeps nothing while the server is away, and comes back by itself. Error:
+ * A client that is not connected yet, keeps nothing while the server is down, and comes back by itself. Error:
  * `setting_invalid` (the URL).
  */
 export function redisClient(url: RedisUrl, role: RedisRole, logger: Logger, options: RedisConnectionOptions): Redis {

@@ -39,7 +39,7 @@ export class ClusterRelay {
 
   /**
    * Calls `done` when a message of QoS 1 or 2 is stored for all that are to have it, in the order of the client's
-   * messages: aedes acknowledges it then. A retained message is a state, of which the last counts: while Redis is away
+   * messages: aedes acknowledges it then. A retained message is a state, of which the last counts: while Redis is down
    * it is acknowledged and kept later. Anything else is not acknowledged then, and the client is closed, so that it
    * sends it again.
    */

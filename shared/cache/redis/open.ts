@@ -26,7 +26,7 @@ const MAX_OWED = 10_000
 const PREFIX = 'sluice:'
 
 /**
- * A cache that processes share. While Redis is away every read is a miss and every write is dropped and counted, at once:
+ * A cache that processes share. While Redis is down every read is a miss and every write is dropped and counted, at once:
  * nothing waits, and it comes back by itself. It opens without Redis too. Errors: `setting_invalid` (the URL),
  * `redis_misconfigured` (a memory policy that never evicts).
  */
@@ -53,7 +53,7 @@ class RedisCache implements Cache {
   readonly #logger: Logger
   readonly #reads: Counter<'result'>
   readonly #dropped: Counter
-  /** Keys that somebody deleted while Redis was away. */
+  /** Keys that somebody deleted while Redis was down. */
   readonly #owed = new Set<string>()
   readonly #availability: RedisAvailability
   /** A deletion failed, and nothing has been answered since. */
