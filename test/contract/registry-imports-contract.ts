@@ -1,5 +1,5 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { ImportedPassword } from '../../shared/registry/identity-port.ts'
 import { createDevice, openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
 
@@ -44,6 +44,18 @@ export function describeImports(name: string, make: MakeRegistryHarness): void {
       expect(await registry.verifySecret('pump', 'p4ss')).toBeUndefined()
       await registry.removeDevice('acme', 'p1')
       expect(await registry.verifySecret('pump', next.secret)).toBeUndefined()
+    })
+
+    it('are newer than the credential of a login that was made in the same millisecond', async () => {
+      const registry = await openRegistry(await make())
+      const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now())
+      try {
+        await createDevice(registry, 'acme/p1')
+        await registry.credentials.importPassword('acme/p1', 'pump', mosquitto('p4ss'))
+      } finally {
+        clock.mockRestore()
+      }
+      expect((await registry.credentials.rotate('acme/p1', WEEK_MS)).username).toBe('pump')
     })
 
     it('keep usernames apart, and refuse what is beyond the bounds', async () => {

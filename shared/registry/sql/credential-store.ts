@@ -122,7 +122,8 @@ async function retire(trx: Trx, name: string, end: number): Promise<string> {
       .where((eb) => eb.or([eb('expires_ms', 'is', null), eb('expires_ms', '>', end)]))
       .execute()
   }
-  const newest = [...pairs, ...imported].sort((a, b) => b.created_ms - a.created_ms)[0]
+  // Of one millisecond the imported one is newer: its login, and the credential made with it, were there before.
+  const newest = [...imported, ...pairs].sort((a, b) => b.created_ms - a.created_ms)[0]
   return newest?.username ?? name
 }
 
