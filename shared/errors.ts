@@ -137,6 +137,9 @@ export const ERRORS = {
   credential_key_mismatch: configuration('Start with the CREDENTIAL_KEY that this registry was created with.'),
   data_newer: configuration('This data folder was written by a newer Sluice; upgrade, or use another DATA_DIR.'),
   data_corrupt: configuration('A database in the data folder is damaged; restore the folder from a backup.'),
+  storage_failed: configuration(
+    'The disk failed while a change was being stored: check the disk and the system log, then start again.',
+  ),
   data_locked: configuration('Another process uses this data folder; stop it, or use another DATA_DIR.'),
   data_unwritable: configuration('Make the data folder writable for this user, or set DATA_DIR.'),
   port_in_use: configuration('Stop the process that listens on it, or choose another port.'),
