@@ -30,6 +30,17 @@ const addresses = (about: string): Setting<readonly string[]> => ({
   },
 })
 
+/** As Kafka names topics and groups. */
+const kafkaName = (longest: number, about: string): Setting<string> => ({
+  default: '',
+  about,
+  parse(value) {
+    if (value.length > longest) throw new Error(`longer than ${longest} characters`)
+    if (!/^[A-Za-z0-9._-]*$/.test(value)) throw new Error('only letters, digits, ".", "_" and "-" may be in it')
+    return value
+  },
+})
+
 /** What every process of a cluster has. */
 const processSettings = {
   LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Lowest severity that is logged.'),
@@ -49,6 +60,15 @@ const kafkaSettings = {
   KAFKA_SASL: oneOf('none', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'How to log in to Kafka.'),
   KAFKA_USERNAME: optionalText('Username for Kafka.'),
   KAFKA_PASSWORD: secret('Password for Kafka; a file is re-read at each login.'),
+  // A topic's name has at most 249 characters.
+  KAFKA_TOPIC_PREFIX: kafkaName(
+    200,
+    'Goes before the names of topics and group, where others use the same Kafka; the same in every process.',
+  ),
+  KAFKA_GROUP: kafkaName(
+    249,
+    'Consumer group of the workers; `ingest-worker` behind the prefix when unset. A new one reads all of the log.',
+  ),
   LOG_PARTITIONS: integer(12, 'Partitions of the log; fixed when the topics are created.', { min: 1, max: 1_000 }),
   LOG_REPLICATION: oneOf(
     '1',
@@ -69,6 +89,8 @@ export function kafkaOptions(config: KafkaConfig, clientId: string) {
   return {
     clientId,
     brokers: config.KAFKA_BROKERS,
+    prefix: config.KAFKA_TOPIC_PREFIX,
+    ...(config.KAFKA_GROUP === '' ? {} : { group: config.KAFKA_GROUP }),
     partitions: config.LOG_PARTITIONS,
     replication: config.LOG_REPLICATION === '3' ? (3 as const) : (1 as const),
     retention: { ageMs: config.LOG_RETENTION_HOURS * 3_600_000 },

@@ -39,7 +39,8 @@ const UNKNOWN_BATCH_BYTES = 1024 * 1024
 
 export interface KafkaLogParts {
   readonly partitions: number
-  readonly prefix: string
+  /** What a group is called in Kafka. */
+  readonly groupName: (group: string) => string
   readonly silenceMs: number
   readonly names: Readonly<Record<LogTopic, string>>
   readonly states: ReadonlyMap<string, TopicState>
@@ -113,12 +114,12 @@ export class KafkaLog implements TelemetryLog {
 
   async consume(options: ConsumeOptions): Promise<LogConsumer> {
     this.#checkOpen()
-    const { prefix, names, silenceMs, logger, kafkaMetrics } = this.#parts
+    const { groupName, names, silenceMs, logger, kafkaMetrics } = this.#parts
     const { client, feeds } = this.#source(CONSUME_WAIT_MS, READ_PACE_MS)
     const consumer: GroupConsumer = new GroupConsumer({
       ...options,
       topicName: names[options.topic],
-      groupName: prefix + options.group,
+      groupName: groupName(options.group),
       partitions: this.partitions,
       silenceMs,
       client,
@@ -160,8 +161,8 @@ export class KafkaLog implements TelemetryLog {
 
   async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
     this.#checkOpen()
-    const { names, prefix } = this.#parts
-    return this.#positions.lag(names[topic], prefix + group, this.#all)
+    const { names, groupName } = this.#parts
+    return this.#positions.lag(names[topic], groupName(group), this.#all)
   }
 
   async durability(): Promise<Durability> {

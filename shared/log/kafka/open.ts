@@ -26,6 +26,8 @@ export interface KafkaLogOptions extends ClientOptions, Waiting {
   readonly deadLetterRetention?: TopicRetention
   /** Goes before the names of topics and groups, where several installations share a cluster. Empty by default. */
   readonly prefix?: string
+  /** What the group of the ingest workers is called in Kafka; its name behind the prefix by default. */
+  readonly group?: string
   /** A consumer that hears nothing from Kafka for so long ends, with `log_unavailable`; 60,000 unless given. */
   readonly silenceMs?: number
   readonly logger: Logger
@@ -63,7 +65,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
     )
   return new KafkaLog({
     partitions,
-    prefix,
+    groupName: (group) => options.group ?? prefix + group,
     silenceMs: options.silenceMs ?? SILENCE_MS,
     names: {
       'telemetry.raw': specs['telemetry.raw'].name,
