@@ -15,3 +15,8 @@ export function typeAfter(aggregate: Aggregate, type: FieldType): FieldType {
 export function canAggregate(aggregate: Aggregate, type: FieldType): boolean {
   return isNumeric(type) || aggregate === 'count' || aggregate === 'first' || aggregate === 'last'
 }
+
+/** True for an aggregate whose value is that of one of the points, so that it has a time of its own. */
+export function namesPoint(aggregate: Aggregate): boolean {
+  return aggregate === 'first' || aggregate === 'last' || aggregate === 'min' || aggregate === 'max'
+}

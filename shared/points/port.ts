@@ -20,8 +20,10 @@ export interface PointQuery extends PointRange {
   readonly cursor?: string
   /**
    * Windows of `intervalMs` (whole milliseconds, >= 1) aligned to 1970, each as one point at the window's start;
-   * empty windows are absent. Without `intervalMs` the whole range is one window: one point at the time of its first
-   * point. mean and sum are floats; min, max, mean and sum of boolean and string fields are refused (`bad_request`).
+   * empty windows are absent. Without `intervalMs` the whole range is one window: one point, of first, last, min and max
+   * at the time of the point that it names (of several with the least value, the first), of count, mean and sum at the
+   * time of the first point. mean and sum are floats; min, max, mean and sum of boolean and string fields are refused
+   * (`bad_request`).
    */
   readonly aggregate?: { readonly function: Aggregate; readonly intervalMs?: number }
 }

@@ -83,15 +83,11 @@ function toWindows(points: readonly Kept[], { function: fn, intervalMs }: NonNul
   return [...windows].map(([key, inside]) => {
     const first = inside[0]
     if (first === undefined) throw new Error('no window is empty')
-    const time = intervalMs === undefined ? first.time : { ms: Number(key.split(' ')[0]) * intervalMs, ns: 0 }
-    return [
-      first.series.field,
-      time,
-      fold(
-        fn,
-        inside.map(({ value }) => value),
-      ),
-    ]
+    const values = inside.map(({ value }) => value)
+    const value = fold(fn, values)
+    const named = fn === 'last' ? inside.length - 1 : fn === 'min' || fn === 'max' ? values.indexOf(value) : 0
+    const begin = { ms: Number(key.split(' ')[0]) * (intervalMs ?? 0), ns: 0 }
+    return [first.series.field, intervalMs === undefined ? (inside[named] ?? first).time : begin, value]
   })
 }
 

@@ -126,17 +126,18 @@ export function describePointQueries(name: string, make: MakePointsHarness): voi
 
   describe(`${name}: aggregates`, () => {
     const values = [5, -1.5, 2.25, 100, 0]
-    const expected: Record<Aggregate, unknown> = {
-      min: -1.5,
-      max: 100,
-      mean: 21.15,
-      sum: 105.75,
-      count: 5,
-      first: 5,
-      last: 0,
+    /** Value, and the second of the point whose time it has. */
+    const expected: Record<Aggregate, [value: number, second: number]> = {
+      min: [-1.5, 1],
+      max: [100, 3],
+      mean: [21.15, 0],
+      sum: [105.75, 0],
+      count: [5, 0],
+      first: [5, 0],
+      last: [0, 4],
     }
 
-    it.for(Object.entries(expected) as [Aggregate, unknown][])('%s is %s', async ([fn, value]) => {
+    it.for(Object.entries(expected) as [Aggregate, [number, number]][])('%s is %j', async ([fn, [value, second]]) => {
       const harness = await make()
       const store = await openStore(harness)
       const series = seriesOf('float')
@@ -145,11 +146,34 @@ export function describePointQueries(name: string, make: MakePointsHarness): voi
       for (let round = 0; round < 2; round++) {
         const [one, ...others] = (await store.query(query)).series
         expect(others).toEqual([])
-        expect(one).toMatchObject({ times: [{ ms: START + 500, ns: 0 }], values: [value] })
+        expect(one).toMatchObject({ times: [{ ms: START + 500 + second * 1000, ns: 0 }], values: [value] })
         const type = fn === 'count' ? 'integer' : 'float'
         expect(one?.type).toBe(type)
         await harness.rest()
       }
+    })
+
+    it.for([
+      ['first', 1, 7],
+      ['last', 999, 7],
+      ['min', 400, -1],
+      ['max', 700, 90],
+    ] as const)('%s of a range has the time of that point, of equal ones the first', async ([fn, index, value]) => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const series = seriesOf('float')
+      const points = Array.from({ length: 2000 }, (_, i) => ({ series, ms: START + i, ns: i % 2, value: 7 }))
+      const other: Record<number, number> = { 400: -1, 900: -1, 700: 90, 701: 90, 0: -50, 1500: 200 }
+      await store.write(batchOf(points.map((point, i) => ({ ...point, value: other[i] ?? 7 }))))
+      await harness.rest()
+      const [from, to] = [
+        { ms: START + 1, ns: 0 },
+        { ms: START + 1000, ns: 0 },
+      ]
+      const page = await store.query({ ...streamOf(series), from, to, limit: 10, aggregate: { function: fn } })
+      expect(pointsIn(page)).toEqual([['float', { ms: START + index, ns: index % 2 }, value]])
+      const windows = { ...streamOf(series), from, to, limit: 10, aggregate: { function: fn, intervalMs: 10_000 } }
+      expect(pointsIn(await store.query(windows))).toEqual([['float', { ms: START, ns: 0 }, value]])
     })
 
     it('has windows aligned to 1970, none where there is no point, and pages of them', async () => {

@@ -29,7 +29,7 @@ const ReadingQuery = Type.Object(
     aggregate: Type.Optional(
       Type.Enum(['min', 'max', 'mean', 'sum', 'count', 'first', 'last'], {
         description:
-          'How to aggregate a window; mean if only interval is given. Without interval: over the whole range.',
+          'How to aggregate a window; mean if only interval is given. Without interval: over the whole range, at the time of the reading that min, max, first or last names.',
       }),
     ),
     limit: Type.Integer({

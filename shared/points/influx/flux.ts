@@ -1,5 +1,6 @@
 import { flux, fluxExpression, fluxRegExp, type ParameterizedQuery } from '@influxdata/influxdb-client'
 import { formatInstant, toNanoseconds, fromNanoseconds, MAX_INSTANT, type Instant } from '../../telemetry.ts'
+import { namesPoint } from '../aggregate.ts'
 import type { Aggregate } from '../port.ts'
 import { fieldKeyOf, measurementOf, measurementPrefix } from './names.ts'
 
@@ -122,10 +123,10 @@ export function windows(
   |> keep(columns: ["_time", "_value", "_field"])`
 }
 
-/** One value of each series over the whole selection; `_time` is there of the functions that choose a point. */
+/** One value of each series over the whole selection; `_time` is there of the functions that name a point. */
 export function whole(selection: Selection, name: Aggregate): ParameterizedQuery {
   const fn = fluxExpression(FUNCTIONS[name])
-  const columns = name === 'first' ? '["_time", "_value", "_field"]' : '["_value", "_field"]'
+  const columns = namesPoint(name) ? '["_time", "_value", "_field"]' : '["_value", "_field"]'
   return flux`${select(selection)}
   |> ${fn}()
   |> keep(columns: ${fluxExpression(columns)})`

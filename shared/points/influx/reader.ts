@@ -5,6 +5,7 @@ import { compareText } from '../../text-order.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 import { cellOf, parseTime, parseValue, readAnnotatedCsv, typeOf, type OnRow } from './csv.ts'
+import { namesPoint } from '../aggregate.ts'
 import { devices, firstOfEach, measurements, points, together, whole, windows, type Selection } from './flux.ts'
 import { fieldOf, measurementPrefix, tenantOf } from './names.ts'
 import { canSumExactly, foldWindows, type WindowSum } from './sums.ts'
@@ -82,7 +83,7 @@ export class InfluxReader {
     return found
   }
 
-  /** The first `limit` windows of each field of the selection; without `intervalMs` one, at the time of its first point. */
+  /** The first `limit` windows of each field of the selection; without `intervalMs` one, at the time that the port says. */
   async windows(
     selection: Selection,
     types: ReadonlyMap<string, FieldType>,
@@ -147,11 +148,13 @@ export class InfluxReader {
   async #whole(selection: Selection, name: Aggregate, found: Found): Promise<void> {
     const values = new Map<string, PointValue>()
     const times = new Map<string, Instant>()
-    const both = together({ time: whole(selection, 'first'), value: whole(selection, name) })
-    await this.ask(both, (table, cells) => {
+    const value = { value: whole(selection, name) }
+    const parts = namesPoint(name) ? value : { time: whole(selection, 'first'), ...value }
+    await this.ask(together(parts), (table, cells) => {
       const field = fieldOf(cellOf(table, cells, '_field'))
-      if (cellOf(table, cells, 'result') === 'time') times.set(field, parseTime(cellOf(table, cells, '_time')))
-      else values.set(field, valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value')))
+      const isValue = cellOf(table, cells, 'result') === 'value'
+      if (isValue) values.set(field, valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value')))
+      if (!isValue || namesPoint(name)) times.set(field, parseTime(cellOf(table, cells, '_time')))
     })
     for (const [field, time] of times) {
       const value = values.get(field)

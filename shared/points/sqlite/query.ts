@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import type { FieldType, PointValue } from '../../telemetry.ts'
+import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
 import { canAggregate, typeAfter } from '../aggregate.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
 import type { KnownSeries } from './catalogue.ts'
@@ -70,13 +70,24 @@ function collect(
     }
     return slice(run, 0, Math.min(limit, run.ms.length))
   }
-  for (const { time, value } of windows(found, series.type, aggregate.function, aggregate.intervalMs)) {
-    run.ms.push(time.ms)
-    run.ns.push(time.ns)
+  for (const { time, upTo, value } of windows(found, series.type, aggregate.function, aggregate.intervalMs)) {
+    const { ms, ns } = upTo === undefined ? time : timeOf(sources, series, { from: time, to: upTo }, value)
+    run.ms.push(ms)
+    run.ns.push(ns)
     run.values.push(value)
     if (run.ms.length >= limit) break
   }
   return run
+}
+
+/** The time of the first point of a chunk that has a value; the span is that of the chunk. */
+function timeOf(sources: Sources, series: KnownSeries, { from, to }: Span, value: PointValue): Instant {
+  for (const piece of pieces(sources, series, { from, to: { ms: to.ms, ns: to.ns + 1 } })) {
+    const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, series.type)
+    const index = run.values.indexOf(value)
+    if (index >= 0) return { ms: run.ms[index] ?? 0, ns: run.ns[index] ?? 0 }
+  }
+  return from
 }
 
 function append(to: Run, more: Run): void {
