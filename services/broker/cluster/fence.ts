@@ -18,6 +18,7 @@ export interface Lease {
   expiry: number | undefined
   /** Undefined for a clean session that began while Redis was down: no other node knows of it until Redis is back. */
   epoch: string | undefined
+  readonly isPresent: boolean
   /** Message ids given to the client -> number of the stored message. */
   readonly sent: Map<number, string>
   /** Message ids of QoS 2 that were taken and not released yet. */
@@ -89,9 +90,9 @@ export class Fence {
   async claim(clientId: string, wish: SessionWish): Promise<Lease> {
     const { name: principal, isApplication } = principalOf(clientId)
     const { clean, expiry } = wish
-    const epoch = await this.#takeEpoch(principal, clientId, wish)
+    const taken = await this.#takeEpoch(principal, clientId, wish)
     const own = { sent: new Map<number, string>(), incoming: new Set<number>() }
-    const lease: Lease = { clientId, principal, isApplication, clean, expiry, epoch, ...own }
+    const lease: Lease = { clientId, principal, isApplication, clean, expiry, ...taken, ...own }
     this.#leases.set(clientId, lease)
     return lease
   }
@@ -167,7 +168,7 @@ export class Fence {
       const mine = (await link.eval(CONFIRM, principal, clientId, epoch, kindOf(lease), id)) === 1
       return mine ? undefined : this.#giveUp(lease)
     }
-    const [taken] = pair(await this.#claimOnce(principal, clientId, lease, false))
+    const { epoch: taken } = claimed(await this.#claimOnce(principal, clientId, lease, false))
     // The client is connected elsewhere, and that connection has an epoch.
     if (taken <= 0) return this.#giveUp(lease)
     if (this.#leases.get(clientId) === lease) lease.epoch = String(taken)
@@ -196,22 +197,26 @@ export class Fence {
     }
   }
 
-  async #takeEpoch(principal: string, clientId: string, wish: SessionWish): Promise<string | undefined> {
+  async #takeEpoch(
+    principal: string,
+    clientId: string,
+    wish: SessionWish,
+  ): Promise<Pick<Lease, 'epoch' | 'isPresent'>> {
     try {
-      let answer = pair(await this.#claimOnce(principal, clientId, wish, false))
-      if (answer[0] === 0) {
-        await this.#askToLeave(answer[1], clientId)
-        answer = pair(await this.#claimOnce(principal, clientId, wish, true))
+      let answer = claimed(await this.#claimOnce(principal, clientId, wish, false))
+      if (answer.epoch === 0) {
+        await this.#askToLeave(answer.node, clientId)
+        answer = claimed(await this.#claimOnce(principal, clientId, wish, true))
         // Another node was faster: it holds an older epoch now, and is told.
-        const other = answer[1]
+        const other = answer.node
         if (other !== '' && other !== this.#mesh.id) void this.#askToLeave(other, clientId)
       }
-      if (answer[0] < 0) {
+      if (answer.epoch < 0) {
         throw new SluiceError('session_limit', `${principal} has ${this.#maxSessions} persistent sessions`)
       }
-      return String(answer[0])
+      return { epoch: String(answer.epoch), isPresent: answer.isPresent }
     } catch (error) {
-      if (wish.clean && toSluiceError(error).code === 'redis_unavailable') return undefined
+      if (wish.clean && toSluiceError(error).code === 'redis_unavailable') return { epoch: undefined, isPresent: false }
       throw error
     }
   }
@@ -239,7 +244,8 @@ function kindOf({ clean, expiry }: SessionWish): string {
   return clean ? 'c' : `p${expiry ?? ''}`
 }
 
-function pair(answer: unknown): [number, string] {
+/** The answer of {@link CLAIM}: an epoch of 0 or less is none. */
+function claimed(answer: unknown): { epoch: number; node: string; isPresent: boolean } {
   if (!Array.isArray(answer)) throw new Error('an unexpected answer from Redis')
-  return [Number(answer[0]), String(answer[1] ?? '')]
+  return { epoch: Number(answer[0]), node: String(answer[1] ?? ''), isPresent: Number(answer[2]) === 1 }
 }

@@ -3,7 +3,7 @@ import { lua } from './redis-keys.ts'
 /**
  * A client id becomes the session of a node. Arguments: principal, client id, c|p{seconds, if it ends}, node, 1 to take
  * it from a node that holds it, most persistent sessions of a principal, 1 to forget what is kept, as when its time was
- * up. Answer: {epoch, former node} or {0, node that holds it} or {-1}.
+ * up. Answer: {epoch, former node, 1 when the session goes on} or {0, node that holds it} or {-1}.
  */
 export const CLAIM = lua(`
 local function isFull(principal, max)
@@ -27,7 +27,8 @@ local ends = call('ZSCORE', P..'ends', id)
 local isOver = ends and tonumber(ends) <= now()
 if isNew == '1' or isOver or kind == 'c' and oldKind == 'p' then forgetStored(id) else call('ZREM', P..'ends', id) end
 forgetWill(id)
-return {new, oldNode or ''}
+local isPresent = kind == 'p' and oldKind == 'p' and isNew ~= '1' and not isOver
+return {new, oldNode or '', isPresent and 1 or 0}
 `)
 
 /**

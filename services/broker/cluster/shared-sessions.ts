@@ -20,4 +20,6 @@ export interface SharedLease {
   readonly clientId: string
   /** Undefined for one that no other node knows of. */
   readonly epoch: string | undefined
+  /** It goes on: an earlier connection left it [MQTT-3.2.2-2]. */
+  readonly isPresent: boolean
 }

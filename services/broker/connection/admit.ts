@@ -14,7 +14,7 @@ import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Router } from '../telemetry/routes.ts'
 import { scopedClientId } from '../sessions/sessions.ts'
 import type { SessionWish } from '../cluster/shared-sessions.ts'
-import type { Replaceable, Takeovers } from '../sessions/takeovers.ts'
+import type { Entered, Replaceable, Takeovers } from '../sessions/takeovers.ts'
 
 export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
@@ -31,6 +31,8 @@ export interface Admitted {
   readonly principal: Principal
   /** Scoped by login. */
   readonly clientId: string
+  /** An earlier connection left a session, which goes on. */
+  readonly isPresent: boolean
   /** To be called once, when the connection has ended. */
   readonly release: () => void
 }
@@ -61,15 +63,16 @@ export async function admit(
     throw error
   }
   const clientId = scopedClientId(principal, packet.clientId)
-  const leave = await enter(context, principal, clientId, connection, wish).catch((error: unknown) => {
+  const entered = await enter(context, principal, clientId, connection, wish).catch((error: unknown) => {
     logout()
     throw error
   })
+  const { isPresent } = entered
   const release = (): void => {
-    leave()
+    entered.release()
     logout()
   }
-  if (!connection.isClosed) return { principal, clientId, release }
+  if (!connection.isClosed) return { principal, clientId, isPresent, release }
   release()
   return undefined
 }
@@ -81,7 +84,7 @@ async function enter(
   clientId: string,
   connection: Replaceable,
   wish: SessionWish,
-): Promise<() => void> {
+): Promise<Entered> {
   try {
     return await takeovers.enter(clientId, connection, wish)
   } catch (error) {

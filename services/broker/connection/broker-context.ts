@@ -180,7 +180,7 @@ function createSessionExpiry(
   }
   return {
     // The claim of the session has done it.
-    resume: () => Promise.resolve(),
+    resume: () => Promise.resolve(true),
     end: async (id, seconds) => cluster.fence.endAfter(id, seconds),
   }
 }

@@ -75,7 +75,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.#delivery =
       protocol instanceof Mqtt5
         ? new Mqtt5Delivery({ protocol, connack, sink: writer, lane, stream, tally, invariants, properties })
-        : new PlainDelivery(writer, lane)
+        : new PlainDelivery(writer, lane, connack)
     this.dispatch = new PacketDispatch(context, this, lane, this.#delivery)
     this.#aedes = sessions.open(stream)
     stream.deliver(welcome.connect, welcome.extras)

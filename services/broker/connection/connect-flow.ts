@@ -28,8 +28,8 @@ export interface Welcome {
   /** The CONNECT for aedes, and what belongs to it. */
   readonly connect: Buffer
   readonly extras: Mqtt5Extras | undefined
-  /** The CONNACK for a client of MQTT 5. */
-  readonly connack: (sessionPresent: boolean) => Buffer
+  /** The CONNACK: aedes says of a session without subscriptions that there is none. */
+  readonly connack: () => Buffer
 }
 
 /** Topics of one client that may have an alias: those of one device. */
@@ -59,8 +59,9 @@ export async function welcome(
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
+  let isPresent: boolean
   try {
-    await context.sessionExpiry.resume(admitted.clientId, wish.isNew === true)
+    isPresent = (await context.sessionExpiry.resume(admitted.clientId, wish.isNew === true)) && admitted.isPresent
   } catch (error) {
     admitted.release()
     const { code, message } = toSluiceError(error)
@@ -78,7 +79,8 @@ export async function welcome(
     rest,
     connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
     extras: willProperties && { properties: willProperties },
-    connack: connackOf(context, protocol, extra),
+    // In MQTT 3.1 the flag is reserved.
+    connack: connackOf(context, protocol, isPresent && packet.version > 3, extra),
   }
 }
 
@@ -112,14 +114,23 @@ function enterAtRate({ rates }: BrokerContext, letIn: Admitted): Welcome['admitt
 }
 
 /** Only MQTT 5 has properties. */
-function connackOf(context: BrokerContext, { version }: Protocol, extra: readonly Buffer[]): Welcome['connack'] {
-  if (version < 5) return connackWith(Buffer.alloc(0))
-  return connackWith(withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra])))
+function connackOf(
+  context: BrokerContext,
+  { version }: Protocol,
+  isPresent: boolean,
+  extra: readonly Buffer[],
+): Welcome['connack'] {
+  if (version < 5) return isPresent ? connackPresent : connackNew
+  return connackWith(isPresent, withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra])))
 }
 
-function connackWith(properties: Buffer): Welcome['connack'] {
-  return (isPresent) => encodePacket(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties)
+function connackWith(isPresent: boolean, properties: Buffer): Welcome['connack'] {
+  return () => encodePacket(Type.connack << 4, Buffer.from([isPresent ? 1 : 0, 0]), properties)
 }
+
+// The same for all connections of MQTT 3.1.1.
+const connackPresent = connackWith(true, Buffer.alloc(0))
+const connackNew = connackWith(false, Buffer.alloc(0))
 
 const NO_REST = (): undefined => undefined
 

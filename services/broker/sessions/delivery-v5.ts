@@ -13,7 +13,7 @@ import { Property } from '../mqtt/v5/properties.ts'
 
 export interface DeliveryOptions {
   readonly protocol: Mqtt5
-  readonly connack: (sessionPresent: boolean) => Buffer
+  readonly connack: () => Buffer
   readonly sink: PacketSink
   readonly lane: AedesLane
   readonly stream: Pick<AedesStream, 'deliver' | 'destroy' | 'owner'>
@@ -68,7 +68,7 @@ export class Mqtt5Delivery implements Delivery {
     for (const packet of packets) {
       const type = packet.header >> 4
       if (type === Type.publish) this.#take(this.#read(packet), translated)
-      else if (type === Type.connack) translated.push(this.#options.connack((packet.bytes[packet.body] ?? 0) === 1))
+      else if (type === Type.connack) translated.push(this.#options.connack())
       else translated.push(this.#options.lane.complete(packet))
     }
     if (this.#expected === 0 && this.#expectedProperties !== 0) return this.#lostProperties(taken)

@@ -1,6 +1,7 @@
 import type { AedesPacket } from './aedes-stream.ts'
 import type { AedesLane } from './aedes-lane.ts'
 import { isAnswer } from './subscription-requests.ts'
+import { Type } from '../mqtt/packets.ts'
 
 /** The way of aedes' packets to one client, in the client's version of MQTT. */
 export interface Delivery {
@@ -25,15 +26,17 @@ export class PlainDelivery implements Delivery {
   readonly heldBytes = 0
   readonly #sink: PacketSink
   readonly #lane: AedesLane
+  readonly #connack: () => Buffer
 
-  constructor(sink: PacketSink, lane: AedesLane) {
+  constructor(sink: PacketSink, lane: AedesLane, connack: () => Buffer) {
     this.#sink = sink
     this.#lane = lane
+    this.#connack = connack
   }
 
   forward(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void {
-    const isWhole = !packets.some(({ header }) => isAnswer(header >> 4))
-    this.#sink.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => this.#lane.complete(packet))), taken)
+    const isWhole = !packets.some(({ header }) => isAnswer(header >> 4) || isConnack(header))
+    this.#sink.forward(isWhole ? bytes : Buffer.concat(packets.map((packet) => this.#complete(packet))), taken)
   }
 
   expect(): void {
@@ -43,4 +46,12 @@ export class PlainDelivery implements Delivery {
   delivered(): void {
     // Messages wait in aedes.
   }
+
+  #complete(packet: AedesPacket): Buffer {
+    return isConnack(packet.header) ? this.#connack() : this.#lane.complete(packet)
+  }
+}
+
+function isConnack(header: number): boolean {
+  return header >> 4 === Type.connack
 }

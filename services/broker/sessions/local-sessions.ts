@@ -16,9 +16,10 @@ export class LocalSessions implements SharedSessions<SharedLease> {
   }
 
   /** Error: `session_limit`. */
-  async claim(clientId: string, { clean }: Pick<SessionWish, 'clean'>): Promise<SharedLease> {
+  async claim(clientId: string, { clean, isNew }: Pick<SessionWish, 'clean' | 'isNew'>): Promise<SharedLease> {
     const { name } = principalOf(clientId)
     const own = this.#logins.get(name) ?? new Map<string, boolean>()
+    const isPresent = !clean && isNew !== true && own.has(clientId)
     if (clean) {
       if (own.has(clientId)) await this.discard(clientId, true)
     } else {
@@ -27,7 +28,7 @@ export class LocalSessions implements SharedSessions<SharedLease> {
       }
       this.#logins.set(name, own.set(clientId, true))
     }
-    return { clientId, epoch: undefined }
+    return { clientId, epoch: undefined, isPresent }
   }
 
   release({ clientId }: SharedLease): void {

@@ -32,11 +32,13 @@ export class SessionExpiry {
     return this.#deadlines.size
   }
 
-  /** The client is back: its session continues, unless its time was up or it wants a new one. */
-  async resume(clientId: string, wantsNew: boolean): Promise<void> {
+  /** The client is back: whether its session goes on, as it does unless its time was up or it wants a new one. */
+  async resume(clientId: string, wantsNew: boolean): Promise<boolean> {
     const deadline = this.#deadlines.get(clientId)
     this.#deadlines.delete(clientId)
-    if (wantsNew || (deadline !== undefined && deadline <= this.#now())) await this.#discard(clientId, false)
+    const goesOn = !wantsNew && (deadline === undefined || deadline > this.#now())
+    if (!goesOn) await this.#discard(clientId, false)
+    return goesOn
   }
 
   /** The connection has ended, and the session is to end `seconds` later; undefined when it is not. Never rejects. */

@@ -20,6 +20,14 @@ interface Holder {
   readonly entered: Promise<void>
 }
 
+/** A client id that a connection has. */
+export interface Entered {
+  /** Gives the id back. */
+  readonly release: () => void
+  /** Its session goes on. */
+  readonly isPresent: boolean
+}
+
 /** Resolves when the connection, and all before it, have ended. */
 async function goneOf({ connection, before, entered }: Holder): Promise<void> {
   await Promise.all([before, connection.ended, entered])
@@ -38,9 +46,9 @@ export class Takeovers<L extends SharedLease = SharedLease> {
 
   /**
    * Takes the id, closing its holder; resolves when the holder, and all before it, have ended, so that aedes never
-   * knows two clients of one id. The result gives the id back. Errors: `redis_unavailable`, `session_limit`.
+   * knows two clients of one id. Errors: `redis_unavailable`, `session_limit`.
    */
-  async enter(clientId: string, connection: Replaceable, wish: SessionWish): Promise<() => void> {
+  async enter(clientId: string, connection: Replaceable, wish: SessionWish): Promise<Entered> {
     const holder = this.#holders.get(clientId)
     const entered = Promise.withResolvers<void>()
     const before = holder && goneOf(holder)
@@ -55,11 +63,12 @@ export class Takeovers<L extends SharedLease = SharedLease> {
       if (this.#holders.get(clientId) === own) this.#holders.delete(clientId)
     }
     try {
-      const release = await this.#claim(clientId, connection, wish)
-      return () => {
+      const claimed = await this.#claim(clientId, connection, wish)
+      const release = (): void => {
         leave()
-        release?.()
+        claimed?.release()
       }
+      return { release, isPresent: claimed?.isPresent === true }
     } catch (error) {
       leave()
       throw error
@@ -86,12 +95,13 @@ export class Takeovers<L extends SharedLease = SharedLease> {
   }
 
   /** Undefined when there is nothing to be released: the connection was closed meanwhile. */
-  async #claim(clientId: string, connection: Replaceable, wish: SessionWish): Promise<(() => void) | undefined> {
+  async #claim(clientId: string, connection: Replaceable, wish: SessionWish): Promise<Entered | undefined> {
     const shared = this.#shared
     if (connection.isClosed) return undefined
     const lease = await shared.claim(clientId, wish)
-    if (!connection.isClosed) return () => shared.release(lease)
-    shared.release(lease)
+    const release = (): void => shared.release(lease)
+    if (!connection.isClosed) return { release, isPresent: lease.isPresent }
+    release()
     return undefined
   }
 }

@@ -10,7 +10,7 @@ const lasting = (clientId: string, seconds: number) => {
   return { ...APP, clientId, clean: false, properties: { sessionExpiryInterval: seconds } }
 }
 
-/** Its session has a subscription: one without any is never said to be present. */
+/** Its session has a subscription. */
 async function subscribed(port: number, clientId: string, seconds: number): Promise<PacketClient> {
   const client = await logIn5(port, lasting(clientId, seconds), packet5.subscribe(1, ['x/#', 1]))
   await client.until(() => client.texts.includes('suback 1 0x1'))
@@ -194,9 +194,9 @@ describe('in Redis', () => {
     const { link } = await setUp()
     const claim = (id: string) => link.eval(CLAIM, 'app', id, 'p60', 'one', '0', 1, '0')
     expect([await claim('app//p'), await claim('app//q'), await claim('app//p')]).toEqual([
-      [1, ''],
+      [1, '', 0],
       [-1, ''],
-      [2, 'one'],
+      [2, 'one', 1],
     ])
   })
 

@@ -125,6 +125,19 @@ export const BEHAVIOURS: Readonly<Record<string, (cast: Cast) => Promise<void>>>
     await expect.poll(() => b.messages.slice(2)).toEqual(['TopicA/B last 1'])
   },
 
+  'the session of a client that only publishes is present': async ({ one, two, b }) => {
+    expect(await b.connect(one, KEPT_B)).toBe(false)
+    await b.publish('TopicA/B', 'of a session', 1)
+    await b.disconnect()
+    expect(await b.connect(two, KEPT_B)).toBe(true)
+    await b.drop()
+    expect(await b.connect(one, KEPT_B), 'after a connection that broke').toBe(true)
+    await b.disconnect()
+    expect(await b.connect(two, { ...B, clean: true })).toBe(false)
+    await b.disconnect()
+    expect(await b.connect(one, KEPT_B), 'a clean session ends the one before').toBe(false)
+  },
+
   'a subscription that a deny rule covers is refused, a wider one is granted without it': async (cast) => {
     const { one, two, a, b, version } = cast
     await b.connect(two, B)

@@ -53,13 +53,14 @@ function closingAfter(turns: number, context: BrokerContext) {
     takeovers: Object.assign(Object.create(context.takeovers) as typeof context.takeovers, {
       async enter() {
         counts.taken += 1
-        return () => void (counts.released += 1)
+        return { release: () => void (counts.released += 1), isPresent: false }
       },
     }),
     sessionExpiry: {
       async resume() {
         const step = (left: number): void => (left === 0 ? closer.close() : queueMicrotask(() => step(left - 1)))
         step(turns)
+        return true
       },
       end: () => Promise.resolve(),
     },
@@ -106,6 +107,7 @@ describe('a connection that closes while its client is logged in', () => {
     const admitted = {
       principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
       clientId: 'a/1/x',
+      isPresent: false,
       release: () => undefined,
       allowance: undefined,
     } as const
