@@ -13,14 +13,14 @@ export interface LineProcess {
   next(pattern: RegExp): Promise<string>
   /** Kills it with SIGKILL and resolves when it is gone. */
   kill(): Promise<void>
-  /** Resolves when the process has ended by itself. */
-  ended(): Promise<void>
+  /** Resolves when the process has ended by itself, with its exit code. */
+  ended(): Promise<number | null>
 }
 
 /** Starts a command; killed with the test. */
 export function startLineProcess([command = '', ...args]: readonly string[]): LineProcess {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
-  const exited = once(child, 'close')
+  const exited = once(child, 'close') as Promise<[number | null]>
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL')
     await exited
@@ -55,7 +55,7 @@ export function startLineProcess([command = '', ...args]: readonly string[]): Li
     },
     kill,
     async ended() {
-      await exited
+      return (await exited)[0]
     },
   }
 }

@@ -72,7 +72,7 @@ export async function startProcesses(surroundings: Surroundings): Promise<Proces
 async function startStandalone({ folder, releasers }: Surroundings, metrics: Metrics): Promise<Ports> {
   const config = loadConfig(standaloneSettings, ANY_PORT)
   const open = (name: string, counted: Metrics) =>
-    EMBEDDED.openPorts({ config, folder: join(folder, name), logger, metrics: counted, releasers })
+    EMBEDDED.openPorts({ config, folder: join(folder, name), logger, metrics: counted, releasers, fail: () => {} })
   const ports = await open('standalone', metrics)
   const hold = async () => randomSlot()
   await startServices({

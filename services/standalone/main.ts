@@ -28,6 +28,8 @@ export interface PortContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly releasers: Releasers
+  /** Ends the process with this error. */
+  readonly fail: (error: unknown) => void
 }
 
 /** What the process is put together from; known-wrong compositions under test replace one of the two. */
@@ -51,13 +53,13 @@ export function runStandalone(
   options: StandaloneOptions,
   { openPorts, startBroker }: Composition = EMBEDDED,
 ): Promise<number> {
-  return runProcess(async ({ releasers }) => {
+  return runProcess(async ({ releasers, fail }) => {
     const env = options.lan ? { BIND_ADDRESS: '0.0.0.0' } : {}
     const config = { ...loadConfig(standaloneSettings), ...env }
     const logger = createLogger(config.LOG_LEVEL)
     const metrics = createMetrics({ defaults: true })
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
-    const context = { config, folder, logger, metrics, releasers }
+    const context = { config, folder, logger, metrics, releasers, fail }
     await start(context, options, { openPorts, startBroker })
     return logger
   })
@@ -93,7 +95,8 @@ async function start(
 }
 
 /** The adapters of this deployment: SQLite in the data folder, a cache in memory. */
-export async function openEmbeddedPorts({ config, folder, logger, metrics, releasers }: PortContext): Promise<Ports> {
+export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
+  const { config, folder, logger, metrics, releasers, fail } = context
   const key = config.CREDENTIAL_KEY
   const credentialKey =
     key === undefined ? loadCredentialKey(join(folder, 'credential-key')) : parseCredentialKey(key, 'CREDENTIAL_KEY')
@@ -104,7 +107,7 @@ export async function openEmbeddedPorts({ config, folder, logger, metrics, relea
   const log = releasers.own('log', await openSqliteLog(logOptions), (it) => it.close())
   const pointsOptions = { folder: join(folder, 'points'), ...shared }
   const points = releasers.own('points', await openSqlitePoints(pointsOptions), (it) => it.close())
-  const registryOptions = { file: join(folder, 'registry.db'), credentialKey, ...shared }
+  const registryOptions = { file: join(folder, 'registry.db'), credentialKey, onStorageFailed: fail, ...shared }
   const registry = releasers.own('registry', await openSqliteRegistry(registryOptions), (it) => it.close())
   const cache = releasers.own('cache', openMemoryCache({ maxEntries: config.CACHE_ENTRIES, metrics }), (it) =>
     it.close(),

@@ -11,36 +11,41 @@ export interface ProcessContext {
   readonly releasers: Releasers
   /** Aborted by the first signal: a start that waits for a server gives up. */
   readonly stopping: AbortSignal
+  /** Stops the process as a signal does, but with this error and exit code 1. The first one counts. */
+  readonly fail: (error: unknown) => void
 }
 
 /**
  * The life of a process: `start` opens everything and gives what it opened to `releasers`; the first SIGTERM or SIGINT
  * releases it in reverse order, within 10 s; a later one ends the process at once. Resolves with the exit code: 0 after a
- * clean stop, 1 when start or stop failed (one line on stderr says why and what to do).
+ * clean stop, 1 when start, work or stop failed (one line on stderr says why and what to do).
  */
 export async function runProcess(start: (context: ProcessContext) => Promise<Logger>): Promise<number> {
   const releasers = new Releasers()
   const stop = onStopSignal()
   let started = false
   try {
-    const logger = await start({ releasers, stopping: stop.signal })
+    const logger = await start({ releasers, stopping: stop.signal, fail: stop.fail })
     started = true
     if (!stop.signal.aborted) await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
+    if (stop.signal.reason instanceof Error) throw stop.signal.reason
     logger.info({ signal: String(stop.signal.reason) }, 'stopping')
     await closeOrExit(releasers)
     logger.info('stopped')
     return 0
   } catch (error) {
     // A signal during the start is no failure, whatever the start made of it.
-    if (!stop.signal.aborted || started) reportFailure(error)
+    const isStop = stop.signal.aborted && !started && !(stop.signal.reason instanceof Error)
+    if (!isStop) reportFailure(error)
     await closeOrExit(releasers).catch(reportFailure)
-    return stop.signal.aborted && !started ? 0 : 1
+    return isStop ? 0 : 1
   } finally {
     stop.ignore()
   }
 }
 
-function onStopSignal(): { signal: AbortSignal; ignore: () => void } {
+/** The reason of the signal is an error when the process failed, else the name of what the system sent. */
+function onStopSignal(): { signal: AbortSignal; fail: (error: unknown) => void; ignore: () => void } {
   const controller = new AbortController()
   let first: number | undefined
   const listener = (signal: string) => {
@@ -50,7 +55,7 @@ function onStopSignal(): { signal: AbortSignal; ignore: () => void } {
   }
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, listener)
   const ignore = () => ['SIGTERM', 'SIGINT'].forEach((signal) => process.off(signal, listener))
-  return { signal: controller.signal, ignore }
+  return { signal: controller.signal, fail: (error) => controller.abort(toSluiceError(error)), ignore }
 }
 
 /** Closes everything, or ends the process with code 1: a part that cannot close must not keep it alive. */

@@ -1,9 +1,6 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
+import { hasNoSpace } from '../../storage/space-probe.ts'
 import { resultCodeOf, storageFault } from '../../storage/storage-fault.ts'
-
-const PROBE_BYTES = 64 * 1024
 
 /**
  * What an error of SQLite or of the file system means: one of `disk_full`, `data_locked`, `data_unwritable`,
@@ -14,28 +11,11 @@ export function storageError(error: unknown, folder: string, what: string, reach
   const fault = storageFault(error)
   const known = fault === 'corrupt' ? 'log_corrupt' : fault
   const message = error instanceof Error ? error.message : String(error)
-  // SQLite says "I/O error" or "cannot open" for a quota, a size limit and a file that could not be made: ask again.
+  // SQLite hides some reasons: ask again.
   const isCertain = known !== undefined && known !== 'data_unwritable'
   const code = isCertain ? known : hasNoSpace(folder, reached) ? 'disk_full' : (known ?? 'log_unavailable')
   const result = resultCodeOf(error)
   return new SluiceError(code, `${what}: ${message}${result === undefined ? '' : ` (SQLite ${result})`}`, {
     cause: error,
   })
-}
-
-/** Writes a little at the same place of a scratch file, because the system's own error number is hidden by SQLite. */
-function hasNoSpace(folder: string, reached: number): boolean {
-  const file = join(folder, 'space-probe')
-  try {
-    const descriptor = openSync(file, 'w')
-    try {
-      writeSync(descriptor, Buffer.alloc(PROBE_BYTES, 1), 0, PROBE_BYTES, reached)
-    } finally {
-      closeSync(descriptor)
-      rmSync(file)
-    }
-    return false
-  } catch (error) {
-    return storageFault(error) === 'disk_full'
-  }
 }

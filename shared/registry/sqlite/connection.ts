@@ -7,11 +7,14 @@ import type { Calls, RegistryThread, SqliteFailure, SqliteQuery } from './messag
 /** An error of the database, with SQLite's extended result code. */
 export class SqliteError extends Error {
   readonly resultCode: number | undefined
+  /** Undefined when the result code says it all. */
+  readonly code: SqliteFailure['code']
 
-  constructor({ message, resultCode }: SqliteFailure) {
+  constructor({ message, resultCode, code }: SqliteFailure) {
     super(message)
     this.name = 'SqliteError'
     this.resultCode = resultCode
+    this.code = code
   }
 }
 
@@ -30,14 +33,25 @@ export class SqliteConnection implements DatabaseConnection {
     })
   }
 
-  /** Opens (and makes) the database and takes its lock. Error: {@link SqliteError}. */
-  static async open(file: string, metrics: Metrics): Promise<SqliteConnection> {
+  /**
+   * Opens (and makes) the database and takes its lock. `onError` is told of every failed statement before whoever asked.
+   * Error: {@link SqliteError}.
+   */
+  static async open(
+    file: string,
+    metrics: Metrics,
+    onError: (error: SqliteError) => void = () => {},
+  ): Promise<SqliteConnection> {
     const { client } = await ThreadClient.start<Calls, undefined, never, SqliteFailure>({
       file: new URL('./thread.ts', import.meta.url),
       workerData: { file },
       name: 'registry',
       lostCode: 'registry_unavailable',
-      toError: (failure) => new SqliteError(failure),
+      toError(failure) {
+        const error = new SqliteError(failure)
+        onError(error)
+        return error
+      },
     })
     return new SqliteConnection(client, metrics)
   }

@@ -11,6 +11,7 @@ import {
 import { SluiceError } from '../../errors.ts'
 import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { SqliteConnection } from './connection.ts'
+import { ROLLBACK } from './messages.ts'
 
 /**
  * More than wait for one connection in the worst case meant to work: 10,000 clients that log in at once. What comes
@@ -84,7 +85,7 @@ class TurnDriver implements Driver {
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('rollback'))
+    await connection.executeQuery(CompiledQuery.raw(ROLLBACK))
   }
 
   /** Behind everything that was asked before. */

@@ -1,5 +1,8 @@
 import type { Asked, Said, ThreadClient } from '../../process/thread-client.ts'
 
+/** Ends a transaction, if there is one. */
+export const ROLLBACK = 'rollback'
+
 /** What passes between {@link SqliteConnection} and the thread that owns the database. */
 export interface Calls {
   run: { ask: SqliteQuery; answer: SqliteResult }
@@ -20,6 +23,8 @@ export interface SqliteFailure {
   readonly message: string
   /** SQLite's extended result code; undefined for an error of another kind. */
   readonly resultCode: number | undefined
+  /** Undefined when the result code says it all. */
+  readonly code: 'disk_full' | 'storage_failed' | undefined
 }
 
 export type ToThread = Asked<Calls>

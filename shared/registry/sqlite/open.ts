@@ -21,11 +21,16 @@ export interface SqliteRegistryOptions {
   readonly credentialKey: Buffer
   readonly logger: Logger
   readonly metrics: Metrics
+  /**
+   * Called once when a change could not be written or synced: nothing is answered any more but `storage_failed`, and the
+   * process must end, so that the next one finds out what the disk holds.
+   */
+  readonly onStorageFailed?: (error: SluiceError) => void
 }
 
 /**
  * A registry in one SQLite file, in a thread of its own; every change is durable when its promise resolves. Errors:
- * `data_locked`, `data_newer`, `data_unwritable`, `data_corrupt`, `disk_full`, `credential_key_mismatch`.
+ * `data_locked`, `data_newer`, `data_unwritable`, `data_corrupt`, `disk_full`, `storage_failed`, `credential_key_mismatch`.
  */
 export function openSqliteRegistry(options: SqliteRegistryOptions): Promise<Registry> {
   return openWith(options, openSqlRegistry)
@@ -41,7 +46,7 @@ async function openWith<T>(
   openOn: (options: SqlRegistryOptions) => Promise<T>,
 ): Promise<T> {
   const { file, credentialKey, logger, metrics } = options
-  const connection = await open(file, metrics)
+  const connection = await open(options)
   const db = new Kysely<RegistrySchema>({ dialect: sqliteDialect(connection, metrics) })
   try {
     return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger, metrics })
@@ -51,10 +56,21 @@ async function openWith<T>(
   }
 }
 
-async function open(file: string, metrics: Metrics): Promise<SqliteConnection> {
+async function open({ file, logger, metrics, onStorageFailed }: SqliteRegistryOptions): Promise<SqliteConnection> {
+  let isFailed = false
+  const onError = (error: SqliteError): void => {
+    if (error.code !== 'storage_failed' || isFailed) return
+    isFailed = true
+    const failure = named(file, error)
+    logger.fatal(
+      { code: failure.code, reason: failure.message, result: error.resultCode },
+      'the registry was not stored',
+    )
+    onStorageFailed?.(failure)
+  }
   try {
     makeFolder(dirname(file), PRIVATE)
-    return await SqliteConnection.open(file, metrics)
+    return await SqliteConnection.open(file, metrics, onError)
   } catch (error) {
     // What the file system refuses, as against SQLite.
     if (error instanceof Error && 'syscall' in error) {
@@ -89,8 +105,9 @@ export const sqliteFlavour: SqlFlavour = {
   // One connection, one writer.
   isConflict: () => false,
   toSluiceError(error) {
-    if (!(error instanceof SqliteError) || error.resultCode === undefined) return toSluiceError(error)
-    return new SluiceError(codeOf(error.resultCode), error.message, { cause: error })
+    if (!(error instanceof SqliteError)) return toSluiceError(error)
+    const code = error.code ?? (error.resultCode === undefined ? 'internal' : codeOf(error.resultCode))
+    return new SluiceError(code, error.message, { cause: error })
   },
 }
 

@@ -1,10 +1,25 @@
+import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { LruMap } from '../../lru.ts'
-import { resultCodeOf } from '../../storage/storage-fault.ts'
-import type { FromThread, SqliteFailure, SqliteQuery, SqliteResult, ToThread } from './messages.ts'
+import { hasNoSpace } from '../../storage/space-probe.ts'
+import { resultCodeOf, storageFault } from '../../storage/storage-fault.ts'
+import { isSyncError, isWriteError } from '../../storage/sync-error.ts'
+import { rewrite } from '../../storage/wal.ts'
+import {
+  ROLLBACK,
+  type FromThread,
+  type SqliteFailure,
+  type SqliteQuery,
+  type SqliteResult,
+  type ToThread,
+} from './messages.ts'
 
-/** The thread that owns the registry's database: runs one statement after the other, in the order they come. */
+/**
+ * The thread that owns the registry's database: runs one statement after the other, in the order they come. Once a write or
+ * a sync has failed for another reason than room it runs none any more: what the disk holds of the last transaction shows
+ * at the next start.
+ */
 
 /** The registry has a few dozen statements; bulk inserts add one per number of rows. */
 const MAX_STATEMENTS = 100
@@ -30,6 +45,9 @@ function open(path: string): DatabaseSync {
   try {
     // The lock is SQLite's own, taken now and held until the process ends: a second process fails here.
     db.exec('PRAGMA locking_mode = EXCLUSIVE')
+    db.prepare('PRAGMA user_version').get()
+    // What the kernel shows of it may not be on the disk, after a sync that failed in an earlier process.
+    rewrite(`${path}-wal`)
     db.exec('PRAGMA journal_mode = WAL')
     // A created device, a removed login and the state behind committed offsets must survive a power cut.
     db.exec('PRAGMA synchronous = FULL')
@@ -44,12 +62,15 @@ function open(path: string): DatabaseSync {
 
 function serve(db: DatabaseSync): void {
   const statements = new LruMap<string, StatementSync>(MAX_STATEMENTS)
+  let failure: SqliteFailure | undefined
   port?.on('message', ({ id, question, ask }: ToThread) => {
     try {
-      const answer = question === 'close' ? db.close() : run(db, statements, ask)
-      send({ kind: 'answer', id, answer })
+      if (question === 'run' && failure !== undefined) send({ kind: 'failure', id, failure })
+      else send({ kind: 'answer', id, answer: question === 'close' ? db.close() : run(db, statements, ask) })
     } catch (error) {
-      send({ kind: 'failure', id, failure: describe(error) })
+      const described = describe(error)
+      if (described.code === 'storage_failed') failure = described
+      send({ kind: 'failure', id, failure: described })
     }
     if (question === 'close') port?.close()
   })
@@ -60,6 +81,8 @@ function run(
   statements: LruMap<string, StatementSync>,
   { sql, parameters }: SqliteQuery,
 ): SqliteResult {
+  // A full disk and other errors have ended it already: saying so would hide the first error.
+  if (sql === ROLLBACK && !db.isTransaction) return { rows: [], changes: 0 }
   let statement = statements.get(sql)
   if (statement === undefined) {
     statement = db.prepare(sql)
@@ -70,5 +93,19 @@ function run(
 }
 
 function describe(error: unknown): SqliteFailure {
-  return { message: error instanceof Error ? error.message : String(error), resultCode: resultCodeOf(error) }
+  const message = error instanceof Error ? error.message : String(error)
+  return { message, resultCode: resultCodeOf(error), code: codeOf(error) }
+}
+
+/** A write that found no room has changed nothing; after a sync that failed nobody knows, whatever the reason. */
+function codeOf(error: unknown): SqliteFailure['code'] {
+  if (!isWriteError(error)) return codeOfSystem(error)
+  return !isSyncError(error) && hasNoSpace(dirname(file)) ? 'disk_full' : 'storage_failed'
+}
+
+/** Of what is done to the files without SQLite. */
+function codeOfSystem(error: unknown): SqliteFailure['code'] {
+  if (resultCodeOf(error) !== undefined) return undefined
+  if (storageFault(error) === 'disk_full') return 'disk_full'
+  return error instanceof Error && 'code' in error && error.code === 'EIO' ? 'storage_failed' : undefined
 }
