@@ -125,6 +125,9 @@ export const ERRORS = {
   offset_reset: configuration(
     'Records were deleted before they were read; the gap is counted. Raise the log retention.',
   ),
+  log_replaced: configuration(
+    'The log was deleted, cut or restored from a copy: positions begin anew. Records of the old one that were not stored are gone.',
+  ),
   log_partitions_changed: configuration(
     'The number of partitions is fixed when the log is created; restore the setting.',
   ),

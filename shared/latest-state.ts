@@ -66,8 +66,9 @@ function parse(text: string): EncodedState | undefined {
 
 function isEncodedState(value: unknown): value is EncodedState {
   if (typeof value !== 'object' || value === null) return false
-  const { fields, offset, partition, lastSeenMs } = value as Partial<Record<keyof EncodedState, unknown>>
+  const { fields, log, offset, partition, lastSeenMs } = value as Partial<Record<keyof EncodedState, unknown>>
   if (typeof fields !== 'object' || fields === null) return false
+  if (typeof log !== 'string') return false
   if (typeof offset !== 'number' || typeof partition !== 'number' || typeof lastSeenMs !== 'number') return false
   return Object.values(fields).every((field) => Array.isArray(field) && field.length === 4)
 }
@@ -88,6 +89,7 @@ export class LatestStream {
   readonly names: TelemetryTopic
   readonly #fields = new Map<string, LatestField>()
   #lastSeenMs = 0
+  #log = ''
   #partition = -1
   #offset = -1
   /** Changes with every record that goes in. */
@@ -100,18 +102,20 @@ export class LatestStream {
       this.#fields.set(name, { ms: time.ms, ns: time.ns, type, value })
     }
     this.#lastSeenMs = from.lastSeenMs
+    this.#log = from.log
     this.#partition = from.partition
     this.#offset = from.offset
   }
 
   /** True when the record is among what is merged already: a replay, which must not put older values back. */
-  covers(partition: number, offset: number): boolean {
-    return partition === this.#partition && offset <= this.#offset
+  covers(log: string, partition: number, offset: number): boolean {
+    return log === this.#log && partition === this.#partition && offset <= this.#offset
   }
 
   /** A record with stored readings, before its points. */
-  see(record: { readonly ms: number }, partition: number, offset: number): void {
+  see(record: { readonly ms: number }, log: string, partition: number, offset: number): void {
     this.#lastSeenMs = Math.max(this.#lastSeenMs, record.ms)
+    this.#log = log
     this.#partition = partition
     this.#offset = offset
     this.version += 1
@@ -148,6 +152,7 @@ export class LatestStream {
       ...this.names,
       fields: Object.fromEntries(fields),
       lastSeenMs: this.#lastSeenMs,
+      log: this.#log,
       partition: this.#partition,
       offset: this.#offset,
     }

@@ -20,8 +20,8 @@ export class DeadLetters {
   readonly #log: Pick<TelemetryLog, 'append'>
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
-  /** Per partition: offset behind the last record whose letters are durable. Bound: the partitions. */
-  readonly #written = new Map<number, number>()
+  /** Per log and partition: offset behind the last record whose letters are durable. Bound: those of the logs met. */
+  readonly #written = new Map<string, number>()
 
   constructor({ log, retry, metrics }: { log: Pick<TelemetryLog, 'append'>; retry: Retry; metrics: IngestMetrics }) {
     this.#log = log
@@ -32,16 +32,17 @@ export class DeadLetters {
   /** Resolves when the refusals of the slices, which are all there are of these records, are durable. */
   async append(slices: readonly Slice[], refusals: readonly Refusal[]): Promise<void> {
     const fresh = refusals.filter(
-      ({ slice, record }) => slice.firstOffset + record >= (this.#written.get(slice.progress.partition) ?? 0),
+      ({ slice, record }) => slice.firstOffset + record >= (this.#written.get(placeOf(slice)) ?? 0),
     )
     for (let from = 0; from < fresh.length; from += APPEND_LETTERS) {
       const records = toRecords(fresh.slice(from, from + APPEND_LETTERS))
       await this.#retry.run('log', () => this.#appendOrCut(records))
     }
     for (const { code } of fresh) this.#metrics.rejects.inc({ code })
-    for (const { progress, firstOffset, records } of slices) {
-      const behind = firstOffset + records.length
-      if (behind > (this.#written.get(progress.partition) ?? 0)) this.#written.set(progress.partition, behind)
+    for (const slice of slices) {
+      const behind = slice.firstOffset + slice.records.length
+      const place = placeOf(slice)
+      if (behind > (this.#written.get(place) ?? 0)) this.#written.set(place, behind)
     }
   }
 
@@ -55,6 +56,10 @@ export class DeadLetters {
       await this.#log.append('telemetry.dead-letter', cut)
     }
   }
+}
+
+function placeOf({ progress: { log, partition } }: Slice): string {
+  return `${log}/${partition}`
 }
 
 function beginningOf(record: LogRecord): LogRecord {

@@ -121,19 +121,37 @@ export class LatestStates {
       const names = part.map((run) => run.names)
       const states = await this.#retry.run('registry', () => this.#registry.readStreams(names))
       for (const [i, run] of part.entries()) {
+        this.#checkPosition(run, states[i])
         const state = new LatestStream(run.names, states[i])
         this.#entries.set(run.key, { key: run.key, state, progress: run.part.slice.progress, flushed: state.version })
       }
     }
   }
 
+  /**
+   * A position that the log had not reached when the partition became ours was given out by a log that has been cut or
+   * restored since: the same offsets come again, for other records.
+   */
+  #checkPosition({ part, index }: Run, state: StreamState | undefined): void {
+    const { slice } = part
+    const { progress } = slice
+    if (state === undefined || state.log !== progress.log || state.partition !== progress.partition) return
+    if (state.offset < Math.max(progress.end, slice.firstOffset + index)) return
+    const { partition, end } = progress
+    progress.log = afterCut(progress.log)
+    this.#logger.error(
+      { code: 'log_replaced', partition, end, known: state.offset, log: progress.log },
+      'the log ends before a position that is known of it; it was cut or restored, and its positions begin anew',
+    )
+  }
+
   #mergeRun({ key, part, index, from, to }: Run): void {
-    const { partition } = part.slice.progress
+    const { log, partition } = part.slice.progress
     const record = part.slice.records[index]
     const entry = this.#entries.get(key)
     const offset = part.slice.firstOffset + index
-    if (entry === undefined || record === undefined || entry.state.covers(partition, offset)) return
-    entry.state.see(record, partition, offset)
+    if (entry === undefined || record === undefined || entry.state.covers(log, partition, offset)) return
+    entry.state.see(record, log, partition, offset)
     const { series, ms, ns, values } = part.points
     for (let i = from; i < to; i++) {
       const one = series[i]
@@ -189,6 +207,12 @@ export class LatestStates {
       this.#publish()
     }
   }
+}
+
+/** Name for the log from here on: positions under the old one do not compare with those to come. */
+function afterCut(log: string): string {
+  const [name = '', cuts = '0'] = log.split('.')
+  return `${name}.${Number(cuts) + 1}`
 }
 
 /** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import { DecodedColumns } from '../../shared/decoders/decoded.ts'
 import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
-import type { LogBatch, LogConsumer, LogGap, TelemetryLog } from '../../shared/log/port.ts'
+import type { Assignment, LogBatch, LogConsumer, LogGap, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
@@ -34,6 +34,7 @@ export class LogReader {
   readonly #options: LogReaderOptions
   readonly #table = new SeriesTable({ wideIntegers: true })
   readonly #progress = new Map<number, Progress>()
+  readonly #assigned = new Map<number, Assignment>()
   #consumer: LogConsumer | undefined
   #parked = false
   /** Records that were gone before they were read. */
@@ -73,6 +74,7 @@ export class LogReader {
       group: GROUP,
       maxRecords: batchRecords,
       onBatch: (batch, signal) => this.#take(batch, signal),
+      onAssigned: (assignment) => this.#assigned.set(assignment.partition, assignment),
       onRevoked: (partition) => this.#revoke(partition),
       onGap: (gap) => {
         this.#lost += gap.lost
@@ -149,7 +151,8 @@ export class LogReader {
   #progressOf({ partition, firstOffset }: Pick<LogBatch, 'partition' | 'firstOffset'>): Progress {
     const known = this.#progress.get(partition)
     if (known !== undefined) return known
-    const progress = { partition, stored: firstOffset, committed: firstOffset, revoked: false }
+    const { log, end } = this.#assigned.get(partition) ?? { log: '', end: firstOffset }
+    const progress = { log, partition, end, stored: firstOffset, committed: firstOffset, revoked: false }
     this.#progress.set(partition, progress)
     return progress
   }

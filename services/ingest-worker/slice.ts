@@ -3,7 +3,11 @@ import type { LogRecord } from '../../shared/telemetry.ts'
 
 /** How far a partition is, from the moment it is ours until it is taken away. */
 export interface Progress {
+  /** Which log the offsets are of. */
+  log: string
   readonly partition: number
+  /** Where the partition ended when it became ours. */
+  readonly end: number
   /** Offset behind the last record that is written, dead letters and all: what may be committed. */
   stored: number
   committed: number

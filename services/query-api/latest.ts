@@ -53,5 +53,6 @@ async function streamsOf(
 }
 
 function isLater(state: StreamState, than: StreamState | undefined): boolean {
-  return than === undefined || (state.partition === than.partition && state.offset > than.offset)
+  if (than === undefined) return true
+  return state.log === than.log && state.partition === than.partition && state.offset > than.offset
 }

@@ -7,6 +7,8 @@ export type LogTopic = 'telemetry.raw' | 'telemetry.dead-letter'
 /** A run of records of one partition, in offset order; record i has offset `firstOffset + i`. */
 export interface LogBatch {
   readonly topic: LogTopic
+  /** Which log these offsets are of, at most 64 characters: one that is made anew has another name. */
+  readonly log: string
   readonly partition: number
   readonly firstOffset: number
   readonly records: readonly LogRecord[]
@@ -16,6 +18,8 @@ export interface Position {
   readonly partition: number
   /** The next offset to read: last processed + 1. */
   readonly offset: number
+  /** Receive time of the last record before it, in ms, where it is known: by it a later gap can be dated. */
+  readonly ms?: number | undefined
 }
 
 export interface PartitionOffsets {
@@ -46,6 +50,16 @@ export interface LogGap {
   readonly next: number
 }
 
+/** Where a partition stands when it becomes ours. Offsets of two logs do not compare. */
+export interface Assignment {
+  readonly partition: number
+  readonly log: string
+  /** Offset that the next record gets. */
+  readonly end: number
+  /** The group has no position in this log yet: it is a new group, or a log that was made anew. */
+  readonly isNew: boolean
+}
+
 export interface ConsumeOptions {
   readonly topic: LogTopic
   readonly group: string
@@ -59,6 +73,8 @@ export interface ConsumeOptions {
    * A rejection ends the consumer; it is given to `onError`.
    */
   readonly onBatch: (batch: LogBatch, signal: AbortSignal) => Promise<void>
+  /** The partition is ours from now on; called before its first batch and its first gap. */
+  readonly onAssigned?: (assignment: Assignment) => void
   /** The partition is no longer ours (a rebalance, or closing): forget what was kept for it. */
   readonly onRevoked?: (partition: number) => void
   /** The next record to read is not in the log. It is for the consumer to commit `next`, when all before it is done. */

@@ -56,7 +56,8 @@ export interface StreamState {
   readonly stream: string
   readonly fields: Readonly<Record<string, FieldState>>
   readonly lastSeenMs: number
-  /** Where the newest record that went in lies in the log. */
+  /** Where the newest record that went in lies: in which log, see `LogBatch.log`, and where in it. */
+  readonly log: string
   readonly partition: number
   readonly offset: number
 }
@@ -145,7 +146,7 @@ export interface Registry {
     streams: readonly { tenant: string; device: string; stream: string }[],
   ): Promise<readonly (StreamState | undefined)[]>
   /**
-   * Replaces rows that have an earlier position in the same partition; positions of different partitions do not
+   * Replaces rows that have an earlier position in the same partition of the same log; others do not
    * compare, and the row written last stands. All or none, durable when it resolves.
    */
   writeState(rows: readonly StreamState[]): Promise<void>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Assignment } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import {
   codeOf,
@@ -10,6 +11,7 @@ import {
   readAll,
   record,
   SIMILAR_KEYS,
+  startConsumer,
   textsOf,
 } from './log-harness.ts'
 
@@ -36,6 +38,24 @@ export function describeAppendAndRead(name: string, make: MakeLogHarness): void 
       expect(found.map(({ value, ...rest }) => ({ ...rest, value: Buffer.from(value).toString('hex') }))).toEqual(
         records.map(({ value, ...rest }) => ({ ...rest, value: Buffer.from(value).toString('hex') })),
       )
+    })
+
+    it('tells which log its offsets are of, the same one after opening again, to readers and to groups', async () => {
+      const harness = await make()
+      const first = await harness.open()
+      const key = keyIn(first, 1)
+      await first.append(RAW, [record(key, '1')])
+      const [before] = await readAll(first, 1)
+      await first.close()
+      const log = await openLog(harness)
+      const assigned: Assignment[] = []
+      const consumer = await startConsumer(log, { onAssigned: (one) => void (assigned[one.partition] = one) })
+      await consumer.until(1)
+      const [after] = await readAll(log, 1)
+      expect(before?.log).toMatch(/^[\w-]{22}$/)
+      expect(after?.log).toBe(before?.log)
+      expect(consumer.batches.map((batch) => batch.log)).toEqual([before?.log])
+      expect(assigned[1]).toEqual({ partition: 1, log: before?.log, end: 1, isNew: true })
     })
 
     it('answers the first offset of each partition, and offsets run without holes', async () => {

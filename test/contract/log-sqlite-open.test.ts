@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { getuid } from 'node:process'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -31,6 +31,19 @@ describe('opening', () => {
     const log = await openEmbedded(folder)
     expect(await log.offsets(RAW)).toEqual([{ partition: 0, start: 0, end: 0, newest: undefined }])
     expect(readdirSync(folder)).toContain('groups.sqlite')
+  })
+
+  it('names a log, and one that is made anew in the same place otherwise', async () => {
+    const folder = join(tempFolder(), 'log')
+    const names: string[] = []
+    for (let i = 0; i < 2; i++) {
+      const log = await openEmbedded(folder)
+      await log.append(RAW, [record('acme/a', '1')])
+      names.push(...(await readAll(log, 0)).map((batch) => batch.log))
+      await log.close()
+      rmSync(folder, { recursive: true })
+    }
+    expect(new Set(names).size).toBe(2)
   })
 
   it('leaves nothing but databases behind, without WAL', async () => {

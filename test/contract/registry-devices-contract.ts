@@ -85,7 +85,16 @@ export function describeDevices(name: string, make: MakeRegistryHarness): void {
     it('go with their logins and state, and may come back with other ones', async () => {
       const registry = await openRegistry(await make())
       const old = await createDevice(registry, 'acme/p1')
-      const state = { tenant: 'acme', device: 'p1', stream: 's', fields: {}, lastSeenMs: 5, partition: 0, offset: 1 }
+      const state = {
+        tenant: 'acme',
+        device: 'p1',
+        stream: 's',
+        fields: {},
+        lastSeenMs: 5,
+        log: 'l',
+        partition: 0,
+        offset: 1,
+      }
       await registry.writeState([state])
       expect((await registry.getDevice('acme', 'p1'))?.lastSeenMs).toBe(5)
       await registry.removeDevice('acme', 'p1')
@@ -102,7 +111,7 @@ export function describeDevices(name: string, make: MakeRegistryHarness): void {
     it('last seen is the latest of all their streams', async () => {
       const registry = await openRegistry(await make())
       await createDevice(registry, 'acme/p1')
-      const row = { tenant: 'acme', device: 'p1', fields: {}, partition: 0, offset: 1 }
+      const row = { tenant: 'acme', device: 'p1', fields: {}, log: 'l', partition: 0, offset: 1 }
       await registry.writeState([
         { ...row, stream: 'a', lastSeenMs: 7 },
         { ...row, stream: 'b', lastSeenMs: 9 },

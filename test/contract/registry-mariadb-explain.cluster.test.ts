@@ -84,7 +84,7 @@ async function populate(url: string): Promise<void> {
 /** Everything that API, broker and worker ask of a registry. */
 async function askEverything(registry: Registry): Promise<void> {
   const names = Array.from({ length: 500 }, (_, index) => ({ tenant: 't7', device: `d${index + 1}` }))
-  const row = { fields: {}, lastSeenMs: 2, partition: 0, offset: 2 }
+  const row = { fields: {}, lastSeenMs: 2, log: 'l', partition: 0, offset: 2 }
   const states = names.map((name): StreamState => ({ ...name, stream: 'telemetry', ...row }))
   await registry.createDevices(['n1', 'n2', 'n3'].map((device) => ({ tenant: 't7', device })))
   await expect(registry.createDevices(names)).rejects.toThrow('already exists')

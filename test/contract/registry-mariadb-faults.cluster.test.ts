@@ -16,7 +16,7 @@ async function open(overrides: Parameters<typeof openAt>[1] = {}): Promise<{ url
 }
 
 function state(offset: number): StreamState {
-  return { tenant: 'acme', device: 'p1', stream: 's', fields: {}, lastSeenMs: offset, partition: 0, offset }
+  return { tenant: 'acme', device: 'p1', stream: 's', fields: {}, lastSeenMs: offset, log: 'l', partition: 0, offset }
 }
 
 /** The row of a device, by its whole key: nothing else is locked. */

@@ -83,7 +83,7 @@ describe('processes that share a registry', () => {
     const rows = (offset: number): StreamState[] =>
       devices.map((device) => {
         const fields = { offset: { time: { ms: offset, ns: 0 }, value: offset, type: 'float' as const } }
-        return { tenant: 'acme', device, stream: 's', fields, lastSeenMs: offset, partition: 1, offset }
+        return { tenant: 'acme', device, stream: 's', fields, lastSeenMs: offset, log: 'l', partition: 1, offset }
       })
     const shuffled = (offset: number) => rows(offset).sort(() => Math.random() - 0.5)
     const writes = Array.from({ length: 30 }, async (_, index) => registries[index % 3]?.writeState(shuffled(index)))
@@ -151,7 +151,7 @@ describe('what reaches the database', () => {
     await registry?.createDevices([{ ...name('p'), tags: { note: value.slice(0, 200) } }])
     expect((await registry?.getDevice('acme', 'p'))?.tags).toEqual({ note: value.slice(0, 200) })
     const fields = { [value.slice(0, 200)]: { time: { ms: 1, ns: 2 }, value, type: 'string' as const } }
-    const state = { tenant: 'acme', device: 'p', stream: 's', fields, lastSeenMs: 1, partition: 0, offset: 1 }
+    const state = { tenant: 'acme', device: 'p', stream: 's', fields, lastSeenMs: 1, log: 'l', partition: 0, offset: 1 }
     await registry?.writeState([state])
     expect(await registry?.readState('acme', 'p')).toEqual([state])
     expect(await registry?.pinFieldTypes([{ tenant: 'acme', stream: 's', field: value.slice(0, 200), type: 'float' }]))
@@ -170,7 +170,7 @@ describe('what reaches the database', () => {
           { time: { ms: 1, ns: 0 }, value: text, type: 'string' },
         ]),
       ) as StreamState['fields']
-      return { ...name(`d${index}`), stream: 's', fields, lastSeenMs: 1, partition: 0, offset: index }
+      return { ...name(`d${index}`), stream: 's', fields, lastSeenMs: 1, log: 'l', partition: 0, offset: index }
     })
     await registry?.writeState(rows)
     const read = await registry?.readStreams(rows)

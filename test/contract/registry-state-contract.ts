@@ -17,7 +17,8 @@ const field = (value: FieldState['value'], type: FieldType, ns = 0): FieldState 
 
 function state(offset: number, overrides: Partial<StreamState> = {}): StreamState {
   const fields = { offset: field(offset, 'integer') }
-  return { tenant: 'acme', device: 'p1', stream: 's', fields, lastSeenMs: offset, partition: 0, offset, ...overrides }
+  const place = { log: 'l', partition: 0, offset }
+  return { tenant: 'acme', device: 'p1', stream: 's', fields, lastSeenMs: offset, ...place, ...overrides }
 }
 
 /** A row is replaced by one of a later position only: a replay after a crash never turns the state back. */
@@ -77,6 +78,15 @@ export function describeState(name: string, make: MakeRegistryHarness): void {
       await registry.writeState([state(5)])
       await registry.writeState([state(2, { partition: 1 })])
       expect(await registry.readState('acme', 'p1')).toEqual([state(2, { partition: 1 })])
+    })
+
+    it('of another log replaces, though its positions are lower', async () => {
+      const registry = await openRegistry(await make())
+      await registry.writeState([state(5)])
+      await registry.writeState([state(2, { log: 'made-anew' })])
+      expect(await registry.readState('acme', 'p1')).toEqual([state(2, { log: 'made-anew' })])
+      await registry.writeState([state(1, { log: 'made-anew' })])
+      expect(await registry.readState('acme', 'p1')).toEqual([state(2, { log: 'made-anew' })])
     })
 
     it('is kept per tenant, device and stream, and read in the order asked', async () => {

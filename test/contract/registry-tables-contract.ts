@@ -35,7 +35,9 @@ async function fill(harness: TablesHarness): Promise<{ secret: string; token: st
   )
   const fields = { tämp: { time: { ms: 5, ns: 7 }, value: 2n ** 60n, type: 'integer' as const } }
   const names = { tenant: 'acme', device: 'pump-1', stream: 'telemetry' }
-  await registry.writeState([{ ...names, fields, lastSeenMs: 1_800_000_000_000, partition: 0, offset: 2 ** 40 }])
+  await registry.writeState([
+    { ...names, fields, lastSeenMs: 1_800_000_000_000, log: 'l', partition: 0, offset: 2 ** 40 },
+  ])
   await registry.close()
   return { secret, token }
 }

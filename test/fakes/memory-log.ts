@@ -4,6 +4,8 @@ import type { LogRecord } from '../../shared/telemetry.ts'
 /** What the worker uses of a log, in memory. It outlives workers, as the real one outlives processes. */
 export class MemoryLog {
   readonly partitions: number
+  /** Its name; another one makes it another log. */
+  log = 'memory'
   readonly records: Record<LogTopic, LogRecord[][]>
   readonly committed: number[]
   /** Offsets below this are gone. */
@@ -16,6 +18,13 @@ export class MemoryLog {
     this.records = { 'telemetry.raw': empty(), 'telemetry.dead-letter': empty() }
     this.committed = Array.from({ length: partitions }, () => 0)
     this.kept = Array.from({ length: partitions }, () => 0)
+  }
+
+  /** Its records are gone, with the positions of groups. */
+  replace(name: string): void {
+    this.log = name
+    this.records['telemetry.raw'].forEach((records) => records.splice(0))
+    this.committed.fill(0)
   }
 
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
@@ -58,6 +67,8 @@ export class MemoryLog {
 
   async #loop(partition: number, options: ConsumeOptions, signal: AbortSignal): Promise<void> {
     let next = this.committed[partition] ?? 0
+    const end = this.records[options.topic][partition]?.length ?? 0
+    options.onAssigned?.({ partition, log: this.log, end, isNew: next === 0 })
     const kept = this.kept[partition] ?? 0
     if (next < kept) {
       options.onGap?.({ partition, from: next, lost: kept - next, next: kept })
@@ -66,7 +77,7 @@ export class MemoryLog {
     while (!signal.aborted) {
       const records = (this.records[options.topic][partition] ?? []).slice(next, next + options.maxRecords)
       if (records.length > 0) {
-        await options.onBatch({ topic: options.topic, partition, firstOffset: next, records }, signal)
+        await options.onBatch({ topic: options.topic, log: this.log, partition, firstOffset: next, records }, signal)
         next += records.length
       } else await this.#appended()
     }

@@ -26,7 +26,7 @@ export class MemoryRegistry {
   async writeState(rows: readonly StreamState[]): Promise<void> {
     for (const row of rows) {
       const known = this.states.get(streamKey(row))
-      if (known === undefined || row.offset > known.offset) this.states.set(streamKey(row), row)
+      if (known?.log !== row.log || row.offset > known.offset) this.states.set(streamKey(row), row)
     }
   }
 

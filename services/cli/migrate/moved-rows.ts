@@ -17,19 +17,19 @@ const NOT_COMPARED: Readonly<Record<string, readonly string[]>> = {
   tenants: ['created_ms'],
   credential_pairs: ['first_used_ms', 'last_used_ms'],
   claim_keys: ['uses'],
-  device_state: ['log_partition', 'log_offset'],
+  device_state: ['log_id', 'log_partition', 'log_offset'],
 }
 
 /**
  * Every page of a table as it goes into the target. Latest state stands behind no record of the target's log yet: at
- * offset -1 every record there is newer, whatever its partition.
+ * offset -1 of no log every record there is newer.
  */
 export async function* movedRows({ tables }: MigrationPorts, table: string): AsyncGenerator<TableRow[]> {
   let after: TableRow | undefined
   for (;;) {
     const rows = await tables.page(table, { after, limit: ROWS })
     after = rows.at(-1)
-    if (table === 'device_state') yield rows.map((row) => ({ ...row, log_partition: 0, log_offset: -1 }))
+    if (table === 'device_state') yield rows.map((row) => ({ ...row, log_id: '', log_partition: 0, log_offset: -1 }))
     else if (table === 'api_keys') yield rows.filter(({ name }) => name !== ADMIN_KEY)
     else yield [...rows]
     if (rows.length < ROWS) return

@@ -2,8 +2,9 @@ import type { Socket } from 'node:net'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { ClientOptions } from './client-options.ts'
-import { isStaleMetadata, toLogError } from './kafka-error.ts'
+import { isStaleMetadata, KafkaCode, partitionError, toLogError } from './kafka-error.ts'
 import { type Broker, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'
+import { ApiKey, METADATA_WITH_IDS, topicIdRequest } from './topic-requests.ts'
 
 /** Metadata is not asked for more often than this, however many partitions have lost their leader. */
 const REFRESH_EVERY_MS = 50
@@ -57,6 +58,31 @@ export class KafkaClient {
       else group.push(item)
     }
     return groups
+  }
+
+  /** The id of a topic, which a topic that is made anew has another of; undefined where the broker gives it none. */
+  async topicId(topic: string): Promise<string | undefined> {
+    return this.#guarded(async () => {
+      await this.#start()
+      let failure: unknown = new SluiceError('log_unavailable', 'no broker is known')
+      for (const nodeId of Object.keys(this.#cluster.brokerPool.brokers).map(Number)) {
+        try {
+          if ((await this.maxVersion(nodeId, ApiKey.metadata)) < METADATA_WITH_IDS) return undefined
+          const { code, id } = await this.send(nodeId, topicIdRequest(topic))
+          if (code === KafkaCode.none) return id
+          failure = partitionError(code, `a question about topic ${topic}`)
+        } catch (error) {
+          failure = error
+        }
+      }
+      throw failure
+    })
+  }
+
+  /** The newest version of a request that a node knows. */
+  async maxVersion(nodeId: number, apiKey: number): Promise<number> {
+    await this.#start()
+    return (await this.#cluster.findBroker({ nodeId })).versions?.[apiKey]?.maxVersion ?? 0
   }
 
   /** Sends a request to a node. Its connection is dropped when it does not answer in time. */

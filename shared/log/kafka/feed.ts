@@ -9,6 +9,8 @@ export interface FeedOptions {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** Only the topic of this id is read, where the broker can tell; one made anew is {@link onOutOfRange}, too. */
+  readonly id?: string | undefined
   /** The next offset is not in the log. Resolves with the one to go on at. */
   readonly onOutOfRange: (offset: number) => Promise<number>
 }
@@ -17,6 +19,9 @@ export interface FeedOptions {
 export class Feed {
   readonly topic: string
   readonly partition: number
+  readonly id: string | undefined
+  /** Offset behind the last record, as of the last answer. */
+  end = 0
   /** The next offset to fetch. */
   position: number
   readonly #onOutOfRange: (offset: number) => Promise<number>
@@ -30,6 +35,7 @@ export class Feed {
   constructor(options: FeedOptions, events: { wake: () => void; closed: (feed: Feed) => void }) {
     this.topic = options.topic
     this.partition = options.partition
+    this.id = options.id
     this.position = options.offset
     this.#onOutOfRange = options.onOutOfRange
     this.#events = events

@@ -5,13 +5,21 @@ import type { KafkaClient } from './client.ts'
 import { Feed, type FeedOptions } from './feed.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
 import type { KafkaMetrics } from './metrics.ts'
-import { type FetchResult, fetchRequest } from './requests.ts'
+import { type FetchOptions, type FetchResult, fetchRequest } from './requests.ts'
+import { ApiKey, FETCH_BY_ID, fetchByIdRequest, type PlaceById } from './topic-requests.ts'
 
 /** Bytes of one partition in one answer, and of one answer; a single larger batch comes all the same. */
 const PARTITION_BYTES = 1024 * 1024
 const ANSWER_BYTES = 8 * 1024 * 1024
 /** An answer of so many bytes is worth its request. */
 const WORTHWHILE_BYTES = 64 * 1024
+
+/** The place that was asked for is not there. */
+const LOST: ReadonlySet<number> = new Set([
+  KafkaCode.offsetOutOfRange,
+  KafkaCode.unknownTopicId,
+  KafkaCode.inconsistentTopicId,
+])
 
 interface FeedsOptions {
   readonly client: KafkaClient
@@ -108,7 +116,7 @@ export class Feeds {
 
   /** Returns false when nothing is to be fetched from the node. */
   async #fetch(node: number): Promise<boolean> {
-    const { client, maxWaitMs, paceMs, metrics } = this.#options
+    const { maxWaitMs, paceMs, metrics } = this.#options
     const wanted: Feed[] = []
     for (const feed of this.#feeds) if (feed.hasRoom && (await this.#leaderOf(feed)) === node) wanted.push(feed)
     if (wanted.length === 0) return false
@@ -122,7 +130,7 @@ export class Feeds {
         this.#feeds.delete(first)
         this.#feeds.add(first)
       }
-      const results = await client.send(node, fetchRequest(merged(wanted), limits))
+      const results = await this.#ask(node, wanted, limits)
       this.lastAnswerMs = performance.now()
       const { bytes, records, isStale } = await this.#deliver(wanted, results)
       metrics.fetched(bytes, records, (performance.now() - startedMs) / 1000)
@@ -138,6 +146,15 @@ export class Feeds {
     return true
   }
 
+  /** By the id of the topic where it is known to us and to the node. */
+  async #ask(node: number, wanted: readonly Feed[], limits: FetchOptions): Promise<FetchResult[]> {
+    const { client } = this.#options
+    const places = merged(wanted)
+    const named = places.filter((place): place is PlaceById => place.id !== undefined)
+    const isById = named.length === places.length && (await client.maxVersion(node, ApiKey.fetch)) >= FETCH_BY_ID
+    return client.send(node, isById ? fetchByIdRequest(named, limits) : fetchRequest(places, limits))
+  }
+
   async #deliver(
     wanted: readonly Feed[],
     results: readonly FetchResult[],
@@ -149,9 +166,13 @@ export class Feeds {
       bytes += result.bytes.length
       for (const feed of wanted) {
         if (feed.topic !== result.topic || feed.partition !== result.partition) continue
-        if (result.code === KafkaCode.none) records += feed.take(result.bytes)
-        else if (result.code === KafkaCode.offsetOutOfRange) await feed.relocate()
-        else isStale ||= this.#refuse(feed, result.code)
+        if (result.code === KafkaCode.none) {
+          feed.end = result.end
+          records += feed.take(result.bytes)
+        } else if (LOST.has(result.code)) {
+          await feed.relocate()
+          isStale ||= result.code !== KafkaCode.offsetOutOfRange
+        } else isStale = this.#refuse(feed, result.code) || isStale
       }
     }
     return { bytes, records, isStale }
@@ -174,12 +195,12 @@ export class Feeds {
 }
 
 /** A partition may be in a request once: of several readers of it the one furthest behind decides. */
-function merged(feeds: readonly Feed[]): { topic: string; partition: number; offset: number }[] {
-  const requests = new Map<string, { topic: string; partition: number; offset: number }>()
-  for (const { topic, partition, position } of feeds) {
+function merged(feeds: readonly Feed[]): (Omit<PlaceById, 'id'> & { id: string | undefined })[] {
+  const requests = new Map<string, Omit<PlaceById, 'id'> & { id: string | undefined }>()
+  for (const { topic, id, partition, position } of feeds) {
     const key = `${topic} ${partition}`
     const offset = Math.min(position, requests.get(key)?.offset ?? position)
-    requests.set(key, { topic, partition, offset })
+    requests.set(key, { topic, id, partition, offset })
   }
   return [...requests.values()]
 }

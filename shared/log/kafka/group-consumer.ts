@@ -1,17 +1,16 @@
-import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { ConsumeOptions, LogConsumer, LogGap, Position } from '../port.ts'
 import type { KafkaClient } from './client.ts'
+import { Commits } from './commits.ts'
+import type { Feed } from './feed.ts'
 import type { Feeds } from './feeds.ts'
 import { GroupMember, type Session } from './group-member.ts'
 import type { KafkaMetrics } from './metrics.ts'
-import { protocolType } from './kafka-error.ts'
-import type { Positions } from './positions.ts'
+import type { Committed, Positions } from './positions.ts'
 
 /** How often in the time of silence that is allowed the watch looks. */
 const LOOKS = 12
-const COMMIT_ATTEMPTS = 10
 
 interface GroupConsumerOptions extends ConsumeOptions {
   /** The topic's and the group's name in Kafka. */
@@ -33,6 +32,7 @@ interface GroupConsumerOptions extends ConsumeOptions {
 /** A partition while it is ours. */
 interface Owned {
   readonly abort: AbortController
+  readonly feed: Feed
   readonly loop: Promise<void>
 }
 
@@ -44,9 +44,9 @@ export class GroupConsumer implements LogConsumer {
   readonly #joined = Promise.withResolvers<void>()
   #session: Session | undefined
   readonly #owned = new Map<number, Owned>()
-  /** What is committed in the partitions that are ours; -1 for nothing. */
-  readonly #committed = new Map<number, number>()
-  #committing: Promise<unknown> = Promise.resolve()
+  readonly #commits: Commits
+  /** Id of the topic as of the last assignment. */
+  #log: string | undefined
   #hasJoined = false
   #isStopped = false
   #closing: Promise<void> | undefined
@@ -65,6 +65,11 @@ export class GroupConsumer implements LogConsumer {
       onRevoked: () => this.#revoke(),
       onFailed: (error) => this.#stop(error),
     })
+    this.#commits = new Commits({
+      ...{ client, topicName, groupName },
+      session: () => this.#session,
+      note: ({ partition, ms }) => ({ log: this.#log, ms, end: this.#owned.get(partition)?.feed.end || undefined }),
+    })
     this.#watch = setInterval(() => this.#checkSilence(), silenceMs / LOOKS)
   }
 
@@ -75,10 +80,7 @@ export class GroupConsumer implements LogConsumer {
 
   async commit(positions: readonly Position[]): Promise<void> {
     if (this.#closing !== undefined) throw new SluiceError('closed', 'the consumer is closed')
-    const turn = this.#committing.then(() => this.#commit(positions))
-    // The next one waits for it, and only the caller hears of its failure.
-    this.#committing = Promise.allSettled([turn])
-    await turn
+    await this.#commits.commit(positions)
   }
 
   close(): Promise<void> {
@@ -96,26 +98,44 @@ export class GroupConsumer implements LogConsumer {
   }
 
   async #assign(session: Session): Promise<void> {
-    const { topicName, groupName, positions, logger, group, metrics } = this.#options
+    const { topicName, groupName, positions, logger, group, metrics, client } = this.#options
     const { partitions } = session
+    const log = await client.topicId(topicName)
     const [committed, bounds] = await Promise.all([
-      partitions.length === 0 ? new Map<number, number>() : positions.committed(topicName, groupName, partitions),
+      partitions.length === 0 ? new Map<number, Committed>() : positions.committed(topicName, groupName, partitions),
       positions.bounds(topicName, partitions),
     ])
     if (this.#hasJoined) metrics.rebalanced(group)
     this.#session = session
+    this.#log = log
     logger.info({ group, partitions, generation: session.generation }, 'partitions of the group assigned')
     for (const partition of partitions) {
-      const known = committed.get(partition)
-      const start = bounds.get(partition)?.start ?? 0
-      this.#committed.set(partition, known ?? -1)
-      // A group without a position begins at the first record that is kept, never at the end.
-      if (known !== undefined && known < start) this.#gap({ partition, from: known, lost: start - known, next: start })
-      const abort = new AbortController()
-      this.#owned.set(partition, { abort, loop: this.#run(partition, Math.max(known ?? start, start), abort) })
+      const { start, end } = bounds.get(partition) ?? { start: 0, end: 0 }
+      this.#begin(partition, { start, end }, committed.get(partition))
     }
     this.#hasJoined = true
     this.#joined.resolve()
+  }
+
+  #begin(partition: number, { start, end }: { start: number; end: number }, known: Committed | undefined): void {
+    const { feeds, topicName: topic, onAssigned } = this.#options
+    const id = this.#log
+    onAssigned?.({ partition, log: id ?? '', end, isNew: known === undefined })
+    const isOther = known?.log !== undefined && id !== undefined && known.log !== id
+    // Reading again what was stored changes nothing; skipping what was not would lose it.
+    const isValid = known !== undefined && !isOther && known.offset <= end
+    this.#commits.begin(partition, isValid ? known.offset : -1)
+    // A group without a position in this log begins at the first record that is kept, never at the end.
+    const offset = isValid ? Math.max(known.offset, start) : start
+    if (known !== undefined && (!isValid || known.offset < start)) {
+      // Of one that is gone only what it held at the last commit is known.
+      const lost = isValid ? start - known.offset : Math.max(0, (known.end ?? 0) - known.offset)
+      this.#gap({ partition, from: known.offset, lost, next: start })
+    }
+    const abort = new AbortController()
+    const onOutOfRange = (at: number) => this.#relocate(partition, at)
+    const feed = feeds.open({ topic, id, partition, offset, onOutOfRange })
+    this.#owned.set(partition, { abort, feed, loop: this.#run(feed, abort) })
   }
 
   /** Ends what is in hand and waits for it. Never rejects. */
@@ -127,24 +147,19 @@ export class GroupConsumer implements LogConsumer {
       owned.map(async ([partition, { loop }]) => {
         await loop
         this.#owned.delete(partition)
-        this.#committed.delete(partition)
+        this.#commits.end(partition)
         this.#options.onRevoked?.(partition)
       }),
     )
   }
 
-  async #run(partition: number, from: number, { signal }: AbortController): Promise<void> {
-    const { feeds, topic, topicName, maxRecords, onBatch } = this.#options
-    const feed = feeds.open({
-      topic: topicName,
-      partition,
-      offset: from,
-      onOutOfRange: (offset) => this.#relocate(partition, offset),
-    })
+  async #run(feed: Feed, { signal }: AbortController): Promise<void> {
+    const { topic, maxRecords, onBatch } = this.#options
+    const { partition, id: log = '' } = feed
     try {
       while (!signal.aborted) {
         const run = await feed.next(maxRecords, signal)
-        if (run !== undefined) await onBatch({ topic, partition, ...run }, signal)
+        if (run !== undefined) await onBatch({ topic, log, partition, ...run }, signal)
       }
     } catch (error) {
       // What fails after it was told to stop did not fail.
@@ -155,13 +170,18 @@ export class GroupConsumer implements LogConsumer {
 
   /** Where to go on when the next offset is not in the log: retention passed it, or the topic was cut or made anew. */
   async #relocate(partition: number, offset: number): Promise<number> {
-    const { positions, topicName } = this.#options
+    const { positions, topicName, client } = this.#options
+    const id = await client.topicId(topicName)
     const bounds = (await positions.bounds(topicName, [partition])).get(partition) ?? { start: 0, end: 0 }
-    if (offset >= bounds.start && offset <= bounds.end) return offset
-    const lost = offset < bounds.start ? bounds.start - offset : offset - bounds.end
-    this.#gap({ partition, from: offset, lost, next: bounds.start })
-    // Reading again what was stored changes nothing; skipping what was not would lose it.
-    if (offset > bounds.end) this.#committed.set(partition, -1)
+    if (id !== this.#log || offset > bounds.end) {
+      const what = id === this.#log ? 'ends before what was read of it' : 'was deleted and made again'
+      const error = new SluiceError('log_unavailable', `topic ${topicName} ${what}`)
+      // Positions begin anew with the next consumer, which is told where.
+      this.#stop(error)
+      throw error
+    }
+    if (offset >= bounds.start) return offset
+    this.#gap({ partition, from: offset, lost: bounds.start - offset, next: bounds.start })
     return bounds.start
   }
 
@@ -170,41 +190,6 @@ export class GroupConsumer implements LogConsumer {
     metrics.gap(topic, gap.lost)
     logger.error({ code: 'offset_reset', group, ...gap }, 'the next record to read is no longer in the log')
     onGap?.(gap)
-  }
-
-  async #commit(positions: readonly Position[]): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const session = this.#session
-      const due = latest(positions).filter(({ partition, offset }) => {
-        const committed = this.#committed.get(partition)
-        return committed !== undefined && offset > committed
-      })
-      if (due.length === 0 || session === undefined) return
-      try {
-        await this.#send(session, due)
-        for (const { partition, offset } of due) if (this.#owned.has(partition)) this.#committed.set(partition, offset)
-        return
-      } catch (error) {
-        const failure = toSluiceError(error, 'log_unavailable')
-        const isOver = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION'].includes(protocolType(error) ?? '')
-        if (isOver || !failure.canRetry || failure.code === 'closed' || attempt >= COMMIT_ATTEMPTS) throw failure
-        await pause(backoffMs(BACKOFF.commit, attempt))
-      }
-    }
-  }
-
-  /** With the generation in which the partitions were ours: a later one makes Kafka refuse it. */
-  async #send({ memberId, generation }: Session, due: readonly Position[]): Promise<void> {
-    const { client, groupName, topicName } = this.#options
-    const partitions = due.map(({ partition, offset }) => ({ partition, offset: String(offset), metadata: null }))
-    await client.atCoordinator(groupName, (broker) =>
-      broker.offsetCommit({
-        groupId: groupName,
-        groupGenerationId: generation,
-        memberId,
-        topics: [{ topic: topicName, partitions }],
-      }),
-    )
   }
 
   #checkSilence(): void {
@@ -225,13 +210,4 @@ export class GroupConsumer implements LogConsumer {
     if (this.#hasJoined) this.#options.onError(error)
     else this.#joined.reject(error)
   }
-}
-
-/** The highest position of each partition. */
-function latest(positions: readonly Position[]): Position[] {
-  const highest = new Map<number, number>()
-  for (const { partition, offset } of positions) {
-    highest.set(partition, Math.max(offset, highest.get(partition) ?? offset))
-  }
-  return Array.from(highest, ([partition, offset]) => ({ partition, offset }))
 }

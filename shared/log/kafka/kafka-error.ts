@@ -7,6 +7,8 @@ export const KafkaCode = {
   messageTooLarge: 10,
   recordListTooLarge: 18,
   topicAuthorizationFailed: 29,
+  unknownTopicId: 100,
+  inconsistentTopicId: 103,
 } as const
 
 const TOO_LARGE: ReadonlySet<number> = new Set([KafkaCode.messageTooLarge, KafkaCode.recordListTooLarge])
@@ -30,6 +32,8 @@ const NAMES: Readonly<Record<number, string>> = {
   74: 'a fenced leader epoch',
   75: 'an unknown leader epoch',
   78: 'a leader that has just been elected',
+  100: 'an unknown topic id',
+  103: 'a topic of another id',
 }
 
 /** A batch is larger than the topic, or the broker, takes. */

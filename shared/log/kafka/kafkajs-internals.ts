@@ -69,6 +69,8 @@ export interface JoinedGroup {
 
 export interface Broker {
   readonly nodeId: number
+  /** Versions that it knows, by the key of the request. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null
   readonly connectionPool: ConnectionPool
   joinGroup(options: {
     groupId: string
@@ -94,7 +96,7 @@ export interface Broker {
   offsetFetch(options: {
     groupId: string
     topics: readonly TopicPartitions<{ partition: number }>[]
-  }): Promise<{ responses: readonly TopicPartitions<{ partition: number; offset: string }>[] }>
+  }): Promise<{ responses: readonly TopicPartitions<{ partition: number; offset: string; metadata: string | null }>[] }>
 }
 
 export interface Cluster {

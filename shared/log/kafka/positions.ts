@@ -3,6 +3,7 @@ import { SluiceError, toSluiceError } from '../../errors.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import type { PartitionLag, PartitionOffsets } from '../port.ts'
 import type { KafkaClient } from './client.ts'
+import { type CommitNote, readNote } from './commit-note.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
 import { decodeRecordBatches, type Run } from './record-batch.ts'
 import { fetchRequest, ListedTime, type ListedOffset, listOffsetsRequest } from './requests.ts'
@@ -15,6 +16,10 @@ const PEEK_BYTES = 16 * 1024
 const NEWEST_ANSWERS = 8
 const MAX_NS = 999_999
 
+export interface Committed extends CommitNote {
+  readonly offset: number
+}
+
 interface At {
   readonly partition: number
   readonly offset: number
@@ -26,6 +31,11 @@ export class Positions {
 
   constructor(client: KafkaClient) {
     this.#client = client
+  }
+
+  /** Name of the log that the topic is, see `LogBatch.log`. */
+  async log(topic: string): Promise<string> {
+    return (await this.#client.topicId(topic)) ?? ''
   }
 
   /** First and next offset of each of the partitions. */
@@ -61,8 +71,8 @@ export class Positions {
     })
   }
 
-  /** Of the partitions that the group has committed in. */
-  async committed(topic: string, group: string, partitions: readonly number[]): Promise<Map<number, number>> {
+  /** Of the partitions that the group has committed in, with what was noted there. */
+  async committed(topic: string, group: string, partitions: readonly number[]): Promise<Map<number, Committed>> {
     const { responses } = await this.#client.atCoordinator(group, (broker) =>
       broker.offsetFetch({
         groupId: group,
@@ -70,7 +80,11 @@ export class Positions {
       }),
     )
     const found = responses.flatMap((response) => response.partitions)
-    return new Map(found.filter(({ offset }) => Number(offset) >= 0).map((one) => [one.partition, Number(one.offset)]))
+    return new Map(
+      found
+        .filter(({ offset }) => Number(offset) >= 0)
+        .map(({ partition, offset, metadata }) => [partition, { offset: Number(offset), ...readNote(metadata) }]),
+    )
   }
 
   async lag(topic: string, group: string, partitions: readonly number[]): Promise<PartitionLag[]> {
@@ -80,7 +94,7 @@ export class Positions {
     ])
     const places = partitions.map((partition) => {
       const { start, end } = bounds.get(partition) ?? { start: 0, end: 0 }
-      const known = committed.get(partition)
+      const known = committed.get(partition)?.offset
       return { partition, committed: known ?? start, end, oldest: Math.max(known ?? start, start) }
     })
     const behind = places.filter(({ oldest, end }) => oldest < end)

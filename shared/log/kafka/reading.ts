@@ -5,6 +5,7 @@ import type { Feeds } from './feeds.ts'
 import type { Positions } from './positions.ts'
 
 interface Range {
+  readonly log: string
   readonly start: number
   /** Offset to stop before; undefined for a reading that follows. */
   readonly end: number | undefined
@@ -45,7 +46,7 @@ export class Reading {
     const range = await this.#range
     if (range === undefined) return
     if (range instanceof Error) throw range
-    const { start, end, time } = range
+    const { log, start, end, time } = range
     let position = start
     let isBefore = time !== undefined
     const onOutOfRange = async (offset: number): Promise<number> => {
@@ -64,7 +65,7 @@ export class Reading {
           isBefore && time !== undefined ? run.records.findIndex((one) => compareInstants(one, time) >= 0) : 0
         if (skipped < 0) continue
         isBefore = false
-        yield { topic, partition, firstOffset: run.firstOffset + skipped, records: run.records.slice(skipped) }
+        yield { topic, log, partition, firstOffset: run.firstOffset + skipped, records: run.records.slice(skipped) }
       }
     } finally {
       feed.close()
@@ -73,14 +74,18 @@ export class Reading {
 
   async #find(): Promise<Range> {
     const { from, follow, partition } = this.#options
-    const bounds = (await this.#positions.bounds(this.#name, [partition])).get(partition) ?? { start: 0, end: 0 }
+    const [log, all] = await Promise.all([
+      this.#positions.log(this.#name),
+      this.#positions.bounds(this.#name, [partition]),
+    ])
+    const bounds = all.get(partition) ?? { start: 0, end: 0 }
     let end = bounds.end
     // The list may grow while it is waited for.
     for (let i = 0; i < this.#appended.length; i++) {
       const [appended] = await Promise.allSettled([this.#appended[i]])
       if (appended?.status === 'fulfilled') end = Math.min(end, appended.value?.get(partition) ?? end)
     }
-    const range = { end: follow ? undefined : end, time: undefined }
+    const range = { log, end: follow ? undefined : end, time: undefined }
     if (from === 'end') return { ...range, start: end }
     if ('offset' in from) return { ...range, start: clamp(from.offset, bounds.start, end) }
     const start = await this.#positions.seek(this.#name, partition, from.time.ms)

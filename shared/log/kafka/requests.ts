@@ -44,6 +44,8 @@ export interface FetchResult {
   readonly topic: string
   readonly partition: number
   readonly code: number
+  /** Offset behind the last record that all replicas in sync have. */
+  readonly end: number
   /** First offset still kept. */
   readonly logStart: number
   readonly bytes: Buffer
@@ -76,8 +78,7 @@ export function fetchRequest(
       const topics = reader.array(() => {
         const topic = reader.string()
         return reader.array(() => {
-          const result = { topic, partition: reader.int32(), code: reader.int16() }
-          reader.int64()
+          const result = { topic, partition: reader.int32(), code: reader.int16(), end: reader.int64() }
           reader.int64()
           const logStart = reader.int64()
           reader.array(() => reader.bytes(16))
@@ -143,7 +144,13 @@ interface Codec<T> {
   readonly decode: (reader: ByteReader) => T
 }
 
-function request<T>(apiKey: number, apiVersion: number, apiName: string, { encode, decode }: Codec<T>): Request<T> {
+/** One request of a fixed version. */
+export function request<T>(
+  apiKey: number,
+  apiVersion: number,
+  apiName: string,
+  { encode, decode }: Codec<T>,
+): Request<T> {
   return {
     request: { apiKey, apiVersion, apiName, encode: async () => encode() },
     response: { decode: async (payload) => decode(new ByteReader(payload)), parse: async (decoded) => decoded },

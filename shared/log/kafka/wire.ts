@@ -87,6 +87,11 @@ export class ByteReader {
     return this.text(this.unsignedVarint() - 1)
   }
 
+  /** Bytes or text behind their length plus one; none for 0, which stands for null. */
+  compactBytes(): Buffer {
+    return this.bytes(Math.max(0, this.unsignedVarint() - 1))
+  }
+
   array<T>(read: () => T): T[] {
     return Array.from({ length: Math.max(0, this.int32()) }, read)
   }

@@ -1,13 +1,14 @@
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { ConsumeOptions, LogConsumer, Position } from '../port.ts'
 import { PartitionReader } from './partition-reader.ts'
-import type { LogThread } from './messages.ts'
+import type { LogThread, Registered } from './messages.ts'
 import type { PartitionView } from './partition-view.ts'
 
 interface GroupConsumerOptions extends ConsumeOptions {
   readonly client: LogThread
   readonly views: readonly PartitionView[]
-  readonly committed: readonly number[]
+  readonly log: string
+  readonly registered: Registered
   /** The consumer left the group. */
   readonly onClosed: () => void
 }
@@ -43,10 +44,12 @@ export class GroupConsumer implements LogConsumer {
 
   async #run(view: PartitionView, partition: number): Promise<void> {
     const { signal } = this.#abort
-    const { client, topic, committed, maxRecords, onBatch, onGap, onRevoked } = this.#options
+    const { client, log, topic, registered, maxRecords, onAssigned, onBatch, onGap, onRevoked } = this.#options
     try {
-      const reader = new PartitionReader(committed[partition] ?? 0, {
+      onAssigned?.({ partition, log, end: view.end, isNew: registered.isNew })
+      const reader = new PartitionReader(registered.committed[partition] ?? 0, {
         client,
+        log,
         view,
         topic,
         partition,

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import { makeFolder, syncFolder } from '../../storage/folders.ts'
 import { rewrite } from '../../storage/wal.ts'
 import type { LogTopic, Position } from '../port.ts'
+import type { Registered } from './messages.ts'
 import { storageError } from './storage-error.ts'
 
 const VERSION = 1
@@ -16,6 +18,8 @@ const VERSION = 1
 export class Groups {
   /** As the folder was made. */
   readonly partitions: number
+  /** Name of this log, given when the folder was made: positions in a folder that is made anew are others. */
+  readonly log: string
   readonly #database: DatabaseSync
   readonly #write: StatementSync
   readonly #offsets = new Map<string, Map<string, number[]>>()
@@ -36,6 +40,7 @@ export class Groups {
     try {
       prepareDatabase(this.#database, file)
       this.partitions = checkedPartitions(this.#database, partitions)
+      this.log = nameOf(this.#database)
       this.#load()
       this.#write = this.#database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)')
       syncFolder(folder)
@@ -46,11 +51,11 @@ export class Groups {
   }
 
   /** The group's committed offsets by partition; a new group gets `starts`, durable on return. */
-  register(topic: LogTopic, group: string, starts: readonly number[]): readonly number[] {
+  register(topic: LogTopic, group: string, starts: readonly number[]): Registered {
     const known = this.committed(topic, group)
-    if (known !== undefined) return known
+    if (known !== undefined) return { committed: known, isNew: false }
     this.#save(topic, group, [...starts.entries()])
-    return starts
+    return { committed: starts, isNew: true }
   }
 
   committed(topic: LogTopic, group: string): readonly number[] | undefined {
@@ -137,4 +142,11 @@ function checkedPartitions(database: DatabaseSync, partitions: number | undefine
     'log_partitions_changed',
     `the log has ${stored} partitions, but LOG_PARTITIONS is ${partitions}`,
   )
+}
+
+/** As long as a topic id of Kafka. An older folder gets its name when it is first opened. */
+function nameOf(database: DatabaseSync): string {
+  const insert = database.prepare("INSERT OR IGNORE INTO settings VALUES ('log', ?)")
+  insert.run(randomBytes(16).toString('base64url'))
+  return String(database.prepare("SELECT value FROM settings WHERE name = 'log'").get()?.['value'])
 }

@@ -52,8 +52,8 @@ export interface Calls {
   }
   /** Offset of the first record at or after a receive time; the end when there is none. */
   seek: { ask: { topic: LogTopic; partition: number; time: Instant }; answer: number }
-  /** Makes the group known, which holds back retention from then on; returns its committed offsets by partition. */
-  register: { ask: { topic: LogTopic; group: string }; answer: number[] }
+  /** Makes the group known, which holds back retention from then on. */
+  register: { ask: { topic: LogTopic; group: string }; answer: Registered }
   commit: { ask: { topic: LogTopic; group: string; positions: readonly Position[] }; answer: undefined }
   lag: { ask: { topic: LogTopic; group: string }; answer: PartitionLag[] }
   close: { ask: undefined; answer: undefined }
@@ -62,12 +62,24 @@ export interface Calls {
 export type Question = keyof Calls
 export type ToThread = Asked<Calls>
 
-export type Opened = Readonly<Record<LogTopic, TopicSummary>>
+export interface Opened {
+  /** See `LogBatch.log`. */
+  readonly log: string
+  readonly topics: Readonly<Record<LogTopic, TopicSummary>>
+}
+
 /** Something failed in the thread that it tries again by itself, retention removed a file, or something is damaged. */
 export type LogEvent = { readonly kind: 'trouble'; readonly failure: Failure } | TrimmedEvent | DamageEvent
 
 export type FromThread = Said<Opened, LogEvent>
 export type LogThread = ThreadClient<Calls, Opened, LogEvent>
+
+export interface Registered {
+  /** By partition. */
+  readonly committed: readonly number[]
+  /** The group was not known. */
+  readonly isNew: boolean
+}
 
 export interface TopicSummary {
   readonly partitions: readonly PartitionState[]

@@ -107,13 +107,15 @@ interface Topic {
 
 class SqliteLog implements TelemetryLog {
   readonly partitions: number
+  readonly #log: string
   readonly #client: LogThread
   readonly #topics: Readonly<Record<LogTopic, Topic>>
   readonly #consumers = new Map<string, GroupConsumer>()
   #closing: Promise<void> | undefined
 
-  constructor(client: LogThread, summaries: Opened, metrics: (topic: LogTopic) => LogMetrics) {
+  constructor(client: LogThread, { log, topics: summaries }: Opened, metrics: (topic: LogTopic) => LogMetrics) {
     this.#client = client
+    this.#log = log
     this.partitions = summaries['telemetry.raw'].partitions.length
     const topic = (name: LogTopic): Topic => {
       const { partitions, diskBytes } = summaries[name]
@@ -141,7 +143,7 @@ class SqliteLog implements TelemetryLog {
     this.#checkOpen()
     const { topic, group } = options
     const name = `${topic} ${group}`
-    const committed = await this.#client.ask('register', { topic, group })
+    const registered = await this.#client.ask('register', { topic, group })
     this.#checkOpen()
     if (this.#consumers.has(name)) {
       throw new SluiceError('already_exists', `group ${group} already has a consumer of ${topic} in this process`)
@@ -150,7 +152,8 @@ class SqliteLog implements TelemetryLog {
       ...options,
       client: this.#client,
       views: this.#topics[topic].views,
-      committed,
+      log: this.#log,
+      registered,
       onClosed: () => this.#consumers.delete(name),
     })
     this.#consumers.set(name, consumer)
@@ -214,7 +217,14 @@ class SqliteLog implements TelemetryLog {
     this.#checkOpen()
     const { topic, partition, maxRecords, follow, signal } = options
     const start = await this.#startOf(options, view, end)
-    const reader = new PartitionReader(start, { client: this.#client, view, topic, partition, onGap: () => {} })
+    const reader = new PartitionReader(start, {
+      client: this.#client,
+      log: this.#log,
+      view,
+      topic,
+      partition,
+      onGap: () => {},
+    })
     while (!signal.aborted && (follow || reader.position < end)) {
       const batch = await reader.next(follow ? maxRecords : Math.min(maxRecords, end - reader.position))
       if (signal.aborted) return

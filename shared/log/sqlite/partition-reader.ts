@@ -9,6 +9,7 @@ const BATCH_BYTES = 4 * 1024 * 1024
 
 interface PartitionReaderOptions {
   readonly client: LogThread
+  readonly log: string
   readonly view: PartitionView
   readonly topic: LogTopic
   readonly partition: number
@@ -31,7 +32,7 @@ export class PartitionReader {
   /** Up to `maxRecords` records; undefined when the end is reached. Errors: `log_corrupt`, `log_unavailable`, `closed`. */
   async next(maxRecords: number): Promise<LogBatch | undefined> {
     if (!this.#hasRow() && !(await this.#fetch(maxRecords))) return undefined
-    const { topic, partition } = this.#options
+    const { topic, log, partition } = this.#options
     const firstOffset = this.position
     const records: LogRecord[] = []
     let bytes = 0
@@ -46,7 +47,7 @@ export class PartitionReader {
         this.position++
       }
     }
-    return { topic, partition, firstOffset, records }
+    return { topic, log, partition, firstOffset, records }
   }
 
   /** Makes the row that holds the position the current one, if it is at hand. */

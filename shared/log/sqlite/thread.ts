@@ -70,7 +70,7 @@ function run(options: ThreadOptions): void {
     },
     read: ({ topic, partition, offset, records }) => topics[topic].read(partition, offset, records),
     seek: ({ topic, partition, time }) => topics[topic].seek(partition, time),
-    register: ({ topic, group }) => [...topics[topic].register(group)],
+    register: ({ topic, group }) => topics[topic].register(group),
     commit({ topic, group, positions }) {
       checkPositions(topics[topic], positions)
       try {
@@ -103,8 +103,11 @@ function run(options: ThreadOptions): void {
   send({
     kind: 'opened',
     opened: {
-      'telemetry.raw': topics['telemetry.raw'].summary(),
-      'telemetry.dead-letter': topics['telemetry.dead-letter'].summary(),
+      log: groups.log,
+      topics: {
+        'telemetry.raw': topics['telemetry.raw'].summary(),
+        'telemetry.dead-letter': topics['telemetry.dead-letter'].summary(),
+      },
     },
   })
 }

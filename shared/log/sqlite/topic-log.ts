@@ -4,7 +4,7 @@ import { compareInstants, type Instant } from '../../telemetry.ts'
 import type { LogTopic, PartitionLag } from '../port.ts'
 import { BatchCursor, seal } from '../record-format.ts'
 import type { Groups } from './groups.ts'
-import type { Calls, PackedRow, Retention, StoredRow, TopicSummary } from './messages.ts'
+import type { Calls, PackedRow, Registered, Retention, StoredRow, TopicSummary } from './messages.ts'
 import { type Mark, PAGE_BYTES } from './segment-file.ts'
 import { SegmentFiles } from './segment-files.ts'
 import type { Segment } from './segment.ts'
@@ -113,7 +113,7 @@ export class TopicLog {
   }
 
   /** Committed offsets of the group; a new one begins at what is kept, and holds retention back from now on. */
-  register(group: string): readonly number[] {
+  register(group: string): Registered {
     return this.#options.groups.register(this.#options.topic, group, this.#files.starts())
   }
 

@@ -155,18 +155,28 @@ export const mariadbFlavour: SqlFlavour = {
 
 /** Text of one statement, in UTF-16 units: 6 MB at most, well below the server's default of max_allowed_packet, 16 MB. */
 const MAX_STATEMENT_UNITS = 2 * 1024 * 1024
-const COLUMNS = ['tenant', 'device', 'stream', 'fields', 'last_seen_ms', 'log_partition', 'log_offset'] as const
-const IS_LATER = 'values(log_partition) <> log_partition or values(log_offset) > log_offset'
+const COLUMNS = [
+  'tenant',
+  'device',
+  'stream',
+  'fields',
+  'last_seen_ms',
+  'log_id',
+  'log_partition',
+  'log_offset',
+] as const
+const IS_LATER = 'values(log_id) <> log_id or values(log_partition) <> log_partition or values(log_offset) > log_offset'
 /**
  * Assignments take effect one after the other, so the guard sees what those before it assigned: the position comes last.
  * Of the position the offset comes first, for the same partition never makes a row later; a row that is not later has the
- * same partition, so that one needs no guard.
+ * same log and partition, so that these need no guard.
  */
 const KEEP_LATER = `on duplicate key update
   fields = if(${IS_LATER}, values(fields), fields),
   last_seen_ms = if(${IS_LATER}, values(last_seen_ms), last_seen_ms),
   log_offset = if(${IS_LATER}, values(log_offset), log_offset),
-  log_partition = values(log_partition)`
+  log_partition = values(log_partition),
+  log_id = values(log_id)`
 
 async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void> {
   const place = `(${COLUMNS.map(() => '?').join(', ')})`

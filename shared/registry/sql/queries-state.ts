@@ -86,21 +86,23 @@ async function typesOf(db: Db, fields: readonly FieldDeclaration[]): Promise<Map
   return types
 }
 
-function toRow({ tenant, device, stream, fields, lastSeenMs, partition, offset }: StreamState): StateRow {
+function toRow({ tenant, device, stream, fields, lastSeenMs, log, partition, offset }: StreamState): StateRow {
   return {
     tenant,
     device,
     stream,
     fields: encodeFields(fields),
     last_seen_ms: lastSeenMs,
+    log_id: log,
     log_partition: partition,
     log_offset: offset,
   }
 }
 
 function toState(row: StateRow): StreamState {
-  const { tenant, device, stream, last_seen_ms: lastSeenMs, log_partition: partition, log_offset: offset } = row
-  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, partition, offset }
+  const { tenant, device, stream, last_seen_ms: lastSeenMs } = row
+  const position = { log: row.log_id, partition: row.log_partition, offset: row.log_offset }
+  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, ...position }
 }
 
 /** Items with the same key together, in the order in which the keys first appear. */

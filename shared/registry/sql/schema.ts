@@ -76,6 +76,8 @@ export interface RegistrySchema {
     /** See `state-fields.ts`. */
     fields: string
     last_seen_ms: number
+    /** Empty for rows from before it was kept. */
+    log_id: string
     log_partition: number
     log_offset: number
   }

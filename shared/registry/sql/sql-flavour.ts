@@ -21,7 +21,7 @@ export interface SqlFlavour {
   ): InsertQueryBuilder<RegistrySchema, T, InsertResult>
   /**
    * Inserts rows in the given order, replacing those that have an earlier position in the same partition, or one in
-   * another partition.
+   * another partition or log.
    */
   writeState(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void>
   /** True for the error of an insert whose primary key exists. */

@@ -118,9 +118,18 @@ function codeOf(resultCode: number): ErrorCode {
   return fault === 'corrupt' ? 'data_corrupt' : (fault ?? 'internal')
 }
 
-/** The rows travel as one JSON text: seven parameters for each would cost the main thread more than all the rest. */
+/** The rows travel as one JSON text: eight parameters for each would cost the main thread more than all the rest. */
 async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void> {
-  const columns = ['tenant', 'device', 'stream', 'fields', 'last_seen_ms', 'log_partition', 'log_offset'] as const
+  const columns = [
+    'tenant',
+    'device',
+    'stream',
+    'fields',
+    'last_seen_ms',
+    'log_id',
+    'log_partition',
+    'log_offset',
+  ] as const
   const json = JSON.stringify(rows.map((row) => columns.map((column) => row[column])))
   await sql`
     insert into device_state (${sql.join(columns.map((column) => sql.ref(column)))})
@@ -129,8 +138,10 @@ async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRo
     on conflict (tenant, device, stream) do update set
       fields = excluded.fields,
       last_seen_ms = excluded.last_seen_ms,
+      log_id = excluded.log_id,
       log_partition = excluded.log_partition,
       log_offset = excluded.log_offset
-    where excluded.log_partition <> device_state.log_partition or excluded.log_offset > device_state.log_offset
+    where excluded.log_id <> device_state.log_id or excluded.log_partition <> device_state.log_partition
+      or excluded.log_offset > device_state.log_offset
   `.execute(db)
 }

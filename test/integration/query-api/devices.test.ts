@@ -168,6 +168,7 @@ function state(stream: string, offset: number, value: number | bigint): StreamSt
     stream,
     fields,
     lastSeenMs: 1_767_225_601_000 + offset,
+    log: 'l',
     partition: 0,
     offset,
   }

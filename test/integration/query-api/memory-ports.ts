@@ -41,7 +41,7 @@ export class MemoryLog implements TelemetryLog {
       while (next < end && !signal.aborted) {
         const records = all.slice(next, Math.min(next + maxRecords, end))
         if (records.length === 0) await Promise.race([this.#appended.promise, stopped])
-        else yield { topic, partition: 0, firstOffset: next, records }
+        else yield { topic, log: 'memory', partition: 0, firstOffset: next, records }
         next += records.length
       }
     } finally {

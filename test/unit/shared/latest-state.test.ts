@@ -36,10 +36,11 @@ const state: fc.Arbitrary<StreamState> = fc
       { noNullPrototype: true },
     ),
     fc.nat(),
+    fc.string(),
     fc.nat(),
     fc.nat(),
   )
-  .map(([fields, lastSeenMs, partition, offset]) => ({ ...names, fields, lastSeenMs, partition, offset }))
+  .map(([fields, lastSeenMs, log, partition, offset]) => ({ ...names, fields, lastSeenMs, log, partition, offset }))
 
 describe('latest state in the cache', () => {
   it('comes back as it was', () => {
@@ -57,7 +58,8 @@ describe('latest state in the cache', () => {
     '[]',
     '{}',
     '{"fields":{}}',
-    '{"fields":{"a":[1]},"offset":1,"partition":0,"lastSeenMs":1}',
+    '{"fields":{},"offset":1,"partition":0,"lastSeenMs":1}',
+    '{"fields":{"a":[1]},"log":"l","offset":1,"partition":0,"lastSeenMs":1}',
   ])('that is not ours is none: %s', (text) => expect(decodeLatest(text)).toBeUndefined())
 })
 
@@ -80,8 +82,8 @@ const step: fc.Arbitrary<Step> = fc.record({
 function merged(steps: readonly Step[], from?: StreamState): LatestStream {
   const stream = new LatestStream(names, from)
   for (const [offset, { field, ms, ns, value, received }] of steps.entries()) {
-    if (stream.covers(0, offset)) continue
-    stream.see({ ms: received }, 0, offset)
+    if (stream.covers('l', 0, offset)) continue
+    stream.see({ ms: received }, 'l', 0, offset)
     stream.merge(seriesOf(field), ms, ns, value, received)
   }
   return stream

@@ -52,7 +52,7 @@ export async function filledFolder(unread = 2_500): Promise<{ folder: string; se
   await registry.setAdminKey(`slk_${'a'.repeat(32)}`)
   await registry.pinFieldTypes([{ tenant: 'acme', stream: 'telemetry', field: 'n', type: 'float' }])
   const fields = { n: { time: { ms: START_MS, ns: 0 }, value: 5, type: 'float' as const } }
-  const place = { lastSeenMs: START_MS, partition: 0, offset: 10_000_000 }
+  const place = { lastSeenMs: START_MS, log: 'l', partition: 0, offset: 10_000_000 }
   await registry.writeState([{ tenant: 'acme', device: 'pump-1', stream: 'telemetry', fields, ...place }])
   await registry.close()
   const { log, points, tables } = await openSide(folder, 2)

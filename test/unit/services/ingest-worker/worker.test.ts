@@ -136,6 +136,7 @@ describe('latest state', () => {
       tenant: 'demo',
       device: 'first',
       stream: 'telemetry',
+      log: 'memory',
       partition: 0,
       offset: 2,
       lastSeenMs: T + 2,
@@ -163,6 +164,35 @@ describe('latest state', () => {
       a: { value: 2 },
       b: { value: 1 },
     })
+  })
+
+  it.each([
+    { what: 'made anew', name: 'anew', expected: 'anew' },
+    { what: 'restored from a copy, under its old name', name: 'memory', expected: 'memory.1' },
+  ])('goes on in a log that was $what, and so do dead letters', async ({ name, expected }) => {
+    const world = new World()
+    await world.publish([{ ts: T, a: 1 }, { ts: T, a: 2 }, 'no json'])
+    const first = await world.work()
+    await world.settled()
+    await first.close()
+    world.log.replace(name)
+    await world.publish([{ ts: T + 1, a: 3 }])
+    const second = await world.work()
+    await world.settled()
+    await world.publish(['no json', { ts: T + 2, a: 4 }])
+    await world.settled()
+    expect(world.registry.states.get('demo/first/telemetry')).toMatchObject({
+      log: expected,
+      offset: 2,
+      fields: { a: { value: 4 } },
+    })
+    expect(world.deadLetters()).toMatchObject([{ source: { offset: 2 } }, { source: { offset: 1 } }])
+    await second.close()
+    // Read again under its old name it is told apart again.
+    await world.publish([{ ts: T + 3, a: 5 }])
+    await world.work()
+    await world.settled()
+    expect(world.registry.states.get('demo/first/telemetry')).toMatchObject({ offset: 3, fields: { a: { value: 5 } } })
   })
 
   it('of a removed device does not come back', async () => {

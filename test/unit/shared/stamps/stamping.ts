@@ -41,7 +41,7 @@ export class StampedLog implements Log {
       firstOffset = found < 0 ? records.length : found
     }
     for (; firstOffset < records.length; firstOffset += maxRecords) {
-      yield { topic, partition, firstOffset, records: records.slice(firstOffset, firstOffset + maxRecords) }
+      yield { topic, log: 'l', partition, firstOffset, records: records.slice(firstOffset, firstOffset + maxRecords) }
     }
   }
 }
