@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync } from 'node:fs'
+import { readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { syncFolder } from '../../storage/folders.ts'
@@ -37,6 +37,8 @@ export function createSegment(file: string, begin: readonly Mark[], rows: readon
   try {
     database.exec('BEGIN; CREATE TABLE begin (partition INTEGER PRIMARY KEY, offset INTEGER, ms INTEGER, ns INTEGER)')
     const insert = database.prepare('INSERT INTO begin VALUES (?, ?, ?, ?)')
+    database.exec('CREATE TABLE made (ms INTEGER)')
+    database.prepare('INSERT INTO made VALUES (?)').run(Date.now())
     begin.forEach((mark, partition) => {
       database.exec(
         `CREATE TABLE p${partition} (offset INTEGER PRIMARY KEY, records INTEGER, ms INTEGER, ns INTEGER, data BLOB)`,
@@ -54,6 +56,21 @@ export function createSegment(file: string, begin: readonly Mark[], rows: readon
   }
   renameSync(part, file)
   syncFolder(dirname(file))
+}
+
+/**
+ * When the file was begun, by the wall clock. It stands in the file: not every file system keeps birth times. A file from
+ * before has none, and is as old as the first of its rows, or else as its last change.
+ */
+export function beginTime(database: DatabaseSync, file: string, partitions: number): number {
+  const isNoted = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'made'").get() !== undefined
+  const noted = isNoted ? database.prepare('SELECT ms FROM made').get()?.['ms'] : undefined
+  if (typeof noted === 'number') return noted
+  const firsts = Array.from({ length: partitions }, (_, partition) => {
+    return database.prepare(`SELECT ms FROM p${partition} ORDER BY offset LIMIT 1`).get()?.['ms']
+  })
+  const known = firsts.filter((ms) => typeof ms === 'number')
+  return known.length > 0 ? Math.min(...known) : statSync(file).mtimeMs
 }
 
 /** Removes a segment's files; the database first: what a crash in between leaves looks like nothing. */

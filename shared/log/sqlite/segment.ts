@@ -6,7 +6,7 @@ import { SluiceError } from '../../errors.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import { BatchCursor, flawOf } from '../record-format.ts'
 import type { StoredRow } from './messages.ts'
-import { connect, type Mark, MAX_WAL_BYTES, PAGE_BYTES, REPAIRED, VERSION } from './segment-file.ts'
+import { beginTime, connect, type Mark, MAX_WAL_BYTES, PAGE_BYTES, REPAIRED, VERSION } from './segment-file.ts'
 
 /** A read ends behind the row that passes this. */
 const READ_BYTES = 1024 * 1024
@@ -29,8 +29,8 @@ interface Statements {
 export class Segment {
   readonly file: string
   readonly begin: readonly Mark[]
-  /** When the file was made, by the wall clock. */
-  readonly madeMs: number
+  /** When the file was begun, by the wall clock. */
+  readonly beginMs: number
   readonly isRepaired: boolean
   readonly #database: DatabaseSync
   readonly #statements: Statements[] = []
@@ -49,7 +49,7 @@ export class Segment {
       .all()
       .map((row) => ({ offset: Number(row['offset']), ms: Number(row['ms']), ns: Number(row['ns']) }))
     this.#pageCount = database.prepare('PRAGMA page_count')
-    this.madeMs = statSync(file).birthtimeMs
+    this.beginMs = beginTime(database, file, this.begin.length)
   }
 
   /** Opens a file as {@link createSegment} left it. Errors: `data_newer`, `log_corrupt` when nothing of one can be told. */

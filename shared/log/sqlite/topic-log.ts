@@ -165,7 +165,9 @@ export class TopicLog {
   #isRollDue(active: Segment): boolean {
     if (active.size.database >= this.#segmentBytes) return true
     const { ageMs } = this.#options.retention
-    return ageMs !== undefined && Date.now() - active.madeMs > ageMs / SEGMENTS_PER_BOUND && this.#hasRows(active)
+    // One from the future was begun before the clock was set back: it would never be old.
+    const isOld = Math.abs(Date.now() - active.beginMs) > (ageMs ?? Infinity) / SEGMENTS_PER_BOUND
+    return isOld && this.#hasRows(active)
   }
 
   #hasRows({ begin }: Segment): boolean {

@@ -14,9 +14,13 @@ import { earlyAppend } from '../../variants/early-append.ts'
  *     close                             answers `closed` and ends
  *
  * Begins with `ready`, or `failed open <code>`. argv[3] bounds the bytes of the topic ("none": nothing does); argv[4]
- * "early" wraps the log in the variant that acknowledges early.
+ * "early" wraps the log in the variant that acknowledges early; argv[5] bounds the age of records in ms.
  */
-const [folder = '', bytes, variant] = process.argv.slice(2)
+const [folder = '', bytes, variant, ageMs] = process.argv.slice(2)
+
+function boundOf(text: string | undefined): number | undefined {
+  return text === undefined || text === 'none' ? undefined : Number(text)
+}
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`)
@@ -30,7 +34,7 @@ try {
   const opened = await openSqliteLog({
     folder,
     partitions: 1,
-    retention: bytes === undefined || bytes === 'none' ? {} : { bytes: Number(bytes) },
+    retention: { bytes: boundOf(bytes), ageMs: boundOf(ageMs) },
     logger: createLogger('silent'),
     metrics: createMetrics({ defaults: false }),
   })

@@ -6,8 +6,9 @@ const PROGRAM = fileURLToPath(new URL('./append-process.ts', import.meta.url))
 /** Starts append-process.ts on a folder; `wrap` turns its command line into that of a program that starts it. */
 export function startLogProcess(
   folder: string,
-  options: { variant?: 'early'; bytes?: number; wrap?: (command: string[]) => string[] } = {},
+  options: { variant?: 'early'; bytes?: number; ageMs?: number; wrap?: (command: string[]) => string[] } = {},
 ): LineProcess {
-  const plain = [process.execPath, PROGRAM, folder, String(options.bytes ?? 'none'), options.variant ?? 'plain']
+  const { bytes = 'none', ageMs = 'none', variant = 'plain' } = options
+  const plain = [process.execPath, PROGRAM, folder, String(bytes), variant, String(ageMs)]
   return startLineProcess(options.wrap?.(plain) ?? plain)
 }
