@@ -21,6 +21,9 @@ import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
+import { RepeatMemory } from '../telemetry/repeat-memory.ts'
+import { UnreleasedInMemory, type UnreleasedStore } from '../telemetry/unreleased.ts'
+import { UnreleasedInRedis } from '../cluster/unreleased.ts'
 import { createRefusals, tooLargeLetter } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
 import { SessionExpiry } from '../sessions/session-expiry.ts'
@@ -47,9 +50,15 @@ export interface BrokerParts {
   readonly createRouter: (authorizer: Authorizer) => Router
   /** Hooks of aedes in place of ours. */
   readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock) => AedesHooks
+  /** What the store of unreleased ids is reached through. */
+  readonly throughUnreleased: (store: UnreleasedStore) => UnreleasedStore
 }
 
-export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) }
+export const BROKER_PARTS: BrokerParts = {
+  createRouter,
+  aedesHooks: () => ({}),
+  throughUnreleased: (store) => store,
+}
 
 /** What all connections of a broker share. */
 export interface BrokerContext extends LaneContext, LoginContext {
@@ -68,6 +77,7 @@ export interface BrokerContext extends LaneContext, LoginContext {
   readonly authorizer: Authorizer
   readonly sessions: Sessions
   readonly sessionExpiry: Pick<SessionExpiry, 'resume' | 'end'>
+  readonly repeats: RepeatMemory
   readonly time: CoarseTime
   readonly logger: Logger
   /** Told after each batch that is durable. */
@@ -100,6 +110,7 @@ export async function openBrokerContext(
   const { forwarder, observers, backpressure } = telemetry
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
+  const repeats = openRepeats(options, parts, cluster, tally, releasers)
   const sessions = await openSessions({
     authorizer,
     forwardWill,
@@ -110,6 +121,7 @@ export async function openBrokerContext(
     hooks,
     registry,
     maxSessions,
+    forgetUnreleased: (clientId) => repeats.forget(clientId),
   })
   releasers.own('sessions', sessions, closing)
   const takeovers = new Takeovers(tally, sessions.claims)
@@ -135,7 +147,7 @@ export async function openBrokerContext(
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
   const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
-  const ofSessions = { sessions, sessionExpiry, takeovers, presence, epochOf: epochsOf(cluster) }
+  const ofSessions = { sessions, sessionExpiry, repeats, takeovers, presence, epochOf: epochsOf(cluster) }
   return { ...shared, ...access, ...telemetry, ...ofSessions, router }
 }
 
@@ -162,6 +174,20 @@ function openTelemetry({ log, clock, settings, logger, metrics }: BrokerOptions,
   const backpressure = new Backpressure(forwarder, room, clock)
   observers.push(() => backpressure.release())
   return { refusals, observers, forwarder, backpressure }
+}
+
+/** What persistent sessions know of their telemetry, where these are. */
+function openRepeats(
+  { logger, settings }: BrokerOptions,
+  { throughUnreleased }: BrokerParts,
+  cluster: Cluster | undefined,
+  tally: Tally,
+  releasers: Releasers,
+): RepeatMemory {
+  const ofNodes = cluster && new UnreleasedInRedis(cluster.mesh.link, cluster.fence)
+  const store = throughUnreleased(ofNodes ?? new UnreleasedInMemory())
+  const memory = new RepeatMemory({ store, logger, tally, maxInFlight: settings.MAX_IN_FLIGHT_PER_CLIENT })
+  return releasers.own('repeats', memory, closing)
 }
 
 function closing(part: { close(): void | Promise<void> }): void | Promise<void> {

@@ -15,11 +15,14 @@ import type { Origin } from '../listeners/origin.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
 import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
+import type { ResumedSession } from '../telemetry/unreleased.ts'
 import type { SessionWish } from '../cluster/shared-sessions.ts'
 
 /** A client that was let in. */
 export interface Welcome {
   readonly admitted: Admitted & { readonly allowance: Allowance | undefined }
+  /** Undefined for a session that ends with the connection. */
+  readonly resumed: ResumedSession | undefined
   readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
   /** Seconds; 0 = off. */
   readonly keepalive: number
@@ -59,14 +62,7 @@ export async function welcome(
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
-  let isPresent: boolean
-  try {
-    isPresent = (await context.sessionExpiry.resume(admitted.clientId, wish.isNew === true)) && admitted.isPresent
-  } catch (error) {
-    admitted.release()
-    const { code, message } = toSluiceError(error)
-    throw new Refused(code, message, connack(3), admitted.principal.name)
-  }
+  const { isPresent, resumed } = await resume(context, admitted, wish)
   const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
@@ -74,6 +70,7 @@ export async function welcome(
   const willProperties = packet.will?.properties
   return {
     admitted,
+    resumed,
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
     rest,
@@ -81,6 +78,22 @@ export async function welcome(
     extras: willProperties && { properties: willProperties },
     // In MQTT 3.1 the flag is reserved.
     connack: connackOf(context, protocol, isPresent && packet.version > 3, extra),
+  }
+}
+
+/** Whether the session goes on, and what its messages left if it outlives the connection. */
+async function resume(
+  { sessionExpiry, repeats }: BrokerContext,
+  { principal, clientId, isPresent, release }: Admitted,
+  wish: SessionWish,
+): Promise<Pick<Welcome, 'resumed'> & { readonly isPresent: boolean }> {
+  try {
+    const goesOn = await sessionExpiry.resume(clientId, wish.isNew === true)
+    return { isPresent: goesOn && isPresent, resumed: wish.clean ? undefined : await repeats.resume(clientId) }
+  } catch (error) {
+    release()
+    const { code, message } = toSluiceError(error)
+    throw new Refused(code, message, connack(3), principal.name)
   }
 }
 

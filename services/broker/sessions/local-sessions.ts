@@ -7,12 +7,14 @@ import type { SessionWish, SharedLease, SharedSessions } from '../cluster/shared
 export class LocalSessions implements SharedSessions<SharedLease> {
   readonly #persistence: Persistence
   readonly #max: number
+  readonly #forgetUnreleased: (clientId: string) => Promise<void>
   /** By login: client ids, and whether a connection holds the session. */
   readonly #logins = new Map<string, Map<string, boolean>>()
 
-  constructor(persistence: Persistence, max: number) {
+  constructor(persistence: Persistence, max: number, forgetUnreleased: (clientId: string) => Promise<void>) {
     this.#persistence = persistence
     this.#max = max
+    this.#forgetUnreleased = forgetUnreleased
   }
 
   /** Error: `session_limit`. */
@@ -39,6 +41,7 @@ export class LocalSessions implements SharedSessions<SharedLease> {
   /** Removes all that is kept for a session; a connection that holds it and is not leaving keeps an empty one. */
   async discard(clientId: string, isLeaving: boolean): Promise<void> {
     await discardStored(this.#persistence, clientId)
+    await this.#forgetUnreleased(clientId)
     const { name } = principalOf(clientId)
     const own = this.#logins.get(name)
     if (own === undefined || (own.get(clientId) === true && !isLeaving)) return

@@ -56,6 +56,8 @@ export interface SessionOptions extends HookOptions {
   readonly logger: Logger
   /** Persistent sessions of one login, on a node that is the only one. */
   readonly maxSessions: number
+  /** On such a node: what is known of the telemetry of a session ends with it. */
+  readonly forgetUnreleased: (clientId: string) => Promise<void>
   /** In place of ours. */
   readonly hooks: AedesHooks
 }
@@ -96,7 +98,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...shared, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
   const forgetRetained = guard(aedes, options)
-  const local = new LocalSessions(aedes.persistence, options.maxSessions)
+  const local = new LocalSessions(aedes.persistence, options.maxSessions, options.forgetUnreleased)
   replayRetained(aedes, aedes.persistence, properties)
   const copy = createCopy(aedes, options.tally)
   const sendCommand = createCommands(aedes, relay, cluster)

@@ -196,7 +196,7 @@ describe('in Redis', () => {
     expect([await claim('app//p'), await claim('app//q'), await claim('app//p')]).toEqual([
       [1, '', 0],
       [-1, ''],
-      [2, 'one', 1],
+      [2, 'one', 1, '1', []],
     ])
   })
 

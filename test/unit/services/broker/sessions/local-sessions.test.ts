@@ -10,7 +10,9 @@ function setUp(max: number) {
     outgoingStream: () => Readable.from([]),
     cleanIncoming: () => Promise.resolve(),
   } as unknown as Persistence
-  return { cleaned, sessions: new LocalSessions(persistence, max) }
+  const forgotten: string[] = []
+  const sessions = new LocalSessions(persistence, max, async (id) => void forgotten.push(id))
+  return { cleaned, forgotten, sessions }
 }
 
 it('a session that ends is removed from the store, whoever ends it, and leaves room for another', async () => {
