@@ -34,6 +34,8 @@ export const BACKOFF = {
   lasting: { first: 2_000, most: 30_000 },
   /** Transactions that the database gave up to let other ones finish. */
   conflict: { first: 10, most: 640 },
+  /** Ids of QoS 2 that could not be forgotten: PUBCOMP waits for it. */
+  releases: { first: 100, most: 1_000 },
   /** A Redis that left something unanswered. */
   redisPing: { first: 1_000, most: 1_000 },
   /** New connections to the Redis of sessions: clients wait for it. */

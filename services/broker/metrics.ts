@@ -19,6 +19,12 @@ export class Tally {
   /** Their connection ended before they were acknowledged. */
   abandoned = 0
   inFlight = 0
+  /** Of persistent sessions: repeats that were stored and were only acknowledged, or got the stamp of the first copy. */
+  repeatsAcknowledged = 0
+  repeatsRestamped = 0
+  /** PUBRECs of such sessions whose id is not written down, and ids that were given up because there were too many. */
+  unrecorded = 0
+  idsGivenUp = 0
   qos0Received = 0
   qos0Shed = 0
   qos0Refused = 0
@@ -56,6 +62,7 @@ export interface Load {
   readonly tally: Tally
   readonly forwarder: { readonly records: number; readonly bytes: number }
   readonly backpressure: { readonly heldBytes: number; readonly waiting: number }
+  readonly repeats: { readonly ids: number; readonly recentSessions: number }
 }
 
 const COUNTERS: readonly [NumberOfTally, string, string][] = [
@@ -66,6 +73,26 @@ const COUNTERS: readonly [NumberOfTally, string, string][] = [
     'abandoned',
     'sluice_broker_publishes_abandoned_total',
     'QoS 1 and 2 PUBLISH packets whose connection closed before the acknowledgement',
+  ],
+  [
+    'repeatsAcknowledged',
+    'sluice_broker_repeats_acknowledged_total',
+    'QoS 2 PUBLISH packets repeated on another connection of their session that were stored already',
+  ],
+  [
+    'repeatsRestamped',
+    'sluice_broker_repeats_restamped_total',
+    'PUBLISH packets repeated on the next connection of their session that got the receive time of the first copy',
+  ],
+  [
+    'unrecorded',
+    'sluice_broker_qos2_unrecorded_total',
+    'PUBREC packets sent although their id could not be kept with the session: a repeat may be stored twice',
+  ],
+  [
+    'idsGivenUp',
+    'sluice_broker_qos2_given_up_total',
+    'Packet ids of QoS 2 dropped from a session because too many of its messages were never released',
   ],
   ['qos0Received', 'sluice_broker_qos0_received_total', 'QoS 0 PUBLISH packets received'],
   ['qos0Refused', 'sluice_broker_qos0_refused_total', 'QoS 0 PUBLISH packets refused'],
@@ -176,12 +203,22 @@ function exposeViolations(tally: Tally, metrics: Metrics): void {
 }
 
 function exposeGauges(
-  { tally, forwarder, backpressure }: Load,
+  { tally, forwarder, backpressure, repeats }: Load,
   connections: { readonly size: number },
   metrics: Metrics,
 ): void {
   const all: [string, string, () => number][] = [
     ['sluice_broker_in_flight', 'QoS 1 and 2 PUBLISH packets not yet acknowledged', () => tally.inFlight],
+    [
+      'sluice_broker_qos2_open_ids',
+      'Packet ids of QoS 2 telemetry kept with the persistent sessions of connected clients',
+      () => repeats.ids,
+    ],
+    [
+      'sluice_broker_recent_sessions',
+      'Persistent sessions without connection whose last messages are remembered',
+      () => repeats.recentSessions,
+    ],
     ['sluice_broker_connections', 'Open MQTT connections', () => connections.size],
     ['sluice_broker_queued_records', 'Records queued for the log', () => forwarder.records],
     ['sluice_broker_queued_bytes', 'Payload bytes queued for the log', () => forwarder.bytes],

@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import type { BrokerParts } from '../../services/broker/connection/broker-context.ts'
+import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { createRouter } from '../../services/broker/telemetry/routes.ts'
 import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
@@ -10,6 +10,7 @@ import { parseTelemetryTopic } from '../../shared/topics.ts'
  * the lane; the differential test compares the two.
  */
 export const ONE_LANE: BrokerParts = {
+  ...BROKER_PARTS,
   createRouter(authorizer) {
     const route = createRouter(authorizer)
     return (principal, topic) => {

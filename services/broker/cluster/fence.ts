@@ -3,10 +3,32 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import { principalOf } from '../../../shared/sessions/client-id.ts'
-import type { Lease, SessionWish } from '../../../shared/sessions/port.ts'
+import { claimed, NOTHING_LEFT, type Left } from './claim-answer.ts'
+import { principalOf } from './messages.ts'
+import type { SessionWish } from './shared-sessions.ts'
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
 import { WILL_DUE } from './will-delay-scripts.ts'
+
+/** A session that this node holds for a connection. */
+export interface Lease {
+  readonly clientId: string
+  readonly principal: string
+  readonly isApplication: boolean
+  readonly clean: boolean
+  /** Seconds that it outlives the connection; undefined: it does not end. DISCONNECT may change it. */
+  expiry: number | undefined
+  /** Undefined for a clean session that began while Redis was down: no other node knows of it until Redis is back. */
+  epoch: string | undefined
+  readonly isPresent: boolean
+  /** Message ids given to the client -> number of the stored message. */
+  readonly sent: Map<number, string>
+  /** Message ids of QoS 2 that were taken and not released yet. */
+  readonly incoming: Set<number>
+  /** What its holder before has left of its telemetry. */
+  readonly left: Left
+}
+
+const NOTHING_CLAIMED = { epoch: undefined, isPresent: false, left: NOTHING_LEFT }
 
 /** Arguments of {@link RELEASE}. */
 type Release = readonly [principal: string, clientId: string, epoch: string, node: string, rest: number | '']
@@ -184,7 +206,7 @@ export class Fence {
     principal: string,
     clientId: string,
     wish: SessionWish,
-  ): Promise<Pick<Lease, 'epoch' | 'isPresent'>> {
+  ): Promise<Pick<Lease, 'epoch' | 'isPresent' | 'left'>> {
     try {
       let answer = claimed(await this.#claimOnce(principal, clientId, wish, false))
       if (answer.epoch === 0) {
@@ -197,9 +219,9 @@ export class Fence {
       if (answer.epoch < 0) {
         throw new SluiceError('session_limit', `${principal} has ${this.#maxSessions} persistent sessions`)
       }
-      return { epoch: String(answer.epoch), isPresent: answer.isPresent }
+      return { epoch: String(answer.epoch), isPresent: answer.isPresent, left: answer.left }
     } catch (error) {
-      if (wish.clean && toSluiceError(error).code === 'redis_unavailable') return { epoch: undefined, isPresent: false }
+      if (wish.clean && toSluiceError(error).code === 'redis_unavailable') return NOTHING_CLAIMED
       throw error
     }
   }
@@ -225,10 +247,4 @@ export class Fence {
 
 function kindOf({ clean, expiry }: SessionWish): string {
   return clean ? 'c' : `p${expiry ?? ''}`
-}
-
-/** The answer of {@link CLAIM}: an epoch of 0 or less is none. */
-function claimed(answer: unknown): { epoch: number; node: string; isPresent: boolean } {
-  if (!Array.isArray(answer)) throw new Error('an unexpected answer from Redis')
-  return { epoch: Number(answer[0]), node: String(answer[1] ?? ''), isPresent: Number(answer[2]) === 1 }
 }

@@ -6,11 +6,12 @@ import { script, type Script } from '../../../shared/mesh/redis-link.ts'
  *   epoch, seq                 counters: of sessions begun, of messages stored
  *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent}{expiry, if any} {node, empty while away}"
  *   ends                       client ids whose session ends, by the time (ms); while they are away
- *   subs:{client id}           filter -> QoS, " nl", " rap"         (persistent sessions, as are the next five)
+ *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next six)
  *   queue:{client id}          number -> message                    not acknowledged by the client yet
  *   bytes:{client id}          length of these messages
  *   ids:{client id}            number -> "{message id}[ r]"         sent with that id; r: PUBREL is
  *   in:{client id}             message ids of QoS 2 that were taken and not released
+ *   in-log:{client id}         those of telemetry that is in the log -> digest of the message
  *   wide, wide:version         client id -> {filter: QoS} of persistent sessions of applications, and its number
  *   will:{client id}           "{epoch} {seconds that it waits for its client}\n{message}"
  *   wills                      client ids whose will waits, by the time it is due (ms); while they are away
@@ -33,7 +34,7 @@ local function now()
 end
 local function holds(principal, id, epoch) return record(principal, id) == epoch end
 local function forgetStored(id)
-  call('DEL', P..'subs:'..id, P..'queue:'..id, P..'bytes:'..id, P..'ids:'..id, P..'in:'..id)
+  call('DEL', P..'subs:'..id, P..'queue:'..id, P..'bytes:'..id, P..'ids:'..id, P..'in:'..id, P..'in-log:'..id)
   call('ZREM', P..'ends', id)
   if call('HDEL', P..'wide', id) == 1 then call('INCR', P..'wide:version') end
 end

@@ -2,9 +2,8 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches, overlaps } from '../../../shared/topic-filter.ts'
 import type { Tally } from '../metrics.ts'
-import { ELSEWHERE, MAX_RETAINED, placeOf } from '../../../shared/sessions/bounds.ts'
-import { RetainedQuota } from '../access/retained-quota.ts'
-import { decodeMessage, encodeMessage, type Message } from '../../../shared/sessions/message.ts'
+import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedQuota } from '../access/retained-quota.ts'
+import { decodeMessage, encodeMessage, type Message } from './messages.ts'
 import { RETAIN } from './publish-script.ts'
 
 /** Retained while Redis was down, to be written when it is back: the last of each topic. */
@@ -27,23 +26,22 @@ export class Retained {
     this.#tally = tally
   }
 
-  /** False when there is no room for it; while Redis is down it is owed, and written when `settle` is called. */
-  async keep(message: Message): Promise<boolean> {
+  /** Resolves when it is kept; while Redis is down it is owed, and written when `settle` is called. */
+  async keep(message: Message): Promise<void> {
     try {
-      return await this.#write(message)
+      await this.#write(message)
     } catch (error) {
       if (toSluiceError(error).code !== 'redis_unavailable') throw error
-      const isOwed = this.#owedQuota.take(message)
-      if (isOwed) this.#owed.set(message.topic, message)
-      else this.#owed.delete(message.topic)
-      return isOwed
+      if (this.#owedQuota.take(message)) return void this.#owed.set(message.topic, message)
+      this.#owed.delete(message.topic)
+      this.#tally.retainedDropped += 1
     }
   }
 
   /** Redis is back. Error: `redis_unavailable`. */
   async settle(): Promise<void> {
     for (const [topic, message] of this.#owed) {
-      if (!(await this.#write(message))) this.#tally.retainedDropped += 1
+      await this.#write(message)
       if (this.#owed.get(topic) === message) this.#drop(topic)
     }
   }
@@ -59,14 +57,14 @@ export class Retained {
     }
   }
 
-  async #write(message: Message): Promise<boolean> {
+  async #write(message: Message): Promise<void> {
     const { topic, payload } = message
     // The newest is this one.
     if (this.#owed.get(topic) !== message) this.#drop(topic)
     const bytes = payload.length === 0 ? '' : encodeMessage(message)
     const { topics, bytes: most, deviceTopics, deviceBytes } = MAX_RETAINED
     const bounds = [topics, most, deviceTopics, deviceBytes]
-    return (await this.#link.eval(RETAIN, placeOf(topic), topic, bytes, ...bounds)) === 1
+    if ((await this.#link.eval(RETAIN, placeOf(topic), topic, bytes, ...bounds)) === 0) this.#tally.retainedDropped += 1
   }
 
   #drop(topic: string): void {

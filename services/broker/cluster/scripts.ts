@@ -3,7 +3,8 @@ import { lua } from './redis-keys.ts'
 /**
  * A client id becomes the session of a node. Arguments: principal, client id, c|p{seconds, if it ends}, node, 1 to take
  * it from a node that holds it, most persistent sessions of a principal, 1 to forget what is kept, as when its time was
- * up. Answer: {epoch, former node, 1 when the session goes on} or {0, node that holds it} or {-1}.
+ * up. Answer: {epoch, former node, 1 when the session goes on, and then its former epoch and what is unreleased of its
+ * telemetry: ids and digests by turns} or {0, node that holds it} or {-1}.
  */
 export const CLAIM = lua(`
 local function isFull(principal, max)
@@ -28,7 +29,8 @@ local isOver = ends and tonumber(ends) <= now()
 if isNew == '1' or isOver or kind == 'c' and oldKind == 'p' then forgetStored(id) else call('ZREM', P..'ends', id) end
 forgetWill(id)
 local isPresent = kind == 'p' and oldKind == 'p' and isNew ~= '1' and not isOver
-return {new, oldNode or '', isPresent and 1 or 0}
+if not isPresent then return {new, oldNode or '', 0} end
+return {new, oldNode, 1, epoch, call('HGETALL', P..'in-log:'..id)}
 `)
 
 /**
@@ -124,7 +126,7 @@ return holds(ARGV[1], ARGV[2], ARGV[3]) and 1 or 0
 
 /**
  * Subscriptions of a persistent session. Arguments: principal, client id, epoch, 1 for those of an application, most
- * sessions with such, then filter and options by turns: QoS, then "nl" and "rap"; -1 removes. Answer: 1, 0 when fenced off, -1 when there are
+ * sessions with such, then filter and QoS by turns; QoS -1 removes. Answer: 1, 0 when fenced off, -1 when there are
  * too many.
  */
 export const SUBSCRIBE = lua(`
@@ -138,7 +140,7 @@ end
 if wide == '1' then
   local all = call('HGETALL', key)
   local filters = {}
-  for i = 1, #all, 2 do filters[all[i]] = tonumber(string.match(all[i + 1], '^%d')) end
+  for i = 1, #all, 2 do filters[all[i]] = tonumber(all[i + 1]) end
   if #all == 0 then call('HDEL', P..'wide', id) else call('HSET', P..'wide', id, cjson.encode(filters)) end
   call('INCR', P..'wide:version')
 end
@@ -151,6 +153,25 @@ local principal, id, epoch, hash, field, value = unpack(ARGV)
 if not holds(principal, id, epoch) then return 0 end
 call('HSET', P..hash..':'..id, field, value)
 return 1
+`)
+
+/**
+ * What is unreleased of the telemetry of several sessions. Arguments: for each of them client id, principal, epoch and the
+ * number of changes, then each as id and digest; an empty digest removes. Answer: which of the sessions, from 0, are
+ * others'.
+ */
+export const RECORD = lua(`
+local lost, at, number = {}, 1, 0
+while at <= #ARGV do
+  local id, mine, changes = ARGV[at], holds(ARGV[at + 1], ARGV[at], ARGV[at + 2]), tonumber(ARGV[at + 3])
+  if not mine then lost[#lost + 1] = number end
+  for change = at + 4, at + 3 + 2 * changes, 2 do
+    if mine and ARGV[change + 1] == '' then call('HDEL', P..'in-log:'..id, ARGV[change])
+    elseif mine then call('HSET', P..'in-log:'..id, ARGV[change], ARGV[change + 1]) end
+  end
+  at, number = at + 4 + 2 * changes, number + 1
+end
+return lost
 `)
 
 /** A message was acknowledged. Arguments: principal, client id, epoch, number. Answer: the message, or false. */

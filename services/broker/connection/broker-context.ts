@@ -5,7 +5,6 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
-import type { LocalSessionStore } from '../../../shared/sessions/port.ts'
 import { PacketBuffer } from '../mqtt/packet-buffer.ts'
 import { epochsOf, openPresence, type PresenceWriter } from './presence.ts'
 import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
@@ -22,8 +21,12 @@ import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
+import { RepeatMemory } from '../telemetry/repeat-memory.ts'
+import { UnreleasedInMemory, type UnreleasedStore } from '../telemetry/unreleased.ts'
+import { UnreleasedInRedis } from '../cluster/unreleased.ts'
 import { createRefusals, tooLargeLetter } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
+import { SessionExpiry } from '../sessions/session-expiry.ts'
 import type { AedesHooks } from '../sessions/aedes-internals.ts'
 import { openSessions, type Sessions } from '../sessions/sessions.ts'
 import { Takeovers } from '../sessions/takeovers.ts'
@@ -40,8 +43,6 @@ export interface BrokerOptions {
   readonly metrics: Metrics
   /** Other nodes share sessions, and get what their subscribers want; undefined for the only node. */
   readonly cluster?: ClusterOptions
-  /** Sessions of the only node. */
-  readonly sessions?: LocalSessionStore
 }
 
 /** Parts that another composition of the broker replaces. */
@@ -49,9 +50,15 @@ export interface BrokerParts {
   readonly createRouter: (authorizer: Authorizer) => Router
   /** Hooks of aedes in place of ours. */
   readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock) => AedesHooks
+  /** What the store of unreleased ids is reached through. */
+  readonly throughUnreleased: (store: UnreleasedStore) => UnreleasedStore
 }
 
-export const BROKER_PARTS: BrokerParts = { createRouter, aedesHooks: () => ({}) }
+export const BROKER_PARTS: BrokerParts = {
+  createRouter,
+  aedesHooks: () => ({}),
+  throughUnreleased: (store) => store,
+}
 
 /** What all connections of a broker share. */
 export interface BrokerContext extends LaneContext, LoginContext {
@@ -69,6 +76,8 @@ export interface BrokerContext extends LaneContext, LoginContext {
   readonly failedLogins: FailedLogins
   readonly authorizer: Authorizer
   readonly sessions: Sessions
+  readonly sessionExpiry: Pick<SessionExpiry, 'resume' | 'end'>
+  readonly repeats: RepeatMemory
   readonly time: CoarseTime
   readonly logger: Logger
   /** Told after each batch that is durable. */
@@ -101,6 +110,7 @@ export async function openBrokerContext(
   const { forwarder, observers, backpressure } = telemetry
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
+  const repeats = openRepeats(options, parts, cluster, tally, releasers)
   const sessions = await openSessions({
     authorizer,
     forwardWill,
@@ -110,7 +120,8 @@ export async function openBrokerContext(
     cluster,
     hooks,
     registry,
-    local: options.sessions,
+    maxSessions,
+    forgetUnreleased: (clientId) => repeats.forget(clientId),
   })
   releasers.own('sessions', sessions, closing)
   const takeovers = new Takeovers(tally, sessions.claims)
@@ -120,6 +131,7 @@ export async function openBrokerContext(
       logger.error({ err: error, who: name }, 'cannot remove what is stored for a revoked login')
     })
   })
+  const sessionExpiry = createSessionExpiry(sessions, cluster, logger, releasers)
   observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
 
   const node = cluster?.id ?? STANDALONE
@@ -135,7 +147,7 @@ export async function openBrokerContext(
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
   const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
-  const ofSessions = { sessions, takeovers, presence, epochOf: epochsOf(cluster) }
+  const ofSessions = { sessions, sessionExpiry, repeats, takeovers, presence, epochOf: epochsOf(cluster) }
   return { ...shared, ...access, ...telemetry, ...ofSessions, router }
 }
 
@@ -164,6 +176,37 @@ function openTelemetry({ log, clock, settings, logger, metrics }: BrokerOptions,
   return { refusals, observers, forwarder, backpressure }
 }
 
+/** What persistent sessions know of their telemetry, where these are. */
+function openRepeats(
+  { logger, settings }: BrokerOptions,
+  { throughUnreleased }: BrokerParts,
+  cluster: Cluster | undefined,
+  tally: Tally,
+  releasers: Releasers,
+): RepeatMemory {
+  const ofNodes = cluster && new UnreleasedInRedis(cluster.mesh.link, cluster.fence)
+  const store = throughUnreleased(ofNodes ?? new UnreleasedInMemory())
+  const memory = new RepeatMemory({ store, logger, tally, maxInFlight: settings.MAX_IN_FLIGHT_PER_CLIENT })
+  return releasers.own('repeats', memory, closing)
+}
+
 function closing(part: { close(): void | Promise<void> }): void | Promise<void> {
   return part.close()
+}
+
+function createSessionExpiry(
+  sessions: Sessions,
+  cluster: Cluster | undefined,
+  logger: Logger,
+  releasers: Releasers,
+): BrokerContext['sessionExpiry'] {
+  if (cluster === undefined) {
+    const ends = new SessionExpiry((id, isLeaving) => sessions.discard(id, isLeaving), logger)
+    return releasers.own('session ends', ends, () => ends.close())
+  }
+  return {
+    // The claim of the session has done it.
+    resume: () => Promise.resolve(true),
+    end: async (id, seconds) => cluster.fence.endAfter(id, seconds),
+  }
 }

@@ -14,6 +14,7 @@ import { PlainDelivery, type Delivery } from '../sessions/delivery.ts'
 import { Mqtt5Delivery } from '../sessions/delivery-v5.ts'
 import type { AedesClient } from '../sessions/sessions.ts'
 import type { LaneConnection, LaneOwner } from '../telemetry/lane.ts'
+import type { ResumedSession } from '../telemetry/unreleased.ts'
 import type { BrokerContext } from './broker-context.ts'
 import { giveBack, type Welcome } from './connect-flow.ts'
 import { PacketDispatch } from './packet-dispatch.ts'
@@ -36,6 +37,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
   readonly principal: Principal
   readonly protocol: Protocol
   readonly allowance: Allowance | undefined
+  readonly resumed: ResumedSession | undefined
   readonly connection: LaneConnection
   readonly output: SocketWriter
   readonly dispatch: PacketDispatch
@@ -65,6 +67,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.protocol = protocol
     this.principal = principal
     this.allowance = welcome.admitted.allowance
+    this.resumed = welcome.resumed
     this.#welcome = welcome
     const stream = new AedesStream(this, connection)
     const lane = new AedesLane(context, stream, this)
@@ -126,6 +129,6 @@ export class Client implements AedesStreamOwner, LaneOwner {
     const forgotten = new Promise<void>((resolve) => this.#aedes.close(resolve))
     this.#stream.destroy()
     await Promise.all([forgotten, gone])
-    giveBack(this.#context, this.#welcome)
+    await giveBack(this.#context, this.#welcome)
   }
 }

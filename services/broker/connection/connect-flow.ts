@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { toSluiceError } from '../../../shared/errors.ts'
 import type { Mqtt5Extras } from '../sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Protocol } from '../mqtt/protocol.ts'
@@ -12,13 +13,16 @@ import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
 import { Property } from '../mqtt/v5/properties.ts'
 import type { Origin } from '../listeners/origin.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
-import { Type, Violation, type Refused } from '../mqtt/packets.ts'
+import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
-import type { SessionWish } from '../../../shared/sessions/port.ts'
+import type { ResumedSession } from '../telemetry/unreleased.ts'
+import type { SessionWish } from '../cluster/shared-sessions.ts'
 
 /** A client that was let in. */
 export interface Welcome {
   readonly admitted: Admitted & { readonly allowance: Allowance | undefined }
+  /** Undefined for a session that ends with the connection. */
+  readonly resumed: ResumedSession | undefined
   readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
   /** Seconds; 0 = off. */
   readonly keepalive: number
@@ -58,6 +62,7 @@ export async function welcome(
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
+  const { isPresent, resumed } = await resume(context, admitted, wish)
   const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
@@ -65,22 +70,39 @@ export async function welcome(
   const willProperties = packet.will?.properties
   return {
     admitted,
+    resumed,
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
     rest,
     connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
     extras: willProperties && { properties: willProperties },
     // In MQTT 3.1 the flag is reserved.
-    connack: connackOf(context, protocol, admitted.isPresent && packet.version > 3, extra),
+    connack: connackOf(context, protocol, isPresent && packet.version > 3, extra),
   }
 }
 
-/** The connection has ended: the time of its session begins, and its client id and rate are free. */
-export function giveBack(
-  { sessions }: Pick<BrokerContext, 'sessions'>,
+/** Whether the session goes on, and what its messages left if it outlives the connection. */
+async function resume(
+  { sessionExpiry, repeats }: BrokerContext,
+  { principal, clientId, isPresent, release }: Admitted,
+  wish: SessionWish,
+): Promise<Pick<Welcome, 'resumed'> & { readonly isPresent: boolean }> {
+  try {
+    const goesOn = await sessionExpiry.resume(clientId, wish.isNew === true)
+    return { isPresent: goesOn && isPresent, resumed: wish.clean ? undefined : await repeats.resume(clientId) }
+  } catch (error) {
+    release()
+    const { code, message } = toSluiceError(error)
+    throw new Refused(code, message, connack(3), principal.name)
+  }
+}
+
+/** The connection has ended: the time of its session begins, and its client id and rate are free. Never rejects. */
+export async function giveBack(
+  { sessionExpiry }: Pick<BrokerContext, 'sessionExpiry'>,
   { admitted, rest }: Pick<Welcome, 'admitted' | 'rest'>,
-): void {
-  sessions.endAfter(admitted.clientId, rest())
+): Promise<void> {
+  await sessionExpiry.end(admitted.clientId, rest())
   admitted.release()
 }
 

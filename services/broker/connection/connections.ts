@@ -48,10 +48,11 @@ export class Connections {
    * closing sets off (bounded). What is not acknowledged then the clients send again.
    */
   async close(): Promise<void> {
-    const { forwarder } = this.#context
+    const { forwarder, repeats } = this.#context
     await this.#sendAway()
     for (const connection of this.#connections) connection.stopReading()
     await forwarder.drain(DRAIN_MS)
+    await repeats.drain(DRAIN_MS)
     for (const connection of this.#connections) connection.close(Reason.shuttingDown)
     await Promise.all([...this.#connections].map((connection) => connection.ended))
     await forwarder.drain(DRAIN_MS)

@@ -13,8 +13,9 @@ import { TelemetryLane } from '../telemetry/telemetry-lane.ts'
 
 /**
  * The packets of one logged-in client, in order. Telemetry goes to the log and is acknowledged when it is durable;
- * everything else goes to aedes. All acknowledgements leave in the order of the messages [MQTT-4.6.0-2], PUBCOMPs in
- * that of the PUBRELs: what is answered goes into the other lane only when nothing waits in this one.
+ * everything else goes to aedes. All acknowledgements leave in the order of the messages [MQTT-4.6.0-2]: what is answered
+ * goes into the other lane only when nothing waits in this one. So do PUBCOMPs, which need not, unless they wait until an
+ * id is not kept with the session any more.
  */
 export class PacketDispatch {
   readonly telemetry: TelemetryLane
@@ -47,6 +48,7 @@ export class PacketDispatch {
         return this.#takeAtRate(frame)
       case Type.pingreq:
         expectEmpty(frame, 0xc0)
+        this.telemetry.heard()
         this.#owner.output.empty(0xd0)
         return undefined
       case Type.pubrel:
@@ -143,6 +145,7 @@ export class PacketDispatch {
       return this.telemetry.refuse({ lane: 'refused', topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
     }
     const blocked = this.aedes.publish(frame, parts)
+    if (blocked === undefined && parts.qos > 0) this.telemetry.reuse(parts.id)
     if (blocked === undefined && parts.qos === 2 && this.#owner.protocol.version === 5) this.#openInAedes.add(parts.id)
     return blocked
   }
@@ -162,9 +165,7 @@ export class PacketDispatch {
       if (blocked === undefined) this.#openInAedes.delete(id)
       return blocked
     }
-    if (this.aedes.pending > 0) return 'lane'
-    this.telemetry.complete(id)
-    return undefined
+    return this.aedes.pending > 0 ? 'lane' : this.telemetry.complete(id)
   }
 
   /** Of a message that aedes sent. */

@@ -5,6 +5,8 @@ import { Violation } from './packets.ts'
 export interface PublishParts {
   qos: number
   retain: boolean
+  /** The client may have sent it before. */
+  isDup: boolean
   /** What the topic stands in: the packet, or what a topic alias stands for. */
   topic: Buffer
   topicStart: number
@@ -25,7 +27,7 @@ export const NO_TOPIC = Buffer.alloc(0)
 
 export function newPublishParts(): PublishParts {
   const nothing = { topicStart: 0, topicEnd: 0, id: 0, payload: 0, propertiesStart: 0, propertiesEnd: 0 }
-  return { qos: 0, retain: false, topic: NO_TOPIC, isText: false, ...nothing }
+  return { qos: 0, retain: false, isDup: false, topic: NO_TOPIC, isText: false, ...nothing }
 }
 
 /**
@@ -50,6 +52,7 @@ export function readPublish(
   if (qos > 0 && id === 0) throw new Violation('PUBLISH with packet id 0 [MQTT-2.3.1-1]', Reason.protocolError)
   parts.qos = qos
   parts.retain = (header & 1) !== 0
+  parts.isDup = (header & 8) !== 0
   parts.topic = buffer
   parts.topicStart = topicStart
   parts.topicEnd = topicEnd

@@ -10,15 +10,17 @@ import type { Protocol } from '../mqtt/protocol.ts'
 import type { Backpressure } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Refusals } from './refusals.ts'
+import type { RepeatMemory } from './repeat-memory.ts'
 import type { Router } from './routes.ts'
 import type { SubscriptionInterest } from './subscription-interest.ts'
+import type { ResumedSession } from './unreleased.ts'
 
 /**
  * Why the next packet of a connection waits. The first five are a lane's; the others are the connection's own.
  *
  *   reason   the next packet waits because            set in                      woken by
  *   client   its own acks in flight are at the cap    TelemetryLane, AedesLane    TelemetryLane.settled, AedesStream
- *   lane     the other lane owes an answer first      PacketDispatch, AedesLane   the same two
+ *   lane     a lane owes another answer first         PacketDispatch, the lanes   the same two
  *   node     the caps of the node are reached         TelemetryLane               Backpressure.release, first come first served
  *   aedes    aedes' input is full                     AedesLane                   AedesStream._read -> aedesMoved
  *   rate     a rate is used up                        PacketDispatch              Rates, by its timer
@@ -43,6 +45,7 @@ export interface LaneContext {
   readonly refusals: Pick<Refusals, 'record'>
   readonly interest: SubscriptionInterest
   readonly tally: Tally
+  readonly repeats: Pick<RepeatMemory, 'enter' | 'leave'>
 }
 
 /** The connection of a client. */
@@ -59,6 +62,8 @@ export interface LaneOwner {
   readonly protocol: Protocol
   /** Undefined while no rate is limited. */
   readonly allowance: Allowance | undefined
+  /** Its session, if that outlives the connection. */
+  readonly resumed: ResumedSession | undefined
   /** Filters that the session is subscribed to. */
   isSubscribed(filter: string): boolean
   subscriptionCount(): number

@@ -7,19 +7,26 @@ import type { Waiter } from './batch.ts'
 import type { Blocked, LaneContext, LaneOwner } from './lane.ts'
 import { Header } from '../mqtt/packets.ts'
 import type { PublishParts } from '../mqtt/publish.ts'
+import { Reason } from '../mqtt/v5/reason.ts'
+import { digestOf } from './recent-messages.ts'
+import type { AnsweringLane, Outcome, Repeats } from './repeats.ts'
 import type { RefusedRoute, TelemetryRoute } from './routes.ts'
 
 /**
  * The telemetry of one client: into the log, and an acknowledgement when it is durable. QoS 2 is ended here: PUBREC
- * after the append and PUBCOMP to the client's PUBREL. Nothing of it is stored for a next connection, because a message
- * that is repeated then is a record more, which changes nothing for readings that carry their time.
+ * after the append and PUBCOMP to the client's PUBREL. If the session outlives the connection, the id is written down in
+ * between, so that the next connection knows the message when it comes again.
  */
-export class TelemetryLane implements Waiter {
+export class TelemetryLane implements Waiter, AnsweringLane {
   readonly #context: LaneContext
   readonly #owner: LaneOwner
   readonly #acks: AckQueue
   /** QoS 2 between PUBLISH and PUBREL. */
   readonly #exactlyOnce = new PacketIds()
+  /** Of a session that outlives the connection. */
+  readonly #repeats: Repeats | undefined
+  /** Waits for messages of QoS 2 of such a session. */
+  readonly #writesDown: Waiter | undefined
   #isSettling = false
   #isClosed = false
 
@@ -27,6 +34,18 @@ export class TelemetryLane implements Waiter {
     this.#context = context
     this.#owner = owner
     this.#acks = new AckQueue(context.settings.MAX_IN_FLIGHT_PER_CLIENT)
+    if (owner.resumed === undefined) return
+    const repeats = context.repeats.enter(owner.resumed, this)
+    this.#repeats = repeats
+    this.#writesDown = {
+      durable: () => repeats.toldExactlyOnce('acked'),
+      refused: () => repeats.toldExactlyOnce('refused'),
+      settled: () => this.settled(),
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   /** Messages that are not acknowledged yet. */
@@ -45,10 +64,12 @@ export class TelemetryLane implements Waiter {
       return this.refuse({ lane: 'refused', topic: route.topic, code: 'payload_not_utf8', detail }, buffer, parts, end)
     }
     const { tally, backpressure, clock, forwarder } = this.#context
-    const { qos, payload } = parts
+    const { qos, payload, id } = parts
     if (qos > 0) {
       if (this.#acks.isFull) return 'client'
       if (backpressure.isFull) return 'node'
+      // [MQTT-4.3.3-2]: until PUBREL the same id is the same message.
+      if (qos === 2 && this.#exactlyOnce.has(id)) return this.#acknowledgeAgain(id)
     } else if (backpressure.shedsQos0) {
       tally.qos0Received += 1
       tally.qos0Shed += 1
@@ -57,17 +78,26 @@ export class TelemetryLane implements Waiter {
     // Bytes of its own: the record must not hold on to the whole chunk while it waits.
     const value = Buffer.allocUnsafe(end - payload)
     buffer.copy(value, 0, payload, end)
-    if (!clock.stamp(reservedElements(value))) return 'node'
+    const repeats = qos > 0 ? this.#repeats : undefined
+    const digest = repeats === undefined ? 0 : digestOf(route.topic, value)
+    if (repeats?.isStored(parts, digest) === true) {
+      tally.repeatsAcknowledged += 1
+      return this.#acknowledgeAgain(id)
+    }
+    const first = repeats?.firstStamp(parts, digest)
+    if (first === undefined && !clock.stamp(reservedElements(value))) return 'node'
+    const { ms, ns } = first ?? clock
+    repeats?.note(parts, digest, { ms, ns })
+    if (first !== undefined) tally.repeatsRestamped += 1
     if (qos > 0) {
       tally.received += 1
-      if (qos === 2 && this.#isRepeated(parts.id)) return undefined
       tally.inFlight += 1
-      this.#acks.add(parts.id, qos)
+      this.#acks.add(id, qos)
+      if (qos === 2) this.#exactlyOnce.add(id)
     } else tally.qos0Received += 1
     if (parts.retain) tally.retainIgnored += 1
-    const { ms, ns, scheme } = clock
-    const record = { key: route.key, value, ms, ns, scheme, headers: route.headers }
-    forwarder.enqueue(record, route.topic, qos > 0 ? this : undefined)
+    const record = { key: route.key, value, ms, ns, scheme: clock.scheme, headers: route.headers }
+    forwarder.enqueue(record, route.topic, this.#waiterFor(qos))
     return undefined
   }
 
@@ -98,21 +128,50 @@ export class TelemetryLane implements Waiter {
 
   /** True when the message of this id was telemetry of this connection. */
   expectsRelease(id: number): boolean {
-    return this.#exactlyOnce.has(id)
+    return this.#exactlyOnce.has(id) || this.#repeats?.expectsRelease(id) === true
   }
 
-  /** Answers a PUBREL. */
-  complete(id: number): void {
+  /** Answers a PUBREL, at once or when the id is not written down any more. */
+  complete(id: number): Blocked | undefined {
+    // One that comes before its PUBREC would leave the id written down for good.
+    if (this.#repeats?.isUnanswered(id) === true) return 'lane'
     this.#exactlyOnce.delete(id)
-    this.#owner.output.acknowledge(Header.pubcomp, id)
+    if (this.#repeats?.release(id) !== true) this.#owner.output.acknowledge(Header.pubcomp, id)
+    return undefined
+  }
+
+  /** The id is now that of a message in the other lane. */
+  reuse(id: number): void {
+    this.#repeats?.reuse(id)
+  }
+
+  /** The client has sent a PINGREQ. */
+  heard(): void {
+    this.#repeats?.heard()
   }
 
   durable(): void {
-    if (this.#isTold()) this.#context.tally.acked += 1
+    if (this.#repeats?.holdsBack === true) this.#repeats.toldBehind('acked')
+    else this.ended('acked')
   }
 
   refused(): void {
-    if (this.#isTold()) this.#context.tally.refused += 1
+    if (this.#repeats?.holdsBack === true) this.#repeats.toldBehind('refused')
+    else this.ended('refused')
+  }
+
+  ended(outcome: Outcome): void {
+    if (this.#isTold()) this.#context.tally[outcome] += 1
+  }
+
+  released(id: number): void {
+    if (this.#isClosed) return
+    this.#owner.output.acknowledge(Header.pubcomp, id)
+    this.#isSettling = true
+  }
+
+  fenced(): void {
+    this.#owner.connection.close(Reason.takenOver)
   }
 
   /** The oldest message that waited for the log has its end. False when its client is gone. */
@@ -138,19 +197,23 @@ export class TelemetryLane implements Waiter {
 
   /** The connection is gone: what is on its way to the log goes there, but is not acknowledged. */
   close(): void {
+    if (this.#isClosed) return
     this.#isClosed = true
+    if (this.#repeats !== undefined) this.#context.repeats.leave(this.#repeats, this.#acks.size)
   }
 
-  /** [MQTT-4.3.3-2]: until PUBREL the same id is the same message, and is only acknowledged again. */
-  #isRepeated(id: number): boolean {
-    if (!this.#exactlyOnce.has(id)) {
-      this.#exactlyOnce.add(id)
-      return false
-    }
+  #waiterFor(qos: number): Waiter | undefined {
+    if (qos === 0) return undefined
+    return qos === 2 ? (this.#writesDown ?? this) : this
+  }
+
+  /** Of QoS 2, and in the log. */
+  #acknowledgeAgain(id: number): undefined {
+    this.#exactlyOnce.add(id)
+    this.#context.tally.received += 1
     this.#context.tally.acked += 1
     this.#acks.addReady(id, 2)
     this.#acks.release(this.#owner.output)
-    return true
   }
 
   #leaveLetter({ code, detail, topic }: RefusedRoute, payload: Buffer): void {

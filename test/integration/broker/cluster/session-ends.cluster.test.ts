@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { principalOf } from '../../../../shared/sessions/client-id.ts'
+import { principalOf } from '../../../../services/broker/cluster/messages.ts'
 import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE } from '../../../../services/broker/cluster/scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import { APP, logIn5, type PacketClient } from '../../../mqtt/packet-client.ts'
@@ -196,7 +196,7 @@ describe('in Redis', () => {
     expect([await claim('app//p'), await claim('app//q'), await claim('app//p')]).toEqual([
       [1, '', 0],
       [-1, ''],
-      [2, 'one', 1],
+      [2, 'one', 1, '1', []],
     ])
   })
 

@@ -11,10 +11,9 @@ import { AedesStream, type AedesPacket } from '../../../../../services/broker/se
 import { Mqtt5Delivery } from '../../../../../services/broker/sessions/delivery-v5.ts'
 import { PropertiesByPayload } from '../../../../../services/broker/sessions/payload-properties.ts'
 import { SessionEmitter, storedAs } from '../../../../../services/broker/sessions/session-emitter.ts'
-import { Relay } from '../../../../../services/broker/sessions/relay.ts'
+import { WillDelay } from '../../../../../services/broker/sessions/will-delay.ts'
 import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import { quiet } from '../../../../broker-harness.ts'
-import { openMemorySessions } from '../../../../memory-sessions.ts'
 import { packet } from '../../../../mqtt/packets.ts'
 import { turn } from './installed-aedes.ts'
 
@@ -142,7 +141,8 @@ describe('aedes asks about a message in the turn in which it is handed out', () 
       { ...options, invariants, forwardWill: () => Promise.resolve(true) },
       new PropertiesByPayload(),
       emitter,
-      new Relay(openMemorySessions(quiet), emitter, new Tally()),
+      undefined,
+      new WillDelay(),
     )
     const client = { conn: stream, subscriptions: {} } as unknown as Client
     const answers: unknown[] = []
