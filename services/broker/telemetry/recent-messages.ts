@@ -23,6 +23,10 @@ export function digestOf(topic: string, payload: Uint8Array): Digest {
   return crc32(payload, crc32(topic)) * LENGTH + (payload.byteLength % LENGTH)
 }
 
+function keyOf(id: number, qos: number): number {
+  return qos === 2 ? id | EXACTLY_ONCE : id
+}
+
 /** When a message was received first. */
 export interface FirstStamp {
   readonly ms: number
@@ -37,7 +41,7 @@ export class RecentMessages {
   note(id: number, qos: number, digest: Digest, ms: number, ns: number): void {
     const ring = (this.#ring ??= new Float64Array(MOST * FIELDS))
     const at = (this.#count % MOST) * FIELDS
-    ring[at] = qos === 2 ? id | EXACTLY_ONCE : id
+    ring[at] = keyOf(id, qos)
     ring[at + 1] = digest
     ring[at + 2] = ms
     ring[at + 3] = ns
@@ -72,15 +76,17 @@ export class Repeatable {
   }
 
   /**
-   * The stamp of the first copy of what comes now with DUP. Two messages alike show that the client uses an id again for
+   * The stamp of the first copy of what comes now. Two messages alike show that the client uses an id again for
    * the same bytes: in doubt it is none of them.
    */
-  find(id: number, digest: Digest): FirstStamp | undefined {
+  find(id: number, qos: number, digest: Digest): FirstStamp | undefined {
     const messages = this.#messages
+    const key = keyOf(id, qos)
     let found = -1
     for (let at = 0; at < messages.length; at += FIELDS) {
-      if (((messages[at] ?? 0) & 0xffff) !== id || messages[at + 1] !== digest) continue
-      if (found >= 0) return undefined
+      if (messages[at] !== key || messages[at + 1] !== digest) continue
+      const isSame = messages[at + 2] === messages[found + 2] && messages[at + 3] === messages[found + 3]
+      if (found >= 0 && !isSame) return undefined
       found = at
     }
     return found < 0 ? undefined : { ms: messages[found + 2] ?? 0, ns: messages[found + 3] ?? 0 }

@@ -1,5 +1,5 @@
-// Invariant: in doubt a message is new. It is taken for one that is stored only if that is written down and its client says
-// so with DUP, with the id and the bytes of the first copy.
+// Invariant: in doubt a message is new. It is taken for one that is stored only if it has the id and the bytes of one that is
+// written down, and its client says so with DUP or has sent nothing new on this connection.
 import type { PublishParts } from '../mqtt/publish.ts'
 import { RecentMessages, type FirstStamp, type Repeatable } from './recent-messages.ts'
 import type { Digest, HeldSession, ResumedSession, UnreleasedChange } from './unreleased.ts'
@@ -58,6 +58,8 @@ export class Repeats {
   /** Ids to be forgotten; true: PUBCOMP waits for it. */
   readonly #releases = new Map<number, boolean>()
   #heardMs = 0
+  /** The client has sent nothing new yet. What it repeats comes first, from some clients without DUP [MQTT-4.4.0-1]. */
+  #isResuming = true
 
   constructor(options: Options) {
     this.#options = options
@@ -82,18 +84,20 @@ export class Repeats {
 
   /** The message is in the log, and its PUBREC is due again. */
   isStored({ id, isDup, qos }: Readonly<PublishParts>, digest: Digest): boolean {
-    if (qos !== 2 || !isDup || this.#releases.has(id)) return false
+    if (qos !== 2 || !(isDup || this.#isResuming) || this.#releases.has(id)) return false
     return this.#kept.get(id) === digest
   }
 
   /** The stamp under which the message was received on the connection before, if it is one of its last. */
-  firstStamp({ id, isDup }: Readonly<PublishParts>, digest: Digest): FirstStamp | undefined {
-    return isDup ? this.#options.previous?.find(id, digest) : undefined
+  firstStamp({ id, qos, isDup }: Readonly<PublishParts>, digest: Digest): FirstStamp | undefined {
+    const mayBeRepeat = isDup || (qos === 2 && this.#isResuming)
+    return mayBeRepeat ? this.#options.previous?.find(id, qos, digest) : undefined
   }
 
-  /** A message that is not stored is on its way into the log. */
-  note({ id, qos, isDup }: Readonly<PublishParts>, digest: Digest, stamp: FirstStamp): void {
-    if (!isDup) this.reuse(id)
+  /** A message is on its way into the log, with the stamp of its first copy or a new one. */
+  note({ id, qos, isDup }: Readonly<PublishParts>, digest: Digest, stamp: FirstStamp, isNew: boolean): void {
+    if (isNew) this.#isResuming = false
+    if (isNew && !isDup) this.reuse(id)
     else if (qos === 2 && this.#kept.has(id)) this.#forget(id)
     this.own.note(id, qos, digest, stamp.ms, stamp.ns)
     this.#heardMs = Math.max(this.#heardMs, stamp.ms)

@@ -87,7 +87,7 @@ export class TelemetryLane implements Waiter, AnsweringLane {
     const first = repeats?.firstStamp(parts, digest)
     if (first === undefined && !clock.stamp(reservedElements(value))) return 'node'
     const { ms, ns } = first ?? clock
-    repeats?.note(parts, digest, { ms, ns })
+    repeats?.note(parts, digest, { ms, ns }, first === undefined)
     if (first !== undefined) tally.repeatsRestamped += 1
     if (qos > 0) {
       tally.received += 1

@@ -53,6 +53,17 @@ it('a message of QoS 2 that comes again on the next connection is stored once', 
   expect(await metric('sluice_broker_qos2_open_ids')).toBe(0)
 })
 
+it('QoS 2 without DUP: a repeat as long as nothing new has come, and a new message from then on', async () => {
+  const { log, first, again } = await resumable()
+  await ask(first, 2, pulse(5, 2), pulse(6, 2))
+  const next = await again()
+  expect(await ask(next, 1, pulse(5, 2))).toEqual(['pubrec 5'])
+  expect(log.records).toHaveLength(2)
+  await ask(next, 1, pulse(7, 1))
+  expect(await ask(next, 1, pulse(6, 2))).toEqual(['pubrec 6'])
+  expect(log.records).toHaveLength(4)
+})
+
 it('an id that is used again is a new message: after its end, with DUP or without, with the same bytes or others', async () => {
   const { log, first, again } = await resumable()
   await ask(first, 1, pulse(5, 2))
