@@ -24,7 +24,7 @@ const overload = (fix: string): ErrorKind => ({ class: 'overload', canRetry: tru
 const transient = (fix: string): ErrorKind => ({ class: 'transient', canRetry: true, status: 503, fix })
 
 export const ERRORS = {
-  // A payload, or one reading of it, that cannot be stored as it is.
+  // A payload, a reading or a field that cannot be stored as it is.
   payload_empty: data('Send a JSON object or array; an empty payload holds no reading.'),
   payload_not_utf8: data('Encode the payload as UTF-8.'),
   payload_not_json: data('Send valid JSON; NaN, Infinity, comments and trailing commas are not JSON.'),

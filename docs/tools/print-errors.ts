@@ -16,7 +16,7 @@ Every error has a code. It is the \`code\` of a problem+json answer, of a dead l
 | --- | --- | --- |
 | transient | no one | retried with backoff until it works; the log keeps the data |
 | configuration | the operator | the part stops, \`/readyz\` names it, nothing is dead-lettered |
-| data | the author of the device's payload | the reading becomes a dead letter, its neighbours are stored |
+| data | the author of the device's payload | the field (or reading, or payload) becomes a fault of a dead letter, its neighbours are stored |
 | size | the author of the device's payload | the message is acknowledged and counted; its beginning is kept as a dead letter |
 | overload | the operator, if it lasts | reading from sockets slows, QoS 0 is shed first |
 | refused | the owner of the client | acknowledged or answered as the MQTT specification demands, counted, kept as a dead letter |

@@ -61,8 +61,8 @@ for (const [name, payload] of Object.entries(payloads)) {
     return { key: `demo/device-${n % 1000}`, value: Buffer.from(payload(n)), ...received, headers: undefined }
   })
   const table = new SeriesTable()
-  const { readings, rejects } = decodeRecords(records, table)
-  if (rejects.length > 0) throw new Error(`${name}: ${rejects[0]?.code}`)
+  const { readings, faults } = decodeRecords(records, table)
+  for (const { first } of faults.values()) throw new Error(`${name}: ${first[0]?.code}`)
   const bytes = Math.round(records.reduce((sum, { value }) => sum + value.length, 0) / readings)
   const production = microseconds(records, readings, (all) => void decodeRecords(all, table))
   const alone = microseconds(records, readings, parseAlone)

@@ -15,7 +15,7 @@ export interface Outcome {
     ns: number,
     value: unknown,
   ])[]
-  readonly rejects: readonly (readonly [element: number, code: ErrorCode])[]
+  readonly faults: readonly (readonly [element: number | null, path: string | null, code: ErrorCode])[]
   readonly suspects: readonly number[]
   readonly nulls: number
 }
@@ -57,13 +57,15 @@ export function referenceDecode(payload: Uint8Array, received: Instant, wideInte
   if (readings.length > 10_000) return whole('payload_too_many_readings')
   const outcome = {
     points: [] as Outcome['points'][number][],
-    rejects: [] as Outcome['rejects'][number][],
+    faults: [] as Outcome['faults'][number][],
     suspects: [] as number[],
     nulls: 0,
   }
   for (const [element, reading] of readings.entries()) {
     try {
-      const { leaves, time, nulls } = readingOf(reading, wideIntegers)
+      const { leaves, faults, time, nulls } = readingOf(reading, wideIntegers)
+      for (const [path, code] of faults) outcome.faults.push([element, path, code])
+      if (leaves.length === 0) continue
       const at = time ?? fromNanoseconds(toNanoseconds(received) + BigInt(element))
       for (const [field, type, value] of leaves) outcome.points.push([element, field, type, at.ms, at.ns, value])
       if (time !== undefined && (time.ms < Date.UTC(2000, 0) || time.ms > received.ms + 86_400_000))
@@ -71,14 +73,14 @@ export function referenceDecode(payload: Uint8Array, received: Instant, wideInte
       outcome.nulls += nulls
     } catch (error) {
       if (!(error instanceof Refused)) throw error
-      outcome.rejects.push([element, error.code])
+      outcome.faults.push([element, null, error.code])
     }
   }
   return outcome
 }
 
 function whole(code: ErrorCode): Outcome {
-  return { points: [], rejects: [[0, code]], suspects: [], nulls: 0 }
+  return { points: [], faults: [[null, null, code]], suspects: [], nulls: 0 }
 }
 
 /** The text is known to be JSON, so that every token is where it belongs. */
@@ -114,9 +116,16 @@ function treeOf(text: string): Tree {
   return value()
 }
 
-function readingOf(reading: Tree, wideIntegers: boolean): { leaves: Leaf[]; time: Instant | undefined; nulls: number } {
+type FieldFault = readonly [path: string, code: ErrorCode]
+
+/** Throws what refuses the reading as a whole. */
+function readingOf(
+  reading: Tree,
+  wideIntegers: boolean,
+): { leaves: Leaf[]; faults: FieldFault[]; time: Instant | undefined; nulls: number } {
   if (reading.kind !== 'object') throw new Refused('reading_not_object')
   const leaves: Leaf[] = []
+  const faults: FieldFault[] = []
   const names = new Set<string>()
   let time: Instant | undefined
   let nulls = 0
@@ -128,8 +137,6 @@ function readingOf(reading: Tree, wideIntegers: boolean): { leaves: Leaf[]; time
   ): void => {
     const keys = new Set<string>()
     for (const [key, value] of object.members) {
-      if (keys.has(key)) throw new Refused('field_duplicate')
-      keys.add(key)
       if (place === 'top' && ['ts', 'time', 'timestamp'].includes(key)) {
         if (value.kind === 'null') nulls += 1
         else if (value.kind !== 'number' && value.kind !== 'string') throw new Refused('time_invalid')
@@ -137,25 +144,33 @@ function readingOf(reading: Tree, wideIntegers: boolean): { leaves: Leaf[]; time
         else time = value.kind === 'number' ? numberTime(value.text) : textTime(value.text)
         continue
       }
+      const isEnvelope = place === 'top' && key === 'values'
       const name = prefix + key
-      if (!(place === 'top' && key === 'values')) checkName(key, name)
-      if (value.kind === 'object') {
-        if (depth >= 32) throw new Refused('payload_too_deep')
-        if (place === 'top' && key === 'values') walk(value, '', 'values', depth + 1)
-        else walk(value, `${name}.`, 'nested', depth + 1)
-        continue
+      try {
+        if (!isEnvelope) checkName(key, name)
+        if (keys.has(key)) throw new Refused('field_duplicate')
+        keys.add(key)
+        if (value.kind === 'object') {
+          if (depth >= 32) throw new Refused('payload_too_deep')
+          if (isEnvelope) walk(value, '', 'values', depth + 1)
+          else walk(value, `${name}.`, 'nested', depth + 1)
+          continue
+        }
+        if (names.has(name)) throw new Refused('field_duplicate')
+        names.add(name)
+        if (names.size > 1000) throw new Refused('reading_too_wide')
+        if (value.kind === 'array') throw new Refused('value_unsupported')
+        if (value.kind === 'null') nulls += 1
+        else leaves.push(leafOf(name, value, wideIntegers))
+      } catch (error) {
+        if (!(error instanceof Refused) || error.code.startsWith('time_')) throw error
+        faults.push([name, error.code])
       }
-      if (value.kind === 'array') throw new Refused('value_unsupported')
-      if (names.has(name)) throw new Refused('field_duplicate')
-      names.add(name)
-      if (names.size > 1000) throw new Refused('reading_too_wide')
-      if (value.kind === 'null') nulls += 1
-      else leaves.push(leafOf(name, value, wideIntegers))
     }
   }
   walk(reading, '', 'top', 1)
-  if (leaves.length === 0) throw new Refused('reading_empty')
-  return { leaves, time, nulls }
+  if (leaves.length === 0 && faults.length === 0) throw new Refused('reading_empty')
+  return { leaves, faults, time, nulls }
 }
 
 function checkName(key: string, name: string): void {

@@ -1,6 +1,4 @@
-import { deadLetterToRecord, KEPT_PAYLOAD_BYTES } from '../../shared/dead-letter.ts'
-import { readingRanges } from '../../shared/decoders/json.ts'
-import { JsonScanner } from '../../shared/decoders/json-scanner.ts'
+import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../shared/dead-letter.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
@@ -8,13 +6,14 @@ import type { IngestMetrics } from './metrics.ts'
 import type { Refusal, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
-/** Dead letters per append: enough to spread one fsync, little enough to keep what is copied at once small. */
+/** Dead letters, and bytes of their payloads, per append: enough to spread one fsync, little enough to copy at once. */
 const APPEND_LETTERS = 1000
+const APPEND_BYTES = 4 * 1024 * 1024
 
 /**
- * Writes what could not be stored to the dead-letter topic. A letter is told from others by its source: partition,
- * offset and element. Records that are read again without a restart (a new consumer, a repeated batch) are not written
- * and counted again; after a restart they are, with the same source, and readers show them once.
+ * Writes what could not be stored to the dead-letter topic: for each record at most one letter, which is told from others
+ * by its source: log, partition and offset. Records that are read again without a restart (a new consumer, a repeated batch) are not
+ * written and counted again; after a restart they are, with the same source, and readers show them once.
  */
 export class DeadLetters {
   readonly #log: Pick<TelemetryLog, 'append'>
@@ -34,11 +33,11 @@ export class DeadLetters {
     const fresh = refusals.filter(
       ({ slice, record }) => slice.firstOffset + record >= (this.#written.get(placeOf(slice)) ?? 0),
     )
-    for (let from = 0; from < fresh.length; from += APPEND_LETTERS) {
-      const records = toRecords(fresh.slice(from, from + APPEND_LETTERS))
-      await this.#retry.run('log', () => this.#appendOrCut(records))
+    for (const part of portions(fresh.map(toLetter))) await this.#retry.run('log', () => this.#appendOrCut(part))
+    this.#metrics.letters.inc(fresh.length)
+    for (const { faults } of fresh) {
+      for (const [code, count] of faults.counts) this.#metrics.faults.inc({ code }, count)
     }
-    for (const { code } of fresh) this.#metrics.rejects.inc({ code })
     for (const slice of slices) {
       const behind = slice.firstOffset + slice.records.length
       const place = placeOf(slice)
@@ -46,14 +45,17 @@ export class DeadLetters {
     }
   }
 
-  /** A letter that is too large for the log as it is now set up keeps the beginning of its payload. */
-  async #appendOrCut(records: readonly LogRecord[]): Promise<void> {
+  /** A letter that is too large for the log as it is now set up keeps the beginning of its payload, and says so. */
+  async #appendOrCut(letters: readonly DeadLetter[]): Promise<void> {
+    const records = letters.map(deadLetterToRecord)
     try {
       await this.#log.append('telemetry.dead-letter', records)
     } catch (error) {
       if (!(error instanceof RecordsTooLarge)) throw error
-      const cut = records.filter((record) => error.records.has(record)).map(beginningOf)
-      await this.#log.append('telemetry.dead-letter', cut)
+      const tooLarge = records.flatMap((record, i) => (error.records.has(record) ? (letters[i] ?? []) : []))
+      const cut = tooLarge.map(beginningOf)
+      await this.#log.append('telemetry.dead-letter', cut.map(deadLetterToRecord))
+      this.#metrics.cutLetters.inc(cut.length)
     }
   }
 }
@@ -62,46 +64,45 @@ function placeOf({ progress: { log, partition } }: Slice): string {
   return `${log}/${partition}`
 }
 
-function beginningOf(record: LogRecord): LogRecord {
-  return { ...record, value: record.value.subarray(0, KEPT_PAYLOAD_BYTES) }
+function beginningOf(letter: DeadLetter): DeadLetter {
+  return { ...letter, payload: letter.payload.subarray(0, KEPT_PAYLOAD_BYTES), isCut: true }
 }
 
-/**
- * A letter keeps the reading's own bytes: one bad element of an array without its neighbours, which are stored; the
- * whole payload when it could not be read.
- */
-function toRecords(refusals: readonly Refusal[]): LogRecord[] {
-  const scanner = new JsonScanner()
-  const ranges = new Map<LogRecord, { start: number; end: number }[]>()
-  return refusals.map((refusal) => {
-    const { slice, record: index, element, start, end } = refusal
-    const record = slice.records[index]
-    if (record === undefined) throw new RangeError(`a run of ${slice.records.length} records has no record ${index}`)
-    if (start !== undefined && end !== undefined) return toRecord(refusal, record, { start, end })
-    // Once per payload: an array may be refused element by element.
-    const known = ranges.get(record) ?? readingRanges(record.value, scanner)
-    ranges.set(record, known)
-    return toRecord(refusal, record, known[element] ?? { start: 0, end: record.value.length })
-  })
+function* portions(letters: readonly DeadLetter[]): Generator<DeadLetter[]> {
+  let portion: DeadLetter[] = []
+  let bytes = 0
+  for (const letter of letters) {
+    portion.push(letter)
+    bytes += letter.payload.byteLength
+    if (portion.length < APPEND_LETTERS && bytes < APPEND_BYTES) continue
+    yield portion
+    portion = []
+    bytes = 0
+  }
+  if (portion.length > 0) yield portion
 }
 
-function toRecord(refusal: Refusal, record: LogRecord, range: { start: number; end: number }): LogRecord {
-  const { slice, record: index, element, stage, code, detail } = refusal
-  return deadLetterToRecord({
-    stage,
-    code,
-    detail,
-    who: record.key,
+/** A letter keeps the whole record, as it stands in the log: its good fields too, which are stored. */
+function toLetter({ slice, record: index, faults }: Refusal): DeadLetter {
+  const record = slice.records[index]
+  const [first] = faults.first
+  if (record === undefined || first === undefined) {
+    throw new RangeError(`a run of ${slice.records.length} records has no fault of a record ${index}`)
+  }
+  const { key, value, ms, ns, scheme, headers } = record
+  return {
+    stage: slice.decoded.faults.has(index) ? 'decode' : 'store',
+    code: first.code,
+    detail: first.detail,
+    faults,
+    who: key,
     topic: topicOf(record),
-    key: record.key,
-    payload: record.value.subarray(range.start, range.end),
-    ms: record.ms,
-    ns: record.ns,
-    scheme: record.scheme,
-    source: { partition: slice.progress.partition, offset: slice.firstOffset + index, element },
+    ...{ key, payload: value, headers, ms, ns, scheme },
+    log: slice.progress.log,
+    source: { partition: slice.progress.partition, offset: slice.firstOffset + index },
     firstFailedMs: Date.now(),
     attempts: 1,
-  })
+  }
 }
 
 function topicOf(record: LogRecord): string | undefined {

@@ -140,10 +140,10 @@ export class LogReader {
     metrics.nulls.inc(decoded.nulls)
     metrics.suspects.inc(decoded.suspects.length)
     metrics.series.set(this.#table.size)
-    const defect = decoded.rejects.find(({ code }) => code === 'decoder_failed')
-    if (defect !== undefined) {
-      const at = { partition: progress.partition, offset: firstOffset + defect.record }
-      logger.error({ code: defect.code, ...at, stack: defect.detail }, 'a decoder failed; its record is a dead letter')
+    for (const [record, { first, counts }] of decoded.faults) {
+      if (!counts.has('decoder_failed')) continue
+      const at = { code: 'decoder_failed', partition: progress.partition, offset: firstOffset + record }
+      logger.error({ ...at, stack: first[0]?.detail }, 'a decoder failed; its record is a dead letter')
     }
     return { progress, firstOffset, records, decoded }
   }

@@ -5,11 +5,15 @@ import { UsefulTime } from './useful-time.ts'
 
 /** What the worker counts; observed per batch. Work that is done again after a restart is counted again. */
 export interface IngestMetrics {
-  /** Readings that were decoded and accepted. */
+  /** Readings that were decoded: with at least one field, whatever was refused of the others. */
   readonly readings: Counter
   readonly points: Counter
-  /** Readings that became dead letters, each source once per process. */
-  readonly rejects: Counter<'code'>
+  /** Fields, readings and payloads that were refused, those of each record once per process. */
+  readonly faults: Counter<'code'>
+  /** Records of which something was refused, each once per process. */
+  readonly letters: Counter
+  /** Dead letters that hold only the beginning of their record. */
+  readonly cutLetters: Counter
   readonly nulls: Counter
   /** Points decoded and given up, because their partition went to another worker: it reads them again. */
   readonly revoked: Counter
@@ -39,14 +43,16 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     new Histogram({ name: `sluice_ingest_${name}`, help, buckets, registers })
   const seconds = (name: string, help: string) => histogram(name, help, LATENCY_BUCKETS)
   return {
-    readings: counter('readings_total', 'Readings decoded and accepted'),
+    readings: counter('readings_total', 'Readings decoded, at least one of their fields'),
     points: counter('points_total', 'Points stored'),
-    rejects: new Counter({
-      name: 'sluice_ingest_rejects_total',
-      help: 'Readings that became dead letters, by error code',
+    faults: new Counter({
+      name: 'sluice_ingest_faults_total',
+      help: 'Fields, readings and payloads that were refused, by error code',
       labelNames: ['code'],
       registers,
     }),
+    letters: counter('dead_letters_total', 'Records of which something was refused: one dead letter each'),
+    cutLetters: counter('dead_letters_cut_total', 'Dead letters too large for the log, which keep their first 4 KiB'),
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),

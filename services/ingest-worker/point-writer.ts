@@ -3,7 +3,7 @@ import type { PointStore, RejectedPoint } from '../../shared/points/port.ts'
 import type { PointBatch, PointValue, Series } from '../../shared/telemetry.ts'
 import type { FieldTypes } from './field-types.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Refusal, Slice } from './slice.ts'
+import { Refusals, type Refusal, type Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** Points of one slice that are to be written, column by column, with the reading each belongs to. */
@@ -15,7 +15,7 @@ export interface Accepted {
   readonly element: readonly number[]
 }
 
-/** What became of some slices: their points, without those that the store refused, and all their refusals. */
+/** What became of some slices: their points, without those that the store refused, and what was refused of each record. */
 export interface Written {
   readonly stored: readonly Accepted[]
   readonly refusals: readonly Refusal[]
@@ -46,56 +46,32 @@ export class PointWriter {
     this.#writePoints = options.writePoints
   }
 
-  /** Resolves when every reading of the slices is visible in the store or among the refusals. Order is kept. */
+  /** Resolves when every field of the slices is visible in the store or among the refusals. Order is kept. */
   async write(slices: readonly Slice[]): Promise<Written> {
-    const refusals: Refusal[] = slices.flatMap((slice) =>
-      slice.decoded.rejects.map((reject): Refusal => ({ slice, stage: 'decode', ...reject })),
-    )
+    const refusals = new Refusals(slices)
     const asTheyAre = await this.#types.pin(slices.map((slice) => slice.decoded.points.series))
     const accepted = slices.map((slice) => this.#fit(slice, asTheyAre, refusals))
     const batch = concatenate(accepted.map(({ points }) => points))
     const rejected = await this.#writeAll(batch)
     this.#metrics.points.inc(batch.series.length - rejected.length)
     const stored = rejected.length === 0 ? accepted : withoutRejected(accepted, rejected, refusals)
-    return { stored, refusals }
+    return { stored, refusals: refusals.list() }
   }
 
-  /** The slice's points as the types in force have them; a reading with a field that does not fit is refused whole. */
-  #fit(slice: Slice, asTheyAre: boolean, refusals: Refusal[]): Accepted {
+  /** The slice's points as the types in force have them, without those that do not fit. */
+  #fit(slice: Slice, asTheyAre: boolean, refusals: Refusals): Accepted {
     const { points, record, element } = slice.decoded
     if (asTheyAre && !points.values.some((value) => typeof value === 'bigint')) {
       return { slice, points, record, element }
     }
     const kept = nothingOf(slice)
-    for (let from = 0; from < record.length;) {
-      const to = endOfReading(record, element, from)
-      const refusal = this.#fitReading(points, from, to, kept.points)
-      if (refusal === undefined) {
-        kept.record.push(...record.slice(from, to))
-        kept.element.push(...element.slice(from, to))
-      } else
-        refusals.push({ slice, record: record[from] ?? 0, element: element[from] ?? 0, stage: 'store', ...refusal })
-      from = to
+    for (let i = 0; i < record.length; i++) {
+      const { field } = at(points.series, i)
+      const fit = this.#types.fit(at(points.series, i), at(points.values, i))
+      if ('code' in fit) refusals.add(slice, at(record, i), { element: at(element, i), path: field, ...fit })
+      else keep(kept, slice.decoded, i, fit)
     }
     return kept
-  }
-
-  #fitReading(
-    points: PointBatch,
-    from: number,
-    to: number,
-    into: PointBatch,
-  ): Pick<Refusal, 'code' | 'detail'> | undefined {
-    const before = into.series.length
-    for (let i = from; i < to; i++) {
-      const fit = this.#types.fit(at(points.series, i), at(points.values, i))
-      if ('code' in fit) {
-        for (const column of [into.series, into.ms, into.ns, into.values]) column.length = before
-        return fit
-      }
-      push(into, fit.series, at(points.ms, i), at(points.ns, i), fit.value)
-    }
-    return undefined
   }
 
   /** In writes of at most the configured number of points, one after the other. */
@@ -125,73 +101,48 @@ export class PointWriter {
   }
 }
 
-/**
- * Takes what the store refused out of the slices. A reading is written field by field: when some of its points are
- * refused the others stay stored, and its dead letter says which.
- */
+/** Takes the points that the store refused out of the slices: each is a fault of its field alone. */
 function withoutRejected(
   accepted: readonly Accepted[],
   rejected: readonly RejectedPoint[],
-  refusals: Refusal[],
+  refusals: Refusals,
 ): Accepted[] {
   const errors = new Map(rejected.map(({ index, error }) => [index, error]))
   let base = 0
   return accepted.map((part) => {
     const { slice, points, record, element } = part
     const kept = nothingOf(slice)
-    for (let from = 0; from < record.length;) {
-      const to = endOfReading(record, element, from)
-      const refused: string[] = []
-      const stored: string[] = []
-      let first: SluiceError | undefined
-      for (let i = from; i < to; i++) {
-        const error = errors.get(base + i)
-        const series = at(points.series, i)
-        first ??= error
-        if (error !== undefined) refused.push(`"${series.field}" rejected: ${error.message}`)
-        else {
-          stored.push(`"${series.field}"`)
-          push(kept.points, series, at(points.ms, i), at(points.ns, i), at(points.values, i))
-          kept.record.push(at(record, i))
-          kept.element.push(at(element, i))
-        }
+    for (let i = 0; i < record.length; i++) {
+      const series = at(points.series, i)
+      const error = errors.get(base + i)
+      if (error === undefined) keep(kept, part, i, { series, value: at(points.values, i) })
+      else {
+        const { code, message: detail } = error
+        refusals.add(slice, at(record, i), { element: at(element, i), path: series.field, code, detail })
       }
-      if (first !== undefined) {
-        const rest =
-          stored.length === 0 ? 'no field of the reading is stored' : `stored nevertheless: ${stored.join(', ')}`
-        const detail = `${refused.join('; ')}; ${rest}`
-        refusals.push({
-          slice,
-          record: at(record, from),
-          element: at(element, from),
-          stage: 'store',
-          code: first.code,
-          detail,
-        })
-      }
-      from = to
     }
     base += record.length
     return kept
   })
 }
 
-/** Index behind the last point of the reading that begins at `from`. */
-function endOfReading(record: readonly number[], element: readonly number[], from: number): number {
-  let to = from + 1
-  while (to < record.length && record[to] === record[from] && element[to] === element[from]) to++
-  return to
-}
-
 function emptyBatch(): PointBatch {
   return { series: [], ms: [], ns: [], values: [] }
 }
 
-function push(batch: PointBatch, series: Series, ms: number, ns: number, value: PointValue): void {
-  batch.series.push(series)
-  batch.ms.push(ms)
-  batch.ns.push(ns)
-  batch.values.push(value)
+/** Point `i` is kept, as it is to be stored. */
+function keep(
+  kept: ReturnType<typeof nothingOf>,
+  { points, record, element }: Pick<Accepted, 'points' | 'record' | 'element'>,
+  i: number,
+  { series, value }: { readonly series: Series; readonly value: PointValue },
+): void {
+  kept.points.series.push(series)
+  kept.points.ms.push(at(points.ms, i))
+  kept.points.ns.push(at(points.ns, i))
+  kept.points.values.push(value)
+  kept.record.push(at(record, i))
+  kept.element.push(at(element, i))
 }
 
 function concatenate(batches: readonly PointBatch[]): PointBatch {

@@ -1,4 +1,5 @@
 import type { Decoded } from '../../shared/decoders/decode.ts'
+import { Faults, type Fault } from '../../shared/faults.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 
 /** How far a partition is, from the moment it is ours until it is taken away. */
@@ -23,15 +24,42 @@ export interface Slice {
   readonly decoded: Decoded
 }
 
-/** A reading of a slice that could not be stored, or not in full. */
+/** What was refused of one record, by the decoder or by the store: one dead letter. */
 export interface Refusal {
   readonly slice: Slice
+  /** Index of the record in the slice. */
   readonly record: number
-  readonly element: number
-  readonly stage: 'decode' | 'store'
-  readonly code: Decoded['rejects'][number]['code']
-  readonly detail: string
-  /** The reading's bytes in the payload, `end` exclusive; looked up when absent. */
-  readonly start?: number
-  readonly end?: number
+  readonly faults: Faults
+}
+
+/** The refusals of some slices, gathered in passing; what the decoder found is in it from the beginning. */
+export class Refusals {
+  readonly #bySlice: ReadonlyMap<Slice, Map<number, Faults>>
+
+  constructor(slices: readonly Slice[]) {
+    // Copies: the slices may be written again.
+    this.#bySlice = new Map(slices.map((slice) => [slice, new Map(Array.from(slice.decoded.faults, copyEntry))]))
+  }
+
+  /** The store refuses a field. */
+  add(slice: Slice, record: number, fault: Fault): void {
+    const records = this.#bySlice.get(slice)
+    if (records === undefined) throw new RangeError('the slice is none of those written')
+    const faults = records.get(record) ?? new Faults()
+    faults.add(fault)
+    records.set(record, faults)
+  }
+
+  /** In the order of the log. */
+  list(): Refusal[] {
+    return [...this.#bySlice].flatMap(([slice, records]) =>
+      [...records].sort(([a], [b]) => a - b).map(([record, faults]) => ({ slice, record, faults })),
+    )
+  }
+}
+
+function copyEntry([record, faults]: [number, Faults]): [number, Faults] {
+  const copy = new Faults()
+  copy.addAll(faults)
+  return [record, copy]
 }

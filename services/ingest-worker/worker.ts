@@ -41,7 +41,7 @@ export interface IngestWorker {
 }
 
 /**
- * Takes records from the log and ends every reading as points in the store or as a dead letter, in log order; offsets
+ * Takes records from the log and ends every field as a point in the store or as a fault of a dead letter, in log order; offsets
  * are committed behind both, and behind latest state. Rejects when the log cannot be consumed at all; one that does not let
  * us in yet is waited for, which the status says.
  */

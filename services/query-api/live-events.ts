@@ -1,8 +1,10 @@
 import Type, { type Static } from 'typebox'
-import type { Decoded, Reject } from '../../shared/decoders/decode.ts'
+import type { Decoded, Suspect } from '../../shared/decoders/decode.ts'
+import { KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../shared/dead-letter.ts'
+import { Faults } from '../../shared/faults.ts'
 import { formatInstant, type LogRecord, type PointValue } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
-import { viewLetter, type LetterView } from './letters.ts'
+import { viewLetter, type LetterView } from './letter-view.ts'
 import { Value } from './time.ts'
 
 /** A reading as it passed, whatever the store says to it later. */
@@ -48,26 +50,32 @@ export function* decodedReadings(
 }
 
 /** A reading that was stored although something about it is odd, in the form of a dead letter. */
-export function viewWarning(record: LogRecord, at: { partition: number; offset: number }, suspect: Reject): LetterView {
+export function viewWarning(
+  record: LogRecord,
+  at: { partition: number; offset: number },
+  { element, code, detail }: Suspect,
+): LetterView {
   const owner = parseDeviceKey(record.key)
   const topic = owner === undefined ? undefined : formatTelemetryTopic({ ...owner, stream: DEFAULT_STREAM })
-  const letter = {
-    stage: 'decode' as const,
-    code: suspect.code,
-    detail: suspect.detail,
+  const letter: DeadLetter = {
+    kind: 'warning',
+    stage: 'decode',
+    code,
+    detail,
+    faults: Faults.of([{ element, path: null, code, detail }]),
     who: record.key,
     topic: record.headers?.['topic'] ?? topic,
     key: record.key,
-    payload: record.value.subarray(suspect.start, suspect.end),
+    payload: record.value.subarray(0, KEPT_PAYLOAD_BYTES),
     ms: record.ms,
     ns: record.ns,
-    source: { ...at, element: suspect.element },
+    source: at,
     firstFailedMs: record.ms,
     attempts: 1,
   }
-  const view = viewLetter({ letter, ...at })
-  // The same reading may be refused as well, by the store.
-  return { ...view, id: `warning/${view.id}` }
+  const view = viewLetter({ letter, payloadBytes: record.value.byteLength, ...at })
+  // Something of the same record may be refused as well, and each of its readings may be suspect.
+  return { ...view, id: `warning/${view.id}/${element}` }
 }
 
 /** A value as JSON can hold it: integers beyond 2^53 as text. */

@@ -1,5 +1,5 @@
 import { Counter, Gauge } from 'prom-client'
-import { recordToDeadLetter } from '../../shared/dead-letter.ts'
+import { kindOf } from '../../shared/dead-letter.ts'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, TelemetryLog } from '../../shared/log/port.ts'
@@ -8,7 +8,9 @@ import type { Metrics } from '../../shared/process/metrics.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { formatEvent, LiveClient, type LiveFilter } from './live-client.ts'
 import { decodedReadings, viewWarning } from './live-events.ts'
-import { newestLetters, viewLetter } from './letters.ts'
+import { findLetter, type FoundLetter } from './letter-reader.ts'
+import { viewLetter } from './letter-view.ts'
+import { newestLetters } from './letters.ts'
 import { LogTail } from './log-tail.ts'
 
 export interface LiveOptions {
@@ -76,7 +78,7 @@ export class LiveView {
       this.#clients.add(client)
       const { letters } = await newestLetters(this.#options.log, { filter, limit: BACKLOG, cursor })
       if (this.#closed) throw new SluiceError('closed', 'The server is shutting down.')
-      const past = letters.reverse().map((found) => formatEvent('refusal', viewLetter(found)))
+      const past = letters.reverse().map(letterEvent)
       client.begin([GREETING, ...past])
       return client
     } catch (error) {
@@ -140,11 +142,11 @@ export class LiveView {
 
   #showLetters({ partition, firstOffset, records }: LogBatch): void {
     records.forEach((record, index) => {
-      const letter = recordToDeadLetter(record)
-      if (letter === undefined) return
-      const watchers = [...this.#clients].filter((client) => client.wantsLetter(letter))
+      const found = findLetter(record, { partition, offset: firstOffset + index })
+      if (found === undefined) return
+      const watchers = [...this.#clients].filter((client) => client.wantsLetter(found.letter))
       if (watchers.length === 0) return
-      const event = formatEvent('refusal', viewLetter({ letter, partition, offset: firstOffset + index }))
+      const event = letterEvent(found)
       for (const client of watchers) client.offer(event)
     })
   }
@@ -187,4 +189,8 @@ export class LiveView {
     }
     return watchers
   }
+}
+
+function letterEvent(found: FoundLetter): string {
+  return formatEvent(kindOf(found.letter) === 'warning' ? 'warning' : 'refusal', viewLetter(found))
 }

@@ -2,15 +2,9 @@ import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import Type, { type Static } from 'typebox'
 import { ERRORS, SluiceError, type ErrorCode } from '../../shared/errors.ts'
+import { FaultView } from './letter-view.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
-
-/** One reading of a posted payload that was not taken. */
-export const RejectedReading = Type.Object({
-  element: Type.Integer({ description: 'Index of the reading in the posted array; 0 for a single object.' }),
-  code: Type.String(),
-  detail: Type.String(),
-})
 
 /** RFC 9457 problem details with the code and the fix of the error table. */
 export const Problem = Type.Object(
@@ -21,16 +15,16 @@ export const Problem = Type.Object(
     code: Type.String({ description: 'A code of docs/errors.md.' }),
     detail: Type.String({ description: 'What was wrong with this request.' }),
     fix: Type.String({ description: 'What to do about it.' }),
-    rejected: Type.Optional(Type.Array(RejectedReading)),
+    rejected: Type.Optional(Type.Array(FaultView)),
   },
   { $id: 'Problem' },
 )
 
-/** No reading of a posted payload can be stored: the first one's code, and what was wrong with each. */
+/** Nothing of a posted payload can be stored: the first fault's code, and the first hundred faults. */
 export class PayloadRejected extends SluiceError {
-  readonly rejected: readonly Static<typeof RejectedReading>[]
+  readonly rejected: readonly FaultView[]
 
-  constructor(code: ErrorCode, message: string, rejected: readonly Static<typeof RejectedReading>[]) {
+  constructor(code: ErrorCode, message: string, rejected: readonly FaultView[]) {
     super(code, message)
     this.rejected = rejected
   }

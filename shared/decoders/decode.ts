@@ -1,10 +1,11 @@
 import { DecodedColumns, type Decoded } from './decoded.ts'
+import { faultOfRecord } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
 import type { LogRecord } from '../telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, parseDeviceKey, parseTelemetryTopic, type TelemetryTopic } from '../topics.ts'
 
-export type { Decoded, Reject } from './decoded.ts'
+export type { Decoded, Suspect } from './decoded.ts'
 
 /**
  * Series kept at most, as a default: what 20,000 devices of ten fields have in use, about 60 MB when full.
@@ -24,7 +25,7 @@ export interface SeriesTableOptions {
   readonly maxSeries?: number
   /**
    * Integers beyond 2^53 that no double holds come out as bigint in a float series, for a caller who knows which fields
-   * are declared integers and rejects the others. Without it they are rejects, code `value_not_exact`.
+   * are declared integers and refuses the others. Without it they are faults, code `value_not_exact`.
    */
   readonly wideIntegers?: boolean
 }
@@ -89,8 +90,10 @@ export class SeriesTable {
 }
 
 /**
- * Decodes records in order. Never throws: every reading of every record is among the points or among the rejects, and a
- * record at which a decoder itself fails three times is a reject as a whole, code `decoder_failed`. Times are the device's own, or else the record's receive time plus a step per element, see stamps/scheme.ts.
+ * Decodes records in order. Never throws: every field of every record is among the points or among the faults, alone
+ * where it can be told from its neighbours. A record at which a decoder itself fails three times is one fault, code
+ * `decoder_failed`. Times are the device's own, or else the record's receive time plus a step per element, see
+ * stamps/scheme.ts.
  */
 export function decodeRecords(records: readonly LogRecord[], table: SeriesTable): Decoded {
   try {
@@ -131,16 +134,12 @@ function decodeRun(
   for (const [index, record] of records.entries()) {
     const defect = defects.get(index)
     if (defect !== undefined) {
-      const end = record.value.length
-      out.rejects.push({ record: index, element: 0, code: 'decoder_failed', detail: defect, start: 0, end })
+      out.refuse(index, faultOfRecord('decoder_failed', defect))
       continue
     }
     const stream = table.streamOf(record)
     if (typeof stream !== 'string') table.decoder.decode(record, index, stream, out)
-    else {
-      const end = record.value.length
-      out.rejects.push({ record: index, element: 0, code: 'topic_unknown', detail: stream, start: 0, end })
-    }
+    else out.refuse(index, faultOfRecord('topic_unknown', stream))
   }
   return out
 }

@@ -1,32 +1,30 @@
 import type { ErrorCode } from '../errors.ts'
+import { Faults, type Fault } from '../faults.ts'
 import type { PointBatch, PointValue, Series } from '../telemetry.ts'
 
-/** Something to say about one reading: why it was rejected, or why its stored time is doubtful. */
-export interface Reject {
-  /** Index of the record in the decoded run. */
+/** A stored reading whose time is doubtful. */
+export interface Suspect {
+  /** Index of the record in the decoded run, and of the reading in its payload. */
   readonly record: number
-  /** Index of the reading in its payload; 0 for a single reading and for a payload that could not be read at all. */
   readonly element: number
   readonly code: ErrorCode
-  /** What exactly was wrong, for a person. */
+  /** What exactly is doubtful, for a person. */
   readonly detail: string
-  /** Where the reading lies in the payload, in bytes, `end` exclusive: all of it when it could not be read at all. */
-  readonly start: number
-  readonly end: number
 }
 
-/** What became of a run of records: every reading is either among the points or among the rejects. */
+/** What became of a run of records: every field of every reading is among the points, or null, or among the faults. */
 export interface Decoded {
   readonly points: PointBatch
   /** Per point: index of its record. */
   readonly record: number[]
   /** Per point: index of its reading in the payload. */
   readonly element: number[]
-  /** Readings that gave points. */
+  /** Readings that gave points: with a fault in one field or another, too. */
   readonly readings: number
-  readonly rejects: Reject[]
-  /** Stored readings whose time is doubtful, code `clock_suspect`. */
-  readonly suspects: Reject[]
+  /** By the index of the record, of those of which something was refused. */
+  readonly faults: ReadonlyMap<number, Faults>
+  /** Code `clock_suspect`. */
+  readonly suspects: Suspect[]
   /** Fields of stored readings that were null, and skipped. */
   readonly nulls: number
 }
@@ -35,7 +33,6 @@ export interface Decoded {
 export interface Mark {
   readonly points: number
   readonly readings: number
-  readonly rejects: number
   readonly suspects: number
   readonly nulls: number
 }
@@ -45,8 +42,8 @@ export class DecodedColumns implements Decoded {
   readonly points: PointBatch & { readonly series: Series[] } = { series: [], ms: [], ns: [], values: [] }
   readonly record: number[] = []
   readonly element: number[] = []
-  readonly rejects: Reject[] = []
-  readonly suspects: Reject[] = []
+  readonly faults = new Map<number, Faults>()
+  readonly suspects: Suspect[] = []
   readings = 0
   nulls = 0
 
@@ -81,17 +78,35 @@ export class DecodedColumns implements Decoded {
   }
 
   mark(): Mark {
-    const { readings, rejects, suspects, nulls } = this
-    return { points: this.points.ms.length, readings, rejects: rejects.length, suspects: suspects.length, nulls }
+    const { readings, suspects, nulls } = this
+    return { points: this.points.ms.length, readings, suspects: suspects.length, nulls }
   }
 
-  /** Forgets everything since the mark. */
-  rewind(mark: Mark): void {
+  /** Something of the record is refused. */
+  refuse(record: number, fault: Fault): void {
+    this.#faultsOf(record).add(fault)
+  }
+
+  refuseAll(record: number, faults: Faults): void {
+    this.#faultsOf(record).addAll(faults)
+  }
+
+  /** Forgets everything since the mark, which was made where the record began. */
+  rewind(mark: Mark, record: number): void {
     const { series, ms, ns, values } = this.points
     for (const column of [series, ms, ns, values, this.record, this.element]) column.length = mark.points
-    this.rejects.length = mark.rejects
+    this.faults.delete(record)
     this.suspects.length = mark.suspects
     this.readings = mark.readings
     this.nulls = mark.nulls
+  }
+
+  #faultsOf(record: number): Faults {
+    let faults = this.faults.get(record)
+    if (faults === undefined) {
+      faults = new Faults()
+      this.faults.set(record, faults)
+    }
+    return faults
   }
 }

@@ -13,6 +13,8 @@ export const MAX_NAMES = 10_000
 /** Keys that hold the time of the device when they stand at the top of a reading. */
 const TIME_KEYS: ReadonlySet<string> = new Set(['ts', 'time', 'timestamp'])
 const BUCKETS = 16_384
+/** Of a name that is too long, for a person to find it. */
+const SHOWN_BYTES = 64
 const QUOTE = 0x22
 
 /** A flattened field name. Two ways to spell one (`{"a.b":1}`, `{"a":{"b":1}}`) meet in the same object. */
@@ -96,7 +98,9 @@ export class FieldNames {
 
   /** The key of the bytes from `start` to `end`, which hold no escape and are well-formed UTF-8 if the payload is. */
   find(scope: Scope, buffer: Uint8Array, start: number, end: number): Key {
-    if (end - start > MAX_FIELD_NAME_BYTES) return this.#tooLong(scope)
+    if (end - start > MAX_FIELD_NAME_BYTES) {
+      return this.#tooLong(scope, Buffer.from(buffer.subarray(start, start + SHOWN_BYTES)).toString('utf8'))
+    }
     const hash = this.#hash(scope, buffer, start, end)
     const head = this.#buckets[hash & (BUCKETS - 1)]
     for (let key = head; key !== undefined; key = key.chain) {
@@ -113,7 +117,7 @@ export class FieldNames {
   /** The key of a text that was written with escapes. */
   findText(scope: Scope, text: string): Key {
     const bytes = Buffer.from(text, 'utf8')
-    if (bytes.length > MAX_FIELD_NAME_BYTES) return this.#tooLong(scope)
+    if (bytes.length > MAX_FIELD_NAME_BYTES) return this.#tooLong(scope, text.slice(0, SHOWN_BYTES))
     // Such bytes between quotes are something else in a payload, so these keys stay out of the table of bytes.
     if (!/["\\\p{Cc}]/u.test(text) && text.isWellFormed()) {
       return this.find(scope, Buffer.concat([bytes, Buffer.of(QUOTE)]), 0, bytes.length)
@@ -142,8 +146,9 @@ export class FieldNames {
   }
 
   /** Refused whatever it says, and not worth remembering: it may be as long as the payload. */
-  #tooLong(parent: Scope): Key {
-    const name = { text: `${parent.prefix}...`, seen: 0 }
+  #tooLong(parent: Scope, beginning: string): Key {
+    // A character that the cut went through is left out.
+    const name = { text: `${parent.prefix}${beginning.replace(/\ufffd+$/, '')}...`, seen: 0 }
     const refused = 'field_name_invalid'
     const place = { bytes: new Uint8Array(0), plain: false, beyondAscii: false, hash: 0, chain: undefined }
     return { parent, role: 'field', name, refused, scope: parent, seen: 0, next: undefined, ...place }

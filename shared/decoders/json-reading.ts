@@ -1,11 +1,12 @@
 import type { DecodedColumns } from './decoded.ts'
-import { timeFromNumber, timeFromText, type DeviceTime, type TimeProblem } from './device-time.ts'
 import type { ErrorCode } from '../errors.ts'
+import { Faults } from '../faults.ts'
 import type { StreamSeries } from './series.ts'
 import { FieldNames, type Key, type Scope } from './field-names.ts'
 import { numberValue } from './json-number.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import { quote, shorten, unescape } from './json-text.ts'
+import { JsonTime } from './json-time.ts'
 
 /** Fields in one reading, nulls included. */
 export const MAX_FIELDS = 1000
@@ -33,21 +34,16 @@ const OBJECT_END = 0x7d
 const EXACT_DIGITS = 15
 const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, exponent) => 10 ** exponent)
 
-const TIME_DETAIL: Record<TimeProblem, string> = {
-  time_invalid: 'is neither RFC 3339 nor a number',
-  time_without_zone: 'has no zone',
-  time_out_of_range: 'is not between 1970 and 2262',
-}
-
 /**
  * Reads one reading, an object, into columns. Functions take the position of what they read and return the position
- * behind it, or SYNTAX, or REJECTED with `code` and `detail` set.
+ * behind it, or SYNTAX, or REJECTED with `code` and `detail` set when the whole reading cannot be stored. A field that
+ * cannot be is passed over and stands among `faults`.
  */
 export class JsonReading {
-  readonly time: DeviceTime = { ms: 0, ns: 0 }
-  /** The reading holds a time of its own, in `time`. */
-  timed = false
+  readonly time: JsonTime
   nulls = 0
+  /** Fields of the reading in progress that are refused; undefined while there is none. */
+  faults: Faults | undefined
   code: ErrorCode = 'internal'
   detail = ''
   readonly #scanner: JsonScanner
@@ -56,12 +52,13 @@ export class JsonReading {
   /** Number of the reading in progress: what `seen` of keys and names is compared with. */
   #serial = 0
   #fields = 0
-  #timeKey = ''
+  #element = 0
   #out: DecodedColumns
   #series: StreamSeries
 
   constructor(scanner: JsonScanner, wideIntegers: boolean, out: DecodedColumns, series: StreamSeries) {
     this.#scanner = scanner
+    this.time = new JsonTime(scanner)
     this.#wideIntegers = wideIntegers
     this.#out = out
     this.#series = series
@@ -74,11 +71,13 @@ export class JsonReading {
   }
 
   /** The reading whose opening brace is at `position`. */
-  read(position: number): number {
+  read(position: number, element: number): number {
     this.#serial += 1
+    this.#element = element
+    this.faults = undefined
     this.#fields = 0
     this.nulls = 0
-    this.timed = false
+    this.time.forget()
     return this.#object(position + 1, this.#names.top(), 1)
   }
 
@@ -128,31 +127,51 @@ export class JsonReading {
     return this.#names.findText(scope, unescape(this.#scanner.text(start, end)))
   }
 
+  /** A field is refused: its value is passed over, whatever it is. */
+  #refuse(position: number, path: string, code: ErrorCode, detail: string): number {
+    this.#note(path, code, detail)
+    return this.#scanner.skip(position)
+  }
+
+  #note(path: string, code: ErrorCode, detail: string): void {
+    this.faults ??= new Faults()
+    this.faults.add({ element: this.#element, path, code, detail })
+  }
+
   #member(position: number, key: Key, depth: number): number {
-    if (key.seen === this.#serial) return this.reject('field_duplicate', `${quote(key.name.text)} appears twice`)
-    key.seen = this.#serial
     if (key.role === 'time') return this.#time(position, key)
-    if (key.refused !== undefined) return this.reject(key.refused, `the name ${quote(key.name.text)}`)
+    const name = key.name
+    if (key.refused !== undefined) {
+      return this.#refuse(position, name.text, key.refused, `the name ${quote(name.text)}`)
+    }
+    if (key.seen === this.#serial) return this.#duplicate(position, name.text)
+    key.seen = this.#serial
     const first = this.#scanner.buffer[position] ?? 0
     if (first === OBJECT) {
-      if (depth >= MAX_DEPTH) return this.reject('payload_too_deep', `deeper than ${MAX_DEPTH} objects`)
-      return this.#object(position + 1, key.scope, depth + 1)
+      if (depth < MAX_DEPTH) return this.#object(position + 1, key.scope, depth + 1)
+      return this.#refuse(position, name.text, 'payload_too_deep', `deeper than ${MAX_DEPTH} objects`)
     }
-    const name = key.name
-    if (first === ARRAY) return this.reject('value_unsupported', `the value of ${quote(name.text)} is an array`)
-    if (name.seen === this.#serial) {
-      return this.reject('field_duplicate', `${quote(name.text)} appears twice after flattening`)
-    }
+    if (name.seen === this.#serial) return this.#duplicate(position, name.text)
     name.seen = this.#serial
     this.#fields += 1
-    if (this.#fields > MAX_FIELDS) return this.reject('reading_too_wide', `more than ${MAX_FIELDS} fields`)
+    if (this.#fields > MAX_FIELDS) {
+      return this.#refuse(position, name.text, 'reading_too_wide', `more than ${MAX_FIELDS} fields`)
+    }
     if (first === MINUS || (first >= ZERO && first <= NINE)) return this.#number(position, name.text)
     if (first === QUOTE) return this.#string(position + 1, name.text)
+    if (first === ARRAY) {
+      return this.#refuse(position, name.text, 'value_unsupported', `the value of ${quote(name.text)} is an array`)
+    }
     const end = this.#scanner.literal(position)
     if (end < 0) return end
     if (first === NULL) this.nulls += 1
     else this.#out.push(this.#series.get(name.text, 'boolean'), first === TRUE)
     return end
+  }
+
+  /** The first in the text stands. */
+  #duplicate(position: number, field: string): number {
+    return this.#refuse(position, field, 'field_duplicate', `another value for ${quote(field)} comes before this one`)
   }
 
   #number(position: number, field: string): number {
@@ -186,11 +205,10 @@ export class JsonReading {
     if (end < 0) return end
     const text = scanner.buffer.toString('latin1', position, end)
     const value = numberValue(text)
-    if (typeof value === 'string') return this.reject(value, `${quote(field)} is ${shorten(text)}`)
-    if (typeof value === 'bigint' && !this.#wideIntegers) {
-      return this.reject('value_not_exact', `${quote(field)} is ${shorten(text)}`)
-    }
-    this.#out.push(this.#series.get(field, 'float'), value)
+    if (typeof value === 'string') this.#note(field, value, `${quote(field)} is ${shorten(text)}`)
+    else if (typeof value === 'bigint' && !this.#wideIntegers) {
+      this.#note(field, 'value_not_exact', `${quote(field)} is ${shorten(text)}`)
+    } else this.#out.push(this.#series.get(field, 'float'), value)
     return end
   }
 
@@ -202,12 +220,15 @@ export class JsonReading {
     let text = ''
     if (scanner.escaped) {
       text = unescape(scanner.text(position, end))
-      if (!text.isWellFormed())
-        return this.reject('value_unsupported', `${quote(field)} contains half a surrogate pair`)
+      if (!text.isWellFormed()) {
+        this.#note(field, 'value_unsupported', `${quote(field)} contains half a surrogate pair`)
+        return end + 1
+      }
     }
     // No escape is shorter than what it stands for.
     if (end - position > MAX_STRING_BYTES && (!scanner.escaped || Buffer.byteLength(text) > MAX_STRING_BYTES)) {
-      return this.reject('value_too_long', `${quote(field)} is longer than ${MAX_STRING_BYTES} bytes`)
+      this.#note(field, 'value_too_long', `${quote(field)} is longer than ${MAX_STRING_BYTES} bytes`)
+      return end + 1
     }
     if (!scanner.escaped) text = scanner.text(position, end)
     this.#out.push(this.#series.get(field, 'string'), text)
@@ -215,34 +236,12 @@ export class JsonReading {
   }
 
   #time(position: number, key: Key): number {
-    const scanner = this.#scanner
-    const first = scanner.buffer[position] ?? 0
-    const text = first === QUOTE
-    if (!text && first !== MINUS && !(first >= ZERO && first <= NINE)) {
-      if (first !== NULL) return this.reject('time_invalid', `${quote(key.name.text)} ${TIME_DETAIL.time_invalid}`)
+    if (this.#scanner.buffer[position] === NULL) {
       this.nulls += 1
-      return scanner.literal(position)
+      return this.#scanner.literal(position)
     }
-    const start = text ? position + 1 : position
-    const end = text ? scanner.string(start) : scanner.number(start)
-    if (end < 0) return end
-    if (this.timed) {
-      return this.reject('time_invalid', `both ${quote(this.#timeKey)} and ${quote(key.name.text)} are times`)
-    }
-    this.timed = true
-    this.#timeKey = key.name.text
-    const problem = text ? this.#timeText(start, end) : timeFromNumber(scanner.buffer, start, end, this.time)
-    if (problem !== undefined) {
-      const written = shorten(text ? quote(scanner.text(start, end)) : scanner.text(start, end))
-      return this.reject(problem, `${quote(key.name.text)} is ${written}, which ${TIME_DETAIL[problem]}`)
-    }
-    return text ? end + 1 : end
-  }
-
-  #timeText(start: number, end: number): TimeProblem | undefined {
-    const scanner = this.#scanner
-    if (!scanner.escaped) return timeFromText(scanner.buffer, start, end, this.time)
-    const bytes = Buffer.from(unescape(scanner.text(start, end)))
-    return timeFromText(bytes, 0, bytes.length, this.time)
+    const { time } = this
+    const end = time.read(position, key.name.text)
+    return time.problem === undefined ? end : this.reject(time.problem, time.detail)
   }
 }

@@ -1,9 +1,9 @@
 import { DecodedColumns } from './decoded.ts'
-import type { ErrorCode } from '../errors.ts'
 import { StreamSeries } from './series.ts'
+import { faultOfRecord, type Fault } from '../faults.ts'
 import { formatInstant, type LogRecord } from '../telemetry.ts'
 import { JsonReading, REJECTED } from './json-reading.ts'
-import { JsonScanner, SYNTAX } from './json-scanner.ts'
+import { JsonScanner } from './json-scanner.ts'
 import { MAX_ELEMENTS, reservedElements } from '../stamps/reservation.ts'
 import { STAMP_STEP } from '../stamps/scheme.ts'
 
@@ -23,9 +23,10 @@ const OBJECT = 0x7b
 
 /**
  * The JSON decoder: one pass over the bytes of a payload into columns, without an object per reading.
- * What each payload becomes is written in docs/payloads.md. A payload is one reading or an array of readings; what is
- * wrong with one reading rejects that reading, what is no JSON rejects the payload. Of several faults the first in the
- * order of the text is named, but those of the whole payload come first: no UTF-8, no JSON, empty, too many readings.
+ * What each payload becomes is written in docs/payloads.md. A payload is one reading or an array of readings. What is
+ * wrong with one field refuses that field; a time that cannot be read refuses its reading, as one fault, because none of
+ * its fields can be placed; what is no JSON refuses the payload. What is wrong with the whole payload comes before all
+ * else: no UTF-8, no JSON, empty, too many readings.
  */
 export class JsonDecoder {
   readonly #scanner = new JsonScanner()
@@ -63,20 +64,20 @@ export class JsonDecoder {
     }
     const failure = this.#failure(end)
     if (failure === undefined) return
-    out.rewind(mark)
-    out.rejects.push({ record: index, element: 0, start: 0, end: scanner.length, ...failure })
+    out.rewind(mark, index)
+    out.refuse(index, failure)
   }
 
   /** What is wrong with the payload as a whole, once it was read up to `end`. */
-  #failure(end: number): { code: ErrorCode; detail: string } | undefined {
+  #failure(end: number): Fault | undefined {
     const scanner = this.#scanner
     if ((end < 0 || scanner.beyondAscii) && !scanner.isUtf8()) {
-      return { code: 'payload_not_utf8', detail: 'the payload is not UTF-8' }
+      return faultOfRecord('payload_not_utf8', 'the payload is not UTF-8')
     }
-    if (end < 0) return { code: 'payload_not_json', detail: scanner.unexpected() }
-    if (this.#readings === 0) return { code: 'payload_empty', detail: 'the payload contains no reading' }
+    if (end < 0) return faultOfRecord('payload_not_json', scanner.unexpected())
+    if (this.#readings === 0) return faultOfRecord('payload_empty', 'the payload contains no reading')
     if (this.#readings <= MAX_READINGS) return undefined
-    return { code: 'payload_too_many_readings', detail: `${this.#readings} readings in one payload` }
+    return faultOfRecord('payload_too_many_readings', `${this.#readings} readings in one payload`)
   }
 
   /** From behind the opening bracket. */
@@ -104,20 +105,32 @@ export class JsonDecoder {
     this.#readings += 1
     const reading = this.#reading
     const isObject = this.#scanner.buffer[position] === OBJECT
-    let end = isObject ? reading.read(position) : reading.reject('reading_not_object', 'the reading is not an object')
-    if (end === SYNTAX) return end
-    if (end >= 0 && this.#out.readingIsEmpty()) end = reading.reject('reading_empty', 'the reading contains no value')
-    if (end >= 0 && element > 0 && !reading.timed && !this.#isReserved(record, element)) {
-      const detail = `the payload is too short for another reading without a time after ${this.#reserved - 1} of them`
-      end = reading.reject('time_not_reserved', detail)
-    }
-    if (end >= 0) this.#store(record, index, element, position, end)
+    let end = isObject
+      ? reading.read(position, element)
+      : reading.reject('reading_not_object', 'the reading is not an object')
+    if (end >= 0) end = this.#end(record, index, element, end)
     if (end !== REJECTED) return end
     this.#out.dropReading()
     // Read again from its start, only to find its end and whether it is JSON.
-    end = this.#scanner.skip(position)
     const { code, detail } = reading
-    if (end >= 0) this.#out.rejects.push({ record: index, element, code, detail, start: position, end })
+    this.#out.refuse(index, { element, path: null, code, detail })
+    return this.#scanner.skip(position)
+  }
+
+  /** Stores what the reading gave, and its faults; `end`, or REJECTED when it can have no points at all. */
+  #end(record: LogRecord, index: number, element: number, end: number): number {
+    const reading = this.#reading
+    const out = this.#out
+    const isEmpty = out.readingIsEmpty()
+    if (isEmpty && reading.faults === undefined) {
+      return reading.reject('reading_empty', 'the reading contains no value')
+    }
+    if (!isEmpty && element > 0 && !reading.time.given && !this.#isReserved(record, element)) {
+      const detail = `the payload is too short for another reading without a time after ${this.#reserved - 1} of them`
+      return reading.reject('time_not_reserved', detail)
+    }
+    if (reading.faults !== undefined) out.refuseAll(index, reading.faults)
+    if (!isEmpty) this.#store(record, index, element)
     return end
   }
 
@@ -128,39 +141,21 @@ export class JsonDecoder {
     return element < this.#reserved
   }
 
-  #store(record: LogRecord, index: number, element: number, start: number, end: number): void {
-    const { time, timed, nulls } = this.#reading
+  #store(record: LogRecord, index: number, element: number): void {
+    const { time, nulls } = this.#reading
     const out = this.#out
     out.nulls += nulls
-    if (!timed) {
+    if (!time.given) {
       // One stamp for the message, and a step for each of its elements; records of before had steps of a nanosecond.
       const ns = record.ns + (record.scheme === undefined ? element : element * STAMP_STEP)
       if (ns < NANOSECONDS_PER_MS) out.endReading(index, element, record.ms, ns)
       else out.endReading(index, element, record.ms + Math.floor(ns / NANOSECONDS_PER_MS), ns % NANOSECONDS_PER_MS)
       return
     }
-    out.endReading(index, element, time.ms, time.ns)
-    if (time.ms >= SUSPECT_BEFORE_MS && time.ms <= record.ms + SUSPECT_AHEAD_MS) return
-    const detail = `the device's time is ${formatInstant(time)}, received ${formatInstant(record)}`
-    out.suspects.push({ record: index, element, code: 'clock_suspect', detail, start, end })
+    const { ms, ns } = time.at
+    out.endReading(index, element, ms, ns)
+    if (ms >= SUSPECT_BEFORE_MS && ms <= record.ms + SUSPECT_AHEAD_MS) return
+    const detail = `the device's time is ${formatInstant(time.at)}, received ${formatInstant(record)}`
+    out.suspects.push({ record: index, element, code: 'clock_suspect', detail })
   }
-}
-
-/**
- * Where each reading of a payload lies, in bytes, `end` exclusive; all of the payload as one when it is no array.
- * For what was decoded before: a payload that is no JSON gives what comes before the fault.
- */
-export function readingRanges(payload: Uint8Array, scanner: JsonScanner): { start: number; end: number }[] {
-  scanner.load(payload)
-  let at = scanner.space(0)
-  if (scanner.buffer[at] !== ARRAY) return [{ start: 0, end: payload.length }]
-  const ranges: { start: number; end: number }[] = []
-  do {
-    const start = scanner.space(at + 1)
-    const end = scanner.skip(start)
-    if (end < 0) return ranges
-    ranges.push({ start, end })
-    at = scanner.space(end)
-  } while (scanner.buffer[at] === COMMA)
-  return ranges
 }

@@ -101,7 +101,7 @@ class Page {
     void this.#live.reload()
     // What was refused before the page was opened, or while the connection was lost; ids keep repeats out.
     const answer = await this.#session.get('/v1/dead-letters', { limit: '100' }).catch(() => undefined)
-    for (const letter of answer?.deadLetters?.reverse() ?? []) this.#letter(letter, letter.code === 'clock_suspect')
+    for (const letter of answer?.deadLetters?.reverse() ?? []) this.#letter(letter, letter.kind === 'warning')
   }
 
   async #answers() {

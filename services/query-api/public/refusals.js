@@ -1,6 +1,7 @@
 import { byId, formatTime, make, setText, visible, withCode } from './dom.js'
 import { MAX_GROUPS, RefusalBook } from './refusal-book.js'
 
+/** @typedef {import('./stream.js').Fault} Fault */
 /** @typedef {import('./stream.js').Letter} Letter */
 /** @typedef {import('./refusal-book.js').Group} Group */
 /** @typedef {{ item: HTMLLIElement, parts: Record<'count' | 'time' | 'detail' | 'payload', HTMLElement> }} Row */
@@ -8,13 +9,15 @@ import { MAX_GROUPS, RefusalBook } from './refusal-book.js'
 /** A refusal repeated many times a second is drawn twice a second. */
 const DRAW_MS = 500
 const SHOWN_PAYLOAD = 240
+/** Faults of one letter that are shown; a letter may have a hundred. */
+const SHOWN_FAULTS = 10
 
 /** @type {Readonly<Record<string, string>>} */
 const STAGES = {
   connect: 'Login refused',
   publish: 'Message refused',
-  decode: 'Reading rejected',
-  store: 'Reading rejected',
+  decode: 'Not stored',
+  store: 'Not stored',
   clock: 'Clock was wrong',
 }
 
@@ -97,7 +100,7 @@ export class Refusals {
     setText(row.parts.count, count > 1 ? `${count} times` : '')
     setText(row.parts.time, formatTime(lastMs))
     if (Number.isFinite(lastMs)) row.parts.time.setAttribute('datetime', new Date(lastMs).toISOString())
-    setText(row.parts.detail, visible(letter.detail, 500))
+    setText(row.parts.detail, faultsText(letter))
     const payload = payloadText(letter)
     setText(row.parts.payload, payload)
     row.parts.payload.hidden = payload === ''
@@ -140,7 +143,29 @@ function makeRow({ letter, warning }) {
  * @param {boolean} warning
  */
 function headline(letter, warning) {
-  return warning ? 'Stored, with a warning' : (STAGES[letter.stage] ?? 'Refused')
+  if (warning && letter.stage === 'decode') return 'Stored, with a warning'
+  return STAGES[letter.stage] ?? (warning ? 'Warning' : 'Refused')
+}
+
+/**
+ * One line for each fault, with its place; a refusal, which has none, is its detail alone.
+ * @param {Letter} letter
+ */
+function faultsText({ faults, faultCount }) {
+  const shown = faults.slice(0, SHOWN_FAULTS).map((fault) => placeOf(fault) + visible(fault.detail, 500))
+  const more = faultCount - shown.length
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
+}
+
+/**
+ * @param {Fault} fault
+ */
+function placeOf({ element, path }) {
+  const place = [
+    ...(element === null ? [] : [`[${element}]`]),
+    ...(path === null ? [] : [visible(path, 120).replaceAll('\n', ' ')]),
+  ]
+  return place.length === 0 ? '' : `${place.join(' ')}: `
 }
 
 /**

@@ -2,12 +2,22 @@
 
 /** @typedef {{ tenant: string, device: string, stream: string, time: string, receivedAt: string, values: Record<string, number | boolean | string> }} Reading */
 /**
+ * @typedef {object} Fault what is wrong with a field, a reading (no path) or a payload (no element)
+ * @property {number | null} element
+ * @property {string | null} path
+ * @property {string} code
+ * @property {string} detail
+ */
+/**
  * @typedef {object} Letter what became of a client, a message or a reading that was not accepted as it was
  * @property {string} [id]
+ * @property {'fault' | 'refusal' | 'warning'} kind
  * @property {string} stage
  * @property {string} code
  * @property {string} detail
  * @property {string} fix
+ * @property {readonly Fault[]} faults at least one; the first is that of `code` and `detail`
+ * @property {number} faultCount
  * @property {string} who
  * @property {string | null} [topic]
  * @property {string} [time]

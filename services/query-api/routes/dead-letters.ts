@@ -1,12 +1,16 @@
 import Type from 'typebox'
 import type { Api, ApiParts } from '../api.ts'
-import { LetterView, newestLetters, readCursor, viewLetter, writeCursor } from '../letters.ts'
+import { LETTER_KINDS } from '../../../shared/dead-letter.ts'
+import { readCursor, writeCursor } from '../letter-cursor.ts'
+import { LetterView, viewLetter } from '../letter-view.ts'
+import { newestLetters } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
 
 const Query = Type.Object(
   {
     tenant: Type.Optional(Type.String()),
-    code: Type.Optional(Type.String({ description: 'A code of docs/errors.md.' })),
+    code: Type.Optional(Type.String({ description: 'A code of docs/errors.md: of any fault of a letter.' })),
+    kind: Type.Optional(Type.Enum([...LETTER_KINDS])),
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
     cursor: Type.Optional(Type.String({ maxLength: 4096 })),
   },
@@ -19,9 +23,10 @@ export function deadLetterRoutes(app: Api, { log }: ApiParts<'log'>): void {
     {
       schema: {
         tags: ['readings'],
-        summary: 'Readings that were not stored, and clients and messages that were refused, newest first',
+        summary: 'What was not stored, clients and messages that were refused, and warnings, newest first',
         description:
-          'One response searches at most 20,000 of them: with a filter it may hold few or none and still have a next.',
+          'One letter for each record of which something was not stored, with its faults. One response searches at most ' +
+          '20,000 letters: with a filter it may hold few or none and still have a next.',
         querystring: Query,
         response: {
           200: Type.Object({

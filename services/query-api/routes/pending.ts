@@ -2,7 +2,9 @@ import Type from 'typebox'
 import { formatInstant } from '../../../shared/telemetry.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
-import { newestLetters, type FoundLetter, type LetterCursor } from '../letters.ts'
+import type { LetterCursor } from '../letter-cursor.ts'
+import type { FoundLetter } from '../letter-reader.ts'
+import { newestLetters } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
 
 const Pending = Type.Object({

@@ -4,12 +4,14 @@ import Type, { type Static } from 'typebox'
 import { canPublish } from '../../../shared/acl.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { SluiceError } from '../../../shared/errors.ts'
+import { Faults } from '../../../shared/faults.ts'
 import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
 import { compareInstants, type LogRecord } from '../../../shared/telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, isName } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
-import { PayloadRejected, problemResponses, RejectedReading } from '../problem.ts'
+import { FaultView } from '../letter-view.ts'
+import { PayloadRejected, problemResponses } from '../problem.ts'
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
 
@@ -57,6 +59,15 @@ const SeriesView = Type.Object({
       minItems: 2,
     }),
   ),
+})
+
+/** What becomes of a posted payload. */
+const Verdict = Type.Object({
+  accepted: Type.Integer({ description: 'Readings of which at least one field will be stored.' }),
+  rejected: Type.Array(FaultView, {
+    description: 'What will not be stored: the first hundred faults. All else of these readings will be.',
+  }),
+  rejectedCount: Type.Integer({ description: 'All faults.' }),
 })
 
 /** Series kept between two payloads; making one again costs little. */
@@ -126,7 +137,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
         querystring: Type.Object({ stream: Stream }, { additionalProperties: false }),
         body: Type.Unknown({ description: 'A reading or an array of readings; see docs/payloads.md.' }),
         response: {
-          202: Type.Object({ accepted: Type.Integer(), rejected: Type.Array(RejectedReading) }),
+          202: Verdict,
           ...problemResponses,
         },
       },
@@ -165,16 +176,13 @@ async function takeBytes({ raw: { headers } }: FastifyRequest): Promise<void> {
   headers['content-type'] = 'application/octet-stream'
 }
 
-/** What will become of the readings of a payload. Throws {@link PayloadRejected} when none can be stored. */
-function checkPayload(
-  record: LogRecord,
-  table: SeriesTable,
-): { accepted: number; rejected: Static<typeof RejectedReading>[] } {
-  const decoded = decodeRecords([record], table)
-  const rejected = decoded.rejects.map(({ element, code, detail }) => ({ element, code, detail }))
-  const [first] = rejected
-  if (decoded.readings > 0 || first === undefined) return { accepted: decoded.readings, rejected }
-  throw new PayloadRejected(first.code, first.detail, rejected)
+/** What will become of the fields of a payload. Throws {@link PayloadRejected} when none can be stored. */
+function checkPayload(record: LogRecord, table: SeriesTable): Static<typeof Verdict> {
+  const { readings, faults } = decodeRecords([record], table)
+  const { first, total } = faults.get(0) ?? new Faults()
+  const [worst] = first
+  if (readings > 0 || worst === undefined) return { accepted: readings, rejected: first, rejectedCount: total }
+  throw new PayloadRejected(worst.code, worst.detail, first)
 }
 
 /** Errors: `name_invalid`. */

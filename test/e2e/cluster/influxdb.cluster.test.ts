@@ -84,7 +84,7 @@ scenario('InfluxDB answers 401', async (name, seed) => {
       for (const worker of workers) {
         expect(await worker.metric(UNAUTHORISED)).toBe(0)
         expect((await worker.readiness()).ready).toBe(true)
-        expect(await worker.metric('sluice_ingest_rejects_total')).toBe(0)
+        expect(await worker.metric('sluice_ingest_faults_total')).toBe(0)
       }
     },
     afterwards: expectNoDeadLetters,

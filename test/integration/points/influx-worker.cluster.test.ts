@@ -40,7 +40,7 @@ it('points of a type that the bucket has otherwise become dead letters, alone', 
   await world.work({ points: store })
   await world.settled()
   expect(world.deadLetters()).toMatchObject([{ code: 'type_conflict', stage: 'store' }])
-  expect(world.deadLetters()[0]?.detail).toContain('stored nevertheless: "m"')
+  expect(world.deadLetters()[0]?.faults?.first.map(({ element, path }) => [element, path])).toEqual([[0, 'n']])
   expect(await valuesOf(store, { ...series, field: 'm' })).toEqual([1, 2])
 })
 

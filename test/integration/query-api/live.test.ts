@@ -97,9 +97,12 @@ it('warns of a suspect clock in the form of a refusal', async () => {
       code: 'clock_suspect',
       who: 'demo/first',
       topic: 't/demo/first/telemetry',
-      payload: '{"ts":5,"a":1}',
-      id: 'warning/0/0/1',
-      source: { partition: 0, offset: 0, element: 1 },
+      kind: 'warning',
+      replayable: false,
+      faults: [{ element: 1, path: null, code: 'clock_suspect' }],
+      payload: '[{"a":1},{"ts":5,"a":1}]',
+      id: 'warning/telemetry.raw/0/0/1',
+      source: { log: 'telemetry.raw', partition: 0, offset: 0 },
     },
   })
 })

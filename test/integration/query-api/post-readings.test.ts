@@ -113,7 +113,6 @@ it.each([
   ['{"a":9007199254740993}', 'value_not_exact'],
   ['{"a":[1]}', 'value_unsupported'],
   ['{"_a":1}', 'field_name_reserved'],
-  ['{"a":{"b":1},"a.b":2}', 'field_duplicate'],
   ['{"ts":"2026-01-01T00:00:00","a":1}', 'time_without_zone'],
   ['{"ts":-1,"a":1}', 'time_out_of_range'],
   ['{"ts":"noon","a":1}', 'time_invalid'],
@@ -121,27 +120,28 @@ it.each([
   const { call, log } = await openWithDevice()
   const answer = await call('POST', PATH, { payload })
   expect(answer).toMatchObject({ status: 400, body: { code } })
-  expect(answer.body['rejected']).toEqual(expect.arrayContaining([expect.objectContaining({ element: 0, code })]))
+  const element = code.startsWith('payload_') && code !== 'payload_too_deep' ? null : 0
+  expect(answer.body['rejected']).toEqual(expect.arrayContaining([expect.objectContaining({ element, code })]))
   expect(log.records('telemetry.raw')).toEqual([])
 })
 
-it('takes the good readings of an array and names the bad ones, as the worker will', async () => {
+it('takes the good fields of an array and names the bad ones, as the worker will', async () => {
   const { call, log } = await openWithDevice()
-  const payload = '[{"a":1},{"a":[]},{"a":2},5,{"ts":-1,"a":3},{"__proto__":1}]'
+  const payload = '[{"a":1,"b":{"c":[1]}},{"a":[]},{"a":2},5,{"ts":-1,"a":3},{"__proto__":1}]'
   const { status, body } = await call('POST', PATH, { payload })
-  const rejected = body['rejected'] as { element: number; code: string }[]
+  const rejected = body['rejected'] as { element: number; path: string | null; code: string }[]
+  expect(body['rejectedCount']).toBe(5)
   expect({ status, accepted: body['accepted'] }).toEqual({ status: 202, accepted: 2 })
-  expect(rejected.map(({ element, code }) => [element, code])).toEqual([
-    [1, 'value_unsupported'],
-    [3, 'reading_not_object'],
-    [4, 'time_out_of_range'],
-    [5, 'field_name_reserved'],
+  expect(rejected.map(({ element, path, code }) => [element, path, code])).toEqual([
+    [0, 'b.c', 'value_unsupported'],
+    [1, 'a', 'value_unsupported'],
+    [3, null, 'reading_not_object'],
+    [4, null, 'time_out_of_range'],
+    [5, '__proto__', 'field_name_reserved'],
   ])
   const decoded = decodeRecords(log.records('telemetry.raw'), new SeriesTable())
   expect(decoded.readings).toBe(2)
-  expect(decoded.rejects.map(({ element, code }) => [element, code])).toEqual(
-    rejected.map(({ element, code }) => [element, code]),
-  )
+  expect(decoded.faults.get(0)?.first).toEqual(rejected)
 })
 
 it('limits: 64 KiB is taken, one byte more is 413, for an unknown device and name 404 and 400', async () => {

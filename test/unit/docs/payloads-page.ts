@@ -1,21 +1,31 @@
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
+import { Faults } from '../../../shared/faults.ts'
 import { formatInstant } from '../../../shared/telemetry.ts'
 
 /** The receive time that docs/payloads.md names. */
 const received = { ms: Date.UTC(2026, 0, 31, 12), ns: 0 }
 
-/** What becomes of a payload, as docs/payloads.md writes it: points, then rejects, then doubtful times. */
+/** What becomes of a payload, as docs/payloads.md writes it: points, then faults, then doubtful times. */
 export function describeOutcome(value: Uint8Array): string {
   const record = { key: 'demo/first', value, ...received, scheme: 1, headers: undefined } as const
-  const { points, element, rejects, suspects, nulls } = decodeRecords([record], new SeriesTable())
-  const several = Math.max(0, ...element, ...rejects.map((reject) => reject.element)) > 0
-  const of = (index: number | undefined) => (several ? ` [${index}]` : '')
+  const { points, element, faults, suspects, nulls } = decodeRecords([record], new SeriesTable())
+  const { first, counts } = faults.get(0) ?? new Faults()
+  const several = Math.max(0, ...element, ...first.map((fault) => fault.element ?? 0)) > 0
+  const of = (index: number | null | undefined) => (several && index !== null ? ` [${index}]` : '')
   const lines = points.series.map(({ field }, i) => {
     const at = formatInstant({ ms: points.ms[i] ?? 0, ns: points.ns[i] ?? 0 })
     return `${field}=${JSON.stringify(points.values[i])}${of(element[i])} at ${at}`
   })
   if (nulls > 0) lines.push(`${nulls} null skipped`)
-  lines.push(...rejects.map((reject) => `${reject.code}${of(reject.element)}`))
+  lines.push(
+    ...first.map(
+      ({ code, path, element: at }) => `${path === null ? '' : `${JSON.stringify(path)}: `}${code}${of(at)}`,
+    ),
+  )
+  for (const [code, count] of counts) {
+    const listed = first.filter((fault) => fault.code === code).length
+    if (count > listed) lines.push(`${count - listed} more ${code}`)
+  }
   lines.push(...suspects.map((suspect) => `${suspect.code}${of(suspect.element)}`))
   return lines.join('; ')
 }

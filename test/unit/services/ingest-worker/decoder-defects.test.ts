@@ -34,8 +34,8 @@ describe('a decoder that throws', () => {
       { code: 'payload_not_json', source: { offset: 3 } },
     ])
     expect(worker.status()).toEqual({ ok: true })
-    const rejects = await worker.options.metrics.getSingleMetric('sluice_ingest_rejects_total')?.get()
-    expect(rejects?.values).toContainEqual({ value: 1, labels: { code: 'decoder_failed' } })
+    const faults = await worker.options.metrics.getSingleMetric('sluice_ingest_faults_total')?.get()
+    expect(faults?.values).toContainEqual({ value: 1, labels: { code: 'decoder_failed' } })
   })
 
   it('once or twice only loses nothing', async () => {

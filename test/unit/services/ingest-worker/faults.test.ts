@@ -75,7 +75,7 @@ it('a configuration error stops the worker, is shown, and never makes dead lette
 describe('points that the store refuses', () => {
   const refused = new SluiceError('store_rejected', 'no such number')
 
-  it('become one dead letter per reading that says what is stored all the same', async () => {
+  it('are faults of their fields alone', async () => {
     const world = new World()
     await world.publish(readings)
     const points = withMethods(world.points, {
@@ -98,8 +98,8 @@ describe('points that the store refuses', () => {
       {
         code: 'store_rejected',
         stage: 'store',
-        source: { partition: 0, offset: 7, element: 0 },
-        detail: '"n" rejected: no such number; stored nevertheless: "m"',
+        source: { partition: 0, offset: 7 },
+        faults: { first: [{ element: 0, path: 'n', code: 'store_rejected', detail: 'no such number' }] },
       },
     ])
     const state = world.registry.states.get('demo/first/telemetry')
@@ -150,7 +150,8 @@ it('a consumer that stops by itself is replaced, and goes on at what is committe
   expect(world.points.visible.size).toBe(100)
   // Read again without a restart: neither written nor counted again.
   expect(world.deadLetters()).toHaveLength(1)
-  expect(await counter(worker.options, 'rejects_total')).toBe(1)
+  expect(await counter(worker.options, 'faults_total')).toBe(1)
+  expect(await counter(worker.options, 'dead_letters_total')).toBe(1)
 })
 
 it('a log that does not let the worker in at once is waited for, and is shown', async () => {

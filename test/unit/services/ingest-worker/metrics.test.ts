@@ -6,7 +6,8 @@ import { PATIENCE } from '../../../patience.ts'
 const EXPECTED: Readonly<Record<string, RegExp>> = {
   decoded: /^sluice_ingest_readings_total 3$/m,
   written: /^sluice_ingest_points_total 3$/m,
-  'dead-lettered': /^sluice_ingest_rejects_total\{code="payload_not_json"\} 1$/m,
+  refused: /^sluice_ingest_faults_total\{code="payload_not_json"\} 1$/m,
+  'dead-lettered': /^sluice_ingest_dead_letters_total 1$/m,
   committed: /^sluice_ingest_committed_offset\{partition="0"\} 4$/m,
   'batch sizes': /^sluice_ingest_batch_records_sum 4$/m,
   'points per write': /^sluice_ingest_write_points_sum 3$/m,

@@ -1,17 +1,18 @@
 import { describe, expect, it, vi } from 'vitest'
+import { faultsOf } from '../../../../shared/dead-letter.ts'
 import { decodeLatest, latestKey } from '../../../../shared/latest-state.ts'
 import { counter, World } from './harness.ts'
 import { PATIENCE } from '../../../patience.ts'
 
 const T = 1_769_860_800_000
 
-describe('every reading ends as points or as a dead letter', () => {
-  it('stores the good ones and keeps the bytes, the source and the reason of the bad ones', async () => {
+describe('every field ends as a point or as a fault', () => {
+  it('stores the good ones and keeps the record, the source and the reasons of the bad ones', async () => {
     const world = new World()
     await world.publish([
       { ts: T, a: 1 },
       '{"a":',
-      ` [ {"ts":${T + 1},"a":2} , {"a":[1]} , {"ts":${T + 2},"a":3} ] `,
+      ` [ {"ts":${T + 1},"a":2} , {"a":[1]} , {"ts":${T + 2},"a":3,"_b":4,"c":{"d":1e999}} ] `,
       '',
     ])
     const { options } = await world.work()
@@ -23,11 +24,25 @@ describe('every reading ends as points or as a dead letter', () => {
     ])
     const letters = world.deadLetters()
     expect(letters.map(({ code, source, stage }) => ({ code, source, stage }))).toEqual([
-      { code: 'payload_not_json', stage: 'decode', source: { partition: 0, offset: 1, element: 0 } },
-      { code: 'value_unsupported', stage: 'decode', source: { partition: 0, offset: 2, element: 1 } },
-      { code: 'payload_empty', stage: 'decode', source: { partition: 0, offset: 3, element: 0 } },
+      { code: 'payload_not_json', stage: 'decode', source: { partition: 0, offset: 1 } },
+      { code: 'value_unsupported', stage: 'decode', source: { partition: 0, offset: 2 } },
+      { code: 'payload_empty', stage: 'decode', source: { partition: 0, offset: 3 } },
     ])
-    expect(letters.map(({ payload }) => Buffer.from(payload).toString())).toEqual(['{"a":', '{"a":[1]}', ''])
+    expect(
+      letters.map((letter) => faultsOf(letter).first.map(({ element, path, code }) => [element, path, code])),
+    ).toEqual([
+      [[null, null, 'payload_not_json']],
+      [
+        [1, 'a', 'value_unsupported'],
+        [2, '_b', 'field_name_reserved'],
+        [2, 'c.d', 'value_out_of_range'],
+      ],
+      [[null, null, 'payload_empty']],
+    ])
+    const sent = world.log.records['telemetry.raw'].flat()
+    expect(letters.map(({ key, payload, ms, ns }) => ({ key, value: Buffer.from(payload), ms, ns }))).toEqual(
+      sent.slice(1).map(({ key, value, ms, ns }) => ({ key, value, ms, ns })),
+    )
     expect(letters[1]).toMatchObject({
       who: 'demo/first',
       key: 'demo/first',
@@ -36,7 +51,8 @@ describe('every reading ends as points or as a dead letter', () => {
     })
     expect(await counter(options, 'readings_total')).toBe(3)
     expect(await counter(options, 'points_total')).toBe(3)
-    expect(await counter(options, 'rejects_total')).toBe(3)
+    expect(await counter(options, 'faults_total')).toBe(5)
+    expect(await counter(options, 'dead_letters_total')).toBe(3)
   })
 
   it('keeps the order of the log: of two values for one time the later wins, over batches and writes', async () => {
@@ -69,19 +85,19 @@ describe('every reading ends as points or as a dead letter', () => {
 })
 
 describe('field types', () => {
-  it('are pinned by the first value; a reading that disagrees in one field is refused whole', async () => {
+  it('are pinned by the first value; a field that disagrees is refused alone', async () => {
     const world = new World()
     await world.publish([{ ts: T, a: 1 }, `[{"ts":${T + 1},"a":true,"b":1},{"ts":${T + 2},"a":2}]`])
     await world.work()
     await world.settled()
-    expect([...world.points.visible.values()]).toEqual([1, 2])
+    expect([...world.points.visible.values()]).toEqual([1, 1, 2])
     const [letter] = world.deadLetters()
     expect(letter).toMatchObject({
       code: 'type_conflict',
       stage: 'store',
-      source: { partition: 0, offset: 1, element: 0 },
+      source: { partition: 0, offset: 1 },
+      faults: { first: [{ element: 0, path: 'a', code: 'type_conflict' }] },
     })
-    expect(Buffer.from(letter?.payload ?? []).toString()).toBe(`{"ts":${T + 1},"a":true,"b":1}`)
   })
 
   it('declared integer: takes whole numbers, exactly, and refuses others', async () => {
@@ -207,30 +223,6 @@ describe('latest state', () => {
     await world.settled()
     expect(Object.keys(world.registry.states.get('demo/first/telemetry')?.fields ?? {})).toEqual(['a'])
   })
-})
-
-it('counts and shows records that were gone before they were read', async () => {
-  const world = new World()
-  await world.publish([{ a: 1 }, { a: 2 }, { a: 3 }])
-  world.log.kept[0] = 2
-  const worker = await world.work()
-  await world.settled()
-  expect(worker.status()).toEqual({ ok: true, detail: '2 records were deleted before they were read' })
-  expect(await counter(worker.options, 'gap_records_total')).toBe(2)
-})
-
-it('commits the position behind a gap by itself, so that it is met once', async () => {
-  const world = new World()
-  await world.publish([{ a: 1 }, { a: 2 }])
-  world.log.kept[0] = 2
-  const first = await world.work()
-  await world.settled()
-  expect(world.log.committed).toEqual([2])
-  await first.close()
-  const second = await world.work()
-  await world.publish([{ a: 3 }])
-  await world.settled()
-  expect(second.status()).toEqual({ ok: true })
 })
 
 it('close commits what was read', async () => {

@@ -3,7 +3,19 @@ import { MAX_GROUPS, RefusalBook } from '../../../../services/query-api/public/r
 
 const letter = (id: string, who: string, code = 'login_failed') => {
   const receivedAt = '2026-01-31T12:00:00Z'
-  return { id, stage: 'connect', code, detail: id, fix: 'Fix it.', who, topic: null, receivedAt }
+  return {
+    id,
+    kind: 'refusal' as const,
+    faults: [],
+    faultCount: 1,
+    stage: 'connect',
+    code,
+    detail: id,
+    fix: 'Fix it.',
+    who,
+    topic: null,
+    receivedAt,
+  }
 }
 
 it('repeats are one group with a count and the newest detail, at the top', () => {

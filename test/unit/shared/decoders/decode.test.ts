@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
+import { decodeRecords, SeriesTable, type Decoded } from '../../../../shared/decoders/decode.ts'
 import { MAX_FIELD_NAME_BYTES, MAX_NAMES } from '../../../../shared/decoders/field-names.ts'
 import { MAX_DEPTH, MAX_FIELDS, MAX_STRING_BYTES } from '../../../../shared/decoders/json-reading.ts'
 import { MAX_READINGS } from '../../../../shared/decoders/json.ts'
+import { MAX_FAULTS } from '../../../../shared/faults.ts'
 import { formatInstant, MAX_INSTANT, toNanoseconds, type LogRecord } from '../../../../shared/telemetry.ts'
 
 const received = { ms: 1_769_860_800_000, ns: 999_999 }
@@ -13,9 +14,12 @@ function record(payload: unknown, key = 'demo/first', topic?: string): LogRecord
   return { key, value, ...received, headers: topic === undefined ? undefined : { topic } }
 }
 
+const codesOf = (faults: Decoded['faults']) =>
+  [...faults.values()].flatMap(({ first }) => first.map(({ code }) => code))
+
 function decode(payload: unknown) {
-  const { points, rejects, readings } = decodeRecords([record(payload)], new SeriesTable())
-  return { fields: points.series.map(({ field }) => field), codes: rejects.map(({ code }) => code), readings, points }
+  const { points, faults, readings } = decodeRecords([record(payload)], new SeriesTable())
+  return { fields: points.series.map(({ field }) => field), codes: codesOf(faults), readings, points }
 }
 
 const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
@@ -58,8 +62,34 @@ describe('limits hold to the last allowed one', () => {
     ],
   ])('%s', (_, make, limit, code) => {
     expect(decode(make(limit)).codes).toEqual([])
-    expect(decode(make(limit + 1)).codes).toEqual([code])
-    expect(decode(make(limit + 1)).readings).toBe(0)
+    const beyond = decode(make(limit + 1))
+    expect(beyond.codes).toEqual([code])
+    // The last field of a reading that is too wide is refused; the others are stored.
+    expect(beyond.readings).toBe(code === 'reading_too_wide' ? 1 : 0)
+    if (code === 'reading_too_wide') expect(beyond.points.values).toEqual(decode(make(limit)).points.values)
+  })
+})
+
+describe('faults of one record', () => {
+  it('are listed up to a hundred, and all counted, by code', () => {
+    const payload = [
+      Object.fromEntries(Array.from({ length: 150 }, (_, i) => [`f${i}`, i % 2 ? [i] : i])),
+      5,
+      { _x: 1 },
+    ]
+    const { faults, points } = decodeRecords([record({ a: 1 }), record(payload)], new SeriesTable())
+    expect([...faults.keys()]).toEqual([1])
+    expect(faults.get(1)?.total).toBe(77)
+    const many = Array.from({ length: 9000 }, () => 5)
+    const { faults: bounded } = decodeRecords([record(many)], new SeriesTable())
+    expect(bounded.get(0)?.first).toHaveLength(MAX_FAULTS)
+    expect([...(bounded.get(0)?.counts ?? [])]).toEqual([['reading_not_object', 9000]])
+    expect(points.values).toHaveLength(76)
+  })
+
+  it('name a field whose name is too long by its beginning', () => {
+    const { faults } = decodeRecords([record({ outer: { ['é'.repeat(200)]: 1 }, a: 1 })], new SeriesTable())
+    expect(faults.get(0)?.first).toMatchObject([{ path: `outer.${'é'.repeat(32)}...`, code: 'field_name_invalid' }])
   })
 })
 
@@ -82,10 +112,7 @@ describe('payloads made to hurt', () => {
     const table = new SeriesTable()
     const bad: LogRecord = { ...record(''), value: Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]) }
     for (let n = 0; n < 3; n++) {
-      expect(decodeRecords([bad, bad], table).rejects.map(({ code }) => code)).toEqual([
-        'payload_not_utf8',
-        'payload_not_utf8',
-      ])
+      expect(codesOf(decodeRecords([bad, bad], table).faults)).toEqual(['payload_not_utf8', 'payload_not_utf8'])
     }
   })
 })
@@ -158,8 +185,8 @@ describe('the series table', () => {
     ['demo/first', 't/demo/second/telemetry/x'],
     ['demo/first', 'other/topic'],
   ])('key %s with topic %s names no device', (key, topic) => {
-    const { rejects, points } = decodeRecords([record({ a: 1 }, key, topic)], new SeriesTable())
-    expect(rejects).toMatchObject([{ record: 0, element: 0, code: 'topic_unknown', start: 0, end: 7 }])
+    const { faults, points } = decodeRecords([record({ a: 1 }, key, topic)], new SeriesTable())
+    expect(faults.get(0)?.first).toMatchObject([{ element: null, path: null, code: 'topic_unknown' }])
     expect(points.series).toEqual([])
   })
 })

@@ -13,7 +13,7 @@ function record(value: Uint8Array): LogRecord {
 
 /** What the decoder made of one of several records. */
 function outcomeOf(
-  { points, record: records, element, rejects, suspects }: Decoded,
+  { points, record: records, element, faults, suspects }: Decoded,
   index: number,
 ): Omit<Outcome, 'nulls'> {
   const mine = [...records.keys()].filter((i) => records[i] === index)
@@ -29,7 +29,7 @@ function outcomeOf(
         points.values[i],
       ]
     }),
-    rejects: rejects.filter((reject) => reject.record === index).map((reject) => [reject.element, reject.code]),
+    faults: (faults.get(index)?.first ?? []).map((fault) => [fault.element, fault.path, fault.code]),
     suspects: suspects.filter((suspect) => suspect.record === index).map((suspect) => suspect.element),
   }
 }
@@ -50,25 +50,6 @@ describe('the decoder agrees with the reference on every payload', () => {
           expect(outcomeOf(decoded, index)).toStrictEqual(outcome)
         }
         expect(decoded.nulls).toBe(expected.reduce((sum, { nulls }) => sum + nulls, 0))
-      }),
-      limits,
-    )
-  })
-
-  it('gives every reject the bytes of its reading', () => {
-    const table = new SeriesTable()
-    fc.assert(
-      fc.property(fc.array(payload, { minLength: 2, maxLength: 5 }), (elements) => {
-        const value = Buffer.concat([
-          Buffer.from('['),
-          ...elements.flatMap((one, i) => [Buffer.from(i > 0 ? ' , ' : ' '), one]),
-          Buffer.from(']'),
-        ])
-        for (const { code, start, end } of decodeRecords([record(value)], table).rejects) {
-          const alone = decodeRecords([record(value.subarray(start, end))], table)
-          // The bytes alone come to the same end, but for arrays in arrays, which alone are arrays of readings.
-          if (value[start] !== 0x5b || start === 0) expect(alone.rejects.map((reject) => reject.code)).toEqual([code])
-        }
       }),
       limits,
     )

@@ -79,9 +79,9 @@ describe('JSON readings without a time', () => {
   it('that the payload has left no room for are faults of their own, and those with a time are stored', () => {
     const filler = Array.from({ length: 60 }, () => '5').join(',')
     const one = record(`[${filler},{"a":1},{"ts":1769860800,"a":2}]`, 1, 0)
-    const { points, rejects } = decodeRecords([one], new SeriesTable())
+    const { points, faults } = decodeRecords([one], new SeriesTable())
     expect(points.values).toEqual([2])
-    expect(rejects.at(-1)).toMatchObject({ element: 60, code: 'time_not_reserved' })
+    expect(faults.get(0)?.first.at(-1)).toMatchObject({ element: 60, code: 'time_not_reserved' })
     expect(decodeRecords([{ ...one, scheme: undefined }], new SeriesTable()).points.values).toEqual([1, 2])
   })
 })

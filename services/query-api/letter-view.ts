@@ -1,0 +1,105 @@
+import Type, { type Static } from 'typebox'
+import {
+  DEAD_LETTER_STAGES,
+  faultsOf,
+  isReplayable,
+  KEPT_PAYLOAD_BYTES,
+  kindOf,
+  LETTER_KINDS,
+  type DeadLetter,
+} from '../../shared/dead-letter.ts'
+import { ERRORS } from '../../shared/errors.ts'
+import { formatInstant } from '../../shared/telemetry.ts'
+import type { FoundLetter } from './letter-reader.ts'
+
+/** One thing that is wrong with a payload. */
+export const FaultView = Type.Object({
+  element: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Index of the reading in the payload, 0 for a single one; null: the payload as a whole.',
+  }),
+  path: Type.Union([Type.String(), Type.Null()], {
+    description:
+      'The field, by the name under which it would be stored, nested names joined with "."; null: the reading.',
+  }),
+  code: Type.String({ description: 'A code of docs/errors.md.' }),
+  detail: Type.String(),
+})
+export type FaultView = Static<typeof FaultView>
+
+/** What was not stored of a record, a client or message that was turned away, or a warning, as people see it. */
+export const LetterView = Type.Object({
+  id: Type.String({ description: 'The same for every repetition from one source.' }),
+  kind: Type.Enum([...LETTER_KINDS], {
+    description:
+      'fault: not all of a record was stored; refusal: turned away before the log; warning: nothing is missing.',
+  }),
+  stage: Type.Enum([...DEAD_LETTER_STAGES]),
+  code: Type.String({ description: 'Of the first fault.' }),
+  detail: Type.String({ description: 'Of the first fault.' }),
+  fix: Type.String({ description: 'What to do about the first fault.' }),
+  faults: Type.Array(FaultView, { description: 'The first hundred, in the order of the payload; at least one.' }),
+  faultCount: Type.Integer({ description: 'All of them.' }),
+  replayable: Type.Boolean({ description: 'The whole record is kept.' }),
+  who: Type.String(),
+  topic: Type.Union([Type.String(), Type.Null()]),
+  time: Type.String({ format: 'date-time', description: 'Time of the first failure.' }),
+  receivedAt: Type.String({ format: 'date-time' }),
+  source: Type.Union([
+    Type.Object({ log: Type.String(), partition: Type.Integer(), offset: Type.Integer() }),
+    Type.Null(),
+  ]),
+  payload: Type.Optional(Type.String({ description: 'The first 4 KiB, if they are UTF-8.' })),
+  payloadBase64: Type.Optional(Type.String({ description: 'The first 4 KiB, if they are not UTF-8.' })),
+  payloadBytes: Type.Integer({ description: 'Length of the payload that was kept.' }),
+})
+export type LetterView = Static<typeof LetterView>
+
+/** The log of a letter that names none. */
+const THIS_LOG = 'telemetry.raw'
+
+export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLetter): LetterView {
+  const { source } = letter
+  const faults = faultsOf(letter)
+  return {
+    id: sourceId(letter) ?? `refused/${partition}/${offset}`,
+    kind: kindOf(letter),
+    stage: letter.stage,
+    code: letter.code,
+    detail: letter.detail,
+    fix: ERRORS[letter.code].fix,
+    faults: [...faults.first],
+    faultCount: faults.total,
+    replayable: isReplayable(letter),
+    who: letter.who,
+    topic: letter.topic ?? null,
+    time: formatInstant({ ms: letter.firstFailedMs, ns: 0 }),
+    receivedAt: formatInstant(letter),
+    source:
+      source === undefined ? null : { log: letter.log ?? THIS_LOG, partition: source.partition, offset: source.offset },
+    ...viewPayload(letter.payload, payloadBytes),
+  }
+}
+
+/** The id of a letter; undefined for what was refused before the log. */
+export function sourceId({ source, log = THIS_LOG }: DeadLetter): string | undefined {
+  if (source === undefined) return undefined
+  const id = `${log}/${source.partition}/${source.offset}`
+  return source.element === undefined ? id : `${id}/${source.element}`
+}
+
+function viewPayload(
+  shown: Uint8Array,
+  payloadBytes: number,
+): Pick<LetterView, 'payload' | 'payloadBase64' | 'payloadBytes'> {
+  try {
+    // As a stream, a character that the cut went through is left out instead of being an error.
+    const stream = shown.length < payloadBytes || payloadBytes === KEPT_PAYLOAD_BYTES
+    return {
+      payload: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(shown, { stream }),
+      payloadBytes,
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    return { payloadBase64: Buffer.from(shown).toString('base64'), payloadBytes }
+  }
+}
