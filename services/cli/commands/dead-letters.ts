@@ -1,13 +1,15 @@
+import { Option } from 'commander'
 import { parseName, wholeNumber } from '../argument-parsers.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
+import { LETTER_KINDS } from '../../../shared/dead-letter.ts'
+import { ERRORS, isErrorCode } from '../../../shared/errors.ts'
+import type { Fault } from '../../../shared/faults.ts'
 import { textTable } from '../../../shared/text-table.ts'
 
 interface DeadLetterAnswer {
-  readonly stage: string
-  readonly code: string
-  readonly detail: string
-  readonly fix: string
+  readonly faults: readonly Fault[]
+  readonly faultCount: number
   readonly who: string
   readonly topic: string | null
   readonly receivedAt: string
@@ -16,24 +18,29 @@ interface DeadLetterAnswer {
 interface ListOptions {
   readonly tenant?: string
   readonly code?: string
+  readonly kind?: string
   readonly limit: number
 }
+
+/** Faults of one letter shown in a table; `--json` has all that are listed. */
+const SHOWN_FAULTS = 10
 
 export function addDeadLetters({ program, run }: Commands): void {
   program
     .command('dead-letters')
-    .description('readings that could not be stored, and clients and messages that were refused')
+    .description('what could not be stored, clients and messages that were refused, and warnings')
     .command('list')
     .description('list dead letters, newest first')
     .option('--tenant <name>', 'only this tenant', parseName)
-    .option('--code <code>', 'only this error code')
+    .option('--code <code>', 'only with this error code')
+    .addOption(new Option('--kind <kind>', 'only this kind').choices([...LETTER_KINDS]))
     .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
     .action(run(listDeadLetters))
 }
 
-async function listDeadLetters(session: Session, { tenant, code, limit }: ListOptions): Promise<void> {
+async function listDeadLetters(session: Session, { tenant, code, kind, limit }: ListOptions): Promise<void> {
   const { items, more } = await collectPages(limit, async (cursor, size) => {
-    const query = { tenant, code, cursor, limit: size }
+    const query = { tenant, code, kind, cursor, limit: size }
     const page = await session.api.get<{ deadLetters: DeadLetterAnswer[]; next: string | null }>(
       '/v1/dead-letters',
       query,
@@ -42,8 +49,26 @@ async function listDeadLetters(session: Session, { tenant, code, limit }: ListOp
   })
   session.result({ deadLetters: items, more }, () => {
     if (items.length === 0) return 'No dead letters.'
-    const rows = items.map((it) => [it.receivedAt, it.code, it.who, it.topic ?? '', it.detail])
-    const fixes = [...new Map(items.map((it) => [it.code, it.fix]))].map(([name, fix]) => `  ${name}: ${fix}`)
-    return [textTable(['received', 'code', 'who', 'topic', 'detail'], rows), '', 'What to do:', ...fixes].join('\n')
+    const rows = items.flatMap(rowsOf)
+    const codes = new Set(items.flatMap(({ faults }) => faults.map(({ code: one }) => one)))
+    const fixes = [...codes].filter(isErrorCode).map((one) => `  ${one}: ${ERRORS[one].fix}`)
+    const table = textTable(['received', 'who', 'topic', 'where', 'code', 'detail'], rows)
+    return [table, '', 'What to do:', ...fixes].join('\n')
   })
+}
+
+/** One row for each fault: what is the same for all stands in the first. */
+function rowsOf({ receivedAt, who, topic, faults, faultCount }: DeadLetterAnswer): string[][] {
+  const shown = faults.slice(0, SHOWN_FAULTS)
+  const rows = shown.map((fault, i) => {
+    const letter = i === 0 ? [receivedAt, who, topic ?? ''] : ['', '', '']
+    return [...letter, placeOf(fault), fault.code, fault.detail]
+  })
+  const more = faultCount - shown.length
+  return more === 0 ? rows : [...rows, ['', '', '', '', `and ${more} more`, '']]
+}
+
+/** `[3] motor.speed`: the field of the fourth reading; empty for the message as a whole. */
+function placeOf({ element, path }: Fault): string {
+  return [element === null ? [] : `[${element}]`, path ?? []].flat().join(' ')
 }
