@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from '../shared/process/metrics.ts'
 import type { AclRule, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
 import type { Presence } from '../shared/registry/presence-port.ts'
 import type { LogRecord } from '../shared/telemetry.ts'
+import { openMemorySessions } from './memory-sessions.ts'
 
 export const quiet = pino({ level: 'silent' })
 
@@ -149,18 +150,22 @@ export async function startBroker(
   registry.devices.add('b/1')
   registry.applications.set('app', EVERYTHING)
   const metrics = createMetrics({ defaults: false })
+  const limits = { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0, ...settings }
+  const sessions = openMemorySessions(quiet, { maxSessions: limits.MAX_SESSIONS_PER_LOGIN })
   const options = {
     log: log.asPort(),
     registry: registry.asPort(),
     clock: new ReceiveClock({ id: 0, after: undefined }),
-    settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0, ...settings },
+    settings: limits,
     logger: quiet,
     metrics,
+    sessions,
   }
   const broker = await (parts === undefined ? createBroker(options) : createBroker(options, parts))
   onTestFinished(async () => {
     log.resume()
     await broker.close()
+    await sessions.close()
     expect(await metric('sluice_broker_invariants_broken_total'), 'invariants that were broken').toBe(0)
   })
   const metric = async (name: string, labels?: Record<string, string>): Promise<number> => {

@@ -5,11 +5,12 @@ import { loadConfig } from '../../shared/config.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
 import { ReceiveClock } from '../../shared/stamps/receive-clock.ts'
+import { openSqliteSessions } from '../../shared/sessions/sqlite/open.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { CertificateFiles } from './window-client.ts'
 
 /** Sluice's broker with a log that answers at once and a registry that knows everybody: what the gate itself costs. */
-export function startNullLogBroker(tls: CertificateFiles): Promise<Broker> {
+export async function startNullLogBroker(tls: CertificateFiles): Promise<Broker> {
   const log = {
     partitions: 1,
     partitionOf: () => 0,
@@ -31,12 +32,20 @@ export function startNullLogBroker(tls: CertificateFiles): Promise<Broker> {
   }
   const logger = pino({ level: 'silent' })
   const metrics = createMetrics({ defaults: false })
-  return createBroker({
+  const onFailed = (error: Error): void => logger.error(error)
+  const sessions = await openSqliteSessions({ file: ':memory:', maxSessions: 64, logger, metrics, onFailed })
+  const broker = await createBroker({
     log,
     registry,
     clock: new ReceiveClock({ id: 0, after: undefined }),
     settings,
     logger,
     metrics,
+    sessions,
   })
+  const close = async (): Promise<void> => {
+    await broker.close()
+    await sessions.close()
+  }
+  return { ...broker, close }
 }

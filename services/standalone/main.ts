@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import { openSqlitePoints } from '../../shared/points/sqlite/open.ts'
 import { loadCredentialKey, parseCredentialKey } from '../../shared/registry/credentials.ts'
 import { openSqliteRegistry } from '../../shared/registry/sqlite/open.ts'
+import { openSqliteSessions } from '../../shared/sessions/sqlite/open.ts'
 import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
 import { packageVersion } from '../../shared/process/version.ts'
@@ -109,10 +110,13 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
   const points = releasers.own('points', await openSqlitePoints(pointsOptions), (it) => it.close())
   const registryOptions = { file: join(folder, 'registry.db'), credentialKey, onStorageFailed: fail, ...shared }
   const registry = releasers.own('registry', await openSqliteRegistry(registryOptions), (it) => it.close())
+  const sessionOptions = { file: join(folder, 'sessions.db'), maxSessions: config.MAX_SESSIONS_PER_LOGIN, ...shared }
+  const opening = openSqliteSessions({ ...sessionOptions, onFailed: fail })
+  const sessions = releasers.own('sessions', await opening, (it) => it.close())
   const cache = releasers.own('cache', openMemoryCache({ maxEntries: config.CACHE_ENTRIES, metrics }), (it) =>
     it.close(),
   )
-  return { log, points, registry, cache }
+  return { log, points, registry, cache, sessions }
 }
 
 export const EMBEDDED: Composition = { openPorts: openEmbeddedPorts, startBroker: (options) => createBroker(options) }

@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
+import type { LocalSessionStore } from '../../shared/sessions/port.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import type { HeldSlot } from '../../shared/stamps/slot.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
@@ -20,6 +21,7 @@ export interface Ports {
   readonly points: PointStore
   readonly registry: Registry
   readonly cache: Cache
+  readonly sessions: LocalSessionStore
 }
 
 export interface ServiceContext {

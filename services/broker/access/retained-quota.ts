@@ -1,34 +1,7 @@
-import { sizeOf, type KeptMessage } from '../mqtt/message-properties.ts'
+import { ELSEWHERE, placeOf, type RetainedBounds } from '../../../shared/sessions/bounds.ts'
+import { sizeOf, type KeptMessage } from '../../../shared/mqtt/message-properties.ts'
 
-/** What may be retained, in all and by one device. */
-export interface RetainedBounds {
-  readonly topics: number
-  readonly bytes: number
-  readonly deviceTopics: number
-  readonly deviceBytes: number
-}
-
-/**
- * The status of 100,000 devices, at 2.6 KiB each. A device has a few such topics; with a hundred, or four messages of the
- * longest, it takes a thousandth of the room, and a thousand of them have to be hostile to leave others none.
- */
-export const MAX_RETAINED: RetainedBounds = {
-  topics: 100_000,
-  bytes: 256 * 1024 * 1024,
-  deviceTopics: 100,
-  deviceBytes: 256 * 1024,
-}
-
-/** Where messages are that belong to no device: only applications publish there. */
-export const ELSEWHERE = 'elsewhere'
-
-/** Whose message it is: `t/{tenant}/{device}`, or one place for all the rest. */
-export function placeOf(topic: string): string {
-  const [root, tenant, device] = topic.split('/', 4)
-  return root === 't' && tenant !== undefined && device !== undefined ? `t/${tenant}/${device}` : ELSEWHERE
-}
-
-/** Keeps count of retained messages that are in memory. The script RETAIN does the same in Redis. */
+/** Keeps count of retained messages that are in memory, as the stores do of theirs. */
 export class RetainedQuota {
   readonly #bounds: RetainedBounds
   readonly #sizes = new Map<string, number>()

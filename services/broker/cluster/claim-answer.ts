@@ -1,12 +1,4 @@
-/** What the holder of a session before has left of its telemetry. */
-export interface Left {
-  /** Undefined when there was no such session. */
-  readonly epoch: string | undefined
-  /** Packet ids of QoS 2 between PUBREC and PUBREL, and the digests of their messages. */
-  readonly unreleased: ReadonlyMap<number, number>
-}
-
-export const NOTHING_LEFT: Left = { epoch: undefined, unreleased: new Map() }
+import { NOTHING_LEFT, type Left } from '../../../shared/sessions/port.ts'
 
 /** The answer of `CLAIM` in scripts.ts: an epoch of 0 or less is none. */
 export function claimed(answer: unknown): { epoch: number; node: string; isPresent: boolean; left: Left } {

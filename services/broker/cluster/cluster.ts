@@ -11,11 +11,11 @@ import type { Tally } from '../metrics.ts'
 import { decodeCopies, type Copy } from './copies.ts'
 import { Fence } from './fence.ts'
 import { Membership } from './membership.ts'
-import { decodeMessage, type Message } from './messages.ts'
+import { decodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import { Outbound } from './outbound.ts'
 import { Peers } from './peers.ts'
+import { RedisSessions } from './redis-sessions.ts'
 import { Retained } from './retained.ts'
-import { FORGET } from './scripts.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
 import { SharedWillDelay } from './will-delay.ts'
 
@@ -63,7 +63,6 @@ export interface ClusterObserver {
 /** Messages from other nodes being delivered to subscribers here, and their payload. */
 const MAX_INBOUND = 20_000
 const MAX_INBOUND_BYTES = 16 * 1024 * 1024
-const MAX_OWED = 10_000
 
 /** One node among others: everything of a broker that goes through Redis. */
 export class Cluster {
@@ -73,6 +72,7 @@ export class Cluster {
   readonly retained: Retained
   readonly outbound: Outbound
   readonly wills: SharedWillDelay
+  readonly store: RedisSessions
   /** Who writes down which clients are connected where. */
   observer: ClusterObserver | undefined
   readonly #context: ClusterContext
@@ -81,8 +81,6 @@ export class Cluster {
   readonly #dropped: Counter<'reason'>
   #local: LocalSubscribers | undefined
   #membership: Membership | undefined
-  /** Logins that ended while Redis was down. */
-  readonly #forgotten = new Set<string>()
   #inbound = 0
   #inboundBytes = 0
   /** Something that sessions here hold may not have been handed out. */
@@ -97,8 +95,10 @@ export class Cluster {
     this.fence = new Fence(this.mesh, logger, context.maxSessions)
     this.retained = new Retained(link, tally)
     this.#stored = new StoredSubscriptions(link)
-    this.outbound = new Outbound(this.mesh, this.peers, this.#stored, tally)
+    this.outbound = new Outbound(this.mesh, this.peers, this.#stored)
     this.wills = new SharedWillDelay(this.mesh, this.fence, logger)
+    const { mesh, fence, outbound, retained, wills } = this
+    this.store = new RedisSessions({ mesh, fence, outbound, retained, wills, logger })
     this.#dropped = new Counter({
       name: 'sluice_broker_cluster_dropped_total',
       help: 'Messages between nodes that were dropped, by reason: a node was full, or Redis was unreachable (QoS 0)',
@@ -134,7 +134,7 @@ export class Cluster {
         await this.#stored.load()
         await this.retained.settle()
         await this.wills.settle()
-        await this.#forgetOwed()
+        await this.store.forgetOwed()
         await this.fence.confirmAll()
         this.observer?.onConfirmed()
         // What was sent in the meantime is in the queues of the sessions.
@@ -169,31 +169,10 @@ export class Cluster {
     })
   }
 
-  /**
-   * Removes all that is kept for a login that is no more: sessions without connection, their messages, and a device's
-   * retained messages. While Redis is down it is owed. Never rejects for that.
-   */
-  async forget(principal: string): Promise<void> {
-    try {
-      await this.mesh.link.eval(FORGET, principal)
-      this.#forgotten.delete(principal)
-    } catch (error) {
-      const { code, message } = toSluiceError(error)
-      if (code !== 'redis_unavailable') throw error
-      if (this.#forgotten.size < MAX_OWED) this.#forgotten.add(principal)
-      else
-        this.#context.logger.error({ principal, detail: message }, 'cannot remove what is stored for a revoked login')
-    }
-  }
-
   /** To be called when all connections are closed. */
   async close(): Promise<void> {
     await this.#membership?.close()
     this.mesh.close()
-  }
-
-  async #forgetOwed(): Promise<void> {
-    for (const principal of this.#forgotten) await this.forget(principal)
   }
 
   get #isFull(): boolean {

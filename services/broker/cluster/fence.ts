@@ -3,30 +3,11 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import { claimed, NOTHING_LEFT, type Left } from './claim-answer.ts'
-import { principalOf } from './messages.ts'
-import type { SessionWish } from './shared-sessions.ts'
+import { claimed } from './claim-answer.ts'
+import { principalOf } from '../../../shared/sessions/client-id.ts'
+import { NOTHING_LEFT, type Lease, type SessionWish } from '../../../shared/sessions/port.ts'
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
 import { WILL_DUE } from './will-delay-scripts.ts'
-
-/** A session that this node holds for a connection. */
-export interface Lease {
-  readonly clientId: string
-  readonly principal: string
-  readonly isApplication: boolean
-  readonly clean: boolean
-  /** Seconds that it outlives the connection; undefined: it does not end. DISCONNECT may change it. */
-  expiry: number | undefined
-  /** Undefined for a clean session that began while Redis was down: no other node knows of it until Redis is back. */
-  epoch: string | undefined
-  readonly isPresent: boolean
-  /** Message ids given to the client -> number of the stored message. */
-  readonly sent: Map<number, string>
-  /** Message ids of QoS 2 that were taken and not released yet. */
-  readonly incoming: Set<number>
-  /** What its holder before has left of its telemetry. */
-  readonly left: Left
-}
 
 const NOTHING_CLAIMED = { epoch: undefined, isPresent: false, left: NOTHING_LEFT }
 

@@ -3,7 +3,7 @@ import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { nodeChannel, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { LEASE_PREFIX, NODES_KEY, type NodeRecord } from '../../../shared/mesh/node-list.ts'
-import { principalOf } from './messages.ts'
+import { principalOf } from '../../../shared/sessions/client-id.ts'
 import type { Peers } from './peers.ts'
 import { REAP } from './scripts.ts'
 

@@ -1,8 +1,9 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import type { Tally } from '../metrics.ts'
-import { MAX_PER_SESSION } from '../access/session-quota.ts'
-import { encodeMessage, ownerOfTopic, type Message } from './messages.ts'
+import { MAX_PER_SESSION } from '../../../shared/sessions/bounds.ts'
+import { ownerOfTopic } from '../../../shared/sessions/client-id.ts'
+import type { Sent } from '../../../shared/sessions/port.ts'
+import { encodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import type { Peers } from './peers.ts'
 import { PUBLISH } from './publish-script.ts'
 import type { StoredSubscriptions } from './stored-subscriptions.ts'
@@ -10,11 +11,7 @@ import type { StoredSubscriptions } from './stored-subscriptions.ts'
 /** The list of subscriptions may change while we read it; a storm of changes ends. */
 const MAX_TRIES = 10
 
-export interface Sent {
-  /** Of the stored message; 0 for QoS 0. */
-  readonly number: number
-  /** Persistent sessions that keep it. */
-  readonly stored: number
+export interface SentToNodes extends Sent {
   /** Live sessions of the device whose topic it is, and those of them on this node. */
   readonly live: number
   readonly liveHere: number
@@ -25,20 +22,18 @@ export class Outbound {
   readonly #mesh: Mesh
   readonly #peers: Peers
   readonly #stored: StoredSubscriptions
-  readonly #tally: Tally
 
-  constructor(mesh: Mesh, peers: Peers, stored: StoredSubscriptions, tally: Tally) {
+  constructor(mesh: Mesh, peers: Peers, stored: StoredSubscriptions) {
     this.#mesh = mesh
     this.#peers = peers
     this.#stored = stored
-    this.#tally = tally
   }
 
   /**
    * Resolves when a message of QoS 1 or 2 is stored for every persistent session that wants it and is on its way to the
    * other nodes. Subscribers on this node are the caller's. Error: `redis_unavailable`.
    */
-  async send(message: Message): Promise<Sent> {
+  async send(message: Message): Promise<SentToNodes> {
     const { topic, qos } = message
     const bytes = encodeMessage(message)
     const owner = ownerOfTopic(topic)
@@ -53,12 +48,11 @@ export class Outbound {
       const [number = -1, stored = 0, full = 0, live = 0, liveHere = 0] = Array.isArray(answer)
         ? answer.map(Number)
         : []
-      this.#tally.sessionMessagesDropped += full
-      if (number >= 0) return { number, stored, live, liveHere }
+      if (number >= 0) return { number, stored, full, live, liveHere }
       await this.#stored.load()
     }
     throw new SluiceError('redis_unavailable', 'the stored subscriptions change faster than they can be read')
   }
 }
 
-const NOBODY: Sent = { number: 0, stored: 0, live: 0, liveHere: 0 }
+const NOBODY: SentToNodes = { number: 0, stored: 0, full: 0, live: 0, liveHere: 0 }

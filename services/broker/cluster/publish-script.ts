@@ -48,7 +48,7 @@ end
 local function wants(id)
   local subs = call('HGETALL', P..'subs:'..id)
   for i = 1, #subs, 2 do
-    if subs[i + 1] ~= '0' and matches(subs[i]) then return true end
+    if string.sub(subs[i + 1], 1, 1) ~= '0' and matches(subs[i]) then return true end
   end
   return false
 end

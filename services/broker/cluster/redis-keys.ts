@@ -6,7 +6,7 @@ import { script, type Script } from '../../../shared/mesh/redis-link.ts'
  *   epoch, seq                 counters: of sessions begun, of messages stored
  *   sessions:{principal}       client id -> "{epoch} {c clean|p persistent}{expiry, if any} {node, empty while away}"
  *   ends                       client ids whose session ends, by the time (ms); while they are away
- *   subs:{client id}           filter -> QoS                        (persistent sessions, as are the next six)
+ *   subs:{client id}           filter -> QoS, " nl", " rap"         (persistent sessions, as are the next six)
  *   queue:{client id}          number -> message                    not acknowledged by the client yet
  *   bytes:{client id}          length of these messages
  *   ids:{client id}            number -> "{message id}[ r]"         sent with that id; r: PUBREL is

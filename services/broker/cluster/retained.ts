@@ -2,8 +2,9 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches, overlaps } from '../../../shared/topic-filter.ts'
 import type { Tally } from '../metrics.ts'
-import { ELSEWHERE, MAX_RETAINED, placeOf, RetainedQuota } from '../access/retained-quota.ts'
-import { decodeMessage, encodeMessage, type Message } from './messages.ts'
+import { ELSEWHERE, MAX_RETAINED, placeOf } from '../../../shared/sessions/bounds.ts'
+import { RetainedQuota } from '../access/retained-quota.ts'
+import { decodeMessage, encodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import { RETAIN } from './publish-script.ts'
 
 /** Retained while Redis was down, to be written when it is back: the last of each topic. */
@@ -26,22 +27,23 @@ export class Retained {
     this.#tally = tally
   }
 
-  /** Resolves when it is kept; while Redis is down it is owed, and written when `settle` is called. */
-  async keep(message: Message): Promise<void> {
+  /** False when there is no room for it; while Redis is down it is owed, and written when `settle` is called. */
+  async keep(message: Message): Promise<boolean> {
     try {
-      await this.#write(message)
+      return await this.#write(message)
     } catch (error) {
       if (toSluiceError(error).code !== 'redis_unavailable') throw error
-      if (this.#owedQuota.take(message)) return void this.#owed.set(message.topic, message)
-      this.#owed.delete(message.topic)
-      this.#tally.retainedDropped += 1
+      const isOwed = this.#owedQuota.take(message)
+      if (isOwed) this.#owed.set(message.topic, message)
+      else this.#owed.delete(message.topic)
+      return isOwed
     }
   }
 
   /** Redis is back. Error: `redis_unavailable`. */
   async settle(): Promise<void> {
     for (const [topic, message] of this.#owed) {
-      await this.#write(message)
+      if (!(await this.#write(message))) this.#tally.retainedDropped += 1
       if (this.#owed.get(topic) === message) this.#drop(topic)
     }
   }
@@ -57,14 +59,14 @@ export class Retained {
     }
   }
 
-  async #write(message: Message): Promise<void> {
+  async #write(message: Message): Promise<boolean> {
     const { topic, payload } = message
     // The newest is this one.
     if (this.#owed.get(topic) !== message) this.#drop(topic)
     const bytes = payload.length === 0 ? '' : encodeMessage(message)
     const { topics, bytes: most, deviceTopics, deviceBytes } = MAX_RETAINED
     const bounds = [topics, most, deviceTopics, deviceBytes]
-    if ((await this.#link.eval(RETAIN, placeOf(topic), topic, bytes, ...bounds)) === 0) this.#tally.retainedDropped += 1
+    return (await this.#link.eval(RETAIN, placeOf(topic), topic, bytes, ...bounds)) === 1
   }
 
   #drop(topic: string): void {

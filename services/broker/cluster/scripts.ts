@@ -126,7 +126,7 @@ return holds(ARGV[1], ARGV[2], ARGV[3]) and 1 or 0
 
 /**
  * Subscriptions of a persistent session. Arguments: principal, client id, epoch, 1 for those of an application, most
- * sessions with such, then filter and QoS by turns; QoS -1 removes. Answer: 1, 0 when fenced off, -1 when there are
+ * sessions with such, then filter and options by turns: QoS, then "nl" and "rap"; -1 removes. Answer: 1, 0 when fenced off, -1 when there are
  * too many.
  */
 export const SUBSCRIBE = lua(`
@@ -140,7 +140,7 @@ end
 if wide == '1' then
   local all = call('HGETALL', key)
   local filters = {}
-  for i = 1, #all, 2 do filters[all[i]] = tonumber(all[i + 1]) end
+  for i = 1, #all, 2 do filters[all[i]] = tonumber(string.match(all[i + 1], '^%d')) end
   if #all == 0 then call('HDEL', P..'wide', id) else call('HSET', P..'wide', id, cjson.encode(filters)) end
   call('INCR', P..'wide:version')
 end

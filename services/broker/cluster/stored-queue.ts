@@ -1,5 +1,5 @@
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
-import { decodeMessage, type Message } from './messages.ts'
+import { decodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import { DROP } from './scripts.ts'
 
 export interface Queued {

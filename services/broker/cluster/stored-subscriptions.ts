@@ -1,3 +1,4 @@
+import type { StoredSubscription } from '../../../shared/sessions/port.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
 import { matches } from '../../../shared/topic-filter.ts'
@@ -45,6 +46,17 @@ export class StoredSubscriptions {
       filters: filtersIn(String(text)),
     }))
   }
+}
+
+/** What Redis keeps of a subscription: its QoS, and the options that it has. */
+export function optionsOf({ qos, nl = false, rap = false }: StoredSubscription): string {
+  return [qos, ...(nl ? ['nl'] : []), ...(rap ? ['rap'] : [])].join(' ')
+}
+
+/** The subscription of {@link optionsOf}. */
+export function subscriptionOf(topic: string, options: string): StoredSubscription {
+  const [qos, ...set] = options.split(' ')
+  return { topic, qos: Number(qos), nl: set.includes('nl'), rap: set.includes('rap') }
 }
 
 function filtersIn(text: string): string[] {

@@ -1,7 +1,7 @@
 import type { RedisLink, ScriptArgument } from '../../../shared/mesh/redis-link.ts'
 import type { HeldSession, ResumedSession, UnreleasedChange, UnreleasedStore } from '../telemetry/unreleased.ts'
 import type { Fence } from './fence.ts'
-import { principalOf } from './messages.ts'
+import { principalOf } from '../../../shared/sessions/client-id.ts'
 import { RECORD } from './scripts.ts'
 
 /**

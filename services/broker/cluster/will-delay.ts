@@ -1,9 +1,11 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { splitLine, type Mesh } from '../../../shared/mesh/mesh.ts'
-import { fromNowOn, willDelayOf } from '../mqtt/message-properties.ts'
-import type { Fence, Lease } from './fence.ts'
-import { decodeMessage, encodeMessage, principalOf, type Message } from './messages.ts'
+import { fromNowOn, willDelayOf } from '../../../shared/mqtt/message-properties.ts'
+import type { Lease } from '../../../shared/sessions/port.ts'
+import type { Fence } from './fence.ts'
+import { principalOf } from '../../../shared/sessions/client-id.ts'
+import { decodeMessage, encodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import { DUE_WILLS, KEEP_WILLS, POSTPONE, WILL_DONE } from './will-delay-scripts.ts'
 
 type PublishWill = (will: Message, principal: string) => Promise<boolean>

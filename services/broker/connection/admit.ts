@@ -13,7 +13,7 @@ import { connack, Refused, type ConnackCode } from '../mqtt/packets.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Router } from '../telemetry/routes.ts'
 import { scopedClientId } from '../sessions/sessions.ts'
-import type { SessionWish } from '../cluster/shared-sessions.ts'
+import type { SessionWish } from '../../../shared/sessions/port.ts'
 import type { Entered, Replaceable, Takeovers } from '../sessions/takeovers.ts'
 
 export interface LoginContext {

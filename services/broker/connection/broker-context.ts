@@ -5,6 +5,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
+import type { LocalSessionStore } from '../../../shared/sessions/port.ts'
 import { PacketBuffer } from '../mqtt/packet-buffer.ts'
 import { epochsOf, openPresence, type PresenceWriter } from './presence.ts'
 import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
@@ -26,7 +27,6 @@ import { UnreleasedInMemory, type UnreleasedStore } from '../telemetry/unrelease
 import { UnreleasedInRedis } from '../cluster/unreleased.ts'
 import { createRefusals, tooLargeLetter } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
-import { SessionExpiry } from '../sessions/session-expiry.ts'
 import type { AedesHooks } from '../sessions/aedes-internals.ts'
 import { openSessions, type Sessions } from '../sessions/sessions.ts'
 import { Takeovers } from '../sessions/takeovers.ts'
@@ -43,6 +43,8 @@ export interface BrokerOptions {
   readonly metrics: Metrics
   /** Other nodes share sessions, and get what their subscribers want; undefined for the only node. */
   readonly cluster?: ClusterOptions
+  /** Sessions of the only node. */
+  readonly sessions?: LocalSessionStore
 }
 
 /** Parts that another composition of the broker replaces. */
@@ -76,7 +78,6 @@ export interface BrokerContext extends LaneContext, LoginContext {
   readonly failedLogins: FailedLogins
   readonly authorizer: Authorizer
   readonly sessions: Sessions
-  readonly sessionExpiry: Pick<SessionExpiry, 'resume' | 'end'>
   readonly repeats: RepeatMemory
   readonly time: CoarseTime
   readonly logger: Logger
@@ -120,8 +121,7 @@ export async function openBrokerContext(
     cluster,
     hooks,
     registry,
-    maxSessions,
-    forgetUnreleased: (clientId) => repeats.forget(clientId),
+    local: options.sessions,
   })
   releasers.own('sessions', sessions, closing)
   const takeovers = new Takeovers(tally, sessions.claims)
@@ -131,7 +131,6 @@ export async function openBrokerContext(
       logger.error({ err: error, who: name }, 'cannot remove what is stored for a revoked login')
     })
   })
-  const sessionExpiry = createSessionExpiry(sessions, cluster, logger, releasers)
   observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
 
   const node = cluster?.id ?? STANDALONE
@@ -147,7 +146,7 @@ export async function openBrokerContext(
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
   const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
-  const ofSessions = { sessions, sessionExpiry, repeats, takeovers, presence, epochOf: epochsOf(cluster) }
+  const ofSessions = { sessions, repeats, takeovers, presence, epochOf: epochsOf(cluster) }
   return { ...shared, ...access, ...telemetry, ...ofSessions, router }
 }
 
@@ -192,21 +191,4 @@ function openRepeats(
 
 function closing(part: { close(): void | Promise<void> }): void | Promise<void> {
   return part.close()
-}
-
-function createSessionExpiry(
-  sessions: Sessions,
-  cluster: Cluster | undefined,
-  logger: Logger,
-  releasers: Releasers,
-): BrokerContext['sessionExpiry'] {
-  if (cluster === undefined) {
-    const ends = new SessionExpiry((id, isLeaving) => sessions.discard(id, isLeaving), logger)
-    return releasers.own('session ends', ends, () => ends.close())
-  }
-  return {
-    // The claim of the session has done it.
-    resume: () => Promise.resolve(true),
-    end: async (id, seconds) => cluster.fence.endAfter(id, seconds),
-  }
 }

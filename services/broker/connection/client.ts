@@ -129,6 +129,6 @@ export class Client implements AedesStreamOwner, LaneOwner {
     const forgotten = new Promise<void>((resolve) => this.#aedes.close(resolve))
     this.#stream.destroy()
     await Promise.all([forgotten, gone])
-    await giveBack(this.#context, this.#welcome)
+    giveBack(this.#context, this.#welcome)
   }
 }

@@ -16,7 +16,7 @@ import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
 import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
 import type { ResumedSession } from '../telemetry/unreleased.ts'
-import type { SessionWish } from '../cluster/shared-sessions.ts'
+import type { SessionWish } from '../../../shared/sessions/port.ts'
 
 /** A client that was let in. */
 export interface Welcome {
@@ -62,7 +62,7 @@ export async function welcome(
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
-  const { isPresent, resumed } = await resume(context, admitted, wish)
+  const resumed = await resume(context, admitted, wish)
   const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
@@ -77,19 +77,20 @@ export async function welcome(
     connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
     extras: willProperties && { properties: willProperties },
     // In MQTT 3.1 the flag is reserved.
-    connack: connackOf(context, protocol, isPresent && packet.version > 3, extra),
+    connack: connackOf(context, protocol, admitted.isPresent && packet.version > 3, extra),
   }
 }
 
-/** Whether the session goes on, and what its messages left if it outlives the connection. */
+/** What the messages of the session left, if it outlives the connection. */
 async function resume(
-  { sessionExpiry, repeats }: BrokerContext,
+  { repeats }: BrokerContext,
   { principal, clientId, isPresent, release }: Admitted,
   wish: SessionWish,
-): Promise<Pick<Welcome, 'resumed'> & { readonly isPresent: boolean }> {
+): Promise<ResumedSession | undefined> {
   try {
-    const goesOn = await sessionExpiry.resume(clientId, wish.isNew === true)
-    return { isPresent: goesOn && isPresent, resumed: wish.clean ? undefined : await repeats.resume(clientId) }
+    // It has ended, or begins anew.
+    if (!isPresent) await repeats.forget(clientId)
+    return wish.clean ? undefined : await repeats.resume(clientId)
   } catch (error) {
     release()
     const { code, message } = toSluiceError(error)
@@ -97,12 +98,12 @@ async function resume(
   }
 }
 
-/** The connection has ended: the time of its session begins, and its client id and rate are free. Never rejects. */
-export async function giveBack(
-  { sessionExpiry }: Pick<BrokerContext, 'sessionExpiry'>,
+/** The connection has ended: the time of its session begins, and its client id and rate are free. */
+export function giveBack(
+  { sessions }: Pick<BrokerContext, 'sessions'>,
   { admitted, rest }: Pick<Welcome, 'admitted' | 'rest'>,
-): Promise<void> {
-  await sessionExpiry.end(admitted.clientId, rest())
+): void {
+  sessions.endAfter(admitted.clientId, rest())
   admitted.release()
 }
 

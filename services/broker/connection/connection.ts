@@ -181,13 +181,13 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
       this.#state.enter('admitting')
       welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
       if (welcomed === undefined) return
-      if (this.isClosed) return await giveBack(this.#context, welcomed)
+      if (this.isClosed) return giveBack(this.#context, welcomed)
       this.#state.keepalive = welcomed.keepalive
       this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
       this.#client = new Client(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
       this.#turnAway(error)
-      if (welcomed !== undefined) await giveBack(this.#context, welcomed)
+      if (welcomed !== undefined) giveBack(this.#context, welcomed)
     }
   }
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { FrameReader } from './frame-reader.ts'
-import type { MessageProperties } from './message-properties.ts'
+import type { MessageProperties } from '../../../shared/mqtt/message-properties.ts'
 import { readConnectProperties, readWillProperties, type ConnectProperties } from './v5/connect.ts'
 import { connackRefused } from './v5/encode.ts'
 import { Reason, reasonOf } from './v5/reason.ts'

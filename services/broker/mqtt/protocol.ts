@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { FrameReader } from './frame-reader.ts'
-import type { MessageProperties } from './message-properties.ts'
+import type { MessageProperties } from '../../../shared/mqtt/message-properties.ts'
 import { encodePacket } from '../../../shared/mqtt/encoding.ts'
 import { expectEmpty, Header, parseAcknowledgement, Type, type Refused } from './packets.ts'
 import { readPublish, type PublishParts } from './publish.ts'

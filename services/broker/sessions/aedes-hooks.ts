@@ -7,14 +7,13 @@ import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { EMITTED, type SessionEmitter } from './session-emitter.ts'
-import type { ClusterRelay } from './cluster-relay.ts'
+import type { Relay } from './relay.ts'
 import type { Invariants } from '../invariants.ts'
 import type { Tally } from '../metrics.ts'
 import { grantedQos } from './granted-qos.ts'
-import { isExpired, willDelayOf } from '../mqtt/message-properties.ts'
+import { fromNowOn, isExpired, willDelayOf } from '../../../shared/mqtt/message-properties.ts'
 import { withProperties, type PropertiesByPayload } from './payload-properties.ts'
 import { noteExisting } from './aedes-properties.ts'
-import type { WillDelay } from './will-delay.ts'
 import type { ForwardWill } from '../telemetry/telemetry-wills.ts'
 
 export interface HookOptions {
@@ -22,7 +21,7 @@ export interface HookOptions {
   readonly forwardWill: ForwardWill
   readonly tally: Tally
   readonly invariants: Pick<Invariants, 'broken'>
-  /** The other nodes; undefined when this is the only one, and sessions are in memory. */
+  /** The other nodes; undefined when this is the only one. */
   readonly cluster: Cluster | undefined
 }
 
@@ -33,17 +32,16 @@ export function createHooks(
   options: HookOptions,
   properties: PropertiesByPayload,
   emitter: SessionEmitter,
-  relay: ClusterRelay | undefined,
-  willDelay: WillDelay,
+  relay: Relay,
 ): AedesHooks {
   const { authorizer, tally, cluster } = options
-  const authorizeWill = willHook(options, relay, willDelay)
+  const authorizeWill = willHook(options, relay)
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes was checked when its packet was taken. A will comes here when it fires, that of an orphan without
       // a client; whether its topic is still allowed is asked again.
       if (client !== null && !isWillOf(client, packet)) {
-        return relay === undefined || packet.qos === 0 ? done(null) : relay.store(client, packet, done)
+        return packet.qos === 0 ? done(null) : relay.store(client, packet, done)
       }
       authorizeWill(client, packet, done)
     },
@@ -86,63 +84,36 @@ export function createHooks(
 }
 
 /** Asks about a will, and lets aedes publish it when it is due. */
-function willHook(
-  { authorizer, forwardWill }: HookOptions,
-  relay: ClusterRelay | undefined,
-  willDelay: WillDelay,
-): NonNullable<AedesHooks['authorizePublish']> {
+function willHook({ authorizer, forwardWill }: HookOptions, relay: Relay): NonNullable<AedesHooks['authorizePublish']> {
   return (client, packet, done) => {
     const principal = client === null ? undefined : ownerOf(client)?.principal
     const isAllowed = (): boolean =>
       principal === undefined ? client === null : authorizer.canPublish(principal, packet.topic)
     const refuse = (): void => done(new Error('the will is no longer authorised'))
     if (!isAllowed() || isReserved(packet.topic)) return refuse()
-    // Its rules are kept current until it is due: the client may be gone for long by then.
-    const logout = principal === undefined ? undefined : authorizer.login(principal)
     const fire = (): void => {
-      const isStillAllowed = isAllowed()
-      logout?.()
-      if (!isStillAllowed) return refuse()
+      if (!isAllowed()) return refuse()
       if (parseTelemetryTopic(packet.topic) !== undefined) {
         // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
         void forwardWill(packet.topic, bytesOf(packet.payload)).then(() => done(new Error('the will went to the log')))
-      } else if (relay === undefined || packet.qos === 0) done(null)
+      } else if (packet.qos === 0) done(null)
       else relay.store(packet, packet, done)
     }
     if (client === null) return fire()
-    const isAway = whenDue(client, packet, relay, willDelay, fire, () => {
+    const waiting = withProperties(packet)
+    // When the answer comes the session may long be given back.
+    const lease = relay.leaseOf(client.id)
+    // It waits in the store: aedes hears no more of it, and so does not remove it.
+    if (lease !== undefined && willDelayOf(waiting) > 0) return relay.postpone(lease, packet)
+    if (waiting.properties !== undefined) waiting.properties = fromNowOn(waiting.properties)
+    // Its rules are kept current until then.
+    const logout = principal === undefined ? undefined : authorizer.login(principal)
+    void relay.mayFire(lease, packet).then((may) => {
+      if (may) fire()
+      else done(new Error('the session went on'))
       logout?.()
-      done(new Error('the session went on'))
     })
-    if (isAway) logout?.()
   }
-}
-
-/**
- * A will whose client may come back is not published then. True when it waits among the nodes: aedes hears no more of
- * it, and so does not remove it.
- */
-function whenDue(
-  client: Client,
-  will: PublishPacket,
-  relay: ClusterRelay | undefined,
-  willDelay: WillDelay,
-  fire: () => void,
-  drop: () => void,
-): boolean {
-  const waiting = withProperties(will)
-  // When the answer comes the session may long be given back.
-  const lease = relay?.leaseOf(client.id)
-  if (relay !== undefined && lease !== undefined && willDelayOf(waiting) > 0) {
-    relay.postpone(lease, will)
-    return true
-  }
-  const ask = (): void => {
-    if (relay === undefined) return fire()
-    void relay.mayFire(lease, will).then((may) => (may ? fire() : drop()))
-  }
-  willDelay.hold(client, waiting, ask, drop)
-  return false
 }
 
 /** The client to which a client of aedes belongs. */

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import { Aedes, type AedesOptions, type Client, type PublishPacket, type Subscription } from 'aedes'
-import type { KeptMessage } from '../mqtt/message-properties.ts'
 import type { WithProperties } from './payload-properties.ts'
 
 /**
@@ -52,33 +51,21 @@ export interface SubscriptionOptions {
 
 export type SubscriptionWithOptions = Subscription & SubscriptionOptions
 
-/** A packet of aedes with the number under which Redis stores its message. */
+/** A packet of aedes with the number under which its message is stored. */
 export type Stamped = PublishPacket & { brokerId?: string; brokerCounter?: number }
 
 /** How aedes stores what outlives a connection; the part that is called or replaced here. */
 export interface Persistence {
-  cleanSubscriptions(client: { id: string }): Promise<void>
-  cleanIncoming(client: { id: string }): Promise<void>
-  incomingStorePacket(client: { id: string }, packet: { readonly messageId?: number | undefined }): Promise<void>
-  outgoingStream(client: { id: string }): Readable
   /** A message gets its id, or its PUBREC has come (`pubrel`). Rejects when the message is not known. */
   outgoingUpdate(client: { id: string }, packet: Waiting): Promise<void>
   createRetainedStreamCombi(filters: readonly string[]): Readable
-  subscriptionsByTopic(topic: string): Promise<readonly { clientId: string }[]>
   addSubscriptions(client: Client, subscriptions: { topic: string }[]): Promise<void>
-  streamWill(brokers: unknown): Readable
-  storeRetained(packet: WithProperties & { topic: string }): Promise<void>
-  outgoingEnqueueCombi(subscriptions: { clientId: string }[], packet: WithProperties & { topic: string }): Promise<void>
-  /** What was acknowledged, or undefined. */
-  outgoingClearMessageId(client: { id: string }, packet: unknown): Promise<Waiting | undefined>
 }
 
 /** A message that waits for its client, or the PUBREL that has taken its place. */
-export type Waiting = Partial<KeptMessage> & {
+export interface Waiting {
   readonly cmd?: string
   readonly messageId?: number | undefined
-  readonly qos?: number
-  readonly brokerId?: string
 }
 
 const { registerClient } = Aedes.prototype as Aedes & { registerClient(client: Client): void }

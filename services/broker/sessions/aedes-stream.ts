@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Principal } from '../../../shared/registry/port.ts'
 import { FrameReader, Peeked } from '../mqtt/frame-reader.ts'
-import type { MessageProperties } from '../mqtt/message-properties.ts'
+import type { MessageProperties } from '../../../shared/mqtt/message-properties.ts'
 import { bodyOf, Type } from '../mqtt/packets.ts'
 import type { RequestedFilter } from '../mqtt/subscribe.ts'
 

@@ -1,4 +1,4 @@
-import type { MessageProperties } from '../mqtt/message-properties.ts'
+import type { MessageProperties } from '../../../shared/mqtt/message-properties.ts'
 
 /**
  * Properties of MQTT 5 on their way through aedes, which does not know them. They travel on its packets as `properties`,

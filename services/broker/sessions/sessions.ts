@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { Readable } from 'node:stream'
 import type { AedesOptions, AedesPublishPacket, Client } from 'aedes'
+import { SluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
@@ -9,17 +9,15 @@ import { internalsOf, LiveAedes, type AedesHooks, type AedesInternals } from './
 import { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
 import { SessionEmitter } from './session-emitter.ts'
-import { toMessage } from '../cluster/messages.ts'
-import { ClusterPersistence } from './cluster-persistence.ts'
+import { toMessage } from '../../../shared/sessions/message.ts'
 import { ClusterRelay } from './cluster-relay.ts'
+import { Relay } from './relay.ts'
+import { StoredPersistence } from './stored-persistence.ts'
 import { createCommands, type SendCommand } from './device-commands.ts'
 import type { Tally } from '../metrics.ts'
-import { LocalSessions } from './local-sessions.ts'
-import { limitPersistence } from './memory-bounds.ts'
 import { PropertiesByPayload } from './payload-properties.ts'
 import { completePackets, replayRetained } from './aedes-properties.ts'
-import type { SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
-import { WillDelay } from './will-delay.ts'
+import type { LocalSessionStore, PublishWill, SessionStore } from '../../../shared/sessions/port.ts'
 
 /**
  * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
@@ -30,10 +28,10 @@ export interface Sessions {
   open(stream: AedesStream): AedesClient
   /** What messages of MQTT 5 bring besides topic and payload. */
   readonly properties: PropertiesByPayload
-  /** Who has which session, among the nodes that share them. */
-  readonly claims: SharedSessions<SharedLease>
-  /** On the only node: forgets all of a session without connection, or of one that leaves; else it begins anew. */
-  discard(clientId: string, isLeaving: boolean): Promise<void>
+  /** Who has which session. */
+  readonly claims: Pick<SessionStore, 'claim' | 'release'>
+  /** DISCONNECT says how many seconds the session outlives the connection; undefined: it does not end. */
+  endAfter(clientId: string, seconds: number | undefined): void
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
   /** Publishes at QoS 0 to whatever subscribers there are. */
@@ -54,10 +52,8 @@ export type AedesClient = Pick<Client, 'close'> & Pick<AedesInternals, 'subscrip
 export interface SessionOptions extends HookOptions {
   readonly registry: Pick<Registry, 'principalNamed'>
   readonly logger: Logger
-  /** Persistent sessions of one login, on a node that is the only one. */
-  readonly maxSessions: number
-  /** On such a node: what is known of the telemetry of a session ends with it. */
-  readonly forgetUnreleased: (clientId: string) => Promise<void>
+  /** Sessions of the only node. */
+  readonly local: LocalSessionStore | undefined
   /** In place of ours. */
   readonly hooks: AedesHooks
 }
@@ -89,20 +85,24 @@ function asPublish(packet: { topic: string; [key: string]: unknown }): AedesPubl
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
-  const willDelay = new WillDelay()
-  const { cluster } = options
+  const { cluster, local, logger, tally } = options
+  const store = cluster?.store ?? local
+  if (store === undefined) throw new SluiceError('internal', 'a broker needs a store of sessions, or a cluster')
   const emitter = new SessionEmitter((packet) => cluster?.sendQos0(toMessage(asPublish(packet))))
-  const relay = cluster === undefined ? undefined : new ClusterRelay(cluster, emitter)
-  const hooks = createHooks(options, properties, emitter, relay, willDelay)
-  const shared = sharedPersistence(options)
-  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...shared, mq: emitter, ...hooks, ...options.hooks })
+  const relay = new Relay(store, emitter, tally)
+  const hooks = createHooks(options, properties, emitter, relay)
+  const persistence = new StoredPersistence(store, logger, tally)
+  const id = cluster === undefined ? {} : { id: cluster.id }
+  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...id, persistence, mq: emitter, ...hooks, ...options.hooks })
   await aedes.listen()
-  const forgetRetained = guard(aedes, options)
-  const local = new LocalSessions(aedes.persistence, options.maxSessions, options.forgetUnreleased)
+  guard(aedes, options)
   replayRetained(aedes, aedes.persistence, properties)
-  const copy = createCopy(aedes, options.tally)
-  const sendCommand = createCommands(aedes, relay, cluster)
-  if (relay !== undefined) await join(options, relay, aedes, copy)
+  const copy = createCopy(aedes, tally)
+  const nodes = cluster && new ClusterRelay(cluster, emitter, relay)
+  const sendCommand = createCommands(nodes ?? relay, cluster)
+  const publishWill = createWillPublisher(options, relay)
+  if (nodes !== undefined) await join(options, nodes, relay, aedes, copy, publishWill)
+  else local?.begin(publishWill)
   return {
     properties,
     open(stream) {
@@ -110,51 +110,47 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
       completePackets(client, options.invariants)
       return client
     },
-    claims: cluster?.fence ?? local,
-    discard: (clientId, isLeaving) => local.discard(clientId, isLeaving),
+    claims: store,
+    endAfter: (clientId, seconds) => store.endAfter(clientId, seconds),
     copy,
     tell: (topic, payload) =>
       aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined),
     sendCommand,
-    async forget(name) {
-      await (cluster ?? local).forget(name)
-      if (name.includes('/')) await forgetRetained?.(`t/${name}/`)
-    },
+    forget: (name) => store.forget(name),
     async close() {
-      willDelay.close()
       await new Promise<void>((resolve) => aedes.close(resolve))
-      await relay?.idle()
+      await relay.idle()
       await cluster?.close()
     },
   }
 }
 
-/** Sessions of a node among others; in memory by default. */
-function sharedPersistence({ cluster, logger }: SessionOptions): AedesOptions {
-  if (cluster === undefined) return {}
-  const { mesh, fence, retained } = cluster
-  return { id: cluster.id, persistence: new ClusterPersistence(mesh.link, fence, retained, logger) }
+/** Publishes the will of a client that cannot do it itself any more. */
+function createWillPublisher({ forwardWill, registry }: SessionOptions, relay: Relay): PublishWill {
+  return async (will, name) => {
+    // The rules may have changed since its client connected.
+    const principal = await registry.principalNamed(name)
+    if (principal === undefined || !canPublish(principal, will.topic)) return true
+    if (parseTelemetryTopic(will.topic) !== undefined) return forwardWill(will.topic, will.payload)
+    await relay.publish(will)
+    return true
+  }
 }
 
 async function join(
-  { cluster, forwardWill, registry }: SessionOptions,
-  relay: ClusterRelay,
+  { cluster }: SessionOptions,
+  nodes: ClusterRelay,
+  relay: Relay,
   aedes: LiveAedes,
   copy: Sessions['copy'],
+  publishWill: PublishWill,
 ) {
   await cluster?.open({
     clients: () => Object.keys(aedes.clients).length,
     copy,
     deliver: (message, number, done) => void relay.deliver(message, number, done),
-    redeliver: () => relay.redeliver((id) => aedes.clients[id]),
-    async publishWill(will, name) {
-      // The rules may have changed since its client connected.
-      const principal = await registry.principalNamed(name)
-      if (principal === undefined || !canPublish(principal, will.topic)) return true
-      if (parseTelemetryTopic(will.topic) !== undefined) return forwardWill(will.topic, will.payload)
-      await relay.publish(will)
-      return true
-    },
+    redeliver: () => nodes.redeliver((id) => aedes.clients[id]),
+    publishWill,
   })
 }
 
@@ -177,8 +173,8 @@ function createCopy(aedes: LiveAedes, tally: Tally): Sessions['copy'] {
   }
 }
 
-/** Closes the gaps of aedes that its options do not reach; returns how retained messages in memory are forgotten. */
-function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: SessionOptions) {
+/** Closes the gaps of aedes that its options do not reach. */
+function guard(aedes: LiveAedes, { authorizer, logger }: SessionOptions): void {
   aedes.onError((error) => logger.error({ err: error }, 'broker error'))
   aedes.on('clientError', (client, error) => {
     logger.debug({ client: client.id, reason: error.message }, 'client error')
@@ -188,7 +184,6 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
     if (conn instanceof AedesStream) conn.connection.ready()
   })
   const { persistence } = aedes
-  const forgetRetained = cluster === undefined ? limitPersistence(persistence, tally) : undefined
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
   const addSubscriptions = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {
@@ -207,8 +202,4 @@ function guard(aedes: LiveAedes, { authorizer, logger, tally, cluster }: Session
       if (packet.cmd !== 'pubrel') throw error
     }
   }
-  // Wills in memory belong to connections of this process: there are no orphans, and after the machine was suspended
-  // the sweep would take all of them for such.
-  persistence.streamWill = () => Readable.from([])
-  return forgetRetained
 }

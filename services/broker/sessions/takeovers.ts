@@ -1,5 +1,5 @@
 import type { Tally } from '../metrics.ts'
-import type { SessionWish, SharedLease, SharedSessions } from '../cluster/shared-sessions.ts'
+import type { SessionStore, SessionWish } from '../../../shared/sessions/port.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 
 /** A connection that may be replaced by a newer one of its login and client id. */
@@ -34,12 +34,12 @@ async function goneOf({ connection, before, entered }: Holder): Promise<void> {
 }
 
 /** Which connection holds which scoped client id. */
-export class Takeovers<L extends SharedLease = SharedLease> {
+export class Takeovers {
   readonly #holders = new Map<string, Holder>()
   readonly #tally: Tally
-  readonly #shared: SharedSessions<L>
+  readonly #shared: Pick<SessionStore, 'claim' | 'release'>
 
-  constructor(tally: Tally, shared: SharedSessions<L>) {
+  constructor(tally: Tally, shared: Pick<SessionStore, 'claim' | 'release'>) {
     this.#tally = tally
     this.#shared = shared
   }

@@ -8,10 +8,12 @@ import { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { NewCredentials } from '../../../shared/registry/names.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { FakeLog, quiet } from '../../broker-harness.ts'
+import { openMemorySessions } from '../../memory-sessions.ts'
 
 /** A broker on a real registry, closed with the test. */
 export async function startBrokerOn(registry: Registry) {
   const log = new FakeLog()
+  const sessions = openMemorySessions(quiet)
   const broker = await createBroker({
     log: log.asPort(),
     registry,
@@ -19,8 +21,12 @@ export async function startBrokerOn(registry: Registry) {
     settings: { ...loadConfig(brokerSettings, {}), MQTT_PORT: 0 },
     logger: quiet,
     metrics: createMetrics({ defaults: false }),
+    sessions,
   })
-  onTestFinished(() => broker.close())
+  onTestFinished(async () => {
+    await broker.close()
+    await sessions.close()
+  })
   const { port } = broker.addresses.mqtt
   const connect = async (login: NewCredentials, options: IClientOptions = {}): Promise<MqttClient> => {
     const { username, secret: password } = login

@@ -123,7 +123,7 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
     await expect.poll(() => listener.messages.join()).toContain('"code":"sessions","limit":2')
     // What there is goes on, another login has its own, and a clean session is none.
     expect([await open('p1', false), await open5('p2', false, 3_600), await open('p3', true)]).toEqual([
-      ...['connack 0 0', 0],
+      ...['connack 1 0', 0],
       'connack 0 0',
     ])
     expect(await open('p3', false, 'a/2')).toBe('connack 0 0')

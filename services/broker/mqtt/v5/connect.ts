@@ -1,5 +1,5 @@
 import type { FrameReader } from '../frame-reader.ts'
-import type { MessageProperties } from '../message-properties.ts'
+import type { MessageProperties } from '../../../../shared/mqtt/message-properties.ts'
 import { Refused } from '../packets.ts'
 import { connackRefused, numberProperty } from './encode.ts'
 import { keptProperties } from './forwarded-properties.ts'

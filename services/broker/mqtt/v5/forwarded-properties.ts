@@ -1,5 +1,5 @@
 import { isTopicName } from '../../../../shared/topic-filter.ts'
-import type { MessageProperties } from '../message-properties.ts'
+import type { MessageProperties } from '../../../../shared/mqtt/message-properties.ts'
 import { Violation } from '../packets.ts'
 import { Property, type PropertyReader } from './properties.ts'
 import { Reason } from './reason.ts'

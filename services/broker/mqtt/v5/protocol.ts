@@ -2,7 +2,7 @@ import { ERRORS, type ErrorCode } from '../../../../shared/errors.ts'
 import { MAX_TOPIC_BYTES } from '../../../../shared/topic-filter.ts'
 import type { Protocol, PublishRefusal } from '../protocol.ts'
 import type { FrameReader } from '../frame-reader.ts'
-import type { MessageProperties } from '../message-properties.ts'
+import type { MessageProperties } from '../../../../shared/mqtt/message-properties.ts'
 import { Type, Violation, type Refused } from '../packets.ts'
 import { readPublish, type PublishParts } from '../publish.ts'
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { principalOf } from '../../../../services/broker/cluster/messages.ts'
+import { principalOf } from '../../../../shared/sessions/client-id.ts'
 import { CLAIM, END_DUE, FORGET, RELEASE, SUBSCRIBE } from '../../../../services/broker/cluster/scripts.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import { APP, logIn5, type PacketClient } from '../../../mqtt/packet-client.ts'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { ELSEWHERE, placeOf, RetainedQuota } from '../../../../../services/broker/access/retained-quota.ts'
+import { RetainedQuota } from '../../../../../services/broker/access/retained-quota.ts'
+import { ELSEWHERE, placeOf } from '../../../../../shared/sessions/bounds.ts'
 
 const BOUNDS = { topics: 6, bytes: 200, deviceTopics: 3, deviceBytes: 60 }
 

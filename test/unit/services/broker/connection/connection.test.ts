@@ -15,6 +15,7 @@ import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import { Releasers } from '../../../../../shared/process/releasers.ts'
 import { ReceiveClock } from '../../../../../shared/stamps/receive-clock.ts'
 import { FakeLog, FakeRegistry, quiet } from '../../../../broker-harness.ts'
+import { openMemorySessions } from '../../../../memory-sessions.ts'
 import { packet } from '../../../../mqtt/packets.ts'
 import { turn } from '../sessions/installed-aedes.ts'
 
@@ -29,7 +30,9 @@ async function setUp() {
   const log = new FakeLog()
   const ports = { log: log.asPort(), registry: registry.asPort(), clock: new ReceiveClock({ id: 0, after: undefined }) }
   const releasers = new Releasers(() => undefined)
-  const context = await openBrokerContext({ ...ports, settings, logger: quiet, metrics }, BROKER_PARTS, releasers)
+  const sessions = releasers.own('store', openMemorySessions(quiet), (it) => it.close())
+  const options = { ...ports, sessions, settings, logger: quiet, metrics }
+  const context = await openBrokerContext(options, BROKER_PARTS, releasers)
   onTestFinished(() => releasers.close())
   const broken = async (): Promise<number> => {
     const counted = await metrics.getSingleMetric('sluice_broker_invariants_broken_total')?.get()
@@ -53,17 +56,11 @@ function closingAfter(turns: number, context: BrokerContext) {
     takeovers: Object.assign(Object.create(context.takeovers) as typeof context.takeovers, {
       async enter() {
         counts.taken += 1
+        const step = (left: number): void => (left === 0 ? closer.close() : queueMicrotask(() => step(left - 1)))
+        step(turns)
         return { release: () => void (counts.released += 1), isPresent: false }
       },
     }),
-    sessionExpiry: {
-      async resume() {
-        const step = (left: number): void => (left === 0 ? closer.close() : queueMicrotask(() => step(left - 1)))
-        step(turns)
-        return true
-      },
-      end: () => Promise.resolve(),
-    },
     presence: Object.assign(Object.create(context.presence) as typeof context.presence, {
       note: ({ ended }: { ended: unknown }) => (ended === undefined ? (counts.begun += 1) : (counts.ended += 1)),
     }),

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { Aedes, type Client } from 'aedes'
 import type { Logger } from '../../../../../shared/process/logger.ts'
 import { internalsOf, type Persistence } from '../../../../../services/broker/sessions/aedes-internals.ts'
-import { ClusterPersistence } from '../../../../../services/broker/sessions/cluster-persistence.ts'
+import { StoredPersistence } from '../../../../../services/broker/sessions/stored-persistence.ts'
 import { SessionEmitter } from '../../../../../services/broker/sessions/session-emitter.ts'
 import { packet } from '../../../../mqtt/packets.ts'
 import { calledOn, manifestOf, start, turn } from './installed-aedes.ts'
@@ -113,17 +113,8 @@ describe('methods of aedes that are replaced', () => {
 
   it.each<[keyof Persistence, number]>([
     ['addSubscriptions', 3],
-    ['cleanIncoming', 2],
-    ['cleanSubscriptions', 2],
     ['createRetainedStreamCombi', 1],
-    ['incomingStorePacket', 3],
-    ['outgoingClearMessageId', 3],
-    ['outgoingEnqueueCombi', 3],
-    ['outgoingStream', 1],
     ['outgoingUpdate', 3],
-    ['storeRetained', 2],
-    ['streamWill', 1],
-    ['subscriptionsByTopic', 2],
   ])(
     '`persistence.%s` takes %i arguments, a callback that is left out among them, and aedes calls it',
     async (name, arity) => {
@@ -132,32 +123,17 @@ describe('methods of aedes that are replaced', () => {
       expect(calledOn('persistence')).toContain(name)
     },
   )
-
-  it('what is stored in the memory keeps `properties`, and the answers are those that sessions/ reads', async () => {
-    const { aedes } = await start()
-    const { persistence } = aedes
-    const properties = { bytes: Buffer.from('p'), expiresAt: undefined }
-    const message = { cmd: 'publish', topic: 'a/b', payload: Buffer.from('on'), qos: 1, messageId: 5, properties }
-    await persistence.outgoingEnqueueCombi([{ clientId: 'x' }], message)
-    const kept: unknown[] = await persistence.outgoingStream({ id: 'x' }).toArray()
-    const [waiting] = kept
-    expect(waiting).toMatchObject({ topic: 'a/b', properties })
-    await persistence.outgoingUpdate({ id: 'x' }, { ...(waiting as object), messageId: 5 })
-    expect(await persistence.outgoingClearMessageId({ id: 'x' }, { messageId: 5 })).toMatchObject({ messageId: 5 })
-    expect(await persistence.outgoingClearMessageId({ id: 'x' }, { messageId: 5 })).toBeUndefined()
-    await expect(persistence.outgoingUpdate({ id: 'x' }, { cmd: 'pubrel', messageId: 6 })).rejects.toThrow()
-  })
 })
 
 describe('what stands in for parts of aedes', () => {
   it('our storage answers every call that aedes makes', () => {
     // `client.publish` alone calls it, and nobody calls that.
     const unused = ['outgoingEnqueue']
-    const own = Object.getOwnPropertyNames(ClusterPersistence.prototype)
+    const own = Object.getOwnPropertyNames(StoredPersistence.prototype)
     expect(calledOn('persistence').filter((name) => !own.includes(name) && !unused.includes(name))).toEqual(
       ['constructor'].slice(1),
     )
-    const storage = new ClusterPersistence({} as never, {} as never, {} as never, {} as Logger)
+    const storage = new StoredPersistence({} as never, {} as Logger, {} as never)
     // aedes looks at the kind of this function.
     expect(storage.setup.constructor.name).toBe('AsyncFunction')
   })

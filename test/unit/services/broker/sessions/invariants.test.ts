@@ -11,9 +11,10 @@ import { AedesStream, type AedesPacket } from '../../../../../services/broker/se
 import { Mqtt5Delivery } from '../../../../../services/broker/sessions/delivery-v5.ts'
 import { PropertiesByPayload } from '../../../../../services/broker/sessions/payload-properties.ts'
 import { SessionEmitter, storedAs } from '../../../../../services/broker/sessions/session-emitter.ts'
-import { WillDelay } from '../../../../../services/broker/sessions/will-delay.ts'
+import { Relay } from '../../../../../services/broker/sessions/relay.ts'
 import { createMetrics } from '../../../../../shared/process/metrics.ts'
 import { quiet } from '../../../../broker-harness.ts'
+import { openMemorySessions } from '../../../../memory-sessions.ts'
 import { packet } from '../../../../mqtt/packets.ts'
 import { turn } from './installed-aedes.ts'
 
@@ -141,8 +142,7 @@ describe('aedes asks about a message in the turn in which it is handed out', () 
       { ...options, invariants, forwardWill: () => Promise.resolve(true) },
       new PropertiesByPayload(),
       emitter,
-      undefined,
-      new WillDelay(),
+      new Relay(openMemorySessions(quiet), emitter, new Tally()),
     )
     const client = { conn: stream, subscriptions: {} } as unknown as Client
     const answers: unknown[] = []

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { decodeMessage, encodeMessage, toMessage } from '../../../../../services/broker/cluster/messages.ts'
+import { decodeMessage, encodeMessage, toMessage } from '../../../../shared/sessions/message.ts'
 
 it('a message comes to another node with its properties and its expiry', () => {
   const bytes = fc.uint8Array({ maxLength: 50 }).map((it) => Buffer.from(it))

@@ -1,5 +1,5 @@
-import { splitLine } from '../../../shared/mesh/mesh.ts'
-import { bytesOf } from '../../../shared/mqtt/encoding.ts'
+import { splitLine } from '../mesh/mesh.ts'
+import { bytesOf } from '../mqtt/encoding.ts'
 import type { MessageProperties } from '../mqtt/message-properties.ts'
 
 /** A message as nodes store it and hand it on. */
@@ -67,20 +67,4 @@ function willOf(head: object): Pick<MessageProperties, 'will'> {
 /** For a packet of aedes: properties that there are. */
 export function propertiesOf({ properties }: Message): { readonly properties?: MessageProperties } {
   return properties === undefined ? {} : { properties }
-}
-
-/**
- * Whose messages are under a client id scoped by login: `{tenant}/{device}/{id}` or `{application}//{id}`.
- */
-export function principalOf(clientId: string): { readonly name: string; readonly isApplication: boolean } {
-  const first = clientId.indexOf('/')
-  if (clientId[first + 1] === '/') return { name: clientId.slice(0, first), isApplication: true }
-  return { name: clientId.slice(0, clientId.indexOf('/', first + 1)), isApplication: false }
-}
-
-const OWN_TOPIC = /^t\/([^/]+\/[^/]+)\/(?:cmd|notice)(?:\/|$)/
-
-/** `{tenant}/{device}` when the topic is one that only this device and applications receive; else empty. */
-export function ownerOfTopic(topic: string): string {
-  return OWN_TOPIC.exec(topic)?.[1] ?? ''
 }

@@ -1,0 +1,149 @@
+import type { Message } from './message.ts'
+
+/** What a client wants of its session. */
+export interface SessionWish {
+  /** It begins and ends with the connection. */
+  readonly clean: boolean
+  /** What is kept of an earlier one is forgotten, though this one is kept. */
+  readonly isNew?: boolean
+  /** Seconds that it outlives the connection; undefined: it does not end. */
+  readonly expiry: number | undefined
+}
+
+/** What the holder of a session before has left of its telemetry. */
+export interface Left {
+  /** Undefined when there was no such session. */
+  readonly epoch: string | undefined
+  /** Packet ids of QoS 2 between PUBREC and PUBREL, and the digests of their messages. */
+  readonly unreleased: ReadonlyMap<number, number>
+}
+
+export const NOTHING_LEFT: Left = { epoch: undefined, unreleased: new Map() }
+
+/** A session that a connection of this node holds. */
+export interface Lease {
+  /** Scoped by login: see {@link principalOf}. */
+  readonly clientId: string
+  readonly principal: string
+  readonly isApplication: boolean
+  readonly clean: boolean
+  /** Seconds that it outlives the connection; undefined: it does not end. DISCONNECT may change it. */
+  expiry: number | undefined
+  /** Of a session that nodes share; undefined while no other node knows of it. */
+  epoch: string | undefined
+  /** It goes on: an earlier connection left it [MQTT-3.2.2-2]. */
+  readonly isPresent: boolean
+  /** Message ids given to the client -> number of the stored message. */
+  readonly sent: Map<number, string>
+  /** Message ids of QoS 2 that were taken and not released yet. */
+  readonly incoming: Set<number>
+  /** What its holder before has left of its telemetry. */
+  readonly left: Left
+}
+
+export interface StoredSubscription {
+  readonly topic: string
+  readonly qos: number
+  /** No Local and Retain As Published of MQTT 5. */
+  readonly nl?: boolean
+  readonly rap?: boolean
+}
+
+/** What became of a message. */
+export interface Sent {
+  /** Under which it is stored; 0 when nobody keeps it. */
+  readonly number: number
+  /** Persistent sessions that keep it, and those that want it and are full. */
+  readonly stored: number
+  readonly full: number
+}
+
+/** A message that waits for its client. */
+export interface Queued {
+  /** They grow. */
+  readonly number: string
+  /** It was sent with this id before. */
+  readonly messageId: number | undefined
+  /** Its PUBREC was received. */
+  readonly isReleased: boolean
+  readonly message: Message
+}
+
+/** A stored message is given to its client. */
+export interface Delivery {
+  readonly number: string
+  readonly messageId: number
+  readonly qos: number
+  /** Its PUBREC was received. */
+  readonly isReleased: boolean
+}
+
+/** True when it is published or nobody may have it any more; false: it is asked for again some seconds later. */
+export type PublishWill = (will: Message, principal: string) => Promise<boolean>
+
+/**
+ * What outlives connections and processes: sessions with their subscriptions and messages, retained messages, wills. It has
+ * two engines: one file, for the only node, and Redis, which nodes share. What a client will be told is done is durable when
+ * the promise resolves; what it cannot tell is written soon (the file: within a second), or repeated.
+ *
+ * Errors of the file: `disk_full`, `storage_failed` (which ends the process), `closed`; of Redis: `redis_unavailable`.
+ */
+export interface SessionStore {
+  /**
+   * A connection takes the session of its client id, and is the only one that has it until it releases it. A will that
+   * waits for the client is none any more. Errors besides: `session_limit`.
+   */
+  claim(clientId: string, wish: SessionWish): Promise<Lease>
+  /** The connection has ended: the time of its session begins. To be called once, in the turn in which it has. */
+  release(lease: Lease): void
+  leaseOf(clientId: string): Lease | undefined
+  /** DISCONNECT says how many seconds the session outlives the connection; undefined: it does not end. */
+  endAfter(clientId: string, seconds: number | undefined): void
+
+  /** Subscriptions of a persistent session that were granted. Errors besides: `session_limit`, `session_taken_over`. */
+  subscribe(lease: Lease, subscriptions: readonly StoredSubscription[]): Promise<void>
+  unsubscribe(lease: Lease, filters: readonly string[]): Promise<void>
+  subscriptions(clientId: string): Promise<readonly StoredSubscription[]>
+
+  /**
+   * A message of QoS 1 or 2 is kept for every persistent session that wants it and has room; with other nodes it is on its
+   * way to those that want it. Subscribers on this node are the caller's.
+   */
+  send(message: Message): Promise<Sent>
+  /** What the session keeps for its client, oldest first. What has expired may be left out, and is removed then. */
+  queue(clientId: string): AsyncIterable<Queued>
+  /** Of QoS 2 it is durable: the client may not get the message under another id. */
+  noteDelivery(lease: Lease, delivery: Delivery): Promise<void>
+  /** The client has the message, or may not have it. */
+  acknowledge(lease: Lease, number: string): Promise<void>
+
+  /** A message of QoS 2 of a persistent session was taken under the id. */
+  noteIncoming(lease: Lease, messageId: number): Promise<void>
+  hasIncoming(lease: Lease, messageId: number): Promise<boolean>
+  dropIncoming(lease: Lease, messageId: number): Promise<void>
+
+  /**
+   * Keeps a retained message in place of the one that its topic had; an empty one removes it. False when there is no room:
+   * the topic has none then.
+   */
+  keep(message: Message): Promise<boolean>
+  /** Each message once that one of the filters matches. */
+  retained(filters: readonly string[]): AsyncIterable<Message>
+
+  /** The will of a connection that has just begun. */
+  putWill(lease: Lease, will: Message): Promise<void>
+  dropWill(lease: Lease): Promise<void>
+  /** The connection has ended: whether its will is true, and the caller's to publish. Never rejects. */
+  takeWill(lease: Lease, will: Message): Promise<boolean>
+  /** The connection has ended, and its will waits for its delay from now on. Never rejects. */
+  postponeWill(lease: Lease, will: Message): Promise<void>
+
+  /** What a login left that is no more: sessions without connection and, of a device, its retained messages. */
+  forget(principal: string): Promise<void>
+}
+
+/** The one of a node that is the only one. */
+export interface LocalSessionStore extends SessionStore {
+  /** Begins to end sessions whose time is up, and to hand out wills that are due. */
+  begin(publish: PublishWill): void
+}

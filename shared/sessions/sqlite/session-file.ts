@@ -1,0 +1,109 @@
+import { DatabaseSync } from 'node:sqlite'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import { keepDamaged } from '../../storage/damaged.ts'
+import { storageFault } from '../../storage/storage-fault.ts'
+import { readWal, rewrite } from '../../storage/wal.ts'
+import { salvage } from './salvage.ts'
+
+/** Version of the file. A higher one was written by a newer Sluice. */
+const FORMAT = 1
+/** Marks the file as ours ("Slss") for `file` and for whoever opens it by mistake. */
+const APPLICATION = 0x536c7373
+const PAGE_BYTES = 4096
+
+/**
+ * Client ids are scoped by login, so that those of a login lie together. Times are milliseconds since 1970; without one, a
+ * session does not end or is connected, and a will is of a connection. `crc` is the CRC-32 of the message.
+ */
+const SCHEMA = `
+  CREATE TABLE session (client_id TEXT PRIMARY KEY, expiry INTEGER, ends_ms INTEGER) WITHOUT ROWID;
+  CREATE INDEX session_ends ON session (ends_ms) WHERE ends_ms IS NOT NULL;
+  CREATE TABLE subscription (
+    client_id TEXT NOT NULL, filter TEXT NOT NULL, qos INTEGER NOT NULL, options INTEGER NOT NULL,
+    PRIMARY KEY (client_id, filter)) WITHOUT ROWID;
+  CREATE TABLE queue (
+    client_id TEXT NOT NULL, number INTEGER NOT NULL, message_id INTEGER, is_released INTEGER NOT NULL DEFAULT 0,
+    crc INTEGER NOT NULL, message BLOB NOT NULL, PRIMARY KEY (client_id, number)) WITHOUT ROWID;
+  CREATE TABLE incoming (
+    client_id TEXT NOT NULL, message_id INTEGER NOT NULL, PRIMARY KEY (client_id, message_id)) WITHOUT ROWID;
+  CREATE TABLE retained (topic TEXT PRIMARY KEY, crc INTEGER NOT NULL, message BLOB NOT NULL) WITHOUT ROWID;
+  CREATE TABLE will (
+    client_id TEXT PRIMARY KEY, delay INTEGER NOT NULL, due_ms INTEGER, crc INTEGER NOT NULL, message BLOB NOT NULL)
+    WITHOUT ROWID;
+  CREATE INDEX will_due ON will (due_ms) WHERE due_ms IS NOT NULL;`
+
+export interface OpenedFile {
+  readonly db: DatabaseSync
+  /** What was found damaged; the file is kept under another name then, and `db` has what could be read of it. */
+  readonly damage: string | undefined
+}
+
+/**
+ * Opens (and makes) the file and takes its lock. What an earlier process wrote is on the disk before it is believed.
+ * Throws what SQLite says, and `data_newer`.
+ */
+export function openSessionFile(file: string): OpenedFile {
+  if (file === ':memory:') return { db: prepared(file), damage: undefined }
+  // Before SQLite sees it: what follows the damage it would forget without a word.
+  const isTorn = readWal(`${file}-wal`, PAGE_BYTES)?.isDamaged === true
+  try {
+    if (!isTorn) return { db: prepared(file), damage: undefined }
+    checkLock(file)
+  } catch (error) {
+    const isCorrupt = storageFault(error) === 'corrupt' || toSluiceError(error).code === 'data_corrupt'
+    if (!isCorrupt) throw error
+  }
+  const kept = keepDamaged(file)
+  const db = prepared(file)
+  const rows = salvage(db, kept)
+  return { db, damage: `${file} was damaged; it is kept as ${kept}, and ${rows} rows of it were read` }
+}
+
+/** Nobody writes what looks damaged. */
+function checkLock(file: string): void {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 0 })
+  try {
+    db.prepare('PRAGMA user_version').get()
+  } finally {
+    db.close()
+  }
+}
+
+function prepared(file: string): DatabaseSync {
+  const db = new DatabaseSync(file, { timeout: 0 })
+  try {
+    // The lock is SQLite's own, taken now and held until the process ends: a second process fails here.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE')
+    db.exec(`PRAGMA page_size = ${PAGE_BYTES}`)
+    db.prepare('PRAGMA user_version').get()
+    // What the kernel shows of it may not be on the disk, after a sync that failed in an earlier process.
+    if (file !== ':memory:') rewrite(`${file}-wal`)
+    db.exec('PRAGMA journal_mode = WAL')
+    db.exec('PRAGMA synchronous = FULL')
+    db.exec('PRAGMA fullfsync = ON')
+    db.exec('PRAGMA wal_autocheckpoint = 0')
+    db.exec('BEGIN IMMEDIATE')
+    makeTables(db, file)
+    db.exec('COMMIT')
+    check(db, file)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+function makeTables(db: DatabaseSync, file: string): void {
+  const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
+  if (version > FORMAT)
+    throw new SluiceError('data_newer', `${file} has format ${version}, this Sluice knows ${FORMAT}`)
+  if (version === FORMAT) return
+  db.exec(`PRAGMA application_id = ${APPLICATION}; ${SCHEMA} PRAGMA user_version = ${FORMAT}`)
+}
+
+/** A page that is damaged is better found now than by the client whose messages lie there. */
+function check(db: DatabaseSync, file: string): void {
+  const [first] = db.prepare('PRAGMA quick_check(1)').all()
+  const found = String(Object.values(first ?? {})[0])
+  if (found !== 'ok') throw new SluiceError('data_corrupt', `${file}: ${found}`)
+}

@@ -1,0 +1,78 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { isSyncError } from '../../storage/sync-error.ts'
+
+/** Pages of the WAL from which it is moved into the database, 4 MB. */
+const CHECKPOINT_PAGES = 1_000
+
+/**
+ * The one transaction of the file: changes gather in it until somebody who waits for one, or the time, has it committed.
+ * In WAL mode with synchronous=FULL a commit is one sync of the WAL.
+ */
+export class Transaction {
+  readonly db: DatabaseSync
+  readonly #frames: StatementSync
+  #isOpen = false
+  #isAwaited = false
+  /** Transactions that were synced. */
+  commits = 0
+
+  constructor(db: DatabaseSync) {
+    this.db = db
+    this.#frames = db.prepare('PRAGMA wal_checkpoint(NOOP)')
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
+  /** Somebody waits for the commit. */
+  get isAwaited(): boolean {
+    return this.#isAwaited
+  }
+
+  /** A change follows that may be lost with the process: what it says is then done, or said, again. */
+  soon(): void {
+    if (this.#isOpen) return
+    this.db.exec('BEGIN IMMEDIATE')
+    this.#isOpen = true
+  }
+
+  /** A change follows that is durable before its caller hears of it. */
+  now(): void {
+    this.soon()
+    this.#isAwaited = true
+  }
+
+  /** What the caller relies on may be in this transaction. */
+  settled(): void {
+    if (this.#isOpen) this.#isAwaited = true
+  }
+
+  /** Throws what SQLite says; nothing of the transaction remains then. */
+  commit(): void {
+    if (!this.#isOpen) return
+    this.db.exec('COMMIT')
+    this.#isOpen = this.#isAwaited = false
+    this.commits += 1
+  }
+
+  /** Nothing of it remains. */
+  rollback(): void {
+    // A full disk may have rolled back already.
+    if (this.db.isTransaction) this.db.exec('ROLLBACK')
+    this.#isOpen = this.#isAwaited = false
+  }
+
+  /**
+   * Moves a WAL that has grown into the database. SQLite could do so by itself, but would keep a failed sync to itself.
+   * Any other failure is met again by the next one.
+   */
+  tidy(): void {
+    if (this.#isOpen || Number(this.#frames.get()?.['log']) < CHECKPOINT_PAGES) return
+    try {
+      this.db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    } catch (error) {
+      if (isSyncError(error)) throw error
+    }
+  }
+}
