@@ -111,6 +111,10 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.#lane.subscribed(filter)
   }
 
+  releasesNothing(id: number): void {
+    this.#lane.releasesNothing(id)
+  }
+
   /** The client has left, or its socket has ended without a word and its will is to be published. */
   finish(hasLeft: boolean): void {
     if (hasLeft) this.#lane.disconnect()

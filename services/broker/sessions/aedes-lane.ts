@@ -3,6 +3,8 @@ import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
 import { Header, Type } from '../mqtt/packets.ts'
+import { encodeAcknowledgement } from '../mqtt/v5/encode.ts'
+import { Reason } from '../mqtt/v5/reason.ts'
 import type { PublishParts } from '../mqtt/publish.ts'
 import type { SubscribePacket } from '../mqtt/subscribe.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
@@ -24,6 +26,8 @@ export class AedesLane {
   #request: PendingRequest | undefined
   /** Subscriptions of an application. */
   #filters: Set<string> | undefined
+  /** Ids of PUBRELs that aedes knows no message of. */
+  readonly #unknown = new Set<number>()
   #isClosed = false
 
   constructor(context: LaneContext, stream: AedesStream, owner: SubscriptionOwner) {
@@ -125,8 +129,17 @@ export class AedesLane {
     this.#context.tally.acked += own
   }
 
-  /** The packet as the client gets it: SUBACK and UNSUBACK are made whole. */
-  complete({ header, bytes }: AedesPacket): Buffer {
+  /** aedes knows no message of a PUBREL. */
+  releasesNothing(id: number): void {
+    if (this.#owner.protocol.version === 5) this.#unknown.add(id)
+  }
+
+  /** The packet as the client gets it: SUBACK and UNSUBACK are made whole, and PUBCOMP says what it answers. */
+  complete({ header, bytes, body }: AedesPacket): Buffer {
+    if (header === Header.pubcomp) {
+      const id = bytes.readUInt16BE(body)
+      return this.#unknown.delete(id) ? encodeAcknowledgement(header, id, Reason.idNotFound, undefined) : bytes
+    }
     if (!isAnswer(header >> 4) || this.#request === undefined) return bytes
     const request = this.#request
     this.#request = undefined

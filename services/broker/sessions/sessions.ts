@@ -18,6 +18,7 @@ import type { Tally } from '../metrics.ts'
 import { PropertiesByPayload } from './payload-properties.ts'
 import { completePackets, replayRetained } from './aedes-properties.ts'
 import type { LocalSessionStore, PublishWill, SessionStore } from '../../../shared/sessions/port.ts'
+import { tellUnknownReleases } from './unknown-releases.ts'
 
 /**
  * aedes: sessions, subscriptions, retained messages and wills. It never sees a client that is not logged in, and no
@@ -184,6 +185,7 @@ function guard(aedes: LiveAedes, { authorizer, logger }: SessionOptions): void {
     if (conn instanceof AedesStream) conn.connection.ready()
   })
   const { persistence } = aedes
+  tellUnknownReleases(persistence)
   // aedes stores all filters of a SUBSCRIBE as soon as one is granted.
   const addSubscriptions = persistence.addSubscriptions.bind(persistence)
   persistence.addSubscriptions = (client, subscriptions) => {

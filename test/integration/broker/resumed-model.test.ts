@@ -25,14 +25,14 @@ class Model {
   readonly sent = new Map<string, number>()
   readonly #port: number
   readonly #name: string
-  readonly #fates: Iterator<Fate>
+  readonly #fates: Fate[]
   readonly #pending: Pending[] = []
   #client: PacketClient | undefined
 
   constructor(port: number, name: string, fates: readonly Fate[]) {
     this.#port = port
     this.#name = name
-    this.#fates = fates[Symbol.iterator]()
+    this.#fates = [...fates]
   }
 
   async publish(wished: number, payload: string, qos: 1 | 2): Promise<void> {
@@ -73,7 +73,7 @@ class Model {
   }
 
   async #ask(sent: Buffer, { id }: Pending): Promise<boolean> {
-    const fate = this.#fates.next().value ?? 'answered'
+    const fate = this.#fates.shift() ?? 'answered'
     if (fate === 'lost') return false
     const client = this.#client
     const before = client?.packets.length ?? 0

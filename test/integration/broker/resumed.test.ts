@@ -196,6 +196,16 @@ it('MQTT 5: open ids of the connection before are none of the Receive Maximum, u
   expect(last.texts.at(-1)).toBe('disconnect 0x93')
 })
 
+it.each([true, false])('MQTT 5: PUBCOMP says that there was nothing to release, clean start %s', async (clean) => {
+  const { port } = await startBroker()
+  const publish = (topic: string, id: number) => packet5.publish(topic, '1', { qos: 2, id })
+  const client = await logIn5(port, { clean, properties: { sessionExpiryInterval: clean ? 0 : 60 } })
+  expect(await ask(client, 2, publish(TOPIC, 1), publish('t/a/1/status', 2))).toEqual(['pubrec 1', 'pubrec 2'])
+  const released = await ask(client, 3, packet5.pubrel(1), packet5.pubrel(2), packet5.pubrel(3))
+  expect(released.toSorted()).toEqual(['pubcomp 1', 'pubcomp 2', 'pubcomp 3 0x92'])
+  expect(await ask(client, 2, packet5.pubrel(1), packet5.pubrel(2))).toEqual(['pubcomp 1 0x92', 'pubcomp 2 0x92'])
+})
+
 it('MQTT 5: a session that ends, or begins anew, takes its ids with it', async () => {
   const { port, log } = await startBroker()
   const lasting = (clean: boolean) => ({ clean, properties: { sessionExpiryInterval: 60 } })

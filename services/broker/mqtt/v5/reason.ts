@@ -20,6 +20,7 @@ export const Reason = {
   takenOver: 0x8e,
   filterInvalid: 0x8f,
   topicInvalid: 0x90,
+  idNotFound: 0x92,
   receiveMaximumExceeded: 0x93,
   aliasInvalid: 0x94,
   tooLarge: 0x95,
@@ -67,4 +68,4 @@ export function publishReasonOf(code: ErrorCode): number {
 
 /** Allowed in PUBACK and PUBREC, and in PUBREL and PUBCOMP [MQTT 5.0, tables 3-4 to 3-7]. */
 export const PUBLISH_REASONS: ReadonlySet<number> = new Set([0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99])
-export const RELEASE_REASONS: ReadonlySet<number> = new Set([0, 0x92])
+export const RELEASE_REASONS: ReadonlySet<number> = new Set([Reason.success, Reason.idNotFound])

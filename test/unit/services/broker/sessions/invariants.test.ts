@@ -32,6 +32,7 @@ function setUp() {
     packetsFromAedes: (_packets: readonly AedesPacket[], _bytes: Buffer, taken: () => void) => taken(),
     forwards: () => undefined,
     subscribed: () => undefined,
+    releasesNothing: () => undefined,
   }
   const connection = {
     ready: () => undefined,
