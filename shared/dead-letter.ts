@@ -2,8 +2,11 @@ import { isErrorCode, type ErrorCode } from './errors.ts'
 import { faultOfRecord, Faults, type Fault } from './faults.ts'
 import type { LogRecord, StampScheme } from './telemetry.ts'
 
-/** Where on its way a message or record ended; `clock`: a warning of a process whose clock was wrong. */
-export type DeadLetterStage = 'connect' | 'publish' | 'decode' | 'store' | 'clock'
+/**
+ * Where on its way a message or record ended; `clock`: a warning of a process whose clock was wrong; `log`: records that
+ * were gone before they were read.
+ */
+export type DeadLetterStage = 'connect' | 'publish' | 'decode' | 'store' | 'clock' | 'log'
 
 /**
  * What a letter is: `fault`, of a record of the log of which something could not be stored; `refusal`, of a client or
@@ -18,6 +21,7 @@ const KINDS: Readonly<Record<DeadLetterStage, LetterKind>> = {
   decode: 'fault',
   store: 'fault',
   clock: 'warning',
+  log: 'warning',
 }
 
 export const DEAD_LETTER_STAGES = Object.keys(KINDS) as DeadLetterStage[]

@@ -101,7 +101,9 @@ export class Checkpoint {
 
   async #flushAndCommit(): Promise<void> {
     const { points, registry, latest, retry } = this.#options
-    const positions = Array.from(this.#options.progress(), (progress) => ({ progress, offset: progress.stored }))
+    const positions = Array.from(this.#options.progress(), (progress) => {
+      return { progress, offset: progress.stored, ms: progress.storedMs }
+    })
     const dirty = latest.takeDirty()
     for (let from = 0; from < dirty.length; from += FLUSH_ROWS) {
       const rows = dirty.slice(from, from + FLUSH_ROWS).map(({ row }) => row)
@@ -112,11 +114,11 @@ export class Checkpoint {
     await retry.run('log', () => this.#commit(positions))
   }
 
-  async #commit(positions: readonly { progress: Progress; offset: number }[]): Promise<void> {
+  async #commit(positions: readonly { progress: Progress; offset: number; ms: number | undefined }[]): Promise<void> {
     const due = positions.filter(({ progress, offset }) => !progress.revoked && offset > progress.committed)
     const consumer = this.#options.consumer()
     if (due.length === 0 || consumer === undefined) return
-    await consumer.commit(due.map(({ progress, offset }) => ({ partition: progress.partition, offset })))
+    await consumer.commit(due.map(({ progress: { partition }, offset, ms }) => ({ partition, offset, ms })))
     for (const { progress, offset } of due) {
       progress.committed = offset
       this.#options.metrics.committed.set({ partition: progress.partition }, offset)

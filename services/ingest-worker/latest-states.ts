@@ -4,6 +4,8 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import { compareText } from '../../shared/text-order.ts'
 import { streamKey, type TelemetryTopic } from '../../shared/topics.ts'
+import type { Gaps } from './gaps.ts'
+import { checkPosition } from './log-replaced.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
@@ -38,6 +40,7 @@ export class LatestStates {
   readonly #metrics: IngestMetrics
   readonly #logger: Logger
   readonly #maxStreams: number
+  readonly #gaps: Pick<Gaps, 'append'>
   /** In order of use, the newest last. */
   readonly #entries = new Map<string, Entry>()
   readonly #unpublished = new Set<Entry>()
@@ -52,6 +55,7 @@ export class LatestStates {
     metrics: IngestMetrics
     logger: Logger
     maxStreams: number
+    gaps: Pick<Gaps, 'append'>
   }) {
     this.#registry = options.registry
     this.#cache = options.cache
@@ -59,6 +63,7 @@ export class LatestStates {
     this.#metrics = options.metrics
     this.#logger = options.logger
     this.#maxStreams = options.maxStreams
+    this.#gaps = options.gaps
   }
 
   /** Merges stored points; what a state covers already is a replay and changes nothing. */
@@ -121,28 +126,12 @@ export class LatestStates {
       const names = part.map((run) => run.names)
       const states = await this.#retry.run('registry', () => this.#registry.readStreams(names))
       for (const [i, run] of part.entries()) {
-        this.#checkPosition(run, states[i])
+        const gap = checkPosition(run.part.slice, run.index, states[i])
+        if (gap !== undefined) await this.#gaps.append([gap])
         const state = new LatestStream(run.names, states[i])
         this.#entries.set(run.key, { key: run.key, state, progress: run.part.slice.progress, flushed: state.version })
       }
     }
-  }
-
-  /**
-   * A position that the log had not reached when the partition became ours was given out by a log that has been cut or
-   * restored since: the same offsets come again, for other records.
-   */
-  #checkPosition({ part, index }: Run, state: StreamState | undefined): void {
-    const { slice } = part
-    const { progress } = slice
-    if (state === undefined || state.log !== progress.log || state.partition !== progress.partition) return
-    if (state.offset < Math.max(progress.end, slice.firstOffset + index)) return
-    const { partition, end } = progress
-    progress.log = afterCut(progress.log)
-    this.#logger.error(
-      { code: 'log_replaced', partition, end, known: state.offset, log: progress.log },
-      'the log ends before a position that is known of it; it was cut or restored, and its positions begin anew',
-    )
   }
 
   #mergeRun({ key, part, index, from, to }: Run): void {
@@ -207,12 +196,6 @@ export class LatestStates {
       this.#publish()
     }
   }
-}
-
-/** Name for the log from here on: positions under the old one do not compare with those to come. */
-function afterCut(log: string): string {
-  const [name = '', cuts = '0'] = log.split('.')
-  return `${name}.${Number(cuts) + 1}`
 }
 
 /** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */

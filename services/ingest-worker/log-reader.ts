@@ -37,8 +37,6 @@ export class LogReader {
   readonly #assigned = new Map<number, Assignment>()
   #consumer: LogConsumer | undefined
   #parked = false
-  /** Records that were gone before they were read. */
-  #lost = 0
 
   constructor(options: LogReaderOptions) {
     this.#options = options
@@ -46,10 +44,6 @@ export class LogReader {
 
   get consumer(): LogConsumer | undefined {
     return this.#consumer
-  }
-
-  get lost(): number {
-    return this.#lost
   }
 
   progress(): Iterable<Progress> {
@@ -68,7 +62,7 @@ export class LogReader {
   }
 
   async #open(): Promise<void> {
-    const { log, batchRecords, logger, metrics } = this.#options
+    const { log, batchRecords } = this.#options
     this.#consumer = await log.consume({
       topic: 'telemetry.raw',
       group: GROUP,
@@ -76,12 +70,7 @@ export class LogReader {
       onBatch: (batch, signal) => this.#take(batch, signal),
       onAssigned: (assignment) => this.#assigned.set(assignment.partition, assignment),
       onRevoked: (partition) => this.#revoke(partition),
-      onGap: (gap) => {
-        this.#lost += gap.lost
-        metrics.gap.inc(gap.lost)
-        logger.error({ code: 'offset_reset', ...gap }, 'records were deleted before they were read')
-        this.#passGap(gap)
-      },
+      onGap: (gap) => this.#passGap(gap),
       onError: (error) => void this.#reopen(error),
     })
   }
@@ -123,9 +112,14 @@ export class LogReader {
    * Commits the position behind a gap as if its records had been stored, when all before it is stored: otherwise the same
    * gap would be met, and counted, at each start and rebalance until the next record comes.
    */
-  #passGap({ partition, from, next }: LogGap): void {
-    const progress = this.#progressOf({ partition, firstOffset: from })
-    if (next > from) void this.#options.push({ progress, firstOffset: next, records: [], decoded: NOTHING }, NEVER)
+  #passGap(found: LogGap): void {
+    const { partition, reason, from, next } = found
+    const isReplaced = reason === 'replaced'
+    const progress = this.#progressOf({ partition, firstOffset: isReplaced ? next : from })
+    if (isReplaced) progress.isNew = false
+    // What this process has read itself it knows best.
+    const gap = { ...found, beforeMs: progress.storedMs ?? found.beforeMs }
+    void this.#options.push({ progress, firstOffset: next, records: [], decoded: NOTHING, gap }, NEVER)
   }
 
   #decode(progress: Progress, firstOffset: number, records: readonly LogRecord[]): Slice {
@@ -151,8 +145,10 @@ export class LogReader {
   #progressOf({ partition, firstOffset }: Pick<LogBatch, 'partition' | 'firstOffset'>): Progress {
     const known = this.#progress.get(partition)
     if (known !== undefined) return known
-    const { log, end } = this.#assigned.get(partition) ?? { log: '', end: firstOffset }
-    const progress = { log, partition, end, stored: firstOffset, committed: firstOffset, revoked: false }
+    const assigned = this.#assigned.get(partition) ?? { log: '', end: firstOffset, isNew: false }
+    const { log, end, isNew } = assigned
+    const places = { stored: firstOffset, storedMs: undefined, committed: firstOffset }
+    const progress = { log, partition, end, isNew, ...places, revoked: false }
     this.#progress.set(partition, progress)
     return progress
   }

@@ -18,7 +18,7 @@ export interface IngestMetrics {
   /** Points decoded and given up, because their partition went to another worker: it reads them again. */
   readonly revoked: Counter
   readonly suspects: Counter
-  readonly gap: Counter
+  readonly gap: Counter<'reason'>
   readonly retries: Counter<'dependency'>
   readonly failing: Gauge<'dependency' | 'code'>
   readonly cacheErrors: Counter
@@ -38,6 +38,8 @@ export interface IngestMetrics {
 export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   const registers = [metrics]
   const counter = (name: string, help: string) => new Counter({ name: `sluice_ingest_${name}`, help, registers })
+  const counterBy = <L extends string>(name: string, help: string, label: L) =>
+    new Counter({ name: `sluice_ingest_${name}`, help, labelNames: [label], registers })
   const gauge = (name: string, help: string) => new Gauge({ name: `sluice_ingest_${name}`, help, registers })
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name: `sluice_ingest_${name}`, help, buckets, registers })
@@ -45,24 +47,18 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   return {
     readings: counter('readings_total', 'Readings decoded, at least one of their fields'),
     points: counter('points_total', 'Points stored'),
-    faults: new Counter({
-      name: 'sluice_ingest_faults_total',
-      help: 'Fields, readings and payloads that were refused, by error code',
-      labelNames: ['code'],
-      registers,
-    }),
+    faults: counterBy('faults_total', 'Fields, readings and payloads that were refused, by error code', 'code'),
     letters: counter('dead_letters_total', 'Records of which something was refused: one dead letter each'),
     cutLetters: counter('dead_letters_cut_total', 'Dead letters too large for the log, which keep their first 4 KiB'),
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),
-    gap: counter('gap_records_total', 'Records removed from the log before the worker read them'),
-    retries: new Counter({
-      name: 'sluice_ingest_retries_total',
-      help: 'Failed attempts that are retried, by dependency',
-      labelNames: ['dependency'],
-      registers,
-    }),
+    gap: counterBy(
+      'gap_records_total',
+      'Records that were gone before the worker read them: retention, damage, replaced (known ones of a lost log)',
+      'reason',
+    ),
+    retries: counterBy('retries_total', 'Failed attempts that are retried, by dependency', 'dependency'),
     failing: new Gauge({
       name: 'sluice_ingest_failing',
       help: '1 while a dependency fails and its partitions wait, by error code',

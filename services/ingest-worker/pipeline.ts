@@ -1,5 +1,6 @@
 import type { Checkpoint } from './checkpoint.ts'
 import type { DeadLetters } from './dead-letter.ts'
+import type { Gaps } from './gaps.ts'
 import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress, Slice } from './slice.ts'
@@ -16,6 +17,7 @@ const BYTES_PER_POINT = 64
 export interface PipelineOptions {
   readonly writer: PointWriter
   readonly deadLetters: DeadLetters
+  readonly gaps: Gaps
   readonly latest: LatestStates
   readonly checkpoint: Checkpoint
   readonly retry: Retry
@@ -131,7 +133,7 @@ export class Pipeline {
 
   /** Every step may be done again for the same slices and then changes nothing. */
   async #store(group: readonly Slice[]): Promise<void> {
-    const { writer, deadLetters, latest, checkpoint, metrics } = this.#options
+    const { writer, deadLetters, gaps, latest, checkpoint, metrics } = this.#options
     const started = performance.now()
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
@@ -139,10 +141,12 @@ export class Pipeline {
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
     if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
     await deadLetters.append(slices, refusals)
+    await gaps.append(slices.flatMap(({ gap }) => gap ?? []))
     await latest.merge(stored)
     let records = 0
     for (const slice of slices) {
       slice.progress.stored = slice.firstOffset + slice.records.length
+      slice.progress.storedMs = slice.records.at(-1)?.ms ?? slice.progress.storedMs
       records += slice.records.length
     }
     metrics.writeSeconds.observe((performance.now() - started) / 1000)

@@ -1,5 +1,6 @@
 import type { Decoded } from '../../shared/decoders/decode.ts'
 import { Faults, type Fault } from '../../shared/faults.ts'
+import type { LogGap } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 
 /** How far a partition is, from the moment it is ours until it is taken away. */
@@ -9,6 +10,10 @@ export interface Progress {
   readonly partition: number
   /** Where the partition ended when it became ours. */
   readonly end: number
+  /** The group had no position in this log, and nothing is told of the one before yet. */
+  isNew: boolean
+  /** Receive time of the last record that is stored, in ms; undefined before the first. */
+  storedMs: number | undefined
   /** Offset behind the last record that is written, dead letters and all: what may be committed. */
   stored: number
   committed: number
@@ -22,6 +27,8 @@ export interface Slice {
   readonly firstOffset: number
   readonly records: readonly LogRecord[]
   readonly decoded: Decoded
+  /** What was lost right before it. */
+  readonly gap?: LogGap
 }
 
 /** What was refused of one record, by the decoder or by the store: one dead letter. */

@@ -11,6 +11,7 @@ import { Checkpoint } from './checkpoint.ts'
 import { GROUP, LogReader } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
 import { FieldTypes } from './field-types.ts'
+import { Gaps } from './gaps.ts'
 import { LatestStates } from './latest-states.ts'
 import { createIngestMetrics, exposeLag } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
@@ -50,7 +51,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const ending = new AbortController()
   const metrics = createIngestMetrics(registerIn)
   const retry = new Retry({ signal: ending.signal, logger, ...metrics })
-  const shared = { log, points, registry, cache, retry, metrics, logger }
+  const gaps = new Gaps({ log, retry, metrics, logger })
+  const shared = { log, points, registry, cache, retry, metrics, logger, gaps }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
   const reader: LogReader = new LogReader({
     ...shared,
@@ -103,15 +105,14 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     await latest.close()
   }
   let closing: Promise<void> | undefined
-  return { status: () => status(retry, reader), close: () => (closing ??= close()) }
+  return { status: () => status(retry, gaps), close: () => (closing ??= close()) }
 }
 
-function status(retry: Retry, reader: LogReader): { ok: boolean; detail?: string } {
+function status(retry: Retry, gaps: Gaps): { ok: boolean; detail?: string } {
   const problem = retry.problem()
   if (problem !== undefined) return { ok: false, detail: problem }
-  return reader.lost === 0
-    ? { ok: true }
-    : { ok: true, detail: `${reader.lost} records were deleted before they were read` }
+  const detail = gaps.summary()
+  return detail === undefined ? { ok: true } : { ok: true, detail }
 }
 
 /** A device that was removed takes its latest state along. */

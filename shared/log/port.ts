@@ -42,12 +42,22 @@ export interface PartitionLag {
   readonly seconds: number
 }
 
+/** Retention removed the records, they are damaged, or the log was deleted, cut, or restored from an older copy. */
+export type GapReason = 'retention' | 'damage' | 'replaced'
+
 /** Records from offset `from` on were never read; reading continues at `next`, lower than `from` in a log made anew. */
 export interface LogGap {
+  readonly reason: GapReason
   readonly partition: number
+  /** Which log they were in. */
+  readonly log: string
   readonly from: number
+  /** How many; of a log that was replaced as many as are known of. */
   readonly lost: number
   readonly next: number
+  /** Receive times, in ms, of the last record before the gap and of the first one behind it, where they are known. */
+  readonly beforeMs: number | undefined
+  readonly behindMs: number | undefined
 }
 
 /** Where a partition stands when it becomes ours. Offsets of two logs do not compare. */

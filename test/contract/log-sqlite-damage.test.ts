@@ -94,7 +94,7 @@ describe('a torn tail', () => {
     const behind = await startConsumer(opened, { group: 'slow', onGap: (gap) => gaps.push(gap) })
     await behind.until(1)
     expect(textsOf(behind.batches)).toEqual(['new'])
-    expect(gaps).toEqual([{ partition: 0, from: 0, lost: 8, next: 8 }])
+    expect(gaps).toMatchObject([{ reason: 'damage', partition: 0, from: 0, lost: 8, next: 8 }])
   })
 })
 
@@ -102,7 +102,9 @@ describe('damaged rows', () => {
   it('are kept aside, told and counted as a gap; what lies around them is read', async () => {
     const folder = join(tempFolder(), 'log')
     const first = await openEmbedded(folder)
-    for (const i of upTo(10)) await first.append(RAW, [record('acme/a', `value-${i}-`), record('acme/a', 'second')])
+    for (const i of upTo(10)) {
+      await first.append(RAW, [record('acme/a', `value-${i}-`, 100 * i), record('acme/a', 'second', 100 * i + 1)])
+    }
     await first.close()
     const [file = ''] = filesOf(folder)
     damage(file, 'flip', readFileSync(file).indexOf('value-6-'))
@@ -113,7 +115,8 @@ describe('damaged rows', () => {
     const gaps: unknown[] = []
     const consumer = await startConsumer(log, { onGap: (gap) => gaps.push(gap) })
     await consumer.until(18)
-    expect(gaps).toEqual([{ partition: 0, from: 12, lost: 2, next: 14 }])
+    const times = { beforeMs: 501, behindMs: 700 }
+    expect(gaps).toMatchObject([{ reason: 'damage', partition: 0, from: 12, lost: 2, next: 14, ...times }])
     expect(await metrics.metrics()).toContain('sluice_log_damaged_total{topic="telemetry.raw"} 1')
     expect(readFileSync(join(folder, 'telemetry.raw-0-12.damaged'), 'latin1')).toContain('second')
   })
@@ -205,7 +208,7 @@ describe('a lost file', () => {
     const gaps: unknown[] = []
     const consumer = await startConsumer(log, { onGap: (gap) => gaps.push(gap) })
     await consumer.until((bounds?.end ?? 0) - start)
-    expect(gaps).toEqual([{ partition: 0, from: 0, lost: start, next: start }])
+    expect(gaps).toMatchObject([{ reason: 'damage', partition: 0, from: 0, lost: start, next: start }])
     expect(consumer.batches[0]?.firstOffset).toBe(start)
     expect(textsOf(consumer.batches)[0]?.split('.')[0]).toBe(`${start}`)
     expect((await readAll(log, 0))[0]?.firstOffset).toBe(start)

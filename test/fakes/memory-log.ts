@@ -71,7 +71,9 @@ export class MemoryLog {
     options.onAssigned?.({ partition, log: this.log, end, isNew: next === 0 })
     const kept = this.kept[partition] ?? 0
     if (next < kept) {
-      options.onGap?.({ partition, from: next, lost: kept - next, next: kept })
+      const places = { partition, log: this.log, from: next, lost: kept - next, next: kept }
+      const behindMs = this.records[options.topic][partition]?.[kept]?.ms
+      options.onGap?.({ reason: 'retention', ...places, beforeMs: undefined, behindMs })
       next = kept
     }
     while (!signal.aborted) {

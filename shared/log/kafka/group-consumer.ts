@@ -111,13 +111,17 @@ export class GroupConsumer implements LogConsumer {
     logger.info({ group, partitions, generation: session.generation }, 'partitions of the group assigned')
     for (const partition of partitions) {
       const { start, end } = bounds.get(partition) ?? { start: 0, end: 0 }
-      this.#begin(partition, { start, end }, committed.get(partition))
+      await this.#begin(partition, { start, end }, committed.get(partition))
     }
     this.#hasJoined = true
     this.#joined.resolve()
   }
 
-  #begin(partition: number, { start, end }: { start: number; end: number }, known: Committed | undefined): void {
+  async #begin(
+    partition: number,
+    { start, end }: { readonly start: number; readonly end: number },
+    known: Committed | undefined,
+  ): Promise<void> {
     const { feeds, topicName: topic, onAssigned } = this.#options
     const id = this.#log
     onAssigned?.({ partition, log: id ?? '', end, isNew: known === undefined })
@@ -130,7 +134,9 @@ export class GroupConsumer implements LogConsumer {
     if (known !== undefined && (!isValid || known.offset < start)) {
       // Of one that is gone only what it held at the last commit is known.
       const lost = isValid ? start - known.offset : Math.max(0, (known.end ?? 0) - known.offset)
-      this.#gap({ partition, from: known.offset, lost, next: start })
+      const reason = isValid ? 'retention' : 'replaced'
+      const places = { partition, log: known.log ?? id ?? '', from: known.offset, next: start }
+      await this.#gap({ reason, lost, ...places, beforeMs: known.ms })
     }
     const abort = new AbortController()
     const onOutOfRange = (at: number) => this.#relocate(partition, at)
@@ -181,15 +187,21 @@ export class GroupConsumer implements LogConsumer {
       throw error
     }
     if (offset >= bounds.start) return offset
-    this.#gap({ partition, from: offset, lost: bounds.start - offset, next: bounds.start })
+    const places = { partition, log: id ?? '', from: offset, next: bounds.start }
+    await this.#gap({ reason: 'retention', lost: bounds.start - offset, ...places, beforeMs: undefined })
     return bounds.start
   }
 
-  #gap(gap: LogGap): void {
-    const { metrics, topic, onGap, logger, group } = this.#options
-    metrics.gap(topic, gap.lost)
-    logger.error({ code: 'offset_reset', group, ...gap }, 'the next record to read is no longer in the log')
-    onGap?.(gap)
+  /** Tells of a gap, and when the records in it were received. */
+  async #gap(gap: Omit<LogGap, 'behindMs'>): Promise<void> {
+    const { onGap, logger, group, positions, topicName } = this.#options
+    const { partition, next } = gap
+    const behindMs = await positions.receiveMs(topicName, partition, next).catch((error: unknown) => {
+      logger.debug({ err: error, partition }, 'the time of the first record behind a gap is unknown')
+      return undefined
+    })
+    logger.debug({ group, ...gap }, 'the next record to read is no longer in the log')
+    onGap?.({ ...gap, behindMs })
   }
 
   #checkSilence(): void {

@@ -11,7 +11,6 @@ export interface KafkaMetrics {
   fetched(bytes: number, records: number, seconds: number): void
   fetchFailed(): void
   rebalanced(group: string): void
-  gap(topic: LogTopic, records: number): void
   durable(isDurable: boolean): void
 }
 
@@ -41,7 +40,6 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
   const fetchRecords = new Counter(about('fetched_records_total', 'Records fetched', []))
   const fetchFailures = new Counter(about('failed_fetches_total', 'Fetch requests that failed', []))
   const rebalances = new Counter(about('rebalances_total', 'Times that a consumer rejoined its group', ['group']))
-  const gaps = new Counter(about('gap_records_total', 'Records removed by retention before they were read', ['topic']))
   const durable = new Gauge(
     about('topics_durable', '1 when an acknowledged record survives the loss of a Kafka broker, or of power', []),
   )
@@ -58,7 +56,6 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
     },
     fetchFailed: () => fetchFailures.inc(),
     rebalanced: (group) => rebalances.inc({ group }),
-    gap: (topic, records) => gaps.inc({ topic }, records),
     durable: (isDurable) => durable.set(isDurable ? 1 : 0),
   }
 }

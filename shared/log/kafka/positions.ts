@@ -56,6 +56,12 @@ export class Positions {
     return offset < 0 ? undefined : offset
   }
 
+  /** Receive time, in ms, of the first record at or behind an offset; undefined where there is none. */
+  async receiveMs(topic: string, partition: number, offset: number): Promise<number | undefined> {
+    const runs = await this.#peek(topic, [{ partition, offset }])
+    return runs.get(partition)?.[0]?.records[0]?.ms
+  }
+
   async offsets(topic: string, partitions: readonly number[]): Promise<PartitionOffsets[]> {
     const [bounds, newest] = await Promise.all([
       this.bounds(topic, partitions),

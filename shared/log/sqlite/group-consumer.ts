@@ -53,7 +53,7 @@ export class GroupConsumer implements LogConsumer {
         view,
         topic,
         partition,
-        onGap: (from, lost) => onGap?.({ partition, from, lost, next: from + lost }),
+        ...(onGap === undefined ? {} : { onGap }),
       })
       while (!signal.aborted) {
         const batch = await reader.next(maxRecords)

@@ -223,7 +223,6 @@ class SqliteLog implements TelemetryLog {
       view,
       topic,
       partition,
-      onGap: () => {},
     })
     while (!signal.aborted && (follow || reader.position < end)) {
       const batch = await reader.next(follow ? maxRecords : Math.min(maxRecords, end - reader.position))

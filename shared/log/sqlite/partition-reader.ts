@@ -1,5 +1,5 @@
 import type { LogRecord } from '../../telemetry.ts'
-import type { LogBatch, LogTopic } from '../port.ts'
+import type { LogBatch, LogGap, LogTopic } from '../port.ts'
 import { BatchCursor } from '../record-format.ts'
 import type { LogThread, StoredRow } from './messages.ts'
 import type { PartitionView } from './partition-view.ts'
@@ -13,8 +13,8 @@ interface PartitionReaderOptions {
   readonly view: PartitionView
   readonly topic: LogTopic
   readonly partition: number
-  /** Records from `from` on that should be there are gone. */
-  readonly onGap: (from: number, lost: number) => void
+  /** Records that should be there are gone: retention never removes what a group has not read. */
+  readonly onGap?: (gap: LogGap) => void
 }
 
 /** Reads one partition forwards: from the newest rows in memory where they reach, else from the files. */
@@ -65,15 +65,34 @@ export class PartitionReader {
   }
 
   async #fetch(records: number): Promise<boolean> {
-    const { client, view, topic, partition, onGap } = this.#options
+    const { client, view, topic, partition } = this.#options
     view.check()
     if (this.position >= view.end) return false
     const { from, rows } = await client.ask('read', { topic, partition, offset: this.position, records })
     if (from > this.position) {
-      onGap(this.position, from - this.position)
+      await this.#tellGap(from, rows[0])
       this.position = from
     }
     this.#fetched.splice(0, this.#fetched.length, ...rows)
     return this.#hasRow()
   }
+
+  async #tellGap(next: number, behind: StoredRow | undefined): Promise<void> {
+    const { client, log, topic, partition, onGap } = this.#options
+    if (onGap === undefined) return
+    const from = this.position
+    const before = await client.ask('read', { topic, partition, offset: Math.max(0, from - 1), records: 1 })
+    const isThere = from > 0 && before.from === from - 1
+    const beforeMs = isThere ? receiveMs(before.rows[0], from - 1) : undefined
+    const places = { partition, log, from, lost: next - from, next }
+    onGap({ reason: 'damage', ...places, beforeMs, behindMs: receiveMs(behind, next) })
+  }
+}
+
+/** Receive time of the record at an offset that lies in the row. */
+function receiveMs(row: StoredRow | undefined, offset: number): number | undefined {
+  if (row === undefined) return undefined
+  const cursor = new BatchCursor(row.packed)
+  cursor.skip(offset - row.firstOffset)
+  return cursor.remaining > 0 ? cursor.peekTime().ms : undefined
 }

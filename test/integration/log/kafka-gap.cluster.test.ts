@@ -16,16 +16,17 @@ describe('an offset that is no longer there', () => {
   it('is told as a gap with the number of lost records, and reading goes on behind it', async () => {
     const { log, prefix } = await open()
     const key = keyIn(log, 0)
-    for (let i = 0; i < 10; i++) await log.append(RAW, [record(key, String(i))])
+    for (let i = 0; i < 10; i++) await log.append(RAW, [record(key, String(i), 1_700_000_000_000 + i)])
     const first = await startConsumer(log)
     await first.until(10)
-    await first.commit([{ partition: 0, offset: 2 }])
+    await first.commit([{ partition: 0, offset: 2, ms: 1_700_000_000_001 }])
     await first.close()
     await deleteBefore(prefix, 7)
     const gaps: unknown[] = []
     const second = await startConsumer(log, { onGap: (gap) => gaps.push(gap) })
     await second.until(3)
-    expect(gaps).toEqual([{ partition: 0, from: 2, lost: 5, next: 7 }])
+    const times = { beforeMs: 1_700_000_000_001, behindMs: 1_700_000_000_007 }
+    expect(gaps).toMatchObject([{ reason: 'retention', partition: 0, from: 2, lost: 5, next: 7, ...times }])
     expect(textsOf(second.batches)).toEqual(['7', '8', '9'])
     // What is gone is no lag: it would never be worked off.
     expect((await log.lag(RAW, 'worker'))[0]).toMatchObject({ committed: 2, end: 10, records: 3 })

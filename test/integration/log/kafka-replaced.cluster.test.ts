@@ -53,7 +53,7 @@ describe('a topic that was deleted and made again', () => {
     expect(anew).toMatchObject({ end: fresh, isNew: false })
     expect(anew?.log).not.toBe(old?.log)
     expect(second.batches.every(({ log }) => log === anew?.log)).toBe(true)
-    expect(gaps).toMatchObject([{ partition: 0, from: 7, lost: 3, next: 0 }])
+    expect(gaps).toMatchObject([{ reason: 'replaced', log: old?.log, partition: 0, from: 7, lost: 3, next: 0 }])
     await second.commit([{ partition: 0, offset: 1 }])
     expect((await after.lag(RAW, 'worker'))[0]).toMatchObject({ committed: 1, end: fresh })
   })

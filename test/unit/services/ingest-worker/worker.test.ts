@@ -202,7 +202,14 @@ describe('latest state', () => {
       offset: 2,
       fields: { a: { value: 4 } },
     })
-    expect(world.deadLetters()).toMatchObject([{ source: { offset: 2 } }, { source: { offset: 1 } }])
+    const letters = world.deadLetters()
+    expect(letters.filter(({ stage }) => stage === 'decode')).toMatchObject([
+      { source: { offset: 2 } },
+      { source: { offset: 1 } },
+    ])
+    const lost = letters.filter(({ stage }) => stage === 'log')
+    expect(lost).toMatchObject([{ code: 'log_replaced', log: 'memory', source: { partition: 0, offset: 2 } }])
+    expect(lost[0]?.detail).toMatch(/^an unknown number of records of partition 0, offset 2 on, received after/)
     await second.close()
     // Read again under its old name it is told apart again.
     await world.publish([{ ts: T + 3, a: 5 }])
