@@ -1,7 +1,7 @@
 import { optionalText, secret } from '../shared/config.ts'
 import { standaloneSettings } from './standalone.ts'
 
-const { BIND_ADDRESS, MQTT_PORT, HTTP_PORT, DATA_DIR } = standaloneSettings
+const { BIND_ADDRESS, MQTT_PORT, HTTP_PORT, DATA_DIR, DISK_RESERVE } = standaloneSettings
 const { MQTT_TLS_PORT, MQTT_WS_PORT, MQTT_WSS_PORT, MQTT_TLS_CERT_FILE, MQTT_TLS_CA_FILE } = standaloneSettings
 
 /** Settings of the commands: those of their own, and where a Sluice on this machine is found. */
@@ -17,4 +17,5 @@ export const cliSettings = {
   MQTT_TLS_CA_FILE,
   HTTP_PORT,
   DATA_DIR,
+  DISK_RESERVE,
 } as const

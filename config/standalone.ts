@@ -1,4 +1,5 @@
-import { integer, oneOf, optionalText, secret, text, type Config } from '../shared/config.ts'
+import { integer, oneOf, optionalText, secret, text, type Config, type Setting } from '../shared/config.ts'
+import { parseReserve } from '../shared/storage/disk-reserve.ts'
 import { brokerSettings } from './broker.ts'
 import { ingestWorkerSettings } from './ingest-worker.ts'
 import { queryApiSettings } from './query-api.ts'
@@ -21,11 +22,25 @@ export const standaloneSettings = {
       max: 16_777_216,
     },
   ),
+  DISK_RESERVE: diskReserve(),
   CACHE_ENTRIES: integer(50_000, 'Latest values kept in memory for the API, about 1 KB each.', {
     min: 0,
     max: 10_000_000,
   }),
   PUBLIC_URL: optionalText('Address for the printed link to the page, if it differs from the listener.'),
 } as const
+
+function diskReserve(): Setting<string | undefined> {
+  const about =
+    'Free space of each disk with data below which nothing is taken in, such as 500MB or 5%; when unset 5 %, at most 1GB.'
+  return {
+    default: undefined,
+    about,
+    parse(value) {
+      parseReserve(value)
+      return value
+    },
+  }
+}
 
 export type StandaloneConfig = Config<typeof standaloneSettings>

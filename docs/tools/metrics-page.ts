@@ -29,6 +29,7 @@ const SECTIONS = [
   ['sluice_points_', 'Point store'],
   ['sluice_influx_', 'Point store on InfluxDB'],
   ['sluice_registry_', 'Registry'],
+  ['sluice_disk_', 'Disk'],
   ['sluice_cache_', 'Cache'],
 ] as const
 

@@ -6,7 +6,7 @@ import { standaloneSettings } from '../../config/standalone.ts'
 import { createBroker } from '../../services/broker/broker.ts'
 import { startIngestWorker } from '../../services/ingest-worker/worker.ts'
 import { createApi } from '../../services/query-api/app.ts'
-import { EMBEDDED } from '../../services/standalone/main.ts'
+import { EMBEDDED, watchDisk } from '../../services/standalone/main.ts'
 import { startServices, type Ports } from '../../services/standalone/services.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { loadConfig } from '../../shared/config.ts'
@@ -71,13 +71,17 @@ export async function startProcesses(surroundings: Surroundings): Promise<Proces
 /** Returns the ports of another, whose metrics nobody reads. */
 async function startStandalone({ folder, releasers }: Surroundings, metrics: Metrics): Promise<Ports> {
   const config = loadConfig(standaloneSettings, ANY_PORT)
-  const open = (name: string, counted: Metrics) =>
-    EMBEDDED.openPorts({ config, folder: join(folder, name), logger, metrics: counted, releasers, fail: () => {} })
+  const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
+  const open = (name: string, counted: Metrics) => {
+    const own = { folder: join(folder, name), metrics: counted, disk, fail: () => {} }
+    return EMBEDDED.openPorts({ config, logger, releasers, ...own })
+  }
   const ports = await open('standalone', metrics)
   const hold = async () => randomSlot()
   await startServices({
     config,
     ports,
+    disk,
     hold,
     logger,
     metrics,

@@ -1,6 +1,6 @@
 import type { Counter, Gauge } from 'prom-client'
 import { BACKOFF, backoffMs, pause } from '../../shared/backoff.ts'
-import { SluiceError, toSluiceError, type ErrorClass } from '../../shared/errors.ts'
+import { SluiceError, toSluiceError, type ErrorClass, type ErrorCode } from '../../shared/errors.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { UsefulTime } from './useful-time.ts'
 
@@ -8,6 +8,9 @@ import type { UsefulTime } from './useful-time.ts'
 const MAX_RETRY_AFTER_MS = 60_000
 
 const PASSING: ReadonlySet<ErrorClass> = new Set(['transient', 'overload'])
+
+/** What people have to mend: a stop does not wait for it. */
+const FOR_PEOPLE: ReadonlySet<ErrorCode> = new Set(['disk_full', 'storage_failed'])
 
 export interface RetryOptions {
   /** Ends all waiting: the attempt in progress is the last. */
@@ -34,6 +37,7 @@ export class Retry {
   readonly #options: RetryOptions
   /** By the step that fails: what works in another step on the same dependency solves nothing for this one. */
   readonly #problems = new Map<symbol, Problem>()
+  #giveUp: (() => void) | undefined
 
   constructor(options: RetryOptions) {
     this.#options = options
@@ -51,6 +55,12 @@ export class Retry {
       return `${dependency}: ${error.code}: ${error.message}`
     })
     return [...new Set(problems)].join('; ')
+  }
+
+  /** Calls `giveUp`, now or later, when a step fails for a reason that a stop does not wait for. */
+  whenHopeless(giveUp: () => void): void {
+    this.#giveUp = giveUp
+    if (Array.from(this.#problems.values()).some(({ error }) => FOR_PEOPLE.has(error.code))) giveUp()
   }
 
   /**
@@ -96,6 +106,7 @@ export class Retry {
     const known = this.#problems.get(step)
     this.#solved(step)
     this.#problems.set(step, problem)
+    if (FOR_PEOPLE.has(problem.error.code)) this.#giveUp?.()
     this.#options.failing.set({ dependency: problem.dependency, code: problem.error.code }, 1)
     return known?.error
   }

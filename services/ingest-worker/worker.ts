@@ -36,7 +36,7 @@ export interface IngestWorker {
   status(): { readonly ok: boolean; readonly detail?: string }
   /**
    * Stops reading, stores and commits what was read, and leaves the group. Waits for failing stores no longer than
-   * `INGEST_CLOSE_MS`; what is not stored then is read again at the next start. May be called repeatedly.
+   * `INGEST_CLOSE_MS`, and for a full disk not at all; what is not stored then is read again at the next start. May be called repeatedly.
    */
   close(): Promise<void>
 }
@@ -96,6 +96,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     stopListening()
     const timer = setTimeout(() => ending.abort(closed()), settings.INGEST_CLOSE_MS)
     const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
+    retry.whenHopeless(() => ending.abort(closed()))
     await Promise.race([pipeline.idle().then(() => checkpoint.finish()), ended])
     clearTimeout(timer)
     if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records not yet stored')

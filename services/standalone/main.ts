@@ -15,6 +15,7 @@ import { openSqliteSessions } from '../../shared/sessions/sqlite/open.ts'
 import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
 import { packageVersion } from '../../shared/process/version.ts'
+import { DiskSpace } from '../../shared/storage/disk-space.ts'
 import { makePrivateFolder } from '../../shared/storage/folders.ts'
 import { createBroker, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
@@ -29,6 +30,7 @@ export interface PortContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly releasers: Releasers
+  readonly disk: DiskSpace<'data' | 'log' | 'points'>
   /** Ends the process with this error. */
   readonly fail: (error: unknown) => void
 }
@@ -60,7 +62,8 @@ export function runStandalone(
     const logger = createLogger(config.LOG_LEVEL)
     const metrics = createMetrics({ defaults: true })
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
-    const context = { config, folder, logger, metrics, releasers, fail }
+    const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
+    const context = { config, folder, logger, metrics, releasers, disk, fail }
     await start(context, options, { openPorts, startBroker })
     return logger
   })
@@ -71,12 +74,12 @@ async function start(
   options: StandaloneOptions,
   { openPorts, startBroker }: Composition,
 ): Promise<void> {
-  const { config, folder, logger, metrics, releasers } = context
+  const { config, folder, logger, metrics, releasers, disk } = context
   const version = packageVersion()
   const ports = await openPorts(context)
   const first = await firstStart(ports.registry, folder)
   const hold = async () => openSlotFile(join(folder, 'stamps.json'))
-  const addresses = await startServices({ config, ports, hold, logger, metrics, releasers, version, startBroker })
+  const addresses = await startServices({ config, ports, disk, hold, logger, metrics, releasers, version, startBroker })
   // Whoever started the process waits for this line, whatever level it logs at.
   logger.child({}, { level: 'info' }).info({ pid: process.pid, ...addresses, folder, version }, 'ready')
   const shown = (address: Address) => (options.lan ? { ...address, host: lanAddress() } : address)
@@ -95,20 +98,39 @@ async function start(
   })
 }
 
+/** The disks that the data are on. Error: `setting_invalid`. */
+export function watchDisk(context: Pick<PortContext, 'config' | 'folder' | 'logger' | 'metrics'>): PortContext['disk'] {
+  const { config, folder, logger, metrics } = context
+  const folders = { data: folder, log: join(folder, 'log'), points: join(folder, 'points') }
+  return new DiskSpace({ folders, reserve: config.DISK_RESERVE, logger, metrics })
+}
+
 /** The adapters of this deployment: SQLite in the data folder, a cache in memory. */
 export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
-  const { config, folder, logger, metrics, releasers, fail } = context
+  const { config, folder, logger, metrics, releasers, disk, fail } = context
   const key = config.CREDENTIAL_KEY
   const credentialKey =
     key === undefined ? loadCredentialKey(join(folder, 'credential-key')) : parseCredentialKey(key, 'CREDENTIAL_KEY')
   const retention = { ageMs: config.LOG_RETENTION_HOURS * 3_600_000, bytes: config.LOG_RETENTION_MB * 1_048_576 }
   const shared = { logger, metrics }
   // One after the other, so that of several processes on one folder the second stops at the first lock.
-  const logOptions = { folder: join(folder, 'log'), partitions: config.LOG_PARTITIONS, retention, ...shared }
+  const logOptions = {
+    folder: join(folder, 'log'),
+    partitions: config.LOG_PARTITIONS,
+    retention,
+    room: disk.room('log'),
+    ...shared,
+  }
   const log = releasers.own('log', await openSqliteLog(logOptions), (it) => it.close())
-  const pointsOptions = { folder: join(folder, 'points'), ...shared }
+  const pointsOptions = { folder: join(folder, 'points'), room: disk.room('points'), ...shared }
   const points = releasers.own('points', await openSqlitePoints(pointsOptions), (it) => it.close())
-  const registryOptions = { file: join(folder, 'registry.db'), credentialKey, onStorageFailed: fail, ...shared }
+  const registryOptions = {
+    file: join(folder, 'registry.db'),
+    credentialKey,
+    onStorageFailed: fail,
+    room: disk.room('data'),
+    ...shared,
+  }
   const registry = releasers.own('registry', await openSqliteRegistry(registryOptions), (it) => it.close())
   const sessionOptions = { file: join(folder, 'sessions.db'), maxSessions: config.MAX_SESSIONS_PER_LOGIN, ...shared }
   const opening = openSqliteSessions({ ...sessionOptions, onFailed: fail })

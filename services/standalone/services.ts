@@ -8,7 +8,7 @@ import type { PointStore } from '../../shared/points/port.ts'
 import type { LocalSessionStore } from '../../shared/sessions/port.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import type { HeldSlot } from '../../shared/stamps/slot.ts'
-import { portChecks } from '../../shared/process/readiness.ts'
+import { portChecks, type ReadinessCheck } from '../../shared/process/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { acceptsClients, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
@@ -27,6 +27,7 @@ export interface Ports {
 export interface ServiceContext {
   readonly config: StandaloneConfig
   readonly ports: Ports
+  readonly disk: { readonly check: ReadinessCheck }
   /** Takes the slot of the receive stamps. */
   readonly hold: () => Promise<HeldSlot>
   readonly logger: Logger
@@ -46,7 +47,7 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  * Whatever is started is owned by `releasers`. Resolves when all of them accept work.
  */
 export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
-  const { config, ports, hold, logger, metrics, releasers, version, startBroker } = context
+  const { config, ports, disk, hold, logger, metrics, releasers, version, startBroker } = context
   const stamps = await openStamps({ log: ports.log, hold, node: 'standalone', logger, metrics })
   releasers.own('stamps', stamps, (it) => it.close())
   const { clock } = stamps
@@ -65,6 +66,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     checks: [
+      disk.check,
       ...portChecks(ports),
       stamps.check,
       { name: 'ingest-worker', check: async () => worker.status() },

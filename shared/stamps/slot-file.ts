@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { SluiceError, toSluiceError } from '../errors.ts'
+import { fileFault } from '../storage/storage-fault.ts'
 import { replaceFile } from '../storage/replace-file.ts'
 import { NEW_SLOT, readSlotState, writeSlotState, type HeldSlot, type SlotState } from './slot.ts'
 
 /**
  * The slot of a process that has the data folder to itself: always slot 0, its state in a file. Errors: `data_corrupt`,
- * `data_unwritable`; saving: `data_unwritable`.
+ * `data_unwritable`; saving: `data_unwritable`, `disk_full`.
  */
 export function openSlotFile(file: string): HeldSlot {
   const save = async (state: SlotState): Promise<void> => write(file, `${writeSlotState(state)}\n`)
@@ -39,5 +40,5 @@ function write(file: string, text: string): void {
 }
 
 function unwritable(file: string, error: unknown): SluiceError {
-  return new SluiceError('data_unwritable', `${file}: ${toSluiceError(error).message}`, { cause: error })
+  return new SluiceError(fileFault(error), `${file}: ${toSluiceError(error).message}`, { cause: error })
 }

@@ -3,6 +3,7 @@ import { deadLetterToRecord } from '../dead-letter.ts'
 import { toSluiceError, type ErrorCode } from '../errors.ts'
 import type { TelemetryLog } from '../log/port.ts'
 import type { Logger } from '../process/logger.ts'
+import { oncePer, TELL_EVERY_MS } from '../process/once-per.ts'
 import { gaugeOf, type Metrics } from '../process/metrics.ts'
 import type { ReadinessCheck } from '../process/readiness.ts'
 import { untilReached, type Waiting } from '../process/wait-for-server.ts'
@@ -56,6 +57,7 @@ export class Stamps {
   readonly #setBacks: Counter<'outcome'>
   #state: SlotState
   #work: Promise<void> = Promise.resolve()
+  readonly #mayTell = oncePer(TELL_EVERY_MS)
   #isTaking = false
   #isUnusableTold = false
   #warning: { readonly text: string; readonly at: number } | undefined
@@ -138,10 +140,11 @@ export class Stamps {
       .catch((error: unknown) => {
         this.clock.stop('clock_unusable')
         const { code, message } = toSluiceError(error)
-        this.#options.logger.error(
-          { code, reason: message },
-          'the next era of the stamps could not be kept; trying again',
-        )
+        if (this.#mayTell(`era ${code}`))
+          this.#options.logger.error(
+            { code, reason: message },
+            'the next era of the stamps could not be kept; trying again',
+          )
       })
       .finally(() => (this.#isTaking = false))
     return this.#work
@@ -188,7 +191,8 @@ export class Stamps {
       })
       await log.append('telemetry.dead-letter', records)
     } catch (error) {
-      logger.warn({ code: toSluiceError(error).code }, 'a warning about the clock could not be written to the log')
+      const { code } = toSluiceError(error)
+      if (this.#mayTell(code)) logger.warn({ code }, 'a warning about the clock could not be written to the log')
       this.#letters = [...letters, ...this.#letters].slice(-MAX_WAITING)
     }
   }

@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { SluiceError, toSluiceError } from '../errors.ts'
+import { fileFault } from './storage-fault.ts'
 
 /** A folder that only this user may enter. */
 export const PRIVATE = 0o700
@@ -30,13 +31,13 @@ export function makeFolder(folder: string, mode?: number): void {
   syncFolder(parent)
 }
 
-/** {@link makeFolder} for this user only, and only if files can be made in it. Error: `data_unwritable`. */
+/** {@link makeFolder} for this user only, and only if files can be made in it. Errors: `data_unwritable`, `disk_full`. */
 export function makePrivateFolder(folder: string): string {
   try {
     makeFolder(folder, PRIVATE)
     accessSync(folder, constants.W_OK | constants.X_OK)
   } catch (error) {
-    throw new SluiceError('data_unwritable', `cannot use ${folder}: ${toSluiceError(error).message}`, { cause: error })
+    throw new SluiceError(fileFault(error), `cannot use ${folder}: ${toSluiceError(error).message}`, { cause: error })
   }
   return folder
 }

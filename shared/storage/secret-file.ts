@@ -2,18 +2,19 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SluiceError, toSluiceError } from '../errors.ts'
+import { fileFault } from './storage-fault.ts'
 import { makeFolder, PRIVATE, syncFolder } from './folders.ts'
 
 /**
  * The text of a file that holds one secret, without white space at its ends. When there is no such file it is made with
  * mode 0600: complete and durable or not at all, and of two processes that start at once both get the same. A mode that
- * lets others read it is corrected. Error: `data_unwritable`.
+ * lets others read it is corrected. Errors: `data_unwritable`, `disk_full`.
  */
 export function loadOrMakeSecretFile(path: string, make: () => string): string {
   try {
     return read(path) ?? create(path, make())
   } catch (error) {
-    throw new SluiceError('data_unwritable', `${path}: ${toSluiceError(error).message}`, { cause: error })
+    throw new SluiceError(fileFault(error), `${path}: ${toSluiceError(error).message}`, { cause: error })
   }
 }
 

@@ -36,6 +36,11 @@ export function storageFault(error: unknown): StorageFault | undefined {
   return SYSTEM[error.code]
 }
 
+/** For a file that cannot be used: a full disk is told apart from all else. */
+export function fileFault(error: unknown): 'disk_full' | 'data_unwritable' {
+  return storageFault(error) === 'disk_full' ? 'disk_full' : 'data_unwritable'
+}
+
 /** Of a result code of SQLite, extended or not. */
 export function faultOfResult(resultCode: number): StorageFault | undefined {
   return SQLITE[resultCode & 0xff]

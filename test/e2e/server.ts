@@ -12,6 +12,8 @@ export interface ServerOptions {
   /** Composition root to run; the product's own by default, `test/variants/*.ts` for a known-wrong one. */
   readonly entry?: string
   readonly folder?: string
+  /** Where the folder is seen from here, when only the process sees it there. */
+  readonly seenAt?: string
   readonly env?: Readonly<Record<string, string>>
   /** Fixed ports, so that clients find a restarted server; free ones by default. */
   readonly mqttPort?: number
@@ -69,7 +71,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     mqttPort: ready.mqtt.port,
     httpPort: ready.http.port,
     url: `http://127.0.0.1:${ready.http.port}`,
-    token: readFileSync(join(folder, 'admin-token'), 'utf8').trim(),
+    token: readFileSync(join(options.seenAt ?? folder, 'admin-token'), 'utf8').trim(),
     child,
     pid: ready.pid,
     stdout: () => output.stdout,

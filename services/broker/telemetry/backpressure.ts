@@ -32,7 +32,7 @@ export class Backpressure {
   heldBytes = 0
   /** Since when the caps are reached without a break, in ms of `performance.now()`. */
   #fullSince: number | undefined
-  readonly #forwarder: Pick<Forwarder, 'records' | 'bytes'>
+  readonly #forwarder: Pick<Forwarder, 'records' | 'bytes' | 'failingWith'>
   readonly #limits: BackpressureLimits
   readonly #waiting = new Set<Waiting>()
   readonly #clock: Pick<ReceiveClock, 'stopped'>
@@ -40,7 +40,7 @@ export class Backpressure {
   #timer: NodeJS.Timeout | undefined
 
   constructor(
-    forwarder: Pick<Forwarder, 'records' | 'bytes'>,
+    forwarder: Pick<Forwarder, 'records' | 'bytes' | 'failingWith'>,
     limits: BackpressureLimits,
     clock: Pick<ReceiveClock, 'stopped'>,
     now: () => number = () => performance.now(),
@@ -58,7 +58,9 @@ export class Backpressure {
   }
 
   get shedsQos0(): boolean {
-    const { records, bytes } = this.#forwarder
+    const { records, bytes, failingWith } = this.#forwarder
+    // Nobody knows when there will be room, and the caps are for those who were promised something.
+    if (failingWith === 'disk_full') return true
     return records >= this.#limits.records * QOS0_SHARE || bytes >= this.#limits.bytes * QOS0_SHARE
   }
 
@@ -70,8 +72,9 @@ export class Backpressure {
     return this.#fullFor() >= REFUSE_AFTER_MS
   }
 
+  /** A full disk spares nobody: clients that are sent away find no other node. */
   get shedsConnections(): boolean {
-    return this.#fullFor() >= SHED_AFTER_MS
+    return this.#forwarder.failingWith !== 'disk_full' && this.#fullFor() >= SHED_AFTER_MS
   }
 
   get waiting(): number {

@@ -2,7 +2,7 @@
 // record is durable before it is. A failed append is repeated with the same records before any newer one, so nothing
 // overtakes; only a record that the log will never take leaves its batch, as a dead letter.
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
-import { toSluiceError } from '../../../shared/errors.ts'
+import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { RecordsTooLarge, TelemetryLog } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
@@ -82,6 +82,8 @@ export class Forwarder {
 
   /** Since when the append in flight is being tried without success, in ms of `performance.now()`. */
   failingSince: number | undefined
+  /** Why it failed the last time; undefined while it does not fail. */
+  failingWith: ErrorCode | undefined
 
   get isClosed(): boolean {
     return this.#stop.signal.aborted
@@ -117,9 +119,13 @@ export class Forwarder {
     return promise
   }
 
-  /** Waits until all that was enqueued is durable, at most `limitMs`. False when something is not. */
+  /**
+   * Waits until all that was enqueued is durable, at most `limitMs`, and not for room on a full disk. False when something
+   * is not.
+   */
   async drain(limitMs: number): Promise<boolean> {
     if (this.records === 0) return true
+    if (this.failingWith === 'disk_full') return false
     const drained = Promise.withResolvers<void>()
     this.#idle = drained.resolve
     const limit = new AbortController()
@@ -185,6 +191,7 @@ export class Forwarder {
         const tooLarge = await appendWhatFits(this.#options.log, batch.records)
         if (this.failingSince !== undefined) this.#options.logger.info({ attempts }, 'the log accepts records again')
         this.failingSince = undefined
+        this.failingWith = undefined
         this.#loggedAt = -LOG_EVERY_MS
         return tooLarge ?? 'whole'
       } catch (error) {
@@ -197,11 +204,12 @@ export class Forwarder {
 
   #noteFailure(error: unknown, attempts: number): void {
     const now = performance.now()
+    const { code, message } = toSluiceError(error, 'log_unavailable')
     this.failingSince ??= now
+    this.failingWith = code
     this.#options.onFailure?.(attempts)
     if (now - this.#loggedAt < LOG_EVERY_MS) return
     this.#loggedAt = now
-    const { code, message } = toSluiceError(error, 'log_unavailable')
     this.#options.logger.error({ code, reason: message, attempts, waiting: this.records }, 'append failed; retrying')
   }
 

@@ -5,6 +5,7 @@ import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../../shared/log/port.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { LruMap } from '../../../shared/lru.ts'
+import { oncePer, TELL_EVERY_MS } from '../../../shared/process/once-per.ts'
 import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 
@@ -60,6 +61,7 @@ class LoggedRefusals implements Refusals {
   readonly #dropped: Counter<'reason'>
   /** When a refused login was kept last. */
   readonly #kept = new LruMap<string, number>(MAX_REMEMBERED)
+  readonly #mayTell = oncePer(TELL_EVERY_MS)
   #waiting: DeadLetter[] = []
   #tokens: number
   #refilledAt = performance.now()
@@ -166,7 +168,8 @@ class LoggedRefusals implements Refusals {
       return true
     } catch (error) {
       const { code, canRetry, message } = toSluiceError(error)
-      this.#logger.warn({ code, reason: message, refusals: batch.length }, 'refusals could not be written to the log')
+      if (this.#mayTell(code))
+        this.#logger.warn({ code, reason: message, refusals: batch.length }, 'refusals could not be written to the log')
       if (!canRetry) {
         this.#drop('log_failed', error instanceof RecordsTooLarge ? error.records.size : batch.length)
         return true

@@ -28,13 +28,13 @@ export function addDoctor({ program, run }: Commands): void {
 }
 
 async function doctor(session: Session): Promise<0 | 1> {
-  const { BIND_ADDRESS: host, MQTT_PORT, HTTP_PORT, DATA_DIR } = session.settings
+  const { BIND_ADDRESS: host, MQTT_PORT, HTTP_PORT, DATA_DIR, DISK_RESERVE } = session.settings
   const running = await askRunning(session)
   const isOurs = running !== undefined && Number(new URL(session.url).port) === HTTP_PORT
   const findings = [
     checkNode(session.host.nodeVersion),
     checkDataFolder(DATA_DIR),
-    checkDiskSpace(DATA_DIR),
+    ...checkDiskSpace(DATA_DIR, DISK_RESERVE),
     await checkPort('MQTT_PORT', { host, port: MQTT_PORT }, isOurs && running.mqttPort === MQTT_PORT),
     ...(await checkOtherListeners(session, isOurs)),
     await checkPort('HTTP_PORT', { host, port: HTTP_PORT }, isOurs),

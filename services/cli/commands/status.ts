@@ -30,9 +30,20 @@ async function showStatus(session: Session): Promise<0 | 1> {
       ([, value]) => value !== null,
     )
     const lines = values.map(([name, value]) => `${name.padEnd(10)} ${shown(value)}`)
-    return [...lines, ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]), ...shownNodes(nodes)].join('\n')
+    return [
+      ...lines,
+      ...shownDisk(readiness.body),
+      ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]),
+      ...shownNodes(nodes),
+    ].join('\n')
   })
   return ready ? 0 : 1
+}
+
+/** How full the disk is, or that it is full. */
+function shownDisk(readiness: unknown): string[] {
+  const { checks = [] } = readiness as { checks?: readonly { name: string; detail?: string }[] }
+  return checks.flatMap(({ name, detail }) => (name === 'disk' && detail !== undefined ? [`disk       ${detail}`] : []))
 }
 
 function shown(value: unknown): string {

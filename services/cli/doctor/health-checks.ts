@@ -1,6 +1,13 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
+import {
+  diskSizeOf,
+  nearestExisting,
+  reserveBytes,
+  shownBytes,
+  WARN_SHARE,
+} from '../../../shared/storage/disk-reserve.ts'
 import { findPortOwner } from './port-owner.ts'
 
 export type Health = 'ok' | 'warn' | 'fail'
@@ -18,7 +25,6 @@ const FSYNC_WRITES = 40
 const WRITE_BYTES = 4096
 /** An SD card takes 20 to 50 ms; a stalling disk more. */
 const FSYNC_LIMITS_MS = { warn: 20, fail: 500 }
-const FREE_BYTES = { warn: 2 ** 30, fail: 100 * 2 ** 20 }
 const OPEN_FILES = { warn: 4096, fail: 512 }
 /** This version cannot have run before it was written. */
 const EARLIEST_CLOCK_MS = Date.UTC(2025, 0, 1)
@@ -70,14 +76,21 @@ function timeSyncs(file: string): number[] {
   }
 }
 
-export function checkDiskSpace(folder: string): Finding {
+/** Of each file system that data are on; `reserve` is DISK_RESERVE. */
+export function checkDiskSpace(folder: string, reserve: string | undefined): Finding[] {
+  const folders = [folder, join(folder, 'log'), join(folder, 'points')].map((path) => nearestExisting(resolve(path)))
+  const byDevice = new Map(folders.toReversed().map((path) => [statSync(path).dev, path]))
+  return [...byDevice.values()].toReversed().map((path) => checkOneDisk(path, reserve))
+}
+
+function checkOneDisk(path: string, reserve: string | undefined): Finding {
   const check = 'disk space'
-  const { bavail, bsize } = statfsSync(nearestExisting(resolve(folder)))
-  const free = bavail * bsize
-  const detail = `${(free / 2 ** 30).toFixed(1)} GiB free`
-  const fix = 'Free disk space, or move DATA_DIR to a larger disk: with a full one nothing is acknowledged.'
-  if (free < FREE_BYTES.fail) return { check, health: 'fail', detail, fix }
-  return free < FREE_BYTES.warn ? { check, health: 'warn', detail, fix } : { check, health: 'ok', detail }
+  const { size, free } = diskSizeOf(path)
+  const kept = reserveBytes(reserve, size)
+  const detail = `${shownBytes(free)} of ${shownBytes(size)} free, ${shownBytes(kept)} kept in reserve (${path})`
+  const fix = 'Free disk space, or move DATA_DIR to a larger disk: below the reserve nothing is acknowledged.'
+  if (free < kept) return { check, health: 'fail', detail, fix }
+  return 1 - free / size >= WARN_SHARE ? { check, health: 'warn', detail, fix } : { check, health: 'ok', detail }
 }
 
 /** Each connection is an open file. Node raises its own soft limit to the hard one at start. */
@@ -139,10 +152,6 @@ async function listenProblem({ host, port }: { host: string; port: number }): Pr
   server.once('error', (error: NodeJS.ErrnoException) => settle(error.code ?? error.message))
   server.listen({ host, port, exclusive: true }, () => server.close(() => settle(undefined)))
   return promise
-}
-
-function nearestExisting(path: string): string {
-  return existsSync(path) ? path : nearestExisting(dirname(path))
 }
 
 function messageOf(error: unknown): string {

@@ -1,6 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import { partitionOf } from '../partition.ts'
+import type { Room } from '../../storage/room.ts'
 import type { LogTopic } from '../port.ts'
 import { BatchPacker } from '../record-format.ts'
 import type { LogMetrics } from '../log-metrics.ts'
@@ -52,6 +53,7 @@ interface AppenderOptions {
   readonly views: readonly PartitionView[]
   readonly client: LogThread
   readonly metrics: LogMetrics
+  readonly room: Room
 }
 
 /**
@@ -159,7 +161,7 @@ export class Appender {
   }
 
   async #post(transaction: Transaction): Promise<void> {
-    const { client, topic, metrics } = this.#options
+    const { client, topic, metrics, room } = this.#options
     const rows: PackedRow[] = transaction.rows.map(({ partition, packer }) => {
       return { partition, records: packer.count, ms: packer.ms, ns: packer.ns, packed: packer.finish() }
     })
@@ -167,6 +169,7 @@ export class Appender {
     // The next rows will be about as long: a power of two saves most of the growing.
     this.#rowCapacity = Math.max(FIRST_ROW_CAPACITY, Math.min(ROW_BYTES, 2 ** Math.ceil(Math.log2(longest))))
     try {
+      room.check(transaction.bytes)
       const buffers = rows.map(({ packed }) => packed.buffer)
       const answer = await client.ask('append', { topic, rows }, buffers)
       metrics.diskBytes(answer.diskBytes)

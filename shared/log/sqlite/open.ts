@@ -2,6 +2,7 @@ import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
+import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import { partitionOf } from '../partition.ts'
 import type {
@@ -44,6 +45,8 @@ export interface SqliteLogOptions {
   readonly deadLetterRetention?: Partial<Retention>
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Nothing is appended while there is none. */
+  readonly room?: Room
 }
 
 /**
@@ -51,7 +54,8 @@ export interface SqliteLogOptions {
  * `data_newer`, `log_partitions_changed`, `setting_invalid`, `disk_full`, `log_corrupt`, `log_unavailable`.
  */
 export async function openSqliteLog(options: SqliteLogOptions): Promise<TelemetryLog> {
-  const { folder, retention, logger } = options
+  const { folder, retention, logger, room = ANY_ROOM } = options
+  const toLogError = noticing(room, toError)
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
   const made: { log?: SqliteLog } = {}
   let troubledMs = -Infinity
@@ -69,7 +73,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
     workerData,
     name: 'log',
     lostCode: 'log_unavailable',
-    toError,
+    toError: toLogError,
     onEvent(event) {
       if (event.kind === 'trimmed') {
         logger.info({ file: event.file }, 'retention removed a file of the log')
@@ -84,10 +88,10 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
         )
         return
       }
+      const error = toLogError(event.failure)
       // It comes back with every append while a disk is full: one line a minute is enough.
       if (performance.now() - troubledMs < TROUBLE_MS) return
       troubledMs = performance.now()
-      const error = toError(event.failure)
       logger.warn({ code: error.code, err: error }, 'an operation of the log failed and will be retried')
     },
     onLost(error) {
@@ -95,7 +99,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<Telemetr
       made.log?.fail(error)
     },
   })
-  made.log = new SqliteLog(client, opened, logMetrics)
+  made.log = new SqliteLog(client, opened, logMetrics, room)
   return made.log
 }
 
@@ -113,7 +117,8 @@ class SqliteLog implements TelemetryLog {
   readonly #consumers = new Map<string, GroupConsumer>()
   #closing: Promise<void> | undefined
 
-  constructor(client: LogThread, { log, topics: summaries }: Opened, metrics: (topic: LogTopic) => LogMetrics) {
+  constructor(client: LogThread, opened: Opened, metrics: (topic: LogTopic) => LogMetrics, room: Room) {
+    const { log, topics: summaries } = opened
     this.#client = client
     this.#log = log
     this.partitions = summaries['telemetry.raw'].partitions.length
@@ -122,7 +127,7 @@ class SqliteLog implements TelemetryLog {
       const views = partitions.map((state) => new PartitionView(state, TAIL_BYTES / partitions.length))
       const own = metrics(name)
       own.diskBytes(diskBytes)
-      return { views, metrics: own, appender: new Appender({ topic: name, views, client, metrics: own }) }
+      return { views, metrics: own, appender: new Appender({ topic: name, views, client, metrics: own, room }) }
     }
     this.#topics = {
       'telemetry.raw': topic('telemetry.raw'),

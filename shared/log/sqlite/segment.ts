@@ -1,8 +1,10 @@
 // Invariant: a row that was committed is never changed. Rows of a partition have ascending offsets without overlap, only
 // the newest file is written, and `begin` of a file is where the partitions stood at the end of the file before it.
 import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
+import { walBytesFor } from '../../storage/disk-reserve.ts'
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import { BatchCursor, flawOf } from '../record-format.ts'
 import type { StoredRow } from './messages.ts'
@@ -42,7 +44,7 @@ export class Segment {
   private constructor(file: string, database: DatabaseSync, segmentBytes: number) {
     this.file = file
     this.#database = database
-    this.#walLimit = Math.min(MAX_WAL_BYTES, Math.ceil(segmentBytes / 4))
+    this.#walLimit = Math.min(walBytesFor(dirname(file), MAX_WAL_BYTES), Math.ceil(segmentBytes / 4))
     this.isRepaired = Number(database.prepare('PRAGMA application_id').get()?.['application_id']) === REPAIRED
     this.begin = database
       .prepare('SELECT offset, ms, ns FROM begin ORDER BY partition')

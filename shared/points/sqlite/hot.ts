@@ -1,5 +1,7 @@
+import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
+import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { isSyncError } from '../../storage/sync-error.ts'
 import { rewrite } from '../../storage/wal.ts'
 import type { DeleteRange } from '../port.ts'
@@ -9,8 +11,8 @@ import { blob, int, one, text } from './row.ts'
 /** Version of everything below the folder. A higher one in the file was written by a newer Sluice. */
 const FORMAT = 1
 
-/** Pages of the WAL from which it is moved into the database, 16 MB. */
-const CHECKPOINT_PAGES = 4000
+/** The WAL is moved into the database from this length on, on a small disk earlier. */
+const MAX_WAL_BYTES = 16 * 1024 * 1024
 
 /** Marks the file as ours ("Slpt") for `file` and for whoever opens it by mistake. */
 const APPLICATION = 0x536c7074
@@ -52,6 +54,7 @@ export class HotDatabase {
   readonly #touch: StatementSync
   readonly #frames: StatementSync
   readonly #file: string
+  readonly #checkpointPages: number
   #seq: number
   #unsynced = true
   #syncs: number
@@ -59,6 +62,7 @@ export class HotDatabase {
 
   constructor(file: string) {
     this.#file = file
+    this.#checkpointPages = walPagesFor(dirname(file), MAX_WAL_BYTES)
     endRewind(file)
     this.db = new DatabaseSync(file, { timeout: 0 })
     try {
@@ -91,7 +95,7 @@ export class HotDatabase {
   /** Runs `work` in one transaction; nothing of it remains when it throws. */
   transaction<T>(work: () => T): T {
     const result = this.#commit(work)
-    if (this.#walPages() >= CHECKPOINT_PAGES) this.#checkpoint('PASSIVE')
+    if (int(one(this.#frames), 'log') >= this.#checkpointPages) this.#checkpoint('PASSIVE')
     return result
   }
 
@@ -153,10 +157,6 @@ export class HotDatabase {
       if (isSyncError(error)) this.#isDoubtful = true
       throw error
     }
-  }
-
-  #walPages(): number {
-    return int(one(this.#frames), 'log')
   }
 
   nextSeq(): number {
@@ -239,7 +239,7 @@ function prepareFile(db: DatabaseSync, file: string): void {
     PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON;
     PRAGMA wal_autocheckpoint = 0;
-    PRAGMA journal_size_limit = 16777216;
+    PRAGMA journal_size_limit = ${MAX_WAL_BYTES};
     PRAGMA cache_size = -8000;`)
   // A writing transaction, so that the lock is there even when there is nothing to make.
   db.exec('BEGIN EXCLUSIVE')

@@ -1,7 +1,9 @@
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { oncePer, TELL_EVERY_MS } from '../../process/once-per.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
+import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
 import type { PointBatch } from '../../telemetry.ts'
 import { PointsMetrics } from '../points-metrics.ts'
 import type { DeleteRange, PointPage, PointQuery, PointStore, RejectedPoint, SeriesPoints } from '../port.ts'
@@ -17,6 +19,9 @@ import { SealMetrics } from './seal-metrics.ts'
  */
 const SEAL_AFTER_POINTS = 1_000_000
 
+/** What a point takes on the disk before it is sealed, about. */
+const POINT_BYTES = 24
+
 const SEAL_AFTER_MS = 24 * 3_600_000
 
 export interface SqlitePointsOptions {
@@ -28,6 +33,8 @@ export interface SqlitePointsOptions {
   readonly sealAfterPoints?: number
   /** The longest that points wait for that, in ms; at 0 nothing stays unsealed. Default one day. */
   readonly sealAfterMs?: number
+  /** Nothing is written while there is none; deletes are. */
+  readonly room?: Room
 }
 
 /**
@@ -39,33 +46,38 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
   const figures = new PointsMetrics(metrics)
   const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs }
   const seals = new SealMetrics(metrics)
+  const { room = ANY_ROOM } = options
+  const toPointsError = noticing(room, toError)
+  const mayTell = oncePer(TELL_EVERY_MS)
   const { client, opened } = await ThreadClient.start<Calls, Opened, PointsEvent>({
     file: new URL('./thread.ts', import.meta.url),
     workerData,
     name: 'point store',
     lostCode: 'store_unavailable',
-    toError,
+    toError: toPointsError,
     onEvent(event) {
       if (event.kind === 'state') return seals.observe(event.state)
-      const { code, message } = event.failure
+      const { code, message } = toPointsError(event.failure)
       figures.failures.inc({ code })
-      logger.warn({ code, detail: message }, 'points cannot be sealed; retrying')
+      if (mayTell(code)) logger.warn({ code, detail: message }, 'points cannot be sealed; retrying')
     },
     onLost(error) {
       logger.error({ code: error.code, err: error }, 'the point store is unavailable until the process is restarted')
     },
   })
   seals.rawPoints.set(opened.rawPoints)
-  return new SqlitePoints(new RequestLine(client, figures, seals), figures)
+  return new SqlitePoints(new RequestLine(client, figures, seals), figures, room)
 }
 
 class SqlitePoints implements PointStore {
   readonly #line: RequestLine
   readonly #metrics: PointsMetrics
+  readonly #room: Room
 
-  constructor(line: RequestLine, metrics: PointsMetrics) {
+  constructor(line: RequestLine, metrics: PointsMetrics, room: Room) {
     this.#line = line
     this.#metrics = metrics
+    this.#room = room
   }
 
   async write(batch: PointBatch): Promise<readonly RejectedPoint[]> {
@@ -73,6 +85,7 @@ class SqlitePoints implements PointStore {
     if (ms.length !== series.length || ns.length !== series.length || values.length !== series.length) {
       throw new SluiceError('bad_request', 'the columns of a batch differ in length')
     }
+    this.#room.check(series.length * POINT_BYTES)
     const stop = this.#metrics.writeSeconds.startTimer()
     const { rejected, indexOf, conflicts } = await this.#line.write(batch)
     for (const { part, index } of conflicts) {

@@ -14,8 +14,8 @@ const MAX_GROUP = 64
 const QUIET_MS = 1_000
 /** How often files are looked at for retention. */
 const EXPIRE_MS = 3_600_000
-/** After a failure to open the store again. */
-const REOPEN_MS = 1_000
+/** After a failure to open the store again, or of work that nobody waits for, most likely for want of room. */
+const REST_MS = 1_000
 /** Least time between two reports of figures. */
 const REPORT_MS = 250
 
@@ -26,12 +26,12 @@ class PointThread {
   #database: PointDatabase
   /** What was written since the last good sync is gone, and no one who asked for a sync knows. */
   #isRewound = false
-  #reopenAt = 0
   readonly #queue: Request[] = []
   #scheduled = false
   #timer: NodeJS.Timeout | undefined
   #copying = false
   #tidied = false
+  #restUntil = 0
   #writtenAt = 0
   #expiredAt = Date.now()
   #reportedAt = 0
@@ -60,7 +60,7 @@ class PointThread {
   }
 
   #turn(): void {
-    if (this.#database.isDoubtful && Date.now() >= this.#reopenAt) this.#reopen()
+    if (this.#database.isDoubtful && Date.now() >= this.#restUntil) this.#reopen()
     if (!this.#serve()) return
     const more = this.#work()
     this.#report(more)
@@ -76,7 +76,7 @@ class PointThread {
       this.#database = new PointDatabase(this.#options)
       this.#isRewound = true
     } catch (error) {
-      this.#reopenAt = Date.now() + REOPEN_MS
+      this.#restUntil = Date.now() + REST_MS
       this.#say({ kind: 'event', event: { kind: 'warning', failure: failureOf(error) } })
     }
   }
@@ -182,7 +182,7 @@ class PointThread {
   /** Work that nobody waits for; true while there is more of it. */
   #work(): boolean {
     try {
-      if (this.#copying || this.#database.isDoubtful) return false
+      if (this.#copying || this.#database.isDoubtful || Date.now() < this.#restUntil) return false
       if (Date.now() - this.#expiredAt >= EXPIRE_MS) {
         this.#expiredAt = Date.now()
         this.#database.expire()
@@ -197,6 +197,7 @@ class PointThread {
       this.#tidied = !this.#database.tidy()
       return !this.#tidied
     } catch (error) {
+      this.#restUntil = Date.now() + REST_MS
       this.#say({ kind: 'event', event: { kind: 'warning', failure: failureOf(error) } })
       return false
     }
@@ -218,8 +219,8 @@ class PointThread {
     if (this.#copying) return
     const due = [this.#expiredAt + EXPIRE_MS, this.#database.sealer.dueAt ?? Infinity]
     if (!this.#tidied) due.push(this.#writtenAt + QUIET_MS)
-    if (this.#database.isDoubtful) due.push(this.#reopenAt)
-    const delay = Math.min(...due) - Date.now()
+    if (this.#database.isDoubtful) due.push(this.#restUntil)
+    const delay = Math.max(Math.min(...due), this.#restUntil) - Date.now()
     this.#timer = setTimeout(() => this.#schedule(), Math.max(1, Math.min(delay, EXPIRE_MS)))
   }
 

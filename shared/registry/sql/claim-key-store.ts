@@ -45,6 +45,7 @@ export class SqlClaimKeys implements ClaimKeys {
     if (!Number.isInteger(maxUses) || maxUses < 1 || maxUses > MAX_CLAIM_USES) {
       throw new SluiceError('bad_request', `a key can have 1 to ${MAX_CLAIM_USES} uses`)
     }
+    this.#database.checkRoom()
     const key = newClaimKey()
     const row: Row = {
       ...{ id: newCredentialId(), hash: this.#hashes.claimKey(key), key_id: this.#hashes.keyId, tenant },
@@ -71,6 +72,7 @@ export class SqlClaimKeys implements ClaimKeys {
 
   async claim(key: string, device: string): ReturnType<ClaimKeys['claim']> {
     checkName('device', device)
+    this.#database.checkRoom()
     for (let attempt = 1; ; attempt += 1) {
       const found = await this.#database.run((db) => findKey(db, this.#hashes, key))
       const name = deviceKey(found.tenant, device)

@@ -46,6 +46,7 @@ export class SqlCredentials implements Credentials {
     if (!Number.isSafeInteger(overlapMs) || overlapMs < 0 || overlapMs > MAX_OVERLAP_MS) {
       throw new SluiceError('bad_request', `the overlap must be 0 to ${MAX_OVERLAP_MS} ms`)
     }
+    this.#database.checkRoom()
     return this.#changes.apply([name], async (trx) => {
       await requireLogin(trx, name)
       const oldEndsMs = Date.now() + overlapMs
@@ -73,6 +74,7 @@ export class SqlCredentials implements Credentials {
   async importPassword(name: string, username: string, password: ImportedPassword): Promise<void> {
     checkImportedPassword(password)
     if (!isUsername(username)) throw new SluiceError('name_invalid', 'the imported username is not valid in Sluice')
+    this.#database.checkRoom()
     const { kind, iterations } = password
     const row = {
       ...{ username, principal: name, kind, iterations, created_ms: Date.now(), expires_ms: null },

@@ -34,6 +34,7 @@ export async function createDevices(
   const seen = new Set<string>()
   for (const name of names) if (seen.size === seen.add(name).size) throw alreadyExists('device', name)
   if (rows.length === 0) return []
+  database.checkRoom()
   const made = names.map((name) => makeCredential(hashes, name))
   await database.run(async (db) => {
     try {

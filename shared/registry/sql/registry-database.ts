@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import { SluiceError } from '../../errors.ts'
+import { ANY_ROOM, type Room } from '../../storage/room.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { RegistrySchema } from './schema.ts'
 
@@ -16,10 +17,12 @@ const GIVE_UP_AFTER_MS = 10_000
 export class RegistryDatabase {
   readonly #db: Kysely<RegistrySchema>
   readonly #flavour: SqlFlavour
+  readonly #room: Room
   readonly #running = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
 
-  constructor(db: Kysely<RegistrySchema>, flavour: SqlFlavour) {
+  constructor(db: Kysely<RegistrySchema>, flavour: SqlFlavour, room: Room = ANY_ROOM) {
+    this.#room = room
     this.#db = db
     this.#flavour = flavour
   }
@@ -27,6 +30,11 @@ export class RegistryDatabase {
   /** Other processes may change it too. */
   get isShared(): boolean {
     return this.#flavour.isShared
+  }
+
+  /** To be called before anything is made. Error: `disk_full`. */
+  checkRoom(): void {
+    this.#room.check()
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import type { Room } from '../../storage/room.ts'
 import type { RegistrySchema } from './schema.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 
@@ -11,4 +12,6 @@ export interface SqlRegistryOptions {
   readonly credentialKey: Buffer
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Nothing is made while there is none; what exists can be ended and removed. */
+  readonly room?: Room
 }

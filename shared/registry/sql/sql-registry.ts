@@ -44,7 +44,7 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   const { db, flavour, credentialKey, logger, metrics } = options
   const hashes = credentialHashes(credentialKey)
   await prepareRegistry(options, hashes.keyId)
-  const database = new RegistryDatabase(db, flavour)
+  const database = new RegistryDatabase(db, flavour, options.room)
   const changes = await ChangeFeed.start(database, logger)
   return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics })
 }
@@ -115,6 +115,7 @@ class SqlRegistry implements Registry {
   async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
     queries.checkName('application', name)
     checkRules(rules)
+    this.#database.checkRoom()
     const made = makeCredential(this.#hashes, name)
     await this.#database.run(async (db) => {
       try {
@@ -140,6 +141,7 @@ class SqlRegistry implements Registry {
   async setRules(name: string, rules: readonly AclRule[]): Promise<void> {
     if (!isName(name)) throw notFound('application', name)
     checkRules(rules)
+    this.#database.checkRoom()
     await this.#changeOne('application', name, (trx) => queries.replaceRules(trx, name, rules))
   }
 

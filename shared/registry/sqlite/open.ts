@@ -4,6 +4,7 @@ import { SluiceError, toSluiceError, type ErrorCode } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
 import { makeFolder, PRIVATE } from '../../storage/folders.ts'
+import { ANY_ROOM, type Room } from '../../storage/room.ts'
 import { faultOfResult } from '../../storage/storage-fault.ts'
 import type { SqlFlavour, StateRow } from '../sql/sql-flavour.ts'
 import type { Registry, RegistryTables } from '../port.ts'
@@ -26,6 +27,8 @@ export interface SqliteRegistryOptions {
    * process must end, so that the next one finds out what the disk holds.
    */
   readonly onStorageFailed?: (error: SluiceError) => void
+  /** Nothing is made while there is none; what exists can be ended and removed. */
+  readonly room?: Room
 }
 
 /**
@@ -45,23 +48,30 @@ async function openWith<T>(
   options: SqliteRegistryOptions,
   openOn: (options: SqlRegistryOptions) => Promise<T>,
 ): Promise<T> {
-  const { file, credentialKey, logger, metrics } = options
+  const { file, credentialKey, logger, metrics, room = ANY_ROOM } = options
   const connection = await open(options)
   const db = new Kysely<RegistrySchema>({ dialect: sqliteDialect(connection, metrics) })
   try {
-    return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger, metrics })
+    return await openOn({ db, flavour: sqliteFlavour, credentialKey, logger, metrics, room })
   } catch (error) {
     await connection.close()
     throw named(file, error)
   }
 }
 
-async function open({ file, logger, metrics, onStorageFailed }: SqliteRegistryOptions): Promise<SqliteConnection> {
+async function open({
+  file,
+  logger,
+  metrics,
+  onStorageFailed,
+  room,
+}: SqliteRegistryOptions): Promise<SqliteConnection> {
   let isFailed = false
   const onError = (error: SqliteError): void => {
-    if (error.code !== 'storage_failed' || isFailed) return
-    isFailed = true
     const failure = named(file, error)
+    if (failure.code === 'disk_full') room?.foundFull()
+    if (failure.code !== 'storage_failed' || isFailed) return
+    isFailed = true
     logger.fatal(
       { code: failure.code, reason: failure.message, result: error.resultCode },
       'the registry was not stored',

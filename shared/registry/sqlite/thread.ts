@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { LruMap } from '../../lru.ts'
+import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { hasNoSpace } from '../../storage/space-probe.ts'
 import { resultCodeOf, storageFault } from '../../storage/storage-fault.ts'
 import { isSyncError, isWriteError } from '../../storage/sync-error.ts'
@@ -23,6 +24,9 @@ import {
 
 /** The registry has a few dozen statements; bulk inserts add one per number of rows. */
 const MAX_STATEMENTS = 100
+
+/** The WAL is moved into the database from this length on, on a small disk earlier. */
+const MAX_WAL_BYTES = 4 * 1024 * 1024
 
 const port = parentPort
 if (port === null) throw new Error('runs as a worker thread')
@@ -49,6 +53,7 @@ function open(path: string): DatabaseSync {
     // What the kernel shows of it may not be on the disk, after a sync that failed in an earlier process.
     rewrite(`${path}-wal`)
     db.exec('PRAGMA journal_mode = WAL')
+    db.exec(`PRAGMA wal_autocheckpoint = ${walPagesFor(dirname(path), MAX_WAL_BYTES)}`)
     // A created device, a removed login and the state behind committed offsets must survive a power cut.
     db.exec('PRAGMA synchronous = FULL')
     db.exec('PRAGMA fullfsync = ON')

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { SluiceError } from '../../../shared/errors.ts'
 import { createLogger } from '../../../shared/process/logger.ts'
@@ -11,7 +12,7 @@ import { earlyPoints } from '../../variants/wrong-points.ts'
  * A process that writes to the embedded points in folder argv[2], sealing from argv[3] points on, told line by line:
  *
  *     write <n> <points>   writes the value n to `points` points of slot n modulo 40; answers `written <n>`
- *     text <n> <bytes>     writes one string of so many bytes; answers `written <n>`
+ *     text <n> <bytes>     writes one string of so many random bytes as base64; answers `written <n>`
  *     sync                 answers `synced`
  *     close                answers `closed` and ends
  *
@@ -50,7 +51,8 @@ function obey(store: PointStore, line: string): void {
   const [verb = '', n = '0', size = '1'] = line.split(' ')
   if (verb === 'write') answer(n, store.write(batch(Number(n), Number(size))), `written ${n}`)
   else if (verb === 'text') {
-    const values = [`${n}:`.padEnd(Number(size), String.fromCodePoint(0x100 + (Number(n) % 500)))]
+    // Random: sealing makes it no smaller.
+    const values = [randomBytes(Number(size)).toString('base64')]
     answer(n, store.write({ series: [text], ms: [Number(n)], ns: [0], values }), `written ${n}`)
   } else if (verb === 'sync') answer('sync', store.sync(), 'synced')
   else if (verb === 'close') {

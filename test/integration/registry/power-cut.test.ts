@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { createLogger } from '../../../shared/process/logger.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
@@ -15,6 +16,7 @@ const KEY = Buffer.alloc(32, 1)
 const DEVICES = 10
 /** A new registry is open, and devices are being made, after this many syncs of its thread. */
 const FIRST_SYNC = 18
+const PROCESS = fileURLToPath(new URL('./registry-process.ts', import.meta.url))
 const VARIANTS = join(import.meta.dirname, '../../variants')
 
 interface Run {
@@ -27,8 +29,7 @@ interface Run {
 
 function start({ file, trace, failing, variant }: Run): LineProcess {
   const preload = variant === undefined ? [] : ['--import', join(VARIANTS, variant)]
-  const script = join(import.meta.dirname, 'registry-process.ts')
-  const command = [process.execPath, ...preload, script, file, KEY.toString('hex')]
+  const command = [process.execPath, ...preload, PROCESS, file, KEY.toString('hex')]
   return startLineProcess(recorded(command, trace, failing))
 }
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../../../../shared/errors.ts'
 import { Backpressure } from '../../../../../services/broker/telemetry/backpressure.ts'
 
 function setUp() {
-  const load = { records: 0, bytes: 0 }
+  const load = { records: 0, bytes: 0, failingWith: undefined }
   const clock: { now: number; stopped: ErrorCode | undefined } = { now: 0, stopped: undefined }
   const backpressure = new Backpressure(load, { records: 10, bytes: 1000 }, clock, () => clock.now)
   return { load, clock, backpressure }

@@ -42,7 +42,9 @@ describe('doctor', () => {
   })
 
   it('knows the free space', () => {
-    expect(checkDiskSpace(tempFolder()).detail).toMatch(/^\d+\.\d GiB free$/)
+    const [finding, ...others] = checkDiskSpace(tempFolder(), undefined)
+    expect(finding?.detail).toMatch(/^\d+\.\d [GM]B of \d+\.\d GB free, \d+\.\d [GM]B kept in reserve/)
+    expect(others).toEqual([])
   })
 
   it.each([
