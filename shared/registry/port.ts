@@ -2,6 +2,7 @@ import type { FieldType, Instant, PointValue } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 import type { DeviceName, NewCredentials } from './names.ts'
 import type { Presence } from './presence-port.ts'
+import type { StampSlots } from './stamp-slots-port.ts'
 
 export type RuleEffect = 'allow' | 'deny'
 export type RuleAction = 'publish' | 'subscribe'
@@ -121,6 +122,7 @@ export interface Registry {
   readonly credentials: Credentials
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
+  readonly stampSlots: StampSlots
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was

@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
 import { createDevice } from './registry-harness.ts'
+import { checkSlotsTakeTurns } from './registry-stamp-slots-contract.ts'
 import { connectTo, MariadbOfFile, openAt } from './registry-mariadb-harness.ts'
 
 const mariadb = new MariadbOfFile()
@@ -89,6 +90,11 @@ describe('processes that share a registry', () => {
     const writes = Array.from({ length: 30 }, async (_, index) => registries[index % 3]?.writeState(shuffled(index)))
     await Promise.all(writes)
     expect(await registries[0]?.readStreams(rows(29))).toEqual(rows(29))
+  })
+
+  it('change the slots of stamps one at a time', async () => {
+    const { registries } = await openShared(3)
+    await checkSlotsTakeTurns(registries)
   })
 
   it('hear what the others changed, and their own changes once', async () => {

@@ -11,6 +11,7 @@ import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
 import { describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
+import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables } from './registry-tables-contract.ts'
 
 const mariadb = new MariadbOfFile()
@@ -24,6 +25,7 @@ describePresence('MariaDB registry', make)
 describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)
 describeTables('MariaDB registry', make)
+describeStampSlots('MariaDB registry', make)
 
 describe('the contract sees', () => {
   it('a registry that folds the case of names', async () => {

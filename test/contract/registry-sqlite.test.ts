@@ -20,6 +20,7 @@ import { describeImports } from './registry-imports-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
+import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables, type TablesHarness } from './registry-tables-contract.ts'
 
 const KEY = Buffer.alloc(32, 1)
@@ -46,6 +47,7 @@ describePresence('SQLite registry', make)
 describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)
 describeTables('SQLite registry', make)
+describeStampSlots('SQLite registry', make)
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 

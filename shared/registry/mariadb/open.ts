@@ -140,6 +140,8 @@ export const mariadbFlavour: SqlFlavour = {
   isShared: true,
   longText: sql`longtext`,
   tableOptions: sql`engine = InnoDB default charset = utf8mb4 collate = utf8mb4_nopad_bin`,
+  // UTC: an hour that the local time has twice is two hours here.
+  nowMs: sql<number>`timestampdiff(microsecond, '1970-01-01', utc_timestamp(3)) div 1000`,
   insertIfAbsent(insert) {
     // Not INSERT IGNORE, which also takes values that do not fit.
     const column = insert.toOperationNode().columns?.[0]

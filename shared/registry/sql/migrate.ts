@@ -7,6 +7,7 @@ import { changesMigration } from './migrations/0002-changes.ts'
 import { identityMigration } from './migrations/0003-identity.ts'
 import { presenceMigration } from './migrations/0004-presence.ts'
 import { logIdentityMigration } from './migrations/0005-log-identity.ts'
+import { stampSlotsMigration } from './migrations/0006-stamp-slots.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Every migration by its name, in the order of the names. */
@@ -17,6 +18,7 @@ function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
     '0003-identity': identityMigration(flavour),
     '0004-presence': presenceMigration(flavour),
     '0005-log-identity': logIdentityMigration(),
+    '0006-stamp-slots': stampSlotsMigration(flavour),
   }
 }
 

@@ -102,6 +102,17 @@ export interface RegistrySchema {
     last_ms: number
     hits: number
   }
+  /** One row for each slot, see `StampSlot`; times are those of the database's clock. */
+  stamp_slots: {
+    slot: number
+    holder: string
+    lease: string
+    claim: string
+    claimed_ms: number
+    state: string
+    renewed_ms: number
+    given_back: number
+  }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
   /** One row: the number of the last change below. */
   registry_revision: { id: number; revision: number }

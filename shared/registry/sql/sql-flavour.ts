@@ -15,6 +15,8 @@ export interface SqlFlavour {
    * MariaDB that is a NO PAD binary collation of utf8mb4.
    */
   readonly tableOptions: RawBuilder<unknown> | undefined
+  /** The time on the database's clock, in whole milliseconds since 1970. */
+  readonly nowMs: RawBuilder<number>
   /** Makes an insert leave rows alone whose primary key exists. */
   insertIfAbsent<T extends keyof RegistrySchema>(
     insert: InsertQueryBuilder<RegistrySchema, T, InsertResult>,

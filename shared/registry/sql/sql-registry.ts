@@ -35,6 +35,8 @@ import * as stateQueries from './queries-state.ts'
 import { RegistryDatabase } from './registry-database.ts'
 import type { SqlRegistryOptions } from './sql-options.ts'
 import type { RegistrySchema } from './schema.ts'
+import { SqlStampSlots } from './stamp-slot-store.ts'
+import type { StampSlots } from '../stamp-slots-port.ts'
 
 /**
  * A registry on a database that kysely speaks to; it owns `db` once it is returned. Errors: `data_newer`,
@@ -60,6 +62,7 @@ class SqlRegistry implements Registry {
   readonly credentials: Credentials
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
+  readonly stampSlots: StampSlots
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
@@ -74,6 +77,7 @@ class SqlRegistry implements Registry {
     this.credentials = new SqlCredentials(database, changes, hashes)
     this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
     this.presence = new SqlPresence(database, flavour)
+    this.stampSlots = new SqlStampSlots(database, flavour)
   }
 
   async createDevices(

@@ -106,6 +106,7 @@ export const sqliteFlavour: SqlFlavour = {
   isShared: false,
   longText: 'text',
   tableOptions: undefined,
+  nowMs: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
   insertIfAbsent: (insert) => insert.onConflict((conflict) => conflict.doNothing()),
   writeState: writeStateRows,
   isDuplicate(error) {

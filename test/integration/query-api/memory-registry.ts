@@ -36,6 +36,7 @@ export class MemoryRegistry implements Registry {
     recordLimits: unused,
     limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],
   }
+  readonly stampSlots = { change: unused, read: unused }
   listAudit = unused
   onChange = () => () => {}
   pinFieldTypes = unused
