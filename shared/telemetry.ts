@@ -35,6 +35,25 @@ export interface LogRecord {
 /** What a field's values are. Numbers are floats unless the field was declared an integer. */
 export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
 
+/** In the order in which the series of one field are answered. */
+export const FIELD_TYPES: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
+
+/** Of one field, values of different kinds lie side by side: each kind is a series of its own. */
+export type Kind = 'number' | 'boolean' | 'text'
+
+export const KINDS: readonly Kind[] = ['number', 'boolean', 'text']
+
+const KIND_OF: Readonly<Record<FieldType, Kind>> = {
+  float: 'number',
+  integer: 'number',
+  boolean: 'boolean',
+  string: 'text',
+}
+
+export function kindOf(type: FieldType): Kind {
+  return KIND_OF[type]
+}
+
 /** Floats and safe integers as numbers; integers beyond 2^53 as bigint. */
 export type PointValue = number | bigint | boolean | string
 
@@ -48,6 +67,11 @@ export interface Series {
   readonly stream: string
   readonly field: string
   readonly type: FieldType
+  /**
+   * The type whose points have the field's own name in a store that takes one type per name (InfluxDB); float when
+   * absent. The registry knows it.
+   */
+  readonly plain?: FieldType
 }
 
 /**

@@ -1,8 +1,8 @@
-import type { FieldType } from '../telemetry.ts'
+import { kindOf, type FieldType } from '../telemetry.ts'
 import type { Aggregate } from './port.ts'
 
 export function isNumeric(type: FieldType): boolean {
-  return type === 'float' || type === 'integer'
+  return kindOf(type) === 'number'
 }
 
 /** What a series is after an aggregate. */

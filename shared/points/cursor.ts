@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
-import { MAX_INSTANT, type Instant } from '../telemetry.ts'
+import { FIELD_TYPES, KINDS, MAX_INSTANT, type FieldType, type Instant, type Kind } from '../telemetry.ts'
 import type { Aggregate, PointQuery, PointRange } from './port.ts'
 
-const VERSION = 1
+const VERSION = 2
 const MAX_LIMIT = 10_000
 const AGGREGATES: readonly string[] = ['min', 'max', 'mean', 'sum', 'count', 'first', 'last']
 
@@ -11,25 +11,30 @@ const AGGREGATES: readonly string[] = ['min', 'max', 'mean', 'sum', 'count', 'fi
 export interface CheckedQuery {
   readonly range: PointRange
   readonly limit: number
+  readonly kind: Kind | undefined
   readonly aggregate: { readonly function: Aggregate; readonly intervalMs: number | undefined } | undefined
   readonly resume: Place | undefined
 }
 
-/** The next point to hand out is of the field `field` at `time` or later, or else of a later field. */
+/** The next point to hand out is of this series at `time` or later, or else of a later series. */
 export interface Place {
   readonly field: string
+  readonly type: FieldType
   readonly time: Instant
 }
 
 /** The query after its checks. Errors: `bad_request` naming the part that is wrong, `cursor_invalid`. */
 export function checkQuery(query: PointQuery): CheckedQuery {
-  const { tenant, device, stream, field, from, to, limit, cursor, aggregate } = query
+  const { tenant, device, stream, field, from, to, limit, kind, cursor, aggregate } = query
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new SluiceError('bad_request', `limit: ${limit} is not a whole number from 1 to ${MAX_LIMIT}`)
   }
   checkInstant('from', from)
   checkInstant('to', to)
   if (aggregate !== undefined) checkAggregate(aggregate)
+  if (kind !== undefined && !KINDS.includes(kind)) {
+    throw new SluiceError('bad_request', `kind: "${kind}" is not one of ${KINDS.join(', ')}`)
+  }
   return {
     range: {
       tenant,
@@ -40,6 +45,7 @@ export function checkQuery(query: PointQuery): CheckedQuery {
       ...(to === undefined ? {} : { to }),
     },
     limit,
+    kind,
     aggregate: aggregate && { function: aggregate.function, intervalMs: aggregate.intervalMs },
     resume: cursor === undefined ? undefined : decodeCursor(query, cursor),
   }
@@ -52,22 +58,22 @@ export function checkInstant(name: string, time: Instant | undefined): void {
 }
 
 /**
- * A cursor names the next point by its field and time, so that it stays good whatever is written in between, and
+ * A cursor names the next point by its series and time, so that it stays good whatever is written in between, and
  * carries a fingerprint of its query, because with another one it would skip points.
  */
-export function encodeCursor(query: PointQuery, { field, time }: Place): string {
-  return Buffer.from(JSON.stringify([VERSION, fingerprint(query), field, time.ms, time.ns])).toString('base64url')
+export function encodeCursor(query: PointQuery, { field, type, time }: Place): string {
+  return Buffer.from(JSON.stringify([VERSION, fingerprint(query), field, type, time.ms, time.ns])).toString('base64url')
 }
 
 function decodeCursor(query: PointQuery, cursor: string): Place {
   const parts = parse(cursor)
-  if (!Array.isArray(parts) || parts.length !== 5) throw new SluiceError('cursor_invalid', 'the cursor is not valid')
-  const [version, print, field, ms, ns] = parts as unknown[]
-  if (version !== VERSION || typeof field !== 'string' || !isInstant(ms, ns)) {
+  if (!Array.isArray(parts) || parts.length !== 6) throw new SluiceError('cursor_invalid', 'the cursor is not valid')
+  const [version, print, field, type, ms, ns] = parts as unknown[]
+  if (version !== VERSION || typeof field !== 'string' || !isType(type) || !isInstant(ms, ns)) {
     throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   }
   if (print !== fingerprint(query)) throw new SluiceError('cursor_invalid', 'the cursor belongs to another query')
-  return { field, time: { ms: Number(ms), ns: Number(ns) } }
+  return { field, type, time: { ms: Number(ms), ns: Number(ns) } }
 }
 
 function parse(cursor: string): unknown {
@@ -79,9 +85,9 @@ function parse(cursor: string): unknown {
 }
 
 /** Of all that decides which points come in which order; the limit may change from page to page. */
-function fingerprint({ tenant, device, stream, field, from, to, aggregate }: PointQuery): string {
+function fingerprint({ tenant, device, stream, field, from, to, kind, aggregate }: PointQuery): string {
   const parts = [tenant, device, stream, field, from?.ms, from?.ns, to?.ms, to?.ns, aggregate?.function]
-  const text = JSON.stringify([...parts, aggregate?.intervalMs])
+  const text = JSON.stringify([...parts, aggregate?.intervalMs, kind])
   return createHash('sha256').update(text).digest('base64url').slice(0, 11)
 }
 
@@ -92,6 +98,10 @@ function checkAggregate({ function: name, intervalMs }: NonNullable<PointQuery['
   if (intervalMs === undefined || (Number.isInteger(intervalMs) && intervalMs >= 1 && intervalMs <= MAX_INSTANT.ms))
     return
   throw new SluiceError('bad_request', `interval: ${intervalMs} is not a whole number of milliseconds from 1`)
+}
+
+function isType(type: unknown): type is FieldType {
+  return FIELD_TYPES.some((known) => known === type)
 }
 
 function isInstant(ms: unknown, ns: unknown): boolean {

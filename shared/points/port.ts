@@ -1,5 +1,5 @@
 import type { SluiceError } from '../errors.ts'
-import type { FieldType, Instant, PointBatch, PointValue } from '../telemetry.ts'
+import type { FieldType, Instant, Kind, PointBatch, PointValue } from '../telemetry.ts'
 
 export type Aggregate = 'min' | 'max' | 'mean' | 'sum' | 'count' | 'first' | 'last'
 
@@ -16,32 +16,43 @@ export interface PointRange {
 export interface PointQuery extends PointRange {
   /** Points over all series, 1 to 10,000. */
   readonly limit: number
+  /** Of each field only the values of this kind; all kinds by default. */
+  readonly kind?: Kind
   /** `next` of the previous answer with the same query. `cursor_invalid` when it is not one. */
   readonly cursor?: string
   /**
    * Windows of `intervalMs` (whole milliseconds, >= 1) aligned to 1970, each as one point at the window's start;
    * empty windows are absent. Without `intervalMs` the whole range is one window: one point, of first, last, min and max
    * at the time of the point that it names (of several with the least value, the first), of count, mean and sum at the
-   * time of the first point. mean and sum are floats; min, max, mean and sum of boolean and string fields are refused
-   * (`bad_request`).
+   * time of the first point. mean and sum are floats. min, max, mean and sum are of numbers: other kinds are left out and
+   * named, and refused (`bad_request`) where one field or kind was asked for that has no numbers.
    */
   readonly aggregate?: { readonly function: Aggregate; readonly intervalMs?: number }
 }
 
-/** Points of one series in time order. `times[i]` belongs to `values[i]`. */
-export interface SeriesPoints {
+/** A series of a device. A field has one for each kind of value that it had. */
+export interface KnownSeries {
   readonly stream: string
   readonly field: string
   readonly type: FieldType
+}
+
+/** Points of one series in time order. `times[i]` belongs to `values[i]`. */
+export interface SeriesPoints extends KnownSeries {
   readonly times: readonly Instant[]
   readonly values: readonly PointValue[]
 }
 
-/** Series by field name (code unit order), each in time order. `next` continues where the limit cut. */
+/**
+ * Series by field name (code unit order) and within a field numbers, booleans, texts; each in time order. `next`
+ * continues where the limit cut.
+ */
 export interface PointPage {
   readonly series: readonly SeriesPoints[]
   readonly complete: boolean
   readonly next: string | undefined
+  /** Series for which the aggregate is not defined. */
+  readonly leftOut: readonly KnownSeries[]
 }
 
 /** A device as points name it; whether it is registered is another question. */
@@ -67,15 +78,15 @@ export interface DeleteRange {
 }
 
 /**
- * Points by identity (tenant, device, stream, field, time): writing one twice has no effect, and of two values for one
+ * Points by identity (tenant, device, stream, field, kind, time): writing one twice has no effect, and of two values for one
  * identity the one written later wins. Errors: `store_unavailable` (with `retryAfterMs` where the store asks for it),
  * `store_unauthorised`, `store_misconfigured`, `disk_full`, `closed`.
  */
 export interface PointStore {
   /**
    * Resolves when the batch is visible to queries. Batches are applied in the order of the calls; one that rejects may
-   * be written in part, and is to be written again before anything newer of its series. A field has one type per
-   * stream of a tenant; callers see to it, because a store may notice a second one only where it met the first.
+   * be written in part, and is to be written again before anything newer of its series. Numbers of a field are of one
+   * type, float or integer, per stream of a tenant; callers see to it, and to `plain`.
    */
   write(batch: PointBatch): Promise<readonly RejectedPoint[]>
 
@@ -84,8 +95,8 @@ export interface PointStore {
 
   query(query: PointQuery): Promise<PointPage>
 
-  /** Streams of a device and their fields, in code unit order. */
-  series(tenant: string, device: string): Promise<readonly { stream: string; field: string; type: FieldType }[]>
+  /** Streams of a device and their fields, in code unit order; a field once for each kind of value. */
+  series(tenant: string, device: string): Promise<readonly KnownSeries[]>
 
   /**
    * Devices that have points, or had some until they expired, those behind `after`, by tenant and device; at most

@@ -1,6 +1,7 @@
 import { describePointDevices } from './points-devices-contract.ts'
 import type { MakePointsHarness } from './points-harness.ts'
 import { describePointDeletes } from './points-delete-contract.ts'
+import { describePointKinds } from './points-kinds-contract.ts'
 import { describePointModel } from './points-model-contract.ts'
 import { describePointQueries } from './points-query-contract.ts'
 import { describePointWrites } from './points-write-contract.ts'
@@ -9,6 +10,7 @@ import { describePointWrites } from './points-write-contract.ts'
 export function describePointStore(name: string, make: MakePointsHarness): void {
   describePointWrites(name, make)
   describePointQueries(name, make)
+  describePointKinds(name, make)
   describePointDeletes(name, make)
   describePointDevices(name, make)
   describePointModel(name, make)

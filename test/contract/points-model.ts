@@ -1,14 +1,17 @@
 import type { DeleteRange, PointQuery } from '../../shared/points/port.ts'
-import { compareInstants, type FieldType, type Instant, type PointValue, type Series } from '../../shared/telemetry.ts'
+import { compareInstants, kindOf, type Instant, type PointValue, type Series } from '../../shared/telemetry.ts'
 import { seriesOf, type Found, type TestPoint } from './points-harness.ts'
 
 export type Range = DeleteRange
 
-/** Two devices and two streams whose names differ in case, with every type. */
-export const SERIES: readonly Series[] = (['float', 'integer', 'boolean', 'string'] as const).flatMap((type) => [
+const TYPES = ['float', 'integer', 'boolean', 'string'] as const
+
+/** Two devices and two streams whose names differ in case, with every type; and a field that has three kinds of values. */
+export const SERIES: readonly Series[] = TYPES.flatMap((type) => [
   seriesOf(type),
   seriesOf(type, { device: 'Pump-1' }),
   seriesOf(type, { stream: 'Telemetry' }),
+  ...(type === 'integer' ? [] : [seriesOf(type, { field: 'mixed' })]),
 ])
 
 interface Kept {
@@ -25,8 +28,12 @@ export class PointModel {
 
   write(points: readonly TestPoint[]): void {
     for (const { series, ms, ns, value } of points) {
-      const { tenant, device, stream, field } = series
-      this.#points.set(JSON.stringify([tenant, device, stream, field, ms, ns]), { series, time: { ms, ns }, value })
+      const { tenant, device, stream, field, type } = series
+      this.#points.set(JSON.stringify([tenant, device, stream, field, type, ms, ns]), {
+        series,
+        time: { ms, ns },
+        value,
+      })
       this.#known.add(series)
     }
   }
@@ -40,22 +47,35 @@ export class PointModel {
     for (const series of this.#known) if (covers(range, series)) this.#known.delete(series)
   }
 
-  /** All points or windows of a query; undefined when it must be refused. */
-  query(query: PointQuery): { points: Found; tolerance: number | undefined } | undefined {
+  /**
+   * All points or windows of a query, and whether it is refused; undefined where that depends on whether series are
+   * listed of which all points were deleted.
+   */
+  query(query: PointQuery): { points: Found; tolerance: number | undefined; refused: boolean | undefined } {
     const found = [...this.#points.values()]
       .filter(({ series, time }) => covers(query, series) && isWithin(query, time))
-      .sort((a, b) => compare(a.series.field, b.series.field) || compareInstants(a.time, b.time))
+      .filter(({ series }) => isOfKind(query, series))
+      .sort((a, b) => compareSeries(a.series, b.series) || compareInstants(a.time, b.time))
     const { aggregate } = query
     if (aggregate === undefined) {
-      return { points: found.map(({ series, time, value }) => [series.field, time, value]), tolerance: undefined }
+      const points = found.map(({ series, time, value }): Found[number] => [series.field, time, value])
+      return { points, tolerance: undefined, refused: false }
     }
-    const isNumeric = (type: FieldType): boolean => type === 'float' || type === 'integer'
-    const numericOnly = !['count', 'first', 'last'].includes(aggregate.function)
-    const types = [...this.#known].filter((series) => covers(query, series)).map(({ type }) => type)
-    if (numericOnly && !types.every(isNumeric)) return undefined
+    const isDefined = ({ type }: Series): boolean => {
+      return kindOf(type) === 'number' || ['count', 'first', 'last'].includes(aggregate.function)
+    }
     const rounds = aggregate.function === 'sum' || aggregate.function === 'mean'
-    const magnitude = rounds ? found.reduce((sum, { value }) => sum + Math.abs(Number(value)), 0) : 0
-    return { points: toWindows(found, aggregate), tolerance: rounds ? magnitude * 1e-12 : undefined }
+    const defined = found.filter(({ series }) => isDefined(series))
+    const magnitude = rounds ? defined.reduce((sum, { value }) => sum + Math.abs(Number(value)), 0) : 0
+    const points = toWindows(defined, aggregate)
+    const ever = [...this.#known].filter((series) => covers(query, series) && isOfKind(query, series))
+    const refused = isRefused(
+      query,
+      ever,
+      found.map(({ series }) => series),
+      isDefined,
+    )
+    return { points, tolerance: rounds ? magnitude * 1e-12 : undefined, refused }
   }
 }
 
@@ -69,15 +89,32 @@ function isWithin({ from, to }: { from?: Instant; to?: Instant }, time: Instant)
   return (from === undefined || compareInstants(time, from) >= 0) && (to === undefined || compareInstants(time, to) < 0)
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
+function compareSeries(a: Series, b: Series): number {
+  const byField = a.field < b.field ? -1 : a.field > b.field ? 1 : 0
+  return byField || TYPES.indexOf(a.type) - TYPES.indexOf(b.type)
+}
+
+function isOfKind({ kind }: PointQuery, { type }: Series): boolean {
+  return kind === undefined || kindOf(type) === kind
+}
+
+/** `ever` and `now`: series of the query that had a point, and that have one. */
+function isRefused(
+  { field, kind }: PointQuery,
+  ever: readonly Series[],
+  now: readonly Series[],
+  isDefined: (series: Series) => boolean,
+): boolean | undefined {
+  if (field === undefined && kind === undefined) return false
+  if (now.some(isDefined) || ever.every(isDefined)) return false
+  return !ever.some(isDefined) && now.length > 0 ? true : undefined
 }
 
 function toWindows(points: readonly Kept[], { function: fn, intervalMs }: NonNullable<PointQuery['aggregate']>): Found {
   const windows = new Map<string, Kept[]>()
   for (const point of points) {
     const window = intervalMs === undefined ? 0 : Math.floor(point.time.ms / intervalMs)
-    const key = `${window} ${point.series.field}`
+    const key = `${window} ${point.series.field} ${point.series.type}`
     windows.set(key, [...(windows.get(key) ?? []), point])
   }
   return [...windows].map(([key, inside]) => {

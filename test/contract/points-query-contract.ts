@@ -63,11 +63,7 @@ export function describePointQueries(name: string, make: MakePointsHarness): voi
       const second = await store.query({ ...query, cursor: first.next ?? '' })
       expect(second).toMatchObject({ complete: true, next: undefined })
       expect([...pointsIn(first), ...pointsIn(second)].map(([, , value]) => value)).toEqual([1, 2, 3, 4])
-      expect(await store.query({ ...query, device: 'unknown' })).toEqual({
-        series: [],
-        complete: true,
-        next: undefined,
-      })
+      expect(await store.query({ ...query, device: 'unknown' })).toMatchObject({ series: [], complete: true })
     })
 
     it('goes on behind a cursor whatever is written in between', async () => {

@@ -157,26 +157,6 @@ export function describePointWrites(name: string, make: MakePointsHarness): void
       expect(await valuesOf(store, text)).toEqual(['ten'])
     })
 
-    it('refuses points of a series that has another type, also after it was opened again', async () => {
-      const harness = await make()
-      let store = await openStore(harness)
-      const float = seriesOf('float', { field: 'x' })
-      const text = seriesOf('string', { field: 'x' })
-      const good = { series: float, ms: 1, ns: 0, value: 1 }
-      const bad = { series: text, ms: 2, ns: 0, value: 'two' }
-      await store.write(batchOf([good]))
-      for (let round = 0; round < 2; round++) {
-        const rejected = await store.write(batchOf([bad, good, bad, { ...good, ms: 3 }]))
-        expect(rejected.map(({ index, error }) => [index, error.code])).toEqual([
-          [0, 'type_conflict'],
-          [2, 'type_conflict'],
-        ])
-        expect(await valuesOf(store, float)).toEqual([1, 1])
-        await store.close()
-        store = await openStore(harness)
-      }
-    })
-
     it('applies writes in the order of the calls, and what comes behind sees them', async () => {
       const store = await openStore(await make())
       const series = seriesOf('integer')

@@ -2,7 +2,7 @@ import { flux, fluxExpression, fluxRegExp, type ParameterizedQuery } from '@infl
 import { formatInstant, toNanoseconds, fromNanoseconds, MAX_INSTANT, type Instant } from '../../telemetry.ts'
 import { namesPoint } from '../aggregate.ts'
 import type { Aggregate } from '../port.ts'
-import { fieldKeyOf, measurementOf, measurementPrefix } from './names.ts'
+import { measurementOf, measurementPrefix } from './names.ts'
 
 /**
  * Flux queries. Text is put in by the client's `flux` template, which escapes it; functions come from a list; times and
@@ -16,8 +16,8 @@ export interface Selection {
   readonly tenant: string
   readonly device: string
   readonly stream: string
-  /** Undefined = all. */
-  readonly fields: readonly string[] | undefined
+  /** Field keys; undefined = all. */
+  readonly keys: readonly string[] | undefined
   readonly from: Instant
   readonly to: Instant
 }
@@ -59,15 +59,13 @@ function text(value: string): ParameterizedQuery {
   return fluxExpression(`"${value.replace(/[\\"\n\r\t$]/g, (character) => ESCAPES[character] ?? character)}"`)
 }
 
-export function select({ bucket, tenant, device, stream, fields, from, to }: Selection): ParameterizedQuery {
+export function select({ bucket, tenant, device, stream, keys, from, to }: Selection): ParameterizedQuery {
   const measurement = measurementOf(tenant, stream)
   const all = flux`from(bucket: ${bucket})
   |> range(start: ${instant(from)}, stop: ${instant(to)})
   |> filter(fn: (r) => r._measurement == ${measurement} and r.device == ${device})`
-  if (fields === undefined) return all
-  const wanted = fluxExpression(
-    fields.map((field) => flux`r._field == ${text(fieldKeyOf(field))}`.toString()).join(' or '),
-  )
+  if (keys === undefined) return all
+  const wanted = fluxExpression(keys.map((key) => flux`r._field == ${text(key)}`.toString()).join(' or '))
   return flux`${all}
   |> filter(fn: (r) => ${wanted})`
 }

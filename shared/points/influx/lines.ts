@@ -69,9 +69,9 @@ export class LineWriter {
   #prepare(series: Series): Prepared {
     const known = this.#prepared.get(series)
     if (known !== undefined) return known
-    const { tenant, device, stream, field, type } = series
+    const { tenant, device, stream, type } = series
     const head = `${escapeMeasurement(measurementOf(tenant, stream))},device=${escapeKey(device)}`
-    const prepared = { head, field: `${escapeKey(fieldKeyOf(field))}=`, type, problem: namesProblem(series) }
+    const prepared = { head, field: `${escapeKey(fieldKeyOf(series))}=`, type, problem: namesProblem(series) }
     this.#prepared.set(series, prepared)
     return prepared
   }

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts'
+import type { FieldType, Series } from '../../telemetry.ts'
 
 /**
  * How names are kept in InfluxDB.
@@ -8,9 +9,21 @@ import type { ErrorCode } from '../../errors.ts'
  *
  * Field: the field's name. Line protocol cannot escape a backslash in it (one in front of a comma, a space, an equals
  * sign or the end would change what follows), so a backslash is written as U+001A, which no field name may hold.
+ *
+ * InfluxDB pins the type of a field key, in a measurement and shard. So the name itself is the key of one type, float
+ * unless the registry says otherwise, and values of another type lie under the name, U+001F and the type: `state` and
+ * `state\u001ftext`.
  */
 const DOT_OF_TENANT = ':'
 const BACKSLASH_OF_FIELD = '\u001a'
+const BEFORE_TYPE = '\u001f'
+
+const TYPE_NAMES: Readonly<Record<FieldType, string>> = {
+  float: 'float',
+  integer: 'integer',
+  boolean: 'boolean',
+  string: 'text',
+}
 
 /** What comes in front of the stream in the measurements of a tenant. */
 export function measurementPrefix(tenant: string): string {
@@ -27,13 +40,15 @@ export function tenantOf(measurement: string): string | undefined {
   return dot < 0 ? undefined : measurement.slice(0, dot).replaceAll(DOT_OF_TENANT, '.')
 }
 
-/** The field key of a field. Inverse: {@link fieldOf}. */
-export function fieldKeyOf(field: string): string {
-  return field.replaceAll('\\', BACKSLASH_OF_FIELD)
+/** The field key of a series. Inverse: {@link fieldOf}. */
+export function fieldKeyOf({ field, type, plain = 'float' }: Pick<Series, 'field' | 'type' | 'plain'>): string {
+  const name = field.replaceAll('\\', BACKSLASH_OF_FIELD)
+  return type === plain ? name : `${name}${BEFORE_TYPE}${TYPE_NAMES[type]}`
 }
 
 export function fieldOf(key: string): string {
-  return key.replaceAll(BACKSLASH_OF_FIELD, '\\')
+  const end = key.indexOf(BEFORE_TYPE)
+  return (end < 0 ? key : key.slice(0, end)).replaceAll(BACKSLASH_OF_FIELD, '\\')
 }
 
 /**

@@ -1,7 +1,6 @@
 import type { ParameterizedQuery } from '@influxdata/influxdb-client'
 import { compareInstants, MAX_INSTANT, type FieldType, type Instant, type PointValue } from '../../telemetry.ts'
 import { SluiceError } from '../../errors.ts'
-import { compareText } from '../../text-order.ts'
 import { InfluxRefusal } from './answers.ts'
 import type { InfluxConnection } from './connection.ts'
 import { cellOf, parseTime, parseValue, readAnnotatedCsv, typeOf, type OnRow } from './csv.ts'
@@ -9,21 +8,22 @@ import { namesPoint } from '../aggregate.ts'
 import { devices, firstOfEach, measurements, points, together, whole, windows, type Selection } from './flux.ts'
 import { fieldOf, measurementPrefix, tenantOf } from './names.ts'
 import { canSumExactly, foldWindows, type WindowSum } from './sums.ts'
+import { compareSeries } from '../asked-series.ts'
 import type { CheckedQuery } from '../cursor.ts'
-import type { Aggregate, DeviceOfPoints } from '../port.ts'
+import type { Aggregate, DeviceOfPoints, KnownSeries } from '../port.ts'
 
-/** Points of one field in time order. */
+/** Points of one series in time order. */
 export interface FieldPoints {
   readonly times: Instant[]
   readonly values: PointValue[]
 }
 
-export interface KnownField {
-  readonly stream: string
-  readonly field: string
-  readonly type: FieldType
+export interface StoredSeries extends KnownSeries {
+  /** Its field key. */
+  readonly key: string
 }
 
+/** By field key. */
 type Found = Map<string, FieldPoints>
 type WindowsOf = NonNullable<CheckedQuery['aggregate']>
 
@@ -39,15 +39,16 @@ export class InfluxReader {
     this.#bucket = bucket
   }
 
-  /** Streams of a device, or one of them, and their fields that have points, in code unit order. */
-  async fields(tenant: string, device: string, stream?: string): Promise<KnownField[]> {
+  /** The series of a device, or of one of its streams, that have points, in order. */
+  async series(tenant: string, device: string, stream?: string): Promise<StoredSeries[]> {
     const prefix = measurementPrefix(tenant)
-    const found: KnownField[] = []
+    const found: StoredSeries[] = []
     await this.ask(firstOfEach(this.#bucket, tenant, device, stream), (table, cells) => {
       const name = cellOf(table, cells, '_measurement').slice(prefix.length)
-      found.push({ stream: name, field: fieldOf(cellOf(table, cells, '_field')), type: typeOf(table, '_value') })
+      const key = cellOf(table, cells, '_field')
+      found.push({ stream: name, field: fieldOf(key), type: typeOf(table, '_value'), key })
     })
-    return found.sort((a, b) => compareText(a.stream, b.stream) || compareText(a.field, b.field))
+    return found.sort(compareSeries)
   }
 
   /** Measurements of a tenant. */
@@ -73,17 +74,17 @@ export class InfluxReader {
     return [...ofTenants].flatMap(([tenant, names]) => Array.from(names, (device) => ({ tenant, device })))
   }
 
-  /** The first `limit` points of each field of the selection. */
+  /** The first `limit` points of each series of the selection. */
   async points(selection: Selection, limit: number): Promise<Found> {
     const found: Found = new Map()
     await this.ask(points(selection, limit), (table, cells) => {
       const value = parseValue(typeOf(table, '_value'), cellOf(table, cells, '_value'))
-      add(found, fieldOf(cellOf(table, cells, '_field')), parseTime(cellOf(table, cells, '_time')), value)
+      add(found, cellOf(table, cells, '_field'), parseTime(cellOf(table, cells, '_time')), value)
     })
     return found
   }
 
-  /** The first `limit` windows of each field of the selection; without `intervalMs` one, at the time that the port says. */
+  /** The first `limit` windows of each series of the selection, given with their types; without `intervalMs` one, at the time that the port says. */
   async windows(
     selection: Selection,
     types: ReadonlyMap<string, FieldType>,
@@ -91,17 +92,17 @@ export class InfluxReader {
     limit: number,
   ): Promise<Found> {
     const { function: name, intervalMs } = aggregate
-    const integers = [...types.keys()].filter((field) => types.get(field) === 'integer')
+    const integers = [...types.keys()].filter((key) => types.get(key) === 'integer')
     const sums = (name === 'sum' || name === 'mean') && integers.length > 0
     // The server sums integers in 64 bits and says nothing when they overflow.
-    const large = sums ? await this.#largeSums({ ...selection, fields: integers }) : []
-    const fields = [...types.keys()].filter((field) => !large.includes(field))
+    const large = sums ? await this.#largeSums({ ...selection, keys: integers }) : []
+    const keys = [...types.keys()].filter((key) => !large.includes(key))
     const found: Found = new Map()
-    if (fields.length > 0 && intervalMs === undefined) await this.#whole({ ...selection, fields }, name, found)
-    else if (fields.length > 0) {
-      await this.#intervals({ ...selection, fields }, { function: name, intervalMs: intervalMs ?? 1 }, limit, found)
+    if (keys.length > 0 && intervalMs === undefined) await this.#whole({ ...selection, keys }, name, found)
+    else if (keys.length > 0) {
+      await this.#intervals({ ...selection, keys }, { function: name, intervalMs: intervalMs ?? 1 }, limit, found)
     }
-    for (const field of large) found.set(field, await this.#folded({ ...selection, fields: [field] }, aggregate, limit))
+    for (const key of large) found.set(key, await this.#folded({ ...selection, keys: [key] }, aggregate, limit))
     return found
   }
 
@@ -135,14 +136,14 @@ export class InfluxReader {
     if (compareInstants(to, last) > 0) parts['last'] = whole({ ...selection, from: later(from, last) }, name)
     const lastValues = new Map<string, PointValue>()
     await this.ask(together(parts), (table, cells) => {
-      const field = fieldOf(cellOf(table, cells, '_field'))
+      const key = cellOf(table, cells, '_field')
       const value = valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value'))
-      if (cellOf(table, cells, 'result') === 'last') return void lastValues.set(field, value)
+      if (cellOf(table, cells, 'result') === 'last') return void lastValues.set(key, value)
       // The first window begins where the selection does.
       const start = parseTime(cellOf(table, cells, '_time')).ms
-      add(found, field, { ms: Math.floor(start / intervalMs) * intervalMs, ns: 0 }, value)
+      add(found, key, { ms: Math.floor(start / intervalMs) * intervalMs, ns: 0 }, value)
     })
-    for (const [field, value] of lastValues) add(found, field, last, value)
+    for (const [key, value] of lastValues) add(found, key, last, value)
   }
 
   async #whole(selection: Selection, name: Aggregate, found: Found): Promise<void> {
@@ -151,30 +152,30 @@ export class InfluxReader {
     const value = { value: whole(selection, name) }
     const parts = namesPoint(name) ? value : { time: whole(selection, 'first'), ...value }
     await this.ask(together(parts), (table, cells) => {
-      const field = fieldOf(cellOf(table, cells, '_field'))
+      const key = cellOf(table, cells, '_field')
       const isValue = cellOf(table, cells, 'result') === 'value'
-      if (isValue) values.set(field, valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value')))
-      if (!isValue || namesPoint(name)) times.set(field, parseTime(cellOf(table, cells, '_time')))
+      if (isValue) values.set(key, valueAfter(name, typeOf(table, '_value'), cellOf(table, cells, '_value')))
+      if (!isValue || namesPoint(name)) times.set(key, parseTime(cellOf(table, cells, '_time')))
     })
-    for (const [field, time] of times) {
-      const value = values.get(field)
-      if (value !== undefined) found.set(field, { times: [time], values: [value] })
+    for (const [key, time] of times) {
+      const value = values.get(key)
+      if (value !== undefined) found.set(key, { times: [time], values: [value] })
     }
   }
 
-  /** Integer fields whose sum might not fit into 64 bits. */
+  /** Keys of integers whose sum might not fit into 64 bits. */
   async #largeSums(selection: Selection): Promise<string[]> {
     const parts = (['count', 'min', 'max'] as const).map((name) => [name, whole(selection, name)] as const)
     const seen = new Map<string, Map<string, bigint>>()
     await this.ask(together(Object.fromEntries(parts)), (table, cells) => {
-      const field = fieldOf(cellOf(table, cells, '_field'))
-      const figures = seen.get(field) ?? new Map<string, bigint>()
-      seen.set(field, figures.set(cellOf(table, cells, 'result'), BigInt(cellOf(table, cells, '_value'))))
+      const key = cellOf(table, cells, '_field')
+      const figures = seen.get(key) ?? new Map<string, bigint>()
+      seen.set(key, figures.set(cellOf(table, cells, 'result'), BigInt(cellOf(table, cells, '_value'))))
     })
-    return [...seen].filter(([, figures]) => !canSumExactly(figures)).map(([field]) => field)
+    return [...seen].filter(([, figures]) => !canSumExactly(figures)).map(([key]) => key)
   }
 
-  /** Windows of one integer field summed here, point by point, until there are enough. */
+  /** Windows of one series of integers summed here, point by point, until there are enough. */
   async #folded(selection: Selection, aggregate: WindowsOf, limit: number): Promise<FieldPoints> {
     const done: WindowSum[] = []
     const fold = foldWindows(aggregate.intervalMs, (window) => done.push(window))
@@ -192,9 +193,9 @@ export class InfluxReader {
   }
 }
 
-function add(found: Found, field: string, time: Instant, value: PointValue): void {
-  const known = found.get(field)
-  if (known === undefined) found.set(field, { times: [time], values: [value] })
+function add(found: Found, key: string, time: Instant, value: PointValue): void {
+  const known = found.get(key)
+  if (known === undefined) found.set(key, { times: [time], values: [value] })
   else {
     known.times.push(time)
     known.values.push(value)

@@ -83,7 +83,7 @@ export class InfluxPoints implements PointStore {
     const checked = checkQuery(query)
     const { bucket, figures } = this.#parts
     const stop = figures.querySeconds.startTimer()
-    const { series, next } = await this.#ask(async () => {
+    const { series, next, leftOut } = await this.#ask(async () => {
       return readPage(this.#reader, bucket, checked, await this.#keptFrom(query.tenant))
     })
     stop()
@@ -91,12 +91,14 @@ export class InfluxPoints implements PointStore {
       series,
       complete: next === undefined,
       next: next === undefined ? undefined : encodeCursor(query, next),
+      leftOut,
     }
   }
 
   async series(tenant: string, device: string): ReturnType<PointStore['series']> {
     if (!areStorable(tenant, device)) return []
-    return this.#ask(() => this.#reader.fields(tenant, device))
+    const found = await this.#ask(() => this.#reader.series(tenant, device))
+    return found.map(({ stream, field, type }) => ({ stream, field, type }))
   }
 
   async devices({ after, limit }: Parameters<PointStore['devices']>[0]): ReturnType<PointStore['devices']> {

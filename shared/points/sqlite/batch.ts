@@ -51,18 +51,6 @@ export function viewBatch(source: Uint8Array<ArrayBuffer>): PackedBatch {
   return { ...viewColumns(bytes, count, withNs), extras: readExtras(bytes.subarray(end)) }
 }
 
-/** The points at these indexes as a batch of their own. */
-export function pickPoints(batch: PackedBatch, indexes: readonly number[]): PackedBatch {
-  const picked = allocateBatch(indexes.length, batch.ns !== undefined, batch.extras)
-  indexes.forEach((index, i) => {
-    picked.ms[i] = batch.ms[index] ?? 0
-    picked.values[i] = batch.values[index] ?? 0
-    picked.series[i] = batch.series[index] ?? 0
-    if (picked.ns !== undefined) picked.ns[i] = batch.ns?.[index] ?? 0
-  })
-  return picked
-}
-
 function viewColumns(bytes: Uint8Array<ArrayBuffer>, count: number, withNs: boolean): Omit<PackedBatch, 'extras'> {
   const at = bytes.byteOffset + HEADER
   return {

@@ -1,18 +1,15 @@
 import type { StatementSync } from 'node:sqlite'
 import type { FieldType, Series } from '../../telemetry.ts'
-import { compareText } from '../../text-order.ts'
-import type { DeleteRange, DeviceOfPoints } from '../port.ts'
+import { compareSeries } from '../asked-series.ts'
+import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
 import type { HotDatabase } from './hot.ts'
 import { int, optionalInt, text } from './row.ts'
 
 /** Types by the number they are stored as; only ever added to. */
 const TYPES: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
 
-export interface KnownSeries {
+export interface StoredSeries extends KnownSeries {
   readonly id: number
-  readonly stream: string
-  readonly field: string
-  readonly type: FieldType
 }
 
 interface Unsaved {
@@ -50,23 +47,24 @@ export class Catalogue {
       if (int(row, 'hidden') === 1) this.#hidden.add(int(row, 'id'))
     }
     this.#find = hot.db.prepare(
-      'SELECT id, type FROM series WHERE tenant = ? AND device = ? AND stream = ? AND field = ?',
+      'SELECT id FROM series WHERE tenant = ? AND device = ? AND stream = ? AND field = ? AND type = ?',
     )
     this.#insert = hot.db.prepare(
       'INSERT INTO series (id, tenant, device, stream, field, type) VALUES (?, ?, ?, ?, ?, ?)',
     )
   }
 
-  /** The id of a series, made when it is new; undefined when it exists with another type. */
-  idOf(series: Series): number | undefined {
+  /** The id of a series, made when it is new. */
+  idOf(series: Series): number {
     const tenant = this.#tenantFor(series.tenant)
-    const key = JSON.stringify([tenant, series.device, series.stream, series.field])
+    const type = TYPES.indexOf(series.type)
+    const key = JSON.stringify([tenant, series.device, series.stream, series.field, type])
     const unsaved = this.#unsaved.get(key)
-    if (unsaved !== undefined) return unsaved.series.type === series.type ? unsaved.id : undefined
-    const row = this.#find.get(tenant, series.device, series.stream, series.field)
-    if (row !== undefined) return this.typeOf(int(row, 'id')) === series.type ? int(row, 'id') : undefined
+    if (unsaved !== undefined) return unsaved.id
+    const row = this.#find.get(tenant, series.device, series.stream, series.field, type)
+    if (row !== undefined) return int(row, 'id')
     const id = Math.max(this.#tenantOf.length, 1)
-    this.#note(id, tenant, TYPES.indexOf(series.type))
+    this.#note(id, tenant, type)
     this.#unsaved.set(key, { id, series })
     return id
   }
@@ -137,11 +135,11 @@ export class Catalogue {
     if (known !== undefined) known.keepMs = keepMs
   }
 
-  /** Series of a device that have points, or had some until they expired, by stream and field in code unit order. */
-  seriesOf(range: { tenant: string; device: string; stream?: string; field?: string }): KnownSeries[] {
+  /** Series of a device that have points, or had some until they expired, by stream, field (code unit order) and type. */
+  seriesOf(range: { tenant: string; device: string; stream?: string; field?: string }): StoredSeries[] {
     const found = this.#select(range).filter(({ id }) => !this.#hidden.has(id))
     // SQLite orders by code point, the port by code unit: they differ beyond U+FFFF.
-    return found.sort((a, b) => compareText(a.stream, b.stream) || compareText(a.field, b.field))
+    return found.sort(compareSeries)
   }
 
   /** Devices that have a series, by tenant and device; those behind `after`. */
@@ -165,7 +163,7 @@ export class Catalogue {
     return this.#select(range).map(({ id }) => id)
   }
 
-  #select({ tenant, device, stream, field }: Omit<DeleteRange, 'from' | 'to'> & { field?: string }): KnownSeries[] {
+  #select({ tenant, device, stream, field }: Omit<DeleteRange, 'from' | 'to'> & { field?: string }): StoredSeries[] {
     const id = this.tenantId(tenant)
     if (id === undefined) return []
     const conditions = ['tenant = ?']

@@ -4,13 +4,13 @@ import { SluiceError } from '../../errors.ts'
 import { makeFolder } from '../../storage/folders.ts'
 import type { CheckedQuery } from '../cursor.ts'
 import type { DeleteRange, DeviceOfPoints } from '../port.ts'
-import { pickPoints, viewBatch, type PackedBatch } from './batch.ts'
+import { viewBatch, type PackedBatch } from './batch.ts'
 import { Catalogue } from './catalogue.ts'
 import { ChunkFiles } from './chunk-files.ts'
 import { eraseFromFiles, eraseFromMemory } from './erase.ts'
 import { Generation } from './generation.ts'
 import { HotDatabase, type Erasure } from './hot.ts'
-import type { Calls, Conflict, QueryAnswer, Request, SeriesNames, ThreadOptions, WriteAnswer } from './messages.ts'
+import type { Calls, QueryAnswer, Request, SeriesNames, ThreadOptions, WriteAnswer } from './messages.ts'
 import { runQuery } from './query.ts'
 import type { Sources } from './read.ts'
 import { Sealer } from './sealer.ts'
@@ -34,7 +34,7 @@ export class PointDatabase {
   readonly #sources: Sources
   readonly #generations: Generation[] = [new Generation()]
   readonly sealer: Sealer
-  /** Ids of series by what the main thread calls them; 0 for one that exists with another type. */
+  /** Ids of series by what the main thread calls them. */
   #names: number[] = []
   /** Deletes that the files of chunks do not reflect yet, oldest first. */
   #pending: Erasure[] = []
@@ -70,12 +70,10 @@ export class PointDatabase {
   write(requests: readonly Write[]): WriteAnswer[] {
     this.sealer.makeRoom()
     const parts: PackedBatch[] = []
-    const allConflicts = requests.map(({ ask: { parts: received, names } }) => {
-      this.#learn(names)
-      const conflicts: Conflict[] = []
-      received.forEach((bytes, part) => parts.push(this.#resolve(viewBatch(bytes), part, conflicts)))
-      return conflicts
-    })
+    for (const { ask } of requests) {
+      this.#learn(ask.names)
+      for (const bytes of ask.parts) parts.push(this.#resolve(viewBatch(bytes)))
+    }
     const writtenAt = Date.now()
     const stored = parts.filter((part) => part.count > 0).map((batch) => ({ batch, seq: this.#hot.nextSeq() }))
     this.#hot.transaction(() => {
@@ -86,7 +84,7 @@ export class PointDatabase {
     this.#catalogue.saved()
     for (const { batch, seq } of stored) this.#append(batch, seq, writtenAt)
     const { rawPoints } = this
-    return allConflicts.map((conflicts) => ({ conflicts, rawPoints }))
+    return requests.map(() => ({ rawPoints }))
   }
 
   sync(): void {
@@ -191,26 +189,19 @@ export class PointDatabase {
   #learn({ first, added }: SeriesNames): void {
     if (first === 0) this.#names = []
     added.forEach((series, i) => {
-      this.#names[first + i] = this.#catalogue.idOf(series) ?? 0
+      this.#names[first + i] = this.#catalogue.idOf(series)
     })
   }
 
-  /** Puts ids into the column of series, and leaves out the points of series that exist with another type. */
-  #resolve(batch: PackedBatch, part: number, conflicts: Conflict[]): PackedBatch {
-    const before = conflicts.length
+  /** Puts ids into the column of series. */
+  #resolve(batch: PackedBatch): PackedBatch {
     for (let i = 0; i < batch.count; i++) {
       const id = this.#names[batch.series[i] ?? 0]
       // Its names came with a request that failed; the sender starts the names again.
       if (id === undefined) throw new SluiceError('store_unavailable', 'an earlier write failed; retry this one')
-      if (id === 0) conflicts.push({ part, index: i })
       batch.series[i] = id
     }
-    if (conflicts.length === before) return batch
-    const kept: number[] = []
-    batch.series.forEach((id, i) => {
-      if (id !== 0) kept.push(i)
-    })
-    return pickPoints(batch, kept)
+    return batch
   }
 
   #append(batch: PackedBatch, seq: number, writtenAt: number): void {

@@ -3,30 +3,10 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { isSyncError } from '../../storage/sync-error.ts'
-import { rewrite } from '../../storage/wal.ts'
 import type { DeleteRange } from '../port.ts'
+import { MAX_WAL_BYTES, prepareHotFile } from './hot-schema.ts'
 import { endRewind, prepareRewind } from './rewind.ts'
 import { blob, int, one, text } from './row.ts'
-
-/** Version of everything below the folder. A higher one in the file was written by a newer Sluice. */
-const FORMAT = 1
-
-/** The WAL is moved into the database from this length on, on a small disk earlier. */
-const MAX_WAL_BYTES = 16 * 1024 * 1024
-
-/** Marks the file as ours ("Slpt") for `file` and for whoever opens it by mistake. */
-const APPLICATION = 0x536c7074
-
-const SCHEMA = `
-  CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keep_ms INTEGER);
-  CREATE TABLE series (
-    id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, device TEXT NOT NULL, stream TEXT NOT NULL,
-    field TEXT NOT NULL, type INTEGER NOT NULL, hidden INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (tenant, device, stream, field));
-  CREATE TABLE batch (seq INTEGER PRIMARY KEY, written_at INTEGER NOT NULL, data BLOB NOT NULL);
-  CREATE TABLE erasure (seq INTEGER PRIMARY KEY, range TEXT NOT NULL, applied INTEGER NOT NULL DEFAULT 0);
-  CREATE TABLE synced (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL);
-  INSERT INTO synced VALUES (1, 0);`
 
 /** A delete, in the order of the batches: it covers those with a lower `seq`. */
 export interface Erasure {
@@ -66,7 +46,7 @@ export class HotDatabase {
     endRewind(file)
     this.db = new DatabaseSync(file, { timeout: 0 })
     try {
-      prepareFile(this.db, file)
+      prepareHotFile(this.db, file)
       this.#insertBatch = this.db.prepare('INSERT INTO batch (seq, written_at, data) VALUES (?, ?, ?)')
       this.#deleteBatches = this.db.prepare(
         'DELETE FROM batch WHERE seq IN (SELECT seq FROM batch WHERE seq <= ? ORDER BY seq LIMIT ?)',
@@ -222,29 +202,4 @@ export class HotDatabase {
   #pragma(name: string): number {
     return int(one(this.db.prepare(`PRAGMA ${name}`)), name)
   }
-}
-
-function prepareFile(db: DatabaseSync, file: string): void {
-  // Taken at the first read and held until close, also against a process that only reads.
-  db.exec('PRAGMA locking_mode = EXCLUSIVE')
-  const version = int(one(db.prepare('PRAGMA user_version')), 'user_version')
-  if (version > FORMAT)
-    throw new SluiceError('data_newer', `the points have format ${version}; this Sluice knows ${FORMAT}`)
-  // Ours from here on: what was read is put on the disk before it is believed.
-  rewrite(`${file}-wal`)
-  if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
-  db.exec(`
-    PRAGMA journal_mode = WAL;
-    PRAGMA synchronous = NORMAL;
-    PRAGMA fullfsync = ON;
-    PRAGMA checkpoint_fullfsync = ON;
-    PRAGMA wal_autocheckpoint = 0;
-    PRAGMA journal_size_limit = ${MAX_WAL_BYTES};
-    PRAGMA cache_size = -8000;`)
-  // A writing transaction, so that the lock is there even when there is nothing to make.
-  db.exec('BEGIN EXCLUSIVE')
-  if (version === 0) {
-    db.exec(`${SCHEMA}; PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT}`)
-  }
-  db.exec('COMMIT')
 }

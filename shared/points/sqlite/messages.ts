@@ -1,7 +1,7 @@
 import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-client.ts'
-import type { FieldType, Series } from '../../telemetry.ts'
+import type { Series } from '../../telemetry.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
-import type { DeleteRange, DeviceOfPoints } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
 
 /** What the thread that owns the databases is asked, and answers. Requests are served in the order they are posted. */
 export interface Calls {
@@ -10,7 +10,7 @@ export interface Calls {
   query: { ask: CheckedQuery; answer: QueryAnswer }
   series: {
     ask: { tenant: string; device: string }
-    answer: readonly { stream: string; field: string; type: FieldType }[]
+    answer: readonly KnownSeries[]
   }
   devices: { ask: { after: DeviceOfPoints | undefined; limit: number }; answer: readonly DeviceOfPoints[] }
   delete: { ask: DeleteRange; answer: undefined }
@@ -23,15 +23,8 @@ export type Request = Asked<Calls>
 export type Answer = Calls[keyof Calls]['answer']
 
 export interface WriteAnswer {
-  /** Points of which the series exists with another type, by part and index within the part. */
-  readonly conflicts: readonly Conflict[]
   /** Points that are not sealed, with these. */
   readonly rawPoints: number
-}
-
-export interface Conflict {
-  readonly part: number
-  readonly index: number
 }
 
 /**
@@ -46,12 +39,10 @@ export interface SeriesNames {
 export interface QueryAnswer {
   readonly series: readonly SeriesColumns[]
   readonly next: Place | undefined
+  readonly leftOut: readonly KnownSeries[]
 }
 
-export interface SeriesColumns {
-  readonly stream: string
-  readonly field: string
-  readonly type: FieldType
+export interface SeriesColumns extends KnownSeries {
   readonly ms: Float64Array<ArrayBuffer>
   /** Undefined when all are 0. */
   readonly ns: Uint32Array<ArrayBuffer> | undefined

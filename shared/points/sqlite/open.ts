@@ -87,18 +87,12 @@ class SqlitePoints implements PointStore {
     }
     this.#room.check(series.length * POINT_BYTES)
     const stop = this.#metrics.writeSeconds.startTimer()
-    const { rejected, indexOf, conflicts } = await this.#line.write(batch)
-    for (const { part, index } of conflicts) {
-      const at = indexOf(part, index)
-      const one = series[at]
-      const detail = `${one?.tenant}/${one?.device} ${one?.stream} ${one?.field} is stored with a type other than ${one?.type}`
-      rejected.push({ index: at, error: new SluiceError('type_conflict', detail) })
-    }
+    const rejected = await this.#line.write(batch)
     stop()
     this.#metrics.batchPoints.observe(series.length)
     this.#metrics.written.inc(series.length - rejected.length)
     for (const { error } of rejected) this.#metrics.rejected.inc({ code: error.code })
-    return rejected.sort((a, b) => a.index - b.index)
+    return rejected
   }
 
   async sync(): Promise<void> {
@@ -108,13 +102,14 @@ class SqlitePoints implements PointStore {
   async query(query: PointQuery): Promise<PointPage> {
     const checked = checkQuery(query)
     const stop = this.#metrics.querySeconds.startTimer()
-    const { series, next } = await this.#line.ask('query', checked)
+    const { series, next, leftOut } = await this.#line.ask('query', checked)
     const page = series.map(toSeriesPoints)
     stop()
     return {
       series: page,
       complete: next === undefined,
       next: next === undefined ? undefined : encodeCursor(query, next),
+      leftOut,
     }
   }
 

@@ -14,8 +14,6 @@ export interface Packed {
   readonly parts: readonly PackedBatch[]
   readonly names: SeriesNames
   readonly rejected: RejectedPoint[]
-  /** Index into the batch of a point of a part. */
-  readonly indexOf: (part: number, index: number) => number
 }
 
 /** Turns batches into columns of numbers that cross to the thread without being copied. */
@@ -39,18 +37,12 @@ export class BatchPacker {
     }
     const total = good === undefined ? batch.series.length : good.length
     const parts: PackedBatch[] = []
-    const starts: number[] = []
     for (let start = 0; start < total;) {
       const part = packPart(batch, good, start, Math.min(start + PART_POINTS, total), name)
-      starts.push(start)
       parts.push(part)
       start += part.count
     }
-    const indexOf = (part: number, index: number): number => {
-      const position = (starts[part] ?? 0) + index
-      return good === undefined ? position : (good[position] ?? position)
-    }
-    return { parts, names: { first, added }, rejected, indexOf }
+    return { parts, names: { first, added }, rejected }
   }
 
   /** Starts the numbering again: the next batch carries the definitions of all its series. */

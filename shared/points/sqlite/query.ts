@@ -1,8 +1,8 @@
-import { SluiceError } from '../../errors.ts'
 import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
-import { canAggregate, typeAfter } from '../aggregate.ts'
+import { typeAfter } from '../aggregate.ts'
+import { askedSeries } from '../asked-series.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
-import type { KnownSeries } from './catalogue.ts'
+import type { StoredSeries } from './catalogue.ts'
 import type { Run } from './columns.ts'
 import { windows } from './fold.ts'
 import type { QueryAnswer, SeriesColumns } from './messages.ts'
@@ -12,20 +12,12 @@ import { ALL_TIME, isBefore, type Span } from './time.ts'
 /** Answers a query from what is stored now. `now` is the moment from which retention counts, in ms since 1970. */
 export function runQuery(sources: Sources, query: CheckedQuery, now: number): QueryAnswer {
   const { range, aggregate, resume } = query
-  const found = sources.catalogue.seriesOf(range)
-  for (const { field, type } of found) {
-    if (aggregate === undefined || canAggregate(aggregate.function, type)) continue
-    throw new SluiceError(
-      'bad_request',
-      `aggregate: ${aggregate.function} is not defined for ${field}, a ${type} field`,
-    )
-  }
+  const { asked, leftOut } = askedSeries(query, sources.catalogue.seriesOf(range))
   const span = visibleSpan(sources, range, now)
   const series: SeriesColumns[] = []
   let left = query.limit
-  for (const one of found) {
-    if (resume !== undefined && one.field < resume.field) continue
-    const rest = resume?.field === one.field ? startingAt(span, resume) : span
+  for (const one of asked) {
+    const rest = resume?.field === one.field && resume.type === one.type ? startingAt(span, resume) : span
     // One point more than wanted says whether there is more, and where.
     const run = collect(sources, one, rest, left + 1, aggregate)
     const cut = run.ms.length > left
@@ -34,11 +26,12 @@ export function runQuery(sources: Sources, query: CheckedQuery, now: number): Qu
       series.push(toColumns(one, type, slice(run, 0, Math.min(run.ms.length, left))))
     }
     if (cut) {
-      return { series, next: { field: one.field, time: { ms: run.ms[left] ?? 0, ns: run.ns[left] ?? 0 } } }
+      const time = { ms: run.ms[left] ?? 0, ns: run.ns[left] ?? 0 }
+      return { series, next: { field: one.field, type: one.type, time }, leftOut }
     }
     left -= run.ms.length
   }
-  return { series, next: undefined }
+  return { series, next: undefined, leftOut }
 }
 
 /** What of a range is to be seen: points past the retention are not, also while their file is still there. */
@@ -56,7 +49,7 @@ function startingAt({ from, to }: Span, { time }: Place): Span {
 /** The first `limit` points or windows of a series. */
 function collect(
   sources: Sources,
-  series: KnownSeries,
+  series: StoredSeries,
   span: Span,
   limit: number,
   aggregate: CheckedQuery['aggregate'],
@@ -81,7 +74,7 @@ function collect(
 }
 
 /** The time of the first point of a chunk that has a value; the span is that of the chunk. */
-function timeOf(sources: Sources, series: KnownSeries, { from, to }: Span, value: PointValue): Instant {
+function timeOf(sources: Sources, series: StoredSeries, { from, to }: Span, value: PointValue): Instant {
   for (const piece of pieces(sources, series, { from, to: { ms: to.ms, ns: to.ns + 1 } })) {
     const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, series.type)
     const index = run.values.indexOf(value)
@@ -97,7 +90,7 @@ function append(to: Run, more: Run): void {
 }
 
 /** The form that crosses to the main thread without being copied. */
-function toColumns({ stream, field }: KnownSeries, type: FieldType, run: Run): SeriesColumns {
+function toColumns({ stream, field }: StoredSeries, type: FieldType, run: Run): SeriesColumns {
   const ns = run.ns.some((rest) => rest !== 0) ? Uint32Array.from(run.ns) : undefined
   return { stream, field, type, ms: Float64Array.from(run.ms), ns, values: toValueColumn(type, run.values) }
 }

@@ -2,18 +2,12 @@ import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { PointBatch } from '../../telemetry.ts'
 import type { PointsMetrics } from '../points-metrics.ts'
 import type { RejectedPoint } from '../port.ts'
-import type { Calls, Conflict, PointsThread } from './messages.ts'
+import type { Calls, PointsThread } from './messages.ts'
 import { BatchPacker, type Packed } from './pack.ts'
 import type { SealMetrics } from './seal-metrics.ts'
 
 /** Points on their way to the thread, about 20 MB; further calls wait in line. */
 const MAX_IN_FLIGHT = 1_000_000
-
-export interface Written {
-  readonly rejected: RejectedPoint[]
-  readonly conflicts: readonly Conflict[]
-  readonly indexOf: (part: number, index: number) => number
-}
 
 /** The one line in which all requests stand: a sync must not overtake the writes that were called before it. */
 export class RequestLine {
@@ -33,17 +27,17 @@ export class RequestLine {
   }
 
   /** Posts a batch. It is packed when its turn comes: until then the caller must not change it. */
-  async write(batch: PointBatch): Promise<Written> {
+  async write(batch: PointBatch): Promise<readonly RejectedPoint[]> {
     let packed: Packed | undefined
     try {
-      const { conflicts, rawPoints } = await this.#inTurn(batch.series.length, () => {
+      const { rawPoints } = await this.#inTurn(batch.series.length, () => {
         packed = this.#packer.pack(batch)
         const parts = packed.parts.map(({ bytes }) => bytes)
         const memory = parts.map(({ buffer }) => buffer)
         return this.#thread.ask('write', { parts, names: packed.names }, memory)
       })
       this.#seals.rawPoints.set(rawPoints)
-      return { conflicts, rejected: packed?.rejected ?? [], indexOf: packed?.indexOf ?? ((_part, index) => index) }
+      return packed?.rejected ?? []
     } catch (error) {
       // The thread may not know the names that came with it.
       this.#packer.forget()

@@ -103,7 +103,7 @@ export class MemoryPoints implements PointStore {
         values: rows.map((row) => row.value),
       }
     })
-    return { series, complete, next: complete ? undefined : String(skip + page.length) }
+    return { series, complete, next: complete ? undefined : String(skip + page.length), leftOut: [] }
   }
 
   async series(tenant: string, device: string) {

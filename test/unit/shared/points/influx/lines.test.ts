@@ -10,6 +10,7 @@ import {
 } from '../../../../../shared/points/influx/names.ts'
 import { keepText, readText } from '../../../../../shared/points/influx/text.ts'
 import { middleBySize } from '../../../../../shared/points/influx/writer.ts'
+import type { FieldType } from '../../../../../shared/telemetry.ts'
 import { batchOf, seriesOf, type TestPoint } from '../../../../contract/points-harness.ts'
 
 function linesOf(points: readonly TestPoint[]): string[] {
@@ -21,13 +22,15 @@ function linesOf(points: readonly TestPoint[]): string[] {
 
 const [a, b] = [seriesOf('float', { field: 'a' }), seriesOf('float', { field: 'b' })]
 
+const types = fc.constantFrom<FieldType[]>('float', 'integer', 'boolean', 'string')
+
 describe('lines', () => {
   it('hold the fields of one stream and time together, and each type in its form', () => {
     const types = (['float', 'integer', 'boolean', 'string'] as const).map((type) => seriesOf(type))
     const values = [1.5, 7, true, 'on "off" \\']
     const points = types.map((series, i) => ({ series, ms: 1, ns: 20, value: values[i] ?? 0 }))
     expect(linesOf(points)).toEqual([
-      'acme.telemetry,device=pump-1 float=1.5,integer=7i,boolean=true,string="on \\"off\\" \\\\" 1000020',
+      'acme.telemetry,device=pump-1 float=1.5,integer\u001finteger=7i,boolean\u001fboolean=true,string\u001ftext="on \\"off\\" \\\\" 1000020',
     ])
   })
 
@@ -93,10 +96,12 @@ describe('names', () => {
 
   it('of fields come back, when they are allowed', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (field) => {
+      fc.property(fc.string({ unit: 'binary' }), types, types, (field, type, plain) => {
         fc.pre(fieldProblem(field) === undefined)
-        expect(fieldOf(fieldKeyOf(field))).toBe(field)
-        expect(fieldKeyOf(field)).not.toContain('\\')
+        const key = fieldKeyOf({ field, type, plain })
+        expect(fieldOf(key)).toBe(field)
+        expect(key).not.toContain('\\')
+        expect(key === fieldKeyOf({ field, type: plain, plain })).toBe(type === plain)
       }),
     )
   })

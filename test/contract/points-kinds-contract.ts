@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import type { PointQuery } from '../../shared/points/port.ts'
+import type { Kind } from '../../shared/telemetry.ts'
+import {
+  allPages,
+  batchOf,
+  everySecond,
+  openStore,
+  pointsIn,
+  seriesOf,
+  streamOf,
+  type MakePointsHarness,
+} from './points-harness.ts'
+
+/** Numbers, booleans and texts of one field. */
+export function describePointKinds(name: string, make: MakePointsHarness): void {
+  describe(`${name}: kinds`, () => {
+    it('keeps the kinds of values of a field side by side, also at one time and after it was opened again', async () => {
+      const harness = await make()
+      let store = await openStore(harness)
+      // As the registry says of a field whose first value was a text.
+      const identity = { field: 'x', plain: 'string' as const }
+      const [float, boolean, text] = [
+        seriesOf('float', identity),
+        seriesOf('boolean', identity),
+        seriesOf('string', identity),
+      ]
+      const first = [
+        { series: text, ms: 1, ns: 0, value: 'unavailable' },
+        { series: float, ms: 1, ns: 0, value: 21.5 },
+        { series: boolean, ms: 1, ns: 0, value: true },
+      ]
+      for (let round = 0; round < 2; round++) {
+        expect(await store.write(batchOf([...first, { series: float, ms: 2, ns: 0, value: 22 }]))).toEqual([])
+        await harness.rest()
+        const query = { ...streamOf(float), field: 'x' }
+        for (const limit of [1, 10]) {
+          expect((await allPages(store, { ...query, limit })).map(([, { ms }, value]) => [ms, value])).toEqual([
+            [1, 21.5],
+            [2, 22],
+            [1, true],
+            [1, 'unavailable'],
+          ])
+        }
+        const numbers = await allPages(store, { ...query, kind: 'number', limit: 10 })
+        expect(numbers.map(([, , value]) => value)).toEqual([21.5, 22])
+        expect(await store.series('acme', 'pump-1')).toEqual(
+          (['float', 'boolean', 'string'] as const).map((type) => ({ stream: 'telemetry', field: 'x', type })),
+        )
+        await store.close()
+        store = await openStore(harness)
+      }
+    })
+
+    it('of all fields has the mean of the numbers, and names what it leaves out', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const text = seriesOf('string', { field: 'state' })
+      await store.write(everySecond(seriesOf('float'), [1, 2]))
+      await store.write(everySecond(seriesOf('boolean'), [true]))
+      await store.write(everySecond(text, ['on', 'off']))
+      await store.write(everySecond({ ...text, type: 'float' }, [10, 20]))
+      await harness.rest()
+      const query: PointQuery = { ...streamOf(text), limit: 10, aggregate: { function: 'mean' } }
+      const page = await store.query(query)
+      expect(pointsIn(page).map(([field, , value]) => [field, value])).toEqual([
+        ['float', 1.5],
+        ['state', 15],
+      ])
+      expect(page.leftOut).toEqual([
+        { stream: 'telemetry', field: 'boolean', type: 'boolean' },
+        { stream: 'telemetry', field: 'state', type: 'string' },
+      ])
+      expect((await store.query({ ...query, field: 'state' })).series).toHaveLength(1)
+      for (const kind of ['text', 'word' as Kind] as const) {
+        await expect(store.query({ ...query, kind })).rejects.toMatchObject({ code: 'bad_request' })
+      }
+    })
+  })
+}
