@@ -50,7 +50,9 @@ export const ERRORS = {
   clock_suspect: data(
     'The reading was stored, but its time is before 2000 or more than a day ahead: set the clock of the device.',
   ),
-  type_conflict: data('The field already has another type; send that type or use another field name.'),
+  type_conflict: data(
+    'The field was declared integer, or InfluxDB has values of another type under its name; send what it takes, or use another field name.',
+  ),
   store_rejected: data('The store rejected this point; the detail says why.'),
 
   // A client or a message that is turned away.

@@ -7,7 +7,7 @@ import type { Retry } from './retry.ts'
 const ASK_FIELDS = 1000
 /** Types kept, by tenant, stream and field; beyond it all are forgotten and asked for again. About 10 MB. */
 const MAX_TYPES = 100_000
-/** Series whose verdict is kept: as many as the decoder keeps series. About 20 MB. */
+/** Series whose form is kept: as many as the decoder keeps series. About 20 MB. */
 const MAX_SERIES = 200_000
 
 const MAX_INT64 = 2n ** 63n - 1n
@@ -19,15 +19,17 @@ export type Fit =
   | { readonly code: 'type_conflict' | 'value_not_exact'; readonly detail: string }
 
 /**
- * What each field's type is: pinned in the registry by the first that comes, before the first point is written. The
- * decoder takes every number for a float; a field declared integer takes those that are whole.
+ * As which series the points of the decoder's series are written. A value of any kind is welcome in any field: kinds
+ * lie side by side. The registry says two things of a field. Integer: it was declared to have whole numbers, and takes
+ * no others. And which type has the field's own name in a store that takes one type per name: the type that was first
+ * in it while that decided about all others, float for a field that is new.
  */
 export class FieldTypes {
   readonly #registry: Pick<Registry, 'pinFieldTypes'>
   readonly #retry: Retry
   #types = new Map<string, FieldType>()
-  /** By the decoder's series: the series to write, or the type in force that it conflicts with. */
-  #verdicts = new Map<Series, Series | FieldType>()
+  /** By the decoder's series: the series to write. */
+  #forms = new Map<Series, Series>()
 
   constructor({ registry, retry }: { registry: Pick<Registry, 'pinFieldTypes'>; retry: Retry }) {
     this.#registry = registry
@@ -35,57 +37,52 @@ export class FieldTypes {
   }
 
   /**
-   * Pins the types of all fields among the series. Until the next call every one of them has its verdict.
+   * Asks for the types of all fields among the series. Until the next call every one of them has its form.
    * Resolves with true when all may be written as they are.
    */
   async pin(columns: readonly (readonly Series[])[]): Promise<boolean> {
-    if (this.#verdicts.size > MAX_SERIES) this.#verdicts = new Map()
+    if (this.#forms.size > MAX_SERIES) this.#forms = new Map()
     const unknown: Series[] = []
     let plain = true
     for (const column of columns) {
       for (const series of column) {
-        const verdict = this.#verdicts.get(series)
-        if (verdict === undefined) unknown.push(series)
-        else if (verdict !== series) plain = false
+        const form = this.#forms.get(series)
+        if (form === undefined) unknown.push(series)
+        else if (form !== series) plain = false
       }
     }
     if (unknown.length === 0) return plain
     await this.#ask(unknown)
     for (const series of unknown) {
-      const verdict = this.#verdicts.get(series) ?? this.#judge(series)
-      this.#verdicts.set(series, verdict)
-      if (verdict !== series) plain = false
+      const form = this.#forms.get(series) ?? this.#formOf(series)
+      this.#forms.set(series, form)
+      if (form !== series) plain = false
     }
     return plain
   }
 
   /** The point as it may be written. Its series was among those of the last {@link pin}. */
   fit(series: Series, value: PointValue): Fit {
-    const verdict = this.#verdicts.get(series)
-    if (typeof verdict !== 'object') {
-      const detail = `"${series.field}" is of type ${verdict ?? 'another type'}, this value is ${series.type}`
-      return { code: 'type_conflict', detail }
-    }
-    if (verdict.type === 'integer') return fitInteger(verdict, value)
-    if (typeof value !== 'bigint') return { series: verdict, value }
+    const form = this.#forms.get(series) ?? series
+    if (form.type === 'integer') return fitInteger(form, value)
+    if (typeof value !== 'bigint') return { series: form, value }
     return { code: 'value_not_exact', detail: `"${series.field}" is of type float, and ${value} is not exact as one` }
   }
 
-  #judge(series: Series): Series | FieldType {
-    const type = this.#types.get(fieldKey(series))
-    if (type === undefined || type === series.type) return series
-    return type === 'integer' && series.type === 'float' ? { ...series, type } : type
+  #formOf(series: Series): Series {
+    const plain = this.#types.get(fieldKey(series)) ?? 'float'
+    if (plain === 'float') return series
+    return { ...series, plain, type: plain === 'integer' && series.type === 'float' ? plain : series.type }
   }
 
   async #ask(series: readonly Series[]): Promise<void> {
     if (this.#types.size > MAX_TYPES) this.#types = new Map()
-    // The first in the order of the log decides about a field, as it does in the registry.
     const asked = new Map<string, FieldDeclaration>()
     for (const one of series) {
       const key = fieldKey(one)
       if (this.#types.has(key) || asked.has(key)) continue
-      const { tenant, stream, field, type } = one
-      asked.set(key, { tenant, stream, field, type })
+      const { tenant, stream, field } = one
+      asked.set(key, { tenant, stream, field, type: 'float' })
     }
     const keys = [...asked.keys()]
     const declarations = [...asked.values()]
@@ -100,7 +97,7 @@ export class FieldTypes {
 function fitInteger(series: Series, value: PointValue): Fit {
   if (typeof value === 'bigint') return { series, value }
   if (typeof value !== 'number' || !Number.isInteger(value)) {
-    return { code: 'type_conflict', detail: `"${series.field}" is of type integer, this value is ${String(value)}` }
+    return { code: 'type_conflict', detail: `"${series.field}" is declared integer, this value is ${String(value)}` }
   }
   // -0 is no integer of its own.
   if (Number.isSafeInteger(value)) return { series, value: value + 0 }

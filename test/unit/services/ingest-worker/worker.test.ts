@@ -85,21 +85,6 @@ describe('every field ends as a point or as a fault', () => {
 })
 
 describe('field types', () => {
-  it('are pinned by the first value; a field that disagrees is refused alone', async () => {
-    const world = new World()
-    await world.publish([{ ts: T, a: 1 }, `[{"ts":${T + 1},"a":true,"b":1},{"ts":${T + 2},"a":2}]`])
-    await world.work()
-    await world.settled()
-    expect([...world.points.visible.values()]).toEqual([1, 1, 2])
-    const [letter] = world.deadLetters()
-    expect(letter).toMatchObject({
-      code: 'type_conflict',
-      stage: 'store',
-      source: { partition: 0, offset: 1 },
-      faults: { first: [{ element: 0, path: 'a', code: 'type_conflict' }] },
-    })
-  })
-
   it('declared integer: takes whole numbers, exactly, and refuses others', async () => {
     const world = new World()
     world.registry.types.set('demo/telemetry/n', 'integer')
