@@ -1,5 +1,5 @@
-import type { FieldState, StreamState } from './registry/port.ts'
-import type { FieldType, PointValue, Series } from './telemetry.ts'
+import type { FieldState, FieldValue, StreamState } from './registry/port.ts'
+import { compareInstants, kindOf, type FieldType, type PointValue, type Series } from './telemetry.ts'
 import type { TelemetryTopic } from './topics.ts'
 
 /** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
@@ -16,8 +16,10 @@ export function latestKey(tenant: string, device: string, stream: string): strin
   return `latest:${tenant}/${device}/${stream}`
 }
 
-/** One field as JSON: time, type, value; what JSON numbers do not hold (integers beyond 2^53, -0) as text. */
-type EncodedField = readonly [ms: number, ns: number, type: FieldType, value: string | number | boolean]
+/** A value as JSON: time, type, value; what JSON numbers do not hold (integers beyond 2^53, -0) as text. */
+type EncodedValue = readonly [ms: number, ns: number, type: FieldType, value: string | number | boolean]
+/** Behind it the last number, where the value is none. */
+type EncodedField = EncodedValue | readonly [...EncodedValue, lastNumber: EncodedValue]
 
 interface EncodedState extends Omit<StreamState, 'fields'> {
   readonly fields: Readonly<Record<string, EncodedField>>
@@ -25,10 +27,10 @@ interface EncodedState extends Omit<StreamState, 'fields'> {
 
 /** A state as JSON, for the cache. */
 export function encodeLatest(state: StreamState): string {
-  const fields = Object.entries(state.fields).map(([name, { time, type, value }]): [string, EncodedField] => [
-    name,
-    [time.ms, time.ns, type, encodeValue(value)],
-  ])
+  const fields = Object.entries(state.fields).map(([name, field]): [string, EncodedField] => {
+    const newest = encodeField(field)
+    return [name, field.lastNumber === undefined ? newest : [...newest, encodeField(field.lastNumber)]]
+  })
   return JSON.stringify({ ...state, fields: Object.fromEntries(fields) })
 }
 
@@ -36,11 +38,19 @@ export function encodeLatest(state: StreamState): string {
 export function decodeLatest(text: string): StreamState | undefined {
   const parsed = parse(text)
   if (parsed === undefined) return undefined
-  const fields = Object.entries(parsed.fields).map(([name, [ms, ns, type, value]]): [string, FieldState] => [
-    name,
-    { time: { ms, ns }, type, value: decodeValue(type, value) },
-  ])
+  const fields = Object.entries(parsed.fields).map(([name, [ms, ns, type, value, number]]): [string, FieldState] => {
+    const lastNumber = number === undefined ? {} : { lastNumber: decodeField(number) }
+    return [name, { ...decodeField([ms, ns, type, value]), ...lastNumber }]
+  })
   return { ...parsed, fields: Object.fromEntries(fields) }
+}
+
+function encodeField({ time, type, value }: FieldValue): EncodedValue {
+  return [time.ms, time.ns, type, encodeValue(value)]
+}
+
+function decodeField([ms, ns, type, value]: EncodedValue): FieldValue {
+  return { time: { ms, ns }, type, value: decodeValue(type, value) }
 }
 
 function encodeValue(value: PointValue): string | number | boolean {
@@ -70,7 +80,7 @@ function isEncodedState(value: unknown): value is EncodedState {
   if (typeof fields !== 'object' || fields === null) return false
   if (typeof log !== 'string') return false
   if (typeof offset !== 'number' || typeof partition !== 'number' || typeof lastSeenMs !== 'number') return false
-  return Object.values(fields).every((field) => Array.isArray(field) && field.length === 4)
+  return Object.values(fields).every((field) => Array.isArray(field) && (field.length === 4 || field.length === 5))
 }
 
 /** What is kept of a field while merging; replaced in place, because this is done for every point. */
@@ -79,6 +89,8 @@ interface LatestField {
   ns: number
   type: FieldType
   value: PointValue
+  /** The newest number; undefined when the value is the newest, or there is none. */
+  number: FieldValue | undefined
 }
 
 /**
@@ -98,8 +110,8 @@ export class LatestStream {
   constructor(names: TelemetryTopic, from?: StreamState) {
     this.names = names
     if (from === undefined) return
-    for (const [name, { time, type, value }] of Object.entries(from.fields)) {
-      this.#fields.set(name, { ms: time.ms, ns: time.ns, type, value })
+    for (const [name, { time, type, value, lastNumber }] of Object.entries(from.fields)) {
+      this.#fields.set(name, { ms: time.ms, ns: time.ns, type, value, number: lastNumber })
     }
     this.#lastSeenMs = from.lastSeenMs
     this.#log = from.log
@@ -125,12 +137,19 @@ export class LatestStream {
   merge(series: Series, ms: number, ns: number, value: PointValue, receivedMs: number): void {
     if (ms > receivedMs + MAX_AHEAD_MS) return
     const field = this.#fields.get(series.field)
-    if (field === undefined) this.#add(series.field, { ms, ns, type: series.type, value })
+    if (field === undefined) this.#add(series.field, { ms, ns, type: series.type, value, number: undefined })
     else if (ms > field.ms || (ms === field.ms && ns >= field.ns)) {
+      if (series.type !== field.type) keepNumber(field, series.type)
       field.ms = ms
       field.ns = ns
       field.type = series.type
       field.value = value
+    } else if (kindOf(field.type) !== 'number' && kindOf(series.type) === 'number') {
+      // A number from before the word: the newest of the numbers, perhaps.
+      const known = field.number?.time
+      if (known === undefined || compareInstants({ ms, ns }, known) >= 0) {
+        field.number = { time: { ms, ns }, type: series.type, value }
+      }
     }
   }
 
@@ -144,9 +163,9 @@ export class LatestStream {
 
   /** A copy that later merges do not change. */
   toState(): StreamState {
-    const fields = Array.from(this.#fields, ([name, { ms, ns, type, value }]): [string, FieldState] => [
+    const fields = Array.from(this.#fields, ([name, { ms, ns, type, value, number }]): [string, FieldState] => [
       name,
-      { time: { ms, ns }, type, value },
+      { time: { ms, ns }, type, value, ...(number === undefined ? {} : { lastNumber: number }) },
     ])
     return {
       ...this.names,
@@ -156,5 +175,14 @@ export class LatestStream {
       partition: this.#partition,
       offset: this.#offset,
     }
+  }
+}
+
+/** A value of another type is about to take the place of the field's. */
+function keepNumber(field: LatestField, type: FieldType): void {
+  if (kindOf(type) === 'number') field.number = undefined
+  else if (kindOf(field.type) === 'number') {
+    const { ms, ns, value } = field
+    field.number = { time: { ms, ns }, type: field.type, value }
   }
 }

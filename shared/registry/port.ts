@@ -43,8 +43,13 @@ export interface Application {
   readonly login: LoginState
 }
 
-/** Newest value of one field; `time` is the reading's own. */
-export interface FieldState {
+/** Newest value of one field, of whatever kind; `time` is the reading's own. */
+export interface FieldState extends FieldValue {
+  /** Where the newest value is no number: the newest that is one, if there is any. */
+  readonly lastNumber?: FieldValue
+}
+
+export interface FieldValue {
   readonly time: Instant
   readonly value: PointValue
   readonly type: FieldType
@@ -138,7 +143,10 @@ export interface Registry {
   /** Name of the API key, or undefined when it is not one. */
   verifyApiKey(key: string): Promise<string | undefined>
 
-  /** Insert-if-absent, then read back: the types in force, in the order asked. The first to declare a field decides. */
+  /**
+   * Insert-if-absent, then read back: the types in force, in the order asked. The first to declare a field decides. It is
+   * integer for a field that was declared so, and says which type has the field's own name among the points.
+   */
   pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]>
 
   /** Latest state of all streams of a device, as last flushed. */
