@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { DeviceOfPoints, PointStore } from '../../../shared/points/port.ts'
 import {
   compareInstants,
+  FIELD_TYPES,
   formatInstant,
   type FieldType,
   type Instant,
@@ -91,7 +92,7 @@ async function compareStream(
   let more = 0
   let other = await theirs.next()
   for (let one = await ours.next(); one !== undefined; one = await ours.next()) {
-    if (series?.name[3] !== one.field) series = begin(one.field, one.type)
+    if (series?.name[3] !== one.field || series.name[4] !== one.type) series = begin(one.field, one.type)
     while (other !== undefined && comparePlaces(other, one) < 0) {
       more += 1
       other = await theirs.next()
@@ -105,13 +106,10 @@ async function compareStream(
   return more
 }
 
-interface Place {
+interface Point {
   readonly field: string
-  readonly time: Instant
-}
-
-interface Point extends Place {
   readonly type: FieldType
+  readonly time: Instant
   readonly value: PointValue
 }
 
@@ -154,6 +152,8 @@ function valueText(type: FieldType, value: PointValue): string {
   return Object.is(value, -0) ? '-0' : String(value)
 }
 
-function comparePlaces(a: Place, b: Place): number {
-  return compareText(a.field, b.field) || compareInstants(a.time, b.time)
+/** In the order in which both stores give the points of a stream. */
+function comparePlaces(a: Point, b: Point): number {
+  const byType = FIELD_TYPES.indexOf(a.type) - FIELD_TYPES.indexOf(b.type)
+  return compareText(a.field, b.field) || byType || compareInstants(a.time, b.time)
 }

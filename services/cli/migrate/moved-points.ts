@@ -3,6 +3,7 @@ import { toSluiceError } from '../../../shared/errors.ts'
 import type { FieldType, PointBatch, PointValue, Series } from '../../../shared/telemetry.ts'
 import type { Differences, Step } from './migration-ports.ts'
 import type { Progress, ProgressState } from './progress.ts'
+import { PlainTypes } from './plain-types.ts'
 import { persist } from './retry.ts'
 
 /** Devices asked for at a time. */
@@ -27,17 +28,21 @@ export async function* devicesOf(
 
 export interface StreamOfDevice extends DeviceOfPoints {
   readonly stream: string
-  readonly types: ReadonlyMap<string, FieldType>
+  /** Of all its fields. */
+  readonly types: ReadonlySet<FieldType>
+  readonly fields: ReadonlySet<string>
 }
 
-/** Streams of a device with the types of their fields, in the store's order. */
+/** Streams of a device with their fields and types, in the store's order. */
 export async function streamsOf(points: PointStore, { tenant, device }: DeviceOfPoints): Promise<StreamOfDevice[]> {
-  const streams = new Map<string, Map<string, FieldType>>()
+  const streams = new Map<string, { types: Set<FieldType>; fields: Set<string> }>()
   for (const { stream, field, type } of await points.series(tenant, device)) {
-    const types = streams.get(stream) ?? new Map<string, FieldType>()
-    streams.set(stream, types.set(field, type))
+    const known = streams.get(stream) ?? { types: new Set(), fields: new Set() }
+    known.types.add(type)
+    known.fields.add(field)
+    streams.set(stream, known)
   }
-  return Array.from(streams, ([stream, types]) => ({ tenant, device, stream, types }))
+  return Array.from(streams, ([stream, known]) => ({ tenant, device, stream, ...known }))
 }
 
 /** The points of a stream, page by page: field after field, each in time order. */
@@ -48,7 +53,7 @@ export async function* pagesOf(
   from?: string,
 ): AsyncGenerator<PointPage> {
   const { tenant, device, stream, types } = streamOfDevice
-  const limit = [...types.values()].includes('string') ? PAGE_POINTS.texts : PAGE_POINTS.numbers
+  const limit = types.has('string') ? PAGE_POINTS.texts : PAGE_POINTS.numbers
   for (let cursor = from; ;) {
     signal.throwIfAborted()
     const query = { tenant, device, stream, limit, ...(cursor === undefined ? {} : { cursor }) }
@@ -66,6 +71,7 @@ export async function movePoints(step: Step, progress: Progress, differences: Di
   const { source, target, signal, onProgress } = step
   const { points: state } = progress.state
   const writer = new PointMover(step, differences)
+  const plain = new PlainTypes(target.tables, signal)
   const before = { moved: state.moved, rejected: state.rejected }
   const begin = state.at
   let reached: Pick<typeof state, 'after' | 'at'> = { after: state.after, at: begin }
@@ -79,9 +85,12 @@ export async function movePoints(step: Step, progress: Progress, differences: Di
     const resumed = begin?.tenant === device.tenant && begin.device === device.device ? begin : undefined
     for (const stream of await streamsOf(source.points, device)) {
       if (resumed !== undefined && stream.stream < resumed.stream) continue
+      const plainOf = await plain.of(stream)
       const cursor = resumed?.stream === stream.stream ? resumed.cursor : undefined
       for await (const { series, next } of pagesOf(source.points, stream, signal, cursor)) {
-        for (const one of series) writer.add({ ...device, ...one }, one.times, one.values)
+        for (const one of series) {
+          writer.add({ ...device, ...one, ...plainOf(one.field) }, one.times, one.values)
+        }
         if (next !== undefined)
           reached = { after: reached.after, at: { ...device, stream: stream.stream, cursor: next } }
         if (writer.isFull) await flush()
@@ -129,11 +138,11 @@ class PointMover {
   }
 
   add(
-    { tenant, device, stream, field, type }: Series,
+    { tenant, device, stream, field, type, plain = 'float' }: Series,
     times: readonly { ms: number; ns: number }[],
     values: readonly PointValue[],
   ): void {
-    const series: Series = { tenant, device, stream, field, type }
+    const series: Series = { tenant, device, stream, field, type, plain }
     for (const [index, { ms, ns }] of times.entries()) {
       const value = values[index]
       if (value === undefined) throw new RangeError('fewer values than times')
