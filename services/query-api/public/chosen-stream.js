@@ -5,7 +5,7 @@ import { parseTime, Series } from './series.js'
 /** @typedef {import('./session.js').Session} Session */
 /** @typedef {import('./series.js').Point} Point */
 /** @typedef {import('./stream.js').Reading} Reading */
-/** @typedef {{ value: number | boolean | string, type: string, time: number }} Latest time in ms since 1970 */
+/** @typedef {{ value: number | boolean | string, type: string, time: number, lastNumber?: Latest | undefined }} Latest time in ms since 1970; `lastNumber` where the value is none */
 /** @typedef {{ stream: string, field: string, type: string, points: [number, number | boolean | string][] }} StoredSeries */
 
 const HOUR_MS = 3_600_000
@@ -79,11 +79,12 @@ export class ChosenStream {
     if (state === undefined) return
     this.stream = state.stream
     if (Number.isNaN(this.lastSeen)) this.lastSeen = Date.parse(state.lastSeen)
-    for (const [field, { value, type, time }] of Object.entries(state.fields)) {
+    for (const [field, { value, type, time, lastNumber }] of Object.entries(state.fields)) {
       const known = this.latest.get(field)
+      const number = lastNumber && { ...lastNumber, time: parseTime(lastNumber.time) }
       // A value that arrived while the answer was on its way is newer; only its exact type comes from the store.
-      if (known !== undefined) known.type = type
-      else this.#setLatest(field, { value, type, time: parseTime(time) })
+      if (known === undefined) this.#setLatest(field, { value, type, time: parseTime(time), lastNumber: number })
+      else if (isNumeric(type) && typeof known.value === 'number') known.type = type
     }
     await this.#loadMinutes(this.stream)
   }
@@ -117,7 +118,10 @@ export class ChosenStream {
   #takeValue(field, value, time, arrived) {
     const known = this.latest.get(field)
     if (known === undefined || (time >= known.time && time <= arrived + AHEAD_MS)) {
-      this.#setLatest(field, { value, type: known?.type ?? typeof value, time })
+      const isSame = known !== undefined && typeof known.value === typeof value
+      const number = typeof known?.value === 'number' ? known : known?.lastNumber
+      const lastNumber = typeof value === 'number' ? undefined : number
+      this.#setLatest(field, { value, type: isSame ? known.type : typeof value, time, lastNumber })
     }
     if (typeof value === 'number') this.#seriesOf(field)?.add({ time, value, arrived })
   }
@@ -154,7 +158,7 @@ function perWindow(interval) {
  * @returns {Map<string, Point[]>} numeric fields only
  */
 function pointsOf(series) {
-  const numeric = series.filter(({ type }) => type === 'float' || type === 'integer')
+  const numeric = series.filter(({ type }) => isNumeric(type))
   return new Map(
     numeric.map(({ field, points }) => [
       field,
@@ -162,4 +166,9 @@ function pointsOf(series) {
       points.map(([time, value]) => ({ time, value: Number(value), arrived: time })),
     ]),
   )
+}
+
+/** @param {string} type */
+function isNumeric(type) {
+  return type === 'float' || type === 'integer' || type === 'number'
 }

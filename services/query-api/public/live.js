@@ -183,7 +183,7 @@ export class Live {
   /** @param {ChosenStream} chosen */
   #table(chosen) {
     const body = byId('latest', HTMLTableElement).tBodies[0]
-    for (const [field, { value, type, time }] of chosen.latest) {
+    for (const [field, { value, type, time, lastNumber }] of chosen.latest) {
       let row = this.#rows.get(field)
       if (row === undefined) {
         const name = make('th', { scope: 'row' }, visible(field, 200))
@@ -191,7 +191,8 @@ export class Live {
         this.#rows.set(field, row)
         body.append(row)
       }
-      setText(row.cells[1], visible(String(value), 300))
+      const before = lastNumber ? ` (last number ${lastNumber.value}, ${formatTime(lastNumber.time)})` : ''
+      setText(row.cells[1], `${visible(String(value), 300)}${before}`)
       setText(row.cells[2], TYPE_NAMES[type] ?? visible(type, 20))
       setText(row.cells[3], formatTime(time))
     }

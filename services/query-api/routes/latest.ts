@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import type { FieldValue } from '../../../shared/registry/port.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { latestStates } from '../latest.ts'
 import { jsonValue } from '../live-events.ts'
@@ -6,10 +7,16 @@ import { problemResponses } from '../problem.ts'
 import { Epoch, PointTime, rfc3339, TimeOrNull, Value, writeTime } from '../time.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
 
-const FieldView = Type.Object({
+const valueView = {
   value: Value,
   type: Type.Enum(['float', 'integer', 'boolean', 'string']),
   time: PointTime,
+}
+const FieldView = Type.Object({
+  ...valueView,
+  lastNumber: Type.Optional(
+    Type.Object(valueView, { description: 'The newest number, where the newest value is none: a word, for example.' }),
+  ),
 })
 
 const Latest = Type.Object(
@@ -58,8 +65,12 @@ export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' |
       // Asked after the read, which is what finds out.
       if (!options.cache.available) void reply.header('sluice-cache', 'unavailable')
       const streams = states.map((state) => {
-        const fields = Object.entries(state.fields).map(([field, { value, type, time }]) => {
-          return [field, { value: jsonValue(value), type, time: writeTime(time, query.epoch) }] as const
+        const view = ({ value, type, time }: FieldValue) => {
+          return { value: jsonValue(value), type, time: writeTime(time, query.epoch) }
+        }
+        const fields = Object.entries(state.fields).map(([field, newest]) => {
+          const { lastNumber } = newest
+          return [field, { ...view(newest), ...(lastNumber && { lastNumber: view(lastNumber) }) }] as const
         })
         return { stream: state.stream, lastSeen: rfc3339(state.lastSeenMs), fields: Object.fromEntries(fields) }
       })

@@ -21,6 +21,11 @@ const ReadingQuery = Type.Object(
   {
     stream: Stream,
     field: Type.Optional(Type.String({ description: 'One field; all fields by default.' })),
+    kind: Type.Optional(
+      Type.Enum(['number', 'boolean', 'text'], {
+        description: 'Of each field only the values of this kind; every kind by default, each as a series of its own.',
+      }),
+    ),
     from: Type.Optional(Type.String({ description: 'Inclusive: RFC 3339 or milliseconds since 1970.' })),
     to: Type.Optional(Type.String({ description: 'Exclusive: RFC 3339 or milliseconds since 1970.' })),
     interval: Type.Optional(
@@ -46,10 +51,14 @@ const ReadingQuery = Type.Object(
   { additionalProperties: false },
 )
 
-const SeriesView = Type.Object({
+const seriesName = {
   stream: Type.String(),
   field: Type.String(),
   type: Type.Enum(['float', 'integer', 'boolean', 'string']),
+}
+const SeriesName = Type.Object(seriesName)
+const SeriesView = Type.Object({
+  ...seriesName,
   points: Type.Array(
     // Type.Tuple writes the form of an older JSON Schema.
     Type.Unsafe<[Static<typeof PointTime>, Static<typeof Value>]>({
@@ -93,6 +102,9 @@ export function readingRoutes(
             series: Type.Array(SeriesView),
             complete: Type.Boolean(),
             next: Type.Union([Type.String(), Type.Null()], { description: 'Cursor for the next page.' }),
+            leftOut: Type.Array(SeriesName, {
+              description: 'Series that are not of numbers, where the aggregate is min, max, mean or sum.',
+            }),
           }),
           ...problemResponses,
         },
@@ -103,7 +115,7 @@ export function readingRoutes(
       await requireDevice(registry, params.tenant, params.device)
       const page = await points.query(pointQuery)
       const series = page.series.map((one) => viewSeries(one, query.epoch))
-      return { series, complete: page.complete, next: page.next ?? null }
+      return { series, complete: page.complete, next: page.next ?? null, leftOut: [...page.leftOut] }
     },
   )
   // A context of its own, because it takes bytes whatever their media type is called.
@@ -199,9 +211,21 @@ function readQuery({ tenant, device }: Static<typeof DeviceParams>, query: Stati
     throw new SluiceError('bad_request', 'parameter "from" is later than "to"')
   }
   const field = query.field === undefined ? {} : { field: query.field }
+  const kind = query.kind === undefined ? {} : { kind: query.kind }
   const cursor = query.cursor === undefined ? {} : { cursor: query.cursor }
   const stream = streamOf(query.stream)
-  return { tenant, device, stream, limit: query.limit, ...field, ...from, ...to, ...cursor, ...readAggregate(query) }
+  return {
+    tenant,
+    device,
+    stream,
+    limit: query.limit,
+    ...field,
+    ...kind,
+    ...from,
+    ...to,
+    ...cursor,
+    ...readAggregate(query),
+  }
 }
 
 function readAggregate({ interval, aggregate }: Static<typeof ReadingQuery>): Pick<PointQuery, 'aggregate'> {

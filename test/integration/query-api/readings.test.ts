@@ -40,6 +40,7 @@ it.each([
     series: [{ stream: 'telemetry', field: 'a', type: 'float', points: [[time, 21.5]] }],
     complete: true,
     next: null,
+    leftOut: [],
   })
 })
 
@@ -56,8 +57,13 @@ it('integers beyond 2^53 are text, and every other value is itself', async () =>
 
 it('a device without points answers an empty list, an unknown one 404', async () => {
   const { call } = await openWithDevice()
-  expect((await call('GET', URL)).body).toEqual({ series: [], complete: true, next: null })
-  expect((await call('GET', `${URL}?stream=other`)).body).toEqual({ series: [], complete: true, next: null })
+  expect((await call('GET', URL)).body).toEqual({ series: [], complete: true, next: null, leftOut: [] })
+  expect((await call('GET', `${URL}?stream=other`)).body).toEqual({
+    series: [],
+    complete: true,
+    next: null,
+    leftOut: [],
+  })
   expect(await call('GET', '/v1/devices/demo/First/readings')).toMatchObject({
     status: 404,
     body: { code: 'not_found' },

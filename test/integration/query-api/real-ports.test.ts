@@ -53,7 +53,11 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
       ],
     },
   ])
-  expect(await call('GET', '/v1/devices/demo/first/readings?interval=1m')).toMatchObject({
+  expect((await call('GET', '/v1/devices/demo/first/readings?interval=1m')).body).toMatchObject({
+    series: [{ field: 't' }],
+    leftOut: [{ stream: 'telemetry', field: 'ok', type: 'boolean' }],
+  })
+  expect(await call('GET', '/v1/devices/demo/first/readings?interval=1m&field=ok')).toMatchObject({
     status: 400,
     body: { code: 'bad_request' },
   })
