@@ -133,7 +133,7 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
   }
   const registry = releasers.own('registry', await openSqliteRegistry(registryOptions), (it) => it.close())
   const sessionOptions = { file: join(folder, 'sessions.db'), maxSessions: config.MAX_SESSIONS_PER_LOGIN, ...shared }
-  const opening = openSqliteSessions({ ...sessionOptions, onFailed: fail })
+  const opening = openSqliteSessions({ ...sessionOptions, room: disk.room('data'), onFailed: fail })
   const sessions = releasers.own('sessions', await opening, (it) => it.close())
   const cache = releasers.own('cache', openMemoryCache({ maxEntries: config.CACHE_ENTRIES, metrics }), (it) =>
     it.close(),

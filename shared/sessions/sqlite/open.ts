@@ -3,8 +3,10 @@ import { dirname } from 'node:path'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { oncePer, TELL_EVERY_MS } from '../../process/once-per.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
 import { makeFolder, PRIVATE } from '../../storage/folders.ts'
+import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
 import { MAX_PER_SESSION, MAX_RETAINED, MAX_WIDE_SESSIONS } from '../bounds.ts'
 import type { LocalSessionStore } from '../port.ts'
 import type { Bounds, Calls, Figures, Opened, SessionEvent, ThreadOptions } from './messages.ts'
@@ -17,6 +19,8 @@ export interface SqliteSessionsOptions {
   readonly maxSessions: number
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Told of writes that found none; what sessions store is bounded by itself, and goes on in the reserve. */
+  readonly room?: Room
   /** The file cannot be trusted any more, or its thread is gone: the process must end. Called once. */
   readonly onFailed: (error: SluiceError) => void
 }
@@ -30,7 +34,9 @@ export interface SqliteSessionStore extends LocalSessionStore {
  * `data_unwritable`, `disk_full`.
  */
 export async function openSqliteSessions(options: SqliteSessionsOptions): Promise<SqliteSessionStore> {
-  const { file, maxSessions, logger, metrics, onFailed } = options
+  const { file, maxSessions, logger, metrics, room = ANY_ROOM, onFailed } = options
+  const toSessionError = noticing(room, toError)
+  const mayTell = oncePer(TELL_EVERY_MS)
   makeFolderOf(file)
   const workerData: ThreadOptions = { file, bounds: boundsOf(maxSessions) }
   const { client, opened } = await ThreadClient.start<Calls, Opened, SessionEvent>({
@@ -38,10 +44,11 @@ export async function openSqliteSessions(options: SqliteSessionsOptions): Promis
     workerData,
     name: 'session store',
     lostCode: 'storage_failed',
-    toError,
+    toError: toSessionError,
     onEvent(event) {
       if (event.kind === 'wills') return sessions.publishDue(event.due)
-      const { code, message } = event.failure
+      const { code, message } = toSessionError(event.failure)
+      if (!mayTell(code)) return
       logger.error({ code, detail: message }, 'sessions cannot be stored; nothing of them is acknowledged')
     },
     onLost: onFailed,

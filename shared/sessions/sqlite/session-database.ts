@@ -1,5 +1,7 @@
 import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DATABASE_SUFFIXES } from '../../storage/damaged.ts'
+import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { IncomingTable } from './incoming-table.ts'
 import type { Answers, Calls, DueWill, Figures, ThreadOptions } from './messages.ts'
 import { QueueTable } from './queue-table.ts'
@@ -10,6 +12,9 @@ import { SubscriptionTable } from './subscription-table.ts'
 import { Transaction } from './transaction.ts'
 import { WallClock } from './wall-clock.ts'
 import { WillTable } from './will-table.ts'
+
+/** The WAL is moved into the database from this length on, on a small disk earlier. */
+const MAX_WAL_BYTES = 4 * 1024 * 1024
 
 /** Sessions that end, and wills that are handed out, in one step. */
 const AT_ONCE = 100
@@ -36,7 +41,7 @@ export class SessionDatabase {
     this.damage = damage
     this.#clock = clock
     try {
-      this.transaction = new Transaction(db)
+      this.transaction = new Transaction(db, walPagesFor(dirname(file), MAX_WAL_BYTES))
       this.#sessions = new SessionTable(this.transaction, clock, bounds.sessions)
       this.#subscriptions = new SubscriptionTable(this.transaction, bounds.wideSessions)
       this.#queue = new QueueTable(this.transaction, { messages: bounds.messages, bytes: bounds.messageBytes })

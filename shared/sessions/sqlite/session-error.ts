@@ -1,7 +1,7 @@
 import { SluiceError, type ErrorCode } from '../../errors.ts'
 import { storageFault } from '../../storage/storage-fault.ts'
 import { hasNoSpace } from '../../storage/space-probe.ts'
-import { isWriteError } from '../../storage/sync-error.ts'
+import { isSyncError, isWriteError } from '../../storage/sync-error.ts'
 import { dirname } from 'node:path'
 
 /**
@@ -12,7 +12,7 @@ export function sessionError(error: unknown, file: string): SluiceError {
   if (error instanceof SluiceError) return error
   const fault = storageFault(error)
   const known: ErrorCode = fault === 'corrupt' ? 'data_corrupt' : (fault ?? 'data_unwritable')
-  const failed = (): ErrorCode => (hasNoSpace(dirname(file)) ? 'disk_full' : 'storage_failed')
+  const failed = (): ErrorCode => (!isSyncError(error) && hasNoSpace(dirname(file)) ? 'disk_full' : 'storage_failed')
   const code = isWriteError(error) ? failed() : known
   const message = error instanceof Error ? error.message : String(error)
   return new SluiceError(code, `${file}: ${message}`, { cause: error })

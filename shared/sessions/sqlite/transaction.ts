@@ -1,9 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isSyncError } from '../../storage/sync-error.ts'
 
-/** Pages of the WAL from which it is moved into the database, 4 MB. */
-const CHECKPOINT_PAGES = 1_000
-
 /**
  * The one transaction of the file: changes gather in it until somebody who waits for one, or the time, has it committed.
  * In WAL mode with synchronous=FULL a commit is one sync of the WAL.
@@ -11,13 +8,16 @@ const CHECKPOINT_PAGES = 1_000
 export class Transaction {
   readonly db: DatabaseSync
   readonly #frames: StatementSync
+  readonly #checkpointPages: number
   #isOpen = false
   #isAwaited = false
   /** Transactions that were synced. */
   commits = 0
 
-  constructor(db: DatabaseSync) {
+  /** The WAL is moved into the database from so many pages on. */
+  constructor(db: DatabaseSync, checkpointPages: number) {
     this.db = db
+    this.#checkpointPages = checkpointPages
     this.#frames = db.prepare('PRAGMA wal_checkpoint(NOOP)')
   }
 
@@ -68,7 +68,7 @@ export class Transaction {
    * Any other failure is met again by the next one.
    */
   tidy(): void {
-    if (this.#isOpen || Number(this.#frames.get()?.['log']) < CHECKPOINT_PAGES) return
+    if (this.#isOpen || Number(this.#frames.get()?.['log']) < this.#checkpointPages) return
     try {
       this.db.exec('PRAGMA wal_checkpoint(PASSIVE)')
     } catch (error) {

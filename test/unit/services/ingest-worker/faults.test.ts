@@ -72,6 +72,20 @@ it('a configuration error stops the worker, is shown, and never makes dead lette
   expect(world.log.records['telemetry.dead-letter']).toEqual([[]])
 })
 
+it.each(['disk_full', 'storage_failed'] as const)(
+  'a stop does not wait for what is for people to mend: %s',
+  async (code) => {
+    const world = new World()
+    await world.publish(readings)
+    const write = failing(Infinity, code, async () => [])
+    // Longer than the time limit of the test.
+    const worker = await world.work({ points: withMethods(world.points, { write }) }, { INGEST_CLOSE_MS: '60000' })
+    await vi.waitFor(() => expect(worker.status().ok).toBe(false), PATIENCE)
+    await worker.close()
+    expect(world.log.committed).toEqual([0])
+  },
+)
+
 describe('points that the store refuses', () => {
   const refused = new SluiceError('store_rejected', 'no such number')
 

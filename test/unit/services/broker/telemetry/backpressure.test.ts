@@ -2,8 +2,14 @@ import { describe, expect, it } from 'vitest'
 import type { ErrorCode } from '../../../../../shared/errors.ts'
 import { Backpressure } from '../../../../../services/broker/telemetry/backpressure.ts'
 
+interface Load {
+  records: number
+  bytes: number
+  failingWith: ErrorCode | undefined
+}
+
 function setUp() {
-  const load = { records: 0, bytes: 0, failingWith: undefined }
+  const load: Load = { records: 0, bytes: 0, failingWith: undefined }
   const clock: { now: number; stopped: ErrorCode | undefined } = { now: 0, stopped: undefined }
   const backpressure = new Backpressure(load, { records: 10, bytes: 1000 }, clock, () => clock.now)
   return { load, clock, backpressure }
@@ -22,6 +28,18 @@ describe('Capacity', () => {
     expect(seen()).toEqual([false, true])
     load.bytes = 1000
     expect(seen()).toEqual([true, true])
+  })
+
+  it('sheds QoS 0 at once while the disk is full, and no connection however long that lasts', () => {
+    const { load, clock, backpressure } = setUp()
+    load.failingWith = 'disk_full'
+    expect([backpressure.isFull, backpressure.shedsQos0]).toEqual([false, true])
+    load.records = 10
+    backpressure.wait({ progress: () => undefined })
+    clock.now += 3_600_000
+    expect([backpressure.refusesNewcomers, backpressure.shedsConnections]).toEqual([true, false])
+    load.failingWith = 'log_unavailable'
+    expect(backpressure.shedsConnections).toBe(true)
   })
 
   it('lets those go on that wait, in their order, as long as there is room', () => {

@@ -204,4 +204,21 @@ describe('Forwarder', () => {
     expect(waiter.told).toEqual([])
     expect(log.records).toEqual([])
   })
+
+  it('does not wait for room on a full disk when it is drained, and goes on when there is room', async () => {
+    const log = new FakeLog()
+    let isFull = true
+    log.before = () => {
+      if (isFull) throw new SluiceError('disk_full', 'nothing is free')
+      return undefined
+    }
+    const forwarder = forwarderOver(log)
+    const durable = forwarder.append(record(1), 't')
+    await vi.waitUntil(() => forwarder.failingWith === 'disk_full')
+    // Without an end of its own this waits for the time limit of the test.
+    expect(await forwarder.drain(3_600_000)).toBe(false)
+    isFull = false
+    expect(await durable).toBe(true)
+    expect(forwarder.failingWith).toBeUndefined()
+  })
 })
