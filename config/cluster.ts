@@ -51,6 +51,13 @@ const processSettings = {
   }),
 } as const
 
+/** What every process has that stamps messages. */
+const nodeSettings = {
+  NODE_ID: optionalText(
+    'Name of this process, of its own among those of its service and the same after a restart; host and port when unset.',
+  ),
+} as const
+
 const kafkaSettings = {
   KAFKA_BROKERS: addresses('Kafka brokers, host:port separated by commas.'),
   KAFKA_TLS: oneOf('off', ['off', 'on'], 'Whether to connect to Kafka over TLS.'),
@@ -182,9 +189,7 @@ export function redisSessionsOptions() {
 
 export const brokerProcessSettings = {
   ...brokerSettings,
-  NODE_ID: optionalText(
-    'Name of this broker node, unique among running nodes; host name, process id and a random part when unset.',
-  ),
+  ...nodeSettings,
   DRAIN_SECONDS: drainSeconds(5),
   ...processSettings,
   ...kafkaSettings,
@@ -204,6 +209,7 @@ export const ingestWorkerProcessSettings = {
 
 export const queryApiProcessSettings = {
   ...queryApiSettings,
+  ...nodeSettings,
   ...processSettings,
   ...kafkaSettings,
   ...registrySettings,

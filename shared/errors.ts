@@ -152,6 +152,15 @@ export const ERRORS = {
   clock_stepped: configuration(
     'The system clock was set back: readings without a time in the span named may be out of order; check its time server.',
   ),
+  node_name_taken: configuration(
+    'Another process runs under this name, or ended seconds ago: give each process a NODE_ID of its own.',
+  ),
+  stamp_slot_missing: transient(
+    'Nothing is acknowledged without a stamp slot: run at most 64 brokers and APIs; the registry must answer within 12 h.',
+  ),
+  stamp_slot_lost: configuration(
+    'The process takes another slot by itself; if this repeats, see that each process has a NODE_ID of its own.',
+  ),
   clock_unusable: configuration(
     'The system clock was set back too often: correct it; nothing is acknowledged until it has passed the stamps made.',
   ),

@@ -19,7 +19,8 @@ import { PointsMetrics } from '../../shared/points/points-metrics.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
-import { randomSlot } from '../../shared/stamps/slot.ts'
+import { openSlotFile } from '../../shared/stamps/slot-file.ts'
+import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb/metrics.ts'
 import type { Registry } from '../../shared/registry/port.ts'
@@ -77,7 +78,7 @@ async function startStandalone({ folder, releasers }: Surroundings, metrics: Met
     return EMBEDDED.openPorts({ config, logger, releasers, ...own })
   }
   const ports = await open('standalone', metrics)
-  const hold = async () => randomSlot()
+  const hold = async () => openSlotFile(join(folder, 'stamps.json'))
   await startServices({
     config,
     ports,
@@ -98,7 +99,7 @@ async function startBrokerProcess(surroundings: Surroundings, { log }: Ports, me
   countKafka(metrics)
   const registry = await openCountedRegistry('broker', surroundings, metrics)
   const link = releasers.own('sessions', await openRedisLink({ ...NO_REDIS, metrics }), (it) => it.close())
-  const clock = await openClock(surroundings, log, metrics)
+  const clock = await openClock(surroundings, { log, registry }, metrics)
   const cluster = { link, nodeId: settings.NODE_ID }
   const broker = await createBroker({ log, registry, clock, settings, logger, metrics, cluster })
   releasers.own('broker', broker, (it) => it.close())
@@ -123,7 +124,7 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   const registry = await openCountedRegistry('query-api', surroundings, metrics)
   const cache = releasers.own('cache', await openRedisCache({ ...NO_REDIS, metrics }), (it) => it.close())
   const nodes = releasers.own('nodes', await openBrokerNodes({ ...NO_REDIS, metrics }), (it) => it.close())
-  const clock = await openClock(surroundings, log, metrics)
+  const clock = await openClock(surroundings, { log, registry }, metrics)
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks: [], settings, logger, metrics, version: '' },
     stamp: (payload) => clock.stampOf(payload),
@@ -133,8 +134,13 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   releasers.own('query api', api, (it) => it.close())
 }
 
-async function openClock({ releasers }: Surroundings, log: Ports['log'], metrics: Metrics) {
-  const stamps = await openStamps({ log, hold: async () => randomSlot(), node: '', logger, metrics })
+async function openClock(
+  { releasers }: Surroundings,
+  { log, registry }: Pick<Ports, 'log' | 'registry'>,
+  metrics: Metrics,
+) {
+  const hold = leaseSlots({ slots: registry.stampSlots, name: 'any', logger, metrics })
+  const stamps = await openStamps({ log, hold, node: 'any', logger, metrics })
   return releasers.own('stamps', stamps, (it) => it.close()).clock
 }
 

@@ -3,9 +3,10 @@ import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
+import { nodeName } from '../../shared/process/node-name.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
-import { randomSlot } from '../../shared/stamps/slot.ts'
+import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { acceptsClients, createBroker } from './broker.ts'
 
@@ -17,7 +18,10 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const { config, logger, metrics, releasers, open, watch } = context
     const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
-    const stamps = await open('stamps', openStamps, { log, hold: async () => randomSlot(), node: 'broker' })
+    const isPortShared = config.MQTT_REUSE_PORT === 'on'
+    const node = nodeName('broker', { id: config.NODE_ID, port: config.MQTT_PORT, isPortShared })
+    const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
+    const stamps = await open('stamps', openStamps, { log, hold, node })
     const { clock } = stamps
     const link = await open('sessions', openRedisLink, redisSessionsOptions())
     const cluster = { link, nodeId: config.NODE_ID }

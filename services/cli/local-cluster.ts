@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -68,7 +69,7 @@ export class LocalCluster {
     const { workers, brokers } = options
     const names = Array.from({ length: workers }, (_, index) => `ingest-worker-${index + 1}`)
     this.#expected = workers + brokers + 1
-    void this.#keepRunning({ name: BROKER, entry: 'broker/main.ts', env: this.#sharing })
+    void this.#keepRunning({ name: BROKER, entry: 'broker/main.ts', env: this.#sharing(1) })
     for (const name of names) void this.#keepRunning({ name, entry: 'ingest-worker/main.ts', env: {} })
   }
 
@@ -125,7 +126,7 @@ export class LocalCluster {
     if (mqtt !== undefined && !this.#children.has(API)) {
       // The first broker has chosen the port, if nobody else did.
       for (let index = 2; index <= this.#options.brokers; index += 1) {
-        const own = { ...this.#sharing, MQTT_PORT: String(mqtt.port) }
+        const own = { ...this.#sharing(index), MQTT_PORT: String(mqtt.port) }
         void this.#keepRunning({ name: `${BROKER}-${index}`, entry: 'broker/main.ts', env: own })
       }
       const env = { MQTT_ADDRESS: `${mqtt.host}:${mqtt.port}` }
@@ -137,9 +138,9 @@ export class LocalCluster {
     this.#allReady.resolve({ mqtt, http, processes })
   }
 
-  /** For brokers that share their ports; a name for the node would be one for all of them. */
-  get #sharing(): Record<string, string> {
-    return this.#options.brokers === 1 ? {} : { MQTT_REUSE_PORT: 'on', NODE_ID: '' }
+  /** For brokers that share their ports; the name that a single one is given, or has by its port, would be that of all. */
+  #sharing(number: number): Record<string, string> {
+    return this.#options.brokers === 1 ? {} : { MQTT_REUSE_PORT: 'on', NODE_ID: `${hostname()}-${number}` }
   }
 
   #environment(member: Member): Record<string, string | undefined> {

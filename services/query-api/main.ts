@@ -12,9 +12,10 @@ import { listenHttp } from '../../shared/process/listen.ts'
 import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
+import { nodeName } from '../../shared/process/node-name.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
-import { randomSlot } from '../../shared/stamps/slot.ts'
+import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { packageVersion } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
@@ -28,7 +29,9 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const cache = await open('cache', openRedisCache, redisCacheOptions())
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
   await registry.setAdminKey(config.ADMIN_TOKEN)
-  const stamps = await open('stamps', openStamps, { log, hold: async () => randomSlot(), node: 'query-api' })
+  const node = nodeName('query-api', { id: config.NODE_ID, port: config.HTTP_PORT })
+  const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
+  const stamps = await open('stamps', openStamps, { log, hold, node })
   const checks = [...portChecks({ log, points, registry }), stamps.check]
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks, settings: config, logger, metrics },

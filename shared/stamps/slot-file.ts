@@ -10,7 +10,8 @@ import { NEW_SLOT, readSlotState, writeSlotState, type HeldSlot, type SlotState 
  */
 export function openSlotFile(file: string): HeldSlot {
   const save = async (state: SlotState): Promise<void> => write(file, `${writeSlotState(state)}\n`)
-  return { slot: 0, state: read(file), save, giveBack: save }
+  const state = read(file)
+  return { slot: 0, state, isAbandoned: false, mayStamp: () => true, keep: async () => undefined, save, giveBack: save }
 }
 
 function read(file: string): SlotState {

@@ -1,6 +1,5 @@
-import { randomInt } from 'node:crypto'
 import type { Instant } from '../telemetry.ts'
-import { ERAS, SLOTS } from './scheme.ts'
+import { ERAS } from './scheme.ts'
 
 /** What is kept of a slot, longer than any process: its era, and how far the stamps of each era reach. */
 export interface SlotState {
@@ -11,11 +10,17 @@ export interface SlotState {
   readonly taken: readonly number[]
 }
 
-/** A slot that only this process has. */
+/** A slot that only this process has. Calls reject with `stamp_slot_lost` when another process has it by now. */
 export interface HeldSlot {
   readonly slot: number
   readonly state: SlotState
-  /** Resolves when the state is durable. Rejects with `stamp_slot_missing` when another process has the slot by now. */
+  /** Its last holder did not say that it has ended: nobody knows what it still does. */
+  readonly isAbandoned: boolean
+  /** False when nothing was heard of the slot for so long that another process may get it. */
+  mayStamp(): boolean
+  /** To be called every second: says that it is held. */
+  keep(state: SlotState): Promise<void>
+  /** Resolves when the state is durable. */
   save(state: SlotState): Promise<void>
   /** Gives the slot to whoever needs one next. */
   giveBack(state: SlotState): Promise<void>
@@ -27,11 +32,6 @@ const DAY_MS = 24 * 3_600_000
 
 export const NEW_SLOT: SlotState = { era: 0, ends: [undefined, undefined, undefined, undefined], taken: [] }
 
-/** A slot that nobody else is likely to have. */
-export function randomSlot(): HeldSlot {
-  return { slot: randomInt(SLOTS), state: NEW_SLOT, save: async () => undefined, giveBack: async () => undefined }
-}
-
 /** The state with the end of an era, unless a later one is known. */
 export function withEnd(state: SlotState, era: number, end: Instant | undefined): SlotState {
   const known = state.ends[era]
@@ -39,14 +39,50 @@ export function withEnd(state: SlotState, era: number, end: Instant | undefined)
   return { ...state, ends: state.ends.map((one, i) => (i === era ? end : one)) }
 }
 
+/** The state with the ends of its eras, where they are later. */
+export function withEnds(state: SlotState, ends: readonly (Instant | undefined)[]): SlotState {
+  return ends.reduce((known: SlotState, end, era) => withEnd(known, era, end), state)
+}
+
+/**
+ * The state with what the log knows. An era with records that the state does not know of was taken after the state was
+ * written: whoever restored it from a copy must not take that era again.
+ */
+export function withRecords(state: SlotState, ends: readonly (Instant | undefined)[]): SlotState {
+  let known = state
+  for (let step = 0; step < ERAS; step++) {
+    const era = (state.era + step) % ERAS
+    if (ends[era] !== undefined && state.ends[era] === undefined) known = { ...known, era }
+    known = withEnd(known, era, ends[era])
+  }
+  return known
+}
+
 /** The state in the next era whose stamps all lie before `now`; undefined when there is none, or too many within a day. */
 export function inNextEra(state: SlotState, now: number): SlotState | undefined {
-  const taken = state.taken.filter((at) => Math.abs(now - at) < DAY_MS)
+  const taken = recentlyTaken(state, now)
   if (taken.length >= MAX_TAKEN) return undefined
+  const era = eraBefore(state, now)
+  return era === undefined ? undefined : { ...state, era, taken: [...taken, now] }
+}
+
+/** The same for another reason than the clock: it is not counted, and where there is no such era the state stays. */
+export function inOtherEra(state: SlotState, now: number): SlotState {
+  const era = eraBefore(state, now)
+  return era === undefined ? state : { ...state, era }
+}
+
+/** Eras taken within a day. */
+export function recentlyTaken({ taken }: SlotState, now: number): readonly number[] {
+  return taken.filter((at) => Math.abs(now - at) < DAY_MS)
+}
+
+/** The next era whose stamps all lie before `now`. */
+function eraBefore(state: SlotState, now: number): number | undefined {
   for (let step = 1; step < ERAS; step++) {
     const era = (state.era + step) % ERAS
     const end = state.ends[era]
-    if (end === undefined || end.ms < now) return { ...state, era, taken: [...taken, now] }
+    if (end === undefined || end.ms < now) return era
   }
   return undefined
 }

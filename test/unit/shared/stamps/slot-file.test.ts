@@ -5,7 +5,7 @@ import { idOfStamp } from '../../../../shared/stamps/scheme.ts'
 import { openSlotFile } from '../../../../shared/stamps/slot-file.ts'
 import { NEW_SLOT, type SlotState } from '../../../../shared/stamps/slot.ts'
 import { tempFolder } from '../../../helpers.ts'
-import { HOUR, Machine, NOON, StampingProcess } from './stamping.ts'
+import { ALWAYS_HELD, HOUR, Machine, NOON, StampingProcess } from './stamping.ts'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval'] }))
 afterEach(() => void vi.useRealTimers())
@@ -42,7 +42,7 @@ describe('the file of the slot', () => {
     machine.process = await StampingProcess.start(
       { wall: () => machine.wall - HOUR, steady: () => machine.steady },
       machine.log,
-      async () => ({ slot: 0, state: machine.kept, save, giveBack: save }),
+      async () => ({ slot: 0, state: machine.kept, ...ALWAYS_HELD, save, giveBack: save }),
     )
     expect(await machine.process.sendSoon('{"v":1}')).toBeUndefined()
     isFull = false

@@ -89,6 +89,9 @@ export class StampingProcess {
   }
 }
 
+/** As of a slot in a data folder: nobody else can have it. */
+export const ALWAYS_HELD = { isAbandoned: false, mayStamp: () => true, keep: async () => undefined }
+
 /** One machine with a data folder, whose clock is set by the test. */
 export class Machine {
   readonly log = new StampedLog()
@@ -100,7 +103,7 @@ export class Machine {
 
   async start(seen = this.log): Promise<void> {
     const save = async (state: SlotState) => void (this.kept = state)
-    const held: HeldSlot = { slot: 0, state: this.kept, save, giveBack: save }
+    const held: HeldSlot = { slot: 0, state: this.kept, ...ALWAYS_HELD, save, giveBack: save }
     const clock = { wall: () => this.wall, steady: () => this.steady }
     this.process = await StampingProcess.start(clock, this.log, async () => held, seen)
   }
