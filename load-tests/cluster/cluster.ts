@@ -7,6 +7,8 @@ export interface ClusterPlan {
   /** One unless given. */
   readonly brokers?: number
   readonly workers: number
+  /** One unless given. */
+  readonly apis?: number
   /** Composition root of the workers, with arguments; the product's own by default. */
   readonly workerCommand?: readonly string[]
   /** The same of the broker. */
@@ -28,7 +30,9 @@ export class Cluster {
   /** The first one. */
   readonly broker: Member
   readonly brokers: readonly Member[]
+  /** The first one. */
   readonly api: Member
+  readonly apis: readonly Member[]
   readonly workers: Member[] = []
   readonly #plan: ClusterPlan
   readonly #env: Readonly<Record<string, string>>
@@ -48,7 +52,10 @@ export class Cluster {
     this.broker = this.#member('broker', command, plan.brokerEnv)
     const others = Array.from({ length: (plan.brokers ?? 1) - 1 }, (_, index) => `broker-${index + 2}`)
     this.brokers = [this.broker, ...others.map((name) => this.#member(name, command, plan.brokerEnv))]
-    this.api = this.#member('query-api', ['services/query-api/main.ts'])
+    const api = ['services/query-api/main.ts']
+    this.api = this.#member('query-api', api)
+    const more = Array.from({ length: (plan.apis ?? 1) - 1 }, (_, index) => `query-api-${index + 2}`)
+    this.apis = [this.api, ...more.map((name) => this.#member(name, api))]
   }
 
   get url(): string {
@@ -66,7 +73,8 @@ export class Cluster {
   /** Resolves when every process is ready. */
   async start(): Promise<void> {
     const workers = Array.from({ length: this.#plan.workers }, () => this.addWorker())
-    await Promise.all([...this.brokers.map((broker) => broker.start()), this.api.start(), ...workers])
+    const members = [...this.brokers, ...this.apis].map((member) => member.start())
+    await Promise.all([...members, ...workers])
   }
 
   /** Resolves when the new worker is ready. */
@@ -77,6 +85,11 @@ export class Cluster {
     this.workers.push(worker)
     await worker.start()
     return worker
+  }
+
+  /** A broker beside the others, which nobody has started. */
+  addBroker(name: string, env: MemberSpec['env']): Member {
+    return this.#member(name, ['services/broker/main.ts'], env)
   }
 
   /** Stops a worker as an orchestrator does; resolves with its exit code. */
