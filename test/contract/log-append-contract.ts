@@ -94,6 +94,15 @@ export function describeAppendAndRead(name: string, make: MakeLogHarness): void 
       }
     })
 
+    it('takes a dead letter of the largest record, with 64 KiB of its own', async () => {
+      const log = await openLog(await make())
+      const topic = 'telemetry.dead-letter'
+      const large = { ...record('acme/a', 'x'.repeat(64 * 1024)), headers: { faults: 'f'.repeat(64 * 1024 - 100) } }
+      await log.append(topic, [large])
+      const found = await readAll(log, log.partitionOf('acme/a'), { topic })
+      expect(found.flatMap(({ records }) => records.map(({ headers }) => headers))).toEqual([large.headers])
+    })
+
     it('keeps the order of concurrent appends and makes each of them whole', async () => {
       const log = await openLog(await make())
       const key = keyIn(log, 0)

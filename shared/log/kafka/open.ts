@@ -1,3 +1,5 @@
+import type { Admin } from 'kafkajs'
+import { LETTER_ROOM_BYTES } from '../../dead-letter.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
 import { untilReached, type Waiting } from '../../process/wait-for-server.ts'
@@ -5,12 +7,16 @@ import { createLogMetrics } from '../log-metrics.ts'
 import { KafkaClient } from './client.ts'
 import { createKafkaMetrics } from './metrics.ts'
 import type { ClientOptions } from './client-options.ts'
+import { makeLetterRoom } from './letter-room.ts'
 import { KafkaLog } from './log.ts'
-import { ensureTopics, type TopicRetention, type TopicSpec } from './topics.ts'
+import { ensureTopics, withAdmin, type TopicRetention, type TopicSpec } from './topics.ts'
 import type { LogTopic, TelemetryLog } from '../port.ts'
 
 /** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
 const DEAD_LETTERS: TopicRetention = { ageMs: 30 * 24 * 60 * 60 * 1000, bytes: 256 * 1024 * 1024 }
+
+/** A record is at most 64 KiB, a batch of the broker 4 MiB before it is encoded. */
+const MAX_BATCH_BYTES = 8 * 1024 * 1024
 
 /** Long behind every timeout of a request: what is silent for so long will not come back by itself. */
 const SILENCE_MS = 60_000
@@ -42,12 +48,20 @@ export interface KafkaLogOptions extends ClientOptions, Waiting {
 export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryLog> {
   const { partitions, replication, retention, prefix = '', logger } = options
   const specs: Record<LogTopic, TopicSpec> = {
-    'telemetry.raw': { name: `${prefix}telemetry.raw`, partitions, replication, retention },
+    'telemetry.raw': {
+      name: `${prefix}telemetry.raw`,
+      partitions,
+      replication,
+      retention,
+      maxBatchBytes: MAX_BATCH_BYTES,
+    },
     'telemetry.dead-letter': {
       name: `${prefix}telemetry.dead-letter`,
       partitions,
       replication,
       retention: options.deadLetterRetention ?? DEAD_LETTERS,
+      // A letter holds a whole record.
+      maxBatchBytes: MAX_BATCH_BYTES + LETTER_ROOM_BYTES,
     },
   }
   const kafkaMetrics = createKafkaMetrics(options.metrics)
@@ -57,6 +71,17 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
     ...{ what: 'the log on Kafka', signal, onWaiting, logger },
     alsoWaitFor: ['log_refused'],
   })
+  const names = {
+    'telemetry.raw': specs['telemetry.raw'].name,
+    'telemetry.dead-letter': specs['telemetry.dead-letter'].name,
+  }
+  const change = <T>(use: (admin: Admin) => Promise<T>) => withAdmin(options, logger, use)
+  await makeLetterRoom(
+    { records: names['telemetry.raw'], letters: names['telemetry.dead-letter'] },
+    states,
+    change,
+    logger,
+  )
   const newClient = () =>
     new KafkaClient(
       options,
@@ -67,10 +92,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
     partitions,
     groupName: (group) => options.group ?? prefix + group,
     silenceMs: options.silenceMs ?? SILENCE_MS,
-    names: {
-      'telemetry.raw': specs['telemetry.raw'].name,
-      'telemetry.dead-letter': specs['telemetry.dead-letter'].name,
-    },
+    names,
     states,
     inspect,
     newClient,

@@ -20,6 +20,8 @@ export interface TopicSpec {
   readonly partitions: number
   readonly replication: 1 | 3
   readonly retention: TopicRetention
+  /** Largest batch: what the topic is made with, and no larger one is sent. */
+  readonly maxBatchBytes: number
 }
 
 /** One topic as it is. */
@@ -28,8 +30,6 @@ export interface TopicState {
   readonly durability: Durability
 }
 
-/** A record is at most 64 KiB, a batch of the broker 4 MiB before it is encoded. */
-const MAX_BATCH_BYTES = 8 * 1024 * 1024
 const MIN_SEGMENT_BYTES = 16 * 1024 * 1024
 const MAX_SEGMENT_BYTES = 1024 * 1024 * 1024
 const MIN_SEGMENT_MS = 60_000
@@ -37,7 +37,7 @@ const MAX_SEGMENT_MS = 7 * 24 * 60 * 60 * 1000
 /** Retention removes whole segments: this many of them make the bound. */
 const SEGMENTS = 8
 /** `ConfigResourceTypes.TOPIC`, which an ES module cannot import from kafkajs by name: hence the cast. */
-const TOPIC_RESOURCE = 2 as ConfigResourceTypes
+export const TOPIC_RESOURCE = 2 as ConfigResourceTypes
 const ANY_TIME = '9223372036854775807'
 
 /**
@@ -49,10 +49,7 @@ export async function ensureTopics(
   specs: readonly TopicSpec[],
   logger: Logger,
 ): Promise<Map<string, TopicState>> {
-  const sockets = new Set<Socket>()
-  const admin = createAdmin(client, logger, sockets)
-  try {
-    await admin.connect()
+  return withAdmin(client, logger, async (admin) => {
     const existing = new Set(await admin.listTopics())
     for (const spec of specs.filter(({ name }) => !existing.has(name))) {
       const { name: topic, partitions: numPartitions, replication: replicationFactor } = spec
@@ -64,7 +61,21 @@ export async function ensureTopics(
       })
       if (isMade) logger.info({ topic, partitions: numPartitions, replication: replicationFactor }, 'topic created')
     }
-    return await inspect(admin, specs)
+    return inspect(admin, specs)
+  })
+}
+
+/** Rejects with the error of Kafka as one of ours. */
+export async function withAdmin<T>(
+  client: ClientOptions,
+  logger: Logger,
+  use: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  const sockets = new Set<Socket>()
+  const admin = createAdmin(client, logger, sockets)
+  try {
+    await admin.connect()
+    return await use(admin)
   } catch (error) {
     throw toLogError(error)
   } finally {
@@ -74,7 +85,7 @@ export async function ensureTopics(
   }
 }
 
-function settingsOf({ partitions, replication, retention }: TopicSpec): Record<string, string> {
+function settingsOf({ partitions, replication, retention, maxBatchBytes }: TopicSpec): Record<string, string> {
   const bytes = retention.bytes === undefined ? undefined : Math.floor(retention.bytes / partitions)
   const { ageMs } = retention
   return {
@@ -85,7 +96,7 @@ function settingsOf({ partitions, replication, retention }: TopicSpec): Record<s
     'segment.ms': String(clamp((ageMs ?? Infinity) / SEGMENTS, MIN_SEGMENT_MS, MAX_SEGMENT_MS)),
     'min.insync.replicas': replication === 3 ? '2' : '1',
     'unclean.leader.election.enable': 'false',
-    'max.message.bytes': String(MAX_BATCH_BYTES),
+    'max.message.bytes': String(maxBatchBytes),
     'compression.type': 'producer',
     'message.timestamp.type': 'CreateTime',
     'message.timestamp.before.max.ms': ANY_TIME,
@@ -121,7 +132,8 @@ async function inspect(admin: Admin, specs: readonly TopicSpec[]): Promise<Map<s
       const replication = Math.min(...partitions.map(({ replicas }) => replicas.length))
       compare(spec, { partitions: partitions.length, replication, settings })
       const durability = durabilityOf(spec.name, { brokers: brokers.length, replication, settings })
-      const maxBatchBytes = Math.min(MAX_BATCH_BYTES, Number(settings.get('max.message.bytes') ?? MAX_BATCH_BYTES))
+      const limit = Number(settings.get('max.message.bytes') ?? spec.maxBatchBytes)
+      const maxBatchBytes = Math.min(spec.maxBatchBytes, limit)
       return [spec.name, { durability, maxBatchBytes }]
     }),
   )
