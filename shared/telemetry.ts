@@ -35,8 +35,11 @@ export interface LogRecord {
 /** What a field's values are. Numbers are floats unless the field was declared an integer. */
 export type FieldType = 'float' | 'integer' | 'boolean' | 'string'
 
-/** In the order in which the series of one field are answered. */
-export const FIELD_TYPES: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
+/**
+ * In the order in which the series of one field are answered: whoever keeps one of each field by its name, as a chart
+ * does, keeps the last, the numbers.
+ */
+export const FIELD_TYPES: readonly FieldType[] = ['string', 'boolean', 'integer', 'float']
 
 /** Of one field, values of different kinds lie side by side: each kind is a series of its own. */
 export type Kind = 'number' | 'boolean' | 'text'

@@ -44,7 +44,7 @@ export interface SeriesPoints extends KnownSeries {
 }
 
 /**
- * Series by field name (code unit order) and within a field numbers, booleans, texts; each in time order. `next`
+ * Series by field name (code unit order) and within a field texts, booleans, numbers; each in time order. `next`
  * continues where the limit cut.
  */
 export interface PointPage {

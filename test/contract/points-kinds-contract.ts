@@ -36,16 +36,16 @@ export function describePointKinds(name: string, make: MakePointsHarness): void 
         const query = { ...streamOf(float), field: 'x' }
         for (const limit of [1, 10]) {
           expect((await allPages(store, { ...query, limit })).map(([, { ms }, value]) => [ms, value])).toEqual([
+            [1, 'unavailable'],
+            [1, true],
             [1, 21.5],
             [2, 22],
-            [1, true],
-            [1, 'unavailable'],
           ])
         }
         const numbers = await allPages(store, { ...query, kind: 'number', limit: 10 })
         expect(numbers.map(([, , value]) => value)).toEqual([21.5, 22])
         expect(await store.series('acme', 'pump-1')).toEqual(
-          (['float', 'boolean', 'string'] as const).map((type) => ({ stream: 'telemetry', field: 'x', type })),
+          (['string', 'boolean', 'float'] as const).map((type) => ({ stream: 'telemetry', field: 'x', type })),
         )
         await store.close()
         store = await openStore(harness)

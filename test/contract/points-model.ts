@@ -1,5 +1,12 @@
 import type { DeleteRange, PointQuery } from '../../shared/points/port.ts'
-import { compareInstants, kindOf, type Instant, type PointValue, type Series } from '../../shared/telemetry.ts'
+import {
+  compareInstants,
+  FIELD_TYPES,
+  kindOf,
+  type Instant,
+  type PointValue,
+  type Series,
+} from '../../shared/telemetry.ts'
 import { seriesOf, type Found, type TestPoint } from './points-harness.ts'
 
 export type Range = DeleteRange
@@ -91,7 +98,7 @@ function isWithin({ from, to }: { from?: Instant; to?: Instant }, time: Instant)
 
 function compareSeries(a: Series, b: Series): number {
   const byField = a.field < b.field ? -1 : a.field > b.field ? 1 : 0
-  return byField || TYPES.indexOf(a.type) - TYPES.indexOf(b.type)
+  return byField || FIELD_TYPES.indexOf(a.type) - FIELD_TYPES.indexOf(b.type)
 }
 
 function isOfKind({ kind }: PointQuery, { type }: Series): boolean {

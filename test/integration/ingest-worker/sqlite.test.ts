@@ -91,7 +91,7 @@ const payloads = Array.from({ length: 3000 }, (_, n) => {
 async function device(ports: Awaited<ReturnType<typeof open>>, name: string) {
   const range = { tenant: 'demo', device: name, stream: 'telemetry' }
   const { series } = await ports.points.query({ ...range, limit: 10_000 })
-  const n = series.find(({ field }) => field === 'n')
+  const n = series.find(({ field, type }) => field === 'n' && type === 'float')
   return { times: n?.times.map(({ ms }) => ms - T), values: n?.values, fields: series.map(({ field }) => field) }
 }
 
