@@ -49,6 +49,15 @@ export interface StoredSubscription {
   readonly rap?: boolean
 }
 
+/** A change of what is unreleased of the telemetry of a session. */
+export interface UnreleasedChange {
+  readonly lease: Lease
+  /** Packet id of a message of QoS 2. */
+  readonly id: number
+  /** Of the message, a safe integer; undefined: PUBREL has come, or the id is another message's now. */
+  readonly digest: number | undefined
+}
+
 /** What became of a message. */
 export interface Sent {
   /** Under which it is stored; 0 when nobody keeps it. */
@@ -121,6 +130,14 @@ export interface SessionStore {
   noteIncoming(lease: Lease, messageId: number): Promise<void>
   hasIncoming(lease: Lease, messageId: number): Promise<boolean>
   dropIncoming(lease: Lease, messageId: number): Promise<void>
+
+  /** It can be asked: while it cannot, nothing of `writeUnreleased` is done, not even later. */
+  readonly isUp: boolean
+  /**
+   * What the next holder of each session finds in `left`. Resolves when all changes are durable, with the leases that do not
+   * hold their session any more: nothing was changed for them. When it rejects any part may have been done, or may be later.
+   */
+  writeUnreleased(changes: readonly UnreleasedChange[]): Promise<ReadonlySet<Lease>>
 
   /**
    * Keeps a retained message in place of the one that its topic had; an empty one removes it. False when there is no room:

@@ -11,6 +11,7 @@ import { quiet } from '../broker-harness.ts'
 import { describeSessions } from './sessions-contract.ts'
 import type { MakeSessionsHarness, SessionsHarness } from './sessions-harness.ts'
 import { describeRetainedAndWills } from './sessions-retained-contract.ts'
+import { describeUnreleased } from './sessions-unreleased-contract.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
 let server: RedisServer
@@ -68,3 +69,4 @@ const make: MakeSessionsHarness = async ({ maxSessions } = {}) => {
 
 describeSessions('Redis', make)
 describeRetainedAndWills('Redis', make)
+describeUnreleased('Redis', make)

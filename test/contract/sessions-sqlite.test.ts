@@ -7,6 +7,7 @@ import { tempFolder } from '../helpers.ts'
 import { describeSessions } from './sessions-contract.ts'
 import type { MakeSessionsHarness, SessionsHarness } from './sessions-harness.ts'
 import { describeRetainedAndWills } from './sessions-retained-contract.ts'
+import { describeUnreleased } from './sessions-unreleased-contract.ts'
 
 async function open(file: string, maxSessions = 64): Promise<SessionsHarness> {
   const metrics = createMetrics({ defaults: false })
@@ -35,3 +36,4 @@ const make: MakeSessionsHarness = ({ maxSessions } = {}) => open(join(tempFolder
 
 describeSessions('SQLite', make)
 describeRetainedAndWills('SQLite', make)
+describeUnreleased('SQLite', make)

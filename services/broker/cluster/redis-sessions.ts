@@ -1,5 +1,6 @@
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
+import type { ScriptArgument } from '../../../shared/mesh/redis-link.ts'
 import { willDelayOf } from '../../../shared/mqtt/message-properties.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { MAX_WIDE_SESSIONS } from '../../../shared/sessions/bounds.ts'
@@ -12,11 +13,12 @@ import type {
   SessionStore,
   SessionWish,
   StoredSubscription,
+  UnreleasedChange,
 } from '../../../shared/sessions/port.ts'
 import type { Fence } from './fence.ts'
 import type { Outbound } from './outbound.ts'
 import type { Retained } from './retained.ts'
-import { ACKNOWLEDGE, FORGET, NOTE, SUBSCRIBE } from './scripts.ts'
+import { ACKNOWLEDGE, FORGET, NOTE, RECORD, SUBSCRIBE } from './scripts.ts'
 import { readQueue } from './stored-queue.ts'
 import { optionsOf, subscriptionOf } from './stored-subscriptions.ts'
 import type { SharedWillDelay } from './will-delay.ts'
@@ -106,6 +108,22 @@ export class RedisSessions implements SessionStore {
   async dropIncoming({ clientId }: Lease, messageId: number): Promise<void> {
     const { link } = this.#parts.mesh
     await this.#ifThere(() => link.run((redis) => redis.hdel(`sluice:in:${clientId}`, String(messageId))))
+  }
+
+  get isUp(): boolean {
+    return this.#parts.mesh.link.isUp
+  }
+
+  async writeUnreleased(changes: readonly UnreleasedChange[]): Promise<ReadonlySet<Lease>> {
+    const byLease = Map.groupBy(changes, ({ lease }) => lease)
+    const args: ScriptArgument[] = []
+    for (const [{ clientId, principal, epoch = '' }, own] of byLease) {
+      args.push(clientId, principal, epoch, own.length)
+      for (const { id, digest } of own) args.push(id, digest ?? '')
+    }
+    const lost = await this.#parts.mesh.link.eval(RECORD, ...args)
+    const numbers = new Set(Array.isArray(lost) ? lost.map(Number) : [])
+    return new Set([...byLease.keys()].filter((_lease, number) => numbers.has(number)))
   }
 
   keep(message: Message): Promise<boolean> {

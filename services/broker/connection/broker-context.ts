@@ -23,8 +23,7 @@ import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import { RepeatMemory } from '../telemetry/repeat-memory.ts'
-import { UnreleasedInMemory, type UnreleasedStore } from '../telemetry/unreleased.ts'
-import { UnreleasedInRedis } from '../cluster/unreleased.ts'
+import type { UnreleasedStore } from '../telemetry/unreleased.ts'
 import { createRefusals, tooLargeLetter } from '../telemetry/refusals.ts'
 import { createRouter, type Router } from '../telemetry/routes.ts'
 import type { AedesHooks } from '../sessions/aedes-internals.ts'
@@ -111,7 +110,6 @@ export async function openBrokerContext(
   const { forwarder, observers, backpressure } = telemetry
   const hooks = parts.aedesHooks(forwarder, clock)
   const forwardWill = createWillForwarder(forwarder, clock)
-  const repeats = openRepeats(options, parts, cluster, tally, releasers)
   const sessions = await openSessions({
     authorizer,
     forwardWill,
@@ -124,6 +122,7 @@ export async function openBrokerContext(
     local: options.sessions,
   })
   releasers.own('sessions', sessions, closing)
+  const repeats = openRepeats(options, parts.throughUnreleased(sessions.claims), tally, releasers)
   const takeovers = new Takeovers(tally, sessions.claims)
   cluster?.fence.attach(takeovers)
   authorizer.onRevoked((name) => {
@@ -178,13 +177,10 @@ function openTelemetry({ log, clock, settings, logger, metrics }: BrokerOptions,
 /** What persistent sessions know of their telemetry, where these are. */
 function openRepeats(
   { logger, settings }: BrokerOptions,
-  { throughUnreleased }: BrokerParts,
-  cluster: Cluster | undefined,
+  store: UnreleasedStore,
   tally: Tally,
   releasers: Releasers,
 ): RepeatMemory {
-  const ofNodes = cluster && new UnreleasedInRedis(cluster.mesh.link, cluster.fence)
-  const store = throughUnreleased(ofNodes ?? new UnreleasedInMemory())
   const memory = new RepeatMemory({ store, logger, tally, maxInFlight: settings.MAX_IN_FLIGHT_PER_CLIENT })
   return releasers.own('repeats', memory, closing)
 }

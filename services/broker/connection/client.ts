@@ -1,5 +1,6 @@
 // Invariant: what a login took is given back once, however the connection ends, and in the order that `Client` names.
 import type { Principal } from '../../../shared/registry/port.ts'
+import type { Lease } from '../../../shared/sessions/port.ts'
 import type { Allowance } from '../access/rates.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
@@ -14,7 +15,6 @@ import { PlainDelivery, type Delivery } from '../sessions/delivery.ts'
 import { Mqtt5Delivery } from '../sessions/delivery-v5.ts'
 import type { AedesClient } from '../sessions/sessions.ts'
 import type { LaneConnection, LaneOwner } from '../telemetry/lane.ts'
-import type { ResumedSession } from '../telemetry/unreleased.ts'
 import type { BrokerContext } from './broker-context.ts'
 import { giveBack, type Welcome } from './connect-flow.ts'
 import { PacketDispatch } from './packet-dispatch.ts'
@@ -37,7 +37,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
   readonly principal: Principal
   readonly protocol: Protocol
   readonly allowance: Allowance | undefined
-  readonly resumed: ResumedSession | undefined
+  readonly lease: Lease | undefined
   readonly connection: LaneConnection
   readonly output: SocketWriter
   readonly dispatch: PacketDispatch
@@ -67,7 +67,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.protocol = protocol
     this.principal = principal
     this.allowance = welcome.admitted.allowance
-    this.resumed = welcome.resumed
+    this.lease = welcome.lease
     this.#welcome = welcome
     const stream = new AedesStream(this, connection)
     const lane = new AedesLane(context, stream, this)

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { toSluiceError } from '../../../shared/errors.ts'
 import type { Mqtt5Extras } from '../sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Protocol } from '../mqtt/protocol.ts'
@@ -13,16 +12,16 @@ import { numberProperty, withLength } from '../mqtt/v5/encode.ts'
 import { Property } from '../mqtt/v5/properties.ts'
 import type { Origin } from '../listeners/origin.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
-import { connack, Refused, Type, Violation } from '../mqtt/packets.ts'
+import type { Refused } from '../mqtt/packets.ts'
+import { Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
-import type { ResumedSession } from '../telemetry/unreleased.ts'
-import type { SessionWish } from '../../../shared/sessions/port.ts'
+import type { Lease, SessionWish } from '../../../shared/sessions/port.ts'
 
 /** A client that was let in. */
 export interface Welcome {
   readonly admitted: Admitted & { readonly allowance: Allowance | undefined }
   /** Undefined for a session that ends with the connection. */
-  readonly resumed: ResumedSession | undefined
+  readonly lease: Lease | undefined
   readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
   /** Seconds; 0 = off. */
   readonly keepalive: number
@@ -62,7 +61,6 @@ export async function welcome(
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
   const admitted = enterAtRate(context, letIn)
-  const resumed = await resume(context, admitted, wish)
   const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
@@ -70,7 +68,7 @@ export async function welcome(
   const willProperties = packet.will?.properties
   return {
     admitted,
-    resumed,
+    lease: wish.clean ? undefined : context.sessions.claims.leaseOf(admitted.clientId),
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
     rest,
@@ -78,23 +76,6 @@ export async function welcome(
     extras: willProperties && { properties: willProperties },
     // In MQTT 3.1 the flag is reserved.
     connack: connackOf(context, protocol, admitted.isPresent && packet.version > 3, extra),
-  }
-}
-
-/** What the messages of the session left, if it outlives the connection. */
-async function resume(
-  { repeats }: BrokerContext,
-  { principal, clientId, isPresent, release }: Admitted,
-  wish: SessionWish,
-): Promise<ResumedSession | undefined> {
-  try {
-    // It has ended, or begins anew.
-    if (!isPresent) await repeats.forget(clientId)
-    return wish.clean ? undefined : await repeats.resume(clientId)
-  } catch (error) {
-    release()
-    const { code, message } = toSluiceError(error)
-    throw new Refused(code, message, connack(3), principal.name)
   }
 }
 

@@ -30,7 +30,7 @@ export interface Sessions {
   /** What messages of MQTT 5 bring besides topic and payload. */
   readonly properties: PropertiesByPayload
   /** Who has which session. */
-  readonly claims: Pick<SessionStore, 'claim' | 'release'>
+  readonly claims: Pick<SessionStore, 'claim' | 'release' | 'leaseOf' | 'isUp' | 'writeUnreleased'>
   /** DISCONNECT says how many seconds the session outlives the connection; undefined: it does not end. */
   endAfter(clientId: string, seconds: number | undefined): void
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */

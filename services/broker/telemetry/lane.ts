@@ -1,5 +1,6 @@
 import type { BrokerSettings } from '../../../config/broker.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
+import type { Lease } from '../../../shared/sessions/port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
@@ -13,7 +14,6 @@ import type { Refusals } from './refusals.ts'
 import type { RepeatMemory } from './repeat-memory.ts'
 import type { Router } from './routes.ts'
 import type { SubscriptionInterest } from './subscription-interest.ts'
-import type { ResumedSession } from './unreleased.ts'
 
 /**
  * Why the next packet of a connection waits. The first five are a lane's; the others are the connection's own.
@@ -63,7 +63,7 @@ export interface LaneOwner {
   /** Undefined while no rate is limited. */
   readonly allowance: Allowance | undefined
   /** Its session, if that outlives the connection. */
-  readonly resumed: ResumedSession | undefined
+  readonly lease: Lease | undefined
   /** Filters that the session is subscribed to. */
   isSubscribed(filter: string): boolean
   subscriptionCount(): number

@@ -3,7 +3,8 @@ import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { RecentSessions } from './recent-messages.ts'
 import { Repeats, type AnsweringLane, type Written } from './repeats.ts'
-import type { HeldSession, ResumedSession, UnreleasedChange, UnreleasedStore } from './unreleased.ts'
+import type { Lease, UnreleasedChange } from '../../../shared/sessions/port.ts'
+import type { UnreleasedStore } from './unreleased.ts'
 
 /** What is counted, as in the broker's tally. */
 export interface RepeatTally {
@@ -57,19 +58,16 @@ export class RepeatMemory {
     return this.#recent.size
   }
 
-  /** What is kept of a session that a connection has just taken. Errors: those of the store. */
-  resume(clientId: string): Promise<ResumedSession> {
-    return this.#options.store.resume(clientId)
-  }
-
   /** For the connection that holds a session, until `leave`. */
-  enter(resumed: ResumedSession, lane: AnsweringLane): Repeats {
-    const { clientId } = resumed.session
+  enter(lease: Lease, lane: AnsweringLane): Repeats {
+    const { clientId, isPresent, left } = lease
+    // It has ended since, or begins anew.
+    if (!isPresent) this.#recent.forget(clientId)
     const { tally, maxInFlight } = this.#options
     const repeats = new Repeats({
       lane,
-      resumed,
-      previous: this.#recent.take(clientId, resumed.previousEpoch),
+      lease,
+      previous: this.#recent.take(clientId, left.epoch),
       most: maxInFlight * IDS_PER_IN_FLIGHT,
       schedule: (it) => this.#schedule(it),
       onGivenUp: () => (tally.idsGivenUp += 1),
@@ -80,15 +78,9 @@ export class RepeatMemory {
 
   /** The connection has ended, with so many messages that were not acknowledged. */
   leave(repeats: Repeats, unanswered: number): void {
-    const { clientId, epoch } = repeats.session
+    const { clientId, epoch } = repeats.lease
     this.#live.delete(repeats)
     this.#recent.leave(clientId, epoch, repeats.left(unanswered))
-  }
-
-  /** The session has ended, or begins anew. Errors: those of the store. */
-  async forget(clientId: string): Promise<void> {
-    this.#recent.forget(clientId)
-    await this.#options.store.forget(clientId)
   }
 
   /** Waits until everything that was told is written, or could not be; at most `limitMs`. */
@@ -132,17 +124,17 @@ export class RepeatMemory {
       changes.push(...own)
     }
     const [written, fenced] = await this.#write(changes)
-    for (const [repeats, own] of taken) repeats.wrote(own, fenced.has(repeats.session) ? 'fenced' : written)
+    for (const [repeats, own] of taken) repeats.wrote(own, fenced.has(repeats.lease) ? 'fenced' : written)
     if (written === 'unsent' || written === 'unknown') this.#failed(taken, changes)
     else this.#failures = 0
   }
 
-  async #write(changes: readonly UnreleasedChange[]): Promise<[Written, ReadonlySet<HeldSession>]> {
+  async #write(changes: readonly UnreleasedChange[]): Promise<[Written, ReadonlySet<Lease>]> {
     const { store } = this.#options
     if (changes.length === 0) return ['written', NONE]
     if (!store.isUp) return ['unsent', NONE]
     try {
-      return ['written', await store.write(changes)]
+      return ['written', await store.writeUnreleased(changes)]
     } catch (error) {
       this.#note(error)
       return ['unknown', NONE]
@@ -182,4 +174,4 @@ export class RepeatMemory {
   }
 }
 
-const NONE: ReadonlySet<HeldSession> = new Set()
+const NONE: ReadonlySet<Lease> = new Set()

@@ -2,7 +2,8 @@
 // written down, and its client says so with DUP or has sent nothing new on this connection.
 import type { PublishParts } from '../mqtt/publish.ts'
 import { RecentMessages, type FirstStamp, type Repeatable } from './recent-messages.ts'
-import type { Digest, HeldSession, ResumedSession, UnreleasedChange } from './unreleased.ts'
+import type { Lease, UnreleasedChange } from '../../../shared/sessions/port.ts'
+import type { Digest } from './unreleased.ts'
 
 /** How a message ended in the log. */
 export type Outcome = 'acked' | 'refused'
@@ -31,7 +32,7 @@ export type Written = 'written' | 'unknown' | 'unsent' | 'fenced'
 
 interface Options {
   readonly lane: AnsweringLane
-  readonly resumed: ResumedSession
+  readonly lease: Lease
   readonly previous: Repeatable | undefined
   /** Ids that are written down at most. */
   readonly most: number
@@ -42,7 +43,7 @@ interface Options {
 
 /** What a persistent session knows of its messages, while one connection holds it; see unreleased.ts. */
 export class Repeats {
-  readonly session: HeldSession
+  readonly lease: Lease
   readonly own = new RecentMessages()
   readonly #options: Options
   /** Ids that are, or may be, written down. */
@@ -63,8 +64,8 @@ export class Repeats {
 
   constructor(options: Options) {
     this.#options = options
-    this.session = options.resumed.session
-    this.#kept = new Map(options.resumed.unreleased)
+    this.lease = options.lease
+    this.#kept = new Map(options.lease.left.unreleased)
   }
 
   /** Ids that are written down. */
@@ -146,11 +147,11 @@ export class Repeats {
   /** What is to be written. To be called by the writer, which calls `wrote` then, even if there is nothing. */
   take(): UnreleasedChange[] {
     this.#writing = this.#told.length
-    const { session } = this
-    const changes: UnreleasedChange[] = [...this.#releases.keys()].map((id) => ({ session, id, digest: undefined }))
+    const { lease } = this
+    const changes: UnreleasedChange[] = [...this.#releases.keys()].map((id) => ({ lease, id, digest: undefined }))
     // Without a PUBREC the client sends it again.
     if (this.#options.lane.isClosed) return changes
-    for (const { id, digest } of this.#told) if (digest !== undefined) changes.push({ session, id, digest })
+    for (const { id, digest } of this.#told) if (digest !== undefined) changes.push({ lease, id, digest })
     return changes
   }
 

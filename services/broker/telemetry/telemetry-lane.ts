@@ -34,8 +34,8 @@ export class TelemetryLane implements Waiter, AnsweringLane {
     this.#context = context
     this.#owner = owner
     this.#acks = new AckQueue(context.settings.MAX_IN_FLIGHT_PER_CLIENT)
-    if (owner.resumed === undefined) return
-    const repeats = context.repeats.enter(owner.resumed, this)
+    if (owner.lease === undefined) return
+    const repeats = context.repeats.enter(owner.lease, this)
     this.#repeats = repeats
     this.#writesDown = {
       durable: () => repeats.toldExactlyOnce('acked'),

@@ -25,6 +25,13 @@ export interface ClaimAsk {
   readonly expiry: number | undefined
 }
 
+export interface InLogChange {
+  readonly clientId: string
+  readonly id: number
+  /** Undefined: the id is forgotten. */
+  readonly digest: number | undefined
+}
+
 export interface QueuedRow {
   readonly number: number
   readonly messageId: number | undefined
@@ -49,7 +56,8 @@ export interface Figures {
 }
 
 export interface Calls {
-  claim: { ask: ClaimAsk; answer: { readonly isPresent: boolean } }
+  /** `inLog`: packet ids and digests by turns. */
+  claim: { ask: ClaimAsk; answer: { readonly isPresent: boolean; readonly inLog: readonly number[] } }
   release: { ask: { clientId: string; clean: boolean; expiry: number | undefined }; answer: undefined }
   subscribe: { ask: { clientId: string; subscriptions: readonly StoredSubscription[] }; answer: undefined }
   unsubscribe: { ask: { clientId: string; filters: readonly string[] }; answer: undefined }
@@ -64,6 +72,7 @@ export interface Calls {
   noteIncoming: { ask: { clientId: string; messageId: number }; answer: undefined }
   hasIncoming: { ask: { clientId: string; messageId: number }; answer: boolean }
   dropIncoming: { ask: { clientId: string; messageId: number }; answer: undefined }
+  writeInLog: { ask: readonly InLogChange[]; answer: undefined }
   /** Without bytes the topic has none any more; the answer is false when there is no room. */
   keep: { ask: { topic: string; bytes: Uint8Array | undefined; isAwaited: boolean }; answer: boolean }
   /** Those from a topic on, some at a time; `next` is where to go on. */

@@ -9,6 +9,7 @@ const KEYS = {
   subscription: ['client_id', 'filter'],
   queue: ['client_id', 'number'],
   incoming: ['client_id', 'message_id'],
+  in_log: ['client_id', 'message_id'],
   retained: ['topic'],
   will: ['client_id'],
 } as const

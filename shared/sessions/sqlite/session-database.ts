@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { DATABASE_SUFFIXES } from '../../storage/damaged.ts'
 import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { IncomingTable } from './incoming-table.ts'
+import { InLogTable } from './in-log-table.ts'
 import type { Answers, Calls, DueWill, Figures, ThreadOptions } from './messages.ts'
 import { QueueTable } from './queue-table.ts'
 import { RetainedTable } from './retained-table.ts'
@@ -31,6 +32,7 @@ export class SessionDatabase {
   readonly #subscriptions: SubscriptionTable
   readonly #queue: QueueTable
   readonly #incoming: IncomingTable
+  readonly #inLog: InLogTable
   readonly #retained: RetainedTable
   readonly #wills: WillTable
 
@@ -46,6 +48,7 @@ export class SessionDatabase {
       this.#subscriptions = new SubscriptionTable(this.transaction, bounds.wideSessions)
       this.#queue = new QueueTable(this.transaction, { messages: bounds.messages, bytes: bounds.messageBytes })
       this.#incoming = new IncomingTable(this.transaction)
+      this.#inLog = new InLogTable(this.transaction)
       this.#retained = new RetainedTable(this.transaction, bounds.retained)
       this.#wills = new WillTable(this.transaction, clock)
       this.answers = this.#answers()
@@ -98,6 +101,7 @@ export class SessionDatabase {
       noteIncoming: ({ clientId, messageId }) => void incoming.add(clientId, messageId),
       hasIncoming: ({ clientId, messageId }) => incoming.has(clientId, messageId),
       dropIncoming: ({ clientId, messageId }) => void incoming.remove(clientId, messageId),
+      writeInLog: (changes) => void this.#inLog.write(changes),
       keep: (ask) => this.#retained.keep(ask),
       retained: (ask) => this.#retained.find(ask),
       putWill: (ask) => void wills.put(ask),
@@ -114,7 +118,7 @@ export class SessionDatabase {
     const { isPresent, isForgotten } = this.#sessions.claim(ask)
     if (isForgotten) this.#forgetKept(ask.clientId)
     this.#wills.remove(ask.clientId)
-    return { isPresent }
+    return { isPresent, inLog: isPresent ? this.#inLog.of(ask.clientId) : [] }
   }
 
   #release(ask: Calls['release']['ask']): undefined {
@@ -137,6 +141,7 @@ export class SessionDatabase {
     this.#subscriptions.removeAll(clientId)
     this.#queue.removeAll(clientId)
     this.#incoming.removeAll(clientId)
+    this.#inLog.removeAll(clientId)
   }
 
   #followClock(): void {

@@ -5,8 +5,6 @@ import { storageFault } from '../../storage/storage-fault.ts'
 import { readWal, rewrite } from '../../storage/wal.ts'
 import { salvage } from './salvage.ts'
 
-/** Version of the file. A higher one was written by a newer Sluice. */
-const FORMAT = 1
 /** Marks the file as ours ("Slss") for `file` and for whoever opens it by mistake. */
 const APPLICATION = 0x536c7373
 const PAGE_BYTES = 4096
@@ -15,7 +13,7 @@ const PAGE_BYTES = 4096
  * Client ids are scoped by login, so that those of a login lie together. Times are milliseconds since 1970; without one, a
  * session does not end or is connected, and a will is of a connection. `crc` is the CRC-32 of the message.
  */
-const SCHEMA = `
+const FIRST = `
   CREATE TABLE session (client_id TEXT PRIMARY KEY, expiry INTEGER, ends_ms INTEGER) WITHOUT ROWID;
   CREATE INDEX session_ends ON session (ends_ms) WHERE ends_ms IS NOT NULL;
   CREATE TABLE subscription (
@@ -31,6 +29,16 @@ const SCHEMA = `
     client_id TEXT PRIMARY KEY, delay INTEGER NOT NULL, due_ms INTEGER, crc INTEGER NOT NULL, message BLOB NOT NULL)
     WITHOUT ROWID;
   CREATE INDEX will_due ON will (due_ms) WHERE due_ms IS NOT NULL;`
+
+/** Packet ids of QoS 2 telemetry that is in the log and not released, with what tells the message from another. */
+const IN_LOG = `
+  CREATE TABLE in_log (
+    client_id TEXT NOT NULL, message_id INTEGER NOT NULL, digest INTEGER NOT NULL,
+    PRIMARY KEY (client_id, message_id)) WITHOUT ROWID;`
+
+/** What each version of the file added. A file of a higher one was written by a newer Sluice. */
+const STEPS = [FIRST, IN_LOG]
+const FORMAT = STEPS.length
 
 export interface OpenedFile {
   readonly db: DatabaseSync
@@ -98,7 +106,7 @@ function makeTables(db: DatabaseSync, file: string): void {
   if (version > FORMAT)
     throw new SluiceError('data_newer', `${file} has format ${version}, this Sluice knows ${FORMAT}`)
   if (version === FORMAT) return
-  db.exec(`PRAGMA application_id = ${APPLICATION}; ${SCHEMA} PRAGMA user_version = ${FORMAT}`)
+  db.exec(`PRAGMA application_id = ${APPLICATION}; ${STEPS.slice(version).join('')} PRAGMA user_version = ${FORMAT}`)
 }
 
 /** A page that is damaged is better found now than by the client whose messages lie there. */

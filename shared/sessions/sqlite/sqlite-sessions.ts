@@ -8,12 +8,14 @@ import {
   NOTHING_LEFT,
   type Delivery,
   type Lease,
+  type Left,
   type LocalSessionStore,
   type PublishWill,
   type Queued,
   type Sent,
   type SessionWish,
   type StoredSubscription,
+  type UnreleasedChange,
 } from '../port.ts'
 import type { Calls, DueWill, Question } from './messages.ts'
 
@@ -46,9 +48,9 @@ export class SqliteSessions implements LocalSessionStore {
   }
 
   async claim(clientId: string, { clean, isNew = false, expiry }: SessionWish): Promise<Lease> {
-    const { isPresent } = await this.#ask('claim', { clientId, clean, isNew, expiry })
+    const { isPresent, inLog } = await this.#ask('claim', { clientId, clean, isNew, expiry })
     const { name: principal, isApplication } = principalOf(clientId)
-    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), left: NOTHING_LEFT }
+    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), left: leftIn(inLog) }
     const lease = { clientId, principal, isApplication, clean, expiry, epoch: undefined, isPresent, ...own }
     this.#leases.set(clientId, lease)
     return lease
@@ -120,6 +122,20 @@ export class SqliteSessions implements LocalSessionStore {
   async dropIncoming({ clientId }: Lease, messageId: number): Promise<void> {
     this.#unawaited('dropIncoming', { clientId, messageId })
     await Promise.resolve()
+  }
+
+  /** What is not written is the disk's failure, and told of each change. */
+  get isUp(): boolean {
+    return true
+  }
+
+  async writeUnreleased(changes: readonly UnreleasedChange[]): Promise<ReadonlySet<Lease>> {
+    const isLost = ({ lease }: UnreleasedChange): boolean => this.#leases.get(lease.clientId) !== lease
+    const lost = new Set(changes.filter(isLost).map(({ lease }) => lease))
+    const own = changes.filter(({ lease }) => !lost.has(lease))
+    const written = own.map(({ lease, id, digest }) => ({ clientId: lease.clientId, id, digest }))
+    if (written.length > 0) await this.#ask('writeInLog', written)
+    return lost
   }
 
   keep(message: Message): Promise<boolean> {
@@ -195,6 +211,13 @@ function publishedNow(will: Message): Message {
   if (will.properties?.will === undefined) return will
   const properties = fromNowOn(will.properties)
   return { ...will, properties, expiresMs: properties.expiresAt }
+}
+
+function leftIn(inLog: readonly number[]): Left {
+  if (inLog.length === 0) return NOTHING_LEFT
+  const unreleased = new Map<number, number>()
+  for (let at = 0; at < inLog.length; at += 2) unreleased.set(inLog[at] ?? 0, inLog[at + 1] ?? 0)
+  return { epoch: undefined, unreleased }
 }
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { BROKER_PARTS } from '../../../services/broker/connection/broker-context.ts'
-import type { UnreleasedChange, UnreleasedStore } from '../../../services/broker/telemetry/unreleased.ts'
+import type { UnreleasedStore } from '../../../services/broker/telemetry/unreleased.ts'
+import type { UnreleasedChange } from '../../../shared/sessions/port.ts'
 import { startBroker } from '../../broker-harness.ts'
 import { logIn } from '../../mqtt/packet-client.ts'
 import { packet } from '../../mqtt/packets.ts'
@@ -20,7 +21,7 @@ function holding() {
     writingThrough(store, async (changes) => {
       writes.push(changes)
       if (isHeld) await new Promise<void>((resolve) => waiting.push(resolve))
-      return store.write(changes)
+      return store.writeUnreleased(changes)
     })
   const hold = () => void (isHeld = true)
   const goOn = () => {

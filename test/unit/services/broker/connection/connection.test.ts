@@ -110,7 +110,7 @@ describe('a connection that closes while its client is logged in', () => {
     } as const
     const welcome = {
       admitted,
-      resumed: undefined,
+      lease: undefined,
       session: { clientId: 'x', epoch: 1, address: '' },
       keepalive: 0,
       rest: () => undefined,
