@@ -57,7 +57,7 @@ export type Stamped = PublishPacket & { brokerId?: string; brokerCounter?: numbe
 /** How aedes stores what outlives a connection; the part that is called or replaced here. */
 export interface Persistence {
   /** Rejects when the message is not known. */
-  incomingGetPacket(client: { id: string }, packet: Waiting): Promise<unknown>
+  incomingGetPacket(client: Client, packet: Waiting): Promise<unknown>
   /** A message gets its id, or its PUBREC has come (`pubrel`). Rejects when the message is not known. */
   outgoingUpdate(client: { id: string }, packet: Waiting): Promise<void>
   createRetainedStreamCombi(filters: readonly string[]): Readable

@@ -1,4 +1,3 @@
-import type { Client } from 'aedes'
 import { SluiceError } from '../../../shared/errors.ts'
 import { ownerOf } from './aedes-hooks.ts'
 import type { Persistence } from './aedes-internals.ts'
@@ -12,7 +11,7 @@ export function tellUnknownReleases(persistence: Persistence): void {
     } catch (error) {
       // A store that is down knows nothing of what it has.
       const isUnknown = packet.cmd === 'pubrel' && !(error instanceof SluiceError)
-      if (isUnknown && packet.messageId !== undefined) ownerOf(client as Client)?.releasesNothing(packet.messageId)
+      if (isUnknown && packet.messageId !== undefined) ownerOf(client)?.releasesNothing(packet.messageId)
       throw error
     }
   }
