@@ -11,13 +11,13 @@ export function createMetrics(options: { defaults: boolean }): Metrics {
 }
 
 /** A gauge that reads its value whenever it is scraped: between two scrapes it costs nothing. */
-export function gaugeOf(metrics: Metrics, name: string, help: string, read: () => number): void {
+export function gaugeOf(metrics: Metrics, name: string, help: string, read: () => number | Promise<number>): void {
   new Gauge({
     name,
     help,
     registers: [metrics],
-    collect() {
-      this.set(read())
+    async collect() {
+      this.set(await read())
     },
   })
 }

@@ -1,8 +1,8 @@
-import { Counter, Gauge } from 'prom-client'
+import { Counter } from 'prom-client'
 import { dirname } from 'node:path'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
-import type { Metrics } from '../../process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import { oncePer, TELL_EVERY_MS } from '../../process/once-per.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
 import { makeFolder, PRIVATE } from '../../storage/folders.ts'
@@ -95,16 +95,7 @@ function exposeFigures(metrics: Metrics, read: () => Promise<Figures>): Counter 
     ['sluice_sessions_retained_bytes', 'Bytes of retained messages', ({ retainedBytes }) => retainedBytes],
     ['sluice_sessions_file_bytes', 'Size of the session store on disk', ({ fileBytes }) => fileBytes],
   ]
-  for (const [name, help, value] of gauges) {
-    new Gauge({
-      name,
-      help,
-      registers,
-      async collect() {
-        this.set(value(await read()))
-      },
-    })
-  }
+  for (const [name, help, value] of gauges) gaugeOf(metrics, name, help, async () => value(await read()))
   const help = 'Damage found in the session store: files, and messages that are not what was stored'
   return new Counter({ name: 'sluice_sessions_damaged_total', help, registers })
 }

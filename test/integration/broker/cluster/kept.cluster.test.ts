@@ -63,7 +63,7 @@ it('a clean session that is taken from a node that does not answer is no way to 
   await claim('a/1/p', 'p', 'one')
   await claim('a/1/c', 'c', 'one')
   expect(await claim('a/1/c', 'p', 'two')).toEqual([-1, ''])
-  expect(await claim('a/1/p', 'p', 'two')).toEqual([3, 'one', 1])
+  expect(await claim('a/1/p', 'p', 'two')).toEqual([3, 'one', 1, '1', []])
 })
 
 /** Of the lengths of what is in a hash. */

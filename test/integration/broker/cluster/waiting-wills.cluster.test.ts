@@ -80,7 +80,7 @@ describe('the will of a client that is gone', () => {
     clients.forEach(vanish)
     await expect.poll(() => one.metric('sluice_broker_connections')).toBe(1)
     goOn()
-    await expect.poll(() => greeting(one.port, 'back')).toBe('connack 0 0x0')
+    await expect.poll(() => greeting(one.port, 'back')).toBe('connack 1 0x0')
     await expectOnly(heard, 'left')
   })
 
