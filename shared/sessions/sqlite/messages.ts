@@ -1,4 +1,4 @@
-import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-client.ts'
+import type { Asked, Failure, Said } from '../../process/thread-client.ts'
 import type { RetainedBounds } from '../bounds.ts'
 import type { StoredSubscription } from '../port.ts'
 
@@ -106,4 +106,3 @@ export type SessionEvent =
   { readonly kind: 'wills'; readonly due: readonly DueWill[] } | { readonly kind: 'trouble'; readonly failure: Failure }
 
 export type FromThread = Said<Opened, SessionEvent>
-export type SessionThread = ThreadClient<Calls, Opened, SessionEvent>
