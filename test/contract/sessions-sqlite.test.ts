@@ -1,15 +1,16 @@
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { expect, it, onTestFinished } from 'vitest'
 import { createMetrics } from '../../shared/process/metrics.ts'
 import { openSqliteSessions } from '../../shared/sessions/sqlite/open.ts'
 import { quiet } from '../broker-harness.ts'
 import { tempFolder } from '../helpers.ts'
 import { describeSessions } from './sessions-contract.ts'
-import type { MakeSessionsHarness, SessionsHarness } from './sessions-harness.ts'
+import { away, KEPT, ME, type MakeSessionsHarness, type SessionsHarness } from './sessions-harness.ts'
 import { describeRetainedAndWills } from './sessions-retained-contract.ts'
 import { describeUnreleased } from './sessions-unreleased-contract.ts'
 
-async function open(file: string, maxSessions = 64): Promise<SessionsHarness> {
+async function open(file: string, maxSessions = 64): Promise<SessionsHarness & { close(): Promise<void> }> {
   const metrics = createMetrics({ defaults: false })
   const failures: unknown[] = []
   const onFailed = (error: unknown): void => void failures.push(error)
@@ -25,6 +26,7 @@ async function open(file: string, maxSessions = 64): Promise<SessionsHarness> {
   return {
     store,
     wills,
+    close,
     async reopen() {
       await close()
       return open(file, maxSessions)
@@ -37,3 +39,28 @@ const make: MakeSessionsHarness = ({ maxSessions } = {}) => open(join(tempFolder
 describeSessions('SQLite', make)
 describeRetainedAndWills('SQLite', make)
 describeUnreleased('SQLite', make)
+
+it('a file of the first format is opened with what it has, and is of the second then', async () => {
+  const file = join(tempFolder(), 'sessions.db')
+  const first = await open(file)
+  await away(first.store, ME, 't/a/1/cmd/#')
+  const version = (): unknown => {
+    const db = new DatabaseSync(file)
+    const row = db.prepare('PRAGMA user_version').get()
+    db.close()
+    return row?.['user_version']
+  }
+  await first.close()
+  expect(version()).toBe(2)
+  const db = new DatabaseSync(file)
+  db.exec('DROP TABLE in_log; PRAGMA user_version = 1')
+  db.close()
+  const second = await open(file)
+  const lease = await second.store.claim(ME, KEPT)
+  expect([lease.isPresent, (await second.store.subscriptions(ME)).length]).toEqual([true, 1])
+  await second.store.writeUnreleased([{ lease, id: 5, digest: 1 }])
+  await second.close()
+  expect(version()).toBe(2)
+  const third = await open(file)
+  expect([...(await third.store.claim(ME, KEPT)).left.unreleased]).toEqual([[5, 1]])
+})
