@@ -17,7 +17,7 @@ function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
     '0002-changes': changesMigration(flavour),
     '0003-identity': identityMigration(flavour),
     '0004-presence': presenceMigration(flavour),
-    '0005-log-identity': logIdentityMigration(),
+    '0005-log-identity': logIdentityMigration(flavour),
     '0006-stamp-slots': stampSlotsMigration(flavour),
   }
 }
