@@ -2,15 +2,19 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import { DecodedColumns } from '../../shared/decoders/decoded.ts'
 import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
-import type { Assignment, LogBatch, LogConsumer, LogGap, TelemetryLog } from '../../shared/log/port.ts'
+import {
+  INGEST_GROUP,
+  type Assignment,
+  type LogBatch,
+  type LogConsumer,
+  type LogGap,
+  type TelemetryLog,
+} from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
-
-/** Consumer group of all ingest workers. */
-export const GROUP = 'ingest-worker'
 
 /** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
 const SLICE_BYTES = 256 * 1024
@@ -65,7 +69,7 @@ export class LogReader {
     const { log, batchRecords } = this.#options
     this.#consumer = await log.consume({
       topic: 'telemetry.raw',
-      group: GROUP,
+      group: INGEST_GROUP,
       maxRecords: batchRecords,
       onBatch: (batch, signal) => this.#take(batch, signal),
       onAssigned: (assignment) => this.#assigned.set(assignment.partition, assignment),

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
+import type { PartitionLag } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 import { UsefulTime } from './useful-time.ts'
@@ -89,16 +90,18 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
 }
 
 /** Lag is asked for when it is scraped; a log that does not answer leaves the last values. */
-export function exposeLag(
-  metrics: Metrics,
-  logger: Logger,
-  read: () => Promise<readonly { partition: number; records: number; seconds: number }[]>,
-): void {
+export function exposeLag(metrics: Metrics, logger: Logger, read: () => Promise<readonly PartitionLag[]>): void {
   const registers = [metrics]
   const labelNames = ['partition'] as const
   const seconds = new Gauge({
     name: 'sluice_ingest_lag_seconds',
     help: 'Age of the oldest uncommitted record',
+    labelNames,
+    registers,
+  })
+  const horizon = new Gauge({
+    name: 'sluice_log_retention_horizon_seconds',
+    help: 'Until retention removes the oldest uncommitted record, at the earliest; absent while none waits',
     labelNames,
     registers,
   })
@@ -112,6 +115,8 @@ export function exposeLag(
         for (const lag of await read()) {
           this.set({ partition: lag.partition }, lag.records)
           seconds.set({ partition: lag.partition }, lag.seconds)
+          if (lag.horizon === undefined) horizon.remove({ partition: lag.partition })
+          else horizon.set({ partition: lag.partition }, lag.horizon.seconds)
         }
       } catch (error) {
         logger.debug({ err: error }, 'the lag of the log is unknown')

@@ -2,19 +2,20 @@ import type { ingestWorkerSettings } from '../../config/ingest-worker.ts'
 import type { Cache } from '../../shared/cache/port.ts'
 import type { Config } from '../../shared/config.ts'
 import type { Logger } from '../../shared/process/logger.ts'
-import type { TelemetryLog } from '../../shared/log/port.ts'
+import { INGEST_GROUP, type TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import { Checkpoint } from './checkpoint.ts'
-import { GROUP, LogReader } from './log-reader.ts'
+import { LogReader } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
 import { FieldTypes } from './field-types.ts'
 import { Gaps } from './gaps.ts'
 import { LatestStates } from './latest-states.ts'
 import { createIngestMetrics, exposeLag } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
+import { RetentionWatch } from './retention-watch.ts'
 import { closed, Retry } from './retry.ts'
 import { PointWriter } from './point-writer.ts'
 
@@ -52,7 +53,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const metrics = createIngestMetrics(registerIn)
   const retry = new Retry({ signal: ending.signal, logger, ...metrics })
   const gaps = new Gaps({ log, retry, metrics, logger })
-  const shared = { log, points, registry, cache, retry, metrics, logger, gaps }
+  const writePoints = settings.INGEST_WRITE_POINTS
+  const shared = { log, points, registry, cache, retry, metrics, logger, gaps, writePoints }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
   const reader: LogReader = new LogReader({
     ...shared,
@@ -72,48 +74,61 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     everyMs: settings.INGEST_CHECKPOINT_MS,
     everyRecords: settings.INGEST_CHECKPOINT_RECORDS,
   })
-  const writePoints = settings.INGEST_WRITE_POINTS
-  const writer = new PointWriter({ ...shared, types: new FieldTypes(shared), writePoints })
-  const deadLetters = new DeadLetters(shared)
+  const writer = new PointWriter({ ...shared, types: new FieldTypes(shared) })
   const pipeline = new Pipeline({
     ...shared,
     writer,
-    deadLetters,
+    deadLetters: new DeadLetters(shared),
     latest,
     checkpoint,
-    writePoints,
     lingerMs: settings.INGEST_LINGER_MS,
   })
   const stopListening = registry.onChange((name) => void forgetRemoved(name, registry, latest, logger))
-  exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', GROUP)))
+  exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', INGEST_GROUP)))
+  const retention = new RetentionWatch({ log, logger })
   await reader.start().catch((error: unknown) => {
     stopListening()
+    retention.close()
     throw error
   })
 
   const close = async (): Promise<void> => {
     reader.park()
     stopListening()
-    const timer = setTimeout(() => ending.abort(closed()), settings.INGEST_CLOSE_MS)
-    const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
-    retry.whenHopeless(() => ending.abort(closed()))
-    await Promise.race([pipeline.idle().then(() => checkpoint.finish()), ended])
-    clearTimeout(timer)
-    if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records not yet stored')
-    else ending.abort(closed())
+    retention.close()
+    const done = pipeline.idle().then(() => checkpoint.finish())
+    await finishInTime(done, { ending, retry, logger, limitMs: settings.INGEST_CLOSE_MS })
     checkpoint.close()
     await reader.close()
     await latest.close()
   }
   let closing: Promise<void> | undefined
-  return { status: () => status(retry, gaps), close: () => (closing ??= close()) }
+  return { status: () => status(retry, gaps, retention), close: () => (closing ??= close()) }
 }
 
-function status(retry: Retry, gaps: Gaps): { ok: boolean; detail?: string } {
+/** Waits for what is on its way, but not for ever, and ends all retries. */
+async function finishInTime(
+  done: Promise<void>,
+  options: { ending: AbortController; retry: Retry; logger: Logger; limitMs: number },
+): Promise<void> {
+  const { ending, retry, logger, limitMs } = options
+  const timer = setTimeout(() => ending.abort(closed()), limitMs)
+  const ended = new Promise<void>((resolve) => ending.signal.addEventListener('abort', () => resolve()))
+  retry.whenHopeless(() => ending.abort(closed()))
+  await Promise.race([done, ended])
+  clearTimeout(timer)
+  if (ending.signal.aborted) logger.warn({ problem: retry.problem() }, 'closing with records not yet stored')
+  else ending.abort(closed())
+}
+
+function status(
+  retry: Retry,
+  ...warnings: readonly { summary(): string | undefined }[]
+): { ok: boolean; detail?: string } {
   const problem = retry.problem()
   if (problem !== undefined) return { ok: false, detail: problem }
-  const detail = gaps.summary()
-  return detail === undefined ? { ok: true } : { ok: true, detail }
+  const details = warnings.flatMap((one) => one.summary() ?? [])
+  return details.length === 0 ? { ok: true } : { ok: true, detail: details.join('; ') }
 }
 
 /** A device that was removed takes its latest state along. */

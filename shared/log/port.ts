@@ -32,6 +32,20 @@ export interface PartitionOffsets {
   readonly newest: Instant | undefined
 }
 
+/** The consumer group of the ingest workers, whose positions say what is stored. */
+export const INGEST_GROUP = 'ingest-worker'
+
+/** From this part of the retention on people are warned. */
+export const RETENTION_NEAR = 0.5
+
+/** How near retention is to a record that waits. */
+export interface Horizon {
+  /** Until the record is removed, at the earliest. */
+  readonly seconds: number
+  /** How much of the retention is used up: 1 when the record may be gone. */
+  readonly used: number
+}
+
 export interface PartitionLag {
   readonly partition: number
   readonly committed: number
@@ -40,6 +54,8 @@ export interface PartitionLag {
   readonly records: number
   /** Age of the oldest record that is not committed, by its receive time; 0 when there is none. */
   readonly seconds: number
+  /** When retention removes that record; undefined where it never does, where none waits, or where it is not known. */
+  readonly horizon?: Horizon | undefined
 }
 
 /** Retention removed the records, they are damaged, or the log was deleted, cut, or restored from an older copy. */

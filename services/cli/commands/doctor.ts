@@ -10,6 +10,7 @@ import {
   type Finding,
   type Health,
 } from '../doctor/health-checks.ts'
+import { checkLog, lossesOfLog, type Unstored } from '../log-state.ts'
 import type { Commands, Session } from '../session.ts'
 
 /** What a running Sluice says of itself. */
@@ -17,7 +18,7 @@ interface Running {
   readonly mqttPort: number | undefined
   /** Receive time of the newest record, ms since 1970. */
   readonly newestMs: number | undefined
-  readonly finding: Finding
+  readonly findings: readonly Finding[]
 }
 
 export function addDoctor({ program, run }: Commands): void {
@@ -40,7 +41,7 @@ async function doctor(session: Session): Promise<0 | 1> {
     await checkPort('HTTP_PORT', { host, port: HTTP_PORT }, isOurs),
     checkClock(Date.now(), running?.newestMs),
     checkOpenFiles(),
-    ...(running === undefined ? [] : [running.finding]),
+    ...(running?.findings ?? []),
   ]
   const ok = findings.every(({ health }) => health !== 'fail')
   session.result({ ok, running: running !== undefined, findings }, () =>
@@ -70,7 +71,7 @@ async function askRunning(session: Session): Promise<Running | undefined> {
   try {
     const { api } = session
     const readiness = await api.probe('/readyz')
-    const status = await api.get<{ mqtt?: { port?: number } }>('/v1/status')
+    const status = await api.get<{ mqtt?: { port?: number }; unstored?: Unstored | null }>('/v1/status')
     const { devices } = await api.get<{ devices: { lastSeen: string | null }[] }>('/v1/devices', { limit: 1000 })
     const seen = devices.flatMap(({ lastSeen }) => (lastSeen === null ? [] : [Date.parse(lastSeen)]))
     const newestMs = seen.length === 0 ? undefined : Math.max(...seen)
@@ -78,14 +79,15 @@ async function askRunning(session: Session): Promise<Running | undefined> {
     const fix = 'See the log of the service for the part named here.'
     const detail = `${api.url.origin} is not ready: ${JSON.stringify(readiness.body)}`
     const finding: Finding = readiness.status === 200 ? ready : { check, health: 'fail', detail, fix }
-    return { mqttPort: status.mqtt?.port, newestMs, finding }
+    const log = checkLog(status.unstored, await lossesOfLog(session))
+    return { mqttPort: status.mqtt?.port, newestMs, findings: [finding, log] }
   } catch (error) {
     const { code, message, kind } = toSluiceError(error)
     if (code === 'api_unreachable' || code === 'token_missing') return undefined
     return {
       mqttPort: undefined,
       newestMs: undefined,
-      finding: { check, health: 'warn', detail: message, fix: kind.fix },
+      findings: [{ check, health: 'warn', detail: message, fix: kind.fix }],
     }
   }
 }

@@ -1,4 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
+import { lossesOfLog, lossesText, unstoredText, type Unstored } from '../log-state.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
 
@@ -19,19 +20,23 @@ export function addStatus({ program, run }: Commands): void {
 
 async function showStatus(session: Session): Promise<0 | 1> {
   const { api } = session
-  const [status, readiness, nodes] = await Promise.all([
-    api.get<Record<string, unknown>>('/v1/status'),
+  const [{ unstored, ...status }, readiness, nodes, losses] = await Promise.all([
+    api.get<Record<string, unknown> & { unstored?: Unstored | null }>('/v1/status'),
     api.probe('/readyz'),
     listNodes(session),
+    lossesOfLog(session),
   ])
   const ready = readiness.status === 200
-  session.result({ url: api.url.origin, ready, readiness: readiness.body, ...status, ...nodes }, () => {
+  const all = { url: api.url.origin, ready, readiness: readiness.body, ...status, unstored, ...losses, ...nodes }
+  session.result(all, () => {
     const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
       ([, value]) => value !== null,
     )
     const lines = values.map(([name, value]) => `${name.padEnd(10)} ${shown(value)}`)
     return [
       ...lines,
+      ...(unstored === undefined || unstored === null ? [] : [`log        ${unstoredText(unstored)}`]),
+      ...lossesText(losses).map((text) => `lost       ${text}`),
       ...shownDisk(readiness.body),
       ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]),
       ...shownNodes(nodes),

@@ -1,6 +1,6 @@
 import type { PartitionLag } from '../../../shared/log/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
-import { GROUP } from '../../ingest-worker/log-reader.ts'
+import { INGEST_GROUP } from '../../../shared/log/port.ts'
 import { comparePoints } from './compared-points.ts'
 import { Differences, type Comparison, type MigrationPorts, type Step } from './migration-ports.ts'
 import { compareTopic, moveTopic, type MovingTopic } from './moved-log.ts'
@@ -37,13 +37,13 @@ export interface MigrationPlan {
 
 /** Changes whenever the source has run. */
 export async function sourceState({ log }: MigrationPorts): Promise<string> {
-  const lag = await log.lag('telemetry.raw', GROUP)
+  const lag = await log.lag('telemetry.raw', INGEST_GROUP)
   const letters = await log.offsets('telemetry.dead-letter')
   return JSON.stringify([lag.map(({ committed, end }) => [committed, end]), letters.map(({ end }) => end)])
 }
 
 export function unconsumed({ log }: MigrationPorts): Promise<readonly PartitionLag[]> {
-  return log.lag('telemetry.raw', GROUP)
+  return log.lag('telemetry.raw', INGEST_GROUP)
 }
 
 /**

@@ -23,7 +23,7 @@ import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
 import { Reading } from './reading.ts'
 import { SharedAnswer } from './shared-answer.ts'
-import type { TopicState } from './topics.ts'
+import type { TopicRetention, TopicState } from './topics.ts'
 
 /** A fetch of a follower may wait this long for a record; one that knows that there are more need not. */
 const CONSUME_WAIT_MS = 100
@@ -43,6 +43,8 @@ export interface KafkaLogParts {
   readonly groupName: (group: string) => string
   readonly silenceMs: number
   readonly names: Readonly<Record<LogTopic, string>>
+  /** Of a partition. */
+  readonly retention: Readonly<Record<LogTopic, TopicRetention>>
   readonly states: ReadonlyMap<string, TopicState>
   /** Compares the topics again. */
   readonly inspect: () => Promise<ReadonlyMap<string, TopicState>>
@@ -161,8 +163,8 @@ export class KafkaLog implements TelemetryLog {
 
   async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
     this.#checkOpen()
-    const { names, groupName } = this.#parts
-    return this.#positions.lag(names[topic], groupName(group), this.#all)
+    const { names, groupName, retention } = this.#parts
+    return this.#positions.lag(names[topic], groupName(group), this.#all, retention[topic])
   }
 
   async durability(): Promise<Durability> {

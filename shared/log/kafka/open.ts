@@ -9,7 +9,7 @@ import { createKafkaMetrics } from './metrics.ts'
 import type { ClientOptions } from './client-options.ts'
 import { makeLetterRoom } from './letter-room.ts'
 import { KafkaLog } from './log.ts'
-import { ensureTopics, withAdmin, type TopicRetention, type TopicSpec } from './topics.ts'
+import { ensureTopics, perPartition, withAdmin, type TopicRetention, type TopicSpec } from './topics.ts'
 import type { LogTopic, TelemetryLog } from '../port.ts'
 
 /** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
@@ -93,6 +93,10 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
     groupName: (group) => options.group ?? prefix + group,
     silenceMs: options.silenceMs ?? SILENCE_MS,
     names,
+    retention: {
+      'telemetry.raw': perPartition(specs['telemetry.raw']),
+      'telemetry.dead-letter': perPartition(specs['telemetry.dead-letter']),
+    },
     states,
     inspect,
     newClient,

@@ -6,6 +6,8 @@ import type { KafkaClient } from './client.ts'
 import { type CommitNote, readNote } from './commit-note.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
 import { decodeRecordBatches, type Run } from './record-batch.ts'
+import type { TopicRetention } from './topics.ts'
+import { type Backlog, horizonOf, sizesRequest } from './horizon.ts'
 import { fetchRequest, ListedTime, type ListedOffset, listOffsetsRequest } from './requests.ts'
 
 /** A question is repeated this often while leaders move: with the pauses between, 7 s. */
@@ -93,7 +95,13 @@ export class Positions {
     )
   }
 
-  async lag(topic: string, group: string, partitions: readonly number[]): Promise<PartitionLag[]> {
+  /** `retention` is that of a partition. */
+  async lag(
+    topic: string,
+    group: string,
+    partitions: readonly number[],
+    retention: TopicRetention,
+  ): Promise<PartitionLag[]> {
     const [bounds, committed] = await Promise.all([
       this.bounds(topic, partitions),
       this.committed(topic, group, partitions),
@@ -101,19 +109,37 @@ export class Positions {
     const places = partitions.map((partition) => {
       const { start, end } = bounds.get(partition) ?? { start: 0, end: 0 }
       const known = committed.get(partition)?.offset
-      return { partition, committed: known ?? start, end, oldest: Math.max(known ?? start, start) }
+      return { partition, committed: known ?? start, start, end, oldest: Math.max(known ?? start, start) }
     })
     const behind = places.filter(({ oldest, end }) => oldest < end)
-    const oldest = await this.#peek(
-      topic,
-      behind.map(({ partition, oldest: offset }) => ({ partition, offset })),
-    )
+    const waiting = behind.map(({ partition, oldest: offset }) => ({ partition, offset }))
+    const [oldest, sizes] = await Promise.all([
+      this.#peek(topic, waiting),
+      retention.bytes === undefined ? new Map<number, number>() : this.#sizes(topic, waiting),
+    ])
     const now = Date.now()
-    return places.map(({ partition, committed: own, end, oldest: next }) => {
+    return places.map(({ partition, committed: own, start, end, oldest: next }) => {
       const first = oldest.get(partition)?.[0]?.records[0]
-      const seconds = first === undefined ? 0 : Math.max(0, (now - first.ms) / 1000)
-      return { partition, committed: own, end, records: Math.max(0, end - next), seconds }
+      if (first === undefined) return { partition, committed: own, end, records: Math.max(0, end - next), seconds: 0 }
+      const seconds = Math.max(0, (now - first.ms) / 1000)
+      const size = sizes.get(partition)
+      const share = (end - next) / Math.max(1, end - start)
+      const backlog: Backlog = { seconds, bytes: size === undefined ? undefined : size * share }
+      return { partition, committed: own, end, records: end - next, seconds, horizon: horizonOf(retention, backlog) }
     })
+  }
+
+  /** Bytes of the partitions, where their leaders tell them. */
+  async #sizes(topic: string, places: readonly At[]): Promise<Map<number, number>> {
+    const sizes = new Map<number, number>()
+    await this.#askLeaders(topic, places, async (node, wanted) => {
+      const asked = wanted.map(({ partition }) => partition)
+      for (const { partition, bytes } of await this.#client.send(node, sizesRequest(topic, asked))) {
+        sizes.set(partition, bytes)
+      }
+      return asked
+    })
+    return sizes
   }
 
   /**

@@ -85,9 +85,14 @@ export async function withAdmin<T>(
   }
 }
 
-function settingsOf({ partitions, replication, retention, maxBatchBytes }: TopicSpec): Record<string, string> {
-  const bytes = retention.bytes === undefined ? undefined : Math.floor(retention.bytes / partitions)
-  const { ageMs } = retention
+/** Kafka bounds the bytes of each partition by itself. */
+export function perPartition({ partitions, retention: { ageMs, bytes } }: TopicSpec): TopicRetention {
+  return { ageMs, bytes: bytes === undefined ? undefined : Math.floor(bytes / partitions) }
+}
+
+function settingsOf(spec: TopicSpec): Record<string, string> {
+  const { replication, maxBatchBytes } = spec
+  const { ageMs, bytes } = perPartition(spec)
   return {
     'cleanup.policy': 'delete',
     'retention.ms': String(ageMs ?? -1),

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Admin } from 'kafkajs'
-import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
+import { INGEST_GROUP } from '../../../shared/log/port.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
 import type { Servers } from '../../../load-tests/servers/all.ts'
 import type { Cluster } from '../../../load-tests/cluster/cluster.ts'
@@ -104,7 +104,7 @@ export async function untilCommitted(servers: Servers): Promise<void> {
 /** Records that Kafka has, and that are committed. */
 export async function positions(admin: Admin): Promise<{ end: number; committed: number }> {
   const ends = await admin.fetchTopicOffsets(TOPIC)
-  const [group] = await admin.fetchOffsets({ groupId: GROUP, topics: [TOPIC] })
+  const [group] = await admin.fetchOffsets({ groupId: INGEST_GROUP, topics: [TOPIC] })
   const sum = (offsets: readonly { offset: string }[]) =>
     offsets.reduce((total, { offset }) => total + Math.max(0, Number(offset)), 0)
   return { end: sum(ends), committed: sum(group?.partitions ?? []) }
@@ -148,7 +148,7 @@ export function imbalance(before: Flow, after: Flow, expected: Expectation): str
 export async function untilGroupIsStable(servers: Servers, members: number): Promise<void> {
   await withAdmin(servers.kafka, async (admin) => {
     for (;;) {
-      const { groups } = await admin.describeGroups([GROUP])
+      const { groups } = await admin.describeGroups([INGEST_GROUP])
       if (groups[0]?.state === 'Stable' && groups[0].members.length === members) return
       await delay(100)
     }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
+import { INGEST_GROUP } from '../../../shared/log/port.ts'
 import { withAdmin } from '../../integration/log/leader-move.ts'
 import { startFaultProxy } from '../../../load-tests/servers/fault-proxy.ts'
 import { expectLoss, LIMIT_MS, reportOutcome, runScenario, someTime, useServers } from './harness.ts'
@@ -49,7 +49,7 @@ describe('the harness fails on known-wrong variants', { timeout: LIMIT_MS }, () 
       async fault({ workers: [worker] }) {
         await worker?.stop('SIGTERM')
         await delay(2_000)
-        await withAdmin(cluster.servers.kafka, (admin) => admin.deleteGroups([GROUP]))
+        await withAdmin(cluster.servers.kafka, (admin) => admin.deleteGroups([INGEST_GROUP]))
         await worker?.start()
       },
     })

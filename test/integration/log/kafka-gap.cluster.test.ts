@@ -63,6 +63,24 @@ describe('an offset that is no longer there', () => {
     expect(firsts.length + lost).toBe(8)
   })
 
+  it('is foreseen: when retention reaches the oldest record that waits, by its age and by bytes', async () => {
+    const bytes = 30_000_000
+    const log = await openOnKafka(cluster.kafka, { prefix: newPrefix(), retention: { ageMs: 7_200_000, bytes } })
+    onTestFinished(() => log.close())
+    const ms = Date.now() - 1_800_000
+    for (let i = 0; i < 10; i++) await log.append(RAW, [record(keyIn(log, 0), 'x'.repeat(900_000), ms)])
+    const [waiting, idle] = await log.lag(RAW, 'worker')
+    // 9 MB of the 10 MB that a partition may have, in half an hour; by age there would be an hour and a half left.
+    expect(waiting?.horizon?.used).toBeCloseTo(0.9, 1)
+    expect(waiting?.horizon?.seconds).toBeGreaterThan(60)
+    expect(waiting?.horizon?.seconds).toBeLessThan(400)
+    expect(idle?.horizon).toBeUndefined()
+    const consumer = await startConsumer(log)
+    await consumer.until(10)
+    await consumer.commit([{ partition: 0, offset: 10 }])
+    expect((await log.lag(RAW, 'worker'))[0]).toMatchObject({ records: 0, seconds: 0 })
+  })
+
   async function deleteBefore(prefix: string, offset: number): Promise<void> {
     const topic = `${prefix}telemetry.raw`
     await withAdmin(cluster.kafka, async (admin) => {

@@ -18,7 +18,7 @@ export class MemoryLog implements TelemetryLog {
   appendGate: Promise<void> = Promise.resolve()
   partitionOf = () => 0
   consume = unused
-  lag = unused
+  lag: TelemetryLog['lag'] = unused
   durability = unused
   close = async () => {}
 

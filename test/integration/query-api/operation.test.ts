@@ -110,7 +110,24 @@ it('status fills in snippets', async () => {
   const status = () => ({ mode: 'standalone' as const, mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 })
   const { call } = await openApi({ status })
   const expected = { version: '0.0.0-test', mode: 'standalone', mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 }
-  expect((await call('GET', '/v1/status')).body).toEqual(expected)
+  expect((await call('GET', '/v1/status')).body).toMatchObject(expected)
+})
+
+it('status tells what waits in the log and when retention reaches it, or that it is not known', async () => {
+  const { call, log } = await openApi()
+  const rest = { committed: 0, end: 9 }
+  log.lag = async () => [
+    { partition: 0, records: 2, seconds: 5, horizon: { seconds: 60, used: 0.2 }, ...rest },
+    { partition: 1, records: 3, seconds: 9, horizon: { seconds: 40, used: 0.4 }, ...rest },
+    { partition: 2, records: 0, seconds: 0, ...rest },
+  ]
+  expect((await call('GET', '/v1/status')).body).toMatchObject({
+    unstored: { records: 5, seconds: 9, retention: { seconds: 40, used: 0.4 } },
+  })
+  log.lag = async () => {
+    throw new SluiceError('log_unavailable', 'no answer')
+  }
+  expect(await call('GET', '/v1/status')).toMatchObject({ status: 200, body: { unstored: null } })
 })
 
 it('docs: the document and the page are there without a token, under a policy without inline script', async () => {
