@@ -64,12 +64,13 @@ export function runStandalone(
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
     const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
     const context = { config, folder, logger, metrics, releasers, disk, fail }
-    await start(context, options, { openPorts, startBroker })
+    await startStandalone(context, options, { openPorts, startBroker })
     return logger
   })
 }
 
-async function start(
+/** Opens the ports and starts all services in this process. Whatever is started is owned by the context's releasers. */
+export async function startStandalone(
   context: PortContext,
   options: StandaloneOptions,
   { openPorts, startBroker }: Composition,

@@ -6,9 +6,9 @@ import { syncFolder } from './folders.ts'
  * Gives a file new contents and this mode: whole or not at all, whoever reads it meanwhile, and durable on return.
  * Throws what the file system says.
  */
-export function replaceFile(file: string, text: string, mode: number): void {
+export function replaceFile(file: string, contents: string | Uint8Array, mode: number): void {
   const draft = `${file}.new`
-  writeFileSync(draft, text, { mode, flush: true })
+  writeFileSync(draft, contents, { mode, flush: true })
   // A draft that an earlier attempt left keeps its own mode.
   chmodSync(draft, mode)
   renameSync(draft, file)

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs'
 
 /** Of a WAL as SQLite writes it (https://www.sqlite.org/fileformat2.html#the_write_ahead_log). */
 const HEADER_BYTES = 32
@@ -26,6 +26,11 @@ export interface Wal {
    * because a power cut may leave such a tail, and forgets what follows.
    */
   readonly isDamaged: boolean
+  /**
+   * Another transaction was written behind the damaged one. Where each commit is synced before the next one begins, no
+   * power cut leaves that.
+   */
+  readonly isDamagedInside: boolean
 }
 
 type Sum = readonly [number, number]
@@ -58,10 +63,28 @@ export function readWal(file: string, pageBytes: number): Wal | undefined {
   }
   // After the last transaction may be frames of one that found no room.
   const written = frames.slice(0, frames.findLastIndex(({ pages }) => pages > 0) + 1)
+  const lastBegins = written.slice(0, -1).findLastIndex(({ pages }) => pages > 0) + 1
   return {
     frames: written,
     isDamaged: written.length > 0 && !(isHeaderWhole && written.every(({ isWhole }) => isWhole)),
+    isDamagedInside: lastBegins > 0 && !(isHeaderWhole && written.slice(0, lastBegins).every(({ isWhole }) => isWhole)),
   }
+}
+
+/** The pages that the first frames of a WAL hold, without a look at checksums. */
+export function pagesOfFrames(file: string, frames: number, pageBytes: number): Set<number> {
+  const pages = new Set<number>()
+  const header = Buffer.alloc(4)
+  const descriptor = openSync(file, 'r')
+  try {
+    for (let i = 0; i < frames; i++) {
+      readSync(descriptor, header, 0, header.length, HEADER_BYTES + i * (FRAME_HEADER_BYTES + pageBytes))
+      pages.add(header.readUInt32BE(0))
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  return pages
 }
 
 /** Length of a WAL that ends with this frame, counted from 0. */

@@ -1,5 +1,5 @@
 import { newApiKey } from '../../shared/registry/credentials.ts'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
@@ -69,6 +69,8 @@ describe('the file of the SQLite registry', () => {
     const database = new DatabaseSync(file)
     database.exec("insert into kysely_migration (name, timestamp) values ('9999-later', '2030')")
     database.close()
+    // Those of what was there before.
+    rmSync(`${file}-sums`)
     await expect(open(file)).rejects.toThrow(code('data_newer'))
     await expect(open(file)).rejects.toThrow('9999-later')
   })

@@ -11,7 +11,7 @@ import {
 import { SluiceError } from '../../errors.ts'
 import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { SqliteConnection } from './connection.ts'
-import { ROLLBACK } from './messages.ts'
+import { COMMIT, ROLLBACK } from './messages.ts'
 
 /**
  * More than wait for one connection in the worst case meant to work: 10,000 clients that log in at once. What comes
@@ -81,7 +81,7 @@ class TurnDriver implements Driver {
   }
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('commit'))
+    await connection.executeQuery(CompiledQuery.raw(COMMIT))
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {

@@ -2,6 +2,7 @@ import type { Asked, Said, ThreadClient } from '../../process/thread-client.ts'
 
 /** Ends a transaction, if there is one. */
 export const ROLLBACK = 'rollback'
+export const COMMIT = 'commit'
 
 /** What passes between {@link SqliteConnection} and the thread that owns the database. */
 export interface Calls {
@@ -24,7 +25,7 @@ export interface SqliteFailure {
   /** SQLite's extended result code; undefined for an error of another kind. */
   readonly resultCode: number | undefined
   /** Undefined when the result code says it all. */
-  readonly code: 'disk_full' | 'storage_failed' | undefined
+  readonly code: 'disk_full' | 'storage_failed' | 'data_corrupt' | undefined
 }
 
 export type ToThread = Asked<Calls>

@@ -95,7 +95,7 @@ async function open({
 
 function named(file: string, error: unknown): SluiceError {
   const { code, message } = sqliteFlavour.toSluiceError(error)
-  return new SluiceError(code, `${file}: ${message}`, { cause: error })
+  return new SluiceError(code, message.includes(file) ? message : `${file}: ${message}`, { cause: error })
 }
 
 const IO_ERROR = 10

@@ -1,13 +1,16 @@
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import { SluiceError } from '../../errors.ts'
 import { LruMap } from '../../lru.ts'
 import { walPagesFor } from '../../storage/disk-reserve.ts'
+import { PageSums } from '../../storage/page-sums.ts'
 import { hasNoSpace } from '../../storage/space-probe.ts'
 import { resultCodeOf, storageFault } from '../../storage/storage-fault.ts'
 import { isSyncError, isWriteError } from '../../storage/sync-error.ts'
 import { rewrite } from '../../storage/wal.ts'
 import {
+  COMMIT,
   ROLLBACK,
   type FromThread,
   type SqliteFailure,
@@ -36,8 +39,10 @@ const send = (message: FromThread): void => port.postMessage(message)
 
 let database: DatabaseSync | undefined
 try {
+  const sums = PageSums.check(file)
   database = open(file)
-  serve(database)
+  sums.keep(database, walPagesFor(dirname(file), MAX_WAL_BYTES))
+  serve(database, sums)
   send({ kind: 'opened', opened: undefined })
 } catch (error) {
   database?.close()
@@ -53,7 +58,6 @@ function open(path: string): DatabaseSync {
     // What the kernel shows of it may not be on the disk, after a sync that failed in an earlier process.
     rewrite(`${path}-wal`)
     db.exec('PRAGMA journal_mode = WAL')
-    db.exec(`PRAGMA wal_autocheckpoint = ${walPagesFor(dirname(path), MAX_WAL_BYTES)}`)
     // A created device, a removed login and the state behind committed offsets must survive a power cut.
     db.exec('PRAGMA synchronous = FULL')
     db.exec('PRAGMA fullfsync = ON')
@@ -65,13 +69,18 @@ function open(path: string): DatabaseSync {
   }
 }
 
-function serve(db: DatabaseSync): void {
+function serve(db: DatabaseSync, sums: PageSums): void {
   const statements = new LruMap<string, StatementSync>(MAX_STATEMENTS)
   let failure: SqliteFailure | undefined
   port?.on('message', ({ id, question, ask }: ToThread) => {
     try {
-      if (question === 'run' && failure !== undefined) send({ kind: 'failure', id, failure })
-      else send({ kind: 'answer', id, answer: question === 'close' ? db.close() : run(db, statements, ask) })
+      if (question === 'close') send({ kind: 'answer', id, answer: close(db, sums, failure) })
+      else if (failure !== undefined) send({ kind: 'failure', id, failure })
+      else {
+        const answer = run(db, statements, ask)
+        send({ kind: 'answer', id, answer })
+        if (!db.isTransaction && (answer.changes > 0 || ask.sql === COMMIT)) failure = checkpoint(sums)
+      }
     } catch (error) {
       const described = describe(error)
       if (described.code === 'storage_failed') failure = described
@@ -79,6 +88,23 @@ function serve(db: DatabaseSync): void {
     }
     if (question === 'close') port?.close()
   })
+}
+
+/** The change before it is stored, whatever becomes of this. */
+function checkpoint(sums: PageSums): SqliteFailure | undefined {
+  try {
+    sums.checkpointIfDue()
+    return undefined
+  } catch (error) {
+    return { ...describe(error), code: 'storage_failed' }
+  }
+}
+
+/** After a failure the WAL is moved into the database without its sums. */
+function close(db: DatabaseSync, sums: PageSums, failure: SqliteFailure | undefined): void {
+  if (failure === undefined) return sums.close()
+  sums.forget()
+  db.close()
 }
 
 function run(
@@ -99,7 +125,8 @@ function run(
 
 function describe(error: unknown): SqliteFailure {
   const message = error instanceof Error ? error.message : String(error)
-  return { message, resultCode: resultCodeOf(error), code: codeOf(error) }
+  const isDamage = error instanceof SluiceError && error.code === 'data_corrupt'
+  return { message, resultCode: resultCodeOf(error), code: isDamage ? 'data_corrupt' : codeOf(error) }
 }
 
 /** A write that found no room has changed nothing; after a sync that failed nobody knows, whatever the reason. */

@@ -1,0 +1,234 @@
+import { closeSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
+import { SluiceError } from '../errors.ts'
+import { syncFolder } from './folders.ts'
+import { replaceFile } from './replace-file.ts'
+import { resultCodeOf, storageFault } from './storage-fault.ts'
+import { pagesOfFrames, readWal } from './wal.ts'
+
+/**
+ * Checksums of the pages of a small SQLite database in WAL mode, which has none itself: a bit that flips on the disk
+ * would be another value, without a word. They lie in `{file}-sums` and are those of the last checkpoint. The pages in
+ * the WAL, whose frames have checksums, are left out; SQLite writes over them only behind the next checkpoint, and only
+ * this class makes checkpoints.
+ */
+
+/** Of a database that was made with SQLite's default. */
+const PAGE_BYTES = 4096
+/** Before the sums: "SLSM", format, CRC-32 of the sums. */
+const HEADER_BYTES = 12
+const MAGIC = 0x534c534d
+const FORMAT = 1
+const READ_PAGES = 256
+const MODE = 0o600
+
+export class PageSums {
+  readonly #file: string
+  /**
+   * Of the database, open until SQLite has closed it: when a process closes any descriptor of a file, the system ends all
+   * locks that the process has on it.
+   */
+  #descriptor: number | undefined
+  #db: DatabaseSync | undefined
+  #checkpointPages = 0
+  #frames: StatementSync | undefined
+  #sums: Uint32Array | undefined
+
+  private constructor(file: string) {
+    this.#file = file
+  }
+
+  /**
+   * Compares the files with their sums, before the database is opened: whoever closes one moves its WAL into it. Without
+   * sums, as of an older Sluice, all is believed. Errors: `data_corrupt`, which names the file; what SQLite says when
+   * another process has the database.
+   */
+  static check(file: string): PageSums {
+    checkPresence(file)
+    const sums = new PageSums(file)
+    try {
+      sums.#check()
+      return sums
+    } catch (error) {
+      sums.#release()
+      throw error
+    }
+  }
+
+  /** Takes over the checkpoints of the database, which is open now, in WAL mode: from so many pages in the WAL on. */
+  keep(db: DatabaseSync, checkpointPages: number): void {
+    this.#db = db
+    this.#checkpointPages = checkpointPages
+    this.#frames = db.prepare('PRAGMA wal_checkpoint(NOOP)')
+    db.exec('PRAGMA wal_autocheckpoint = 0')
+    if (this.#sums !== undefined) return
+    this.#sums = this.#sumsOfAll()
+    this.#write(this.#sums)
+  }
+
+  /**
+   * Behind a commit: moves the WAL into the database when it has grown. What SQLite could not move it moves at the next
+   * time, as a whole. Throws what the file system says of the sums: then nothing more may be written.
+   */
+  checkpointIfDue(): void {
+    if (this.#framesInWal() < this.#checkpointPages) return
+    try {
+      this.#checkpoint()
+    } catch (error) {
+      if (resultCodeOf(error) === undefined) throw error
+    }
+  }
+
+  /** Closes the database; nothing is left in the WAL. */
+  close(): void {
+    try {
+      this.#checkpoint()
+    } catch (error) {
+      // Closing moves the WAL into the database, if it can.
+      this.forget()
+      throw error
+    } finally {
+      this.#db?.close()
+      this.#release()
+    }
+  }
+
+  /** Removes the sums: older than the database they would accuse it. */
+  forget(): void {
+    rmSync(`${this.#file}-sums`, { force: true })
+    syncFolder(dirname(this.#file))
+  }
+
+  #check(): void {
+    const flaw = this.#flaw()
+    if (flaw === undefined) return
+    // The files of a process that lives change while they are read.
+    throwIfLocked(this.#file)
+    throw flaw
+  }
+
+  #flaw(): SluiceError | undefined {
+    const file = this.#file
+    const wal = readWal(`${file}-wal`, PAGE_BYTES)
+    if (wal?.isDamagedInside === true) {
+      return damaged(`${file}-wal`, 'a change is damaged, and others follow it', 'move it away to go on without them')
+    }
+    this.#sums = read(file)
+    const sums = this.#sums ?? new Uint32Array(0)
+    const inWal = new Set(wal?.frames.map(({ page }) => page))
+    const found = sums.length === 0 ? sums : this.#sumsOfAll()
+    for (let page = 1; page <= sums.length; page++) {
+      if (sums[page - 1] === found[page - 1] || inWal.has(page)) continue
+      const what = page > found.length ? 'is missing' : 'is not as it was written'
+      return damaged(
+        file,
+        `page ${page} of ${sums.length} ${what}`,
+        `remove ${file}-sums if another program changed it`,
+      )
+    }
+    return undefined
+  }
+
+  #checkpoint(): void {
+    const frames = this.#framesInWal()
+    if (frames === 0) return
+    const pages = pagesOfFrames(`${this.#file}-wal`, frames, PAGE_BYTES)
+    this.#db?.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    const count = Math.floor(sizeOf(this.#file) / PAGE_BYTES)
+    const sums = new Uint32Array(count)
+    sums.set(this.#sums?.subarray(0, count) ?? [])
+    const bytes = Buffer.alloc(PAGE_BYTES)
+    for (const page of pages) {
+      if (page > count) continue
+      this.#read(bytes, page)
+      sums[page - 1] = crc32(bytes)
+    }
+    this.#sums = sums
+    this.#write(sums)
+  }
+
+  /** Of every page of the file. */
+  #sumsOfAll(): Uint32Array {
+    const sums = new Uint32Array(Math.floor(sizeOf(this.#file) / PAGE_BYTES))
+    const bytes = Buffer.alloc(READ_PAGES * PAGE_BYTES)
+    for (let page = 1; page <= sums.length; page += READ_PAGES) {
+      const length = this.#read(bytes, page)
+      for (let at = 0; at + PAGE_BYTES <= length; at += PAGE_BYTES) {
+        sums[page - 1 + at / PAGE_BYTES] = crc32(bytes.subarray(at, at + PAGE_BYTES))
+      }
+    }
+    return sums
+  }
+
+  #read(bytes: Buffer, page: number): number {
+    this.#descriptor ??= openSync(this.#file, 'r')
+    return readSync(this.#descriptor, bytes, 0, bytes.length, (page - 1) * PAGE_BYTES)
+  }
+
+  #release(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
+    this.#descriptor = undefined
+  }
+
+  /** Rather no sums than old ones, when there is no room for new ones. */
+  #write(sums: Uint32Array): void {
+    const bytes = Buffer.from(sums.buffer, sums.byteOffset, sums.byteLength)
+    const header = Buffer.alloc(HEADER_BYTES)
+    header.writeUInt32BE(MAGIC, 0)
+    header.writeUInt32BE(FORMAT, 4)
+    header.writeUInt32BE(crc32(bytes), 8)
+    try {
+      replaceFile(`${this.#file}-sums`, Buffer.concat([header, bytes]), MODE)
+    } catch {
+      this.forget()
+    }
+  }
+
+  #framesInWal(): number {
+    return Number(this.#frames?.get()?.['log'] ?? 0)
+  }
+}
+
+/** SQLite would begin an empty file anew, and delete its WAL. */
+function checkPresence(file: string): void {
+  if (sizeOf(file) > 0 || (sizeOf(`${file}-wal`) === 0 && sizeOf(`${file}-sums`) === 0)) return
+  throw damaged(
+    file,
+    'it is empty or missing',
+    'remove what begins with its name to begin anew, without what was in it',
+  )
+}
+
+/** Reads only: closing it changes nothing but the index that SQLite makes for reading a WAL. */
+function throwIfLocked(file: string): void {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 0 })
+  try {
+    db.prepare('PRAGMA user_version').get()
+  } catch (error) {
+    if (storageFault(error) === 'data_locked') throw error
+  } finally {
+    db.close()
+    rmSync(`${file}-shm`, { force: true })
+  }
+}
+
+function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}
+
+/** Undefined when there are none, or what is there is no list of sums. */
+function read(file: string): Uint32Array | undefined {
+  const path = `${file}-sums`
+  const bytes = sizeOf(path) === 0 ? Buffer.alloc(0) : readFileSync(path)
+  if (bytes.length < HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC || bytes.readUInt32BE(4) !== FORMAT)
+    return undefined
+  const sums = Uint8Array.from(bytes.subarray(HEADER_BYTES))
+  if (crc32(sums) !== bytes.readUInt32BE(8) || sums.length % 4 !== 0) return undefined
+  return new Uint32Array(sums.buffer)
+}
+
+function damaged(file: string, what: string, orElse: string): SluiceError {
+  return new SluiceError('data_corrupt', `${file} is damaged: ${what}; restore it from a backup, or ${orElse}`)
+}
