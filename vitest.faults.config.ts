@@ -9,7 +9,7 @@ export default defineConfig({
     testTimeout: 1_800_000,
     hookTimeout: 1_800_000,
     setupFiles: ['test/setup.ts'],
-    include: ['test/**/*.faults.test.ts', 'test/e2e/cluster/*.cluster.test.ts'],
+    include: ['test/**/*.faults.test.ts', 'test/e2e/cluster/*.cluster.test.ts', 'test/integration/*/power-cut.test.ts'],
     env: { SLUICE_FAULTS: 'full', SLUICE_LONG: '1' },
   },
 })

@@ -7,13 +7,42 @@ import { parseArgs } from 'node:util'
 import { tableOf, type Result } from './e2e/cluster/results.ts'
 import { SCENARIOS } from './e2e/cluster/scenarios.ts'
 
+/** What needs no server, and its file. */
+const PARTS = {
+  'power cut of a whole server': 'test/e2e/losses/power-cut.faults.test.ts',
+  'power cut of the log, every sync': 'test/integration/log/power-cut.test.ts',
+  'power cut of the points, every sync': 'test/integration/points/power-cut.test.ts',
+  'power cut of the registry, every sync': 'test/integration/registry/power-cut.test.ts',
+  'damage to any file': 'test/e2e/losses/damage.faults.test.ts',
+}
+
+const HELP = `npm run test:faults -- [options]
+
+Every fault with many seeds, several at a time, and a table of results at the end.
+
+  --only <text>      parts whose names hold this; case, blanks and hyphens do not matter
+  --seeds <from-to>  seeds of each part (1-20)
+  --lanes <count>    parts that run at the same time (3); 1 where measured times matter
+  --together <count> seeds of one scenario that run on the same servers (5)
+  --out <folder>     of logs, results and the table; what ran there before counts, too
+
+On one machine, without servers:
+
+  ${Object.keys(PARTS).join('\n  ')}
+
+On real servers, which are installed when they are missing; every other seed with devices that go from broker to broker,
+at QoS 2 on persistent sessions, with readings without a time:
+
+  ${Object.keys(SCENARIOS).join('\n  ')}
+  variants: known-wrong compositions, which must lose
+`
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', default: false },
     seeds: { type: 'string', default: '1-20' },
     lanes: { type: 'string', default: '3' },
-    /** Seeds of one scenario that are run on the same servers and processes. */
     together: { type: 'string', default: '5' },
-    /** Scenarios whose names hold this; known-wrong variants are called `variants`. */
     only: { type: 'string', default: '' },
     out: { type: 'string', default: join(tmpdir(), 'sluice-faults') },
   },
@@ -33,22 +62,31 @@ interface Job {
 function jobs(): Job[] {
   const [first = 1, last = first] = values.seeds.split('-').map(Number)
   const together = Number(values.together)
-  const names = Object.entries(SCENARIOS).filter(([name]) => name.includes(values.only))
+  const files: [string, string][] = Object.entries(PARTS)
+  for (const [name, file] of Object.entries(SCENARIOS)) files.push([name, `test/e2e/cluster/${file}.cluster.test.ts`])
+  const wanted = files.filter(([name]) => isWanted(name))
   const all: Job[] = []
-  // Some seeds of every scenario before the next ones of any: a run that is ended early has seen everything.
+  // Some seeds of every part before the next ones of any: a run that is ended early has seen everything.
   for (let from = first; from <= last; from += together) {
     const seeds = `${from}-${Math.min(last, from + together - 1)}`
-    for (const [name, file] of names) {
+    for (const [name, file] of wanted) {
+      // Those have positions instead of seeds.
+      if (from > first && !/losses|cluster/.test(file)) continue
       const env = { SLUICE_FAULT_SCENARIO: name, SLUICE_FAULT_SEEDS: seeds }
-      all.push({ name: `${name}, seeds ${seeds}`, args: [`test/e2e/cluster/${file}.cluster.test.ts`], env })
+      all.push({ name: `${name}, seeds ${seeds}`, args: [file], env })
     }
   }
-  if ('variants'.includes(values.only)) {
+  if (isWanted('variants')) {
     for (const file of ['test/e2e/cluster/known-wrong.cluster', 'test/integration/log/kafka-leader-move.faults']) {
       all.push({ name: `variants, ${file}`, args: [`${file}.test.ts`], env: {} })
     }
   }
   return all
+}
+
+function isWanted(name: string): boolean {
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[ -]+/g, ' ')
+  return plain(name).includes(plain(values.only))
 }
 
 /** Resolves with whether the job's tests passed. */
@@ -84,22 +122,23 @@ function writeTable(failed: readonly string[]): void {
   )
 }
 
-/**
- * `npm run test:faults`: every fault with many seeds on real servers, several at a time, and a table at the end.
- * `--only`, `--seeds` and `--out` repeat parts of it.
- */
-mkdirSync(out, { recursive: true })
-const queue = jobs()
-const failed: string[] = []
-if (queue.length === 0) throw new Error(`no scenario's name holds "${values.only}"`)
-process.stdout.write(`${queue.length} runs in ${values.lanes} lanes; logs and the table are in ${out}\n`)
-const left = queue.values()
-const work = async (lane: number) => {
-  for (const job of left) {
-    if (!(await run(job, lane))) failed.push(job.name)
-    writeTable(failed)
+async function main(): Promise<void> {
+  mkdirSync(out, { recursive: true })
+  const queue = jobs()
+  const failed: string[] = []
+  if (queue.length === 0) throw new Error(`no part's name holds "${values.only}": see --help`)
+  process.stdout.write(`${queue.length} runs in ${values.lanes} lanes; logs and the table are in ${out}\n`)
+  const left = queue.values()
+  const work = async (lane: number): Promise<void> => {
+    for (const job of left) {
+      if (!(await run(job, lane))) failed.push(job.name)
+      writeTable(failed)
+    }
   }
+  await Promise.all(Array.from({ length: Number(values.lanes) }, (_, lane) => work(lane)))
+  process.stdout.write(`\n${readFileSync(tableFile, 'utf8')}`)
+  process.exitCode = failed.length === 0 ? 0 : 1
 }
-await Promise.all(Array.from({ length: Number(values.lanes) }, (_, lane) => work(lane)))
-process.stdout.write(`\n${readFileSync(tableFile, 'utf8')}`)
-process.exitCode = failed.length === 0 ? 0 : 1
+
+if (values.help) process.stdout.write(HELP)
+else await main()

@@ -62,8 +62,7 @@ export function runStandalone(
     const logger = createLogger(config.LOG_LEVEL)
     const metrics = createMetrics({ defaults: true })
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
-    const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
-    const context = { config, folder, logger, metrics, releasers, disk, fail }
+    const context = { config, folder, logger, metrics, releasers, fail }
     await startStandalone(context, options, { openPorts, startBroker })
     return logger
   })
@@ -71,13 +70,14 @@ export function runStandalone(
 
 /** Opens the ports and starts all services in this process. Whatever is started is owned by the context's releasers. */
 export async function startStandalone(
-  context: PortContext,
+  context: Omit<PortContext, 'disk'>,
   options: StandaloneOptions,
   { openPorts, startBroker }: Composition,
 ): Promise<void> {
-  const { config, folder, logger, metrics, releasers, disk } = context
+  const { config, folder, logger, metrics, releasers } = context
   const version = packageVersion()
-  const ports = await openPorts(context)
+  const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
+  const ports = await openPorts({ ...context, disk })
   const first = await firstStart(ports.registry, folder)
   const hold = async () => openSlotFile(join(folder, 'stamps.json'))
   const addresses = await startServices({ config, ports, disk, hold, logger, metrics, releasers, version, startBroker })

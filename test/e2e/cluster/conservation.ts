@@ -53,10 +53,10 @@ export async function settledFlow(cluster: Cluster, servers: Servers): Promise<F
 }
 
 async function readFlow(cluster: Cluster, servers: Servers): Promise<Flow> {
-  const { broker, workers } = cluster
+  const { brokers, workers } = cluster
   const [log, ofBroker, ofWorkers] = await Promise.all([
     withAdmin(servers.kafka, positions),
-    metrics([broker], {
+    metrics(brokers, {
       received: 'sluice_broker_publishes_received_total',
       acked: 'sluice_broker_publishes_acked_total',
       refused: 'sluice_broker_publishes_refused_total',
@@ -74,7 +74,7 @@ async function readFlow(cluster: Cluster, servers: Servers): Promise<Flow> {
       written: 'sluice_points_written_total',
     }),
   ])
-  const counters = [broker, ...workers].map(({ pid }) => pid).join(' ')
+  const counters = [...brokers, ...workers].map(({ pid }) => pid).join(' ')
   return { ...log, ...ofBroker, ...ofWorkers, counters }
 }
 

@@ -2,13 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it, onTestFailed } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFailed, onTestFinished } from 'vitest'
+import { ApiClient } from '../../../shared/api-client.ts'
 import { startAll, type Servers } from '../../../load-tests/servers/all.ts'
 import { randomFrom, simulate, type Verdict } from '../kill-in-mid-load.ts'
 import { Cluster, type ClusterPlan } from '../../../load-tests/cluster/cluster.ts'
 import { imbalance, inLog, settledFlow, untilGroupIsStable } from './conservation.ts'
 import { recovery, staleDevices } from './effects.ts'
 import { report } from './results.ts'
+import { RoamingFleet, type RoamingVerdict } from './roaming-fleet.ts'
 import type { ScenarioName } from './scenarios.ts'
 
 /** `npm run test:faults`: more seeds, more messages. */
@@ -18,6 +20,10 @@ const RATE = 2_000
 const DEVICES = 20
 /** `seq` and `value`: what the simulator sends. */
 const FIELDS = 2
+
+const PATIENCE_SECONDS = 60
+/** Beside the others, in every other run. */
+const ROAMING_DEVICES = 5
 
 /** A scenario takes as long as its load and its fault; the lanes of the fault suite share a machine. */
 export const LIMIT_MS = FULL ? 1_200_000 : 420_000
@@ -117,18 +123,33 @@ export interface Outcome extends Verdict {
   readonly stale: readonly string[]
   /** What does not add up between the stages. */
   readonly imbalance: readonly string[]
+  /** In every other run: of readings without a time, at QoS 2 on sessions that go from broker to broker. */
+  readonly roaming: RoamingVerdict | undefined
 }
 
 /** Runs the fault under load, sends on until there were enough messages, waits for everything, and looks at every effect. */
 export async function runScenario(deployment: Deployment, plan: Scenario): Promise<Outcome> {
-  const { name, seed, rate = RATE, workers = 2, patienceSeconds = 60, fault, recovered, afterwards, ...rest } = plan
+  const {
+    name,
+    seed,
+    rate = RATE,
+    workers = 2,
+    patienceSeconds = PATIENCE_SECONDS,
+    fault,
+    recovered,
+    afterwards,
+    ...rest
+  } = plan
   const { isLogDisturbed = false, ...variant } = rest
   const { servers, folder } = deployment
   // What a failed test leaves behind is nobody's.
   onTestFailed(() => deployment.discard())
-  const cluster = await deployment.clusterFor(name, { workers, ...variant })
+  // The gate has one seed, and its time; variants need none of it.
+  const hasRoaming = FULL && seed % 2 === 0 && patienceSeconds === PATIENCE_SECONDS
+  const cluster = await deployment.clusterFor(name, { workers, brokers: FULL ? 2 : 1, ...variant })
   const before = await settledFlow(cluster, servers)
   const tenant = `t${Date.now().toString(36)}`
+  const roaming = hasRoaming ? await startRoaming(cluster, tenant) : undefined
   const simulation = simulate({ url: cluster.url, token: cluster.token, folder }, [
     ...['--mqtt', cluster.mqtt, '--tenant', tenant, '--devices', String(DEVICES), '--rate', String(rate)],
     ...['--duration', '1h', '--inflight', '64', '--seed', String(seed), '--verify', '--keep'],
@@ -147,13 +168,34 @@ export async function runScenario(deployment: Deployment, plan: Scenario): Promi
   const enough = before.end + MESSAGES * 1.1
   while ((await inLog(servers)) < enough) await Promise.race([delay(250), failed])
   simulation.stopSending()
+  await roaming?.stopSending()
   const verdict = (await simulation.verdict) as Verdict & Pick<Outcome, 'outOfOrder' | 'unexpected'>
   const { deadLetters } = await cluster.get<{ deadLetters: unknown[] }>(`/v1/dead-letters?tenant=${tenant}&limit=100`)
   await afterwards?.(cluster)
   const stale = await staleDevices(cluster, tenant)
-  const expected = { acked: verdict.acked, fieldsPerReading: FIELDS, isLogDisturbed }
-  const missing = imbalance(before, await settledFlow(cluster, servers), expected)
-  return { ...verdict, name, seed, recoverySeconds, deadLetters: deadLetters.length, stale, imbalance: missing }
+  const flow = await settledFlow(cluster, servers)
+  const roamed = await roaming?.verdict()
+  const acked = verdict.acked + (roamed?.acked ?? 0)
+  const missing = imbalance(before, flow, { acked, fieldsPerReading: FIELDS, isLogDisturbed })
+  return {
+    ...verdict,
+    name,
+    seed,
+    recoverySeconds,
+    deadLetters: deadLetters.length,
+    stale,
+    imbalance: missing,
+    roaming: roamed,
+  }
+}
+
+/** A tenant of their own: what the simulator looks at is its own. */
+async function startRoaming(cluster: Cluster, tenant: string): Promise<RoamingFleet> {
+  const ports = () => cluster.brokers.map(({ ready }) => ready.mqtt?.port ?? 0)
+  const api = new ApiClient({ url: cluster.url, token: cluster.token })
+  const fleet = await RoamingFleet.start(api, { tenant: `${tenant}r`, count: ROAMING_DEVICES, ports })
+  onTestFinished(() => fleet.close())
+  return fleet
 }
 
 /**
@@ -166,6 +208,7 @@ export function expectKept(outcome: Outcome): void {
   expect({ lost, duplicated, wrong, unexpected, outOfOrder, deadLetters, stale }).toEqual({
     ...{ lost: 0, duplicated: 0, wrong: 0, unexpected: 0, outOfOrder: 0, deadLetters: 0, stale: [] },
   })
+  expect(outcome.roaming ?? { lost: 0, wrong: 0 }).toMatchObject({ lost: 0, wrong: 0 })
   expect(outcome.imbalance).toEqual([])
   expect(outcome.acked).toBeGreaterThanOrEqual(MESSAGES)
   expect(outcome.stored).toBe(outcome.acked)
@@ -182,6 +225,9 @@ export function reportOutcome(outcome: Outcome, isVariant: boolean): void {
   const load = loadavg()[0] ?? 0
   const result = { scenario: name, seed, acked, lost, duplicated, recoverySeconds, isVariant, load }
   report({ ...result, wrong: wrong + unexpected + stale.length })
+  if (outcome.roaming === undefined) return
+  const { repeated, ...roaming } = outcome.roaming
+  report({ ...result, ...roaming, scenario: `${name}, roaming, QoS 2, no time`, duplicated: repeated })
 }
 
 /** The moment of a fault is what the seed decides: between 0.5 and 1.5 times so long. */
