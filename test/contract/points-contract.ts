@@ -3,6 +3,7 @@ import type { MakePointsHarness } from './points-harness.ts'
 import { describePointDeletes } from './points-delete-contract.ts'
 import { describePointKinds } from './points-kinds-contract.ts'
 import { describePointModel } from './points-model-contract.ts'
+import { describePointAggregates } from './points-aggregate-contract.ts'
 import { describePointQueries } from './points-query-contract.ts'
 import { describePointWrites } from './points-write-contract.ts'
 
@@ -11,6 +12,7 @@ export function describePointStore(name: string, make: MakePointsHarness): void 
   describePointWrites(name, make)
   describePointQueries(name, make)
   describePointKinds(name, make)
+  describePointAggregates(name, make)
   describePointDeletes(name, make)
   describePointDevices(name, make)
   describePointModel(name, make)
