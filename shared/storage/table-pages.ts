@@ -9,7 +9,7 @@ const FILE_HEADER_BYTES = 100
 /** A payload of at most the page's bytes less these lies in the page as a whole. */
 const LEAST_ELSEWHERE = 35
 
-type SqlValue = number | null | Buffer
+type SqlValue = number | null | string | Buffer
 
 export interface FoundRow {
   readonly id: number
@@ -99,7 +99,7 @@ function payloadAt(
   return Buffer.concat(parts)
 }
 
-/** Null, whole numbers and blobs; undefined when the bytes are no row, or one with anything else. */
+/** Null, whole numbers, text and blobs; undefined when the bytes are no row, or one with anything else. */
 function valuesOf(payload: Buffer): SqlValue[] | undefined {
   const header = varint(payload, 0)
   if (header === undefined || header.value > payload.length) return undefined
@@ -111,9 +111,10 @@ function valuesOf(payload: Buffer): SqlValue[] | undefined {
     next = type.end
     const length = type.value >= 12 ? (type.value - 12) >> 1 : (INTEGER_BYTES[type.value] ?? -1)
     const isText = type.value >= 13 && type.value % 2 === 1
-    if (length < 0 || isText || at + length > payload.length) return undefined
+    if (length < 0 || at + length > payload.length) return undefined
     const bytes = payload.subarray(at, at + length)
-    values.push(type.value >= 12 ? bytes : type.value === 0 ? null : integerOf(type.value, bytes))
+    if (isText) values.push(bytes.toString('utf8'))
+    else values.push(type.value >= 12 ? bytes : type.value === 0 ? null : integerOf(type.value, bytes))
     at += length
   }
   return values
