@@ -137,7 +137,7 @@ export const ERRORS = {
     'A part of the log is damaged: it is kept as .damaged and skipped; what is lost of it is counted as a gap.',
   ),
   store_corrupt: configuration(
-    'A file of the point store is damaged or missing; restore the data folder from a backup.',
+    'A file of the point store is damaged or missing: what is named is lost until its span is deleted, or a backup is restored.',
   ),
   credential_key_mismatch: configuration('Start with the CREDENTIAL_KEY that this registry was created with.'),
   data_newer: configuration('This data folder was written by a newer Sluice; upgrade, or use another DATA_DIR.'),

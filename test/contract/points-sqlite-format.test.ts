@@ -1,41 +1,99 @@
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { inflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../helpers.ts'
-import { allPages, everySecond, seriesOf, streamOf, valuesOf } from './points-harness.ts'
+import { lasting } from '../long.ts'
+import { checkAnswers, filesOf, makeFolders, MONTH, SERIES } from './points-filled-folder.ts'
+import { everySecond, seriesOf } from './points-harness.ts'
 import { openEmbedded } from './points-sqlite-harness.ts'
 
-/** Takes the series back to what they were when a field had one type. */
-function toFormat1(file: string): void {
-  const database = new DatabaseSync(file)
-  database.exec(`
-    ALTER TABLE series RENAME TO series_2;
-    CREATE TABLE series (
-      id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, device TEXT NOT NULL, stream TEXT NOT NULL,
-      field TEXT NOT NULL, type INTEGER NOT NULL, hidden INTEGER NOT NULL DEFAULT 0,
-      UNIQUE (tenant, device, stream, field));
-    INSERT INTO series SELECT * FROM series_2;
-    DROP TABLE series_2;
-    PRAGMA user_version = 1`)
-  database.close()
-}
+describe('a flipped bit in a file of the point store', () => {
+  it(
+    'never gives a wrong or a missing value without a word',
+    { timeout: lasting({ gate: 120_000, long: 3_600_000 }) },
+    async () => {
+      const folders = await makeFolders()
+      const numRuns = lasting({ gate: 60, long: 1000 })
+      const place = fc.record({ folder: fc.nat(1), file: fc.nat(), byte: fc.nat(), bit: fc.nat(7) })
+      const flip = async ({ folder: from, file, byte, bit }: Record<'folder' | 'file' | 'byte' | 'bit', number>) => {
+        const folder = join(tempFolder(), 'points')
+        cpSync(folders[from] ?? '', folder, { recursive: true })
+        const names = filesOf(folder)
+        const path = join(folder, names[file % names.length] ?? '')
+        const bytes = readFileSync(path)
+        bytes[byte % bytes.length] = (bytes[byte % bytes.length] ?? 0) ^ (1 << bit)
+        writeFileSync(path, bytes)
+        const { store, metric } = await openEmbedded(folder)
+        const errors = await checkAnswers(store)
+        if (errors > 0) expect(await metric('sluice_points_damaged_total')).toBeGreaterThan(0)
+        await store.close()
+      }
+      await fc.assert(fc.asyncProperty(place, flip), {
+        numRuns,
+        interruptAfterTimeLimit: lasting({ gate: 90_000, long: 3_500_000 }),
+      })
+    },
+  )
+})
 
-describe('the folder of the embedded points', () => {
-  it('of a version in which a field had one type is opened, keeps its points, and takes other kinds', async () => {
-    const folder = tempFolder()
-    const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 3 })
-    const [number, text] = [seriesOf('float', { field: 'n' }), seriesOf('string', { field: 's' })]
-    await store.write(everySecond(number, [1, 2, 3]))
-    await sealed()
-    await store.write(everySecond(text, ['a', 'b']))
-    const before = await allPages(store, { ...streamOf(number), limit: 10 })
-    await store.close()
-    toFormat1(join(folder, 'raw.db'))
+describe('a folder of format 1', () => {
+  /** Written by the last version before checksums: `fill` of all points, of which one half is sealed. */
+  function unpack(): string {
+    const folder = join(tempFolder(), 'points')
+    const files = JSON.parse(readFileSync(join(import.meta.dirname, 'points-format-1.json'), 'utf8')) as Record<
+      string,
+      string
+    >
+    for (const [name, packed] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true })
+      writeFileSync(join(folder, name), inflateRawSync(Buffer.from(packed, 'base64')))
+    }
+    return folder
+  }
 
-    const again = (await openEmbedded(folder)).store
-    expect(await allPages(again, { ...streamOf(number), limit: 10 })).toEqual(before)
-    expect(await again.write(everySecond({ ...number, type: 'string' }, ['x']))).toEqual([])
-    expect(await valuesOf(again, number)).toEqual(['x', 1, 2, 3])
-    await again.close()
+  function versionOf(file: string): unknown {
+    const db = new DatabaseSync(file)
+    const version = db.prepare('PRAGMA user_version').get()?.['user_version']
+    db.close()
+    return version
+  }
+
+  it(
+    'opens as it is, takes other kinds, and is written on in a format that an older Sluice refuses',
+    { timeout: 30_000 },
+    async () => {
+      const folder = unpack()
+      const first = await openEmbedded(folder)
+      expect(await checkAnswers(first.store)).toBe(0)
+      await first.store.close()
+      expect(versionOf(join(folder, 'raw.db'))).toBe(3)
+      const again = await openEmbedded(folder, { sealAfterMs: 0 })
+      const text = seriesOf('string', { field: 'other' })
+      await again.store.write(everySecond({ ...text, type: 'float' }, [1]))
+      expect(await again.store.write(everySecond(text, ['x']))).toEqual([])
+      await again.sealed()
+      expect(await checkAnswers(again.store)).toBe(0)
+      expect(await again.metric('sluice_points_damaged_total')).toBe(0)
+      await again.store.close()
+      expect(versionOf(join(folder, MONTH))).toBe(2)
+      truncateSync(join(folder, MONTH), 0)
+      const damaged = await openEmbedded(folder)
+      expect(await damaged.metric('sluice_points_damaged_total')).toBe(1)
+      expect(await checkAnswers(damaged.store)).toBe(SERIES.length * 3)
+    },
+  )
+
+  it('of which a chunk cannot be read says so', async () => {
+    const folder = unpack()
+    const file = join(folder, MONTH)
+    const db = new DatabaseSync(file)
+    db.exec("UPDATE chunk SET data = x'0201020304' WHERE id = 5")
+    db.close()
+    const { store, metric } = await openEmbedded(folder)
+    expect(await checkAnswers(store)).toBe(3)
+    expect(await metric('sluice_points_damaged_total')).toBe(1)
   })
 })

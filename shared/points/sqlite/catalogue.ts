@@ -2,11 +2,16 @@ import type { StatementSync } from 'node:sqlite'
 import type { FieldType, Series } from '../../telemetry.ts'
 import { compareSeries } from '../asked-series.ts'
 import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
+import { checked, hotValues, insertHot } from './hot-rows.ts'
 import type { HotDatabase } from './hot.ts'
 import { int, optionalInt, text } from './row.ts'
 
 /** Types by the number they are stored as; only ever added to. */
 const TYPES: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
+
+const SET_HIDDEN = `UPDATE series SET hidden = ?1,
+  crc = row_check('series', id, tenant, device, stream, field, type, ?1) WHERE id = ?2`
+const SET_KEEP = "UPDATE tenant SET keep_ms = ?1, crc = row_check('tenant', id, name, ?1) WHERE name = ?2"
 
 export interface StoredSeries extends KnownSeries {
   readonly id: number
@@ -38,20 +43,21 @@ export class Catalogue {
 
   constructor(hot: HotDatabase) {
     this.#hot = hot
-    for (const row of hot.db.prepare('SELECT id, name, keep_ms FROM tenant').iterate()) {
+    for (const row of hot.db.prepare('SELECT * FROM tenant').iterate()) {
+      checked('tenant', row)
       this.#tenants.set(text(row, 'name'), { id: int(row, 'id'), keepMs: optionalInt(row, 'keep_ms') })
       this.#lastTenant = Math.max(this.#lastTenant, int(row, 'id'))
     }
-    for (const row of hot.db.prepare('SELECT id, tenant, type, hidden FROM series ORDER BY id').iterate()) {
+    for (const row of hot.db.prepare('SELECT * FROM series ORDER BY id').iterate()) {
+      checked('series', row)
+      if (int(row, 'id') !== Math.max(this.#tenantOf.length, 1)) throw new RangeError('a series is missing')
       this.#note(int(row, 'id'), int(row, 'tenant'), int(row, 'type'))
       if (int(row, 'hidden') === 1) this.#hidden.add(int(row, 'id'))
     }
     this.#find = hot.db.prepare(
       'SELECT id FROM series WHERE tenant = ? AND device = ? AND stream = ? AND field = ? AND type = ?',
     )
-    this.#insert = hot.db.prepare(
-      'INSERT INTO series (id, tenant, device, stream, field, type) VALUES (?, ?, ?, ?, ?, ?)',
-    )
+    this.#insert = hot.db.prepare(insertHot('series'))
   }
 
   /** The id of a series, made when it is new. */
@@ -74,11 +80,12 @@ export class Catalogue {
     // What an earlier transaction showed and did not commit is hidden still.
     this.#shown.clear()
     for (const name of this.#unsavedTenants) {
-      this.#hot.db.prepare('INSERT INTO tenant (id, name) VALUES (?, ?)').run(this.tenantId(name) ?? 0, name)
+      this.#hot.db.prepare(insertHot('tenant')).run(...hotValues('tenant', [this.tenantId(name) ?? 0, name, null]))
     }
     for (const { id, series } of this.#unsaved.values()) {
       const { device, stream, field } = series
-      this.#insert.run(id, this.tenantOf(id), device, stream, field, TYPES.indexOf(series.type))
+      const values = [id, this.tenantOf(id), device, stream, field, TYPES.indexOf(series.type), 0]
+      this.#insert.run(...hotValues('series', values))
     }
   }
 
@@ -93,16 +100,24 @@ export class Catalogue {
   show(ids: Iterable<number>): void {
     if (this.#hidden.size === 0) return
     for (const id of ids) if (this.#hidden.has(id)) this.#shown.add(id)
-    for (const id of this.#shown) this.#hot.db.prepare('UPDATE series SET hidden = 0 WHERE id = ?').run(id)
+    for (const id of this.#shown) this.#hot.db.prepare(SET_HIDDEN).run(0, id)
   }
 
   /** Within a transaction: these series are no longer listed. */
   hide(ids: readonly number[]): void {
-    const statement = this.#hot.db.prepare('UPDATE series SET hidden = 1 WHERE id = ?')
+    const statement = this.#hot.db.prepare(SET_HIDDEN)
     for (const id of ids) {
-      statement.run(id)
+      statement.run(1, id)
       this.#hidden.add(id)
     }
+  }
+
+  /** `acme/pump-1 telemetry temperature`, for people. */
+  nameOf(id: number): string {
+    const row = this.#hot.db.prepare('SELECT device, stream, field FROM series WHERE id = ?').get(id)
+    if (row === undefined) return `series ${id}`
+    const tenant = [...this.#tenants].find(([, known]) => known.id === this.tenantOf(id))?.[0]
+    return `${tenant ?? '?'}/${text(row, 'device')} ${text(row, 'stream')} ${text(row, 'field')}`
   }
 
   typeOf(id: number): FieldType {
@@ -128,7 +143,7 @@ export class Catalogue {
     this.#tenantFor(tenant)
     this.#hot.transaction(() => {
       this.save()
-      this.#hot.db.prepare('UPDATE tenant SET keep_ms = ? WHERE name = ?').run(keepMs ?? null, tenant)
+      this.#hot.db.prepare(SET_KEEP).run(keepMs ?? null, tenant)
     })
     this.saved()
     const known = this.#tenants.get(tenant)

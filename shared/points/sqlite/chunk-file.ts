@@ -1,42 +1,36 @@
+// Invariant: the chunks of one series do not overlap, each names the one before it, and `tail` names the last. So what a
+// query is answered from is whole: whatever a damaged page hides is missed by the next one, or by the tail.
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { FieldType, Instant } from '../../telemetry.ts'
-import { decodeChunk, encodeChunk } from './chunk.ts'
+import {
+  columnsOf,
+  INSERT_CHUNK,
+  linked,
+  makeChunk,
+  pointsOf,
+  tailCheckOf,
+  toChunk,
+  UNKNOWN,
+  type Chunk,
+} from './chunk-row.ts'
+import { prepareChunkFile } from './chunk-schema.ts'
+import { AFTER, BEFORE, COVERING, PREV, RANGE } from './chunk-statements.ts'
 import type { Run } from './columns.ts'
-import { blob, int, one } from './row.ts'
-import { decodeSummary, encodeSummary, type Summary } from './summary.ts'
+import { asDamage, Damage } from './damage.ts'
+import { blob, int, one, optionalInt, type Row } from './row.ts'
+import { decodeSummary, type Summary } from './summary.ts'
+import { ALL_TIME, behind, END_OF_TIME, isBefore, type Span } from './time.ts'
 
 /**
- * Small pages: a chunk of half a kilobyte leaves little of them unused, and the file of a tenant with one device,
- * which needs three, stays small.
- */
-const PAGE_BYTES = 2048
-
-const SCHEMA = `
-  CREATE TABLE chunk (id INTEGER PRIMARY KEY, series INTEGER, start_ms INTEGER, start_ns INTEGER, end_ms INTEGER,
-    end_ns INTEGER, count INTEGER, summary BLOB, data BLOB);
-  CREATE UNIQUE INDEX chunk_of_series ON chunk (series, start_ms, start_ns)`
-
-const PLACE = 'id, start_ms, start_ns, end_ms, end_ns, count, length(data) AS size'
-const COLUMNS = `${PLACE}, summary`
-
-/** A chunk as its row tells it; its points are read when they are asked for. */
-export interface Chunk {
-  readonly id: number
-  readonly start: Instant
-  /** Time of the last point. */
-  readonly end: Instant
-  readonly count: number
-  /** Bytes of the points. */
-  readonly size: number
-  readonly summary: Uint8Array | undefined
-}
-
-/**
- * The chunks of one tenant and month. Chunks of one series do not overlap. One connection at a time has the file (the
- * folder's lock sees to that), so a rollback journal does: nothing is left beside the file after a commit, and with
- * synchronous=FULL a commit survives a power cut (a truncated journal is synced, see pager_end_transaction of SQLite).
+ * The chunks of one tenant and month. One connection at a time has the file (the folder's lock sees to that), so a
+ * rollback journal does: nothing is left beside the file after a commit, and with synchronous=FULL a commit survives a
+ * power cut (a truncated journal is synced, see pager_end_transaction of SQLite). What cannot be what was written is
+ * thrown as {@link Damage}.
  */
 export class ChunkFile {
+  /** Chunks were missing when the file was repaired. */
+  readonly hasGaps: boolean
+  readonly #file: string
   readonly #db: DatabaseSync
   readonly #covering: StatementSync
   readonly #range: StatementSync
@@ -45,32 +39,38 @@ export class ChunkFile {
   readonly #data: StatementSync
   readonly #insert: StatementSync
   readonly #delete: StatementSync
+  readonly #link: StatementSync
+  readonly #tail: StatementSync
+  readonly #setTail: StatementSync
+  readonly #dropTail: StatementSync
+  readonly #hasTails: boolean
+  #nextId: number
 
   constructor(file: string) {
+    this.#file = file
     this.#db = new DatabaseSync(file, { timeout: 0 })
     try {
-      prepareFile(this.#db)
-      const one = 'FROM chunk WHERE series = ?'
-      this.#covering = this.#db.prepare(
-        `SELECT start_ms, start_ns ${one} AND (start_ms, start_ns) <= (?, ?) ORDER BY start_ms DESC, start_ns DESC LIMIT 1`,
-      )
-      this.#range = this.#db.prepare(
-        `SELECT ${COLUMNS} ${one} AND (start_ms, start_ns) >= (?, ?) AND (start_ms, start_ns) < (?, ?) ORDER BY start_ms, start_ns`,
-      )
-      this.#before = this.#db.prepare(
-        `SELECT ${PLACE} ${one} AND (start_ms, start_ns) < (?, ?) ORDER BY start_ms DESC, start_ns DESC`,
-      )
-      this.#after = this.#db.prepare(
-        `SELECT ${PLACE} ${one} AND (start_ms, start_ns) > (?, ?) ORDER BY start_ms, start_ns`,
-      )
+      prepareChunkFile(this.#db, file)
+      this.#covering = this.#db.prepare(COVERING)
+      this.#range = this.#db.prepare(RANGE)
+      this.#before = this.#db.prepare(BEFORE)
+      this.#after = this.#db.prepare(AFTER)
       this.#data = this.#db.prepare('SELECT data FROM chunk WHERE id = ?')
-      this.#insert = this.#db.prepare(
-        'INSERT INTO chunk (series, start_ms, start_ns, end_ms, end_ns, count, summary, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      )
+      this.#insert = this.#db.prepare(INSERT_CHUNK)
       this.#delete = this.#db.prepare('DELETE FROM chunk WHERE id = ?')
+      this.#link = this.#db.prepare('UPDATE chunk SET prev = ?, crc = ? WHERE id = ?')
+      this.#tail = this.#db.prepare('SELECT last, crc FROM tail WHERE series = ?')
+      this.#setTail = this.#db.prepare('INSERT OR REPLACE INTO tail VALUES (?, ?, ?)')
+      this.#dropTail = this.#db.prepare('DELETE FROM tail WHERE series = ?')
+      const state = one(
+        this.#db.prepare('SELECT gaps, tails, first_id, (SELECT max(id) FROM chunk) AS last FROM state'),
+      )
+      this.hasGaps = int(state, 'gaps') === 1
+      this.#hasTails = int(state, 'tails') === 1
+      this.#nextId = Math.max(int(state, 'first_id'), Number(state['last'] ?? 0) + 1)
     } catch (error) {
       this.#db.close()
-      throw error
+      throw asDamage(error, file)
     }
   }
 
@@ -80,96 +80,170 @@ export class ChunkFile {
 
   /** Begins a transaction unless one is open: many chunks share one commit. */
   begin(): void {
-    if (!this.#db.isTransaction) this.#db.exec('BEGIN IMMEDIATE')
+    if (!this.#db.isTransaction) this.#do(() => this.#db.exec('BEGIN IMMEDIATE'))
   }
 
   commit(): void {
-    if (this.#db.isTransaction) this.#db.exec('COMMIT')
+    if (this.#db.isTransaction) this.#do(() => this.#db.exec('COMMIT'))
   }
 
   rollback(): void {
-    if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+    if (this.#db.isTransaction) this.#do(() => this.#db.exec('ROLLBACK'))
   }
 
-  /** Chunks that hold points from `from` on and before `to`, in time order. */
-  *overlapping(series: number, from: Instant, to: Instant): Generator<Chunk> {
-    const covering = this.#covering.get(series, from.ms, from.ns)
-    const ms = covering === undefined ? from.ms : int(covering, 'start_ms')
-    const ns = covering === undefined ? from.ns : int(covering, 'start_ns')
-    for (const row of this.#range.iterate(series, ms, ns, to.ms, to.ns)) {
-      const chunk = toChunk(row)
-      if (chunk.end.ms > from.ms || (chunk.end.ms === from.ms && chunk.end.ns >= from.ns)) yield chunk
+  /**
+   * Chunks that hold points from `from` on and before `to`, in time order. Taken to the end, they are all there are:
+   * where one is missing, {@link Damage} is thrown, unless those that are there will do.
+   */
+  *overlapping(series: number, from: Instant, to: Instant, what: 'all' | 'present' = 'all'): Generator<Chunk> {
+    let last: Chunk | undefined
+    try {
+      const covering = this.#covering.get(series, from.ms, from.ns)
+      const begin = covering === undefined ? from : { ms: int(covering, 'start_ms'), ns: int(covering, 'start_ns') }
+      for (const row of this.#range.iterate(series, begin.ms, begin.ns)) {
+        const chunk = toChunk(row)
+        // What lies before the covering one is of no concern.
+        const isLinked = chunk.before === undefined || chunk.before === (last?.id ?? 0)
+        const isMissing = what === 'all' && !isLinked && (last !== undefined || covering === undefined)
+        if (isMissing) this.#miss(series, last, { from, to }, chunk)
+        if (!isBefore(chunk.start.ms, chunk.start.ns, to.ms, to.ns)) return
+        if (!isBefore(chunk.end.ms, chunk.end.ns, from.ms, from.ns)) yield chunk
+        last = chunk
+      }
+      if (what === 'all' && this.tailOf(series) !== (last?.id ?? 0)) this.#miss(series, last, { from, to }, undefined)
+    } catch (error) {
+      throw asDamage(error, this.#file, { series, span: { from: last === undefined ? from : behind(last.end), to } })
     }
   }
 
-  /** Chunks that start before a time, latest first; without their summaries. */
-  *before(series: number, { ms, ns }: Instant): Generator<Chunk> {
-    for (const row of this.#before.iterate(series, ms, ns)) yield toChunk(row)
+  /** The same for whoever changes them: once it is known that chunks are missing, those that are there will do. */
+  present(series: number, from: Instant, to: Instant): Chunk[] {
+    return [...this.overlapping(series, from, to, this.hasGaps ? 'present' : 'all')]
   }
 
-  /** Chunks that start after a time, earliest first; without their summaries. */
-  *after(series: number, { ms, ns }: Instant): Generator<Chunk> {
-    for (const row of this.#after.iterate(series, ms, ns)) yield toChunk(row)
+  /** Chunks that start before a time, latest first, as far as none is missing between them. */
+  before(series: number, { ms, ns }: Instant): Generator<Chunk> {
+    return this.#chain(this.#before.iterate(series, ms, ns), (later, earlier) => later.before === earlier.id)
+  }
+
+  /** Chunks that start after a time, earliest first, as far as none is missing between them. */
+  after(series: number, { ms, ns }: Instant): Generator<Chunk> {
+    return this.#chain(this.#after.iterate(series, ms, ns), (earlier, later) => later.before === earlier.id)
   }
 
   read(chunk: Chunk, type: FieldType): Run {
-    const row = this.#data.get(chunk.id)
-    if (row === undefined) throw new RangeError('a chunk is missing')
-    return decodeChunk(type, chunk.count, blob(row, 'data'))
+    return this.#do(() => {
+      return pointsOf(chunk, blob(one(this.#data, chunk.id), 'data'), type)
+    }, chunk)
   }
 
   summaryOf(chunk: Chunk, type: FieldType): Summary | undefined {
-    return chunk.summary === undefined ? undefined : decodeSummary(type, chunk.summary)
+    const { summary } = chunk
+    return summary === undefined ? undefined : this.#do(() => decodeSummary(type, summary), chunk)
   }
 
-  /** Within a transaction: adds the points as one chunk; nothing when there are none. */
-  add(series: number, type: FieldType, run: Run): void {
-    const last = run.ms.length - 1
-    if (last < 0) return
-    this.#insert.run(
-      series,
-      run.ms[0] ?? 0,
-      run.ns[0] ?? 0,
-      run.ms[last] ?? 0,
-      run.ns[last] ?? 0,
-      run.ms.length,
-      encodeSummary(type, run) ?? null,
-      encodeChunk(type, run),
-    )
+  /**
+   * Within a transaction: puts runs of points, in time order, in the place of chunks that lie side by side with none
+   * missing between them; of none, where nothing is. What was missing before or behind them is missed still.
+   */
+  replace(series: number, type: FieldType, old: readonly Chunk[], runs: readonly Run[]): void {
+    const [first, last] = [old[0], old.at(-1)]
+    const begin = first?.start ?? { ms: runs[0]?.ms[0] ?? 0, ns: runs[0]?.ns[0] ?? 0 }
+    this.#do(() => {
+      const [prior] = this.before(series, begin)
+      const [next] = this.after(series, last?.start ?? begin)
+      const known = next === undefined ? this.tailOf(series) : next.before
+      // Read again: it may have got another one before it since the caller looked.
+      const own = first === undefined ? known : optionalInt(one(this.#db.prepare(PREV), first.id), 'prev')
+      const before = own ?? prior?.id ?? 0
+      const isLinked = known === undefined || known === (last?.id ?? prior?.id ?? 0)
+      for (const chunk of old) this.#delete.run(chunk.id)
+      let id = before
+      for (const run of runs.filter(({ ms }) => ms.length > 0)) {
+        const chunk = makeChunk(type, run, { id: this.#nextId++, series, before: id })
+        this.#insert.run(...columnsOf(chunk))
+        id = chunk.id
+      }
+      if (next === undefined) {
+        // With nothing behind them, new points are the last ones, whatever is missing before them.
+        if (isLinked || first === undefined) this.#end(series, id)
+      } else if (isLinked) this.#linkTo(next, id)
+    })
   }
 
-  remove(chunk: Chunk): void {
-    this.#delete.run(chunk.id)
+  /** Within a transaction: where an empty span reaches from chunk to chunk, or to an end of `all`, nothing is missed. */
+  forget(series: number, { from, to }: Span, all: Span): void {
+    this.#do(() => {
+      const [prior] = this.before(series, from)
+      const [next] = this.after(series, { ms: from.ms, ns: from.ns - 1 })
+      const begin = prior === undefined ? all.from : behind(prior.end)
+      const end = next?.start ?? all.to
+      if (isBefore(begin.ms, begin.ns, from.ms, from.ns) || isBefore(to.ms, to.ns, end.ms, end.ns)) return
+      if (next === undefined) this.#end(series, prior?.id ?? 0)
+      else this.#linkTo(next, prior?.id ?? 0)
+    })
+  }
+
+  /** Id of the last chunk of a series; 0 when it has none. */
+  tailOf(series: number): number {
+    return this.#do(() => {
+      const row = this.#tail.get(series)
+      if (row === undefined) return this.#hasTails ? 0 : UNKNOWN
+      const last = int(row, 'last')
+      if (int(row, 'crc') !== tailCheckOf(series, last)) throw new RangeError('the checksum of a last chunk differs')
+      return last
+    })
   }
 
   get isEmpty(): boolean {
-    return int(one(this.#db.prepare('SELECT count(*) AS chunks FROM (SELECT 1 FROM chunk LIMIT 1)')), 'chunks') === 0
+    return this.#do(
+      () => this.#db.prepare('SELECT 1 FROM chunk UNION ALL SELECT 1 FROM tail LIMIT 1').get() === undefined,
+    )
   }
 
   close(): void {
     this.#db.close()
   }
-}
 
-function toChunk(row: Parameters<typeof int>[0]): Chunk {
-  return {
-    id: int(row, 'id'),
-    start: { ms: int(row, 'start_ms'), ns: int(row, 'start_ns') },
-    end: { ms: int(row, 'end_ms'), ns: int(row, 'end_ns') },
-    count: int(row, 'count'),
-    size: int(row, 'size'),
-    summary: row['summary'] instanceof Uint8Array ? blob(row, 'summary') : undefined,
+  *#chain(rows: Iterable<Row>, areLinked: (one: Chunk, next: Chunk) => boolean): Generator<Chunk> {
+    let last: Chunk | undefined
+    try {
+      for (const row of rows) {
+        const chunk = toChunk(row)
+        const isOld = last?.before === undefined || chunk.before === undefined
+        if (last !== undefined && !isOld && !areLinked(last, chunk)) return
+        yield chunk
+        last = chunk
+      }
+    } catch (error) {
+      throw asDamage(error, this.#file)
+    }
   }
-}
 
-function prepareFile(db: DatabaseSync): void {
-  db.exec(`
-    PRAGMA page_size = ${PAGE_BYTES};
-    PRAGMA locking_mode = EXCLUSIVE;
-    PRAGMA journal_mode = TRUNCATE;
-    PRAGMA synchronous = FULL;
-    PRAGMA fullfsync = ON;
-    PRAGMA cache_size = -1000;`)
-  if (int(one(db.prepare('PRAGMA user_version')), 'user_version') > 0) return
-  db.exec(`BEGIN; ${SCHEMA}; PRAGMA user_version = 1; COMMIT`)
+  #linkTo(chunk: Chunk, before: number): void {
+    // One of format 1 stays as it is: it knows nothing of those before it.
+    if (chunk.check !== undefined) this.#link.run(before, linked(chunk, before).check ?? null, chunk.id)
+  }
+
+  #end(series: number, id: number): void {
+    if (id === 0) this.#dropTail.run(series)
+    else this.#setTail.run(series, id, tailCheckOf(series, id))
+  }
+
+  /** Throws when the chunk that is missing between two others may have held something of a span. */
+  #miss(series: number, last: Chunk | undefined, { from, to }: Span, next: Chunk | undefined): void {
+    const span = { from: last === undefined ? ALL_TIME.from : behind(last.end), to: next?.start ?? END_OF_TIME }
+    if (!isBefore(span.from.ms, span.from.ns, to.ms, to.ns) || !isBefore(from.ms, from.ns, span.to.ms, span.to.ns))
+      return
+    throw new Damage(this.#file, 'a chunk is missing', { series, span })
+  }
+
+  #do<T>(work: () => T, chunk?: Chunk): T {
+    try {
+      return work()
+    } catch (error) {
+      const lost = chunk && { series: chunk.series, span: { from: chunk.start, to: behind(chunk.end) } }
+      throw asDamage(error, this.#file, lost)
+    }
+  }
 }

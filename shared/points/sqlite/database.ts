@@ -7,13 +7,18 @@ import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 import { viewBatch, type PackedBatch } from './batch.ts'
 import { Catalogue } from './catalogue.ts'
 import { ChunkFiles } from './chunk-files.ts'
-import { eraseFromFiles, eraseFromMemory } from './erase.ts'
+import { eraseFromFiles, eraseFromMemory, spanOf } from './erase.ts'
 import { Generation } from './generation.ts'
-import { HotDatabase, type Erasure } from './hot.ts'
-import type { Calls, QueryAnswer, Request, SeriesNames, ThreadOptions, WriteAnswer } from './messages.ts'
+import type { Erasure } from './hot-rows.ts'
+import { HotGaps } from './hot-gaps.ts'
+import { forgetGaps, listedFiles, listFiles, storedGaps } from './hot-lists.ts'
+import { HotDatabase } from './hot.ts'
+import { mending, repairText } from './mend.ts'
+import type { Calls, QueryAnswer, Request, ThreadOptions, WriteAnswer } from './messages.ts'
 import { runQuery } from './query.ts'
 import type { Sources } from './read.ts'
 import { Sealer } from './sealer.ts'
+import { NamedSeries } from './series-names.ts'
 import { copyStore } from './snapshot.ts'
 import { ALL_TIME, monthStart } from './time.ts'
 
@@ -34,12 +39,12 @@ export class PointDatabase {
   readonly #sources: Sources
   readonly #generations: Generation[] = [new Generation()]
   readonly sealer: Sealer
-  /** Ids of series by what the main thread calls them. */
-  #names: number[] = []
+  readonly #names: NamedSeries
   /** Deletes that the files of chunks do not reflect yet, oldest first. */
   #pending: Erasure[] = []
 
-  constructor({ folder, sealAfterPoints, sealAfterMs }: ThreadOptions) {
+  /** `onDamage` is told of each damage that is found and repaired. Opened by openPointDatabase. */
+  constructor({ folder, sealAfterPoints, sealAfterMs }: ThreadOptions, onDamage: (detail: string) => void) {
     this.#folder = folder
     makeFolder(folder)
     const file = join(folder, 'raw.db')
@@ -51,8 +56,16 @@ export class PointDatabase {
     this.#hot = new HotDatabase(file)
     try {
       this.#catalogue = new Catalogue(this.#hot)
-      this.#files = new ChunkFiles(chunks)
-      this.#sources = { catalogue: this.#catalogue, files: this.#files, generations: this.#generations }
+      this.#names = new NamedSeries(this.#catalogue)
+      const catalogue = this.#catalogue
+      this.#files = new ChunkFiles(chunks, listedFiles(this.#hot.db), {
+        typeOf: (series) => catalogue.typeOf(series),
+        onBroken: () => this.sealer.abort(),
+        onRemove: (name) => this.#hot.unlistFile(name),
+        onRepaired: (path, repair) => onDamage(repairText(path, repair, catalogue)),
+      })
+      this.#sources = { catalogue, files: this.#files, generations: this.#generations, gaps: this.#gaps() }
+      this.#hot.transaction(() => listFiles(this.#hot.db, this.#files.committed()))
       const limits = { sealAfterPoints, sealAfterMs }
       // A delete that failed half way must not meet what was written after it.
       const prepare = (): void => this.#applyErasures()
@@ -71,8 +84,8 @@ export class PointDatabase {
     this.sealer.makeRoom()
     const parts: PackedBatch[] = []
     for (const { ask } of requests) {
-      this.#learn(ask.names)
-      for (const bytes of ask.parts) parts.push(this.#resolve(viewBatch(bytes)))
+      this.#names.learn(ask.names)
+      for (const bytes of ask.parts) parts.push(this.#names.resolve(viewBatch(bytes)))
     }
     const writtenAt = Date.now()
     const stored = parts.filter((part) => part.count > 0).map((batch) => ({ batch, seq: this.#hot.nextSeq() }))
@@ -92,7 +105,7 @@ export class PointDatabase {
   }
 
   query(query: CheckedQuery): QueryAnswer {
-    return runQuery(this.#sources, query, Date.now())
+    return mending(this.#sources, () => runQuery(this.#sources, query, Date.now()))
   }
 
   series(tenant: string, device: string): Calls['series']['answer'] {
@@ -118,7 +131,9 @@ export class PointDatabase {
       this.#catalogue.save()
       this.#hot.addErasure(erasure)
       if (whole) this.#catalogue.hide(this.#catalogue.covered(range))
+      forgetGaps(this.#hot.db, this.#catalogue.covered(range), spanOf(range))
     })
+    this.#sources.gaps = this.#gaps()
     this.#catalogue.saved()
     this.#hot.sync()
     eraseFromMemory(this.#sources, range)
@@ -186,22 +201,8 @@ export class PointDatabase {
     this.#hot.close()
   }
 
-  #learn({ first, added }: SeriesNames): void {
-    if (first === 0) this.#names = []
-    added.forEach((series, i) => {
-      this.#names[first + i] = this.#catalogue.idOf(series)
-    })
-  }
-
-  /** Puts ids into the column of series. */
-  #resolve(batch: PackedBatch): PackedBatch {
-    for (let i = 0; i < batch.count; i++) {
-      const id = this.#names[batch.series[i] ?? 0]
-      // Its names came with a request that failed; the sender starts the names again.
-      if (id === undefined) throw new SluiceError('store_unavailable', 'an earlier write failed; retry this one')
-      batch.series[i] = id
-    }
-    return batch
+  #gaps(): HotGaps {
+    return new HotGaps(join(this.#folder, 'raw.db'), storedGaps(this.#hot.db))
   }
 
   #append(batch: PackedBatch, seq: number, writtenAt: number): void {
@@ -229,7 +230,7 @@ export class PointDatabase {
   #applyErasures(): void {
     for (let erasure = this.#pending[0]; erasure !== undefined; erasure = this.#pending[0]) {
       try {
-        eraseFromFiles(this.#sources, erasure.range)
+        mending(this.#sources, () => eraseFromFiles(this.#sources, erasure.range))
       } catch (error) {
         this.sealer.abort()
         throw error

@@ -1,3 +1,4 @@
+import type { Instant } from '../../telemetry.ts'
 import type { DeleteRange } from '../port.ts'
 import type { FileName } from './chunk-files.ts'
 import { cutOut, isCovered, type Sources } from './read.ts'
@@ -34,13 +35,18 @@ function eraseFromFile({ catalogue, files }: Sources, name: FileName, covered: r
   file.begin()
   for (const series of covered) {
     const type = catalogue.typeOf(series)
-    for (const chunk of [...file.overlapping(series, span.from, span.to)]) {
-      const rest = isCovered(chunk, span) ? undefined : cutOut(file.read(chunk, type), span)
-      file.remove(chunk)
-      if (rest !== undefined) file.add(series, type, rest)
+    for (const chunk of file.present(series, span.from, span.to)) {
+      const rest = isCovered(chunk, span) ? [] : [cutOut(file.read(chunk, type), span)]
+      file.replace(series, type, [chunk], rest)
     }
+    if (file.hasGaps)
+      file.forget(series, span, { from: at(monthStart(name.month)), to: at(monthStart(name.month + 1)) })
   }
   const empty = file.isEmpty
   files.commit(name)
   if (empty) files.remove(name)
+}
+
+function at(ms: number): Instant {
+  return { ms, ns: 0 }
 }

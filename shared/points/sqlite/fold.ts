@@ -1,7 +1,7 @@
 import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
 import { isNumeric } from '../aggregate.ts'
 import type { Aggregate } from '../port.ts'
-import type { Chunk } from './chunk-file.ts'
+import type { Chunk } from './chunk-row.ts'
 import type { Run } from './columns.ts'
 import { ExactSum } from './exact-sum.ts'
 import type { Piece } from './read.ts'

@@ -1,10 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import { rewrite } from '../../storage/wal.ts'
-import { int, one } from './row.ts'
+import { addRowCheck } from './hot-rows.ts'
+import { int, one, text } from './row.ts'
 
-/** Version of everything below the folder. A higher one in the file was written by a newer Sluice. */
-const FORMAT = 2
+/**
+ * Version of everything below the folder; a higher one in the file was written by a newer Sluice. Formats 1 and 2
+ * had no checksums, and in 1 a field had one type: what they wrote is read, and goes when it is sealed or written anew.
+ */
+const FORMAT = 3
 
 /** The WAL is moved into the database from this length on, on a small disk earlier. */
 export const MAX_WAL_BYTES = 16 * 1024 * 1024
@@ -12,29 +16,60 @@ export const MAX_WAL_BYTES = 16 * 1024 * 1024
 /** Marks the file as ours ("Slpt") for `file` and for whoever opens it by mistake. */
 const APPLICATION = 0x536c7074
 
-/** A field has a series for each type of its values. */
+/** A field has a series for each type of its values. The index has all columns: a row that is damaged in one of them is whole in the other. */
 const SERIES = `
+  CREATE TABLE series (
     id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, device TEXT NOT NULL, stream TEXT NOT NULL,
-    field TEXT NOT NULL, type INTEGER NOT NULL, hidden INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (tenant, device, stream, field, type)`
+    field TEXT NOT NULL, type INTEGER NOT NULL, hidden INTEGER NOT NULL DEFAULT 0, crc INTEGER);`
+const SERIES_INDEX = 'CREATE INDEX series_of_name ON series (tenant, device, stream, field, type, hidden, crc);'
+
+/**
+ * Batches up to `sealed.last` are sealed and go; files of chunks that have been committed to; what is known of points
+ * that were lost before they were sealed (series 0 where it may be any).
+ */
+const ADDED = `
+  CREATE TABLE sealed (id INTEGER PRIMARY KEY CHECK (id = 1), last INTEGER NOT NULL, crc INTEGER);
+  INSERT INTO sealed VALUES (1, 0, row_check('sealed', 1, 0));
+  CREATE TABLE chunk_file (id INTEGER PRIMARY KEY, tenant INTEGER NOT NULL, month INTEGER NOT NULL, crc INTEGER,
+    UNIQUE (tenant, month));
+  CREATE TABLE gap (id INTEGER PRIMARY KEY, series INTEGER NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,
+    crc INTEGER);`
 
 const SCHEMA = `
-  CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keep_ms INTEGER);
-  CREATE TABLE series (${SERIES});
-  CREATE TABLE batch (seq INTEGER PRIMARY KEY, written_at INTEGER NOT NULL, data BLOB NOT NULL);
-  CREATE TABLE erasure (seq INTEGER PRIMARY KEY, range TEXT NOT NULL, applied INTEGER NOT NULL DEFAULT 0);
-  CREATE TABLE synced (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL);
-  INSERT INTO synced VALUES (1, 0);`
+  CREATE TABLE tenant (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, keep_ms INTEGER, crc INTEGER);
+  ${SERIES} ${SERIES_INDEX}
+  CREATE TABLE batch (seq INTEGER PRIMARY KEY, written_at INTEGER NOT NULL, data BLOB NOT NULL, prev INTEGER,
+    crc INTEGER);
+  CREATE TABLE erasure (seq INTEGER PRIMARY KEY, range TEXT NOT NULL, applied INTEGER NOT NULL DEFAULT 0, prev INTEGER,
+    crc INTEGER);
+  CREATE TABLE synced (id INTEGER PRIMARY KEY CHECK (id = 1), count INTEGER NOT NULL, last INTEGER NOT NULL,
+    crc INTEGER);
+  INSERT INTO synced VALUES (1, 0, 0, row_check('synced', 1, 0, 0));
+  ${ADDED}`
 
-/** From format 1, in which a field had one type. */
-const FROM_1 = `
-  ALTER TABLE series RENAME TO series_1;
-  CREATE TABLE series (${SERIES});
-  INSERT INTO series SELECT id, tenant, device, stream, field, type, hidden FROM series_1;
-  DROP TABLE series_1;
-  PRAGMA user_version = 2`
+/** What formats 1 and 2 lack. Batches keep no checksum: they are sealed within a day. */
+const FROM_BEFORE = `
+  ALTER TABLE tenant ADD COLUMN crc INTEGER;
+  UPDATE tenant SET crc = row_check('tenant', id, name, keep_ms);
+  ALTER TABLE series RENAME TO old_series;
+  ${SERIES}
+  INSERT INTO series SELECT id, tenant, device, stream, field, type, hidden,
+    row_check('series', id, tenant, device, stream, field, type, hidden) FROM old_series;
+  DROP TABLE old_series;
+  ${SERIES_INDEX}
+  ALTER TABLE batch ADD COLUMN prev INTEGER;
+  ALTER TABLE batch ADD COLUMN crc INTEGER;
+  ALTER TABLE erasure ADD COLUMN prev INTEGER;
+  ALTER TABLE erasure ADD COLUMN crc INTEGER;
+  ALTER TABLE synced ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE synced ADD COLUMN crc INTEGER;
+  UPDATE synced SET crc = row_check('synced', id, count, last);
+  ${ADDED}`
 
-/** Sets a connection up, takes the lock of the folder, and makes or upgrades the tables. Error: `data_newer`. */
+/**
+ * Sets a connection up, takes the lock of the folder, makes or upgrades the tables, and looks at the structure of the
+ * whole file. Errors: `data_newer`; a RangeError when the structure is damaged.
+ */
 export function prepareHotFile(db: DatabaseSync, file: string): void {
   // Taken at the first read and held until close, also against a process that only reads.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
@@ -52,11 +87,13 @@ export function prepareHotFile(db: DatabaseSync, file: string): void {
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA journal_size_limit = ${MAX_WAL_BYTES};
     PRAGMA cache_size = -8000;`)
+  addRowCheck(db)
   // A writing transaction, so that the lock is there even when there is nothing to make.
   db.exec('BEGIN EXCLUSIVE')
-  if (version === 0) {
-    db.exec(`${SCHEMA}; PRAGMA application_id = ${APPLICATION}; PRAGMA user_version = ${FORMAT}`)
-  }
-  if (version === 1) db.exec(FROM_1)
+  if (version === 0) db.exec(`${SCHEMA}; PRAGMA application_id = ${APPLICATION}`)
+  if (version === 1 || version === 2) db.exec(FROM_BEFORE)
+  if (version < FORMAT) db.exec(`PRAGMA user_version = ${FORMAT}`)
   db.exec('COMMIT')
+  const found = text(one(db.prepare('PRAGMA integrity_check(1)')), 'integrity_check')
+  if (found !== 'ok') throw new RangeError(found)
 }

@@ -4,23 +4,12 @@ import { SluiceError } from '../../errors.ts'
 import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { isSyncError } from '../../storage/sync-error.ts'
 import type { DeleteRange } from '../port.ts'
+import type { FileName } from './chunk-files.ts'
+import { unlistFile } from './hot-lists.ts'
+import { checked, hotValues, insertHot, missingLinks, type Erasure, type Link, type StoredBatch } from './hot-rows.ts'
 import { MAX_WAL_BYTES, prepareHotFile } from './hot-schema.ts'
 import { endRewind, prepareRewind } from './rewind.ts'
-import { blob, int, one, text } from './row.ts'
-
-/** A delete, in the order of the batches: it covers those with a lower `seq`. */
-export interface Erasure {
-  readonly seq: number
-  readonly range: DeleteRange
-  /** The files of chunks have been rid of the points. */
-  readonly applied: boolean
-}
-
-export interface StoredBatch {
-  readonly seq: number
-  readonly writtenAt: number
-  readonly data: Uint8Array<ArrayBuffer>
-}
+import { blob, int, one, optionalInt, text } from './row.ts'
 
 /**
  * The hot database, `raw.db`: batches as they were written and not sealed yet, deletes, tenants and series. In WAL mode
@@ -36,6 +25,10 @@ export class HotDatabase {
   readonly #file: string
   readonly #checkpointPages: number
   #seq: number
+  /** The last batch or delete that was committed. */
+  #newest: number
+  /** Batches up to this one are sealed. */
+  #dropped: number
   #unsynced = true
   #syncs: number
   #isDoubtful = false
@@ -47,16 +40,20 @@ export class HotDatabase {
     this.db = new DatabaseSync(file, { timeout: 0 })
     try {
       prepareHotFile(this.db, file)
-      this.#insertBatch = this.db.prepare('INSERT INTO batch (seq, written_at, data) VALUES (?, ?, ?)')
+      this.#insertBatch = this.db.prepare(insertHot('batch'))
       this.#deleteBatches = this.db.prepare(
         'DELETE FROM batch WHERE seq IN (SELECT seq FROM batch WHERE seq <= ? ORDER BY seq LIMIT ?)',
       )
-      this.#touch = this.db.prepare('UPDATE synced SET count = count + 1')
+      this.#touch = this.db.prepare("UPDATE synced SET count = ?1, last = ?2, crc = row_check('synced', id, ?1, ?2)")
       const last =
         'SELECT max(coalesce((SELECT max(seq) FROM batch), 0), coalesce((SELECT max(seq) FROM erasure), 0)) AS seq'
-      this.#seq = int(one(this.db.prepare(last)), 'seq')
       this.#frames = this.db.prepare('PRAGMA wal_checkpoint(NOOP)')
-      this.#syncs = int(one(this.db.prepare('SELECT count FROM synced')), 'count')
+      const synced = checked('synced', one(this.db.prepare('SELECT * FROM synced')))
+      this.#syncs = int(synced, 'count')
+      this.#dropped = int(checked('sealed', one(this.db.prepare('SELECT * FROM sealed'))), 'last')
+      this.#newest = int(one(this.db.prepare(last)), 'seq')
+      this.#seq = Math.max(this.#newest, int(synced, 'last'), this.#dropped)
+      this.#checkChain(int(synced, 'last'))
       this.sync()
     } catch (error) {
       this.db.close()
@@ -84,7 +81,7 @@ export class HotDatabase {
     if (!this.#unsynced && !this.#isDoubtful) return
     this.db.exec('PRAGMA synchronous = FULL')
     try {
-      this.#commit(() => this.#touch.run())
+      this.#commit(() => this.#touch.run(this.#syncs + 1, Math.max(this.#newest, this.#dropped)))
       this.#syncs++
       this.#unsynced = false
     } finally {
@@ -101,6 +98,7 @@ export class HotDatabase {
 
   #commit<T>(work: () => T): T {
     if (this.#isDoubtful) throw new SluiceError('store_unavailable', 'a sync failed; the store has to be opened again')
+    const [newest, dropped] = [this.#newest, this.#dropped]
     return this.#noting(() => {
       this.db.exec('BEGIN IMMEDIATE')
       try {
@@ -109,6 +107,8 @@ export class HotDatabase {
         this.#unsynced = true
         return result
       } catch (error) {
+        this.#newest = newest
+        this.#dropped = dropped
         // A full disk may have rolled back already.
         if (this.db.isTransaction) this.db.exec('ROLLBACK')
         throw error
@@ -144,22 +144,30 @@ export class HotDatabase {
   }
 
   addBatch({ seq, writtenAt, data }: StoredBatch): void {
-    this.#insertBatch.run(seq, writtenAt, data)
+    this.#insertBatch.run(...hotValues('batch', [seq, writtenAt, data, this.#newest]))
+    this.#newest = seq
   }
 
   *batches(): Generator<StoredBatch> {
-    for (const row of this.db.prepare('SELECT seq, written_at, data FROM batch ORDER BY seq').iterate()) {
+    for (const row of this.db.prepare('SELECT * FROM batch ORDER BY seq').iterate()) {
+      checked('batch', row)
       yield { seq: int(row, 'seq'), writtenAt: int(row, 'written_at'), data: blob(row, 'data') }
     }
   }
 
   /** Deletes up to `limit` of the oldest batches up to `seq`; false when none were left. */
   dropBatches(seq: number, limit: number): boolean {
-    return this.transaction(() => Number(this.#deleteBatches.run(seq, limit).changes)) > 0
+    return (
+      this.transaction(() => {
+        const { changes } = this.#deleteBatches.run(seq, limit)
+        if (changes > 0) this.#markDropped(seq)
+        return changes
+      }) > 0
+    )
   }
 
   erasures(): Erasure[] {
-    const rows = this.db.prepare('SELECT seq, range, applied FROM erasure ORDER BY seq').all()
+    const rows = this.db.prepare('SELECT * FROM erasure ORDER BY seq').all()
     return rows.map((row) => ({
       seq: int(row, 'seq'),
       // Written by addErasure and nobody else.
@@ -169,11 +177,14 @@ export class HotDatabase {
   }
 
   addErasure({ seq, range }: Omit<Erasure, 'applied'>): void {
-    this.db.prepare('INSERT INTO erasure (seq, range) VALUES (?, ?)').run(seq, JSON.stringify(range))
+    const values = hotValues('erasure', [seq, JSON.stringify(range), 0, this.#newest])
+    this.db.prepare(insertHot('erasure')).run(...values)
+    this.#newest = seq
   }
 
   markApplied(seq: number): void {
-    this.transaction(() => this.db.prepare('UPDATE erasure SET applied = 1 WHERE seq = ?').run(seq))
+    const sql = "UPDATE erasure SET applied = 1, crc = row_check('erasure', seq, range, 1, prev) WHERE seq = ?"
+    this.transaction(() => this.db.prepare(sql).run(seq))
   }
 
   /** One step of giving the space of deleted rows back to the disk; false when there is nothing left to give. */
@@ -184,10 +195,34 @@ export class HotDatabase {
       return true
     }
     const stale = 'DELETE FROM erasure WHERE applied = 1 AND seq < coalesce((SELECT min(seq) FROM batch), 9e15)'
-    this.transaction(() => this.db.prepare(stale).run())
+    this.transaction(() => {
+      if (this.db.prepare(stale).run().changes > 0) this.#markDropped(this.#seq)
+    })
     // The file shrinks only when the WAL is written back to it.
     this.#checkpoint('TRUNCATE')
     return false
+  }
+
+  /** Durably: this file need not be there any longer. */
+  unlistFile(name: FileName): void {
+    if (this.transaction(() => unlistFile(this.db, name))) this.sync()
+  }
+
+  /** Within a transaction: what has this seq or a lower one may be gone, but for batches that are there. */
+  #markDropped(seq: number): void {
+    const row = one(this.db.prepare('SELECT min(seq) AS first FROM batch'))
+    this.#dropped = Math.max(this.#dropped, Math.min(seq, (optionalInt(row, 'first') ?? Infinity) - 1))
+    this.db.prepare("UPDATE sealed SET last = ?1, crc = row_check('sealed', id, ?1)").run(this.#dropped)
+  }
+
+  #checkChain(last: number): void {
+    const sql = 'SELECT seq, prev FROM batch UNION ALL SELECT seq, prev FROM erasure ORDER BY seq'
+    const links = this.db
+      .prepare(sql)
+      .all()
+      .map((row): Link => ({ seq: int(row, 'seq'), prev: optionalInt(row, 'prev') }))
+    const [missing] = missingLinks(links, { dropped: this.#dropped, last })
+    if (missing !== undefined) throw new RangeError(`a batch behind ${missing.before?.seq ?? this.#dropped} is missing`)
   }
 
   /** Copies everything into a new file, as of now. */

@@ -56,7 +56,10 @@ export interface Opened {
 
 /** Figures, at most once per turn of the thread's loop, and what failed that is tried again. */
 export type PointsEvent =
-  { readonly kind: 'state'; readonly state: StoreState } | { readonly kind: 'warning'; readonly failure: Failure }
+  | { readonly kind: 'state'; readonly state: StoreState }
+  | { readonly kind: 'warning'; readonly failure: Failure }
+  /** A file was found damaged and repaired, as far as that goes. */
+  | { readonly kind: 'damage'; readonly detail: string }
 
 export type FromThread = Said<Opened, PointsEvent>
 export type PointsThread = ThreadClient<Calls, Opened, PointsEvent>

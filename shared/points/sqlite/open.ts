@@ -57,6 +57,10 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
     toError: toPointsError,
     onEvent(event) {
       if (event.kind === 'state') return seals.observe(event.state)
+      if (event.kind === 'damage') {
+        seals.damaged.inc()
+        return logger.error({ code: 'store_corrupt', detail: event.detail }, 'a file of the point store is damaged')
+      }
       const { code, message } = toPointsError(event.failure)
       figures.failures.inc({ code })
       if (mayTell(code)) logger.warn({ code, detail: message }, 'points cannot be sealed; retrying')

@@ -1,9 +1,11 @@
 import type { FieldType } from '../../telemetry.ts'
 import type { Catalogue } from './catalogue.ts'
-import type { Chunk, ChunkFile } from './chunk-file.ts'
+import type { ChunkFile } from './chunk-file.ts'
+import type { Chunk } from './chunk-row.ts'
 import type { ChunkFiles } from './chunk-files.ts'
 import type { Run } from './columns.ts'
 import type { Generation } from './generation.ts'
+import type { HotGaps } from './hot-gaps.ts'
 import { isBefore, isWithin, type Span } from './time.ts'
 
 /** What reading a series needs. */
@@ -12,6 +14,8 @@ export interface Sources {
   readonly files: ChunkFiles
   /** Oldest first: points of a later one win. */
   readonly generations: readonly Generation[]
+  /** Of the points that were lost before they were sealed. */
+  gaps: HotGaps
 }
 
 /** A part of a series: points, or a whole chunk that nothing unsealed falls into, so that its summary holds. */
@@ -22,6 +26,7 @@ export type Piece =
 /** The points of a series within a span as pieces in time order; sealed and unsealed ones merged. */
 export function* pieces(sources: Sources, series: { id: number; type: FieldType }, span: Span): Generator<Piece> {
   const { id, type } = series
+  sources.gaps.check(id, span)
   const raw = unsealed(sources.generations, id, type, span)
   const tenant = sources.catalogue.tenantOf(id)
   let at = 0

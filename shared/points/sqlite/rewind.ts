@@ -60,7 +60,7 @@ function sureBytes(file: string, syncs: number): number {
   const frames = readWal(`${file}-wal`, PAGE_BYTES)?.frames ?? []
   const counted = frames.findIndex(({ bytes }) => {
     const [row, ...others] = rowsOfPage(bytes)
-    return others.length === 0 && row?.values.length === 2 && row.values[1] === syncs
+    return others.length === 0 && row?.values.length === 4 && row.values[1] === syncs
   })
   if (counted < 0) return 0
   return frameEnd(

@@ -1,6 +1,7 @@
-import type { SQLOutputValue, StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite'
+import { isDamage } from './damage.ts'
 
-type Row = Record<string, SQLOutputValue>
+export type Row = Record<string, SQLOutputValue>
 
 /** A whole number of a row; the schema says that it is one. */
 export function int(row: Row, column: string): number {
@@ -27,8 +28,26 @@ export function blob(row: Row, column: string): Uint8Array<ArrayBuffer> {
 }
 
 /** The one row of a query that always has one. */
-export function one(statement: StatementSync): Row {
-  const row = statement.get()
+export function one(statement: StatementSync, ...values: number[]): Row {
+  const row = statement.get(...values)
   if (row === undefined) throw new RangeError('a row is missing')
   return row
+}
+
+/** All rows of a query on a file that may be damaged; undefined when SQLite cannot read them to their end. */
+export function readTable(file: string, sql: string): Row[] | undefined {
+  const db = new DatabaseSync(file, { timeout: 0 })
+  try {
+    return db.prepare(sql).all()
+  } catch (error) {
+    if (isDamage(error)) return undefined
+    throw error
+  } finally {
+    db.close()
+  }
+}
+
+/** A value found in a page as SQLite would give it. */
+export function toValue(value: number | string | null | Buffer | undefined): SQLOutputValue {
+  return value instanceof Uint8Array ? new Uint8Array(value) : (value ?? null)
 }

@@ -5,6 +5,7 @@ import type { StoreState } from './messages.ts'
 /** What only the embedded point store has to tell: points that are not sealed, and the sealing of chunks. */
 export class SealMetrics {
   readonly rawPoints: Gauge
+  readonly damaged: Counter
   readonly #bytes: Gauge
   readonly #chunks: Counter
   readonly #sealSeconds: Histogram
@@ -14,6 +15,11 @@ export class SealMetrics {
     this.rawPoints = new Gauge({
       name: 'sluice_points_raw_points',
       help: 'Points held in memory until they are sealed into a chunk',
+      registers,
+    })
+    this.damaged = new Counter({
+      name: 'sluice_points_damaged_total',
+      help: 'Files of the point store found damaged',
       registers,
     })
     this.#bytes = new Gauge({ name: 'sluice_points_disk_bytes', help: 'Size of all point files', registers })

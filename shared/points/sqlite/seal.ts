@@ -1,5 +1,7 @@
 import type { FieldType } from '../../telemetry.ts'
-import type { Chunk, ChunkFile } from './chunk-file.ts'
+import type { ChunkFile } from './chunk-file.ts'
+import { betweenGaps, isInGap } from './chunk-gaps.ts'
+import type { Chunk } from './chunk-row.ts'
 import type { FileName } from './chunk-files.ts'
 import type { Run } from './columns.ts'
 import type { Generation, Stretch } from './generation.ts'
@@ -119,7 +121,7 @@ function* sealFile(
       // Opened each time: others may have used the files in between.
       const file = sources.files.open(name)
       file.begin()
-      chunks += sealRun(file, series, type, slice(run, start, end))
+      for (const part of betweenGaps(file, series, slice(run, start, end))) chunks += sealRun(file, series, type, part)
       yield end - start
     }
   }
@@ -134,12 +136,9 @@ function sealRun(file: ChunkFile, series: number, type: FieldType, run: Run): nu
   const worthIt = beside.length + 1 >= SMALL_CHUNKS || total >= CHUNK_POINTS
   const old = [...(worthIt ? before.reverse() : []), ...overlapping, ...(worthIt ? after : [])]
   let sealed: Run = { ms: [], ns: [], values: [] }
-  for (const chunk of old) {
-    sealed = merge(sealed, file.read(chunk, type))
-    file.remove(chunk)
-  }
+  for (const chunk of old) sealed = merge(sealed, file.read(chunk, type))
   const parts = split(type, merge(sealed, run))
-  for (const part of parts) file.add(series, type, part)
+  file.replace(series, type, old, parts)
   return parts.length
 }
 
@@ -154,16 +153,20 @@ interface Neighbours {
 function neighbours(file: ChunkFile, series: number, run: Run): Neighbours {
   const last = run.ms.length - 1
   const start = { ms: run.ms[0] ?? 0, ns: run.ns[0] ?? 0 }
+  if (isInGap(file, series, run)) return { before: [], overlapping: [], after: [] }
   // The common case takes one look: all that is there lies before.
   const { first: latest, small } = smallOnes(file.before(series, END_OF_TIME))
   if (latest === undefined || isBefore(latest.end.ms, latest.end.ns, start.ms, start.ns)) {
     return { before: small, overlapping: [], after: [] }
   }
   const behind = { ms: run.ms[last] ?? 0, ns: (run.ns[last] ?? 0) + 1 }
-  const overlapping = [...file.overlapping(series, start, behind)]
+  const overlapping = file.present(series, start, behind)
   const before = smallOnes(file.before(series, overlapping[0]?.start ?? start)).small
   const after = smallOnes(file.after(series, overlapping.at(-1)?.start ?? start)).small
-  return { before, overlapping, after }
+  if (!file.hasGaps || overlapping.length === 0) return { before, overlapping, after }
+  const [first, end] = [overlapping[0], overlapping.at(-1)]
+  const isLinked = { before: first?.before === before[0]?.id, after: after[0]?.before === end?.id }
+  return { before: isLinked.before ? before : [], overlapping, after: isLinked.after ? after : [] }
 }
 
 /** The first of some chunks, and the small ones up to the first full one. */

@@ -1,7 +1,10 @@
 import type { SluiceError } from '../../errors.ts'
+import { Damage } from './damage.ts'
 import { toStoreError } from './failure.ts'
 import { Generation } from './generation.ts'
+import { listFiles } from './hot-lists.ts'
 import type { HotDatabase } from './hot.ts'
+import { named } from './mend.ts'
 import type { Sources } from './read.ts'
 import { seal } from './seal.ts'
 
@@ -133,8 +136,10 @@ export class Sealer {
       }
     } catch (error) {
       this.abort()
+      // It begins again with the file as it was repaired.
+      if (error instanceof Damage && this.#sources.files.repair(error)) return false
       this.#retryAt = Date.now() + RETRY_MS
-      this.#failure = toStoreError(error)
+      this.#failure = toStoreError(named(error, this.#sources))
       throw this.#failure
     } finally {
       this.#workMs += performance.now() - began
@@ -154,6 +159,8 @@ export class Sealer {
     // The files will name series by id: a power cut must not take the names and leave the ids to others.
     this.#hot.sync()
     const chunks = yield* seal(this.#sources, oldest, Date.now())
+    // Before a batch goes: a file that is lost later on is missed.
+    this.#hot.transaction(() => listFiles(this.#hot.db, this.#sources.files.committed()))
     // All chunks are durable: from here on the batches are not needed, and neither is the copy in memory.
     this.#generations.shift()
     this.#chunks += chunks

@@ -1,10 +1,10 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { SluiceError } from '../../errors.ts'
-import type { Failure } from '../../process/thread-client.ts'
-import { PointDatabase } from './database.ts'
-import { toStoreError } from './failure.ts'
+import type { PointDatabase } from './database.ts'
+import { toFailure } from './failure.ts'
 import { memoryOf } from './memory.ts'
 import type { Answer, FromThread, Request, ThreadOptions } from './messages.ts'
+import { openPointDatabase } from './open-database.ts'
 
 /** Sealing and tidying work this long between two looks at the requests. */
 const STEP_MS = 2
@@ -40,13 +40,17 @@ class PointThread {
   constructor(port: MessagePort, options: ThreadOptions) {
     this.#port = port
     this.#options = options
-    this.#database = new PointDatabase(options)
+    this.#database = this.#open()
     port.on('message', (request: Request) => {
       this.#queue.push(request)
       this.#schedule()
     })
     this.#say({ kind: 'opened', opened: { rawPoints: this.#database.rawPoints } })
     this.#schedule()
+  }
+
+  #open(): PointDatabase {
+    return openPointDatabase(this.#options, (detail) => this.#say({ kind: 'event', event: { kind: 'damage', detail } }))
   }
 
   #schedule(): void {
@@ -73,11 +77,11 @@ class PointThread {
   #reopen(): void {
     try {
       this.#database.rewind()
-      this.#database = new PointDatabase(this.#options)
+      this.#database = this.#open()
       this.#isRewound = true
     } catch (error) {
       this.#restUntil = Date.now() + REST_MS
-      this.#say({ kind: 'event', event: { kind: 'warning', failure: failureOf(error) } })
+      this.#say({ kind: 'event', event: { kind: 'warning', failure: toFailure(error) } })
     }
   }
 
@@ -174,7 +178,7 @@ class PointThread {
       const answers = work()
       ids.forEach((id, i) => this.#say({ kind: 'answer', id, answer: answers[i] }))
     } catch (error) {
-      const failure = failureOf(error)
+      const failure = toFailure(error)
       for (const id of ids) this.#say({ kind: 'failure', id, failure })
     }
   }
@@ -198,7 +202,7 @@ class PointThread {
       return !this.#tidied
     } catch (error) {
       this.#restUntil = Date.now() + REST_MS
-      this.#say({ kind: 'event', event: { kind: 'warning', failure: failureOf(error) } })
+      this.#say({ kind: 'event', event: { kind: 'warning', failure: toFailure(error) } })
       return false
     }
   }
@@ -229,16 +233,11 @@ class PointThread {
   }
 }
 
-function failureOf(error: unknown): Failure {
-  const { code, message } = toStoreError(error)
-  return { code, message }
-}
-
 function start(port: MessagePort, options: ThreadOptions): void {
   try {
     new PointThread(port, options)
   } catch (error) {
-    const { code, message } = failureOf(error)
+    const { code, message } = toFailure(error)
     port.postMessage({
       kind: 'unopened',
       failure: { code, message: `${options.folder}: ${message}` },

@@ -16,6 +16,11 @@ export function isBefore(ms: number, ns: number, otherMs: number, otherNs: numbe
   return ms < otherMs || (ms === otherMs && ns < otherNs)
 }
 
+/** The next moment. */
+export function behind({ ms, ns }: Instant): Instant {
+  return ns < 999_999 ? { ms, ns: ns + 1 } : { ms: ms + 1, ns: 0 }
+}
+
 export function isWithin(ms: number, ns: number, { from, to }: Span): boolean {
   return !isBefore(ms, ns, from.ms, from.ns) && isBefore(ms, ns, to.ms, to.ns)
 }

@@ -69,7 +69,7 @@ describe('a chunk', () => {
     fc.assert(
       fc.property(times, fc.array(value, { minLength: 1, maxLength: 200 }), (someTimes, values) => {
         const run = runOf(someTimes, values)
-        const read = decodeChunk(type, run.ms.length, encodeChunk(type, run))
+        const read = decodeChunk(type, run.ms.length, encodeChunk(type, run, 7), 7)
         expect(read.ms).toStrictEqual(run.ms)
         expect(read.ns).toStrictEqual(run.ns)
         // toStrictEqual tells -0 from 0, and a number from a bigint.
@@ -84,7 +84,7 @@ describe('a chunk', () => {
     const ms = Array.from({ length: count }, (_, i) => 1_700_000_000_000 + i * 60_000)
     const ns = ms.map(() => 0)
     const bytes = (type: FieldType, values: PointValue[]): number =>
-      encodeChunk(type, { ms, ns, values }).length / count
+      encodeChunk(type, { ms, ns, values }, 0).length / count
     expect(
       bytes(
         'float',
@@ -114,8 +114,29 @@ describe('a chunk', () => {
   it.for([
     ['nothing', new Uint8Array()],
     ['an unknown kind', Uint8Array.of(9, 1, 2)],
-    ['an end that came early', encodeChunk('float', { ms: [1, 2, 3], ns: [0, 0, 0], values: [1.5, 2, 3] }).slice(0, 5)],
+    [
+      'an end that came early',
+      encodeChunk('float', { ms: [1, 2, 3], ns: [0, 0, 0], values: [1.5, 2, 3] }, 0).slice(0, 5),
+    ],
   ] as const)('refuses %s', ([, bytes]) => {
-    expect(() => decodeChunk('float', 3, bytes)).toThrow(RangeError)
+    expect(() => decodeChunk('float', 3, bytes, 0)).toThrow(RangeError)
+    expect(() => decodeChunk('float', 3, bytes, undefined)).toThrow(RangeError)
+  })
+
+  it('refuses a flipped bit, and the bytes of another chunk', () => {
+    const run = { ms: [1, 2, 3], ns: [0, 0, 0], values: [1.5, 2, 3] }
+    const long = { ms: run.ms, ns: run.ns, values: ['a', 'b', 'c'].map((word) => word.repeat(300)) }
+    for (const [type, one] of [
+      ['float', run],
+      ['string', long],
+    ] as const) {
+      const bytes = encodeChunk(type, one, 7)
+      expect(() => decodeChunk(type, 3, bytes, 8)).toThrow(RangeError)
+      for (let bit = 0; bit < bytes.length * 8; bit++) {
+        const copy = bytes.slice()
+        copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit % 8))
+        expect(() => decodeChunk(type, 3, copy, 7)).toThrow(RangeError)
+      }
+    }
   })
 })
