@@ -24,8 +24,9 @@ export interface SmallDisk {
 /** Error: that of `unshare`, where {@link canMount} is false. */
 export async function smallDisk(megabytes: number): Promise<SmallDisk> {
   const folder = tempFolder()
-  const script = `mount -t tmpfs -o size=${megabytes}m tmpfs "$0" && echo mounted && exec sleep infinity`
-  const holder = spawn('unshare', ['-rm', 'sh', '-c', script, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  // Ends with its standard input, and so with this process, however that ends.
+  const script = `mount -t tmpfs -o size=${megabytes}m tmpfs "$0" && echo mounted && exec cat`
+  const holder = spawn('unshare', ['-rm', 'sh', '-c', script, folder], { stdio: ['pipe', 'pipe', 'inherit'] })
   onTestFinished(() => void holder.kill('SIGKILL'))
   await once(holder.stdout, 'data')
   const pid = String(holder.pid)
