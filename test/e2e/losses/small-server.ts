@@ -6,7 +6,7 @@ import { CertificateFolder } from '../../../shared/certificates/certificate-fold
 import { toSluiceError } from '../../../shared/errors.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { Releasers } from '../../../shared/process/releasers.ts'
-import { GROUP } from '../../../services/ingest-worker/log-reader.ts'
+import { INGEST_GROUP } from '../../../shared/log/port.ts'
 import { EMBEDDED, startStandalone } from '../../../services/standalone/main.ts'
 import type { StartFacts } from '../../../services/standalone/banner.ts'
 import type { Ports } from '../../../services/standalone/services.ts'
@@ -69,7 +69,7 @@ export async function startSmallServer(folder: string, { isStuck = false } = {})
     return values.reduce((total, { value }) => total + value, 0)
   }
   const isSettled = async (): Promise<boolean> => {
-    const lag = (await ports?.log.lag('telemetry.raw', GROUP)) ?? []
+    const lag = (await ports?.log.lag('telemetry.raw', INGEST_GROUP)) ?? []
     return lag.every(({ committed, end }) => committed === end)
   }
   return {
