@@ -1,3 +1,4 @@
+import { internalsOf } from '../../services/broker/sessions/aedes-internals.ts'
 import { AedesStream } from '../../services/broker/sessions/aedes-stream.ts'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
@@ -13,8 +14,12 @@ export const ALLOW_EVERYTHING: BrokerParts = {
     if (telemetry === undefined) return { lane: 'aedes', topic }
     return { lane: 'telemetry', topic, key: deviceKey(telemetry.tenant, telemetry.device), headers: undefined }
   },
-  aedesHooks: () => ({
-    authorizePublish: (_client, _packet, done) => done(null),
+  aedesHooks: (_forwarder, _clock, ours) => ({
+    // Stored for those that are away, as ever; a will as that of nobody, which has no rules.
+    authorizePublish(client, packet, done) {
+      const isWill = client !== null && internalsOf(client).will === packet
+      ours.authorizePublish?.(isWill ? null : client, packet, done)
+    },
     authorizeSubscribe(client, subscription, done) {
       if (client.conn instanceof AedesStream) client.conn.owner.subscribed(subscription.topic)
       done(null, subscription)

@@ -50,7 +50,7 @@ export interface BrokerOptions {
 export interface BrokerParts {
   readonly createRouter: (authorizer: Authorizer) => Router
   /** Hooks of aedes in place of ours. */
-  readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock) => AedesHooks
+  readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock, ours: AedesHooks) => AedesHooks
   /** What the store of unreleased ids is reached through. */
   readonly throughUnreleased: (store: UnreleasedStore) => UnreleasedStore
 }
@@ -108,7 +108,7 @@ export async function openBrokerContext(
   const access = openAccess(options, releasers)
   const { authorizer } = access
   const { forwarder, observers, backpressure } = telemetry
-  const hooks = parts.aedesHooks(forwarder, clock)
+  const hooks = (ours: AedesHooks) => parts.aedesHooks(forwarder, clock, ours)
   const forwardWill = createWillForwarder(forwarder, clock)
   const sessions = await openSessions({
     authorizer,

@@ -56,7 +56,7 @@ export interface SessionOptions extends HookOptions {
   /** Sessions of the only node. */
   readonly local: LocalSessionStore | undefined
   /** In place of ours. */
-  readonly hooks: AedesHooks
+  readonly hooks: (ours: AedesHooks) => AedesHooks
 }
 
 /** A client that takes nothing for so long is disconnected; until then it delays what is published to it at QoS 2. */
@@ -94,7 +94,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const hooks = createHooks(options, properties, emitter, relay)
   const persistence = new StoredPersistence(store, logger, tally)
   const id = cluster === undefined ? {} : { id: cluster.id }
-  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...id, persistence, mq: emitter, ...hooks, ...options.hooks })
+  const aedes = new LiveAedes({ ...AEDES_OPTIONS, ...id, persistence, mq: emitter, ...hooks, ...options.hooks(hooks) })
   await aedes.listen()
   guard(aedes, options)
   replayRetained(aedes, aedes.persistence, properties)

@@ -6,7 +6,7 @@ import { startBroker, type FakeLog } from '../../broker-harness.ts'
 import { cuttingProxy } from './cutting-proxy.ts'
 
 const run = promisify(execFile)
-/** As many as are remembered at QoS 1: paho sends all of them again, whatever its window. */
+/** As many as are remembered at QoS 1, and all sent at once. */
 const MESSAGES = 60
 /** Bytes of answers that pass on the connections that are cut: within acknowledgements, and between them. */
 const CUTS = [2, 4, 6, 40, 37, 0, 80, 3]
@@ -25,6 +25,7 @@ const PAHO = `
 import sys, time, paho.mqtt.client as mqtt
 port, qos, count = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id='paho', protocol=mqtt.MQTTv311, clean_session=False)
+client.max_inflight_messages_set(0)
 client.username_pw_set('a/1', 's')
 client.connect('127.0.0.1', port)
 infos = [client.publish('t/a/1/telemetry', '{"n":%d}' % n, qos=qos) for n in range(count)]
@@ -68,7 +69,8 @@ it.skipIf(!hasPaho()).each([1, 2])(
   'paho for Python at QoS %i over connections that break: each message is stored once (pip install "paho-mqtt>=2")',
   async (qos) => {
     const { port, log } = await startBroker()
-    const proxy = await cuttingProxy(port, CUTS)
+    // At QoS 1 a repeat is known by the connection directly before: that must have seen all of them.
+    const proxy = await cuttingProxy(port, CUTS, qos === 1 ? `{"n":${MESSAGES - 1}}` : undefined)
     const { stdout } = await run('python3', ['-c', PAHO, String(proxy.port), String(qos), String(MESSAGES)])
     expect(stdout.trim()).toBe(String(MESSAGES))
     expect(proxy.cuts()).toBe(CUTS.length)

@@ -102,7 +102,7 @@ describe('refusals', () => {
     refusals.record(letter('anonymous', { stage: 'connect', topic: undefined, code: 'login_failed' }))
     await pause()
     const kept = appends.flatMap(({ records }) => records).map(recordToDeadLetter)
-    expect(kept[0]).toEqual({ ...first, payload: new Uint8Array(first.payload) })
+    expect(kept[0]).toMatchObject({ ...first, payload: new Uint8Array(first.payload) })
     expect(kept[1]).toMatchObject({ stage: 'connect', topic: undefined, code: 'login_failed' })
   })
 
