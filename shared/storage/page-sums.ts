@@ -88,7 +88,8 @@ export class PageSums {
     } catch (error) {
       // Closing moves the WAL into the database, if it can.
       this.forget()
-      throw error
+      // On a full disk it stays, and nothing is lost.
+      if (storageFault(error) !== 'disk_full') throw error
     } finally {
       this.#db?.close()
       this.#release()

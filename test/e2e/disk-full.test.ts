@@ -132,7 +132,7 @@ describe.skipIf(!canMount)('a disk that fills up (needs `unshare -rm`)', () => {
       sender.stop()
       client.end(true)
       sensor.end(true)
-      expect(await server.kill('SIGTERM')).toBe(0)
+      expect(await server.kill('SIGTERM'), server.log()).toBe(0)
       disk.remove('greedy')
       disk.fill('greedy', Math.max(0, disk.free() - MB))
       server = await start(disk)
