@@ -16,7 +16,7 @@ describe('a flipped bit in a file of the point store', () => {
     { timeout: lasting({ gate: 120_000, long: 3_600_000 }) },
     async () => {
       const folders = await makeFolders()
-      const numRuns = lasting({ gate: 60, long: 1000 })
+      const numRuns = lasting({ gate: 25, long: 1000 })
       const place = fc.record({ folder: fc.nat(1), file: fc.nat(), byte: fc.nat(), bit: fc.nat(7) })
       const flip = async ({ folder: from, file, byte, bit }: Record<'folder' | 'file' | 'byte' | 'bit', number>) => {
         const folder = join(tempFolder(), 'points')
