@@ -8,6 +8,8 @@ import { cuttingProxy } from './cutting-proxy.ts'
 const run = promisify(execFile)
 /** As many as are remembered at QoS 1, and all sent at once. */
 const MESSAGES = 60
+/** A repeat is known by the connection directly before: that must have seen all of them. */
+const LAST = `{"n":${MESSAGES - 1}}`
 /** Bytes of answers that pass on the connections that are cut: within acknowledgements, and between them. */
 const CUTS = [2, 4, 6, 40, 37, 0, 80, 3]
 
@@ -69,8 +71,7 @@ it.skipIf(!hasPaho()).each([1, 2])(
   'paho for Python at QoS %i over connections that break: each message is stored once (pip install "paho-mqtt>=2")',
   async (qos) => {
     const { port, log } = await startBroker()
-    // At QoS 1 a repeat is known by the connection directly before: that must have seen all of them.
-    const proxy = await cuttingProxy(port, CUTS, qos === 1 ? `{"n":${MESSAGES - 1}}` : undefined)
+    const proxy = await cuttingProxy(port, CUTS, LAST)
     const { stdout } = await run('python3', ['-c', PAHO, String(proxy.port), String(qos), String(MESSAGES)])
     expect(stdout.trim()).toBe(String(MESSAGES))
     expect(proxy.cuts()).toBe(CUTS.length)
