@@ -4,7 +4,7 @@ import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
 import { untilReached, type Waiting } from '../../process/wait-for-server.ts'
-import type { SqlFlavour, StateRow } from '../sql/sql-flavour.ts'
+import { STATE_COLUMNS, type SqlFlavour, type StateRow } from '../sql/sql-flavour.ts'
 import { mariadbDialect } from './dialect.ts'
 import { isConflict, isDuplicate, mariadbError } from './errors.ts'
 import { MariadbMetrics } from './metrics.ts'
@@ -157,16 +157,6 @@ export const mariadbFlavour: SqlFlavour = {
 
 /** Text of one statement, in UTF-16 units: 6 MB at most, well below the server's default of max_allowed_packet, 16 MB. */
 const MAX_STATEMENT_UNITS = 2 * 1024 * 1024
-const COLUMNS = [
-  'tenant',
-  'device',
-  'stream',
-  'fields',
-  'last_seen_ms',
-  'log_id',
-  'log_partition',
-  'log_offset',
-] as const
 const IS_LATER = 'values(log_id) <> log_id or values(log_partition) <> log_partition or values(log_offset) > log_offset'
 /**
  * Assignments take effect one after the other, so the guard sees what those before it assigned: the position comes last.
@@ -181,12 +171,12 @@ const KEEP_LATER = `on duplicate key update
   log_id = values(log_id)`
 
 async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void> {
-  const place = `(${COLUMNS.map(() => '?').join(', ')})`
+  const place = `(${STATE_COLUMNS.map(() => '?').join(', ')})`
   for (const part of statementsOf(rows)) {
     // Written by hand: for a thousand rows building and compiling a kysely tree costs more than the statement itself.
     const places = Array.from(part, () => place).join(', ')
-    const text = `insert into device_state (${COLUMNS.join(', ')}) values ${places} ${KEEP_LATER}`
-    const values = part.flatMap((row) => COLUMNS.map((column) => row[column]))
+    const text = `insert into device_state (${STATE_COLUMNS.join(', ')}) values ${places} ${KEEP_LATER}`
+    const values = part.flatMap((row) => STATE_COLUMNS.map((column) => row[column]))
     await db.executeQuery(CompiledQuery.raw(text, values))
   }
 }

@@ -33,3 +33,15 @@ export interface SqlFlavour {
   /** What this database's error means. */
   toSluiceError(error: unknown): SluiceError
 }
+
+/** Of `device_state`, in the order in which both engines write them. */
+export const STATE_COLUMNS = [
+  'tenant',
+  'device',
+  'stream',
+  'fields',
+  'last_seen_ms',
+  'log_id',
+  'log_partition',
+  'log_offset',
+] as const satisfies (keyof StateRow)[]

@@ -6,7 +6,7 @@ import type { Metrics } from '../../process/metrics.ts'
 import { makeFolder, PRIVATE } from '../../storage/folders.ts'
 import { ANY_ROOM, type Room } from '../../storage/room.ts'
 import { faultOfResult } from '../../storage/storage-fault.ts'
-import type { SqlFlavour, StateRow } from '../sql/sql-flavour.ts'
+import { STATE_COLUMNS, type SqlFlavour, type StateRow } from '../sql/sql-flavour.ts'
 import type { Registry, RegistryTables } from '../port.ts'
 import type { RegistrySchema } from '../sql/schema.ts'
 import type { SqlRegistryOptions } from '../sql/sql-options.ts'
@@ -131,20 +131,10 @@ function codeOf(resultCode: number): ErrorCode {
 
 /** The rows travel as one JSON text: eight parameters for each would cost the main thread more than all the rest. */
 async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRow[]): Promise<void> {
-  const columns = [
-    'tenant',
-    'device',
-    'stream',
-    'fields',
-    'last_seen_ms',
-    'log_id',
-    'log_partition',
-    'log_offset',
-  ] as const
-  const json = JSON.stringify(rows.map((row) => columns.map((column) => row[column])))
+  const json = JSON.stringify(rows.map((row) => STATE_COLUMNS.map((column) => row[column])))
   await sql`
-    insert into device_state (${sql.join(columns.map((column) => sql.ref(column)))})
-    select ${sql.join(columns.map((_, index) => sql`value ->> ${sql.lit(`$[${index}]`)}`))}
+    insert into device_state (${sql.join(STATE_COLUMNS.map((column) => sql.ref(column)))})
+    select ${sql.join(STATE_COLUMNS.map((_, index) => sql`value ->> ${sql.lit(`$[${index}]`)}`))}
     from json_each(${json}) where true order by key
     on conflict (tenant, device, stream) do update set
       fields = excluded.fields,
