@@ -117,8 +117,8 @@ function common({ port, ca }: FleetOptions): IClientOptions {
   const tls: IClientOptions = ca === undefined ? {} : { protocol: 'mqtts', ca }
   return {
     ...{ host: '127.0.0.1', port, clean: false, keepalive: 60, ...tls },
-    // The session keeps the subscriptions.
-    ...{ reconnectPeriod: RECONNECT_MS, connectTimeout: 5_000, resubscribe: false },
+    // The session keeps the subscriptions. The library's own patience: how long a login waits on a busy machine is no error.
+    ...{ reconnectPeriod: RECONNECT_MS, connectTimeout: 30_000, resubscribe: false },
     // Otherwise it would stay away for good when it is told to come again later.
     reconnectOnConnackError: true,
   }
