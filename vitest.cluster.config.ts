@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import './test/compile-cache.ts'
 import { PATIENCE } from './test/patience.ts'
 
 const faults = 'test/e2e/cluster/*.cluster.test.ts'

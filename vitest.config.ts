@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
+import './test/compile-cache.ts'
 import { PATIENCE } from './test/patience.ts'
 
 const common = {

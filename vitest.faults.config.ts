@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import './test/compile-cache.ts'
 
 // What `npm run test:faults` runs, one file at a time: the scenarios of the cluster's suite with more seeds and more
 // messages, and what shows only in some of its runs and is repeated until it does.
