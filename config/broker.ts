@@ -10,6 +10,11 @@ export const brokerSettings = {
   MQTT_ANONYMOUS_AS: optionalText(
     'Application that clients without a username log in as. For laboratories only: refused unless the listener is loopback.',
   ),
+  WAIT_FOR_CLOCK: integer(
+    0,
+    'Seconds after a start in which nothing is acknowledged before the system clock is known to be synchronised; 0 = no wait.',
+    { min: 0, max: 86_400 },
+  ),
   REFUSED_PUBLISH: oneOf(
     'acknowledge',
     ['acknowledge', 'close'],

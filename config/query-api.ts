@@ -5,6 +5,7 @@ import { brokerSettings } from './broker.ts'
 export const queryApiSettings = {
   BIND_ADDRESS: brokerSettings.BIND_ADDRESS,
   MAX_PACKET_BYTES: brokerSettings.MAX_PACKET_BYTES,
+  WAIT_FOR_CLOCK: brokerSettings.WAIT_FOR_CLOCK,
   HTTP_PORT: port(8080, 'Port of the HTTP API and the page; 0 = chosen by the system.'),
   HTTP_CONNECTIONS_MAX: integer(1000, 'Maximum open HTTP connections; further ones are closed at once.', {
     min: 10,

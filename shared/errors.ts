@@ -164,6 +164,9 @@ export const ERRORS = {
   clock_unusable: configuration(
     'The system clock was set back too often: correct it; nothing is acknowledged until it has passed the stamps made.',
   ),
+  clock_unsynchronised: transient(
+    'Nothing is acknowledged before the system clock is synchronised: see to its time server, or lower WAIT_FOR_CLOCK.',
+  ),
   node_too_old: configuration('Run npm ci again, or install Node 24 or newer.'),
   closed: transient('The component is shutting down.'),
   api_unreachable: transient('Start Sluice with `./sluice up`, or set its address with --url or SLUICE_URL.'),

@@ -15,8 +15,11 @@ export interface Instant {
  */
 export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_805 }
 
-/** The way in which the readings without a time of a record are placed; see stamps/scheme.ts. */
-export type StampScheme = 1
+/**
+ * The way in which the readings without a time of a record are placed; see stamps/scheme.ts. 2 is the same as 1, and says
+ * that the clock was not known to be synchronised.
+ */
+export type StampScheme = 1 | 2
 
 /** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
 export interface LogRecord {

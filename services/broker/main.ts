@@ -21,7 +21,7 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const isPortShared = config.MQTT_REUSE_PORT === 'on'
     const node = nodeName('broker', { id: config.NODE_ID, port: config.MQTT_PORT, isPortShared })
     const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
-    const stamps = await open('stamps', openStamps, { log, hold, node })
+    const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
     const { clock } = stamps
     const link = await open('sessions', openRedisLink, redisSessionsOptions())
     const cluster = { link, nodeId: config.NODE_ID }

@@ -9,7 +9,8 @@ import {
   type DeadLetter,
 } from '../../shared/dead-letter.ts'
 import { ERRORS } from '../../shared/errors.ts'
-import { formatInstant } from '../../shared/telemetry.ts'
+import { UNSYNCHRONISED } from '../../shared/stamps/scheme.ts'
+import { formatInstant, type StampScheme } from '../../shared/telemetry.ts'
 import type { FoundLetter } from './letter-reader.ts'
 
 /** One thing that is wrong with a payload. */
@@ -25,6 +26,18 @@ export const FaultView = Type.Object({
   detail: Type.String(),
 })
 export type FaultView = Static<typeof FaultView>
+
+/** Present when the receive time may be wrong by anything. */
+export const ReceiveClockView = Type.Optional(
+  Type.Literal('unsynchronised', {
+    description: 'Only where the clock of the receiving system was not known to be synchronised.',
+  }),
+)
+
+/** In the views of what was received: nothing where the clock was right. */
+export function viewClock({ scheme }: { readonly scheme?: StampScheme | undefined }): { clock?: 'unsynchronised' } {
+  return scheme === UNSYNCHRONISED ? { clock: 'unsynchronised' } : {}
+}
 
 /** What was not stored of a record, a client or message that was turned away, or a warning, as people see it. */
 export const LetterView = Type.Object({
@@ -44,6 +57,7 @@ export const LetterView = Type.Object({
   topic: Type.Union([Type.String(), Type.Null()]),
   time: Type.String({ format: 'date-time', description: 'Time of the first failure.' }),
   receivedAt: Type.String({ format: 'date-time' }),
+  clock: ReceiveClockView,
   source: Type.Union([
     Type.Object({ log: Type.String(), partition: Type.Integer(), offset: Type.Integer() }),
     Type.Null(),
@@ -74,6 +88,7 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
     topic: letter.topic ?? null,
     time: formatInstant({ ms: letter.firstFailedMs, ns: 0 }),
     receivedAt: formatInstant(letter),
+    ...viewClock(letter),
     source:
       source === undefined ? null : { log: letter.log ?? THIS_LOG, partition: source.partition, offset: source.offset },
     ...viewPayload(letter.payload, payloadBytes),

@@ -4,7 +4,7 @@ import { KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../shared/dead-letter.ts
 import { Faults } from '../../shared/faults.ts'
 import { formatInstant, type LogRecord, type PointValue } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
-import { viewLetter, type LetterView } from './letter-view.ts'
+import { ReceiveClockView, viewClock, viewLetter, type LetterView } from './letter-view.ts'
 import { Value } from './time.ts'
 
 /** A reading as it passed, whatever the store says to it later. */
@@ -14,6 +14,7 @@ export const ReadingView = Type.Object({
   stream: Type.String(),
   time: Type.String({ format: 'date-time' }),
   receivedAt: Type.String({ format: 'date-time' }),
+  clock: ReceiveClockView,
   values: Type.Record(Type.String(), Value),
 })
 type ReadingView = Static<typeof ReadingView>
@@ -41,6 +42,7 @@ export function* decodedReadings(
         stream,
         time,
         receivedAt: formatInstant(source),
+        ...viewClock(source),
         values: Object.fromEntries(values),
       }
       yield { record: record[from] ?? 0, element: element[from] ?? 0, view }
@@ -69,6 +71,7 @@ export function viewWarning(
     payload: record.value.subarray(0, KEPT_PAYLOAD_BYTES),
     ms: record.ms,
     ns: record.ns,
+    scheme: record.scheme,
     source: at,
     firstFailedMs: record.ms,
     attempts: 1,

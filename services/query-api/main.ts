@@ -31,7 +31,7 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   await registry.setAdminKey(config.ADMIN_TOKEN)
   const node = nodeName('query-api', { id: config.NODE_ID, port: config.HTTP_PORT })
   const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
-  const stamps = await open('stamps', openStamps, { log, hold, node })
+  const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
   const checks = [...portChecks({ log, points, registry }), stamps.check]
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, checks, settings: config, logger, metrics },

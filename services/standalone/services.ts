@@ -48,7 +48,8 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  */
 export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
   const { config, ports, disk, hold, logger, metrics, releasers, version, startBroker } = context
-  const stamps = await openStamps({ log: ports.log, hold, node: 'standalone', logger, metrics })
+  const waitForClockMs = config.WAIT_FOR_CLOCK * 1000
+  const stamps = await openStamps({ log: ports.log, hold, node: 'standalone', waitForClockMs, logger, metrics })
   releasers.own('stamps', stamps, (it) => it.close())
   const { clock } = stamps
   const shared = { ...ports, settings: config, logger, metrics }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { STAMP_SCHEME } from '../stamps/scheme.ts'
+import { schemeOf } from '../stamps/scheme.ts'
 import type { LogRecord } from '../telemetry.ts'
 
 /**
@@ -140,7 +140,7 @@ export class BatchCursor {
       value: this.#bytes.subarray(headersEnd, valueEnd),
       ms: view.getFloat64(start, true),
       ns: rest & NS_MASK,
-      scheme: rest > NS_MASK ? STAMP_SCHEME : undefined,
+      scheme: rest > NS_MASK ? schemeOf(rest >>> NS_BITS) : undefined,
       headers: headersEnd === keyEnd ? undefined : this.#headers(keyEnd, headersEnd),
     }
   }

@@ -34,7 +34,8 @@ export class ReceiveClock {
   ms = 0
   /** Nanoseconds within the millisecond of the last stamp, 0 to 999,999. */
   ns = 0
-  readonly scheme: StampScheme = STAMP_SCHEME
+  /** Of all stamps from now on. */
+  scheme: StampScheme = STAMP_SCHEME
   /** Messages that had to wait because stamps were too far ahead of the clock. */
   slowed = 0
   /** Called once when the clock was set back too far to be waited for. */

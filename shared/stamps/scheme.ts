@@ -7,6 +7,14 @@ import type { Instant, StampScheme } from '../telemetry.ts'
  */
 export const STAMP_SCHEME: StampScheme = 1
 
+/** The same, by a clock that was not known to be synchronised: the time may be wrong by anything. Older versions read 1. */
+export const UNSYNCHRONISED: StampScheme = 2
+
+/** The scheme with a number; a number that is not known here is a later mark on the same scheme. */
+export function schemeOf(number: number): StampScheme {
+  return number === UNSYNCHRONISED ? UNSYNCHRONISED : STAMP_SCHEME
+}
+
 /** Nanoseconds between the elements of a message, and ids that processes may have. */
 export const STAMP_STEP = 256
 

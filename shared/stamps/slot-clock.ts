@@ -70,16 +70,18 @@ export class SlotClock {
   }
 
   /**
-   * The first stamps of a slot: after all that were made in it, or in the next era when these lie too far ahead. In turn.
+   * The first stamps of a slot: after all that were made in it, or in the next era when these lie too far ahead, or when
+   * nobody knows how far they reach. In turn.
    * Errors: those of the slot.
    */
-  async begin(held: HeldSlot): Promise<void> {
+  async begin(held: HeldSlot, isInDoubt: boolean): Promise<void> {
     this.#isEntered = true
+    if (isInDoubt) this.#doubt(held)
     const now = this.#options.now()
     const end = this.#state.ends[this.#state.era]
     if (end !== undefined && end.ms > now + PATIENCE_MS) return this.#tryTake(end)
-    // What the last holder still has under way is in another era.
-    const state = held.isAbandoned ? inOtherEra(this.#state, now) : this.#state
+    // What the last holder still has under way, and what was not found of it, is in another era.
+    const state = held.isAbandoned || isInDoubt ? inOtherEra(this.#state, now) : this.#state
     await (state === held.state ? held.keep(state) : held.save(state))
     this.#start(state)
   }
@@ -157,6 +159,12 @@ export class SlotClock {
     this.#start(next)
     this.metrics.setBacks.inc({ outcome: 'next_era' })
     this.#warn('clock_stepped', describeStep(this.#steps.back(now, end)))
+  }
+
+  #doubt({ slot }: HeldSlot): void {
+    this.metrics.searchesCut.inc()
+    const text = 'too many stamps of other processes are ahead of the clock to look for own ones; taking another era'
+    this.#options.logger.warn({ slot }, text)
   }
 
   #warn(code: ErrorCode, detail: string): void {

@@ -1,4 +1,5 @@
-import { toSluiceError, type ErrorCode, type SluiceError } from '../errors.ts'
+import { pause } from '../backoff.ts'
+import { SluiceError, toSluiceError, type ErrorCode } from '../errors.ts'
 import type { TelemetryLog } from '../log/port.ts'
 import type { Logger } from '../process/logger.ts'
 import type { Metrics } from '../process/metrics.ts'
@@ -8,8 +9,10 @@ import { untilReached, type Waiting } from '../process/wait-for-server.ts'
 import { ClockWarnings } from './clock-warnings.ts'
 import { endsInLog } from './look-up.ts'
 import type { ReceiveClock } from './receive-clock.ts'
+import { STAMP_SCHEME, UNSYNCHRONISED } from './scheme.ts'
 import { SlotClock } from './slot-clock.ts'
 import { withEnds, withRecords, type HeldSlot } from './slot.ts'
+import { SystemClock, type SystemClockOptions } from './system-clock.ts'
 import { Turns } from './turns.ts'
 
 export interface StampsOptions extends Waiting {
@@ -23,12 +26,22 @@ export interface StampsOptions extends Waiting {
   /** The wall clock, and one that nobody sets; both in milliseconds. */
   readonly now?: () => number
   readonly steady?: () => number
+  /** So long at most nothing is stamped before the system clock is known to be synchronised; 0 when absent. */
+  readonly waitForClockMs?: number
+  /** What the system says of its clock. */
+  readonly system?: Pick<SystemClockOptions, 'told' | 'uptime'>
 }
+
+/** For `/readyz`. */
+const MARKED = 'the system clock is not known to be synchronised; times that readings get here are marked'
 
 /** The clock and the slot are looked at so often, with or without messages. */
 const LOOK_MS = 1_000
 
-/** The receive clock of a process, in a slot of its own from the first stamp on. Errors: those of `hold`, `closed`. */
+/**
+ * The receive clock of a process, in a slot of its own from the first stamp on. Where the system clock is waited for, it is
+ * stopped until then. Errors: those of `hold`, `closed`.
+ */
 export async function openStamps(options: StampsOptions): Promise<Stamps> {
   const stamps = new Stamps(options)
   try {
@@ -51,6 +64,8 @@ export class Stamps {
   readonly #closing = new AbortController()
   /** What is waited for to get a slot. */
   #waitsFor: ErrorCode | undefined
+  readonly #system: SystemClock
+  readonly #waiting = Promise.withResolvers<'waiting'>()
   #entering: Promise<void> | undefined
   #isKeeping = false
   #timer: NodeJS.Timeout | undefined
@@ -59,9 +74,11 @@ export class Stamps {
     const { now = Date.now, steady = () => performance.now() } = options
     this.#options = options
     this.#now = now
+    this.#system = new SystemClock({ steady, waitMs: options.waitForClockMs ?? 0, ...options.system })
     this.#warnings = new ClockWarnings({ ...options, now, steady })
     const own = { warnings: this.#warnings, turns: this.#turns, now, steady }
     this.#slotClock = new SlotClock({ ...options, ...own })
+    this.#mark()
   }
 
   get clock(): ReceiveClock {
@@ -74,21 +91,23 @@ export class Stamps {
     check: async () => {
       const { stopped } = this.clock
       if (stopped !== undefined) return { ok: false, detail: this.#waitsFor ?? stopped }
-      const { told } = this.#warnings
+      const told = this.#warnings.told ?? (this.#isMarking ? MARKED : undefined)
       return told === undefined ? { ok: true } : { ok: true, detail: told }
     },
   }
 
-  /** Resolves when stamps are made, or the clock is `clock_unusable`. */
+  /** Resolves when stamps are made, or the clock is `clock_unusable` or waits for that of the system. */
   async open(): Promise<void> {
     this.#timer = setInterval(() => void this.look(), LOOK_MS)
     const entering = this.#enter()
     this.#entering = Promise.allSettled([entering]).then(() => void (this.#entering = undefined))
-    await entering
+    const outcome = await Promise.race([entering, this.#waiting.promise])
+    if (outcome === 'waiting') entering.catch((error: unknown) => this.#fail(error))
   }
 
   /** What is done every second: sees steps of the clock, keeps the slot, and tries again what did not succeed. */
   async look(): Promise<void> {
+    this.#mark()
     await this.#slotClock.look()
     if (!this.#isKeeping) {
       this.#isKeeping = true
@@ -129,16 +148,51 @@ export class Stamps {
       const held = await hold(waiting)
       const known = before.slot === held.slot ? withEnds(held.state, before.ends) : held.state
       this.#slotClock.adopt(held, known)
+      await this.#waitForClock(waiting)
       const from = { ms: Math.max(0, this.#now()), ns: 0 }
-      const ends = await untilReached(() => endsInLog(log, held.slot, from), { what: 'the log', ...waiting })
-      this.#slotClock.adopt(held, withRecords(known, ends))
-      const begin = () => this.#turns.run(() => this.#slotClock.begin(held))
+      const found = await untilReached(() => endsInLog(log, held.slot, from), { what: 'the log', ...waiting })
+      this.#slotClock.adopt(held, withRecords(known, found.ends))
+      const begin = () => this.#turns.run(() => this.#slotClock.begin(held, found.isInDoubt))
       try {
         return await untilReached(begin, { what: 'the slot of the stamps', ...waiting })
       } catch (error) {
         if (!isLost(error)) throw error
       }
     }
+  }
+
+  /** With a time that is not wrong by years no era is taken in vain, and little of the log is ahead of the clock. */
+  async #waitForClock({ signal, onWaiting }: Required<Waiting>): Promise<void> {
+    const { waitForClockMs = 0, logger } = this.#options
+    if (waitForClockMs <= 0) return
+    const seconds = waitForClockMs / 1000
+    while (this.#isMarking) {
+      if (signal?.aborted === true) throw new SluiceError('closed', 'stopped while waiting for the system clock')
+      const reason = new SluiceError('clock_unsynchronised', `waiting ${seconds} s at most for the system clock`)
+      if (this.clock.stopped !== reason.code) logger.warn({ code: reason.code }, reason.message)
+      this.clock.stop(reason.code)
+      onWaiting?.(reason)
+      this.#waiting.resolve('waiting')
+      await pause(LOOK_MS, signal)
+      this.#mark()
+    }
+    onWaiting?.(undefined)
+  }
+
+  /** Whether stamps are marked, because nobody knows whether the time is right. */
+  get #isMarking(): boolean {
+    return this.clock.scheme === UNSYNCHRONISED
+  }
+
+  #mark(): void {
+    this.clock.scheme = this.#system.isKnown ? STAMP_SCHEME : UNSYNCHRONISED
+  }
+
+  /** Nobody waits for the start any more: what cannot be mended by waiting is told here. */
+  #fail(reason: unknown): void {
+    if (this.#closing.signal.aborted) return
+    this.clock.stop(toSluiceError(reason).code)
+    this.#tell('error', reason, 'no stamps can be made; start again when it is mended')
   }
 
   async #keep(): Promise<void> {

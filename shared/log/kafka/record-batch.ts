@@ -1,5 +1,5 @@
 import { SluiceError } from '../../errors.ts'
-import { STAMP_SCHEME } from '../../stamps/scheme.ts'
+import { schemeOf } from '../../stamps/scheme.ts'
 import type { LogRecord, StampScheme } from '../../telemetry.ts'
 import { crc32c } from './crc32c.ts'
 import { ByteReader, sizeOfVarint, writeVarint, zigzag } from './wire.ts'
@@ -202,7 +202,7 @@ function decodeRecord(reader: ByteReader, ms: number): LogRecord {
     if (i === 0 && name === NS) {
       const slash = text.indexOf('/')
       ns = Number(slash < 0 ? text : text.slice(0, slash))
-      if (slash >= 0) scheme = STAMP_SCHEME
+      if (slash >= 0) scheme = schemeOf(Number(text.slice(slash + 1)))
     } else (headers ??= []).push([name, text])
   }
   return { key, value, ms, ns, scheme, headers: headers === undefined ? undefined : Object.fromEntries(headers) }

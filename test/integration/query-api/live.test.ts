@@ -34,6 +34,25 @@ it('shows readings as they are appended, each reading of each shape', async () =
   ])
 })
 
+it('says which readings and warnings were received by a clock that was not known to be right', async () => {
+  const { events, log } = await openLive()
+  const reader = await events()
+  await log.append('telemetry.raw', [
+    record('{"a":1}', { scheme: 2 }),
+    record('{"ts":5,"a":2}', { scheme: 2 }),
+    record('{"a":3}', { scheme: 1 }),
+  ])
+  const seen = await reader.until(({ data }) => JSON.stringify(data['values']) === '{"a":3}')
+  expect(seen.map(({ event, data }) => [event, data['clock']])).toEqual([
+    ...[
+      ['reading', 'unsynchronised'],
+      ['reading', 'unsynchronised'],
+      ['warning', 'unsynchronised'],
+      ['reading', undefined],
+    ],
+  ])
+})
+
 it('begins with the newest 20 refusals in order, and goes on without a gap or a repeat', async () => {
   const { events, log } = await openLive()
   await log.append(

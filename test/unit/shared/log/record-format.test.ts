@@ -15,7 +15,7 @@ const record: fc.Arbitrary<LogRecord> = fc.record({
   value: fc.uint8Array({ maxLength: 600 }),
   ms: fc.integer({ min: 0, max: 9_223_372_036_854 }),
   ns: fc.integer({ min: 0, max: 999_999 }),
-  scheme: fc.constantFrom(undefined, 1 as const),
+  scheme: fc.constantFrom(undefined, 1 as const, 2 as const),
   headers: fc.option(
     fc.dictionary(text, text, { minKeys: 1, maxKeys: 5 }).map((headers) => ({ ...headers })),
     { nil: undefined },

@@ -4,7 +4,7 @@ import { createLogger } from '../../../../shared/process/logger.ts'
 import { createMetrics } from '../../../../shared/process/metrics.ts'
 import { reservedElements } from '../../../../shared/stamps/reservation.ts'
 import { NEW_SLOT, type HeldSlot, type SlotState } from '../../../../shared/stamps/slot.ts'
-import { openStamps, type Stamps } from '../../../../shared/stamps/stamps.ts'
+import { openStamps, type Stamps, type StampsOptions } from '../../../../shared/stamps/stamps.ts'
 import { STAMP_STEP } from '../../../../shared/stamps/scheme.ts'
 import { compareInstants, toNanoseconds, type LogRecord } from '../../../../shared/telemetry.ts'
 
@@ -60,10 +60,12 @@ export class StampingProcess {
     clock: { readonly wall: () => number; readonly steady: () => number },
     log: StampedLog,
     hold: () => Promise<HeldSlot>,
-    seen: Log = log,
+    options: Partial<StampsOptions> = {},
   ): Promise<StampingProcess> {
     const surroundings = { logger: createLogger('silent'), metrics: createMetrics({ defaults: false }), node: 'node' }
-    const stamps = await openStamps({ ...surroundings, log: seen, hold, now: clock.wall, steady: clock.steady })
+    const system = { told: () => true }
+    const clocks = { now: clock.wall, steady: clock.steady, system }
+    const stamps = await openStamps({ ...surroundings, log, hold, ...clocks, ...options })
     return new StampingProcess(stamps, log)
   }
 
@@ -101,11 +103,11 @@ export class Machine {
   kept: SlotState = NEW_SLOT
   process!: StampingProcess
 
-  async start(seen = this.log): Promise<void> {
+  async start(options: Partial<StampsOptions> = {}): Promise<void> {
     const save = async (state: SlotState) => void (this.kept = state)
     const held: HeldSlot = { slot: 0, state: this.kept, ...ALWAYS_HELD, save, giveBack: save }
     const clock = { wall: () => this.wall, steady: () => this.steady }
-    this.process = await StampingProcess.start(clock, this.log, async () => held, seen)
+    this.process = await StampingProcess.start(clock, this.log, async () => held, options)
   }
 
   pass(ms: number): void {

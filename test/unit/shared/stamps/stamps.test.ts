@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { NEW_SLOT } from '../../../../shared/stamps/slot.ts'
+import type { StampsOptions } from '../../../../shared/stamps/stamps.ts'
 import { HOUR, Machine, overlaps, StampedLog } from './stamping.ts'
 
 const YEARS = 10 * 365 * 24 * HOUR
@@ -168,8 +169,8 @@ const happening = fc.oneof(
 
 type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never
 
-async function play(machine: Machine, happenings: readonly Happening[], seen?: StampedLog) {
-  await machine.start(seen)
+async function play(machine: Machine, happenings: readonly Happening[], options?: Partial<StampsOptions>) {
+  await machine.start(options)
   for (const one of happenings) {
     if (one.kind === 'pass') machine.pass(one.ms)
     else if (one.kind === 'set') machine.wall += one.ms
@@ -179,7 +180,7 @@ async function play(machine: Machine, happenings: readonly Happening[], seen?: S
       if (record !== undefined) expect(record.ms - machine.wall).toBeLessThan(10_200)
     } else {
       if (one.kind === 'stop') await machine.process.stamps.close()
-      await machine.start(seen)
+      await machine.start(options)
     }
   }
   return overlaps(machine.log.records)
@@ -200,7 +201,7 @@ describe('no two messages have a time in common', () => {
     const forgetful = new (class extends Machine {
       override async start(): Promise<void> {
         this.kept = NEW_SLOT
-        await super.start(blind)
+        await super.start({ log: blind })
       }
     })()
     const [send, back, stop, ahead] = [

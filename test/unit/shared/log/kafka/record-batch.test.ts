@@ -36,7 +36,7 @@ const record: fc.Arbitrary<LogRecord> = fc.record({
   value: fc.uint8Array({ maxLength: 300 }),
   ms: fc.oneof(fc.nat(), fc.integer({ min: 0, max: 9_223_372_036_854 })),
   ns: fc.oneof(fc.constant(0), fc.nat(999_999)),
-  scheme: fc.constantFrom(undefined, 1 as const),
+  scheme: fc.constantFrom(undefined, 1 as const, 2 as const),
   headers: fc.option(
     fc
       .array(fc.tuple(fc.oneof(text, fc.constantFrom('ns', '__proto__', 'topic', '1')), text), {
