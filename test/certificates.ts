@@ -1,4 +1,7 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
 import type { BrokerSettings } from '../config/broker.ts'
 import { CertificateFolder } from '../shared/certificates/certificate-folder.ts'
 import { tempFolder } from './helpers.ts'
@@ -11,8 +14,8 @@ export class TestAuthority {
     this.folder = folder
   }
 
-  static async make(): Promise<TestAuthority> {
-    const folder = new CertificateFolder(join(tempFolder(), 'tls'))
+  static async make(parent = tempFolder()): Promise<TestAuthority> {
+    const folder = new CertificateFolder(join(parent, 'tls'))
     await folder.init(['localhost', '127.0.0.1'], 30)
     return new TestAuthority(folder)
   }
@@ -32,5 +35,19 @@ export class TestAuthority {
     await this.folder.issue(name, days)
     const file = join(this.folder.path, 'devices', name)
     return { cert: `${file}.crt`, key: `${file}.key` }
+  }
+}
+
+/** One for all tests of a file, which change nothing of it: to make one takes longer than most of them. */
+export function useAuthority(): () => TestAuthority {
+  const parent = mkdtempSync(join(tmpdir(), 'sluice-test-'))
+  let made: TestAuthority | undefined
+  beforeAll(async () => {
+    made = await TestAuthority.make(parent)
+  })
+  afterAll(() => rmSync(parent, { recursive: true, force: true }))
+  return () => {
+    if (made === undefined) throw new Error('the authority is not made yet')
+    return made
   }
 }

@@ -1,5 +1,5 @@
 import { startBroker } from '../../../broker-harness.ts'
-import { TestAuthority } from '../../../certificates.ts'
+import { useAuthority } from '../../../certificates.ts'
 import { wayTo } from '../../../mqtt/way.ts'
 import { describeConformance, SUITE_APPLICATION, SUITE_RULES } from './suite.ts'
 
@@ -13,13 +13,15 @@ describeConformance({
   },
 })
 
+const authority = useAuthority()
+
 describeConformance({
   name: 'TLS',
   async start() {
-    const authority = await TestAuthority.make()
-    const harness = await startBroker({ MQTT_ANONYMOUS_AS: SUITE_APPLICATION, ...authority.settings })
+    const { ca, settings } = authority()
+    const harness = await startBroker({ MQTT_ANONYMOUS_AS: SUITE_APPLICATION, ...settings })
     harness.registry.applications.set(SUITE_APPLICATION, SUITE_RULES)
-    const way = wayTo(harness, 'tls', { ca: authority.ca })
+    const way = wayTo(harness, 'tls', { ca })
     return { one: way, two: way }
   },
 })
