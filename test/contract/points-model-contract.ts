@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { PointQuery, PointStore } from '../../shared/points/port.ts'
 import { KINDS, type PointValue } from '../../shared/telemetry.ts'
+import { lasting } from '../long.ts'
 import { allPages, batchOf, seriesOf, type MakePointsHarness, type PointsHarness } from './points-harness.ts'
 import { PointModel, SERIES, type Range } from './points-model.ts'
 
@@ -137,7 +138,7 @@ export function describePointModel(name: string, make: MakePointsHarness): void 
     it('looks like a map from identity to value', { timeout: 120_000 }, async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => run(await make(), steps)),
-        { numRuns: 25, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
+        { numRuns: lasting({ gate: 12, long: 200 }), interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },
       )
     })
   })

@@ -64,7 +64,8 @@ export async function killInMidSessions({ seed, entry, kills = 3 }: SessionKillP
     const { folder, mqttPort, httpPort } = server
     server = await startServer({ ...own, folder, mqttPort, httpPort })
   }
-  return lossesOf(server, app, device, told)
+  // What a known-wrong variant lost does not come, however long it is waited for.
+  return lossesOf({ server, silenceMs: entry === undefined ? 10_000 : 2_000 }, app, device, told)
 }
 
 const RULES = ['publish', 'subscribe'].map((action) => ({ effect: 'allow', action, topic: '#' }))
@@ -132,10 +133,17 @@ function startLoad(server: Server, app: Login, told: Acknowledged): { begun: Pro
 /** Another number for each attempt: one that was not acknowledged may be there all the same. */
 let attempts = 0
 
-async function lossesOf(server: Server, app: Login, device: Login, told: Acknowledged): Promise<SessionLosses> {
-  const queued = await received(server, app, 'away', told.queued)
-  const commands = await received(server, device, 'away', told.commands)
-  const values = await retainedValues(server, app, told.retained)
+/** Where the losses are looked for. */
+interface Place {
+  readonly server: Server
+  /** Behind the last message that came, nothing more is waited for. */
+  readonly silenceMs: number
+}
+
+async function lossesOf(place: Place, app: Login, device: Login, told: Acknowledged): Promise<SessionLosses> {
+  const queued = await received(place, app, 'away', told.queued)
+  const commands = await received(place, device, 'away', told.commands)
+  const values = await retainedValues(place, app, told.retained)
   return {
     acknowledged: told.retained.size + told.queued.size + told.commands.size,
     // Another one may have been stored that was not acknowledged any more.
@@ -148,7 +156,7 @@ async function lossesOf(server: Server, app: Login, device: Login, told: Acknowl
 
 /** What waits for a session; all that is expected, or as much as has come when a last message has. */
 async function received(
-  server: Server,
+  { server, silenceMs }: Place,
   login: Login,
   clientId: string,
   expected: ReadonlySet<number>,
@@ -170,15 +178,15 @@ async function received(
     client.once('connect', ({ sessionPresent }) => resolve(sessionPresent))
     client.once('error', reject)
   })
-  const isDone = (): boolean => [...expected].every((n) => numbers.has(n)) || (last > 0 && Date.now() - last > 3_000)
-  // What a known-wrong variant lost does not come, however long it is waited for.
+  const isDone = (): boolean =>
+    [...expected].every((n) => numbers.has(n)) || (last > 0 && Date.now() - last > silenceMs)
   if (isPresent) await expect.poll(isDone, PATIENCE).toBe(true)
   return { numbers, isPresent }
 }
 
 /** What is retained; all that is expected, or as much as has come when a last message has. */
 async function retainedValues(
-  server: Server,
+  { server, silenceMs }: Place,
   app: Login,
   expected: ReadonlyMap<string, number>,
 ): Promise<ReadonlyMap<string, number>> {
@@ -192,7 +200,6 @@ async function retainedValues(
   })
   await client.subscribeAsync('state/#', { qos: 1 })
   const isThere = ([topic, n]: readonly [string, number]): boolean => (values.get(topic) ?? 0) >= n
-  // What a known-wrong variant lost does not come, however long it is waited for.
-  await expect.poll(() => [...expected].every(isThere) || Date.now() - last > 10_000, PATIENCE).toBe(true)
+  await expect.poll(() => [...expected].every(isThere) || Date.now() - last > silenceMs, PATIENCE).toBe(true)
   return values
 }

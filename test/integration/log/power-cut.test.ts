@@ -54,7 +54,7 @@ async function outcome(failing: string, preload: string[] = []): Promise<Outcome
 }
 
 describe.skipIf(!canTrace)('a power cut after syncs that failed (needs apt-get install strace)', () => {
-  const starts = Array.from({ length: lasting({ gate: 2, long: 40 }) }, (_, i) => FIRST_SYNC + 1 + i * 3)
+  const starts = Array.from({ length: lasting({ gate: 1, long: 40 }) }, (_, i) => FIRST_SYNC + 1 + i * 3)
   const ranges = starts.flatMap((from) => [0, 1, 2].map((more) => `${from}..${from + more}`))
 
   it.for(ranges)('loses nothing that was acknowledged: syncs %s', { timeout: 60_000 }, async (failing) => {

@@ -69,7 +69,7 @@ async function outcome(failing: string, preload: string[] = []): Promise<{ synce
 }
 
 describe.skipIf(!canTrace)('a power cut after syncs that failed (needs apt-get install strace)', () => {
-  const starts = Array.from({ length: lasting({ gate: 2, long: 30 }) }, (_, i) => FIRST_SYNC + 2 + i)
+  const starts = Array.from({ length: lasting({ gate: 1, long: 30 }) }, (_, i) => FIRST_SYNC + 2 + i)
   const ranges = starts.flatMap((from) => [0, 1, 2].map((more) => `${from}..${from + more}`))
 
   it.for(ranges)('loses no point that was synced: syncs %s', { timeout: 60_000 }, async (failing) => {
