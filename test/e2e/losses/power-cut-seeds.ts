@@ -16,17 +16,17 @@ export function plainRecording(): Promise<Recording> {
   return undisturbed
 }
 
-/** Syncs of one store in turn fail, one to three in a row, wherever the seed says; those of other stores that are at the same count, too. */
-export async function recordSeed(seed: number, preload?: string): Promise<Recording> {
+/** Syncs of one store in turn fail, one to three in a row, wherever the seed says. */
+export async function recordSeed(seed: number): Promise<Recording> {
   const random = randomFrom(seed)
   const plain = await plainRecording()
   const stores = STORES.filter((store) => syncsOf(plain, store).all > 0)
   const store = stores[seed % stores.length] ?? 'log/'
   const { before, all } = syncsOf(plain, store)
   const least = seed % AT_START === 0 ? 0 : before
-  const first = least + 1 + Math.floor(random() * (all - least))
-  const failing = `${first}..${first + (Math.floor(seed / stores.length) % 3)}`
-  return record({ rounds: ROUNDS, failing, ...(preload === undefined ? {} : { preload }) })
+  const from = least + 1 + Math.floor(random() * (all - least))
+  const failing = { store, from, to: from + (Math.floor(seed / stores.length) % 3) }
+  return record({ rounds: ROUNDS, failing })
 }
 
 export interface CutsPlan {

@@ -29,20 +29,12 @@ describe('what a server acknowledged is there after a power cut', () => {
 
 const variant = (name: string): string => join(import.meta.dirname, `../../variants/${name}.ts`)
 
-describe.runIf(seeds().includes(1))('the same load shows known-wrong servers', () => {
-  it('that do not sync', { timeout: TIMEOUT }, async () => {
+// One whose points trust a file after a sync of it failed loses nothing here: its start misses the batches of the hole and
+// reads them again from the log. Alone the store does lose: test/integration/points/power-cut.test.ts.
+describe.runIf(seeds().includes(1))('the same load shows a known-wrong server', () => {
+  it('that does not sync', { timeout: TIMEOUT }, async () => {
     const recording = await record({ rounds: 3, preload: variant('no-fsync') })
     const plan = { name: 'no-fsync', seed: 1, recording, cuts: [{ at: 1, unsynced: 'dropped' }] as const }
     expect((await problemsAfter(plan, true)).length).toBeGreaterThan(0)
-  })
-
-  it('whose points trust a file after a sync of it failed', { timeout: TIMEOUT }, async () => {
-    const problems: string[] = []
-    for (let seed = 1; problems.length === 0 && seed <= 20; seed += 1) {
-      const recording = await recordSeed(seed, variant('trusting-points'))
-      const plan = { name: 'trusting-points', seed, recording, cuts: cutsOf(seed) }
-      problems.push(...(await problemsAfter(plan, true)))
-    }
-    expect(problems.length).toBeGreaterThan(0)
   })
 })

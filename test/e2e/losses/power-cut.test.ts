@@ -5,10 +5,11 @@ import type { Cut } from './power-cut.ts'
 import { plainRecording, problemsAfter, recordSeed } from './power-cut-seeds.ts'
 
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
+const canCompile = spawnSync('cc', ['--version']).status === 0
 
 // 20 seeds of each, with more cuts: `npm run test:faults -- --only "power cut"`.
-describe.skipIf(!canTrace)(
-  'what a server acknowledged is there after a power cut (needs apt-get install strace)',
+describe.skipIf(!canTrace || !canCompile)(
+  'what a server acknowledged is there after a power cut (needs apt-get install strace gcc)',
   () => {
     it('when nothing had failed', async () => {
       const cuts: Cut[] = [{ at: 0.8, unsynced: { random: randomFrom(1) } }]

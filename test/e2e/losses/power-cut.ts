@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { tempFolder } from '../../helpers.ts'
 import { recorded } from '../../power-cut.ts'
 import { Disk, type Unsynced } from '../../power-cut/disk.ts'
+import { failingSyncs } from '../../power-cut/failing-syncs.ts'
 import { callsOf, type Call } from '../../power-cut/recording.ts'
 import { startServer, type Server } from '../server.ts'
 import { Ledger, look, type Look } from './ledger.ts'
@@ -20,8 +21,8 @@ export interface Recording {
 
 export interface RecordingPlan {
   readonly rounds: number
-  /** Syncs that fail, counted in each thread of the first process: `7` or `7..9`. */
-  readonly failing?: string
+  /** Syncs of the files of one store that fail in the first process, counted from its start. */
+  readonly failing?: { readonly store: Store; readonly from: number; readonly to: number }
   /** A module that makes the process known-wrong. */
   readonly preload?: string
 }
@@ -38,10 +39,13 @@ export async function record({ rounds, failing, preload }: RecordingPlan): Promi
   const start = async (ports: Partial<Pick<Server, 'mqttPort' | 'httpPort'>> = {}): Promise<Server> => {
     for (;;) {
       const trace = join(tempFolder(), 'trace')
-      const wrapper = recorded([], trace, traces.length === 0 ? failing : undefined)
+      const wrapper = recorded([], trace)
+      const isFirst = traces.length === 0
       traces.push(trace)
+      const faults =
+        failing !== undefined && isFirst ? failingSyncs({ ...failing, below: join(folder, failing.store) }) : {}
       try {
-        return await startServer({ folder, wrapper, env, ...ports })
+        return await startServer({ folder, wrapper, env: { ...env, ...faults }, ...ports })
       } catch (error) {
         ended.push(codeIn(String(error)))
         if (traces.length > 3) throw error
@@ -83,18 +87,16 @@ export function failedSyncs({ calls, folder }: Recording): string[] {
   return failed.map(({ paths }) => (paths[0] ?? '').slice(folder.length + 1))
 }
 
-/** The stores of a data folder, each written by a thread of its own, by the beginning of their files' names. */
+/** The stores of a data folder, by the beginning of their files' names. */
 export const STORES = ['log/', 'points/', 'registry.db', 'sessions.db'] as const
 export type Store = (typeof STORES)[number]
 
-/** How many syncs the thread of a store made, and how many of them before the process was ready; 0 without such a store. */
+/** How many syncs the files of a store saw, and how many of them before the process was ready; 0 without such a store. */
 export function syncsOf(
   { calls, folder, readyMs }: Recording,
   store: Store,
 ): { readonly before: number; readonly all: number } {
-  const syncs = calls.filter(isSync)
-  const { thread } = syncs.find(({ paths }) => paths[0]?.startsWith(`${folder}/${store}`)) ?? {}
-  const own = syncs.filter((call) => call.thread === thread)
+  const own = calls.filter((call) => isSync(call) && call.paths[0]?.startsWith(`${folder}/${store}`))
   return { before: own.filter(({ ms }) => ms < readyMs).length, all: own.length }
 }
 
