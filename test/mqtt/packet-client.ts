@@ -13,7 +13,7 @@ import type { Way } from './way.ts'
 function openStream({ kind, port, ca }: Way): Duplex {
   const pem = ca === undefined ? {} : { ca: readFileSync(ca) }
   if (kind === 'tcp') return connectTcp({ port, host: '127.0.0.1', noDelay: true })
-  if (kind === 'tls') return connectTls({ port, host: 'localhost', noDelay: true, ...pem })
+  if (kind === 'tls') return connectTls({ port, host: 'localhost', ...pem }).setNoDelay()
   return createWebSocketStream(new WebSocket(`${kind}://localhost:${port}`, 'mqtt', pem))
 }
 
