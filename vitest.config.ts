@@ -1,15 +1,16 @@
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
 import './test/compile-cache.ts'
+import LongestFirst from './test/longest-first.ts'
 import { PATIENCE } from './test/patience.ts'
 
 const common = {
   pool: 'forks' as const,
   // Vitest leaves a processor free, which of two is half the machine; and much of a test is waiting.
   maxWorkers: availableParallelism() + 1,
-  // No measurements: a busy machine takes its time.
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // Ends what hangs, and measures nothing: a busy machine takes its time.
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
   expect: { poll: PATIENCE },
   setupFiles: ['test/setup.ts'],
   // Those need servers: `npm run test:cluster` and `npm run test:faults`.
@@ -22,6 +23,7 @@ const alone = ['test/e2e/log-outage.test.ts']
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/skip-reporter.ts'],
     projects: [
       {
@@ -54,7 +56,6 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: [...common.exclude, ...alone],
-          testTimeout: 300_000,
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
@@ -64,7 +65,6 @@ export default defineConfig({
           ...common,
           name: 'alone',
           include: alone,
-          testTimeout: 300_000,
           maxWorkers: 1,
           sequence: { groupOrder: 2 },
         },

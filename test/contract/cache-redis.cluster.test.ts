@@ -55,7 +55,7 @@ function set(cache: Cache, value: string, ...keys: string[]): Promise<void> {
 }
 
 async function untilAvailable(cache: Cache): Promise<void> {
-  await vi.waitFor(() => expect(cache.available).toBe(true), { timeout: 15_000 })
+  await vi.waitFor(() => expect(cache.available).toBe(true), PATIENCE)
 }
 
 describeCache('Redis cache', async () => {
@@ -125,7 +125,7 @@ describe('Redis cache', () => {
     }
     await vi.waitFor(async () => expect(await cache.get('kept')).toBe('v'), { timeout: 15_000, interval: 100 })
     expect(await cache.get('deleted')).toBeUndefined()
-    await vi.waitFor(async () => expect(await admin(server.url).exists('sluice:deleted')).toBe(0), { timeout: 15_000 })
+    await vi.waitFor(async () => expect(await admin(server.url).exists('sluice:deleted')).toBe(0), PATIENCE)
   })
 
   it('full and not evicting: entries are refused and counted, and the connection stays', async () => {

@@ -154,7 +154,7 @@ async function run(harness: LogHarness, steps: readonly Step[]): Promise<void> {
 /** Random appends, reads, commits and reopenings against the model. */
 export function describeModel(name: string, make: MakeLogHarness): void {
   describe(`${name}: random sequences of steps`, () => {
-    it('looks like arrays of records', { timeout: 120_000 }, async () => {
+    it('looks like arrays of records', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => run(await make(), steps)),
         { numRuns: 20, interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },

@@ -25,7 +25,7 @@ function damage(file: string, how: 'cut' | 'flip' | 'zero' | 'noise', at: number
 }
 
 describe('a torn tail', () => {
-  it('takes at most what lies behind the first damaged byte, and the log goes on', { timeout: 120_000 }, async () => {
+  it('takes at most what lies behind the first damaged byte, and the log goes on', async () => {
     const folder = join(tempFolder(), 'log')
     const log = await openEmbedded(folder)
     const [file = ''] = filesOf(folder)

@@ -135,7 +135,7 @@ async function run(harness: PointsHarness, steps: readonly Step[]): Promise<void
 /** Random writes, deletes, queries and reopenings against the model. */
 export function describePointModel(name: string, make: MakePointsHarness): void {
   describe(`${name}: random sequences of steps`, () => {
-    it('looks like a map from identity to value', { timeout: 120_000 }, async () => {
+    it('looks like a map from identity to value', async () => {
       await fc.assert(
         fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => run(await make(), steps)),
         { numRuns: lasting({ gate: 12, long: 200 }), interruptAfterTimeLimit: 60_000, markInterruptAsFailure: false },

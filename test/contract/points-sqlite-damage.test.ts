@@ -57,28 +57,24 @@ describe('a damaged chunk', () => {
     expect(existsSync(`${file}.damaged`)).toBe(true)
   })
 
-  it(
-    'does not end writing and sealing, nor is it forgotten by them, until its span is deleted',
-    { timeout: 20_000 },
-    async () => {
-      const { folder, file, series } = await threeChunks()
-      damageSecond(file)
-      const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 1 })
-      const other = seriesOf('float', { device: 'pump-2' })
-      const some = [499.5, 600, 999.5, 1200.5, 1600].map((n) => ({ series, ...second(n), value: n }))
-      await store.write(batchOf([...some, { series: other, ...second(0), value: 1 }]))
-      await sealed()
-      expect(await valuesOf(store, other)).toEqual([1])
-      const query = { ...streamOf(series), limit: 10_000 }
-      await expect(store.query({ ...query, from: second(700), to: second(800) })).rejects.toMatchObject({
-        code: 'store_corrupt',
-      })
-      expect(await allPages(store, { ...query, from: second(1000) })).toHaveLength(502)
-      expect(await allPages(store, { ...query, to: { ...second(499), ns: 1 } })).toHaveLength(500)
-      await store.delete({ tenant: 'acme', from: { ...second(499), ns: 1 }, to: second(1000) })
-      expect(await allPages(store, query)).toHaveLength(1002)
-    },
-  )
+  it('does not end writing and sealing, nor is it forgotten by them, until its span is deleted', async () => {
+    const { folder, file, series } = await threeChunks()
+    damageSecond(file)
+    const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 1 })
+    const other = seriesOf('float', { device: 'pump-2' })
+    const some = [499.5, 600, 999.5, 1200.5, 1600].map((n) => ({ series, ...second(n), value: n }))
+    await store.write(batchOf([...some, { series: other, ...second(0), value: 1 }]))
+    await sealed()
+    expect(await valuesOf(store, other)).toEqual([1])
+    const query = { ...streamOf(series), limit: 10_000 }
+    await expect(store.query({ ...query, from: second(700), to: second(800) })).rejects.toMatchObject({
+      code: 'store_corrupt',
+    })
+    expect(await allPages(store, { ...query, from: second(1000) })).toHaveLength(502)
+    expect(await allPages(store, { ...query, to: { ...second(499), ns: 1 } })).toHaveLength(500)
+    await store.delete({ tenant: 'acme', from: { ...second(499), ns: 1 }, to: second(1000) })
+    expect(await allPages(store, query)).toHaveLength(1002)
+  })
 })
 
 describe('a damaged file of chunks', () => {

@@ -5,6 +5,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { tempFolder } from '../helpers.ts'
 import { allPages, batchOf, everySecond, seriesOf, streamOf, valuesOf } from './points-harness.ts'
 import { openEmbedded } from './points-sqlite-harness.ts'
+import { PATIENCE } from '../patience.ts'
 
 const DAY = 24 * 3_600_000
 const MONTHS = join('chunks', '1')
@@ -89,7 +90,7 @@ describe('files by tenant and month', () => {
     expect(await valuesOf(store, series)).toEqual([90, 0])
   })
 
-  it('can be more than are open at a time', { timeout: 60_000 }, async () => {
+  it('can be more than are open at a time', async () => {
     const folder = tempFolder()
     const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 1 })
     const series = seriesOf('float')
@@ -116,7 +117,7 @@ describe('files by tenant and month', () => {
 })
 
 describe('sealing', () => {
-  it('happens by age too, and gives the space of the batches back', { timeout: 60_000 }, async () => {
+  it('happens by age too, and gives the space of the batches back', async () => {
     const folder = tempFolder()
     const first = await openEmbedded(folder)
     const series = Array.from({ length: 20 }, (_, i) => seriesOf('float', { field: `f${i}` }))
@@ -135,7 +136,7 @@ describe('sealing', () => {
     expect(before).toBeGreaterThan(2_000_000)
     const { store, sealed } = await openEmbedded(folder, { sealAfterMs: 0 })
     await sealed()
-    await vi.waitUntil(() => statSync(raw).size < 200_000, { timeout: 20_000 })
+    await vi.waitUntil(() => statSync(raw).size < 200_000, PATIENCE)
     const counted = {
       ...streamOf(series[0] ?? seriesOf('float')),
       limit: 100,
@@ -144,7 +145,7 @@ describe('sealing', () => {
     expect((await store.query(counted)).series.map(({ values }) => values[0])).toEqual(series.map(() => 5000))
   })
 
-  it('brings nothing back that is deleted while it goes on', { timeout: 60_000 }, async () => {
+  it('brings nothing back that is deleted while it goes on', async () => {
     const { store, sealed } = await openEmbedded(tempFolder(), { sealAfterPoints: 1 })
     const series = seriesOf('integer')
     const count = 200_000
@@ -205,7 +206,7 @@ describe('a snapshot', () => {
     expect(existsSync(join(folder, 'mine'))).toBe(true)
   })
 
-  it('opens as a store with everything written before it, sealed or not', { timeout: 60_000 }, async () => {
+  it('opens as a store with everything written before it, sealed or not', async () => {
     const folder = tempFolder()
     const { store } = await openEmbedded(join(folder, 'points'), { sealAfterPoints: 700 })
     const series = seriesOf('float')

@@ -61,30 +61,26 @@ describe('a folder of format 1', () => {
     return version
   }
 
-  it(
-    'opens as it is, takes other kinds, and is written on in a format that an older Sluice refuses',
-    { timeout: 30_000 },
-    async () => {
-      const folder = unpack()
-      const first = await openEmbedded(folder)
-      expect(await checkAnswers(first.store)).toBe(0)
-      await first.store.close()
-      expect(versionOf(join(folder, 'raw.db'))).toBe(3)
-      const again = await openEmbedded(folder, { sealAfterMs: 0 })
-      const text = seriesOf('string', { field: 'other' })
-      await again.store.write(everySecond({ ...text, type: 'float' }, [1]))
-      expect(await again.store.write(everySecond(text, ['x']))).toEqual([])
-      await again.sealed()
-      expect(await checkAnswers(again.store)).toBe(0)
-      expect(await again.metric('sluice_points_damaged_total')).toBe(0)
-      await again.store.close()
-      expect(versionOf(join(folder, MONTH))).toBe(2)
-      truncateSync(join(folder, MONTH), 0)
-      const damaged = await openEmbedded(folder)
-      expect(await damaged.metric('sluice_points_damaged_total')).toBe(1)
-      expect(await checkAnswers(damaged.store)).toBe(SERIES.length * 3)
-    },
-  )
+  it('opens as it is, takes other kinds, and is written on in a format that an older Sluice refuses', async () => {
+    const folder = unpack()
+    const first = await openEmbedded(folder)
+    expect(await checkAnswers(first.store)).toBe(0)
+    await first.store.close()
+    expect(versionOf(join(folder, 'raw.db'))).toBe(3)
+    const again = await openEmbedded(folder, { sealAfterMs: 0 })
+    const text = seriesOf('string', { field: 'other' })
+    await again.store.write(everySecond({ ...text, type: 'float' }, [1]))
+    expect(await again.store.write(everySecond(text, ['x']))).toEqual([])
+    await again.sealed()
+    expect(await checkAnswers(again.store)).toBe(0)
+    expect(await again.metric('sluice_points_damaged_total')).toBe(0)
+    await again.store.close()
+    expect(versionOf(join(folder, MONTH))).toBe(2)
+    truncateSync(join(folder, MONTH), 0)
+    const damaged = await openEmbedded(folder)
+    expect(await damaged.metric('sluice_points_damaged_total')).toBe(1)
+    expect(await checkAnswers(damaged.store)).toBe(SERIES.length * 3)
+  })
 
   it('of which a chunk cannot be read says so', async () => {
     const folder = unpack()

@@ -5,6 +5,7 @@ import type { FieldType } from '../../shared/telemetry.ts'
 import { createDevice } from './registry-harness.ts'
 import { checkSlotsTakeTurns } from './registry-stamp-slots-contract.ts'
 import { connectTo, MariadbOfFile, openAt } from './registry-mariadb-harness.ts'
+import { PATIENCE } from '../patience.ts'
 
 const mariadb = new MariadbOfFile()
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
@@ -107,9 +108,9 @@ describe('processes that share a registry', () => {
     await two.createApplication('dash', [])
     await one.removeDevice('acme', 'p1')
     await two.createDevices(Array.from({ length: 700 }, (_, index) => name(`d${index}`)))
-    await vi.waitFor(() => expect(heard.map((names) => new Set(names).size)).toEqual([702, 702]), { timeout: 10_000 })
+    await vi.waitFor(() => expect(heard.map((names) => new Set(names).size)).toEqual([702, 702]), PATIENCE)
     await one.removeApplication('dash')
-    await vi.waitFor(() => expect(heard[1]?.at(-1)).toBe('dash'), { timeout: 10_000 })
+    await vi.waitFor(() => expect(heard[1]?.at(-1)).toBe('dash'), PATIENCE)
     // Of changes of one name between two looks the last is told; of one's own each, and no echo.
     expect(heard[1]?.filter((one) => one === 'acme/p1').length).toBeLessThanOrEqual(2)
     expect(heard[0]?.filter((one) => one === 'acme/p1')).toHaveLength(2)
@@ -132,7 +133,7 @@ describe('processes that share a registry', () => {
     const admin = await connectTo(url)
     await admin.query("delete from registry_changes where name in ('acme/p4', 'acme/p3')")
     await admin.query('update registry_revision set revision = 2')
-    await vi.waitFor(() => expect(heard).toEqual(['acme/p1', 'acme/p2']), { timeout: 10_000 })
+    await vi.waitFor(() => expect(heard).toEqual(['acme/p1', 'acme/p2']), PATIENCE)
   })
 })
 

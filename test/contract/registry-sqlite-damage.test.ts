@@ -59,7 +59,7 @@ async function contents(folder: string): Promise<string[] | string> {
 }
 
 describe('a registry whose files are damaged', () => {
-  it('does not open, and names the file, or is as it was', { timeout: 120_000 }, async () => {
+  it('does not open, and names the file, or is as it was', async () => {
     const { folder, devices } = await killed()
     const damages = fc.tuple(fc.constantFrom(...FILES), fc.nat(2 ** 31 - 1))
     const numRuns = lasting({ gate: 30, long: 500 })
@@ -110,7 +110,7 @@ describe('a registry whose files are damaged', () => {
     expect(await contents(folder)).toEqual(devices)
   })
 
-  it('has sums of what many changes made of it', { timeout: 60_000 }, async () => {
+  it('has sums of what many changes made of it', async () => {
     const folder = tempFolder()
     const registry = await open(folder)
     onTestFinished(() => registry.close())

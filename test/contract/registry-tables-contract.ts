@@ -84,7 +84,7 @@ export function describeTables(name: string, make: () => Promise<TablesHarness>)
       expect(found.map((row) => row?.['created_ms'])).toEqual([4, undefined, 1, 3])
     })
 
-    it('another process that serves logins is told of what came', { timeout: 30_000 }, async () => {
+    it('another process that serves logins is told of what came', async () => {
       const harness = await make()
       const tables = await openTables(harness)
       const registry = await harness.open().catch((error: unknown) => error)

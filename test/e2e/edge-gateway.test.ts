@@ -10,6 +10,7 @@ import { TestAuthority } from '../certificates.ts'
 import { tempFolder } from '../helpers.ts'
 import { lasting } from '../long.ts'
 import { startServer, type Server } from './server.ts'
+import { PATIENCE } from '../patience.ts'
 
 const DEVICES = ['north/pump-1', 'north/pump-2', 'north/pump-3']
 const CUT_MS = lasting({ gate: 10_000, long: 60_000 })
@@ -84,7 +85,7 @@ async function stored(server: Server, device: string): Promise<number[]> {
   return (series[0]?.points ?? []).map(([, value]) => value)
 }
 
-it('a site whose uplink is cut loses nothing', { timeout: 240_000 }, async () => {
+it('a site whose uplink is cut loses nothing', async () => {
   const authority = await TestAuthority.make()
   const { MQTT_TLS_CERT_FILE = '', MQTT_TLS_KEY_FILE = '' } = authority.folder.settings
   const tlsPort = await freePort()
@@ -104,7 +105,7 @@ it('a site whose uplink is cut loses nothing', { timeout: 240_000 }, async () =>
   const clients = await Promise.all(
     DEVICES.map(async (username) => {
       const login = { port, host: '127.0.0.1', username, password: 'secret', reconnectPeriod: 0 }
-      const client = await vi.waitFor(() => connectAsync(login), 20_000)
+      const client = await vi.waitFor(() => connectAsync(login), PATIENCE)
       onTestFinished(() => void client.end(true))
       return { username, client }
     }),
@@ -147,14 +148,14 @@ it('a site whose uplink is cut loses nothing', { timeout: 240_000 }, async () =>
   await vi.waitFor(async () => {
     await call(server, `/v1/devices/${username}/commands`, { name: 'go', payload: 'now' })
     expect(await Promise.race([command, delay(500)])).toBe('now')
-  }, 20_000)
+  }, PATIENCE)
   // Mosquitto closes the connection of whom it refuses a message.
   const closed = once(client as never, 'close')
   client.on('error', () => undefined)
   client.publish('t/north/pump-2/telemetry', JSON.stringify({ n: -1 }))
   await closed
   await clients[1]?.client.publishAsync('t/north/pump-2/telemetry', JSON.stringify({ n: 0 }), { qos: 1 })
-  await vi.waitFor(async () => expect(await stored(server, 'north/pump-2')).toContain(0), { timeout: 20_000 })
+  await vi.waitFor(async () => expect(await stored(server, 'north/pump-2')).toContain(0), PATIENCE)
   expect(await stored(server, 'north/pump-2')).not.toContain(-1)
 })
 

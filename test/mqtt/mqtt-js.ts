@@ -12,7 +12,7 @@ export function openJs(to: Way | number, options: IClientOptions): MqttClient {
   const pair =
     certificate === undefined ? {} : { cert: readFileSync(certificate.cert), key: readFileSync(certificate.key) }
   const web = kind === 'ws' || kind === 'wss' ? { wsOptions: { ...pem, ...pair } } : {}
-  const defaults: IClientOptions = { reconnectPeriod: 0, connectTimeout: 10_000, protocolVersion: 4 }
+  const defaults: IClientOptions = { reconnectPeriod: 0, connectTimeout: 30_000, protocolVersion: 4 }
   return mqtt.connect(`${scheme}://${host}:${port}`, { ...defaults, ...pem, ...pair, ...web, ...options })
 }
 

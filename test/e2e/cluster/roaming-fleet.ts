@@ -90,7 +90,8 @@ export class RoamingFleet {
       const ports = this.#ports()
       const client = mqtt.connect('mqtt://127.0.0.1', {
         ...{ port: ports[broker % ports.length] ?? 0, username, password: secret, clientId: 'roams', clean: false },
-        ...{ reconnectPeriod: RETRY_MS, reconnectOnConnackError: true, connectTimeout: 5_000 },
+        // The library's own patience for a login: a busy machine is no error.
+        ...{ reconnectPeriod: RETRY_MS, reconnectOnConnackError: true, connectTimeout: 30_000 },
       })
       this.#clients.add(client)
       client.on('error', () => undefined)

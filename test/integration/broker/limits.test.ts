@@ -6,6 +6,7 @@ import { startBroker, type Harness } from '../../broker-harness.ts'
 import { connectJs } from '../../mqtt/mqtt-js.ts'
 import { logIn } from '../../mqtt/packet-client.ts'
 import { packet } from '../../mqtt/packets.ts'
+import { PATIENCE } from '../../patience.ts'
 
 const TOPIC = 't/a/1/telemetry'
 
@@ -24,7 +25,7 @@ function notice(client: MqttClient, code: string): Promise<{ code: string; limit
 }
 
 describe('a rate', () => {
-  it('slows the reading of a socket, loses nothing, and is told', { timeout: 20_000 }, async () => {
+  it('slows the reading of a socket, loses nothing, and is told', async () => {
     const harness = await startBroker({ DEVICE_MESSAGES_PER_SECOND: 200, RATE_BURST_SECONDS: 1 })
     const client = await connect(harness)
     await client.subscribeAsync('t/a/1/notice', { qos: 0 })
@@ -61,7 +62,7 @@ describe('a rate', () => {
     await client.until(() => client.packets.length >= 3, 'an acknowledgement and the answer to the ping')
     expect(client.texts.slice(1)).toEqual(['pingresp', 'puback 1'])
     client.socket.destroy()
-    await vi.waitFor(async () => expect(await harness.metric('sluice_broker_connections')).toBe(0), 10_000)
+    await vi.waitFor(async () => expect(await harness.metric('sluice_broker_connections')).toBe(0), PATIENCE)
   })
 })
 
@@ -111,7 +112,7 @@ describe('who is connected', () => {
     return { rows, next }
   }
 
-  it('is written with the reason of the end', { timeout: 20_000 }, async () => {
+  it('is written with the reason of the end', async () => {
     const harness = await startBroker()
     const { next } = record(harness)
     const client = await connect(harness, { clientId: 'c1' })
@@ -128,7 +129,7 @@ describe('who is connected', () => {
     expect(await next(({ clientId, connected }) => clientId === 'c2' && !connected)).toMatchObject({ reason: 'closed' })
   })
 
-  it('a connection that is taken over leaves the new one connected', { timeout: 20_000 }, async () => {
+  it('a connection that is taken over leaves the new one connected', async () => {
     const harness = await startBroker()
     const { rows, next } = record(harness)
     const first = await connect(harness, { clientId: 'c1' })
@@ -140,7 +141,7 @@ describe('who is connected', () => {
     expect(rows.at(-1)).toMatchObject({ connected: true })
   })
 
-  it('a device that is removed is written as revoked', { timeout: 20_000 }, async () => {
+  it('a device that is removed is written as revoked', async () => {
     const harness = await startBroker()
     const { next } = record(harness)
     await connect(harness, { clientId: 'c1' })

@@ -66,7 +66,7 @@ describe('behind a proxy', () => {
     const other = await clientFrom(harness, '203.0.113.8', { clientId: 'other' })
     expect([other.texts[0], await waiting()]).toEqual(['connack 0 0', expect.toSatisfy((count: number) => count > 0)])
     for (const client of more) client.socket.destroy()
-    await expect.poll(waiting, { timeout: 10_000 }).toBe(0)
+    await expect.poll(waiting).toBe(0)
   })
 
   it('a header that comes byte by byte is read, and what follows it is not lost', async () => {

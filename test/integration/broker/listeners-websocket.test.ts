@@ -145,5 +145,5 @@ describe('MQTT over WebSocket', () => {
     const reason = { reason: 'handshake_timeout' }
     expect(await harness.metric('sluice_broker_connections_turned_away_total', reason)).toBe(1)
     await expect.poll(() => harness.metric('sluice_broker_sockets')).toBe(0)
-  }, 20_000)
+  })
 })

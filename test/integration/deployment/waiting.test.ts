@@ -24,7 +24,6 @@ async function nowhere(): Promise<Record<string, string>> {
 
 it.each(['ingest-worker', 'query-api'])(
   'the %s waits for a Kafka that is away, says so, and stops when told',
-  { timeout: 60_000 },
   async (service) => {
     const env = await nowhere()
     const args = ['--disable-warning=ExperimentalWarning', join(root, `services/${service}/main.ts`)]

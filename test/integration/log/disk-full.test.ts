@@ -35,7 +35,6 @@ async function end(child: LineProcess): Promise<void> {
 describe('a full disk', () => {
   it.skipIf(!canMount)(
     'makes appends fail with disk_full, and they resume when there is space (needs `unshare -rm`)',
-    { timeout: 60_000 },
     async () => {
       const mounted = tempFolder()
       const fill = (name: string): string => `dd if=/dev/zero of="$0/${name}" bs=1M count=4 2>/dev/null`
@@ -69,7 +68,7 @@ describe('a full disk', () => {
     },
   )
 
-  it.skipIf(!canLimit)('is also a file size limit or a quota (needs `prlimit`)', { timeout: 60_000 }, async () => {
+  it.skipIf(!canLimit)('is also a file size limit or a quota (needs `prlimit`)', async () => {
     const folder = join(tempFolder(), 'log')
     const child = startLogProcess(folder)
     await child.next(/^ready$/)

@@ -50,7 +50,7 @@ function missing(acked: readonly string[], found: readonly string[]): string[] {
 }
 
 describe('kill -9 in mid-append', () => {
-  it('loses nothing that was acknowledged, and keeps each append whole and once', { timeout: 120_000 }, async () => {
+  it('loses nothing that was acknowledged, and keeps each append whole and once', async () => {
     const folder = join(tempFolder(), 'log')
     const ledger: string[] = []
     for (let round = 0; round < 5; round++) {
@@ -66,7 +66,7 @@ describe('kill -9 in mid-append', () => {
     }
   })
 
-  it('sees an acknowledgement that comes too early', { timeout: 120_000 }, async () => {
+  it('sees an acknowledgement that comes too early', async () => {
     let lost = 0
     // Early acknowledgements are lost only when the kill comes in between: bounded attempts.
     for (let round = 0; round < 10 && lost === 0; round++) {

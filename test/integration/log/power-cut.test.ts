@@ -57,7 +57,7 @@ describe.skipIf(!canTrace)('a power cut after syncs that failed (needs apt-get i
   const starts = Array.from({ length: lasting({ gate: 1, long: 40 }) }, (_, i) => FIRST_SYNC + 1 + i * 3)
   const ranges = starts.flatMap((from) => [0, 1, 2].map((more) => `${from}..${from + more}`))
 
-  it.for(ranges)('loses nothing that was acknowledged: syncs %s', { timeout: 60_000 }, async (failing) => {
+  it.for(ranges)('loses nothing that was acknowledged: syncs %s', async (failing) => {
     const { acked, lost, damaged } = await outcome(failing)
     expect(lost).toEqual([])
     expect(damaged).toEqual([])
@@ -65,18 +65,14 @@ describe.skipIf(!canTrace)('a power cut after syncs that failed (needs apt-get i
   })
 
   // The repair finds what stands after the hole, so long as the cut leaves it whole: luck, and no promise.
-  it(
-    'sees a log that trusts the file again, whose acknowledged appends stand after a hole',
-    { timeout: 60_000 },
-    async () => {
-      const preload = join(import.meta.dirname, '../../variants/trusting-log.ts')
-      let seen: string[] = []
-      // Which two syncs it takes depends on what they are of.
-      for (let from = FIRST_SYNC + 1; seen.length === 0 && from < FIRST_SYNC + 7; from++) {
-        const { lost, damaged } = await outcome(`${from}..${from + 1}`, ['--import', preload])
-        seen = [...lost, ...damaged]
-      }
-      expect(seen.length).toBeGreaterThan(0)
-    },
-  )
+  it('sees a log that trusts the file again, whose acknowledged appends stand after a hole', async () => {
+    const preload = join(import.meta.dirname, '../../variants/trusting-log.ts')
+    let seen: string[] = []
+    // Which two syncs it takes depends on what they are of.
+    for (let from = FIRST_SYNC + 1; seen.length === 0 && from < FIRST_SYNC + 7; from++) {
+      const { lost, damaged } = await outcome(`${from}..${from + 1}`, ['--import', preload])
+      seen = [...lost, ...damaged]
+    }
+    expect(seen.length).toBeGreaterThan(0)
+  })
 })

@@ -25,7 +25,6 @@ describe('a full disk', () => {
     { what: 'while sealing', sealAfterPoints: 20 },
   ])(
     '$what makes writes fail with disk_full, and they resume when there is space (needs `unshare -rm`)',
-    { timeout: 60_000 },
     async ({ sealAfterPoints }) => {
       const mounted = tempFolder()
       const fill = 'dd if=/dev/zero of="$0/ballast" bs=1M count=8 2>/dev/null'

@@ -75,7 +75,7 @@ describe('a server that fails for a while', () => {
     expect(await valuesOf(store, series)).toEqual(values)
   })
 
-  it('stalls for good: the write is given up, its connection with it, and repeated', { timeout: 60_000 }, async () => {
+  it('stalls for good: the write is given up, its connection with it, and repeated', async () => {
     const { proxy, store } = await openBehindFaults()
     proxy.fail({ kind: 'stall' }, { path: '/write', times: 1 })
     await expect(store.write(everySecond(series, values))).rejects.toMatchObject({
@@ -96,7 +96,7 @@ describe('a server that fails for a while', () => {
     expect(await valuesOf(store, series)).toEqual(values)
   })
 
-  it('is killed and started again: what it took is there, and the rest follows', { timeout: 60_000 }, async () => {
+  it('is killed and started again: what it took is there, and the rest follows', async () => {
     const { store } = await openInflux(server(), freshBucket(server()))
     await store.write(everySecond(series, values))
     await server().process.stop('SIGKILL')
@@ -108,7 +108,7 @@ describe('a server that fails for a while', () => {
     expect(await valuesOf(store, series)).toEqual([...values, ...values])
   })
 
-  it('is not there at the start: the store opens when it comes, or not at all', { timeout: 60_000 }, async () => {
+  it('is not there at the start: the store opens when it comes, or not at all', async () => {
     const { url, org, token, process } = server()
     const bucket = freshBucket(server())
     await process.stop('SIGKILL')

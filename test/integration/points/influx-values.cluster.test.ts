@@ -89,7 +89,7 @@ async function checkComesBack(store: PointStore, { names, fields: given }: Case,
 }
 
 describe('what the server gives back is what went in', () => {
-  it('for every name, field and value', { timeout: 120_000 }, async () => {
+  it('for every name, field and value', async () => {
     const { store } = await openInflux(server(), freshBucket(server()))
     let run = 0
     await fc.assert(

@@ -46,7 +46,7 @@ async function wrongPoints(folder: string, acked: ReadonlyMap<number, number>): 
 }
 
 describe('kill -9 in the middle of writing and sealing', () => {
-  it('loses nothing that was written, and no later value to an earlier one', { timeout: 120_000 }, async () => {
+  it('loses nothing that was written, and no later value to an earlier one', async () => {
     const folder = join(tempFolder(), 'points')
     const acked = new Map<number, number>()
     for (let round = 0; round < 6; round++) {
@@ -55,7 +55,7 @@ describe('kill -9 in the middle of writing and sealing', () => {
     }
   })
 
-  it('sees a store that says so too early', { timeout: 120_000 }, async () => {
+  it('sees a store that says so too early', async () => {
     let wrong = 0
     // Lost only when the kill comes in between: bounded attempts.
     for (let round = 0; round < 10 && wrong === 0; round++) {
@@ -67,7 +67,7 @@ describe('kill -9 in the middle of writing and sealing', () => {
 })
 
 describe('two processes on one folder', () => {
-  it('the second fails at once; a killed one leaves no lock', { timeout: 60_000 }, async () => {
+  it('the second fails at once; a killed one leaves no lock', async () => {
     const folder = join(tempFolder(), 'points')
     const first = startPoints(folder)
     await first.next(/^ready$/)

@@ -72,13 +72,13 @@ describe.skipIf(!canTrace)('a power cut after syncs that failed (needs apt-get i
   const starts = Array.from({ length: lasting({ gate: 1, long: 30 }) }, (_, i) => FIRST_SYNC + 2 + i)
   const ranges = starts.flatMap((from) => [0, 1, 2].map((more) => `${from}..${from + more}`))
 
-  it.for(ranges)('loses no point that was synced: syncs %s', { timeout: 60_000 }, async (failing) => {
+  it.for(ranges)('loses no point that was synced: syncs %s', async (failing) => {
     const { synced, lost } = await outcome(failing)
     expect(lost).toEqual([])
     expect(synced).toBe(ROUNDS)
   })
 
-  it('sees a store that trusts the file again', { timeout: 60_000 }, async () => {
+  it('sees a store that trusts the file again', async () => {
     const preload = join(import.meta.dirname, '../../variants/trusting-points.ts')
     let lost: number[] = []
     for (let at = FIRST_SYNC + 3; lost.length === 0 && at < FIRST_SYNC + 9; at++) {

@@ -46,15 +46,11 @@ async function traceSyncs(preload: string[]): Promise<{ answers: number; early: 
 }
 
 describe('a sync', () => {
-  it.skipIf(!canTrace)(
-    'answers behind a completed sync of all written before (needs strace)',
-    { timeout: 60_000 },
-    async () => {
-      expect(await traceSyncs([])).toEqual({ answers: 10, early: 0 })
-    },
-  )
+  it.skipIf(!canTrace)('answers behind a completed sync of all written before (needs strace)', async () => {
+    expect(await traceSyncs([])).toEqual({ answers: 10, early: 0 })
+  })
 
-  it.skipIf(!canTrace)('is seen when it syncs nothing (needs strace)', { timeout: 60_000 }, async () => {
+  it.skipIf(!canTrace)('is seen when it syncs nothing (needs strace)', async () => {
     expect((await traceSyncs(['--import', NO_FSYNC])).early).toBeGreaterThan(0)
   })
 })

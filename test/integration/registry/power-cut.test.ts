@@ -109,7 +109,6 @@ describe.skipIf(!canTrace)('a power cut after syncs of the registry that failed 
 
   it.for(cases)(
     'finds all that was answered as done: syncs $failing, and the process $how',
-    { timeout: 60_000 },
     async ({ failing, how }) => {
       const { failures, exitCode, done, lost } = await outcome(failing, how)
       expect(failures).toEqual(['storage_failed'])
@@ -119,7 +118,7 @@ describe.skipIf(!canTrace)('a power cut after syncs of the registry that failed 
     },
   )
 
-  it('sees a registry that believes what the kernel shows at the start', { timeout: 60_000 }, async () => {
+  it('sees a registry that believes what the kernel shows at the start', async () => {
     let lost: string[] = []
     for (let at = FIRST_SYNC + 1; lost.length === 0 && at < FIRST_SYNC + 7; at++) {
       lost = (await outcome(`${at}`, 'is killed', 'believing-registry.ts')).lost

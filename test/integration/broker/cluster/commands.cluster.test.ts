@@ -18,7 +18,7 @@ async function openApiSide({ redis }: Nodes) {
   return nodes
 }
 
-it('commands find the device on whatever node it is, or its session', { timeout: 60_000 }, async () => {
+it('commands find the device on whatever node it is, or its session', async () => {
   const cluster = await startNodes()
   const [one, two] = [await cluster.start('n1'), await cluster.start('n2')]
   const api = await openApiSide(cluster)
@@ -38,15 +38,15 @@ it('commands find the device on whatever node it is, or its session', { timeout:
   await vi.waitFor(() => expect(back.messages).toHaveLength(1), PATIENCE)
 })
 
-it('a device is written as connected to the node that took it over', { timeout: 60_000 }, async () => {
+it('a device is written as connected to the node that took it over', async () => {
   const cluster = await startNodes()
   const rows: PresenceRecord[] = []
   cluster.registry.presence.record = async (changes) => void rows.push(...changes)
   const [one, two] = [await cluster.start('n1'), await cluster.start('n2')]
   await connectJs(one.port, { username: 'a/1', clientId: 'c' })
-  await vi.waitFor(() => expect(rows).toMatchObject([{ node: 'n1', connected: true }]), 10_000)
+  await vi.waitFor(() => expect(rows).toMatchObject([{ node: 'n1', connected: true }]), PATIENCE)
   await connectJs(two.port, { username: 'a/1', clientId: 'c' })
-  await vi.waitFor(() => expect(rows).toHaveLength(3), 10_000)
+  await vi.waitFor(() => expect(rows).toHaveLength(3), PATIENCE)
   const newest = rows.toSorted((a, b) => a.epoch - b.epoch).at(-1)
   expect(newest).toMatchObject({ node: 'n2', connected: true })
   expect(rows.find(({ connected }) => !connected)).toMatchObject({ node: 'n1', reason: 'takeover' })

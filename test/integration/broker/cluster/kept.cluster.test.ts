@@ -14,7 +14,7 @@ describe('a node on Redis', () => {
   itKeepsSoMuch(async (settings) => (await startNodes()).start('one', settings))
 })
 
-it('what a session keeps is counted as it is, whatever comes and goes', { timeout: 30_000 }, async () => {
+it('what a session keeps is counted as it is, whatever comes and goes', async () => {
   const { link } = await startNodes()
   const id = 'app//p'
   const claim = async (isNew: '0' | '1' = '0'): Promise<string> => {
@@ -80,7 +80,7 @@ async function lengthsOf({ link }: Nodes, prefix: string): Promise<{ bytes: numb
   return { bytes: values.reduce((sum, value) => sum + value.length, 0), count: values.length }
 }
 
-it('retained messages are counted as they are, whatever replaces and removes them', { timeout: 30_000 }, async () => {
+it('retained messages are counted as they are, whatever replaces and removes them', async () => {
   const nodes = await startNodes()
   let dropped = 0
   const retained = new Retained(nodes.link, new Tally())

@@ -138,7 +138,7 @@ it('nodes are listed with their load, and one that leaves is listed no more', as
   await connectJs(two.port, { username: 'a/1' })
   const shown = async () =>
     (await listNodes(nodes.link)).map(({ id, address, clients }) => `${id} ${address.port} ${clients}`)
-  await expect.poll(shown, { timeout: 10_000 }).toEqual([`one ${one.port} 0`, `two ${two.port} 1`])
+  await expect.poll(shown).toEqual([`one ${one.port} 0`, `two ${two.port} 1`])
   await two.close()
   expect(await shown()).toEqual([`one ${one.port} 0`])
   await expect(nodes.start('one').then(({ id }) => id)).rejects.toThrow('another process runs as node "one"')

@@ -120,7 +120,7 @@ function areRowsDone(folder: string): boolean {
 }
 
 describe('a migration that dies', () => {
-  it('at any change of the cluster goes on, and ends the same', { timeout: 120_000 }, async () => {
+  it('at any change of the cluster goes on, and ends the same', async () => {
     const { folder } = await filledFolder()
     const { source, target } = await openBoth(folder)
     let deaths = 0

@@ -45,7 +45,7 @@ it('what works in one step does not solve what fails in another on the same depe
   await writing
   expect(retry.problem()).toBeUndefined()
   expect(await failing()).toEqual([])
-}, 15_000)
+})
 
 it('the same trouble of two steps is told once, and is over when both are', async () => {
   const { retry, failing, end } = open()

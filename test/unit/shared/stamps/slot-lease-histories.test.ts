@@ -98,7 +98,7 @@ describe('no two messages of a cluster have a time in common', () => {
       }),
       { numRuns: 100 },
     )
-  }, 120_000)
+  })
 
   it('which is seen to fail when two processes have one slot', async () => {
     const hold = async (): Promise<HeldSlot> => {

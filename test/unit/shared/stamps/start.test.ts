@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { firstNs, STAMP_SCHEME, UNSYNCHRONISED } from '../../../../shared/stamps/scheme.ts'
 import { SystemClock } from '../../../../shared/stamps/system-clock.ts'
 import { HOUR, Machine, NOON, overlaps } from './stamping.ts'
+import { PATIENCE } from '../../../patience.ts'
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval'] }))
 afterEach(() => void vi.useRealTimers())
@@ -77,7 +78,7 @@ describe('a start before the system clock is synchronised', () => {
     expect(await stamps.check.check()).toEqual({ ok: false, detail: 'clock_unsynchronised' })
     machine.wall = NOON + HOUR
     told = true
-    await vi.waitFor(() => expect(stamps.clock.stopped).toBeUndefined(), { timeout: 20_000 })
+    await vi.waitFor(() => expect(stamps.clock.stopped).toBeUndefined(), PATIENCE)
     expect(await machine.readings(2)).toEqual([0, 0])
     expect([machine.kept.era, machine.warnings]).toEqual([0, []])
   })
@@ -88,7 +89,7 @@ describe('a start before the system clock is synchronised', () => {
     const { stamps } = machine.process
     expect(stamps.clock.stopped).toBe('clock_unsynchronised')
     machine.pass(2 * HOUR)
-    await vi.waitFor(() => expect(stamps.clock.stopped).toBeUndefined(), { timeout: 20_000 })
+    await vi.waitFor(() => expect(stamps.clock.stopped).toBeUndefined(), PATIENCE)
     expect(await machine.readings(1)).toEqual([0])
   })
 
@@ -108,7 +109,7 @@ describe('a start before the system clock is synchronised', () => {
     await machine.start({ log: broken, system: { told: () => told }, waitForClockMs: HOUR })
     told = true
     const { stamps } = machine.process
-    await vi.waitFor(() => expect(stamps.clock.stopped).toBe('internal'), { timeout: 20_000 })
+    await vi.waitFor(() => expect(stamps.clock.stopped).toBe('internal'), PATIENCE)
     expect(await stamps.check.check()).toEqual({ ok: false, detail: 'internal' })
   })
 })
@@ -178,5 +179,5 @@ describe('a start while the clock of another process was far ahead', () => {
     await machine.start()
     expect(machine.kept).toMatchObject({ era: 1, taken: [machine.wall] })
     expect(machine.warnings).toHaveLength(1)
-  }, 60_000)
+  })
 })
