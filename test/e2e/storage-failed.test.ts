@@ -9,6 +9,12 @@ import { startServer, type Server } from './server.ts'
 
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 
+/** Runs a process whose syncs of a file fail; of its other system calls nothing is looked at. */
+function failingSyncs(file: string): string[] {
+  const syncs = ['-e', 'trace=fsync,fdatasync', '-e', 'inject=fsync,fdatasync:error=EIO:when=1+']
+  return ['strace', '-f', '--seccomp-bpf', '-o', join(tempFolder(), 'trace'), '-P', file, ...syncs]
+}
+
 function addDevice({ url, token }: Server, device: string): Promise<Response> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
   return fetch(`${url}/v1/devices`, { method: 'POST', headers, body: JSON.stringify({ tenant: 'demo', device }) })
@@ -20,11 +26,7 @@ describe.skipIf(!canTrace)('a commit of the registry whose sync fails (needs apt
     const before = await startServer({ folder })
     expect((await addDevice(before, 'kept')).status).toBe(201)
     await before.kill('SIGTERM')
-    const failing = ['-P', join(folder, 'registry.db-wal'), '-e', 'inject=fsync,fdatasync:error=EIO:when=1+']
-    const server = await startServer({
-      folder,
-      wrapper: ['strace', '-f', '-o', join(tempFolder(), 'trace'), ...failing],
-    })
+    const server = await startServer({ folder, wrapper: failingSyncs(join(folder, 'registry.db-wal')) })
     const exited = once(server.child, 'exit')
     let answer = await addDevice(server, 'new-1')
     // The first ones may be synced: how many syncs a start takes is nobody's promise.
@@ -47,11 +49,7 @@ describe.skipIf(!canTrace)('a commit of sessions whose sync fails (needs apt-get
     const password = await addApplication(before)
     expect(await retain(before, password, 'kept')).toBe(true)
     await before.kill('SIGTERM')
-    const failing = ['-P', join(folder, 'sessions.db-wal'), '-e', 'inject=fsync,fdatasync:error=EIO:when=1+']
-    const server = await startServer({
-      folder,
-      wrapper: ['strace', '-f', '-o', join(tempFolder(), 'trace'), ...failing],
-    })
+    const server = await startServer({ folder, wrapper: failingSyncs(join(folder, 'sessions.db-wal')) })
     const exited = once(server.child, 'exit')
     const kept = ['kept']
     // The first ones may be synced: how many syncs a start takes is nobody's promise.
