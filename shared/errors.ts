@@ -67,6 +67,7 @@ export const ERRORS = {
   ),
   token_missing: refused(401, 'Send "Authorization: Bearer <token>"; the admin token is in DATA_DIR/admin-token.'),
   token_invalid: refused(401, 'Unknown token; the admin token is in DATA_DIR/admin-token.'),
+  session_ended: refused(401, 'Open another one with the token; the admin token is in DATA_DIR/admin-token.'),
   protocol_version: refused(400, 'Configure the client for MQTT 5 or 3.1.1, without an Authentication Method.'),
   protocol_violation: refused(400, 'The client violated the MQTT specification; the detail names the clause.'),
   client_id_invalid: refused(400, 'Use a client id of 1 to 256 bytes, or an empty one with clean session.'),

@@ -48,6 +48,11 @@ export class LruMap<K, V> {
     return this.#entries.delete(key)
   }
 
+  /** From the one that was used longest ago on; what is yielded may be deleted meanwhile. */
+  entries(): IterableIterator<[K, V]> {
+    return this.#entries.entries()
+  }
+
   clear(): void {
     this.#entries.clear()
   }

@@ -4,6 +4,7 @@ import { fastify, LogController, type FastifyBaseLogger } from 'fastify'
 import { SluiceError } from '../../shared/errors.ts'
 import type { Api, ApiOptions } from './api.ts'
 import { Authentication } from './authentication.ts'
+import { BrowserSessions } from './browser-sessions.ts'
 import { describeApi, serveDescription } from './description.ts'
 import { LiveView } from './live.ts'
 import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
@@ -24,7 +25,7 @@ import { nodeRoutes } from './routes/nodes.ts'
 import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
 import { readingRoutes } from './routes/readings.ts'
-import { sessionRoutes } from './routes/session.ts'
+import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
 import { validatorCompiler } from './validation.ts'
@@ -44,8 +45,10 @@ const CONTENT_SECURITY_POLICY = { 'default-src': ["'none'"], 'frame-ancestors': 
 export async function createApi(options: ApiOptions): Promise<Api> {
   const app = createServer(options)
   const live = new LiveView({ ...options, maxClients: options.settings.HTTP_STREAMS_MAX })
-  const authentication = new Authentication(options.registry, options.metrics)
+  const sessions = new BrowserSessions(options.metrics)
+  const authentication = new Authentication(options.registry, sessions, options.metrics)
   drainAtClose(app, live)
+  app.addHook('onClose', async () => sessions.close())
   observeRequests(app, options.metrics)
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
@@ -57,12 +60,13 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   await describeApi(app)
   await app.register(async (open: Api) => {
     healthRoutes(open, options, authentication)
-    sessionRoutes(open, authentication)
+    openSessionRoute(open, authentication, sessions)
     claimRoute(open, options)
   })
   await app.register(
     async (closed: Api) => {
       closed.addHook('onRequest', (request) => authentication.check(request))
+      endSessionRoute(closed, sessions)
       deviceRoutes(closed, options)
       bulkRoutes(closed, options)
       commandRoutes(closed, options)
@@ -76,7 +80,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       latestRoutes(closed, options)
       readingRoutes(closed, options)
       deadLetterRoutes(closed, options)
-      streamRoutes(closed, live)
+      streamRoutes(closed, live, sessions)
       statusRoutes(closed, options)
       nodeRoutes(closed, options)
     },
@@ -115,6 +119,7 @@ function createServer(options: ApiOptions): Api {
   )
   app.decorateRequest('who', '')
   app.decorateRequest('principal', undefined)
+  app.decorateRequest('session', undefined)
   app.addSchema(Problem)
   return app
 }

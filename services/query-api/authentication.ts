@@ -5,6 +5,7 @@ import { SluiceError } from '../../shared/errors.ts'
 import { LruMap } from '../../shared/lru.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
+import { isSessionToken, type BrowserSessions } from './browser-sessions.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -12,6 +13,8 @@ declare module 'fastify' {
     who: string
     /** Set when the request came with the token of a device or application instead of an API key. */
     principal: Principal | undefined
+    /** The token of the browser's session that made the request. */
+    session: string | undefined
   }
   interface FastifyContextConfig {
     /** The route also takes the token of a device or application, and checks its rules itself. */
@@ -19,27 +22,26 @@ declare module 'fastify' {
   }
 }
 
-/** Name of the cookie that stands for the bearer token in GET and HEAD: EventSource cannot send headers. */
-export const COOKIE = 'sluice_token'
-
 /** How long a key that was removed may still be taken. */
 const KEPT_MS = 30_000
 /** API keys in use at a time; a handful is usual. */
 const MAX_KEPT = 1000
 
 /**
- * Who makes a request. Errors: `token_missing`, `token_invalid`, `registry_unavailable`.
+ * Who makes a request. Errors: `token_missing`, `token_invalid`, `session_ended`, `registry_unavailable`.
  * There is no limit of failed attempts: keys are random, at least 128 bits, and never guessed, while a limit by address
  * would let one stale script lock out everybody behind the same proxy.
  */
 export class Authentication {
   readonly #registry: Registry
-  /** By the hash of the key, so that lookups tell nothing of a key by their time and hold none in memory. */
+  readonly #sessions: BrowserSessions
+  /** By the hash of the key, so that lookups tell nothing of a key by their time. */
   readonly #known = new LruMap<string, { name: string; untilMs: number }>(MAX_KEPT)
   readonly #failures: Counter
 
-  constructor(registry: Registry, metrics: Metrics) {
+  constructor(registry: Registry, sessions: BrowserSessions, metrics: Metrics) {
     this.#registry = registry
+    this.#sessions = sessions
     this.#failures = new Counter({
       name: 'sluice_http_auth_failures_total',
       help: 'HTTP requests without a valid token',
@@ -53,6 +55,11 @@ export class Authentication {
     if (token === undefined) {
       this.#failures.inc()
       throw new SluiceError('token_missing', 'The request has no bearer token.')
+    }
+    if (isSessionToken(token)) {
+      request.who = await this.#nameOfSession(token)
+      request.session = token
+      return
     }
     const name = await this.nameOf(token)
     if (name !== undefined) {
@@ -69,6 +76,16 @@ export class Authentication {
     request.principal = principal
   }
 
+  /** A session has the rights of its key, for as long as that is one. */
+  async #nameOfSession(token: string): Promise<string> {
+    const key = this.#sessions.keyOf(token)
+    const name = key === undefined ? undefined : await this.nameOf(key)
+    if (name !== undefined) return name
+    this.#sessions.end(token, 'key_removed')
+    this.#failures.inc()
+    throw new SluiceError('session_ended', 'The session has ended, or was never one of this server.')
+  }
+
   /** Name of an API key; undefined when it is none. */
   async nameOf(token: string): Promise<string | undefined> {
     const hash = createHash('sha256').update(token).digest('base64')
@@ -81,12 +98,6 @@ export class Authentication {
   }
 }
 
-/** The cookie counts only where nothing can be changed, so that no other site can make a browser change anything. */
 function presentedToken(request: FastifyRequest): string | undefined {
-  const header = request.headers.authorization
-  if (header !== undefined) return /^bearer +(\S+) *$/i.exec(header)?.[1]
-  if (request.method !== 'GET' && request.method !== 'HEAD') return undefined
-  const cookies = (request.headers.cookie ?? '').split(';').map((pair) => pair.trim())
-  const value = cookies.find((pair) => pair.startsWith(`${COOKIE}=`))?.slice(COOKIE.length + 1)
-  return value === '' ? undefined : value
+  return /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1]
 }

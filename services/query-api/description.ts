@@ -29,16 +29,10 @@ export async function describeApi(app: Api): Promise<void> {
       ],
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: 'An API key.' },
-          cookie: {
-            type: 'apiKey',
-            in: 'cookie',
-            name: 'sluice_token',
-            description: 'For GET requests only; see /v1/session.',
-          },
+          bearer: { type: 'http', scheme: 'bearer', description: 'An API key, or the token of a session.' },
         },
       },
-      security: [{ bearer: [] }, { cookie: [] }],
+      security: [{ bearer: [] }],
     },
     transform: ({ schema, url }) => ({ schema: withoutDefaultsRequired(schema), url }),
     refResolver: {

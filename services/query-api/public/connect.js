@@ -1,5 +1,5 @@
 import { byId, copyOnClick, make, setText, visible, withCode } from './dom.js'
-import { Refused } from './session.js'
+import { Refused } from './refused.js'
 import { isLoopback, NO_SECRET, NO_TOKEN, SNIPPETS } from './snippets.js'
 
 /** @typedef {import('./session.js').Session} Session */

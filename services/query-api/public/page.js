@@ -2,7 +2,8 @@ import { Connect, explain } from './connect.js'
 import { byId, formatTime, setText, visible } from './dom.js'
 import { Live } from './live.js'
 import { Refusals } from './refusals.js'
-import { Refused, Session } from './session.js'
+import { Refused } from './refused.js'
+import { Session } from './session.js'
 import { Stream } from './stream.js'
 
 /** @typedef {import('./session.js').DeviceRow} DeviceRow */
@@ -18,11 +19,14 @@ const LOOK_AGAIN_MS = 3_000
  * The state is one attribute of the body; the style sheet decides what each shows.
  */
 class Page {
-  #session = new Session()
+  #session = new Session({
+    given: () => void this.open(),
+    ended: (refused) => (refused === undefined ? this.#ask('You have logged out.') : this.#gate(explain(refused))),
+  })
   #live = new Live(this.#session)
   #refusals = new Refusals()
   #connect = new Connect(this.#session, ({ username }) => (this.#expected = username))
-  #stream = new Stream({
+  #stream = new Stream(this.#session, {
     opened: () => void this.#opened(),
     lost: (since) => this.#showLost(since),
     answers: () => this.#answers(),
@@ -39,25 +43,44 @@ class Page {
       void this.open(byId('token', HTMLInputElement).value.trim())
     })
     addEventListener('hashchange', () => {
-      const token = this.#session.takeFromAddress()
-      if (token !== undefined) void this.open(token)
+      const key = this.#session.takeKey()
+      if (key !== undefined) void this.open(key)
     })
+    byId('log-out', HTMLButtonElement).addEventListener('click', () => void this.#logOut())
   }
 
   /** @param {string | undefined} [typed] */
   async open(typed) {
-    const token = typed ?? this.#session.takeFromAddress() ?? this.#session.token
+    const key = typed ?? this.#session.takeKey()
+    const asked = key !== undefined || this.#session.isOpen
     try {
-      if (token !== undefined) await this.#session.open(token)
+      if (key !== undefined) await this.#session.open(key)
       const status = await this.#session.get('/v1/status')
       const { devices } = await this.#session.get('/v1/devices', { limit: '1000' })
       this.#connect.prepare(status, devices)
       this.#list(devices)
       this.#stream.open()
     } catch (error) {
-      if (error instanceof Refused && error.status < 429) this.#ask(token === undefined ? '' : explain(error))
-      else this.#unreachable(token)
+      if (!(error instanceof Refused && error.status < 429)) return this.#unreachable(key)
+      this.#gate(asked ? explain(error) : '')
     }
+  }
+
+  /**
+   * Asks for the key, unless another tab gives its session.
+   * @param {string} problem
+   */
+  #gate(problem) {
+    this.#ask(problem)
+    this.#session.askTabs()
+  }
+
+  async #logOut() {
+    const problem = await this.#session.logOut().then(
+      () => '',
+      () => ' Sluice could not be told: the session ends there within an hour.',
+    )
+    this.#ask(`You have logged out.${problem}`)
   }
 
   /** @param {readonly DeviceRow[]} devices */
@@ -76,7 +99,7 @@ class Page {
   async #lookAgain() {
     if (document.body.dataset['state'] !== 'waiting') return
     const answer = await this.#session.get('/v1/devices', { limit: '1000' }).catch(() => undefined)
-    this.#list(answer?.devices ?? [])
+    if (document.body.dataset['state'] === 'waiting') this.#list(answer?.devices ?? [])
   }
 
   /** @param {string} problem */
@@ -89,10 +112,10 @@ class Page {
     byId('token', HTMLInputElement).focus()
   }
 
-  /** @param {string | undefined} token */
-  #unreachable(token) {
+  /** @param {string | undefined} key */
+  #unreachable(key) {
     this.#showLost(new Date())
-    setTimeout(() => void this.open(token), RETRY_MS)
+    setTimeout(() => void this.open(key), RETRY_MS)
   }
 
   async #opened() {
@@ -108,9 +131,8 @@ class Page {
     try {
       await this.#session.get('/v1/status')
       return true
-    } catch (error) {
-      // The token was taken back, or the data folder is another one: starts from the beginning.
-      if (error instanceof Refused && error.status === 401) void this.open()
+    } catch {
+      // Why is shown already: the connection is lost, or the session has ended.
       return false
     }
   }

@@ -1,4 +1,8 @@
-/** The live connection: one EventSource, made anew after a loss. */
+/** The live connection: one answer that lasts, asked for anew after a loss. */
+
+import { EventSourceParserStream } from '/vendor/eventsource-parser/stream.js'
+
+/** @typedef {import('./session.js').Session} Session */
 
 /** @typedef {{ tenant: string, device: string, stream: string, time: string, receivedAt: string, values: Record<string, number | boolean | string> }} Reading */
 /**
@@ -36,16 +40,22 @@
  */
 
 /**
- * EventSource gives up for good on any answer but 200 and does not say which it was, so the page does its own tries,
- * soon at first, then calmly, each after a plain request was answered.
+ * Read with fetch, because EventSource sends no header and so would need a cookie, which every port of the host gets.
+ * After a loss the page tries again, soon at first, then calmly, each time after a plain request was answered.
  */
 const RETRY_MS = [500, 1_000, 2_000, 5_000]
+/** The server says something every 15 s: one that is silent for so long is gone, even if its connection is not. */
+const SILENCE_MS = 45_000
+/** An event larger than this is not one of ours. */
+const MAX_EVENT_LENGTH = 16_777_216
 
 export class Stream {
+  #session
   /** @type {Listener} */
   #listener
-  /** @type {EventSource | undefined} */
-  #source
+  /** @type {AbortController | undefined} */
+  #reading
+  #silence = 0
   #tries = 0
   #timer = 0
   /** @type {Date | undefined} */
@@ -53,32 +63,67 @@ export class Stream {
   /** Counts closings: a try that waited for an answer meanwhile is void. */
   #closings = 0
 
-  /** @param {Listener} listener */
-  constructor(listener) {
+  /**
+   * @param {Session} session
+   * @param {Listener} listener
+   */
+  constructor(session, listener) {
+    this.#session = session
     this.#listener = listener
   }
 
   open() {
     this.close()
-    const source = new EventSource('/v1/stream')
-    this.#source = source
-    source.addEventListener('open', () => {
-      this.#tries = 0
-      this.#lostSince = undefined
-      this.#listener.opened()
-    })
-    source.addEventListener('error', () => this.#lost())
-    this.#on(source, 'reading', (data) => this.#listener.reading(data))
-    this.#on(source, 'refusal', (data) => this.#listener.letter(data, false))
-    this.#on(source, 'warning', (data) => this.#listener.letter(data, true))
-    this.#on(source, 'skipped', (data) => this.#listener.skipped(Number(data.records) || 0))
+    const reading = new AbortController()
+    this.#reading = reading
+    // However it ends, by an error or by the server, it is lost; an end of our own is not.
+    const ended = () => {
+      if (this.#reading === reading) this.#lost()
+    }
+    void this.#read(reading).then(ended, ended)
   }
 
   close() {
     this.#closings += 1
     clearTimeout(this.#timer)
-    this.#source?.close()
-    this.#source = undefined
+    clearTimeout(this.#silence)
+    const reading = this.#reading
+    this.#reading = undefined
+    reading?.abort()
+  }
+
+  /** @param {AbortController} reading */
+  async #read(reading) {
+    const heard = () => {
+      this.#session.heard()
+      clearTimeout(this.#silence)
+      if (this.#reading === reading) this.#silence = setTimeout(() => reading.abort(), SILENCE_MS)
+    }
+    heard()
+    const body = await this.#session.stream('/v1/stream', reading.signal)
+    if (this.#reading !== reading) return
+    this.#tries = 0
+    this.#lostSince = undefined
+    this.#listener.opened()
+    const parser = new EventSourceParserStream({ maxBufferSize: MAX_EVENT_LENGTH, onComment: heard })
+    const events = body.pipeThrough(new TextDecoderStream()).pipeThrough(parser).getReader()
+    for (;;) {
+      const { value, done } = await events.read()
+      if (done || this.#reading !== reading) return
+      heard()
+      this.#take(value.event, JSON.parse(value.data))
+    }
+  }
+
+  /**
+   * @param {string | undefined} event
+   * @param {any} data
+   */
+  #take(event, data) {
+    if (event === 'reading') this.#listener.reading(data)
+    else if (event === 'refusal') this.#listener.letter(data, false)
+    else if (event === 'warning') this.#listener.letter(data, true)
+    else if (event === 'skipped') this.#listener.skipped(Number(data.records) || 0)
   }
 
   #lost() {
@@ -96,14 +141,5 @@ export class Stream {
     if (closings !== this.#closings) return
     if (answers) this.open()
     else this.#lost()
-  }
-
-  /**
-   * @param {EventSource} source
-   * @param {string} type
-   * @param {(data: any) => void} take
-   */
-  #on(source, type, take) {
-    source.addEventListener(type, (event) => take(JSON.parse(event.data)))
   }
 }

@@ -21,16 +21,22 @@ const CONTENT_SECURITY_POLICY = [
   "trusted-types 'none'",
 ].join('; ')
 
-const UPLOT_FILES = ['uPlot.esm.js', 'uPlot.min.css'] as const
+/** Files of packages that the page loads, under `/vendor/{package}/`. */
+const VENDOR_FILES = {
+  uplot: ['uPlot.esm.js', 'uPlot.min.css'],
+  'eventsource-parser': ['stream.js', 'parse.js', 'errors.js'],
+} as const
 
-/** Serves the page at `/` from `publicFolder`, and under `/vendor/uplot/` the two files of uPlot that it loads. */
+/** Serves the page at `/` from `publicFolder`, and under `/vendor/` the files of packages that it loads. */
 export async function registerPage(app: FastifyInstance, publicFolder: URL | string): Promise<void> {
   // The files are listed once, at the start: a path that is none of them stays the API's own 404.
   await app.register(fastifyStatic, { root: publicFolder, wildcard: false, cacheControl: false, setHeaders })
 
-  const uplot = dirname(fileURLToPath(import.meta.resolve('uplot')))
-  for (const file of UPLOT_FILES) {
-    app.get(`/vendor/uplot/${file}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(file, uplot))
+  for (const [name, files] of Object.entries(VENDOR_FILES)) {
+    const folder = dirname(fileURLToPath(import.meta.resolve(name)))
+    for (const file of files) {
+      app.get(`/vendor/${name}/${file}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(file, folder))
+    }
   }
 }
 

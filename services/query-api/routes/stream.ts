@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import type { Api } from '../api.ts'
+import type { BrowserSessions } from '../browser-sessions.ts'
 import type { LiveClient } from '../live-client.ts'
 import type { LiveView } from '../live.ts'
 import { problemResponses } from '../problem.ts'
@@ -9,7 +10,7 @@ const ABOUT = `Server-sent events, each with JSON as data. First the newest 20 r
 same form, for a reading that was stored although its clock is suspect); \`skipped\` {records}: more
 arrived than this view shows or its client reads. At most 500 readings a second; for the complete data see /readings.`
 
-export function streamRoutes(app: Api, live: LiveView): void {
+export function streamRoutes(app: Api, live: LiveView, sessions: BrowserSessions): void {
   app.get(
     '/stream',
     {
@@ -30,8 +31,9 @@ export function streamRoutes(app: Api, live: LiveView): void {
         },
       },
     },
-    async ({ query }, reply) => {
+    async ({ query, session }, reply) => {
       const body = await live.open(query)
+      if (session !== undefined) sessions.show(session, body)
       // Should the client have gone meanwhile, fastify destroys the body as soon as it is sent.
       reply.header('cache-control', 'no-cache, no-transform').header('x-accel-buffering', 'no')
       return reply.type('text/event-stream').send(body)

@@ -75,20 +75,26 @@ it('answers carry headers that keep browsers from doing more than they should', 
 
 it('each request is logged without what it was authorised with', async () => {
   const { call, logged, token } = await openApi()
-  await call('POST', '/v1/session', { token: null, payload: { token } })
-  await call('GET', '/v1/devices?cursor=abc', { token: null, headers: { cookie: `sluice_token=${token}` } })
+  const { body: session } = await call('POST', '/v1/session', { token: null, payload: { token } })
+  await call('GET', '/v1/devices?cursor=abc', { token: String(session['token']) })
   await call('GET', `/v1/devices?token=${token}`)
   const { body } = await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
   await call('GET', '/v1/devices', { token: 'wrong-token' })
   const lines = logged.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ msg }) => msg === 'request')
   expect(lines.map(({ method, path, status, who }) => [method, path, status, who])).toEqual([
-    ['POST', '/v1/session', 204, ''],
+    ['POST', '/v1/session', 201, ''],
     ['GET', '/v1/devices', 200, 'admin'],
     ['GET', '/v1/devices', 400, 'admin'],
     ['POST', '/v1/devices', 201, 'admin'],
     ['GET', '/v1/devices', 401, ''],
   ])
-  for (const secret of [token, String(body['secret']), String(body['token']), 'wrong-token']) {
+  for (const secret of [
+    token,
+    String(session['token']),
+    String(body['secret']),
+    String(body['token']),
+    'wrong-token',
+  ]) {
     expect(logged.join('')).not.toContain(secret)
   }
 })

@@ -15,7 +15,8 @@ async function servePage() {
 describe('the files of the page', () => {
   it('are served with a policy that allows no inline code, no inline style and no other host', async () => {
     const app = await servePage()
-    const paths = ['/', '/vendor/uplot/uPlot.esm.js', '/vendor/uplot/uPlot.min.css']
+    const parser = ['stream', 'parse', 'errors'].map((name) => `/vendor/eventsource-parser/${name}.js`)
+    const paths = ['/', '/vendor/uplot/uPlot.esm.js', '/vendor/uplot/uPlot.min.css', ...parser]
     for (const path of [...paths, ...readdirSync(folder).map((name) => `/${name}`)]) {
       const { statusCode, headers } = await app.inject(path)
       expect([path, statusCode]).toEqual([path, 200])
