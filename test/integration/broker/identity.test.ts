@@ -10,6 +10,7 @@ import { EVERYTHING, quiet } from '../../broker-harness.ts'
 import { createDevice } from '../../contract/registry-harness.ts'
 import { tempFolder } from '../../helpers.ts'
 import { startBrokerOn } from './identity-broker.ts'
+import { PATIENCE } from '../../patience.ts'
 
 const run = promisify(execFile)
 const TOPIC = 't/acme/p1/telemetry'
@@ -34,7 +35,7 @@ async function start() {
   const mosquittoPub = async (...login: string[]): Promise<boolean> => {
     const address = ['-h', '127.0.0.1', '-p', String(broker.port), '-V', 'mqttv311', '-q', '1']
     try {
-      await run('mosquitto_pub', [...address, ...login, '-t', TOPIC, '-m', '{"x":1}'], { timeout: 20_000 })
+      await run('mosquitto_pub', [...address, ...login, '-t', TOPIC, '-m', '{"x":1}'], PATIENCE)
       return true
     } catch (error) {
       expect(String((error as { stderr: unknown }).stderr)).toMatch(

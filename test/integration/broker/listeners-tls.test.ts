@@ -7,9 +7,10 @@ import { TestAuthority } from '../../certificates.ts'
 import { connectJs } from '../../mqtt/mqtt-js.ts'
 import { packet } from '../../mqtt/packets.ts'
 import { wayTo } from '../../mqtt/way.ts'
+import { PATIENCE } from '../../patience.ts'
 
 /** Files are read again every 2 s. */
-const RELOADED = { timeout: 9_000, interval: 100 }
+const RELOADED = { ...PATIENCE, interval: 100 }
 const TICKET_KEY = 'a secret that several nodes of a cluster share'
 
 async function startTls(

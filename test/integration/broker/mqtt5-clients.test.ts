@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import mqtt, { type IClientOptions, type IPublishPacket } from 'mqtt'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
+import { PATIENCE } from '../../patience.ts'
 
 const run = promisify(execFile)
 
@@ -72,7 +73,7 @@ async function connectMqttJs(port: number, options: IClientOptions = {}) {
 describe('clients of MQTT 5', () => {
   it.skipIf(!hasPaho)('paho for Python (pip install "paho-mqtt>=2")', async () => {
     const { port, log } = await startBroker()
-    const { stdout } = await run('python3', ['-c', PAHO, String(port)], { timeout: 15_000 })
+    const { stdout } = await run('python3', ['-c', PAHO, String(port)], PATIENCE)
     expect(JSON.parse(stdout)).toEqual({
       connack: 'Success',
       assigned: true,

@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '../../..')
 
 /** Nothing can be made below /proc, and Node's own recursive mkdir never returns there. */
 const NOWHERE = '/proc/x/y'
-const LIMIT_MS = 30_000
+const LIMIT_MS = 120_000
 
 /** Runs `./sluice`; `signal` is SIGKILL when it did not end by itself. */
 async function sluice(...args: readonly string[]): Promise<{ code: unknown; signal: unknown; output: string }> {

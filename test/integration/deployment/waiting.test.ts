@@ -4,6 +4,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { join } from 'node:path'
 import { freePorts } from '../../../load-tests/servers/server-process.ts'
 import { root } from './compose-file.ts'
+import { PATIENCE } from '../../patience.ts'
 
 /** What every service of a cluster must be given; nothing listens at any of these addresses. */
 async function nowhere(): Promise<Record<string, string>> {
@@ -32,16 +33,13 @@ it.each(['ingest-worker', 'query-api'])(
     onTestFinished(() => void child.kill('SIGKILL'))
     const ask = (path: string) => fetch(`http://127.0.0.1:${env['OPS_PORT']}${path}`)
     // Nobody listens before the process does.
-    await vi.waitFor(async () => expect((await ask('/healthz')).status).toBe(200), { timeout: 30_000 })
-    await vi.waitFor(
-      async () => {
-        const answer = await ask('/readyz')
-        const detail = 'waiting for log: log_unavailable'
-        expect(answer.status).toBe(503)
-        expect(await answer.json()).toEqual({ ready: false, checks: [{ name: 'start', ok: false, detail }] })
-      },
-      { timeout: 30_000 },
-    )
+    await vi.waitFor(async () => expect((await ask('/healthz')).status).toBe(200), PATIENCE)
+    await vi.waitFor(async () => {
+      const answer = await ask('/readyz')
+      const detail = 'waiting for log: log_unavailable'
+      expect(answer.status).toBe(503)
+      expect(await answer.json()).toEqual({ ready: false, checks: [{ name: 'start', ok: false, detail }] })
+    }, PATIENCE)
     child.kill('SIGTERM')
     expect(await exit).toEqual([0, null])
   },

@@ -64,7 +64,7 @@ async function settled(log: TelemetryLog): Promise<void> {
       const lag = await log.lag('telemetry.raw', 'ingest-worker')
       expect(lag.map(({ records }) => records)).toEqual(lag.map(() => 0))
     },
-    { timeout: 15_000, interval: 10 },
+    { ...PATIENCE, interval: 10 },
   )
 }
 
@@ -72,7 +72,7 @@ async function letters(log: TelemetryLog) {
   const found = []
   for (let partition = 0; partition < log.partitions; partition++) {
     const from = { offset: 0 }
-    const signal = AbortSignal.timeout(10_000)
+    const signal = new AbortController().signal
     const topic = 'telemetry.dead-letter'
     for await (const batch of log.read({ topic, partition, from, maxRecords: 1000, follow: false, signal })) {
       found.push(...batch.records.flatMap((one) => recordToDeadLetter(one) ?? []))
@@ -162,9 +162,7 @@ describe('the worker on the embedded adapters', () => {
       'telemetry.raw',
       payloads.map((one, n) => record(one, 'demo/a', T + n)),
     )
-    await vi.waitFor(async () => expect((await device(first, 'a')).times).toHaveLength(good.length), {
-      timeout: 15_000,
-    })
+    await vi.waitFor(async () => expect((await device(first, 'a')).times).toHaveLength(good.length), PATIENCE)
     await first.close()
 
     const second = await open(folder)

@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import { openEvents } from './event-reader.ts'
 import { openReal } from './real-api.ts'
+import { PATIENCE } from '../../patience.ts'
 
 it('from a posted payload to latest, readings, aggregates, dead letters and the live view', async () => {
   const { token, call, url } = await openReal()
@@ -15,14 +16,11 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
   expect(posted.body).toMatchObject({ accepted: 100, rejected: [{ element: 100 }, { element: 101 }] })
   await call('POST', '/v1/devices/demo/second/readings?stream=power', { payload: '{"u":230}' })
 
-  const letters = await vi.waitFor(
-    async () => {
-      const { body } = await call('GET', '/v1/dead-letters')
-      expect(body['deadLetters']).toHaveLength(1)
-      return body['deadLetters'] as Record<string, unknown>[]
-    },
-    { timeout: 10_000 },
-  )
+  const letters = await vi.waitFor(async () => {
+    const { body } = await call('GET', '/v1/dead-letters')
+    expect(body['deadLetters']).toHaveLength(1)
+    return body['deadLetters'] as Record<string, unknown>[]
+  }, PATIENCE)
   expect(letters).toMatchObject([
     {
       kind: 'fault',
