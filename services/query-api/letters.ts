@@ -17,8 +17,8 @@ export interface LetterFilter {
 
 /** Letters looked at for one answer: what a filter that matches little may cost. */
 const MAX_SCANNED = 20_000
-/** Characters of faults in one answer, about; a letter may have a hundred of them. */
-const MAX_FAULT_CHARACTERS = 8 * 1024 * 1024
+/** Characters of faults and bytes of payloads in one answer, about; a letter may have a hundred faults. */
+const MAX_SIZE = 4 * 1024 * 1024
 
 /**
  * The newest dead letters, newest first, and the cursor that continues behind them (undefined at the end). Of the
@@ -38,14 +38,14 @@ export async function newestLetters(
     readers.push(new LetterReader(log, partition, start, from))
   }
   const letters: FoundLetter[] = []
-  let characters = 0
+  let size = 0
   for (let scanned = 0; scanned < MAX_SCANNED && letters.length < query.limit; scanned += 1) {
-    if (characters > MAX_FAULT_CHARACTERS) break
+    if (size > MAX_SIZE) break
     const found = await takeNewest(readers)
     if (found === 'end') return { letters, next: undefined }
     if (found === undefined || !isNew(found.letter, seen) || !letterMatches(query.filter, found.letter)) continue
     letters.push(found)
-    characters += sizeOf(found.letter)
+    size += sizeOf(found.letter)
   }
   const left = await Promise.all(readers.map((reader) => reader.peek()))
   const next = new Map(readers.map((reader) => [reader.partition, reader.position]))
@@ -62,7 +62,8 @@ export function letterMatches({ tenant, device, code, kind }: LetterFilter, lett
 }
 
 function sizeOf(letter: DeadLetter): number {
-  return faultsOf(letter).first.reduce((sum, { path, detail }) => sum + (path?.length ?? 0) + detail.length, 0)
+  const faults = faultsOf(letter).first
+  return faults.reduce((sum, { path, detail }) => sum + (path?.length ?? 0) + detail.length, letter.payload.length)
 }
 
 /**

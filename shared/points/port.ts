@@ -45,7 +45,7 @@ export interface SeriesPoints extends KnownSeries {
 
 /**
  * Series by field name (code unit order) and within a field texts, booleans, numbers; each in time order. `next`
- * continues where the limit cut.
+ * continues where the limit cut, or where the page had 2 Mi characters of text.
  */
 export interface PointPage {
   readonly series: readonly SeriesPoints[]

@@ -27,6 +27,32 @@ export function describePointQueries(name: string, make: MakePointsHarness): voi
       expect((await allPages(store, query)).map(([, , value]) => value)).toEqual([1, 2])
     })
 
+    it('ends a page where it has enough text, and goes on behind it', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const long = seriesOf('string', { field: 'long' })
+      const text = 'é'.repeat(8_000)
+      for (let from = 0; from < 400; from += 50) {
+        const points = Array.from({ length: 50 }, (_, i) => ({
+          series: long,
+          ...at(from + i),
+          value: `${from + i} ${text}`,
+        }))
+        await store.write(batchOf(points))
+      }
+      await store.write(batchOf([{ series: seriesOf('float', { field: 'short' }), ...at(0), value: 1 }]))
+      const query = { ...streamOf(long), limit: 10_000 }
+      for (const aggregate of [undefined, { function: 'last', intervalMs: 1_000 } as const]) {
+        const asked = aggregate === undefined ? query : { ...query, aggregate }
+        const first = await store.query(asked)
+        const characters = pointsIn(first).reduce((sum, [, , value]) => sum + String(value).length, 0)
+        expect(characters).toBeGreaterThan(2_000_000)
+        expect(characters).toBeLessThan(2_200_000)
+        const all = await allPages(store, asked)
+        expect(all.map(([, , value]) => Number(String(value).split(' ')[0]))).toEqual([...Array(400).keys(), 1])
+      }
+    })
+
     it('gives fields in code unit order, each in time order, and one field when asked', async () => {
       const store = await openStore(await make())
       // In UTF-8 the last two stand the other way round.

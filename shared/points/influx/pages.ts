@@ -2,6 +2,7 @@ import type { FieldType, Instant } from '../../telemetry.ts'
 import { typeAfter } from '../aggregate.ts'
 import { askedSeries } from '../asked-series.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
+import { fitting, PAGE_CHARACTERS } from '../page-text.ts'
 import type { KnownSeries, SeriesPoints } from '../port.ts'
 import { ALL_TIME, type Selection } from './flux.ts'
 import { areStorable } from './names.ts'
@@ -31,6 +32,7 @@ export async function readPage(
   const selection = { bucket, tenant, device, stream, from: later(range.from ?? ALL_TIME.from, keptFrom) }
   const series: SeriesPoints[] = []
   let left = limit
+  let room = PAGE_CHARACTERS
   let rest = asked
   while (rest.length > 0) {
     // The series that a cursor points into starts later than the others.
@@ -43,14 +45,15 @@ export async function readPage(
     const found = await read(reader, part, some, aggregate, left + 1)
     for (const { field, type, key } of some) {
       const { times, values } = found.get(key) ?? { times: [], values: [] }
-      const count = Math.min(times.length, left)
+      const { count, left: roomLeft } = fitting(values, left, room)
       if (count > 0) {
         const typeNow = aggregate === undefined ? type : typeAfter(aggregate.function, type)
         series.push({ stream, field, type: typeNow, times: times.slice(0, count), values: values.slice(0, count) })
       }
-      const time = times[left]
+      const time = times[count]
       if (time !== undefined) return { series, next: { field, type, time }, leftOut }
       left -= count
+      room = roomLeft
     }
   }
   return { series, next: undefined, leftOut }

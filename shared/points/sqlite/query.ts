@@ -2,6 +2,7 @@ import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
 import { typeAfter } from '../aggregate.ts'
 import { askedSeries } from '../asked-series.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
+import { fitting, isOverfull, PAGE_CHARACTERS } from '../page-text.ts'
 import type { StoredSeries } from './catalogue.ts'
 import type { Run } from './columns.ts'
 import { windows } from './fold.ts'
@@ -16,20 +17,22 @@ export function runQuery(sources: Sources, query: CheckedQuery, now: number): Qu
   const span = visibleSpan(sources, range, now)
   const series: SeriesColumns[] = []
   let left = query.limit
+  let room = PAGE_CHARACTERS
   for (const one of asked) {
     const rest = resume?.field === one.field && resume.type === one.type ? startingAt(span, resume) : span
     // One point more than wanted says whether there is more, and where.
     const run = collect(sources, one, rest, left + 1, aggregate)
-    const cut = run.ms.length > left
-    if (Math.min(run.ms.length, left) > 0) {
+    const fit = fitting(run.values, left, room)
+    if (fit.count > 0) {
       const type = aggregate === undefined ? one.type : typeAfter(aggregate.function, one.type)
-      series.push(toColumns(one, type, slice(run, 0, Math.min(run.ms.length, left))))
+      series.push(toColumns(one, type, slice(run, 0, fit.count)))
     }
-    if (cut) {
-      const time = { ms: run.ms[left] ?? 0, ns: run.ns[left] ?? 0 }
+    if (run.ms.length > fit.count) {
+      const time = { ms: run.ms[fit.count] ?? 0, ns: run.ns[fit.count] ?? 0 }
       return { series, next: { field: one.field, type: one.type, time }, leftOut }
     }
-    left -= run.ms.length
+    left -= fit.count
+    room = fit.left
   }
   return { series, next: undefined, leftOut }
 }
@@ -46,7 +49,7 @@ function startingAt({ from, to }: Span, { time }: Place): Span {
   return { from: isBefore(from.ms, from.ns, time.ms, time.ns) ? time : from, to }
 }
 
-/** The first `limit` points or windows of a series. */
+/** The first `limit` points or windows of a series; fewer where they are more text than a page holds. */
 function collect(
   sources: Sources,
   series: StoredSeries,
@@ -59,16 +62,18 @@ function collect(
   if (aggregate === undefined) {
     for (const piece of found) {
       append(run, piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, series.type))
-      if (run.ms.length >= limit) break
+      if (run.ms.length >= limit || (series.type === 'string' && isOverfull(run.values))) break
     }
     return slice(run, 0, Math.min(limit, run.ms.length))
   }
+  let characters = 0
   for (const { time, upTo, value } of windows(found, series.type, aggregate.function, aggregate.intervalMs)) {
     const { ms, ns } = upTo === undefined ? time : timeOf(sources, series, { from: time, to: upTo }, value)
     run.ms.push(ms)
     run.ns.push(ns)
     run.values.push(value)
-    if (run.ms.length >= limit) break
+    if (run.ms.length >= limit || characters >= PAGE_CHARACTERS) break
+    if (typeof value === 'string') characters += value.length
   }
   return run
 }
