@@ -11,7 +11,7 @@ const HALF_CLOSED_SECONDS = 2
 /** For the last answers to be taken before the socket is destroyed. */
 const CLOSING_SECONDS = 5
 
-/** How many seconds a connection may be silent in a state; `keepalive` in seconds, 0 = no limit while open. */
+/** How many seconds a connection may be in a state, and silent where it is open; `keepalive` in seconds, 0 = no limit while open. */
 function limitFor(phase: Phase, keepalive: number): number {
   switch (phase) {
     case 'connecting':
@@ -64,7 +64,8 @@ export class ConnectionState {
     this.#heardAt = this.#time.seconds
   }
 
+  /** Only an open connection has a limit of silence; the others are absolute, whatever comes byte by byte. */
   heard(): void {
-    this.#heardAt = this.#time.seconds
+    if (this.#phase === 'open') this.#heardAt = this.#time.seconds
   }
 }
