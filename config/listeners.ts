@@ -76,7 +76,8 @@ function optionalPort(about: string): Setting<number | undefined> {
   return { default: undefined, about, parse: (text) => (text === 'off' ? undefined : parse(text)) }
 }
 
-function list(about: string, isValid: (entry: string) => boolean, what: string): Setting<readonly string[]> {
+/** A list of entries, separated by commas. */
+export function list(about: string, isValid: (entry: string) => boolean, what: string): Setting<readonly string[]> {
   return {
     default: [],
     about,

@@ -1,5 +1,6 @@
 import { integer, port } from '../shared/config.ts'
 import { brokerSettings } from './broker.ts'
+import { list } from './listeners.ts'
 
 /** Settings of the HTTP API. Where it listens and how long a payload may be is the same as for MQTT. */
 export const queryApiSettings = {
@@ -7,9 +8,26 @@ export const queryApiSettings = {
   MAX_PACKET_BYTES: brokerSettings.MAX_PACKET_BYTES,
   WAIT_FOR_CLOCK: brokerSettings.WAIT_FOR_CLOCK,
   HTTP_PORT: port(8080, 'Port of the HTTP API and the page; 0 = chosen by the system.'),
-  HTTP_CONNECTIONS_MAX: integer(1000, 'Maximum open HTTP connections; further ones are closed at once.', {
-    min: 10,
-    max: 100_000,
-  }),
+  HTTP_CONNECTIONS_MAX: integer(
+    1000,
+    'Maximum open HTTP connections; a further one takes the place of the one that was idle longest.',
+    { min: 10, max: 100_000 },
+  ),
+  // A browser opens six, a proxy with a pool some dozens.
+  HTTP_CONNECTIONS_PER_ADDRESS: integer(
+    256,
+    'Maximum open HTTP connections per client address (IPv6: per /64); loopback has no limit. 0 = off.',
+    { min: 0, max: 100_000 },
+  ),
+  HTTP_REQUEST_SECONDS: integer(
+    60,
+    'Seconds in which a request must have arrived whole; its header must in 10 at most.',
+    { min: 1, max: 3_600 },
+  ),
+  HTTP_HOSTS: list(
+    'Names, separated by commas, under which a proxy on this host hands on requests to a BIND_ADDRESS on loopback.',
+    (entry) => /^[\w.-]+$/.test(entry),
+    'a host name without port',
+  ),
   HTTP_STREAMS_MAX: integer(64, 'Maximum live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
 } as const

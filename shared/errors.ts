@@ -177,6 +177,8 @@ export const ERRORS = {
   bad_request: usage(400, 'Correct the field named in the detail.'),
   not_found: usage(404, 'Check the name; names are case-sensitive.'),
   already_exists: usage(409, 'Choose another name, or remove the existing one first.'),
+  host_refused: usage(421, 'Open it as localhost or 127.0.0.1, or add the name to HTTP_HOSTS.'),
+  request_too_slow: usage(408, 'Send the header within 10 s and the whole request within HTTP_REQUEST_SECONDS.'),
   media_type_unsupported: usage(415, 'Send JSON as application/json, without a content encoding.'),
   unsupported: usage(501, 'Use the alternative that the message names.'),
   name_invalid: usage(400, 'Names are 1 to 64 characters of A-Z a-z 0-9 _ . - (not "." or "..").'),

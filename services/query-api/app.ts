@@ -2,10 +2,12 @@ import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyBaseLogger } from 'fastify'
 import { SluiceError } from '../../shared/errors.ts'
+import { HttpConnections, httpTimeouts, type HttpLimits } from '../../shared/process/http-connections.ts'
 import type { Api, ApiOptions } from './api.ts'
 import { Authentication } from './authentication.ts'
 import { BrowserSessions } from './browser-sessions.ts'
 import { describeApi, serveDescription } from './description.ts'
+import { checkHost } from './host-check.ts'
 import { LiveView } from './live.ts'
 import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
 import { observeRequests } from './requests.ts'
@@ -43,12 +45,24 @@ const CONTENT_SECURITY_POLICY = { 'default-src': ["'none'"], 'frame-ancestors': 
  * and resolves when no connection is left.
  */
 export async function createApi(options: ApiOptions): Promise<Api> {
-  const app = createServer(options)
+  const limits: HttpLimits = {
+    listener: 'http',
+    connections: options.settings.HTTP_CONNECTIONS_MAX,
+    perAddress: options.settings.HTTP_CONNECTIONS_PER_ADDRESS,
+    requestMs: options.settings.HTTP_REQUEST_SECONDS * 1_000,
+  }
+  const app = createServer(options, limits)
+  const connections = new HttpConnections(app.server, limits, options.metrics)
   const live = new LiveView({ ...options, maxClients: options.settings.HTTP_STREAMS_MAX })
   const sessions = new BrowserSessions(options.metrics)
   const authentication = new Authentication(options.registry, sessions, options.metrics)
+  checkHost(app, options)
   drainAtClose(app, live)
   app.addHook('onClose', async () => sessions.close())
+  // Behind the hooks that look at the token, before the body is read.
+  app.addHook('preParsing', async (request) => {
+    if (request.who !== '') connections.keep(request.raw.socket)
+  })
   observeRequests(app, options.metrics)
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },
@@ -91,7 +105,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   return app
 }
 
-function createServer(options: ApiOptions): Api {
+function createServer(options: ApiOptions, limits: HttpLimits): Api {
   const loggerInstance: FastifyBaseLogger = options.logger.child({ part: 'http' })
   const app: Api = fastify({
     loggerInstance,
@@ -104,8 +118,8 @@ function createServer(options: ApiOptions): Api {
     return503OnClosing: false,
     // Idle connections are closed by Node's own server.close(); those with a request in flight must not be.
     forceCloseConnections: false,
+    ...httpTimeouts(limits),
   }).withTypeProvider<TypeBoxTypeProvider>()
-  app.server.maxConnections = options.settings.HTTP_CONNECTIONS_MAX
   app.setValidatorCompiler(validatorCompiler)
   // Answers are made from typed code and checked against their schemas in the tests; writing needs no schema.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))

@@ -47,9 +47,11 @@ const TITLES: Readonly<Record<number, string>> = {
   401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
+  408: 'Request Timeout',
   409: 'Conflict',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
+  421: 'Misdirected Request',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
@@ -89,10 +91,14 @@ export function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket
     socket.destroy()
     return
   }
-  const body = JSON.stringify(problem('bad_request', `This is not a valid HTTP request (${error.code}).`))
+  const { title, status, ...rest } =
+    error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+      ? problem('request_too_slow', 'The request did not arrive in time.')
+      : problem('bad_request', `This is not a valid HTTP request (${error.code}).`)
+  const body = JSON.stringify({ ...rest, title, status })
   const length = Buffer.byteLength(body)
   socket.end(
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${status} ${title}\r\nContent-Type: ${PROBLEM_TYPE}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n${body}`,
   )
 }
 

@@ -61,8 +61,11 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   releasers.own('broker', broker, (it) => it.close())
 
   const { mqtt } = broker.addresses
+  const publicUrl = config.PUBLIC_URL ?? ''
+  const hosts = URL.canParse(publicUrl) ? [new URL(publicUrl).hostname] : []
   const api = await createApi({
     ...shared,
+    settings: { ...config, HTTP_HOSTS: [...config.HTTP_HOSTS, ...hosts] },
     nodes: broker.nodes,
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),

@@ -1,4 +1,5 @@
 import fastify from 'fastify'
+import { HttpConnections, httpTimeouts, type HttpLimits } from './http-connections.ts'
 import { listenHttp } from './listen.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
@@ -13,12 +14,16 @@ export interface OperationsOptions {
   readonly metrics: Metrics
 }
 
+/** Probes and a scraper or two need a handful. */
+const LIMITS: HttpLimits = { listener: 'ops', connections: 100, perAddress: 0, requestMs: 10_000 }
+
 /** `/healthz` (the process answers), `/readyz` (each check by name; 503 when one fails) and `/metrics` of one process. */
 export async function startOperationsServer(
   options: OperationsOptions,
 ): Promise<{ readonly port: number; close(): Promise<void> }> {
   const { checks, logger, metrics, host, port } = options
-  const app = fastify({ logger: false, forceCloseConnections: true })
+  const app = fastify({ logger: false, forceCloseConnections: true, ...httpTimeouts(LIMITS) })
+  new HttpConnections(app.server, LIMITS, metrics)
   app.get('/healthz', async () => ({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => {
     const readiness = await runChecks(checks(), logger)

@@ -81,7 +81,7 @@ it('a client that goes while it comes leaves nothing behind', async () => {
     return offsets(topic)
   }
   const socket = connect(port, '127.0.0.1')
-  socket.write(`GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  socket.write(`GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`)
   await asked.promise
   socket.destroy()
   await vi.waitFor(async () => {
@@ -107,7 +107,7 @@ it('a client that does not read loses the oldest, is told, and holds nobody up',
   const { events, log, port, token } = await openLive()
   const stuck = connect(port, '127.0.0.1')
   onTestFinished(() => void stuck.destroy())
-  stuck.write(`GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+  stuck.write(`GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`)
   await once(stuck, 'readable')
   const reader = await events()
   const text = 'x'.repeat(15_000)

@@ -72,7 +72,7 @@ it('a live view whose client does not read is cut off', async () => {
   onTestFinished(() => void stuck.destroy())
   stuck
     .on('error', () => undefined)
-    .write(`GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    .write(`GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`)
   await once(stuck, 'readable')
   const text = 'x'.repeat(15_000)
   for (let i = 0; i < 400; i += 1) {
@@ -105,7 +105,7 @@ it('a request that comes on an open connection while it closes is told so', asyn
   log.appendGate = gate.promise
   const inFlight = post('{"n":1}')
   const socket = connect(port, '127.0.0.1').setEncoding('utf8')
-  const head = `GET /v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n`
+  const head = `GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n`
   socket.write(head)
   await once(socket, 'connect')
   await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1), PATIENCE)
