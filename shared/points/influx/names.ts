@@ -10,6 +10,9 @@ import type { FieldType, Series } from '../../telemetry.ts'
  * Field: the field's name. Line protocol cannot escape a backslash in it (one in front of a comma, a space, an equals
  * sign or the end would change what follows), so a backslash is written as U+001A, which no field name may hold.
  *
+ * Names that InfluxDB keeps for itself are written behind U+001E: `time`, which it would drop with a 204 (#23024), all that
+ * begin with `_`, and the empty one.
+ *
  * InfluxDB pins the type of a field key, in a measurement and shard. So the name itself is the key of one type, float
  * unless the registry says otherwise, and values of another type lie under the name, U+001F and the type: `state` and
  * `state\u001ftext`.
@@ -17,6 +20,7 @@ import type { FieldType, Series } from '../../telemetry.ts'
 const DOT_OF_TENANT = ':'
 const BACKSLASH_OF_FIELD = '\u001a'
 const BEFORE_TYPE = '\u001f'
+const BEFORE_RESERVED = '\u001e'
 
 const TYPE_NAMES: Readonly<Record<FieldType, string>> = {
   float: 'float',
@@ -42,13 +46,15 @@ export function tenantOf(measurement: string): string | undefined {
 
 /** The field key of a series. Inverse: {@link fieldOf}. */
 export function fieldKeyOf({ field, type, plain = 'float' }: Pick<Series, 'field' | 'type' | 'plain'>): string {
-  const name = field.replaceAll('\\', BACKSLASH_OF_FIELD)
+  const written = field.replaceAll('\\', BACKSLASH_OF_FIELD)
+  const name = field === '' || field === 'time' || field.startsWith('_') ? BEFORE_RESERVED + written : written
   return type === plain ? name : `${name}${BEFORE_TYPE}${TYPE_NAMES[type]}`
 }
 
 export function fieldOf(key: string): string {
   const end = key.indexOf(BEFORE_TYPE)
-  return (end < 0 ? key : key.slice(0, end)).replaceAll(BACKSLASH_OF_FIELD, '\\')
+  const start = key.startsWith(BEFORE_RESERVED) ? BEFORE_RESERVED.length : 0
+  return key.slice(start, end < 0 ? undefined : end).replaceAll(BACKSLASH_OF_FIELD, '\\')
 }
 
 /**
@@ -59,10 +65,9 @@ export function areStorable(tenant: string, device?: string, stream?: string): b
   return (device === undefined || isStorable(device)) && (stream === undefined || isStorable(stream))
 }
 
-/** What is wrong with the name of a field; undefined when nothing is. A field `time` would be dropped with a 204 (#23024). */
+/** What is wrong with the name of a field; undefined when nothing is. */
 export function fieldProblem(field: string): ErrorCode | undefined {
-  if (field === '' || !field.isWellFormed() || /\p{Cc}/u.test(field)) return 'field_name_invalid'
-  return field === 'time' ? 'field_name_reserved' : undefined
+  return !field.isWellFormed() || /\p{Cc}/u.test(field) ? 'field_name_invalid' : undefined
 }
 
 function isStorable(name: string): boolean {

@@ -35,7 +35,15 @@ const text = fc.oneof(
   fc.array(fc.oneof(awkward, fc.string({ maxLength: 3 })), { maxLength: 8 }).map((parts) => parts.join('')),
   fc.constant(''),
 )
-const field = text.map((chars) => chars.replace(/\p{Cc}/gu, '\\')).filter((chars) => fieldProblem(chars) === undefined)
+const field = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: text
+      .map((chars) => chars.replace(/\p{Cc}/gu, '\\'))
+      .filter((chars) => fieldProblem(chars) === undefined),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('', 'time', '_', '_field', '_value', '_time') },
+)
 const value: Readonly<Record<FieldType, fc.Arbitrary<PointValue>>> = {
   float: fc.oneof(
     fc.double({ noNaN: true, noDefaultInfinity: true }),

@@ -10,7 +10,7 @@ import {
 } from '../../../../../shared/points/influx/names.ts'
 import { keepText, readText } from '../../../../../shared/points/influx/text.ts'
 import { middleBySize } from '../../../../../shared/points/influx/writer.ts'
-import type { FieldType } from '../../../../../shared/telemetry.ts'
+import { FIELD_TYPES, type FieldType } from '../../../../../shared/telemetry.ts'
 import { batchOf, seriesOf, type TestPoint } from '../../../../contract/points-harness.ts'
 
 function linesOf(points: readonly TestPoint[]): string[] {
@@ -106,7 +106,13 @@ describe('names', () => {
     )
   })
 
-  it.each(['', 'time', 'a\nb', 'a\x1ab', '\ud800'])('%j names no field', (field) => {
+  it.each(['', 'time', '_x', '_'])('that InfluxDB keeps for itself stand under another: %j', (field) => {
+    const keys = FIELD_TYPES.map((type) => fieldKeyOf({ field, type }))
+    for (const key of keys) expect(key).not.toMatch(/^(?:_|time$|$)/)
+    expect(keys.map(fieldOf)).toEqual(FIELD_TYPES.map(() => field))
+  })
+
+  it.each(['a\nb', 'a\x1ab', 'a\x1eb', '\ud800'])('%j names no field', (field) => {
     expect(fieldProblem(field)).toMatch(/^field_name_/)
   })
 
