@@ -27,29 +27,38 @@ export const ERRORS = {
   // A payload, a reading or a field that cannot be stored as it is.
   payload_empty: data('Send a JSON object or array; an empty payload holds no reading.'),
   payload_not_utf8: data('Encode the payload as UTF-8.'),
-  payload_not_json: data('Send valid JSON; NaN, Infinity, comments and trailing commas are not JSON.'),
+  payload_not_json: data('Send valid JSON, without comments and trailing commas, or one line of text.'),
   decoder_failed: data('This is a bug: please report it with the dead letter, which holds the payload and the stack.'),
   payload_too_deep: data('Nest objects at most 32 deep.'),
   payload_too_many_readings: data('Send at most 10,000 readings in one message.'),
   reading_not_object: data('Each reading must be a JSON object of field names and values.'),
   reading_empty: data('A reading needs at least one value that is not null.'),
   reading_too_wide: data('Send at most 1,000 fields in one reading.'),
-  field_name_invalid: data('A field name needs 1 to 256 bytes without control characters.'),
-  field_name_reserved: data('Rename the field: "time" and names that begin with "_" are reserved by the stores.'),
+  field_name_invalid: data('A field name has up to 256 bytes, without control characters.'),
+  field_name_reserved: data('Only in letters of before 0.3: every name can be stored.'),
   field_duplicate: data('Two values have the same field name after nested objects were flattened; rename one.'),
-  value_unsupported: data('Values are numbers, booleans, strings or nested objects; send one field per array element.'),
-  value_not_exact: data('The number cannot be stored exactly (integers beyond 2^53); send it as a string.'),
+  value_unsupported: data('Send text as text: half a surrogate pair, which JSON can escape, is none.'),
+  value_not_exact: data('Only in letters of before 0.3: integers of any size are stored.'),
+  list_left_out: data(
+    'The other fields are stored. Send one field per element, a time or a name with each, or at most 16 values. Told once per device, stream, field and day.',
+  ),
   value_out_of_range: data('The number is beyond the range of a 64-bit float; send it as a string.'),
   value_too_long: data('Send strings of at most 16 KiB.'),
-  time_invalid: data('Send the time as RFC 3339 with a zone, or as a number of s, ms, us or ns since 1970.'),
-  time_without_zone: data('Add the zone to the time: "2026-01-31T12:00:00Z" or "...+01:00".'),
+  time_invalid: data('Send the time as ISO 8601 with a zone, or as a number of s, ms, us or ns since 1970.'),
+  time_without_zone: data(
+    'Stored at the receive time, with the local time as a text. Add the zone: "2026-01-31T12:00:00Z" or "...+01:00".',
+  ),
   time_out_of_range: data('Only times from 1970 up to 2262 can be stored; check the clock of the device.'),
   time_not_reserved: data(
     'Send the time of each reading: an array of so few bytes has no room for so many readings without one.',
   ),
-  clock_suspect: data(
-    'The reading was stored, but its time is before 2000 or more than a day ahead: set the clock of the device.',
+  time_ahead: data(
+    'The time is more than a day after the receive time: set the clock of the device. Nothing is stored; the letter has it.',
   ),
+  clock_not_set: data(
+    'Stored at the receive time, because the time is empty, zero or in 1970: set the clock of the device.',
+  ),
+  clock_suspect: data('The reading was stored, but its time is before 2000: set the clock of the device.'),
   type_conflict: data(
     'The field was declared integer, or InfluxDB has values of another type under its name; send what it takes, or use another field name.',
   ),

@@ -1,5 +1,7 @@
 import type { ErrorCode } from '../../shared/errors.ts'
-import { fromNanoseconds, MAX_INSTANT, toNanoseconds, type FieldType, type Instant } from '../../shared/telemetry.ts'
+import { fromNanoseconds, toNanoseconds, type FieldType, type Instant } from '../../shared/telemetry.ts'
+import { ReadingTime } from './json-times.ts'
+import { checkName, Refused, treeOf, type ArrayTree, type ObjectTree, type Place, type Tree } from './json-tree.ts'
 
 /**
  * What each payload becomes, written for reading instead of speed: grammar and text by JSON.parse, order, duplicates and
@@ -16,60 +18,75 @@ export interface Outcome {
     value: unknown,
   ])[]
   readonly faults: readonly (readonly [element: number | null, path: string | null, code: ErrorCode])[]
-  readonly suspects: readonly number[]
+  readonly suspects: readonly (readonly [element: number, code: ErrorCode])[]
   readonly nulls: number
 }
 
-/** A JSON value with what JSON.parse forgets: members in order, repeated ones too, and numbers as written. */
-type Tree =
-  | { readonly kind: 'object'; readonly members: readonly (readonly [key: string, value: Tree])[] }
-  | { readonly kind: 'array'; readonly elements: readonly Tree[] }
-  | { readonly kind: 'number' | 'string'; readonly text: string }
-  | { readonly kind: 'true' | 'false' | 'null' }
+type Leaf = readonly [
+  field: string,
+  type: FieldType,
+  value: number | bigint | boolean | string,
+  at: Instant | undefined,
+]
 
-type Leaf = readonly [field: string, type: FieldType, value: number | bigint | boolean | string]
-
-class Refused extends Error {
-  readonly code: ErrorCode
-
-  constructor(code: ErrorCode) {
-    super(code)
-    this.code = code
-  }
-}
-
-export function referenceDecode(payload: Uint8Array, received: Instant, wideIntegers = false): Outcome {
+export function referenceDecode(payload: Uint8Array, received: Instant): Outcome {
   let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload)
+    text = new TextDecoder('utf-8', { fatal: true }).decode(payload).replace(/[ \t\r\n\0]+$/, '')
   } catch {
     return whole('payload_not_utf8')
   }
   if (/^[ \t\r\n]*$/.test(text)) return whole('payload_empty')
+  const json = text.replaceAll(
+    /("(?:[^"\\]|\\.)*")|-?(?:nan|inf(?:inity)?)/gi,
+    (_, string?: string) => string ?? 'null',
+  )
   try {
-    JSON.parse(text)
+    JSON.parse(json)
   } catch {
-    return whole('payload_not_json')
+    return textOutcome(text.replace(/^[ \t\r\n]+/, ''), received)
   }
-  const tree = treeOf(text)
-  const readings = tree.kind === 'array' ? tree.elements : [tree]
-  if (readings.length === 0) return whole('payload_empty')
-  if (readings.length > 10_000) return whole('payload_too_many_readings')
+  const tree = treeOf(json)
+  const isPlain = (one: Tree) => one.kind !== 'object' && one.kind !== 'array'
+  if (isPlain(tree)) return outcomeOf([nameless(tree)], received)
+  const elements = tree.kind === 'array' ? tree.elements : [tree]
+  if (elements.length === 0) return whole('payload_empty')
+  if (elements.length <= 16 && elements.every(isPlain)) return outcomeOf([nameless(tree)], received)
+  return elements.length > 10_000 ? whole('payload_too_many_readings') : outcomeOf(elements, received)
+}
+
+function nameless(value: Tree): Tree {
+  return { kind: 'object', members: [['value', value]] }
+}
+
+/** What is no JSON: one line, or nothing. */
+function textOutcome(text: string, received: Instant): Outcome {
+  const isLine = !/^[{[<]/.test(text) && !/[^\P{Cc}\t]/u.test(text) && new TextEncoder().encode(text).length <= 256
+  return isLine ? outcomeOf([nameless({ kind: 'string', text })], received) : whole('payload_not_json')
+}
+
+function outcomeOf(readings: readonly Tree[], received: Instant): Outcome {
   const outcome = {
     points: [] as Outcome['points'][number][],
     faults: [] as Outcome['faults'][number][],
-    suspects: [] as number[],
+    suspects: [] as Outcome['suspects'][number][],
     nulls: 0,
   }
   for (const [element, reading] of readings.entries()) {
     try {
-      const { leaves, faults, time, nulls } = readingOf(reading, wideIntegers)
-      for (const [path, code] of faults) outcome.faults.push([element, path, code])
-      if (leaves.length === 0) continue
+      const { leaves, faults, time, nulls, doubt, isNested } = readingOf(reading, received)
       const at = time ?? fromNanoseconds(toNanoseconds(received) + BigInt(element))
-      for (const [field, type, value] of leaves) outcome.points.push([element, field, type, at.ms, at.ns, value])
-      if (time !== undefined && (time.ms < Date.UTC(2000, 0) || time.ms > received.ms + 86_400_000))
-        outcome.suspects.push(element)
+      const taken = new Set<string>()
+      for (const [path, code] of faults) outcome.faults.push([element, path, code])
+      for (const [field, type, value, own] of leaves) {
+        const { ms, ns } = own ?? at
+        const identity = JSON.stringify([field, type, ms, ns])
+        if (isNested && taken.has(identity)) outcome.faults.push([element, field, 'field_duplicate'])
+        else outcome.points.push([element, field, type, ms, ns, value])
+        taken.add(identity)
+      }
+      if (leaves.length === 0 && faults.length > 0) continue
+      if (doubt !== undefined && leaves.length > 0) outcome.suspects.push([element, doubt])
       outcome.nulls += nulls
     } catch (error) {
       if (!(error instanceof Refused)) throw error
@@ -83,162 +100,149 @@ function whole(code: ErrorCode): Outcome {
   return { points: [], faults: [[null, null, code]], suspects: [], nulls: 0 }
 }
 
-/** The text is known to be JSON, so that every token is where it belongs. */
-function treeOf(text: string): Tree {
-  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[-+.\deE]+|true|false|null|[{}[\]:,]/gu) ?? []
-  let next = 0
-  const value = (): Tree => {
-    const token = tokens[next++] ?? ''
-    if (token === '{') {
-      const members: [string, Tree][] = []
-      while (tokens[next] !== '}') {
-        if (tokens[next] === ',') next++
-        const key = JSON.parse(tokens[next] ?? '') as string
-        next += 2
-        members.push([key, value()])
-      }
-      next++
-      return { kind: 'object', members }
-    }
-    if (token === '[') {
-      const elements: Tree[] = []
-      while (tokens[next] !== ']') {
-        if (tokens[next] === ',') next++
-        elements.push(value())
-      }
-      next++
-      return { kind: 'array', elements }
-    }
-    if (token.startsWith('"')) return { kind: 'string', text: JSON.parse(token) as string }
-    if (token === 'true' || token === 'false' || token === 'null') return { kind: token }
-    return { kind: 'number', text: token }
-  }
-  return value()
-}
-
 type FieldFault = readonly [path: string, code: ErrorCode]
 
+interface Read {
+  readonly leaves: readonly Leaf[]
+  readonly faults: readonly FieldFault[]
+  readonly time: Instant | undefined
+  readonly nulls: number
+  readonly doubt: ErrorCode | undefined
+  readonly isNested: boolean
+}
+
 /** Throws what refuses the reading as a whole. */
-function readingOf(
-  reading: Tree,
-  wideIntegers: boolean,
-): { leaves: Leaf[]; faults: FieldFault[]; time: Instant | undefined; nulls: number } {
+function readingOf(reading: Tree, received: Instant): Read {
   if (reading.kind !== 'object') throw new Refused('reading_not_object')
-  const leaves: Leaf[] = []
-  const faults: FieldFault[] = []
+  const state = {
+    leaves: [] as Leaf[],
+    faults: [] as FieldFault[],
+    nulls: 0,
+    isNested: false,
+    doubts: [] as ErrorCode[],
+  }
+  const time = readingInto(state, reading, '', 1, received)
+  if (state.leaves.length + state.faults.length + state.nulls === 0) throw new Refused('reading_empty')
+  return { ...state, time, doubt: state.doubts[0] }
+}
+
+interface State {
+  readonly leaves: Leaf[]
+  readonly faults: FieldFault[]
+  readonly doubts: ErrorCode[]
+  nulls: number
+  isNested: boolean
+}
+
+/** Gives the time of the reading; what is said of nested ones comes before what is said of it. */
+function readingInto(
+  state: State,
+  reading: ObjectTree,
+  start: string,
+  level: number,
+  received: Instant,
+): Instant | undefined {
   const names = new Set<string>()
-  let time: Instant | undefined
-  let nulls = 0
-  const walk = (
-    object: Tree & { kind: 'object' },
-    prefix: string,
-    place: 'top' | 'values' | 'nested',
+  const time = new ReadingTime(received)
+  const add = (name: string, value: Exclude<Tree, { kind: 'object' | 'array' }>) => {
+    if (value.kind === 'null') state.nulls += 1
+    else state.leaves.push(leafOf(name, value))
+  }
+  const list = (
+    key: string,
+    name: string,
+    tree: ArrayTree,
+    below: string,
+    isEnvelope: boolean,
     depth: number,
   ): void => {
-    const keys = new Set<string>()
-    for (const [key, value] of object.members) {
-      if (place === 'top' && ['ts', 'time', 'timestamp'].includes(key)) {
-        if (value.kind === 'null') nulls += 1
-        else if (value.kind !== 'number' && value.kind !== 'string') throw new Refused('time_invalid')
-        else if (time !== undefined) throw new Refused('time_invalid')
-        else time = value.kind === 'number' ? numberTime(value.text) : textTime(value.text)
-        continue
+    const { elements } = tree
+    if (elements.every(({ kind }) => kind !== 'object' && kind !== 'array')) {
+      if (elements.length > 16) throw new Refused('list_left_out')
+      for (const [i, one] of elements.entries()) {
+        member(isEnvelope ? `${key}.${i}` : String(i), one, isEnvelope ? start : below, 'nested', depth + 1, new Set())
       }
-      const isEnvelope = place === 'top' && key === 'values'
-      const name = prefix + key
+      return
+    }
+    const [first] = elements
+    if (!elements.every(({ kind }) => kind === 'object') || first === undefined || !saysTime(first)) {
+      throw new Refused('list_left_out')
+    }
+    state.isNested = true
+    for (const [i, one] of elements.entries()) {
+      const from = state.leaves.length
       try {
-        if (!isEnvelope) checkName(key, name)
-        if (keys.has(key)) throw new Refused('field_duplicate')
-        keys.add(key)
-        if (value.kind === 'object') {
-          if (depth >= 32) throw new Refused('payload_too_deep')
-          if (isEnvelope) walk(value, '', 'values', depth + 1)
-          else walk(value, `${name}.`, 'nested', depth + 1)
-          continue
+        const own = readingInto(state, one as ObjectTree, below, depth + 1, received)
+        if (i > 0 && own === undefined) throw new Refused('time_not_reserved')
+        if (own === undefined) continue
+        for (const [at, [field, type, value, known]] of state.leaves.entries()) {
+          if (at >= from) state.leaves[at] = [field, type, value, known ?? own]
         }
-        if (names.has(name)) throw new Refused('field_duplicate')
-        names.add(name)
-        if (names.size > 1000) throw new Refused('reading_too_wide')
-        if (value.kind === 'array') throw new Refused('value_unsupported')
-        if (value.kind === 'null') nulls += 1
-        else leaves.push(leafOf(name, value, wideIntegers))
       } catch (error) {
-        if (!(error instanceof Refused) || error.code.startsWith('time_')) throw error
-        faults.push([name, error.code])
+        if (!(error instanceof Refused)) throw error
+        state.leaves.length = from
+        state.faults.push([`${name}.${i}`, error.code])
       }
     }
   }
-  walk(reading, '', 'top', 1)
-  if (leaves.length === 0 && faults.length === 0) throw new Refused('reading_empty')
-  return { leaves, faults, time, nulls }
+  const member = (key: string, value: Tree, prefix: string, place: Place, depth: number, keys: Set<string>): void => {
+    const name = prefix + key
+    if (place === 'top' && ['ts', 'time', 'timestamp'].includes(key)) {
+      if (value.kind === 'null') state.nulls += 1
+      else if (time.isKept(value)) {
+        if (names.has(name)) state.faults.push([name, 'field_duplicate'])
+        else add(name, value as Tree & { kind: 'string' })
+        names.add(name)
+      }
+      return
+    }
+    const isEnvelope = place === 'top' && ['values', 'sensordatavalues', 'sensorDatas'].includes(key)
+    try {
+      checkName(name)
+      if (keys.has(key)) throw new Refused('field_duplicate')
+      keys.add(key)
+      const below = isEnvelope ? prefix : `${name}.`
+      if (depth >= 32 && (value.kind === 'object' || value.kind === 'array')) throw new Refused('payload_too_deep')
+      if (value.kind === 'object') {
+        walk(value, below, isEnvelope ? 'values' : 'nested', depth + 1)
+        return
+      }
+      if (names.has(name)) throw new Refused('field_duplicate')
+      names.add(name)
+      if (names.size > 1000) throw new Refused('reading_too_wide')
+      if (value.kind === 'array') return list(key, name, value, below, isEnvelope, depth)
+      if (place === 'top' && ['tst', 'dateTime', 'datetime', 'Time', 'UTC'].includes(key)) time.consider(value)
+      add(name, value)
+    } catch (error) {
+      if (!(error instanceof Refused) || error.code.startsWith('time_')) throw error
+      state.faults.push([name, error.code])
+    }
+  }
+  const walk = (object: ObjectTree, prefix: string, place: Place, depth: number): void => {
+    const keys = new Set<string>()
+    for (const [key, value] of object.members) member(key, value, prefix, place, depth, keys)
+  }
+  walk(reading, start, 'top', level)
+  const found = time.settle()
+  if (time.doubt !== undefined) state.doubts.push(time.doubt)
+  return found
 }
 
-function checkName(key: string, name: string): void {
-  const bytes = new TextEncoder().encode(name).length
-  if (key === '' || bytes > 256 || /\p{Cc}|\p{Cs}/u.test(name)) throw new Refused('field_name_invalid')
-  if (name === 'time' || name.startsWith('_')) throw new Refused('field_name_reserved')
+function saysTime(tree: Tree): boolean {
+  const keys = ['ts', 'time', 'timestamp', 'tst', 'dateTime', 'datetime', 'Time', 'UTC']
+  const isSaid = (value: Tree) => value.kind === 'number' || (value.kind === 'string' && value.text !== '')
+  return tree.kind === 'object' && tree.members.some(([key, value]) => keys.includes(key) && isSaid(value))
 }
 
-function leafOf(
-  name: string,
-  value: Exclude<Tree, { kind: 'object' | 'array' | 'null' }>,
-  wideIntegers: boolean,
-): Leaf {
+function leafOf(name: string, value: Exclude<Tree, { kind: 'object' | 'array' | 'null' }>): Leaf {
   if (value.kind === 'string') {
     if (/\p{Cs}/u.test(value.text)) throw new Refused('value_unsupported')
     if (new TextEncoder().encode(value.text).length > 16_384) throw new Refused('value_too_long')
-    return [name, 'string', value.text]
+    return [name, 'string', value.text, undefined]
   }
-  if (value.kind !== 'number') return [name, 'boolean', value.kind === 'true']
+  if (value.kind !== 'number') return [name, 'boolean', value.kind === 'true', undefined]
   const number = Number(value.text)
   if (!Number.isFinite(number)) throw new Refused('value_out_of_range')
-  const [, integer] = /^(-?\d+)(?:\.0+)?$/.exec(value.text) ?? []
-  if (integer !== undefined && BigInt(number) !== BigInt(integer)) {
-    const exact = BigInt(integer)
-    if (!wideIntegers || BigInt.asIntN(64, exact) !== exact) throw new Refused('value_not_exact')
-    return [name, 'float', exact]
-  }
-  return [name, 'float', number]
-}
-
-/** Digits as one integer and a power of ten; everything else is shifting. */
-function numberTime(text: string): Instant {
-  const [, sign = '', whole = '', fraction = '', power = '0'] =
-    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([-+]?\d+))?$/.exec(text) ?? []
-  const digits = BigInt(whole + fraction)
-  if (digits === 0n) return { ms: 0, ns: 0 }
-  if (sign !== '') throw new Refused('time_out_of_range')
-  const exponent = Number(power) - fraction.length
-  const size = digits.toString().length + exponent
-  const unit = [11, 14, 17].findIndex((limit) => size <= limit)
-  const shift = exponent + ([9, 6, 3][unit] ?? 0)
-  if (size > 19) throw new Refused('time_out_of_range')
-  // A fraction too small to matter: the power would not fit the memory.
-  if (size < -20) return { ms: 0, ns: 0 }
-  return storable(shift >= 0 ? digits * 10n ** BigInt(shift) : digits / 10n ** BigInt(-shift))
-}
-
-function textTime(text: string): Instant {
-  const match = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(?:\.(\d+))?(.*)$/su.exec(text)
-  if (match === null) throw new Refused('time_invalid')
-  const [, date = '', minute = '', second = '', fraction = '', zone = ''] = match
-  const start = Date.parse(`${date}T${minute}:00Z`)
-  const day = Number(date.slice(8))
-  if (Number.isNaN(start) || new Date(start).getUTCDate() !== day || minute.startsWith('24') || Number(second) > 60) {
-    throw new Refused('time_invalid')
-  }
-  if (zone === '') throw new Refused('time_without_zone')
-  const offset = /^(?:[Zz]|([-+])([01]\d|2[0-3]):([0-5]\d))$/.exec(zone)
-  if (offset === null) throw new Refused('time_invalid')
-  if (date < '1969') throw new Refused('time_out_of_range')
-  const minutes = Number(offset[2] ?? 0) * 60 + Number(offset[3] ?? 0)
-  const utc = start - (offset[1] === '-' ? -minutes : minutes) * 60_000
-  if (second === '60' && !new Date(utc).toISOString().includes('T23:59')) throw new Refused('time_invalid')
-  const nanoseconds = BigInt(fraction.slice(0, 9).padEnd(9, '0'))
-  return storable((BigInt(utc) + BigInt(second) * 1000n) * 1_000_000n + nanoseconds)
-}
-
-function storable(nanoseconds: bigint): Instant {
-  if (nanoseconds < 0n || nanoseconds > toNanoseconds(MAX_INSTANT)) throw new Refused('time_out_of_range')
-  return fromNanoseconds(nanoseconds)
+  const isExact = !/^-?\d+$/.test(value.text) || BigInt(number) === BigInt(value.text)
+  return [name, 'float', isExact ? number : BigInt(value.text), undefined]
 }

@@ -13,10 +13,12 @@ const MAX_SERIES = 200_000
 const MAX_INT64 = 2n ** 63n - 1n
 const MIN_INT64 = -(2n ** 63n)
 
-/** A point as it may be written, or why it may not. */
+/**
+ * A point as it may be written, or why it may not. `beside`: where its digits go as a text, because no double holds them.
+ */
 export type Fit =
-  | { readonly series: Series; readonly value: PointValue }
-  | { readonly code: 'type_conflict' | 'value_not_exact'; readonly detail: string }
+  | { readonly series: Series; readonly value: PointValue; readonly beside?: Series }
+  | { readonly code: 'type_conflict'; readonly detail: string }
 
 /**
  * As which series the points of the decoder's series are written. A value of any kind is welcome in any field: kinds
@@ -30,6 +32,8 @@ export class FieldTypes {
   #types = new Map<string, FieldType>()
   /** By the decoder's series: the series to write. */
   #forms = new Map<Series, Series>()
+  /** By the decoder's series of numbers: where digits go that no double holds. */
+  #digits = new Map<Series, Series>()
 
   constructor({ registry, retry }: { registry: Pick<Registry, 'pinFieldTypes'>; retry: Retry }) {
     this.#registry = registry
@@ -42,6 +46,7 @@ export class FieldTypes {
    */
   async pin(columns: readonly (readonly Series[])[]): Promise<boolean> {
     if (this.#forms.size > MAX_SERIES) this.#forms = new Map()
+    if (this.#digits.size > MAX_SERIES) this.#digits = new Map()
     const unknown: Series[] = []
     let plain = true
     for (const column of columns) {
@@ -66,7 +71,9 @@ export class FieldTypes {
     const form = this.#forms.get(series) ?? series
     if (form.type === 'integer') return fitInteger(form, value)
     if (typeof value !== 'bigint') return { series: form, value }
-    return { code: 'value_not_exact', detail: `"${series.field}" is of type float, and ${value} is not exact as one` }
+    const beside = this.#digits.get(series) ?? this.#formOf({ ...series, type: 'string' })
+    this.#digits.set(series, beside)
+    return { series: form, value: Number(value), beside }
   }
 
   #formOf(series: Series): Series {
@@ -95,13 +102,16 @@ export class FieldTypes {
 }
 
 function fitInteger(series: Series, value: PointValue): Fit {
-  if (typeof value === 'bigint') return { series, value }
+  if (typeof value === 'bigint') return fitWide(series, value)
   if (typeof value !== 'number' || !Number.isInteger(value)) {
     return { code: 'type_conflict', detail: `"${series.field}" is declared integer, this value is ${String(value)}` }
   }
   // -0 is no integer of its own.
   if (Number.isSafeInteger(value)) return { series, value: value + 0 }
-  const exact = BigInt(value)
+  return fitWide(series, BigInt(value))
+}
+
+function fitWide(series: Series, exact: bigint): Fit {
   if (exact >= MIN_INT64 && exact <= MAX_INT64) return { series, value: exact }
-  return { code: 'type_conflict', detail: `"${series.field}" is a 64-bit integer, this value is ${value}` }
+  return { code: 'type_conflict', detail: `"${series.field}" is a 64-bit integer, this value is ${exact}` }
 }

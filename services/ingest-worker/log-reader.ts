@@ -36,7 +36,7 @@ export interface LogReaderOptions {
 /** Reads the log by group, decodes, and keeps how far each partition is. Opens a new consumer when one stops. */
 export class LogReader {
   readonly #options: LogReaderOptions
-  readonly #table = new SeriesTable({ wideIntegers: true })
+  readonly #table = new SeriesTable()
   readonly #progress = new Map<number, Progress>()
   readonly #assigned = new Map<number, Assignment>()
   #consumer: LogConsumer | undefined

@@ -69,7 +69,12 @@ export class PointWriter {
       const { field } = at(points.series, i)
       const fit = this.#types.fit(at(points.series, i), at(points.values, i))
       if ('code' in fit) refusals.add(slice, at(record, i), { element: at(element, i), path: field, ...fit })
-      else keep(kept, slice.decoded, i, fit)
+      else {
+        keep(kept, slice.decoded, i, fit)
+        if (fit.beside !== undefined) {
+          keep(kept, slice.decoded, i, { series: fit.beside, value: String(at(points.values, i)) })
+        }
+      }
     }
     return kept
   }

@@ -24,9 +24,13 @@ export function* decodedReadings(
   records: readonly LogRecord[],
   { points, record, element }: Decoded,
 ): Generator<{ record: number; element: number; view: ReadingView }> {
+  const { ms, ns } = points
+  // A reading within another one may have a time of its own.
+  const isSameReading = (a: number, b: number) =>
+    record[a] === record[b] && element[a] === element[b] && ms[a] === ms[b] && ns[a] === ns[b]
   let from = 0
   for (let to = 1; to <= record.length; to += 1) {
-    if (to < record.length && record[to] === record[from] && element[to] === element[from]) continue
+    if (to < record.length && isSameReading(from, to)) continue
     const source = records[record[from] ?? 0]
     const series = points.series[from]
     if (source !== undefined && series !== undefined) {

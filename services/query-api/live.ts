@@ -37,7 +37,7 @@ const GREETING = 'retry: 2000\n\n'
  */
 export class LiveView {
   readonly #options: LiveOptions
-  readonly #table = new SeriesTable({ maxSeries: MAX_SERIES, wideIntegers: true })
+  readonly #table = new SeriesTable({ maxSeries: MAX_SERIES })
   readonly #clients = new Set<LiveClient>()
   readonly #skipped: Counter
   readonly #gauge: Gauge

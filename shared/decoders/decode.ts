@@ -23,11 +23,6 @@ const NO_DEFECTS: ReadonlyMap<number, string> = new Map()
 export interface SeriesTableOptions {
   /** Bound of the series kept, >= 1; a run of records may exceed it by its own series until the next run. */
   readonly maxSeries?: number
-  /**
-   * Integers beyond 2^53 that no double holds come out as bigint in a float series, for a caller who knows which fields
-   * are declared integers and refuses the others. Without it they are faults, code `value_not_exact`.
-   */
-  readonly wideIntegers?: boolean
 }
 
 /**
@@ -36,7 +31,7 @@ export interface SeriesTableOptions {
  * Also keeps what the decoder learns (field names), so one table belongs to one loop of {@link decodeRecords} calls.
  */
 export class SeriesTable {
-  readonly decoder: JsonDecoder
+  readonly decoder = new JsonDecoder()
   readonly #half: number
   #young = new Map<string, StreamSeries>()
   #old = new Map<string, StreamSeries>()
@@ -45,7 +40,6 @@ export class SeriesTable {
 
   constructor(options: SeriesTableOptions = {}) {
     this.#half = Math.max(1, Math.floor((options.maxSeries ?? DEFAULT_MAX_SERIES) / 2))
-    this.decoder = new JsonDecoder({ wideIntegers: options.wideIntegers ?? false })
   }
 
   /** Series kept, for a metric. */
@@ -90,7 +84,8 @@ export class SeriesTable {
 }
 
 /**
- * Decodes records in order. Never throws: every field of every record is among the points or among the faults, alone
+ * Decodes records in order. An integer that no double holds exactly is a bigint, in a series of type float: whoever stores
+ * it knows what the field was declared. Never throws: every field of every record is among the points or among the faults, alone
  * where it can be told from its neighbours. A record at which a decoder itself fails three times is one fault, code
  * `decoder_failed`. Times are the device's own, or else the record's receive time plus a step per element, see
  * stamps/scheme.ts.

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import { Faults, type Fault } from '../faults.ts'
 import type { PointBatch, PointValue, Series } from '../telemetry.ts'
 
-/** A stored reading whose time is doubtful. */
+/** A stored reading whose time is doubtful, or is not that of the device. */
 export interface Suspect {
   /** Index of the record in the decoded run, and of the reading in its payload. */
   readonly record: number
@@ -23,7 +23,7 @@ export interface Decoded {
   readonly readings: number
   /** By the index of the record, of those of which something was refused. */
   readonly faults: ReadonlyMap<number, Faults>
-  /** Code `clock_suspect`. */
+  /** Codes `clock_suspect`, `clock_not_set`, `time_without_zone`. */
   readonly suspects: Suspect[]
   /** Fields of stored readings that were null, and skipped. */
   readonly nulls: number
@@ -37,6 +37,14 @@ export interface Mark {
   readonly nulls: number
 }
 
+/** Points from `from` inclusive to `to` exclusive, and their time. */
+interface Placed {
+  readonly from: number
+  readonly to: number
+  readonly ms: number
+  readonly ns: number
+}
+
 /** What decoders write into, reading by reading. */
 export class DecodedColumns implements Decoded {
   readonly points: PointBatch & { readonly series: Series[] } = { series: [], ms: [], ns: [], values: [] }
@@ -46,6 +54,8 @@ export class DecodedColumns implements Decoded {
   readonly suspects: Suspect[] = []
   readings = 0
   nulls = 0
+  /** Runs of points of the reading in progress that have a time of their own. */
+  readonly #placed: Placed[] = []
 
   /** A value of the reading in progress. */
   push(series: Series, value: PointValue): void {
@@ -62,7 +72,54 @@ export class DecodedColumns implements Decoded {
       this.record.push(record)
       this.element.push(element)
     }
+    if (this.#placed.length > 0) this.#place()
     this.readings += 1
+  }
+
+  /** Where the next value will stand. */
+  get next(): number {
+    return this.points.series.length
+  }
+
+  /** The values of the reading in progress from `from` on have this time, whatever the reading has. */
+  placeFrom(from: number, ms: number, ns: number): void {
+    if (from < this.next) this.#placed.push({ from, to: this.next, ms, ns })
+  }
+
+  #place(): void {
+    const { ms, ns } = this.points
+    // A list within a list was placed before the one that holds it, and keeps its own time.
+    for (const run of this.#placed.reverse()) {
+      ms.fill(run.ms, run.from, run.to)
+      ns.fill(run.ns, run.from, run.to)
+    }
+    this.#placed.length = 0
+  }
+
+  /**
+   * Takes out what would be stored over another value from `from` on: the same series and time twice, of which the first
+   * stands. Gives the fields.
+   */
+  dropRepeats(from: number): string[] {
+    const { series, ms, ns, values } = this.points
+    const seen = new Map<Series, Set<string>>()
+    const dropped: string[] = []
+    let to = from
+    for (let i = from; i < series.length; i++) {
+      const one = at(series, i)
+      const time = `${ms[i]} ${ns[i]}`
+      const times = seen.get(one) ?? new Set()
+      seen.set(one, times)
+      if (times.has(time)) {
+        dropped.push(one.field)
+        continue
+      }
+      times.add(time)
+      for (const column of [series, ms, ns, values, this.record, this.element] as unknown[][]) column[to] = column[i]
+      to += 1
+    }
+    for (const column of [series, ms, ns, values, this.record, this.element]) column.length = to
+    return dropped
   }
 
   /** True when nothing was pushed for the reading in progress. */
@@ -72,9 +129,14 @@ export class DecodedColumns implements Decoded {
 
   /** Forgets the values of the reading in progress. */
   dropReading(): void {
-    const { series, ms, values } = this.points
-    series.length = ms.length
-    values.length = ms.length
+    this.dropFrom(this.points.ms.length)
+  }
+
+  /** Forgets those of them from `from` on. */
+  dropFrom(from: number): void {
+    this.points.series.length = from
+    this.points.values.length = from
+    while ((this.#placed.at(-1)?.from ?? -1) >= from) this.#placed.pop()
   }
 
   mark(): Mark {
@@ -109,4 +171,10 @@ export class DecodedColumns implements Decoded {
     }
     return faults
   }
+}
+
+function at<T>(column: readonly T[], index: number): T {
+  const value = column[index]
+  if (value === undefined) throw new RangeError(`no point ${index} among ${column.length}`)
+  return value
 }

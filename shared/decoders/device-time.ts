@@ -9,7 +9,7 @@ export interface DeviceTime {
   ns: number
 }
 
-export type TimeProblem = 'time_invalid' | 'time_without_zone' | 'time_out_of_range'
+export type TimeProblem = 'time_invalid' | 'time_without_zone' | 'time_out_of_range' | 'clock_not_set'
 
 /** Whole digits up to which a number is seconds (below 1e11), milliseconds (1e14), microseconds (1e17). */
 const UNIT_BY_DIGITS = [
@@ -163,7 +163,8 @@ function zoneMinutes(buffer: Uint8Array, start: number, end: number): number {
   return sign === 0x2d ? -(hours * 60 + minutes) : hours * 60 + minutes
 }
 
-function inRange(time: DeviceTime): TimeProblem | undefined {
+/** Whether it can be stored. */
+export function inRange(time: DeviceTime): TimeProblem | undefined {
   if (time.ms < 0 || time.ms > MAX_INSTANT.ms) return 'time_out_of_range'
   return time.ms === MAX_INSTANT.ms && time.ns > MAX_INSTANT.ns ? 'time_out_of_range' : undefined
 }

@@ -12,6 +12,13 @@ export const MAX_NAMES = 10_000
 
 /** Keys that hold the time of the device when they stand at the top of a reading. */
 const TIME_KEYS: ReadonlySet<string> = new Set(['ts', 'time', 'timestamp'])
+/**
+ * Keys of formats that many devices speak (OwnTracks, weewx, Tasmota, Vega): the time when none of those above is one and
+ * the value is a time near the receive time. They stay fields.
+ */
+const OTHER_TIME_KEYS: ReadonlySet<string> = new Set(['tst', 'dateTime', 'datetime', 'Time', 'UTC'])
+/** Keys whose objects and lists only hold the fields: what is in them is called as if it stood beside them. */
+const ENVELOPES: ReadonlySet<string> = new Set(['values', 'sensordatavalues', 'sensorDatas'])
 const BUCKETS = 16_384
 /** Of a name that is too long, for a person to find it. */
 const SHOWN_BYTES = 64
@@ -25,17 +32,21 @@ export interface FieldName {
 }
 
 /** What a key means where it stands. */
-export type KeyRole = 'field' | 'time' | 'values'
+export type KeyRole = 'field' | 'time' | 'perhaps time' | 'values'
 
 /** A key of an object at one place of the structure. */
 export interface Key {
   readonly parent: Scope
   readonly role: KeyRole
   readonly name: FieldName
+  /** The last part of the name: what the key says. */
+  readonly text: string
   /** Why no field may have this name. */
   readonly refused: ErrorCode | undefined
   /** What lies below the key when its value is an object. */
   readonly scope: Scope
+  /** What lies below it when its value is a list of readings; see {@link FieldNames.readings}. */
+  readings: Scope | undefined
   /** The reading in which the key was last seen. */
   seen: number
   /** The key that followed last time, or that came first in the object: devices repeat themselves. */
@@ -72,19 +83,35 @@ export class FieldNames {
   #size = 0
   #scopes = 0
   #top: Scope
+  #flat: Scope
 
   constructor() {
     this.#top = this.#clear()
+    this.#flat = this.#scope('', 'values')
   }
 
   /** Where a reading starts. Between readings is when a full table is emptied: keys hold while one is read. */
   top(): Scope {
-    if (this.#size > MAX_NAMES) this.#top = this.#clear()
+    if (this.#size > MAX_NAMES) {
+      this.#top = this.#clear()
+      this.#flat = this.#scope('', 'values')
+    }
     return this.#top
+  }
+
+  /** Where values are whose decoder gives them by name, whatever that is. */
+  flat(): Scope {
+    return this.#flat
   }
 
   get size(): number {
     return this.#size
+  }
+
+  /** Where each reading of a list of them starts that is the value of a key. */
+  readings(key: Key): Scope {
+    key.readings ??= this.#scope(key.scope.prefix, 'top')
+    return key.readings
   }
 
   /** True when the bytes from `start` are those of the plain key, followed by the closing quote. */
@@ -140,9 +167,22 @@ export class FieldNames {
       this.#names.set(full, name)
     }
     const role = roleOf(parent, text)
-    const scope = role === 'values' ? this.#scope('', 'values') : this.#scope(`${full}.`, 'nested')
-    const refused = role === 'field' ? refusal(text, full) : undefined
-    return { parent, role, name, refused, scope, seen: 0, next: undefined, beyondAscii, ...place }
+    const isEnvelope = role === 'values'
+    const scope = isEnvelope ? this.#scope(parent.prefix, 'values') : this.#scope(`${full}.`, 'nested')
+    const refused = isName(full) ? undefined : 'field_name_invalid'
+    return {
+      parent,
+      role,
+      name,
+      text,
+      refused,
+      scope,
+      readings: undefined,
+      seen: 0,
+      next: undefined,
+      beyondAscii,
+      ...place,
+    }
   }
 
   /** Refused whatever it says, and not worth remembering: it may be as long as the payload. */
@@ -151,7 +191,8 @@ export class FieldNames {
     const name = { text: `${parent.prefix}${beginning.replace(/\ufffd+$/, '')}...`, seen: 0 }
     const refused = 'field_name_invalid'
     const place = { bytes: new Uint8Array(0), plain: false, beyondAscii: false, hash: 0, chain: undefined }
-    return { parent, role: 'field', name, refused, scope: parent, seen: 0, next: undefined, ...place }
+    const below = { scope: parent, readings: undefined }
+    return { parent, role: 'field', name, text: '', refused, ...below, seen: 0, next: undefined, ...place }
   }
 
   #scope(prefix: string, kind: Scope['kind']): Scope {
@@ -178,12 +219,11 @@ export class FieldNames {
 function roleOf(parent: Scope, text: string): KeyRole {
   if (parent.kind !== 'top') return 'field'
   if (TIME_KEYS.has(text)) return 'time'
-  return text === 'values' ? 'values' : 'field'
+  if (OTHER_TIME_KEYS.has(text)) return 'perhaps time'
+  return ENVELOPES.has(text) ? 'values' : 'field'
 }
 
-/** Why no field may be called `full`, of which `key` is the last part. */
-function refusal(key: string, full: string): ErrorCode | undefined {
-  if (key === '' || !full.isWellFormed() || /\p{Cc}/u.test(full)) return 'field_name_invalid'
-  if (Buffer.byteLength(full) > MAX_FIELD_NAME_BYTES) return 'field_name_invalid'
-  return full === 'time' || full.startsWith('_') ? 'field_name_reserved' : undefined
+/** Whether a field may have the name. What a store keeps for itself is no matter of names: it escapes it. */
+function isName(full: string): boolean {
+  return full.isWellFormed() && !/\p{Cc}/u.test(full) && Buffer.byteLength(full) <= MAX_FIELD_NAME_BYTES
 }

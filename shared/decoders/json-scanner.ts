@@ -3,6 +3,9 @@ import { isUtf8 } from 'node:buffer'
 /** What scanning functions return instead of a position when the payload is not JSON. */
 export const SYNTAX = -1
 
+/** Returned instead of a position when a reading is JSON and cannot be stored. */
+export const REJECTED = -2
+
 const TAB = 0x09
 const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
@@ -18,7 +21,7 @@ const OBJECT_END = 0x7d
 const SHARED_BYTES = 128 * 1024
 
 /**
- * Walks the bytes of one payload by the JSON grammar (RFC 8259), strictly as `JSON.parse` does.
+ * Walks the bytes of one payload by the JSON grammar (RFC 8259), strictly as `JSON.parse` does, but for `nan` and `inf`.
  * The bytes are copied into a buffer that ends in a 0, which is no part of any token: so no step needs to look whether
  * the end is reached, and the engine sees one kind of array whatever the payload came in.
  */
@@ -64,6 +67,19 @@ export class JsonScanner {
   syntax(position: number): number {
     this.failedAt = position
     return SYNTAX
+  }
+
+  /** Where the text begins: a byte order mark is none of it. */
+  begin(): number {
+    const [a, b, c] = this.buffer
+    return this.space(this.length >= 3 && a === 0xef && b === 0xbb && c === 0xbf ? 3 : 0)
+  }
+
+  /** Behind the white space and NULs from the position on, which firmware in C leaves behind a text. */
+  trailing(position: number): number {
+    let at = this.space(position)
+    while (at < this.length && this.buffer[at] === 0) at = this.space(at + 1)
+    return at
   }
 
   space(position: number): number {
@@ -117,7 +133,9 @@ export class JsonScanner {
     const buffer = this.buffer
     let at = position
     if (buffer[at] === 0x2d) at++
-    if (buffer[at] === 0x30) at++
+    const first = buffer[at] ?? 0
+    if (first === 0x30) at++
+    else if (first > 0x39) return this.#notANumber(at)
     else at = this.#digits(at)
     if (at >= 0 && buffer[at] === 0x2e) at = this.#digits(at + 1)
     if (at >= 0 && (buffer[at] === 0x65 || buffer[at] === 0x45)) {
@@ -136,7 +154,7 @@ export class JsonScanner {
     return at === position ? this.syntax(at) : at
   }
 
-  /** Behind `true`, `false` or `null`. */
+  /** Behind `true`, `false`, `null` or `nan`. */
   literal(position: number): number {
     const buffer = this.buffer
     const [a, b, c, d, e] = [
@@ -149,7 +167,14 @@ export class JsonScanner {
     if (a === 0x74 && b === 0x72 && c === 0x75 && d === 0x65) return position + 4
     if (a === 0x6e && b === 0x75 && c === 0x6c && d === 0x6c) return position + 4
     if (a === 0x66 && b === 0x61 && c === 0x6c && d === 0x73 && e === 0x65) return position + 5
-    return this.syntax(position)
+    return this.#notANumber(position)
+  }
+
+  /** Behind `nan`, `inf` or `infinity` in any case: what printf writes where there is no number. JSON has none of them. */
+  #notANumber(position: number): number {
+    const beginning = this.buffer.toString('latin1', position, position + 8)
+    const found = /^(?:nan|inf(?:inity)?)/i.exec(beginning)
+    return found === null ? this.syntax(position) : position + found[0].length
   }
 
   /** From the opening quote of a key, over the colon, to its value. */

@@ -11,3 +11,8 @@ export function quote(text: string): string {
 export function shorten(text: string): string {
   return text.length > 64 ? `${text.slice(0, 61)}...` : text
 }
+
+/** What is wrong with a second value for a field. */
+export function repeated(field: string): string {
+  return `another value for ${quote(field)} comes before this one`
+}

@@ -1,50 +1,52 @@
 import { DecodedColumns } from './decoded.ts'
 import { StreamSeries } from './series.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
-import { formatInstant, type LogRecord } from '../telemetry.ts'
-import { JsonReading, REJECTED } from './json-reading.ts'
-import { JsonScanner } from './json-scanner.ts'
+import { toNanoseconds, type Instant, type LogRecord } from '../telemetry.ts'
+import { JsonReading } from './json-reading.ts'
+import { JsonScanner, REJECTED } from './json-scanner.ts'
+import { fieldOf, parseLines, type Line } from './line-protocol.ts'
+import { Senml } from './senml.ts'
 import { MAX_ELEMENTS, reservedElements } from '../stamps/reservation.ts'
 import { STAMP_STEP } from '../stamps/scheme.ts'
 
 /** Readings in one payload. */
 export const MAX_READINGS = MAX_ELEMENTS
-/** Times before this are those of a clock that was never set: 2000-01-01T00:00:00Z. */
-const SUSPECT_BEFORE_MS = 946_684_800_000
-/** Times further ahead of the receive time are those of a clock that is wrong. */
-const SUSPECT_AHEAD_MS = 24 * 3_600_000
+/** Bytes of a text that is a value, in one line. */
+export const MAX_TEXT_BYTES = 256
 
 const NANOSECONDS_PER_MS = 1_000_000
+/** The field of a payload that is a value without a name. */
+const VALUE = 'value'
 
 const COMMA = 0x2c
+const TAG = 0x3c
 const ARRAY = 0x5b
 const ARRAY_END = 0x5d
 const OBJECT = 0x7b
 
 /**
- * The JSON decoder: one pass over the bytes of a payload into columns, without an object per reading.
- * What each payload becomes is written in docs/payloads.md. A payload is one reading or an array of readings. What is
- * wrong with one field refuses that field; a time that cannot be read refuses its reading, as one fault, because none of
- * its fields can be placed; what is no JSON refuses the payload. What is wrong with the whole payload comes before all
- * else: no UTF-8, no JSON, empty, too many readings.
+ * The decoder of payloads whose format nobody has named: one pass over the bytes into columns, without an object per
+ * reading. What each payload becomes is written in docs/payloads.md. A payload is JSON (one reading, an array of readings,
+ * a SenML pack, a list of values with their names, a value), or else line protocol, or else one line of text.
+ * What is wrong with one field refuses that field; a time that cannot be read refuses its reading, as one fault, because
+ * none of its fields can be placed; what is no payload of these refuses it as a whole. That comes before all else: no
+ * UTF-8, no JSON, empty, too many readings.
  */
 export class JsonDecoder {
   readonly #scanner = new JsonScanner()
   readonly #reading: JsonReading
+  readonly #senml: Senml
   #out = new DecodedColumns()
+  #stream = ''
   /** Readings of the payload so far, good and bad. */
   #readings = 0
   /** Times that the stamp of the record has reserved; 0 when it was not asked yet. */
   #reserved = 0
 
-  /** `wideIntegers`: integers that only a field declared integer can hold come out as bigint; else they are rejected. */
-  constructor(options: { wideIntegers: boolean }) {
-    this.#reading = new JsonReading(
-      this.#scanner,
-      options.wideIntegers,
-      this.#out,
-      new StreamSeries({ tenant: '', device: '', stream: '' }, { series: 0 }),
-    )
+  constructor() {
+    const nowhere = new StreamSeries({ tenant: '', device: '', stream: '' }, { series: 0 })
+    this.#reading = new JsonReading(this.#scanner, this.#out, nowhere)
+    this.#senml = new Senml(this.#scanner, this.#reading)
   }
 
   /** Appends to `out` what the payload of `record` holds. Never throws for bad input. */
@@ -52,20 +54,33 @@ export class JsonDecoder {
     const scanner = this.#scanner
     scanner.load(record.value)
     this.#out = out
-    this.#reading.into(out, series)
+    this.#stream = series.stream
+    this.#reading.into(out, series, record.ms)
     this.#readings = 0
     this.#reserved = 0
     const mark = out.mark()
-    let end = scanner.space(0)
-    if (end < scanner.length) {
-      end = scanner.buffer[end] === ARRAY ? this.#array(end + 1, record, index) : this.#element(end, record, index)
-      if (end >= 0) end = scanner.space(end)
-      if (end >= 0 && end < scanner.length) end = scanner.syntax(end)
-    }
-    const failure = this.#failure(end)
+    const start = scanner.begin()
+    const end = this.#payload(start, record, index)
+    let failure = this.#failure(end)
+    if (failure === undefined) return
+    out.rewind(mark, index)
+    if (failure.code === 'payload_not_json' && this.#text(start, record, index)) failure = this.#failure(scanner.length)
     if (failure === undefined) return
     out.rewind(mark, index)
     out.refuse(index, failure)
+  }
+
+  /** Behind the payload, or SYNTAX where it is no JSON. */
+  #payload(start: number, record: LogRecord, index: number): number {
+    const scanner = this.#scanner
+    const first = scanner.buffer[start]
+    let end = start
+    if (first === OBJECT) end = this.#element(start, record, index)
+    else if (scanner.trailing(start) >= scanner.length) return scanner.length
+    else if (first === ARRAY) end = this.#array(start, record, index)
+    else end = this.#value(start, record, index)
+    if (end >= 0 && end < scanner.length) end = scanner.trailing(end)
+    return end >= 0 && end < scanner.length ? scanner.syntax(end) : end
   }
 
   /** What is wrong with the payload as a whole, once it was read up to `end`. */
@@ -80,18 +95,21 @@ export class JsonDecoder {
     return faultOfRecord('payload_too_many_readings', `${this.#readings} readings in one payload`)
   }
 
-  /** From behind the opening bracket. */
+  /** From the opening bracket. */
   #array(position: number, record: LogRecord, index: number): number {
     const scanner = this.#scanner
-    let at = scanner.space(position)
+    const shape = this.#reading.shapes.array(position)
+    if (shape === 'plain') return this.#value(position, record, index)
+    if (shape === 'senml') this.#senml.begin()
+    let at = scanner.space(position + 1)
     if (scanner.buffer[at] === ARRAY_END) return at + 1
     for (;;) {
       // What is too much is only looked at for whether the payload is JSON.
-      if (this.#readings < MAX_READINGS) at = this.#element(at, record, index)
-      else {
+      if (this.#readings >= MAX_READINGS) {
         this.#readings += 1
         at = scanner.skip(at)
-      }
+      } else if (shape === 'senml') at = this.#record(at, record, index)
+      else at = this.#element(at, record, index, shape === 'named')
       if (at < 0) return at
       at = scanner.space(at)
       if (scanner.buffer[at] === ARRAY_END) return at + 1
@@ -100,19 +118,73 @@ export class JsonDecoder {
     }
   }
 
-  #element(position: number, record: LogRecord, index: number): number {
+  #element(position: number, record: LogRecord, index: number, isNamed = false): number {
     const element = this.#readings
     this.#readings += 1
     const reading = this.#reading
-    const isObject = this.#scanner.buffer[position] === OBJECT
-    let end = isObject
-      ? reading.read(position, element)
-      : reading.reject('reading_not_object', 'the reading is not an object')
-    if (end >= 0) end = this.#end(record, index, element, end)
-    if (end !== REJECTED) return end
+    let end: number
+    if (this.#scanner.buffer[position] !== OBJECT)
+      end = reading.reject('reading_not_object', 'the reading is not an object')
+    else end = isNamed ? reading.readNamed(position, element) : reading.read(position, element)
+    return this.#finish(position, end, record, index, element)
+  }
+
+  /** A record of a SenML pack. */
+  #record(position: number, record: LogRecord, index: number): number {
+    const element = this.#readings
+    this.#readings += 1
+    const received = toNanoseconds(this.#stampOf(record, element))
+    const { end, isEmpty } = this.#senml.read(position, element, received)
+    return isEmpty ? end : this.#finish(position, end, record, index, element)
+  }
+
+  /** A payload that is a value, or some, without a name. */
+  #value(position: number, record: LogRecord, index: number): number {
+    const reading = this.#reading
+    this.#readings += 1
+    reading.begin(0)
+    return this.#finish(position, reading.settle(reading.value(position, VALUE)), record, index, 0)
+  }
+
+  /** False when the payload, which is no JSON, is no text that could be read otherwise. */
+  #text(start: number, record: LogRecord, index: number): boolean {
+    const scanner = this.#scanner
+    const first = scanner.buffer[start] ?? 0
+    if (first === OBJECT || first === ARRAY || first === TAG) return false
+    const text = scanner.text(start, scanner.length).replace(/[ \t\r\n\0]+$/, '')
+    this.#readings = 0
+    const lines = parseLines(text)
+    if (lines !== undefined) {
+      for (const line of lines.slice(0, MAX_READINGS)) this.#line(line, record, index)
+      this.#readings = lines.length
+      return true
+    }
+    if (Buffer.byteLength(text) > MAX_TEXT_BYTES || /[^\P{Cc}\t]/u.test(text)) return false
+    this.#readings = 1
+    this.#reading.begin(0)
+    this.#reading.put(text, VALUE)
+    this.#finish(start, this.#reading.settle(scanner.length), record, index, 0)
+    return true
+  }
+
+  /** A line of line protocol. */
+  #line(line: Line, record: LogRecord, index: number): void {
+    const reading = this.#reading
+    const element = this.#readings
+    this.#readings += 1
+    reading.begin(element)
+    for (const [field, value] of line.fields) reading.put(value, fieldOf(line, field, this.#stream))
+    if (line.time !== undefined) reading.time.readDigits(line.time, 'time')
+    this.#finish(0, reading.settle(0), record, index, element)
+  }
+
+  /** Stores the reading that was read up to `end`, or refuses it. */
+  #finish(position: number, end: number, record: LogRecord, index: number, element: number): number {
+    const result = end >= 0 ? this.#end(record, index, element, end) : end
+    if (result !== REJECTED) return result
     this.#out.dropReading()
     // Read again from its start, only to find its end and whether it is JSON.
-    const { code, detail } = reading
+    const { code, detail } = this.#reading
     this.#out.refuse(index, { element, path: null, code, detail })
     return this.#scanner.skip(position)
   }
@@ -123,7 +195,10 @@ export class JsonDecoder {
     const out = this.#out
     const isEmpty = out.readingIsEmpty()
     if (isEmpty && reading.faults === undefined) {
-      return reading.reject('reading_empty', 'the reading contains no value')
+      // A sensor that has nothing to say says null.
+      if (reading.nulls === 0) return reading.reject('reading_empty', 'the reading contains no value')
+      out.nulls += reading.nulls
+      return end
     }
     if (!isEmpty && element > 0 && !reading.time.given && !this.#isReserved(record, element)) {
       const detail = `the payload is too short for another reading without a time after ${this.#reserved - 1} of them`
@@ -142,20 +217,27 @@ export class JsonDecoder {
   }
 
   #store(record: LogRecord, index: number, element: number): void {
-    const { time, nulls } = this.#reading
+    const { time, nulls, doubt, isNested } = this.#reading
     const out = this.#out
+    const from = out.points.ms.length
     out.nulls += nulls
-    if (!time.given) {
-      // One stamp for the message, and a step for each of its elements; records of before had steps of a nanosecond.
-      const ns = record.ns + (record.scheme === undefined ? element : element * STAMP_STEP)
-      if (ns < NANOSECONDS_PER_MS) out.endReading(index, element, record.ms, ns)
-      else out.endReading(index, element, record.ms + Math.floor(ns / NANOSECONDS_PER_MS), ns % NANOSECONDS_PER_MS)
-      return
+    if (time.given) out.endReading(index, element, time.at.ms, time.at.ns)
+    else if (element === 0) out.endReading(index, element, record.ms, record.ns)
+    else {
+      const { ms, ns } = this.#stampOf(record, element)
+      out.endReading(index, element, ms, ns)
     }
-    const { ms, ns } = time.at
-    out.endReading(index, element, ms, ns)
-    if (ms >= SUSPECT_BEFORE_MS && ms <= record.ms + SUSPECT_AHEAD_MS) return
-    const detail = `the device's time is ${formatInstant(time.at)}, received ${formatInstant(record)}`
-    out.suspects.push({ record: index, element, code: 'clock_suspect', detail })
+    if (doubt !== undefined) out.suspects.push({ record: index, element, ...doubt })
+    if (!isNested) return
+    for (const path of out.dropRepeats(from)) {
+      const detail = 'another value for it at the same time comes before this one'
+      out.refuse(index, { element, path, code: 'field_duplicate', detail })
+    }
+  }
+
+  /** One stamp for the message, and a step for each of its elements; records of before had steps of a nanosecond. */
+  #stampOf(record: LogRecord, element: number): Instant {
+    const ns = record.ns + (record.scheme === undefined ? element : element * STAMP_STEP)
+    return { ms: record.ms + Math.floor(ns / NANOSECONDS_PER_MS), ns: ns % NANOSECONDS_PER_MS }
   }
 }

@@ -26,6 +26,10 @@ export class StreamSeries {
     this.#count = count
   }
 
+  get stream(): string {
+    return this.#names.stream
+  }
+
   get size(): number {
     return this.#size
   }

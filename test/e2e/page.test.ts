@@ -127,7 +127,7 @@ describe('what was refused', () => {
     await device.publishAsync('t/demo/my-device/telemetry', '{temperature: 2}', { qos: 1 })
     await device.publishAsync('t/demo/my-device/telemetry', '{"temperature":1,"ts":12}', { qos: 1 })
 
-    const codes = ['login_failed', 'not_authorised', 'payload_not_json', 'clock_suspect']
+    const codes = ['login_failed', 'not_authorised', 'payload_not_json', 'clock_not_set']
     for (const code of codes) {
       await row(page, code).waitFor()
       expect((await row(page, code).locator('.fix').textContent())?.length).toBeGreaterThan(20)
@@ -137,7 +137,7 @@ describe('what was refused', () => {
     expect(await text('not_authorised')).toContain('t/demo/other/telemetry')
     await row(page, 'payload_not_json').getByText('2 times').waitFor()
     expect(await row(page, 'payload_not_json').locator('.payload').textContent()).toBe('{temperature: 2}')
-    expect(await text('clock_suspect')).toContain('Stored')
+    expect(await text('clock_not_set')).toContain('Stored')
     expect(await page.locator('#refusals-none').isVisible()).toBe(false)
 
     await page.reload()

@@ -103,17 +103,16 @@ const deep = `${'{"a":'.repeat(1000)}1${'}'.repeat(1000)}`
 it.each([
   ['', 'payload_empty'],
   ['{"a":', 'payload_not_json'],
-  ['{"a":NaN}', 'payload_not_json'],
+  ['{"a":Nan1}', 'payload_not_json'],
   [Buffer.from([0x7b, 0xff, 0x7d]), 'payload_not_utf8'],
   [deep, 'payload_too_deep'],
-  ['21.5', 'reading_not_object'],
-  ['[1,2]', 'reading_not_object'],
-  ['{"a":null}', 'reading_empty'],
+  ['[[1,2]]', 'reading_not_object'],
+  ['{}', 'reading_empty'],
   ['{"a":1e999}', 'value_out_of_range'],
-  ['{"a":9007199254740993}', 'value_not_exact'],
-  ['{"a":[1]}', 'value_unsupported'],
-  ['{"_a":1}', 'field_name_reserved'],
-  ['{"ts":"2026-01-01T00:00:00","a":1}', 'time_without_zone'],
+  ['{"a":[{}]}', 'list_left_out'],
+  ['{"a":"\\ud800"}', 'value_unsupported'],
+  ['{"a\\u0000":1}', 'field_name_invalid'],
+  ['{"ts":"2261-01-01T00:00:00Z","a":1}', 'time_ahead'],
   ['{"ts":-1,"a":1}', 'time_out_of_range'],
   ['{"ts":"noon","a":1}', 'time_invalid'],
 ])('a payload without a good reading is refused and not kept: %.30s', async (payload, code) => {
@@ -127,17 +126,17 @@ it.each([
 
 it('takes the good fields of an array and names the bad ones, as the worker will', async () => {
   const { call, log } = await openWithDevice()
-  const payload = '[{"a":1,"b":{"c":[1]}},{"a":[]},{"a":2},5,{"ts":-1,"a":3},{"__proto__":1}]'
+  const payload = '[{"a":1,"b":{"c":[[1]]}},{"a":[{}]},{"a":2},5,{"ts":-1,"a":3},{"__proto__":[[]]}]'
   const { status, body } = await call('POST', PATH, { payload })
   const rejected = body['rejected'] as { element: number; path: string | null; code: string }[]
   expect(body['rejectedCount']).toBe(5)
   expect({ status, accepted: body['accepted'] }).toEqual({ status: 202, accepted: 2 })
   expect(rejected.map(({ element, path, code }) => [element, path, code])).toEqual([
-    [0, 'b.c', 'value_unsupported'],
-    [1, 'a', 'value_unsupported'],
+    [0, 'b.c', 'list_left_out'],
+    [1, 'a', 'list_left_out'],
     [3, null, 'reading_not_object'],
     [4, null, 'time_out_of_range'],
-    [5, '__proto__', 'field_name_reserved'],
+    [5, '__proto__', 'list_left_out'],
   ])
   const decoded = decodeRecords(log.records('telemetry.raw'), new SeriesTable())
   expect(decoded.readings).toBe(2)

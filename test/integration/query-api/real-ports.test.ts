@@ -9,8 +9,8 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
   const live = await openEvents(`${url}/v1/stream?tenant=demo&device=first`, token)
   const payload = JSON.stringify([
     ...Array.from({ length: 100 }, (_, i) => ({ ts: 1_767_225_600_000 + i * 1000, t: i, ok: i % 2 === 0 })),
-    { t: [] },
-    { _t: 1 },
+    { t: [[]] },
+    { 't\t': 1 },
   ])
   const posted = await call('POST', '/v1/devices/demo/first/readings', { payload })
   expect(posted.body).toMatchObject({ accepted: 100, rejected: [{ element: 100 }, { element: 101 }] })
@@ -27,8 +27,8 @@ it('from a posted payload to latest, readings, aggregates, dead letters and the 
       replayable: true,
       payloadBytes: payload.length,
       faults: [
-        { element: 100, path: 't', code: 'value_unsupported' },
-        { element: 101, path: '_t', code: 'field_name_reserved' },
+        { element: 100, path: 't', code: 'list_left_out' },
+        { element: 101, path: 't\t', code: 'field_name_invalid' },
       ],
     },
   ])

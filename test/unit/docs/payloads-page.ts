@@ -1,20 +1,20 @@
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { Faults } from '../../../shared/faults.ts'
-import { formatInstant } from '../../../shared/telemetry.ts'
+import { formatInstant, type PointValue } from '../../../shared/telemetry.ts'
 
 /** The receive time that docs/payloads.md names. */
 const received = { ms: Date.UTC(2026, 0, 31, 12), ns: 0 }
 
 /** What becomes of a payload, as docs/payloads.md writes it: points, then faults, then doubtful times. */
-export function describeOutcome(value: Uint8Array): string {
-  const record = { key: 'demo/first', value, ...received, scheme: 1, headers: undefined } as const
+export function describeOutcome(value: Uint8Array, receivedMs = received.ms): string {
+  const record = { key: 'demo/first', value, ms: receivedMs, ns: received.ns, scheme: 1, headers: undefined } as const
   const { points, element, faults, suspects, nulls } = decodeRecords([record], new SeriesTable())
   const { first, counts } = faults.get(0) ?? new Faults()
   const several = Math.max(0, ...element, ...first.map((fault) => fault.element ?? 0)) > 0
   const of = (index: number | null | undefined) => (several && index !== null ? ` [${index}]` : '')
   const lines = points.series.map(({ field }, i) => {
     const at = formatInstant({ ms: points.ms[i] ?? 0, ns: points.ns[i] ?? 0 })
-    return `${field}=${JSON.stringify(points.values[i])}${of(element[i])} at ${at}`
+    return `${field}=${write(points.values[i])}${of(element[i])} at ${at}`
   })
   if (nulls > 0) lines.push(`${nulls} null skipped`)
   lines.push(
@@ -28,4 +28,9 @@ export function describeOutcome(value: Uint8Array): string {
   }
   lines.push(...suspects.map((suspect) => `${suspect.code}${of(suspect.element)}`))
   return lines.join('; ')
+}
+
+/** Integers that no double holds are stored twice, as the worker does: the nearest number, and the digits. */
+function write(value: PointValue | undefined): string {
+  return typeof value === 'bigint' ? `${Number(value)} and "${value}"` : JSON.stringify(value)
 }

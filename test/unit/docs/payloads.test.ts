@@ -47,6 +47,11 @@ const makers: readonly (readonly [RegExp, (count: number) => string | Uint8Array
   [/^the byte 0xFF in a string$/, () => Buffer.concat([Buffer.from('{"a":"'), Buffer.of(0xff), Buffer.from('"}')])],
   [/^a byte order mark before the object$/, () => `\ufeff${object}`],
   [/^a NUL byte after the object$/, () => `${object}\0`],
+  [/^a line of ([\d,]+) bytes$/, (count) => repeated('x', count)],
+  [
+    /^lists of readings nested ([\d,]+) deep$/,
+    (count) => `${repeated('{"ts":1769860799,"a":[', count)}{"ts":1769860799,"a":1}${repeated(']}', count)}`,
+  ],
 ]
 
 describe('generated examples of docs/payloads.md', () => {
@@ -68,5 +73,5 @@ describe('generated examples of docs/payloads.md', () => {
       ).toBe(outcome)
   })
 
-  it('are all there', () => expect(generated.length).toBe(makers.length + 6))
+  it('are all there', () => expect(generated.length).toBe(makers.length + 7))
 })

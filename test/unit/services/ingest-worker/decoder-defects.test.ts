@@ -20,7 +20,7 @@ describe('a decoder that throws', () => {
   it('costs its record only, which is a dead letter with the stack; the partition goes on', async () => {
     failAt('poison', Infinity)
     const world = new World()
-    await world.publish([{ ts: T, n: 1 }, { ts: T + 1, poison: 2 }, { ts: T + 2, n: 3 }, 'not JSON'])
+    await world.publish([{ ts: T, n: 1 }, { ts: T + 1, poison: 2 }, { ts: T + 2, n: 3 }, '{not JSON'])
     const worker = await world.work()
     await world.publish([{ ts: T + 4, n: 5 }])
     await world.settled()

@@ -27,7 +27,7 @@ describe('a dependency that fails for a while delays, and loses nothing', () => 
     { port: 'log', method: 'append', code: 'log_unavailable' },
   ] as const)('$port, $method: $code', async ({ port, method, code }) => {
     const world = new World()
-    await world.publish([...readings, 'not JSON'])
+    await world.publish([...readings, '{not JSON'])
     const target: object = world[port]
     const own = Reflect.get(target, method) as (...args: unknown[]) => Promise<unknown> // named in the table above
     const call = failing(3, code, own.bind(target))
@@ -154,7 +154,7 @@ function stoppable({ log }: World): { log: World['log']; stop: () => void } {
 it('a consumer that stops by itself is replaced, and goes on at what is committed', async () => {
   const world = new World()
   const { log, stop } = stoppable(world)
-  await world.publish([...readings, 'not JSON'])
+  await world.publish([...readings, '{not JSON'])
   const worker = await world.work({ log }, { INGEST_CHECKPOINT_MS: '5000' })
   await vi.waitFor(() => expect(world.deadLetters()).toHaveLength(1), PATIENCE)
   stop()

@@ -22,7 +22,7 @@ const EXPECTED: Readonly<Record<string, RegExp>> = {
 
 it('every stage of a reading is in the metrics', async () => {
   const world = new World()
-  await world.publish([{ a: 1 }, { a: 2 }, 'no json', { a: 3 }])
+  await world.publish([{ a: 1 }, { a: 2 }, '{no json', { a: 3 }])
   const { options } = await world.work()
   await vi.waitFor(async () => {
     const text = await options.metrics.metrics()

@@ -61,7 +61,7 @@ function remains(world: World): unknown {
 }
 
 const payloads = Array.from({ length: 60 }, (_, n) => {
-  if (n % 20 === 13) return 'not JSON'
+  if (n % 20 === 13) return '{not JSON'
   return { ts: T + (n % 17), n, [`f${n % 3}`]: n }
 })
 
@@ -142,7 +142,7 @@ function isSame(a: unknown, b: unknown): boolean {
 describe('a checkpoint', () => {
   it('flushes state, syncs points and commits, in this order, behind the dead letters', async () => {
     const world = new World()
-    await world.publish(['not JSON', { a: 1 }])
+    await world.publish(['{not JSON', { a: 1 }])
     const journal: string[] = []
     const noting = <T extends object>(port: T, ...names: string[]): T =>
       withMethods(

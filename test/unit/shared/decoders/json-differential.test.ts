@@ -30,7 +30,7 @@ function outcomeOf(
       ]
     }),
     faults: (faults.get(index)?.first ?? []).map((fault) => [fault.element, fault.path, fault.code]),
-    suspects: suspects.filter((suspect) => suspect.record === index).map((suspect) => suspect.element),
+    suspects: suspects.flatMap(({ record: of, element: one, code }) => (of === index ? [[one, code] as const] : [])),
   }
 }
 
@@ -39,13 +39,13 @@ const numRuns = Number(process.env['SLUICE_FUZZ_RUNS'] ?? 1500)
 const limits = { numRuns, interruptAfterTimeLimit: Math.max(8000, numRuns) }
 
 describe('the decoder agrees with the reference on every payload', () => {
-  it.each([false, true])('with integers beyond 2^53 passed on: %s', (wideIntegers) => {
+  it('over runs of several', () => {
     // One table for all: what was learnt from one payload must not change what the next one means.
-    const table = new SeriesTable({ wideIntegers, maxSeries: 100 })
+    const table = new SeriesTable({ maxSeries: 100 })
     fc.assert(
       fc.property(fc.array(payload, { minLength: 1, maxLength: 4 }), (payloads) => {
         const decoded = decodeRecords(payloads.map(record), table)
-        const expected = payloads.map((one) => referenceDecode(one, received, wideIntegers))
+        const expected = payloads.map((one) => referenceDecode(one, received))
         for (const [index, { nulls: _, ...outcome }] of expected.entries()) {
           expect(outcomeOf(decoded, index)).toStrictEqual(outcome)
         }

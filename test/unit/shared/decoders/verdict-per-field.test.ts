@@ -5,7 +5,7 @@ import type { LogRecord } from '../../../../shared/telemetry.ts'
 
 /** Values that are stored, as they are written and as they come out. */
 const good = fc.oneof(
-  // Larger ones are written as integers that they are not, and refused for it.
+  // Larger ones are written as integers that they are not, and are bigints then.
   fc.double({ min: -(2 ** 53), max: 2 ** 53, noNaN: true }).map((value) => ({ text: JSON.stringify(value) })),
   fc.boolean().map((value) => ({ text: String(value) })),
   fc.string({ maxLength: 8 }).map((value) => ({ text: JSON.stringify(value) })),
@@ -13,19 +13,16 @@ const good = fc.oneof(
 
 /** Values that no field can have, each one fault. */
 const poison = fc.constantFrom(
-  { text: '[1,2]', code: 'value_unsupported' },
-  { text: '[{"a":[]},"]",{}]', code: 'value_unsupported' },
+  { text: `[${'1,'.repeat(16)}2]`, code: 'list_left_out' },
+  { text: '[{"a":[]},"]",{}]', code: 'list_left_out' },
   { text: '"\\ud800"', code: 'value_unsupported' },
   { text: '1e999', code: 'value_out_of_range' },
-  { text: '9007199254740993', code: 'value_not_exact' },
   { text: `"${'x'.repeat(16_385)}"`, code: 'value_too_long' },
   { text: `${'{"d":'.repeat(31)}{}${'}'.repeat(31)}`, code: 'payload_too_deep' },
 )
 
 /** Names that no field can have. */
 const poisonedName = fc.constantFrom(
-  { name: '_id', code: 'field_name_reserved' },
-  { name: '', code: 'field_name_invalid' },
   { name: 'tab\t', code: 'field_name_invalid' },
   { name: 'x'.repeat(257), code: 'field_name_invalid' },
 )
@@ -56,7 +53,7 @@ const member = (index: number): fc.Arbitrary<Member> =>
       }
       if (name !== null && !isNested)
         return { json: `${JSON.stringify(name.name)}:${text}`, path: '*', code: name.code }
-      if (isRepeated) return { json: `"f${index}":[],"f${index}":${text}`, path: `f${index}`, code: 'twice' }
+      if (isRepeated) return { json: `"f${index}":[{}],"f${index}":${text}`, path: `f${index}`, code: 'twice' }
       return { json: wrap(`"f${index}":${text}`), path, value: JSON.parse(text) as unknown }
     })
 
@@ -85,7 +82,7 @@ function check(decode: (records: readonly LogRecord[], table: SeriesTable) => De
         const place = path === '*' ? (expect.any(String) as string) : path
         return code === 'twice'
           ? [
-              [of, place, 'value_unsupported'],
+              [of, place, 'list_left_out'],
               [of, place, 'field_duplicate'],
             ]
           : [[of, place, code]]
