@@ -2,6 +2,7 @@ import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../s
 import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
+import { Daily } from './daily.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Refusal, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
@@ -21,6 +22,7 @@ export class DeadLetters {
   readonly #metrics: IngestMetrics
   /** Per log and partition: offset behind the last record whose letters are durable. Bound: those of the logs met. */
   readonly #written = new Map<string, number>()
+  readonly #daily = new Daily()
 
   constructor({ log, retry, metrics }: { log: Pick<TelemetryLog, 'append'>; retry: Retry; metrics: IngestMetrics }) {
     this.#log = log
@@ -28,13 +30,18 @@ export class DeadLetters {
     this.#metrics = metrics
   }
 
-  /** Resolves when the refusals of the slices, which are all there are of these records, are durable. */
+  /**
+   * Resolves when the refusals of the slices, which are all there are of these records, are durable; what comes with every
+   * message is told once a day, see {@link Daily}.
+   */
   async append(slices: readonly Slice[], refusals: readonly Refusal[]): Promise<void> {
-    const fresh = refusals.filter(
-      ({ slice, record }) => slice.firstOffset + record >= (this.#written.get(placeOf(slice)) ?? 0),
-    )
-    for (const part of portions(fresh.map(toLetter))) await this.#retry.run('log', () => this.#appendOrCut(part))
-    this.#metrics.letters.inc(fresh.length)
+    const from = (slice: Slice) => this.#written.get(placeOf(slice)) ?? 0
+    const fresh = refusals.filter(({ slice, record }) => slice.firstOffset + record >= from(slice))
+    const told = this.#daily.choose(slices, fresh, from)
+    for (const part of portions(told.refusals.map(toLetter)))
+      await this.#retry.run('log', () => this.#appendOrCut(part))
+    told.remember()
+    this.#metrics.letters.inc(told.refusals.length)
     for (const { faults } of fresh) {
       for (const [code, count] of faults.counts) this.#metrics.faults.inc({ code }, count)
     }
@@ -83,7 +90,7 @@ function* portions(letters: readonly DeadLetter[]): Generator<DeadLetter[]> {
 }
 
 /** A letter keeps the whole record, as it stands in the log: its good fields too, which are stored. */
-function toLetter({ slice, record: index, faults }: Refusal): DeadLetter {
+function toLetter({ slice, record: index, faults, isWarning }: Refusal): DeadLetter {
   const record = slice.records[index]
   const [first] = faults.first
   if (record === undefined || first === undefined) {
@@ -91,7 +98,8 @@ function toLetter({ slice, record: index, faults }: Refusal): DeadLetter {
   }
   const { key, value, ms, ns, scheme, headers } = record
   return {
-    stage: slice.decoded.faults.has(index) ? 'decode' : 'store',
+    ...(isWarning === true ? { kind: 'warning' } : {}),
+    stage: isWarning === true || slice.decoded.faults.has(index) ? 'decode' : 'store',
     code: first.code,
     detail: first.detail,
     faults,

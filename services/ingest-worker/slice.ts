@@ -37,6 +37,8 @@ export interface Refusal {
   /** Index of the record in the slice. */
   readonly record: number
   readonly faults: Faults
+  /** All of the record is stored; the faults are doubts. */
+  readonly isWarning?: boolean
 }
 
 /** The refusals of some slices, gathered in passing; what the decoder found is in it from the beginning. */

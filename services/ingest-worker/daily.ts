@@ -1,0 +1,81 @@
+import { Faults, type Fault } from '../../shared/faults.ts'
+import type { LogRecord } from '../../shared/telemetry.ts'
+import type { Refusal, Slice } from './slice.ts'
+
+const DAY_MS = 86_400_000
+/** What is remembered as told, about 20 MB; beyond it all is forgotten, and told once more. */
+const MAX_TOLD = 100_000
+
+/** What is to be written, and how to remember it when it is. */
+interface Chosen {
+  readonly refusals: readonly Refusal[]
+  readonly remember: () => void
+}
+
+/**
+ * Chooses what gets a letter of what comes with every message of a device: lists that are left out, and times that are
+ * none. Each is told once per device, stream and day of receipt (a list: per field too), and again after a restart.
+ */
+export class Daily {
+  #told = new Map<string, number>()
+
+  /** `refusals` are those of the slices; records before `from` of a slice were chosen from before. */
+  choose(slices: readonly Slice[], refusals: readonly Refusal[], from: (slice: Slice) => number): Chosen {
+    const pending = new Map<string, number>()
+    const isNew = (record: LogRecord, what: string): boolean => {
+      const key = `${record.key} ${record.headers?.['topic'] ?? ''} ${what}`
+      const day = Math.floor(record.ms / DAY_MS)
+      if ((this.#told.get(key) ?? -1) >= day || pending.get(key) === day) return false
+      pending.set(key, day)
+      return true
+    }
+    const kept = refusals.filter((refusal) => isWorthALetter(refusal, isNew))
+    const doubts = slices.flatMap((slice) => doubtsOf(slice, from(slice), isNew))
+    const remember = () => {
+      if (this.#told.size > MAX_TOLD) this.#told = new Map()
+      for (const [key, day] of pending) this.#told.set(key, day)
+    }
+    return { refusals: doubts.length === 0 ? kept : withDoubts(kept, doubts), remember }
+  }
+}
+
+function isWorthALetter(
+  { slice, record, faults }: Refusal,
+  isNew: (record: LogRecord, what: string) => boolean,
+): boolean {
+  const source = slice.records[record]
+  const lists = faults.counts.get('list_left_out') ?? 0
+  if (source === undefined || lists === 0) return true
+  const fresh = faults.first.filter(({ code, path }) => code === 'list_left_out' && isNew(source, `list ${path ?? ''}`))
+  return fresh.length > 0 || lists < faults.total
+}
+
+interface Doubt {
+  readonly slice: Slice
+  readonly record: number
+  readonly fault: Fault
+}
+
+function doubtsOf(slice: Slice, from: number, isNew: (record: LogRecord, what: string) => boolean): Doubt[] {
+  return slice.decoded.suspects.flatMap(({ record, element, code, detail }) => {
+    const source = slice.records[record]
+    if (source === undefined || slice.firstOffset + record < from || !isNew(source, code)) return []
+    return [{ slice, record, fault: { element, path: null, code, detail } }]
+  })
+}
+
+/** There is one letter for a record: doubts join its faults, or make a warning of their own. */
+function withDoubts(refusals: readonly Refusal[], doubts: readonly Doubt[]): Refusal[] {
+  const all = [...refusals]
+  for (const { slice, record, fault } of doubts) {
+    const at = all.findIndex((one) => one.slice === slice && one.record === record)
+    const known = all[at]
+    const faults = new Faults()
+    if (known !== undefined) faults.addAll(known.faults)
+    faults.add(fault)
+    if (known === undefined) all.push({ slice, record, faults, isWarning: true })
+    else all[at] = { ...known, faults }
+  }
+  // In the order of the log, as far as they are of one slice.
+  return all.sort((a, b) => (a.slice === b.slice ? a.record - b.record : 0))
+}
