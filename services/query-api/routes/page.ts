@@ -22,18 +22,22 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ')
 
 /** Files of packages that the page loads, under `/vendor/{package}/`. */
-const VENDOR_FILES = {
-  uplot: ['uPlot.esm.js', 'uPlot.min.css'],
-  'eventsource-parser': ['stream.js', 'parse.js', 'errors.js'],
-} as const
+const VENDOR = [
+  { name: 'uplot', module: import.meta.resolve('uplot'), files: ['uPlot.esm.js', 'uPlot.min.css'] },
+  {
+    name: 'eventsource-parser',
+    module: import.meta.resolve('eventsource-parser'),
+    files: ['stream.js', 'parse.js', 'errors.js'],
+  },
+]
 
 /** Serves the page at `/` from `publicFolder`, and under `/vendor/` the files of packages that it loads. */
 export async function registerPage(app: FastifyInstance, publicFolder: URL | string): Promise<void> {
   // The files are listed once, at the start: a path that is none of them stays the API's own 404.
   await app.register(fastifyStatic, { root: publicFolder, wildcard: false, cacheControl: false, setHeaders })
 
-  for (const [name, files] of Object.entries(VENDOR_FILES)) {
-    const folder = dirname(fileURLToPath(import.meta.resolve(name)))
+  for (const { name, module, files } of VENDOR) {
+    const folder = dirname(fileURLToPath(module))
     for (const file of files) {
       app.get(`/vendor/${name}/${file}`, { schema: { hide: true } }, (_request, reply) => reply.sendFile(file, folder))
     }
