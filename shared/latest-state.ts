@@ -1,3 +1,4 @@
+import { decodeFieldValue, encodeFieldValue, type StoredValue } from './field-values.ts'
 import type { FieldState, FieldValue, StreamState } from './registry/port.ts'
 import { compareInstants, kindOf, type FieldType, type PointValue, type Series } from './telemetry.ts'
 import type { TelemetryTopic } from './topics.ts'
@@ -16,10 +17,8 @@ export function latestKey(tenant: string, device: string, stream: string): strin
   return `latest:${tenant}/${device}/${stream}`
 }
 
-/** A value as JSON: time, type, value; what JSON numbers do not hold (integers beyond 2^53, -0) as text. */
-type EncodedValue = readonly [ms: number, ns: number, type: FieldType, value: string | number | boolean]
-/** Behind it the last number, where the value is none. */
-type EncodedField = EncodedValue | readonly [...EncodedValue, lastNumber: EncodedValue]
+/** Behind the value the last number, where the value is none. */
+type EncodedField = StoredValue | readonly [...StoredValue, lastNumber: StoredValue]
 
 interface EncodedState extends Omit<StreamState, 'fields'> {
   readonly fields: Readonly<Record<string, EncodedField>>
@@ -28,8 +27,8 @@ interface EncodedState extends Omit<StreamState, 'fields'> {
 /** A state as JSON, for the cache. */
 export function encodeLatest(state: StreamState): string {
   const fields = Object.entries(state.fields).map(([name, field]): [string, EncodedField] => {
-    const newest = encodeField(field)
-    return [name, field.lastNumber === undefined ? newest : [...newest, encodeField(field.lastNumber)]]
+    const newest = encodeFieldValue(field)
+    return [name, field.lastNumber === undefined ? newest : [...newest, encodeFieldValue(field.lastNumber)]]
   })
   return JSON.stringify({ ...state, fields: Object.fromEntries(fields) })
 }
@@ -39,28 +38,10 @@ export function decodeLatest(text: string): StreamState | undefined {
   const parsed = parse(text)
   if (parsed === undefined) return undefined
   const fields = Object.entries(parsed.fields).map(([name, [ms, ns, type, value, number]]): [string, FieldState] => {
-    const lastNumber = number === undefined ? {} : { lastNumber: decodeField(number) }
-    return [name, { ...decodeField([ms, ns, type, value]), ...lastNumber }]
+    const lastNumber = number === undefined ? {} : { lastNumber: decodeFieldValue(number) }
+    return [name, { ...decodeFieldValue([ms, ns, type, value]), ...lastNumber }]
   })
   return { ...parsed, fields: Object.fromEntries(fields) }
-}
-
-function encodeField({ time, type, value }: FieldValue): EncodedValue {
-  return [time.ms, time.ns, type, encodeValue(value)]
-}
-
-function decodeField([ms, ns, type, value]: EncodedValue): FieldValue {
-  return { time: { ms, ns }, type, value: decodeValue(type, value) }
-}
-
-function encodeValue(value: PointValue): string | number | boolean {
-  if (typeof value === 'bigint') return value.toString()
-  return Object.is(value, -0) ? '-0' : value
-}
-
-function decodeValue(type: FieldType, value: string | number | boolean): PointValue {
-  if (typeof value !== 'string' || type === 'string') return value
-  return type === 'integer' ? BigInt(value) : Number(value)
 }
 
 function parse(text: string): EncodedState | undefined {
