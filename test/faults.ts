@@ -14,6 +14,7 @@ const PARTS = {
   'power cut of the points, every sync': 'test/integration/points/power-cut.test.ts',
   'power cut of the registry, every sync': 'test/integration/registry/power-cut.test.ts',
   'damage to any file': 'test/e2e/losses/damage.faults.test.ts',
+  'kill of a server with sessions': 'test/e2e/sessions-kill.faults.test.ts',
 }
 
 const HELP = `npm run test:faults -- [options]
@@ -71,7 +72,7 @@ function jobs(): Job[] {
     const seeds = `${from}-${Math.min(last, from + together - 1)}`
     for (const [name, file] of wanted) {
       // Those have positions instead of seeds.
-      if (from > first && !/losses|cluster/.test(file)) continue
+      if (from > first && !/e2e/.test(file)) continue
       const env = { SLUICE_FAULT_SCENARIO: name, SLUICE_FAULT_SEEDS: seeds }
       all.push({ name: `${name}, seeds ${seeds}`, args: [file], env })
     }
