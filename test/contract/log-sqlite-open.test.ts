@@ -89,7 +89,7 @@ describe('opening', () => {
     await (await openEmbedded(folder)).close()
     const [segment] = filesOf(folder)
     const files = [
-      { file: join(folder, 'groups.sqlite'), version: 1 },
+      { file: join(folder, 'groups.sqlite'), version: 2 },
       { file: segment ?? '', version: 2 },
     ]
     for (const { file, version } of files) {
@@ -138,6 +138,36 @@ describe('opening', () => {
     await (await openEmbedded(folder)).close()
     writeFileSync(join(folder, 'groups.sqlite'), 'not a database, but long enough to look like one'.repeat(100))
     expect(await codeOf(openEmbedded(folder))).toBe('log_corrupt')
+    await expect(openEmbedded(folder)).rejects.toThrow('groups.sqlite')
+  })
+
+  it('refuses an offset that nobody committed, and names the file', async () => {
+    const folder = join(tempFolder(), 'log')
+    const first = await openEmbedded(folder)
+    await first.append(RAW, [record('acme/a', '1'), record('acme/a', '2')])
+    await (await startConsumer(first)).close()
+    await first.close()
+    const file = join(folder, 'groups.sqlite')
+    const database = new DatabaseSync(file)
+    expect(database.prepare('UPDATE committed SET offset = offset + 1').run().changes).toBe(1)
+    database.close()
+    expect(await codeOf(openEmbedded(folder))).toBe('log_corrupt')
+    await expect(openEmbedded(folder)).rejects.toThrow(`${file} is damaged: the offset of group`)
+  })
+
+  it('gives a folder of the version before checksums of offsets', async () => {
+    const folder = join(tempFolder(), 'log')
+    const first = await openEmbedded(folder)
+    await (await startConsumer(first)).close()
+    await first.close()
+    const file = join(folder, 'groups.sqlite')
+    const database = new DatabaseSync(file)
+    const old = 'ALTER TABLE settings DROP COLUMN crc; ALTER TABLE committed DROP COLUMN crc; PRAGMA user_version = 1'
+    database.exec(old)
+    database.close()
+    await (await openEmbedded(folder)).close()
+    expect(versionOf(file)).toBe(2)
+    await openEmbedded(folder)
   })
 
   it('makes a half-made newest file again', async () => {

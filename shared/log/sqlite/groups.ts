@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import { SluiceError } from '../../errors.ts'
 import { makeFolder, syncFolder } from '../../storage/folders.ts'
 import { rewrite } from '../../storage/wal.ts'
@@ -8,7 +9,8 @@ import type { LogTopic, Position } from '../port.ts'
 import type { Registered } from './messages.ts'
 import { storageError } from './storage-error.ts'
 
-const VERSION = 1
+/** In version 1 rows had no checksums. */
+export const GROUPS_VERSION = 2
 
 /**
  * The small database beside the topics: partition count, consumer groups and their committed offsets. It is opened
@@ -30,7 +32,7 @@ export class Groups {
       makeFolder(folder)
       return new Groups(folder, partitions)
     } catch (error) {
-      throw storageError(error, folder, `opening the log in ${folder}`)
+      throw storageError(error, folder, `opening ${join(folder, 'groups.sqlite')}`)
     }
   }
 
@@ -39,10 +41,11 @@ export class Groups {
     this.#database = new DatabaseSync(file)
     try {
       prepareDatabase(this.#database, file)
-      this.partitions = checkedPartitions(this.#database, partitions)
-      this.log = nameOf(this.#database)
-      this.#load()
-      this.#write = this.#database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)')
+      this.partitions = checkedPartitions(this.#database, file, partitions)
+      // As long as a topic id of Kafka. An older folder gets its name when it is first opened.
+      this.log = setting(this.#database, file, 'log', randomBytes(16).toString('base64url'))
+      this.#load(file)
+      this.#write = this.#database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?, ?)')
       syncFolder(folder)
     } catch (error) {
       this.#database.close()
@@ -91,7 +94,9 @@ export class Groups {
   #save(topic: LogTopic, group: string, offsets: readonly (readonly [number, number])[]): void {
     this.#database.exec('BEGIN IMMEDIATE')
     try {
-      for (const [partition, offset] of offsets) this.#write.run(topic, group, partition, offset)
+      for (const [partition, offset] of offsets) {
+        this.#write.run(topic, group, partition, offset, groupsCheck(topic, group, partition, offset))
+      }
       this.#database.exec('COMMIT')
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
@@ -100,8 +105,9 @@ export class Groups {
     for (const [partition, offset] of offsets) this.#remember(topic, group, partition, offset)
   }
 
-  #load(): void {
-    for (const row of this.#database.prepare('SELECT topic, name, partition, offset FROM committed').all()) {
+  #load(file: string): void {
+    for (const row of this.#database.prepare('SELECT * FROM committed').all()) {
+      if (!isCommitted(row)) throw damaged(file, `the offset of group ${String(row['name'])}`)
       this.#remember(String(row['topic']), String(row['name']), Number(row['partition']), Number(row['offset']))
     }
   }
@@ -114,39 +120,74 @@ export class Groups {
   }
 }
 
+/** The checksum of a row, of its columns in their order. */
+function groupsCheck(...values: readonly (string | number)[]): number {
+  return crc32(JSON.stringify(values))
+}
+
+type Row = Record<string, SQLOutputValue>
+
+/** True for a row of `committed` with its right checksum. */
+export function isCommitted({ topic, name, partition, offset, crc }: Row): boolean {
+  return crc === groupsCheck(String(topic), String(name), Number(partition), Number(offset))
+}
+
+/** True for a row of `settings` with its right checksum. */
+export function isSetting({ name, value, crc }: Row): boolean {
+  return crc === groupsCheck(String(name), typeof value === 'number' ? value : String(value))
+}
+
+function damaged(file: string, what: string): SluiceError {
+  const orElse = 'remove it to have all that the log keeps stored again (set LOG_PARTITIONS if it was not 1)'
+  return new SluiceError('log_corrupt', `${file} is damaged: ${what}; restore it from a backup, or ${orElse}`)
+}
+
 function prepareDatabase(database: DatabaseSync, file: string): void {
   database.exec('PRAGMA locking_mode = EXCLUSIVE')
   // The first read takes the lock.
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version > VERSION)
-    throw new SluiceError('data_newer', `${file} has version ${version}, this Sluice knows ${VERSION}`)
+  if (version > GROUPS_VERSION)
+    throw new SluiceError('data_newer', `${file} has version ${version}, this Sluice knows ${GROUPS_VERSION}`)
   // Ours from here on: what was read is put on the disk before it is believed.
   rewrite(`${file}-wal`)
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON;
     PRAGMA checkpoint_fullfsync = ON; PRAGMA wal_autocheckpoint = 64`)
-  if (version === VERSION) return
-  database.exec(`BEGIN;
-    CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-    CREATE TABLE committed (topic TEXT, name TEXT, partition INTEGER, offset INTEGER,
-      PRIMARY KEY (topic, name, partition)) WITHOUT ROWID;
-    PRAGMA user_version = ${VERSION};
-    COMMIT`)
+  const [structure] = database.prepare('PRAGMA integrity_check(1)').all()
+  const found = String(Object.values(structure ?? {})[0])
+  if (found !== 'ok') throw damaged(file, found)
+  if (version === GROUPS_VERSION) return
+  database.function('groups_check', { varargs: true, deterministic: true }, (...values) =>
+    groupsCheck(...values.map((value) => (typeof value === 'number' ? value : String(value)))),
+  )
+  database.exec(`BEGIN; ${version === 0 ? TABLES : CHECKSUMS}; PRAGMA user_version = ${GROUPS_VERSION}; COMMIT`)
+}
+
+const TABLES = `
+  CREATE TABLE settings (name TEXT PRIMARY KEY, value, crc INTEGER) WITHOUT ROWID;
+  CREATE TABLE committed (topic TEXT, name TEXT, partition INTEGER, offset INTEGER, crc INTEGER,
+    PRIMARY KEY (topic, name, partition)) WITHOUT ROWID`
+
+/** What version 1 lacks. */
+const CHECKSUMS = `
+  ALTER TABLE settings ADD COLUMN crc INTEGER;
+  UPDATE settings SET crc = groups_check(name, value);
+  ALTER TABLE committed ADD COLUMN crc INTEGER;
+  UPDATE committed SET crc = groups_check(topic, name, partition, offset)`
+
+/** A setting, which is the given one from the first time on that it is asked for. */
+function setting(database: DatabaseSync, file: string, name: string, first: string | number): string {
+  database.prepare('INSERT OR IGNORE INTO settings VALUES (?, ?, ?)').run(name, first, groupsCheck(name, first))
+  const row = database.prepare('SELECT * FROM settings WHERE name = ?').get(name)
+  if (row === undefined || !isSetting(row)) throw damaged(file, `the setting ${name}`)
+  return String(row['value'])
 }
 
 /** What the folder was made with, which is what is asked for, if anything is; a new one gets that, or one. */
-function checkedPartitions(database: DatabaseSync, partitions: number | undefined): number {
-  database.prepare("INSERT OR IGNORE INTO settings VALUES ('partitions', ?)").run(partitions ?? 1)
-  const stored = Number(database.prepare("SELECT value FROM settings WHERE name = 'partitions'").get()?.['value'])
+function checkedPartitions(database: DatabaseSync, file: string, partitions: number | undefined): number {
+  const stored = Number(setting(database, file, 'partitions', partitions ?? 1))
   if (partitions === undefined || stored === partitions) return stored
   throw new SluiceError(
     'log_partitions_changed',
     `the log has ${stored} partitions, but LOG_PARTITIONS is ${partitions}`,
   )
-}
-
-/** As long as a topic id of Kafka. An older folder gets its name when it is first opened. */
-function nameOf(database: DatabaseSync): string {
-  const insert = database.prepare("INSERT OR IGNORE INTO settings VALUES ('log', ?)")
-  insert.run(randomBytes(16).toString('base64url'))
-  return String(database.prepare("SELECT value FROM settings WHERE name = 'log'").get()?.['value'])
 }
