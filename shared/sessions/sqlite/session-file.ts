@@ -1,13 +1,16 @@
+import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import { keepDamaged } from '../../storage/damaged.ts'
+import { syncFolder } from '../../storage/folders.ts'
 import { storageFault } from '../../storage/storage-fault.ts'
 import { readWal, rewrite } from '../../storage/wal.ts'
 import { salvage } from './salvage.ts'
 
 /** Marks the file as ours ("Slss") for `file` and for whoever opens it by mistake. */
 const APPLICATION = 0x536c7373
-const PAGE_BYTES = 4096
+export const SESSIONS_PAGE_BYTES = 4096
 
 /**
  * Client ids are scoped by login, so that those of a login lie together. Times are milliseconds since 1970; without one, a
@@ -38,7 +41,7 @@ const IN_LOG = `
 
 /** What each version of the file added. A file of a higher one was written by a newer Sluice. */
 const STEPS = [FIRST, IN_LOG]
-const FORMAT = STEPS.length
+export const SESSIONS_FORMAT = STEPS.length
 
 export interface OpenedFile {
   readonly db: DatabaseSync
@@ -52,8 +55,36 @@ export interface OpenedFile {
  */
 export function openSessionFile(file: string): OpenedFile {
   if (file === ':memory:') return { db: prepared(file), damage: undefined }
+  if (isGone(file)) return beganAnew(file)
+  const opened = openPresent(file)
+  remember(file)
+  return opened
+}
+
+/** Says that there were sessions, when the file itself cannot; it is empty. */
+const MADE_SUFFIX = '-made'
+
+function isGone(file: string): boolean {
+  return existsSync(`${file}${MADE_SUFFIX}`) && (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0
+}
+
+function remember(file: string): void {
+  if (existsSync(`${file}${MADE_SUFFIX}`)) return
+  writeFileSync(`${file}${MADE_SUFFIX}`, '', { mode: 0o600 })
+  syncFolder(dirname(file))
+}
+
+/** SQLite would take it for a new one, and delete its WAL. */
+function beganAnew(file: string): OpenedFile {
+  const kept = keepDamaged(file)
+  const left = existsSync(kept) || existsSync(`${kept}-wal`) ? `; what is left of it is kept as ${kept}` : ''
+  const lost = 'sessions, their messages and retained messages are lost, and begin anew'
+  return { db: prepared(file), damage: `${file} is empty or missing: ${lost}${left}` }
+}
+
+function openPresent(file: string): OpenedFile {
   // Before SQLite sees it: what follows the damage it would forget without a word.
-  const isTorn = readWal(`${file}-wal`, PAGE_BYTES)?.isDamaged === true
+  const isTorn = readWal(`${file}-wal`, SESSIONS_PAGE_BYTES)?.isDamaged === true
   try {
     if (!isTorn) return { db: prepared(file), damage: undefined }
     checkLock(file)
@@ -82,7 +113,7 @@ function prepared(file: string): DatabaseSync {
   try {
     // The lock is SQLite's own, taken now and held until the process ends: a second process fails here.
     db.exec('PRAGMA locking_mode = EXCLUSIVE')
-    db.exec(`PRAGMA page_size = ${PAGE_BYTES}`)
+    db.exec(`PRAGMA page_size = ${SESSIONS_PAGE_BYTES}`)
     db.prepare('PRAGMA user_version').get()
     // What the kernel shows of it may not be on the disk, after a sync that failed in an earlier process.
     if (file !== ':memory:') rewrite(`${file}-wal`)
@@ -103,10 +134,12 @@ function prepared(file: string): DatabaseSync {
 
 function makeTables(db: DatabaseSync, file: string): void {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version > FORMAT)
-    throw new SluiceError('data_newer', `${file} has format ${version}, this Sluice knows ${FORMAT}`)
-  if (version === FORMAT) return
-  db.exec(`PRAGMA application_id = ${APPLICATION}; ${STEPS.slice(version).join('')} PRAGMA user_version = ${FORMAT}`)
+  if (version > SESSIONS_FORMAT)
+    throw new SluiceError('data_newer', `${file} has format ${version}, this Sluice knows ${SESSIONS_FORMAT}`)
+  if (version === SESSIONS_FORMAT) return
+  db.exec(
+    `PRAGMA application_id = ${APPLICATION}; ${STEPS.slice(version).join('')} PRAGMA user_version = ${SESSIONS_FORMAT}`,
+  )
 }
 
 /** A page that is damaged is better found now than by the client whose messages lie there. */

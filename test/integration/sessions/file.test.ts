@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, it, onTestFinished } from 'vitest'
@@ -76,6 +76,21 @@ it('that is no database at all is kept aside, and the store begins', async () =>
   const store = await open(file)
   expect(await topicsOf(store)).toEqual([])
   expect(existsSync(`${file}.damaged`)).toBe(true)
+})
+
+it.for(['removed', 'empty'])('that is %s begins anew, and that is told', async (how) => {
+  const file = join(tempFolder(), 'sessions.db')
+  await filled(file, 2)
+  if (how === 'removed') rmSync(file)
+  else truncateSync(file)
+  const store = await open(file)
+  expect(await topicsOf(store)).toEqual([])
+  expect(await store.damaged()).toBe(1)
+  expect(await store.keep(message('new', 'x'))).toBe(true)
+  await store.close()
+  const again = await open(file)
+  expect(await again.damaged()).toBe(0)
+  expect(await topicsOf(again)).toEqual(['new'])
 })
 
 it('with a bit that flipped in its WAL is kept aside, and what was written before is there', async () => {
