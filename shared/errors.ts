@@ -149,7 +149,9 @@ export const ERRORS = {
   store_corrupt: configuration(
     'A file of the point store is damaged or missing: what is named is lost until its span is deleted, or a backup is restored.',
   ),
-  credential_key_mismatch: configuration('Start with the CREDENTIAL_KEY that this registry was created with.'),
+  credential_key_mismatch: configuration(
+    'Start with the CREDENTIAL_KEY (or the file credential-key) that this registry was created with.',
+  ),
   data_newer: configuration('This data folder was written by a newer Sluice; upgrade, or use another DATA_DIR.'),
   data_corrupt: configuration('A database in the data folder is damaged; restore the folder from a backup.'),
   storage_failed: configuration(

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { standaloneSettings, type StandaloneConfig } from '../../config/standalone.ts'
 import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import { loadConfig } from '../../shared/config.ts'
+import { SluiceError } from '../../shared/errors.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
 import type { Address } from '../../shared/process/listen.ts'
 import { createLogger, type Logger } from '../../shared/process/logger.ts'
@@ -109,9 +111,7 @@ export function watchDisk(context: Pick<PortContext, 'config' | 'folder' | 'logg
 /** The adapters of this deployment: SQLite in the data folder, a cache in memory. */
 export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
   const { config, folder, logger, metrics, releasers, disk, fail } = context
-  const key = config.CREDENTIAL_KEY
-  const credentialKey =
-    key === undefined ? loadCredentialKey(join(folder, 'credential-key')) : parseCredentialKey(key, 'CREDENTIAL_KEY')
+  const credentialKey = credentialKeyOf(config, folder)
   const retention = { ageMs: config.LOG_RETENTION_HOURS * 3_600_000, bytes: config.LOG_RETENTION_MB * 1_048_576 }
   const shared = { logger, metrics }
   // One after the other, so that of several processes on one folder the second stops at the first lock.
@@ -140,6 +140,15 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
     it.close(),
   )
   return { log, points, registry, cache, sessions }
+}
+
+/** Made with the registry: one that is made later would fit to none of its logins. */
+function credentialKeyOf({ CREDENTIAL_KEY: key }: StandaloneConfig, folder: string): Buffer {
+  if (key !== undefined) return parseCredentialKey(key, 'CREDENTIAL_KEY')
+  const file = join(folder, 'credential-key')
+  const registry = join(folder, 'registry.db')
+  if (existsSync(file) || !existsSync(registry)) return loadCredentialKey(file)
+  throw new SluiceError('credential_key_mismatch', `${file} is missing, and the logins in ${registry} need it`)
 }
 
 export const EMBEDDED: Composition = { openPorts: openEmbeddedPorts, startBroker: (options) => createBroker(options) }
