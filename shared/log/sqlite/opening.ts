@@ -43,7 +43,7 @@ export function salvage(file: string, flaw: string, use: 'write' | 'read', openi
 }
 
 /** What can be told without SQLite, which begins an empty file anew and forgets what follows damage in a WAL. */
-function flawOfFiles(file: string): string | undefined {
+export function flawOfFiles(file: string): string | undefined {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size < PAGE_BYTES) return `there are only ${size} bytes`
   const wal = readWal(`${file}-wal`, PAGE_BYTES)

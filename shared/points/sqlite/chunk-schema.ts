@@ -4,7 +4,7 @@ import { tailCheckOf } from './chunk-row.ts'
 import { int, one } from './row.ts'
 
 /** Version of a file of chunks. In 1 chunks had no checksums, and a missing one was not missed. */
-const CHUNK_FORMAT = 2
+export const CHUNK_FORMAT = 2
 
 /**
  * Small pages: a chunk of half a kilobyte leaves little of them unused, and the file of a tenant with one device, which
@@ -17,7 +17,7 @@ export const CHUNK_PAGE_BYTES = 2048
  * own. `state` tells of an earlier repair: that chunks are missing, that tails may be, and where new ids begin, so that the
  * id of a missing chunk is not given to another one.
  */
-const ADDED = `
+export const CHUNK_TABLES = `
   CREATE TABLE tail (series INTEGER PRIMARY KEY, last INTEGER, crc INTEGER);
   CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), gaps INTEGER NOT NULL,
     tails INTEGER NOT NULL, first_id INTEGER NOT NULL);
@@ -27,7 +27,7 @@ const SCHEMA = `
   CREATE TABLE chunk (id INTEGER PRIMARY KEY, series INTEGER, start_ms INTEGER, start_ns INTEGER, end_ms INTEGER,
     end_ns INTEGER, count INTEGER, summary BLOB, data BLOB, prev INTEGER, crc INTEGER);
   CREATE UNIQUE INDEX chunk_of_series ON chunk (series, start_ms, start_ns);
-  ${ADDED}`
+  ${CHUNK_TABLES}`
 
 /** Sets a connection up, and makes the tables of a new file or those that format 1 did not have. */
 export function prepareChunkFile(db: DatabaseSync, file: string): void {
@@ -45,7 +45,7 @@ export function prepareChunkFile(db: DatabaseSync, file: string): void {
   db.exec('BEGIN')
   if (version === 0) db.exec(SCHEMA)
   else {
-    db.exec(`ALTER TABLE chunk ADD COLUMN prev INTEGER; ALTER TABLE chunk ADD COLUMN crc INTEGER; ${ADDED}`)
+    db.exec(`ALTER TABLE chunk ADD COLUMN prev INTEGER; ALTER TABLE chunk ADD COLUMN crc INTEGER; ${CHUNK_TABLES}`)
     const insert = db.prepare('INSERT INTO tail VALUES (?, ?, ?)')
     for (const row of db.prepare(LAST_OF_EACH).all()) {
       const [series, last] = [int(row, 'series'), int(row, 'id')]

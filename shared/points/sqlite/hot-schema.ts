@@ -8,7 +8,7 @@ import { int, one, text } from './row.ts'
  * Version of everything below the folder; a higher one in the file was written by a newer Sluice. Formats 1 and 2
  * had no checksums, and in 1 a field had one type: what they wrote is read, and goes when it is sealed or written anew.
  */
-const FORMAT = 3
+export const HOT_FORMAT = 3
 
 /** The WAL is moved into the database from this length on, on a small disk earlier. */
 export const MAX_WAL_BYTES = 16 * 1024 * 1024
@@ -74,8 +74,8 @@ export function prepareHotFile(db: DatabaseSync, file: string): void {
   // Taken at the first read and held until close, also against a process that only reads.
   db.exec('PRAGMA locking_mode = EXCLUSIVE')
   const version = int(one(db.prepare('PRAGMA user_version')), 'user_version')
-  if (version > FORMAT)
-    throw new SluiceError('data_newer', `the points have format ${version}; this Sluice knows ${FORMAT}`)
+  if (version > HOT_FORMAT)
+    throw new SluiceError('data_newer', `the points have format ${version}; this Sluice knows ${HOT_FORMAT}`)
   // Ours from here on: what was read is put on the disk before it is believed.
   rewrite(`${file}-wal`)
   if (version === 0) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
@@ -92,7 +92,7 @@ export function prepareHotFile(db: DatabaseSync, file: string): void {
   db.exec('BEGIN EXCLUSIVE')
   if (version === 0) db.exec(`${SCHEMA}; PRAGMA application_id = ${APPLICATION}`)
   if (version === 1 || version === 2) db.exec(FROM_BEFORE)
-  if (version < FORMAT) db.exec(`PRAGMA user_version = ${FORMAT}`)
+  if (version < HOT_FORMAT) db.exec(`PRAGMA user_version = ${HOT_FORMAT}`)
   db.exec('COMMIT')
   const found = text(one(db.prepare('PRAGMA integrity_check(1)')), 'integrity_check')
   if (found !== 'ok') throw new RangeError(found)

@@ -1,0 +1,25 @@
+import { checkDatabase, checkFile, sizeOf, type FileCheck } from '../../storage/file-check.ts'
+import { PageSums } from '../../storage/page-sums.ts'
+
+/** Of a database that was made with SQLite's default. */
+const PAGE_BYTES = 4096
+
+/**
+ * Reads the files of a registry that nobody has open, and changes nothing: the checksums of its pages and of its WAL, and
+ * the structure of the whole. Nothing when there is no registry.
+ */
+export function* verifyRegistry(file: string): Generator<FileCheck> {
+  if (['', '-wal', '-sums'].every((suffix) => sizeOf(`${file}${suffix}`) === 0)) return
+  const sums = checkFile(file, (found) => {
+    const { pages, flaw } = PageSums.compare(file)
+    found.checked += pages
+    if (flaw !== undefined) found.flaw(flaw)
+    else if (sizeOf(`${file}-sums`) === 0)
+      found.notes.push('there are no checksums of its pages: the next start makes them')
+    else if (pages === 0) found.flaw(`${file}-sums is damaged: remove it, and the next start makes it anew`)
+  })
+  yield sums
+  if (sums.flaws.length > 0) return
+  const options = { pageBytes: PAGE_BYTES, version: Number.MAX_SAFE_INTEGER, mayBeTorn: true }
+  yield checkDatabase(file, options, () => {})
+}
