@@ -57,6 +57,18 @@ export class PageSums {
     }
   }
 
+  /** Whether there are sums, and what does not fit to them, of a database that nobody has open. */
+  static compare(file: string): { readonly pages: number; readonly flaw: string | undefined } {
+    const sums = new PageSums(file)
+    try {
+      checkPresence(file)
+      const flaw = sums.#flaw()?.message
+      return { pages: sums.#sums?.length ?? 0, flaw }
+    } finally {
+      sums.#release()
+    }
+  }
+
   /** Takes over the checkpoints of the database, which is open now, in WAL mode: from so many pages in the WAL on. */
   keep(db: DatabaseSync, checkpointPages: number): void {
     this.#db = db
@@ -182,8 +194,9 @@ export class PageSums {
     header.writeUInt32BE(crc32(bytes), 8)
     try {
       replaceFile(`${this.#file}-sums`, Buffer.concat([header, bytes]), MODE)
-    } catch {
+    } catch (error) {
       this.forget()
+      if (storageFault(error) !== 'disk_full') throw error
     }
   }
 
