@@ -1,16 +1,16 @@
-import { cpSync, readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { expect } from 'vitest'
+import { toSluiceError } from '../../shared/errors.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { FieldType, PointValue, Series } from '../../shared/telemetry.ts'
-import { tempFolder } from '../helpers.ts'
 import { batchOf, pointsIn, seriesOf, streamOf, type Found } from './points-harness.ts'
-import { openEmbedded } from './points-sqlite-harness.ts'
 
 export const DAY = 24 * 3_600_000
 export const START = Date.UTC(2023, 10, 20)
 /** Points of each series, over three months. */
-const COUNT = 200
+export const COUNT = 200
 export const MONTH = join('chunks', '1', '2023-11.db')
 
 export const SERIES: readonly Series[] = ['pump-1', 'pump-2', 'pump-3'].flatMap((device) =>
@@ -38,28 +38,22 @@ export async function fill(store: PointStore, from: number, to: number): Promise
   await store.sync()
 }
 
-/** A store of which one half is sealed, closed, and one as a process that was killed leaves it. */
-export async function makeFolders(): Promise<string[]> {
-  const [closed, killed] = [join(tempFolder(), 'closed'), join(tempFolder(), 'killed')]
-  const first = await openEmbedded(closed, { sealAfterPoints: 1 })
-  await fill(first.store, 0, COUNT / 2)
-  await first.sealed()
-  await first.store.close()
-  const { store } = await openEmbedded(closed)
-  await fill(store, COUNT / 2, COUNT)
-  cpSync(closed, killed, { recursive: true })
-  await store.close()
-  return [closed, killed]
-}
-
 export function filesOf(folder: string): string[] {
   const names = readdirSync(folder, { recursive: true }).map(String)
   return names.filter((name) => statSync(join(folder, name)).isFile() && statSync(join(folder, name)).size > 0).sort()
 }
 
-/** Every answer is the right one or an error that says `store_corrupt`. */
-export async function checkAnswers(store: PointStore): Promise<number> {
+interface Answers {
+  /** How many were `store_corrupt`. */
+  readonly errors: number
+  /** What was answered, and is not what was written; errors of another kind. */
+  readonly wrong: readonly string[]
+}
+
+/** Asks for every series, in whole, counted and the last. */
+export async function answersOf(store: PointStore): Promise<Answers> {
   let errors = 0
+  const wrong: string[] = []
   for (const series of SERIES) {
     const query = { ...streamOf(series), field: series.field, limit: 10_000 }
     const asked = [
@@ -68,12 +62,20 @@ export async function checkAnswers(store: PointStore): Promise<number> {
       [{ ...query, aggregate: { function: 'last' } }, expected(series.type).slice(-1)],
     ] as const
     for (const [one, answer] of asked) {
-      const found = await store.query(one).catch((error: unknown) => {
-        expect(error).toMatchObject({ code: 'store_corrupt' })
-        errors++
-      })
-      if (found !== undefined) expect(pointsIn(found)).toEqual(answer)
+      const [found] = await Promise.allSettled([store.query(one)])
+      const what = `${series.device} ${series.field} ${'aggregate' in one ? one.aggregate.function : 'all'}`
+      if (found.status === 'fulfilled') {
+        if (!isDeepStrictEqual(pointsIn(found.value), answer)) wrong.push(what)
+      } else if (toSluiceError(found.reason).code === 'store_corrupt') errors++
+      else wrong.push(`${what}: ${String(found.reason)}`)
     }
   }
+  return { errors, wrong }
+}
+
+/** Every answer is the right one or an error that says `store_corrupt`; returns how many are errors. */
+export async function checkAnswers(store: PointStore): Promise<number> {
+  const { errors, wrong } = await answersOf(store)
+  expect(wrong).toEqual([])
   return errors
 }

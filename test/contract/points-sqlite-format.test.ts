@@ -1,43 +1,12 @@
-import { cpSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { inflateRawSync } from 'node:zlib'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { tempFolder } from '../helpers.ts'
-import { lasting } from '../long.ts'
-import { checkAnswers, filesOf, makeFolders, MONTH, SERIES } from './points-filled-folder.ts'
+import { checkAnswers, MONTH, SERIES } from './points-filled-folder.ts'
 import { everySecond, seriesOf } from './points-harness.ts'
 import { openEmbedded } from './points-sqlite-harness.ts'
-
-describe('a flipped bit in a file of the point store', () => {
-  it(
-    'never gives a wrong or a missing value without a word',
-    { timeout: lasting({ gate: 120_000, long: 3_600_000 }) },
-    async () => {
-      const folders = await makeFolders()
-      const numRuns = lasting({ gate: 25, long: 1000 })
-      const place = fc.record({ folder: fc.nat(1), file: fc.nat(), byte: fc.nat(), bit: fc.nat(7) })
-      const flip = async ({ folder: from, file, byte, bit }: Record<'folder' | 'file' | 'byte' | 'bit', number>) => {
-        const folder = join(tempFolder(), 'points')
-        cpSync(folders[from] ?? '', folder, { recursive: true })
-        const names = filesOf(folder)
-        const path = join(folder, names[file % names.length] ?? '')
-        const bytes = readFileSync(path)
-        bytes[byte % bytes.length] = (bytes[byte % bytes.length] ?? 0) ^ (1 << bit)
-        writeFileSync(path, bytes)
-        const { store, metric } = await openEmbedded(folder)
-        const errors = await checkAnswers(store)
-        if (errors > 0) expect(await metric('sluice_points_damaged_total')).toBeGreaterThan(0)
-        await store.close()
-      }
-      await fc.assert(fc.asyncProperty(place, flip), {
-        numRuns,
-        interruptAfterTimeLimit: lasting({ gate: 90_000, long: 3_500_000 }),
-      })
-    },
-  )
-})
 
 describe('a folder of format 1', () => {
   /** Written by the last version before checksums: `fill` of all points, of which one half is sealed. */
