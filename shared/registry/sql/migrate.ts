@@ -11,7 +11,7 @@ import { stampSlotsMigration } from './migrations/0006-stamp-slots.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Every migration by its name, in the order of the names. */
-function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
+export function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
   return {
     '0001-initial': initialMigration(flavour),
     '0002-changes': changesMigration(flavour),
