@@ -8,7 +8,6 @@ const MINUTE = 60_000
 const BEGIN = Date.UTC(2023, 10, 20)
 /** One message has so many readings at most. */
 const READINGS = 200
-export const FIELDS_PER_READING = 4
 
 /**
  * Messages with readings of each kind under times from November 2023 on, `every` minutes apart: three months with the
