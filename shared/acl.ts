@@ -1,6 +1,7 @@
 import { SluiceError } from './errors.ts'
 import type { AclRule, Principal, RuleAction } from './registry/port.ts'
 import { isReserved, isTopicFilter, isTopicName, matches, unionContains } from './topic-filter.ts'
+import { topicOfDevice } from './topics.ts'
 
 /**
  * Who may publish and subscribe to what. Pure: the same principal and topic always give the same answer.
@@ -10,6 +11,8 @@ import { isReserved, isTopicFilter, isTopicName, matches, unionContains } from '
  * Everything is denied unless an allow rule allows it, and a deny rule wins over any allow rule, whatever their order.
  * Topics that begin with `$` are denied to everybody.
  */
+
+type Device = Extract<Principal, { kind: 'device' }>
 
 /** Most rules of one application: a verdict looks at each of them. */
 export const MAX_RULES = 256
@@ -25,7 +28,7 @@ export interface Explanation {
 export function canPublish(principal: Principal, topic: string): boolean {
   if (isReserved(topic) || !isTopicName(topic)) return false
   if (principal.kind === 'application') return allowsTopic(principal.rules, 'publish', topic)
-  const kind = belowDevice(principal.name, topic)
+  const kind = belowDevice(principal, topic)
   return kind !== undefined && !isAtOrBelow(kind, 'cmd') && !isAtOrBelow(kind, 'notice')
 }
 
@@ -44,7 +47,7 @@ export function canSubscribe(principal: Principal, filter: string): boolean {
 export function canReceive(principal: Principal, topic: string): boolean {
   if (isReserved(topic)) return false
   if (principal.kind === 'application') return allowsTopic(principal.rules, 'subscribe', topic)
-  const kind = belowDevice(principal.name, topic)
+  const kind = belowDevice(principal, topic)
   return kind !== undefined && (kind === 'notice' || isAtOrBelow(kind, 'cmd'))
 }
 
@@ -74,13 +77,16 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
     const rule = single(allow)
     return verdict(true, `allowed by ${rule === undefined ? 'several rules together' : describeRule(rule)}`, rule)
   }
-  return verdict(false, `no rule of ${JSON.stringify(principal.name)} allows it to ${action} to ${shown}`)
+  // Who writes a name as it is has a topic of other levels.
+  const own =
+    principal.kind === 'device' ? `; its topics begin with ${topicOfDevice(principal.tenant, principal.device)}/` : ''
+  return verdict(false, `no rule of ${JSON.stringify(principal.name)} allows it to ${action} to ${shown}${own}`)
 }
 
 /** The rules in force for a principal; those of a device are made up from its name. */
 export function rulesOf(principal: Principal): readonly AclRule[] {
   if (principal.kind === 'application') return principal.rules
-  const own = `t/${principal.name}`
+  const own = topicOfDevice(principal.tenant, principal.device)
   return [
     { effect: 'allow', action: 'publish', topic: `${own}/+/#` },
     { effect: 'deny', action: 'publish', topic: `${own}/cmd/#` },
@@ -135,12 +141,10 @@ function filtersAsText(rules: readonly AclRule[]): string[] {
   return rules.map((rule) => rule.topic)
 }
 
-/** What follows `t/{name}/` in the topic, or undefined when it does not lie below it. */
-function belowDevice(name: string, topic: string): string | undefined {
-  if (!topic.startsWith('t/') || !topic.startsWith(name, 2) || topic.charCodeAt(2 + name.length) !== 0x2f) {
-    return undefined
-  }
-  return topic.slice(3 + name.length)
+/** What follows `t/{tenant}/{device}/` in the topic, or undefined when it does not lie below it. */
+function belowDevice({ tenant, device }: Device, topic: string): string | undefined {
+  const own = topicOfDevice(tenant, device)
+  return topic.startsWith(own) && topic.charCodeAt(own.length) === 0x2f ? topic.slice(own.length + 1) : undefined
 }
 
 function isAtOrBelow(rest: string, level: string): boolean {

@@ -1,5 +1,7 @@
 import type { NodeRecord } from './mesh/node-list.ts'
+import { MAX_NAME_BYTES } from './names.ts'
 import { isTopicName } from './topic-filter.ts'
+import { topicOfDevice } from './topics.ts'
 
 /** What became of a command: written to a live session, kept by one that is away, or nobody has asked for it. */
 export type CommandResult = 'delivered' | 'queued' | 'no_session'
@@ -25,12 +27,15 @@ export interface BrokerNodes {
 }
 
 export function commandTopic({ tenant, device, name }: Pick<DeviceCommand, 'tenant' | 'device' | 'name'>): string {
-  return `t/${tenant}/${device}/cmd/${name}`
+  return `${topicOfDevice(tenant, device)}/cmd/${name}`
 }
+
+/** Every byte of the device is encoded. */
+const LONGEST = { tenant: 'x'.repeat(64), device: '/'.repeat(MAX_NAME_BYTES) }
 
 /** True for what may follow `cmd/` of the device with the longest names. */
 export function isCommandName(name: string): boolean {
-  return name !== '' && isTopicName(commandTopic({ tenant: 'x'.repeat(64), device: 'x'.repeat(64), name }))
+  return name !== '' && isTopicName(commandTopic({ ...LONGEST, name }))
 }
 
 /** The name of the question with which the API asks a node to send a command. */

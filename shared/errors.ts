@@ -88,11 +88,15 @@ export const ERRORS = {
   },
   topic_invalid: refused(
     400,
-    'Topics need 1 to 512 bytes, at most 16 levels, without wildcards or control characters.',
+    'Topics need 1 to 1,024 bytes, at most 16 levels, without wildcards or control characters.',
+  ),
+  topic_encoding_invalid: refused(
+    400,
+    'In topics write / + # % and control characters of a name as % and two digits of 0-9A-F, and nothing else so.',
   ),
   topic_unknown: refused(400, 'Send telemetry to t/{tenant}/{device}/telemetry or .../telemetry/{stream}.'),
   topic_reserved: refused(403, 'Topics that begin with $ belong to the broker; use another topic.'),
-  filter_invalid: refused(400, 'Use a valid topic filter without * ? [ ] \\ characters.'),
+  filter_invalid: refused(400, 'Use a valid topic filter: + and # alone in their level, # in the last one.'),
 
   // Limits in action.
   broker_overloaded: overload('The log cannot keep up or is down; the client should retry with backoff.'),
@@ -192,7 +196,14 @@ export const ERRORS = {
   request_too_slow: usage(408, 'Send the header within 10 s and the whole request within HTTP_REQUEST_SECONDS.'),
   media_type_unsupported: usage(415, 'Send JSON as application/json, without a content encoding.'),
   unsupported: usage(501, 'Use the alternative that the message names.'),
-  name_invalid: usage(400, 'Names are 1 to 64 characters of A-Z a-z 0-9 _ . - (not "." or "..").'),
+  name_invalid: usage(
+    400,
+    'Tenants and applications: 1 to 64 of A-Z a-z 0-9 _ . -; devices, streams: 1 to 128 bytes of UTF-8; not "." or "..".',
+  ),
+  name_character_invalid: usage(
+    400,
+    'Leave out the character that the message names: nobody would see it in the name.',
+  ),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   command_failed: usage(500, 'See the message.'),
 } as const satisfies Record<string, ErrorKind>

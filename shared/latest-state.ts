@@ -1,7 +1,7 @@
 import { decodeFieldValue, encodeFieldValue, type StoredValue } from './field-values.ts'
 import type { FieldState, FieldValue, StreamState } from './registry/port.ts'
 import { compareInstants, kindOf, type FieldType, type PointValue, type Series } from './telemetry.ts'
-import type { TelemetryTopic } from './topics.ts'
+import { streamKey, type TelemetryTopic } from './topics.ts'
 
 /** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
 export const MAX_AHEAD_MS = 5 * 60_000
@@ -14,7 +14,7 @@ export const MAX_LATEST_FIELDS = 1000
 
 /** Where in the cache the latest state of a stream lies. */
 export function latestKey(tenant: string, device: string, stream: string): string {
-  return `latest:${tenant}/${device}/${stream}`
+  return `latest:${streamKey({ tenant, device, stream })}`
 }
 
 /** Behind the value the last number, where the value is none. */

@@ -1,3 +1,5 @@
+import { printable } from './names.ts'
+
 /** Between two columns. */
 const GAP = '  '
 
@@ -9,11 +11,4 @@ export function textTable(head: readonly string[], rows: readonly (readonly stri
     .map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(GAP))
     .map((line) => line.trimEnd())
     .join('\n')
-}
-
-/** Names and texts come from devices: control characters as escapes, `\x1b` for ESC. */
-export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => {
-    return `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
-  })
 }

@@ -1,7 +1,7 @@
-/** The topic grammar: `t/{tenant}/{device}/telemetry[/{stream}]` and the other topics below a device. */
+import type { ErrorCode } from './errors.ts'
+import { decodeName, encodeName, isDeviceName, isName, MAX_NAME_BYTES } from './names.ts'
 
-/** Tenant, device and stream names: 1 to 64 characters, case-sensitive everywhere. */
-const NAME = /^[A-Za-z0-9_.-]{1,64}$/
+/** The topic grammar: `t/{tenant}/{device}/telemetry[/{stream}]` and the other topics below a device. */
 
 /** The stream of a topic that names none. */
 export const DEFAULT_STREAM = 'telemetry'
@@ -12,25 +12,69 @@ export interface TelemetryTopic {
   readonly stream: string
 }
 
-/** True for a string that may name a tenant, a device or a stream. */
-export function isName(text: string): boolean {
-  return NAME.test(text)
-}
-
 /** The parts of a telemetry topic, or undefined when `topic` is not one. Never throws. */
 export function parseTelemetryTopic(topic: string): TelemetryTopic | undefined {
   const levels = topic.split('/')
-  const [root, tenant, device, kind, stream = DEFAULT_STREAM] = levels
+  const [root, tenant, deviceLevel, kind, streamLevel = DEFAULT_STREAM] = levels
   if (root !== 't' || kind !== 'telemetry' || levels.length > 5) return undefined
-  if (tenant === undefined || device === undefined) return undefined
-  if (!isName(tenant) || !isName(device) || !isName(stream)) return undefined
-  return { tenant, device, stream }
+  if (tenant === undefined || deviceLevel === undefined || !isName(tenant)) return undefined
+  const device = decodeName(deviceLevel)
+  const stream = decodeName(streamLevel)
+  return device === undefined || stream === undefined ? undefined : { tenant, device, stream }
 }
 
 /** The topic of a stream; the default stream has the short form. Inverse of {@link parseTelemetryTopic}. */
 export function formatTelemetryTopic({ tenant, device, stream }: TelemetryTopic): string {
-  const base = `t/${tenant}/${device}/telemetry`
-  return stream === DEFAULT_STREAM ? base : `${base}/${stream}`
+  const base = `${topicOfDevice(tenant, device)}/telemetry`
+  return stream === DEFAULT_STREAM ? base : `${base}/${encodeName(stream)}`
+}
+
+/** `t/{tenant}/{device}`, what all topics of a device begin with. */
+export function topicOfDevice(tenant: string, device: string): string {
+  return `t/${tenant}/${encodeName(device)}`
+}
+
+/** Whose a topic below `t/{tenant}/{device}/` is; undefined for all others. */
+export function parseDeviceTopic(topic: string): { tenant: string; device: string } | undefined {
+  const [root, tenant, level, below] = topic.split('/', 4)
+  if (root !== 't' || tenant === undefined || level === undefined || below === undefined) return undefined
+  const device = decodeName(level)
+  return isName(tenant) && device !== undefined ? { tenant, device } : undefined
+}
+
+/** A topic that names a device or a stream as no name stands in a topic. */
+export interface TopicFault {
+  readonly code: Extract<ErrorCode, 'topic_encoding_invalid' | 'topic_unknown'>
+  readonly detail: string
+}
+
+/** What is wrong with the names in a topic below `t/`; undefined when nothing is. Not for hot paths. */
+export function faultOfTopic(topic: string): TopicFault | undefined {
+  const [root, , device, kind, stream] = topic.split('/', 6)
+  if (root !== 't' || device === undefined || kind === undefined) return undefined
+  return faultOfLevel('device', device) ?? (kind === 'telemetry' ? faultOfLevel('stream', stream) : undefined)
+}
+
+function faultOfLevel(part: 'device' | 'stream', level: string | undefined): TopicFault | undefined {
+  if (level === undefined || decodeName(level) !== undefined) return undefined
+  const shown = JSON.stringify(level.slice(0, 128))
+  if (level === '') return { code: 'topic_unknown', detail: `the ${part} is empty` }
+  // One name has one encoding, so whatever is decoded and encoded again was to be written like this.
+  const meant = encodeName(decodeLoosely(level))
+  if (meant === level)
+    return { code: 'topic_unknown', detail: `the ${part} ${shown} is longer than ${MAX_NAME_BYTES} bytes` }
+  const detail = `the ${part} ${shown} is not encoded as names are: was ${JSON.stringify(meant.slice(0, 128))} meant?`
+  return { code: 'topic_encoding_invalid', detail }
+}
+
+const TRIPLETS = /(?:%[0-9A-Fa-f]{2})+/g
+
+/** Percent signs that do not encode UTF-8 stand for themselves. */
+function decodeLoosely(level: string): string {
+  return level.replace(TRIPLETS, (codes) => {
+    const text = Buffer.from(codes.replaceAll('%', ''), 'hex').toString('utf8')
+    return text.includes('\ufffd') ? codes : text
+  })
 }
 
 /** The record key of a device, `{tenant}/{device}`: what keeps its records in one partition, in order. */
@@ -38,14 +82,14 @@ export function deviceKey(tenant: string, device: string): string {
   return `${tenant}/${device}`
 }
 
-/** Identity of a stream as one text: names hold no slash, so no two have the same. */
+/** Identity of a stream as one text: no two have the same. */
 export function streamKey({ tenant, device, stream }: TelemetryTopic): string {
-  return `${deviceKey(tenant, device)}/${stream}`
+  return `${tenant}/${encodeName(device)}/${encodeName(stream)}`
 }
 
 /** What the type of a field is pinned for, in all devices of a tenant; its name may hold a slash, but comes last. */
 export function fieldKey(names: { readonly tenant: string; readonly stream: string; readonly field: string }): string {
-  return `${names.tenant}/${names.stream}/${names.field}`
+  return `${names.tenant}/${encodeName(names.stream)}/${names.field}`
 }
 
 /** Tenant and device of a record key or username, or undefined when it is neither. */
@@ -54,5 +98,5 @@ export function parseDeviceKey(key: string): { tenant: string; device: string } 
   if (slash < 0) return undefined
   const tenant = key.slice(0, slash)
   const device = key.slice(slash + 1)
-  return isName(tenant) && isName(device) ? { tenant, device } : undefined
+  return isName(tenant) && isDeviceName(device) ? { tenant, device } : undefined
 }

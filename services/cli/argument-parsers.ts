@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import type { AclRule, RuleAction, RuleEffect } from '../../shared/registry/port.ts'
-import { isName, parseDeviceKey } from '../../shared/topics.ts'
+import { isName } from '../../shared/names.ts'
+import { parseDeviceKey } from '../../shared/topics.ts'
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -37,7 +38,10 @@ export interface DeviceName {
 
 export function parseDeviceName(text: string): DeviceName {
   const name = parseDeviceKey(text)
-  if (name === undefined) throw new InvalidArgumentError('Write <tenant>/<device>, each of A-Z a-z 0-9 _ . -')
+  if (name === undefined)
+    throw new InvalidArgumentError(
+      'Write <tenant>/<device>: a tenant of A-Z a-z 0-9 _ . -, a device of 1 to 128 bytes.',
+    )
   return name
 }
 

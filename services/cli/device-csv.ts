@@ -1,5 +1,5 @@
-import { isName } from '../../shared/topics.ts'
-import { SluiceError } from '../../shared/errors.ts'
+import { checkNewDeviceName, checkNewName } from '../../shared/names.ts'
+import { SluiceError, toSluiceError } from '../../shared/errors.ts'
 import { readCsvRows } from '../../shared/csv.ts'
 import type { DeviceName } from './argument-parsers.ts'
 
@@ -62,12 +62,11 @@ function problemOf(
   tags: readonly [string, string][],
 ): string | undefined {
   if (cells !== columns) return `${cells} cells, but the first line has ${columns}`
-  for (const [what, name] of [
-    ['tenant', tenant],
-    ['device', device],
-  ] as const) {
-    const isGood = isName(name) && name !== '.' && name !== '..'
-    if (!isGood) return `${what} ${JSON.stringify(name.slice(0, 80))} is not a name (1 to 64 of A-Z a-z 0-9 _ . -)`
+  try {
+    checkNewName('tenant', tenant)
+    checkNewDeviceName(device)
+  } catch (error) {
+    return toSluiceError(error).message
   }
   if (tags.length > MAX_TAGS) return `${tags.length} tags; ${MAX_TAGS} at most`
   const long = tags.find(([name, value]) => name.length > MAX_TAG_LENGTH || value.length > MAX_TAG_LENGTH)

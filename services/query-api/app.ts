@@ -34,6 +34,8 @@ import { validatorCompiler } from './validation.ts'
 
 /** Bulk requests hold up to 1,000 devices with their tags; payloads have their own limit. */
 const BODY_LIMIT = 1_048_576
+/** Of a name in a path: more than any may have, so that a long one is refused as a name. */
+const MAX_PARAM_LENGTH = 4_096
 /** How long requests in flight may take once the server is closing. The process has 10 s for everything. */
 const DRAIN_MS = 5_000
 
@@ -112,6 +114,8 @@ function createServer(options: ApiOptions, limits: HttpLimits): Api {
     // One line per request is written by observeRequests.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_LIMIT,
+    // Names in a path count as they are once decoded, usernames of logins among them.
+    routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => void sendProblem(error, request, reply),
     // Refused by a hook of ours instead, as a problem like every other refusal.

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { SluiceError } from '../errors.ts'
 import { makePrivateFolder } from '../storage/folders.ts'
 import { replaceFile } from '../storage/replace-file.ts'
+import { checkNewDeviceName, checkNewName, encodeName, printable } from '../names.ts'
 import { parseDeviceKey } from '../topics.ts'
 import {
   createAuthority,
@@ -90,9 +91,10 @@ export class CertificateFolder {
   /** A certificate for a device. Errors: `not_found` (no authority), `already_exists`. */
   async issue(name: string, days: number): Promise<Entry> {
     const parts = parseDeviceKey(name)
-    // A device cannot be called so, and the path would lead to another folder.
-    const isDots = [parts?.tenant, parts?.device].some((part) => part === '.' || part === '..')
-    if (parts === undefined || isDots) throw new SluiceError('name_invalid', `"${name}" is not <tenant>/<device>`)
+    if (parts === undefined) throw new SluiceError('name_invalid', `"${printable(name)}" is not <tenant>/<device>`)
+    // `.` and `..` would lead to another folder.
+    checkNewName('tenant', parts.tenant)
+    checkNewDeviceName(parts.device)
     const authority = this.#authority()
     if (existsSync(this.#file(deviceFile(name)))) {
       throw new SluiceError(
@@ -215,8 +217,10 @@ export class CertificateFolder {
   }
 }
 
+/** The slashes of a device's own name are no folders. */
 function deviceFile(name: string): string {
-  return `devices/${name}.crt`
+  const { tenant, device } = parseDeviceKey(name) ?? { tenant: '', device: name }
+  return `devices/${tenant}/${encodeName(device)}.crt`
 }
 
 function fileOf({ kind, name }: Entry): string {

@@ -60,14 +60,15 @@ export class SeriesTable {
   streamOf(record: LogRecord): StreamSeries | string {
     const { key } = record
     const topic = record.headers?.['topic']
-    const known = this.#young.get(topic ?? key)
+    const id = topic ?? idOfKey(key)
+    const known = this.#young.get(id)
     if (known !== undefined && known.key === key) return known
     const parsed = topic === undefined ? parseDeviceKey(key) : parseTelemetryTopic(topic)
     if (parsed === undefined) return `${topic ?? key} does not name a device`
     if (key !== deviceKey(parsed.tenant, parsed.device)) return `the key ${key} does not match the topic ${topic}`
     const stream = 'stream' in parsed ? parsed.stream : DEFAULT_STREAM
     // The default stream can be spelt in three ways, and is kept under one.
-    return this.#intern(stream === DEFAULT_STREAM ? key : (topic ?? key), { ...parsed, stream })
+    return this.#intern(stream === DEFAULT_STREAM ? idOfKey(key) : id, { ...parsed, stream })
   }
 
   #intern(id: string, names: TelemetryTopic): StreamSeries {
@@ -81,6 +82,11 @@ export class SeriesTable {
     this.#young.set(id, stream)
     return stream
   }
+}
+
+/** A key of tenant `t` could be the topic of a stream of somebody else. */
+function idOfKey(key: string): string {
+  return key.startsWith('t/') ? `/${key}` : key
 }
 
 /**

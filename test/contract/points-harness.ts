@@ -20,7 +20,28 @@ export interface TestPoint {
 }
 
 /** Names that some store somewhere takes for equal. */
-export const SIMILAR_NAMES = ['pump-1', 'Pump-1', 'PUMP-1', 'pump-1 ', 'pümp-1', 'pu\u0308mp-1', 'pump_1', 'pump-1.']
+export const SIMILAR_NAMES = [
+  'pump-1',
+  'Pump-1',
+  'PUMP-1',
+  'pump-1 ',
+  'pümp-1',
+  'pu\u0308mp-1',
+  'pump_1',
+  'pump-1.',
+  'pump/1',
+  'pump%2F1',
+  'pump\\',
+  'pump:1',
+  'pump"1',
+  'pump\n1',
+  'pump\r1',
+  'pump\u00001',
+  'pump\u00101a',
+  'pump\u001a',
+  '#pump',
+  'x'.repeat(128),
+]
 
 export function seriesOf(type: FieldType, identity: Partial<Omit<Series, 'type'>> = {}): Series {
   return { tenant: 'acme', device: 'pump-1', stream: 'telemetry', field: type, type, ...identity }

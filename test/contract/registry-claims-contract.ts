@@ -87,7 +87,7 @@ export function describeClaims(name: string, make: MakeRegistryHarness): void {
     it('make no device by a name that is none, and are made within bounds', async () => {
       const registry = await openRegistry(await make())
       const { key } = await newKey(registry)
-      for (const bad of ['', '..', 'a/b', 'a b', 'x'.repeat(65)]) {
+      for (const bad of ['', '..', 'x'.repeat(129)]) {
         await expect(registry.claimKeys.claim(key, bad)).rejects.toThrow(code('name_invalid'))
       }
       expect((await registry.claimKeys.list())[0]?.uses).toBe(0)

@@ -16,8 +16,11 @@ export async function openRegistry(harness: RegistryHarness, credentialKey?: Buf
   return registry
 }
 
-/** Names that some database takes for equal, as far as names allow. */
-export const SIMILAR_NAMES = ['pump-1', 'Pump-1', 'PUMP-1', 'pump_1', 'pump.1', 'pump-1.', 'pump-01']
+/** Names that some database takes for equal, or that are parted at the wrong place. */
+export const SIMILAR_NAMES = [
+  ...['pump-1', 'Pump-1', 'pump_1', 'pump-1.', 'pump-1 ', ' pump-1', 'pump-1/', 'pump-1/s', 'pump%1', 'pump\\'],
+  ...['pümp-1', 'pu\u0308mp-1', 'Straße', 'Strasse', 'ﬁ', 'fi', '😀', '😁', 'x'.repeat(128), `${'x'.repeat(127)}y`],
+]
 
 /** Field names, which are free text. */
 export const SIMILAR_FIELDS = [
@@ -31,10 +34,17 @@ export const SIMILAR_FIELDS = [
   'temp/x',
   "te'mp",
   'temp%',
+  'temp\u0000',
+  'temp\u0000x',
+  'te\nmp',
+  'x'.repeat(1024),
+  `${'x'.repeat(1023)}y`,
+  'ü'.repeat(512),
 ]
 
 export async function createDevice(registry: Registry, name: string): Promise<NewCredentials> {
-  const [tenant = '', device = ''] = name.split('/')
+  const slash = name.indexOf('/')
+  const [tenant, device] = [name.slice(0, slash), name.slice(slash + 1)]
   const [credentials] = await registry.createDevices([{ tenant, device }])
   if (credentials === undefined) throw new Error('no credentials')
   return credentials

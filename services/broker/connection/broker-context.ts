@@ -5,6 +5,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
+import { topicOfDevice } from '../../../shared/topics.ts'
 import type { LocalSessionStore } from '../../../shared/sessions/port.ts'
 import { PacketBuffer } from '../mqtt/packet-buffer.ts'
 import { epochsOf, openPresence, type PresenceWriter } from './presence.ts'
@@ -136,7 +137,7 @@ export async function openBrokerContext(
   const rates = releasers.own('rates', new Rates(settings), closing)
   const limits = new LimitReports({
     metrics,
-    notify: (device, hit) => sessions.tell(`t/${device.name}/notice`, noticeOf(hit)),
+    notify: (device, hit) => sessions.tell(`${topicOfDevice(device.tenant, device.device)}/notice`, noticeOf(hit)),
   })
   const takeLimits = (): readonly LimitHit[] => limits.takeChanged()
   const written = { presence: registry.presence, node, takeLimits, logger, metrics }

@@ -5,6 +5,7 @@ import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Releasers } from '../../../shared/process/releasers.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../shared/registry/presence-port.ts'
+import { prefixOf } from '../../../shared/sessions/client-id.ts'
 import { parseDeviceKey } from '../../../shared/topics.ts'
 import type { LimitHit } from '../access/limit-reports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
@@ -105,7 +106,7 @@ export class PresenceWriter {
   note({ principal, clientId, epoch, address, ended }: SessionChange): void {
     if (principal.kind !== 'device') return
     const { tenant, device } = principal
-    const key = `${principal.name}/${clientId}`
+    const key = prefixOf(principal.name) + clientId
     const known = this.#waiting.get(key)
     // The end of a session that was taken over comes after the beginning of the one that took it.
     if (known !== undefined && epoch !== 0 && epoch < known.epoch) return

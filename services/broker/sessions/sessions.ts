@@ -5,6 +5,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
+import { prefixOf } from '../../../shared/sessions/client-id.ts'
 import { internalsOf, LiveAedes, type AedesHooks, type AedesInternals } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
@@ -76,7 +77,7 @@ const AEDES_OPTIONS: AedesOptions = {
 /** The client id in aedes: no login reaches another's session. Two slashes, because an application may be named like a tenant. */
 export function scopedClientId(principal: Principal, clientId: string): string {
   const id = clientId === '' ? `auto-${randomUUID()}` : clientId
-  return principal.kind === 'device' ? `${principal.name}/${id}` : `${principal.name}//${id}`
+  return prefixOf(principal.name) + id
 }
 
 /** A packet of aedes as its emitter gets it. */

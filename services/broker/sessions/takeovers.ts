@@ -1,3 +1,4 @@
+import { prefixOf } from '../../../shared/sessions/client-id.ts'
 import type { Tally } from '../metrics.ts'
 import type { SessionStore, SessionWish } from '../../../shared/sessions/port.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
@@ -88,7 +89,7 @@ export class Takeovers {
 
   /** Removes what a login that ended left, when its connections, which are being closed, are gone. */
   async forgetWith(principal: string, sessions: { forget(principal: string): Promise<void> }): Promise<void> {
-    const prefix = principal.includes('/') ? `${principal}/` : `${principal}//`
+    const prefix = prefixOf(principal)
     const held = [...this.#holders].filter(([id]) => id.startsWith(prefix))
     await Promise.all(held.map(([, holder]) => goneOf(holder)))
     await sessions.forget(principal)

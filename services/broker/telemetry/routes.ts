@@ -1,7 +1,7 @@
 import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../../../shared/topic-filter.ts'
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
-import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
+import { DEFAULT_STREAM, deviceKey, faultOfTopic, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Authorizer } from '../access/authorize.ts'
 
 /** Where the messages of one topic of one login go. Everything that is the same for all of them is computed here, once. */
@@ -43,6 +43,9 @@ export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explai
     if (!isTopicName(topic)) {
       return refuse('topic_invalid', `more than ${MAX_TOPIC_BYTES} bytes or ${MAX_TOPIC_LEVELS} levels`)
     }
+    // Before the rules, which would only say that such a topic is not one's own.
+    const fault = faultOfTopic(topic)
+    if (fault !== undefined) return refuse(fault.code, fault.detail)
     if (!authorizer.canPublish(principal, topic)) {
       return refuse('not_authorised', authorizer.explain(principal, 'publish', topic).reason)
     }

@@ -11,6 +11,9 @@ import {
   type Health,
 } from '../doctor/health-checks.ts'
 import { checkLog, lossesOfLog, type Unstored } from '../log-state.ts'
+import type { DeviceName } from '../argument-parsers.ts'
+import { checkLookAlikes, MAX_COMPARED } from '../doctor/look-alikes.ts'
+import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
 
 /** What a running Sluice says of itself. */
@@ -19,6 +22,10 @@ interface Running {
   /** Receive time of the newest record, ms since 1970. */
   readonly newestMs: number | undefined
   readonly findings: readonly Finding[]
+}
+
+interface Listed extends DeviceName {
+  readonly lastSeen: string | null
 }
 
 export function addDoctor({ program, run }: Commands): void {
@@ -83,15 +90,18 @@ async function askRunning(session: Session): Promise<Running | undefined> {
     const { api } = session
     const readiness = await api.probe('/readyz')
     const status = await api.get<{ mqtt?: { port?: number }; unstored?: Unstored | null }>('/v1/status')
-    const { devices } = await api.get<{ devices: { lastSeen: string | null }[] }>('/v1/devices', { limit: 1000 })
+    const { items: devices, more } = await collectPages(MAX_COMPARED, async (cursor, limit) => {
+      const page = await api.get<{ devices: Listed[]; next: string | null }>('/v1/devices', { limit, cursor })
+      return { items: page.devices, next: page.next }
+    })
     const seen = devices.flatMap(({ lastSeen }) => (lastSeen === null ? [] : [Date.parse(lastSeen)]))
-    const newestMs = seen.length === 0 ? undefined : Math.max(...seen)
+    const newestMs = seen.length === 0 ? undefined : seen.reduce((a, b) => Math.max(a, b))
     const ready: Finding = { check, health: 'ok', detail: `${api.url.origin} is ready` }
     const fix = 'See the log of the service for the part named here.'
     const detail = `${api.url.origin} is not ready: ${JSON.stringify(readiness.body)}`
     const finding: Finding = readiness.status === 200 ? ready : { check, health: 'fail', detail, fix }
     const log = checkLog(status.unstored, await lossesOfLog(session))
-    return { mqttPort: status.mqtt?.port, newestMs, findings: [finding, log] }
+    return { mqttPort: status.mqtt?.port, newestMs, findings: [finding, log, checkLookAlikes(devices, more)] }
   } catch (error) {
     const { code, message, kind } = toSluiceError(error)
     if (code === 'api_unreachable' || code === 'token_missing') return undefined

@@ -1,7 +1,7 @@
 import type { EventSourceMessage } from 'eventsource-parser'
 import { parseTenantOrDevice, wholeNumber } from '../argument-parsers.ts'
 import { readEvents } from '../event-stream.ts'
-import { printable } from '../../../shared/text-table.ts'
+import { printable } from '../../../shared/names.ts'
 import type { Commands, Session } from '../session.ts'
 
 interface ReadingEvent {

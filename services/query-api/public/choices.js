@@ -17,7 +17,9 @@ export class Choices {
    */
   constructor(on) {
     const tell = (/** @type {string | undefined} */ stream) => {
-      const [tenant = '', device = ''] = this.#device.value.split('/')
+      const { value } = this.#device
+      const slash = value.indexOf('/')
+      const [tenant, device] = [value.slice(0, slash), value.slice(slash + 1)]
       on.stream(tenant, device, stream)
     }
     this.#device.addEventListener('change', () => tell(undefined))

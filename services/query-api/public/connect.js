@@ -6,7 +6,8 @@ import { isLoopback, NO_SECRET, NO_TOKEN, SNIPPETS } from './snippets.js'
 /** @typedef {import('./session.js').Credentials} Credentials */
 /** @typedef {import('./session.js').Status} Status */
 
-const NAME = /^([A-Za-z0-9_.-]{1,64})\/([A-Za-z0-9_.-]{1,64})$/
+/** What the API takes of a device it says itself. */
+const NAME = /^([A-Za-z0-9_.-]{1,64})\/(.+)$/
 const FIRST_NAME = 'demo/my-device'
 
 /** The part of the page that makes a device and fills the snippets with it. */
@@ -60,7 +61,9 @@ export class Connect {
   async #create() {
     const name = NAME.exec(this.#name.value.trim())
     if (name === null) {
-      this.#say('A name is tenant/device; each part has 1 to 64 characters of A-Z a-z 0-9 _ . -')
+      this.#say(
+        'A name is tenant/device: a tenant of 1 to 64 characters of A-Z a-z 0-9 _ . -, a device of 1 to 128 bytes',
+      )
       return
     }
     this.#say('')

@@ -15,10 +15,21 @@
 export const NO_SECRET = 'SECRET-OF-THE-DEVICE'
 export const NO_TOKEN = 'TOKEN-OF-THE-DEVICE'
 
+/**
+ * A name as it stands in a topic.
+ * @param {string} name
+ */
+const inTopic = (name) => name.replace(/[\u0000-\u001f#%+/\u007f-\u009f]/g, encodeURIComponent)
 /** @param {Target} target */
-const topicOf = ({ tenant, device }) => `t/${tenant}/${device}/telemetry`
+const topicOf = ({ tenant, device }) => `t/${tenant}/${inTopic(device)}/telemetry`
 /** @param {Target} target */
 const userOf = ({ tenant, device }) => `${tenant}/${device}`
+/**
+ * As encodeURIComponent, but curl takes these four for patterns or shells for quotes.
+ * @param {string} name
+ */
+const inUrlPath = (name) =>
+  encodeURIComponent(name).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
 /** @param {string} host */
 const inUrl = (host) => (host.includes(':') ? `[${host}]` : host)
 
@@ -52,7 +63,9 @@ export const SNIPPETS = [
     label: 'curl',
     note: 'HTTP instead of MQTT, through the same log. The answer means that the reading is stored there.',
     reachesOut: false,
-    render: (target) => `curl -i ${shell(`${target.origin}/v1/devices/${userOf(target)}/readings`)} \\
+    render: (
+      target,
+    ) => `curl -i ${shell(`${target.origin}/v1/devices/${target.tenant}/${inUrlPath(target.device)}/readings`)} \\
   -H ${shell(`Authorization: Bearer ${target.token}`)} \\
   -H 'Content-Type: application/json' \\
   -d '{"temperature": 21.5}'`,
@@ -140,17 +153,20 @@ void loop() {
     reachesOut: true,
     // One line: Tasmota restarts when the line is done, and would lose a second one.
     render: (target) =>
-      [
-        `Backlog MqttHost ${target.host}`,
-        `MqttPort ${target.mqttPort}`,
-        `MqttUser ${userOf(target)}`,
-        `MqttPassword ${target.secret}`,
-        `Topic ${target.device}`,
-        'Prefix1 cmd',
-        'Prefix3 telemetry',
-        `FullTopic t/${target.tenant}/%topic%/%prefix%/`,
-        'TelePeriod 10',
-      ].join('; '),
+      // What else a name may hold would end a command of the console.
+      /[^A-Za-z0-9_.-]/.test(target.device)
+        ? 'Tasmota needs a device whose name is of A-Z a-z 0-9 _ . -'
+        : [
+            `Backlog MqttHost ${target.host}`,
+            `MqttPort ${target.mqttPort}`,
+            `MqttUser ${userOf(target)}`,
+            `MqttPassword ${target.secret}`,
+            `Topic ${target.device}`,
+            'Prefix1 cmd',
+            'Prefix3 telemetry',
+            `FullTopic t/${target.tenant}/%topic%/%prefix%/`,
+            'TelePeriod 10',
+          ].join('; '),
   },
 ]
 

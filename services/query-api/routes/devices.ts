@@ -16,10 +16,11 @@ export const Credentials = {
   secret: Type.String({ description: 'Password for the username. Not shown again.' }),
   token: Type.String({ description: 'Instead of both: sent as the username, without a password. Not shown again.' }),
 }
-const Name = Type.String({ description: '1 to 64 characters of A-Z a-z 0-9 _ . -' })
+const Tenant = Type.String({ description: '1 to 64 characters of A-Z a-z 0-9 _ . -' })
+const DeviceName = Type.String({ description: '1 to 128 bytes of UTF-8 without characters that nobody sees.' })
 const Tags = Type.Record(Type.String(), Type.String({ maxLength: 256 }), { maxProperties: 32 })
 export const NewDevice = Type.Object(
-  { tenant: Name, device: Name, tags: Type.Optional(Tags) },
+  { tenant: Tenant, device: DeviceName, tags: Type.Optional(Tags) },
   { additionalProperties: false },
 )
 export const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.String(), ...Credentials })

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { formatInstant } from '../../../shared/telemetry.ts'
-import { parseDeviceKey } from '../../../shared/topics.ts'
+import { parseDeviceKey, parseDeviceTopic } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import type { LetterCursor } from '../letter-cursor.ts'
 import type { FoundLetter } from '../letter-reader.ts'
@@ -87,7 +87,6 @@ function deviceOf({ stage, code, who, topic }: FoundLetter['letter']): Omit<Cand
     return name === undefined ? undefined : { ...name, by: 'login' }
   }
   if (stage !== 'publish' || topic === undefined) return undefined
-  const [root, tenant, device] = topic.split('/')
-  const name = root === 't' ? parseDeviceKey(`${tenant}/${device}`) : undefined
+  const name = parseDeviceTopic(topic)
   return name === undefined ? undefined : { ...name, by: 'topic' }
 }

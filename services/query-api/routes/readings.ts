@@ -7,7 +7,8 @@ import { SluiceError } from '../../../shared/errors.ts'
 import { Faults } from '../../../shared/faults.ts'
 import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
 import { compareInstants, type LogRecord } from '../../../shared/telemetry.ts'
-import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, isName } from '../../../shared/topics.ts'
+import { isDeviceName } from '../../../shared/names.ts'
+import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
 import { FaultView } from '../letter-view.ts'
@@ -200,7 +201,7 @@ function checkPayload(record: LogRecord, table: SeriesTable): Static<typeof Verd
 
 /** Errors: `name_invalid`. */
 function streamOf(stream: string): string {
-  if (!isName(stream)) throw new SluiceError('name_invalid', 'parameter "stream" is not a name')
+  if (!isDeviceName(stream)) throw new SluiceError('name_invalid', 'parameter "stream" is not a name')
   return stream
 }
 

@@ -4,7 +4,7 @@ import { InfluxRefusal } from './answers.ts'
 import { SluiceError } from '../../errors.ts'
 import type { InfluxConnection } from './connection.ts'
 import { ALL_TIME, justBefore } from './flux.ts'
-import { areStorable, measurementOf } from './names.ts'
+import { areStorable, keepName, measurementOf } from './names.ts'
 import type { InfluxReader } from './reader.ts'
 
 /**
@@ -30,7 +30,7 @@ export class InfluxDeleter {
     const measurements =
       stream === undefined ? await this.#reader.measurements(tenant) : [measurementOf(tenant, stream)]
     for (const measurement of measurements) {
-      const ofDevice = device === undefined ? '' : ` AND device=${quote(device)}`
+      const ofDevice = device === undefined ? '' : ` AND device=${quote(keepName(device))}`
       const predicate = `_measurement=${quote(measurement)}${ofDevice}`
       // Both ends are inclusive.
       const body = { start: formatInstant(from), stop: formatInstant(justBefore(to)), predicate }
@@ -48,7 +48,7 @@ export class InfluxDeleter {
   }
 }
 
-/** Names hold no backslash and no control character. */
+/** As they are kept, names hold no backslash and no line feed. */
 function quote(name: string): string {
   return `"${name.replaceAll('"', '\\"')}"`
 }

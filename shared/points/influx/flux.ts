@@ -2,7 +2,7 @@ import { flux, fluxExpression, fluxRegExp, type ParameterizedQuery } from '@infl
 import { formatInstant, toNanoseconds, fromNanoseconds, MAX_INSTANT, type Instant } from '../../telemetry.ts'
 import { namesPoint } from '../aggregate.ts'
 import type { Aggregate } from '../port.ts'
-import { measurementOf, measurementPrefix } from './names.ts'
+import { keepName, measurementOf, measurementPrefix } from './names.ts'
 
 /**
  * Flux queries. Text is put in by the client's `flux` template, which escapes it; functions come from a list; times and
@@ -63,7 +63,7 @@ export function select({ bucket, tenant, device, stream, keys, from, to }: Selec
   const measurement = measurementOf(tenant, stream)
   const all = flux`from(bucket: ${bucket})
   |> range(start: ${instant(from)}, stop: ${instant(to)})
-  |> filter(fn: (r) => r._measurement == ${measurement} and r.device == ${device})`
+  |> filter(fn: (r) => r._measurement == ${text(measurement)} and r.device == ${text(keepName(device))})`
   if (keys === undefined) return all
   const wanted = fluxExpression(keys.map((key) => flux`r._field == ${text(key)}`.toString()).join(' or '))
   return flux`${all}
@@ -77,10 +77,10 @@ export function firstOfEach(bucket: string, tenant: string, device: string, stre
   const measurement =
     stream === undefined
       ? flux`r._measurement =~ ${fluxRegExp(`^${prefix}`)}`
-      : flux`r._measurement == ${measurementOf(tenant, stream)}`
+      : flux`r._measurement == ${text(measurementOf(tenant, stream))}`
   return flux`from(bucket: ${bucket})
   |> range(start: ${instant(from)}, stop: ${instant(to)})
-  |> filter(fn: (r) => ${measurement} and r.device == ${device})
+  |> filter(fn: (r) => ${measurement} and r.device == ${text(keepName(device))})
   |> first()
   |> keep(columns: ["_measurement", "_field", "_value"])`
 }

@@ -1,6 +1,6 @@
 import { SluiceError } from '../../errors.ts'
 import type { FieldType, PointBatch, PointValue, Series } from '../../telemetry.ts'
-import { areStorable, fieldKeyOf, fieldProblem, measurementOf } from './names.ts'
+import { areStorable, fieldKeyOf, fieldProblem, keepName, measurementOf } from './names.ts'
 import { keepText } from './text.ts'
 
 /** Fields of one line: from here on another line costs less than looking whether a field is in this one. */
@@ -70,7 +70,7 @@ export class LineWriter {
     const known = this.#prepared.get(series)
     if (known !== undefined) return known
     const { tenant, device, stream, type } = series
-    const head = `${escapeMeasurement(measurementOf(tenant, stream))},device=${escapeKey(device)}`
+    const head = `${escapeMeasurement(measurementOf(tenant, stream))},device=${escapeKey(keepName(device))}`
     const prepared = { head, field: `${escapeKey(fieldKeyOf(series))}=`, type, problem: namesProblem(series) }
     this.#prepared.set(series, prepared)
     return prepared

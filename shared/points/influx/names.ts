@@ -2,13 +2,15 @@ import type { ErrorCode } from '../../errors.ts'
 import type { FieldType, Series } from '../../telemetry.ts'
 
 /**
- * How names are kept in InfluxDB.
+ * How names are kept in InfluxDB, so that no two meet and each comes back as it was.
  *
- * Measurement: `{tenant}.{stream}`. Both may hold dots, so a dot of the tenant is written as `:`, which no name may hold:
- * the first dot always separates, and tenant `a.b` with stream `c` never meets tenant `a` with stream `b.c`.
+ * Measurement: `{tenant}.{stream}`. Both may hold dots, so a dot of the tenant is written as `:`, which no tenant may
+ * hold: the first dot always separates, and tenant `a.b` with stream `c` never meets tenant `a` with stream `b.c`.
  *
- * Field: the field's name. Line protocol cannot escape a backslash in it (one in front of a comma, a space, an equals
- * sign or the end would change what follows), so a backslash is written as U+001A, which no field name may hold.
+ * Devices (a tag), streams and fields are as they are, but for what line protocol has no form for. It cannot escape a
+ * backslash (one in front of a comma, a space, an equals sign or the end would change what follows): a backslash is
+ * written as SUB (U+001A). A line feed ends the line, and the CSV of answers loses CR: a control character is written as
+ * DLE (U+0010) and the two hexadecimal digits of its code. So SUB and DLE themselves are `DLE 1a` and `DLE 10`.
  *
  * Names that InfluxDB keeps for itself are written behind U+001E: `time`, which it would drop with a 204 (#23024), all that
  * begin with `_`, and the empty one.
@@ -18,7 +20,8 @@ import type { FieldType, Series } from '../../telemetry.ts'
  * `state\u001ftext`.
  */
 const DOT_OF_TENANT = ':'
-const BACKSLASH_OF_FIELD = '\u001a'
+const BACKSLASH = '\u001a'
+const BEFORE_CODE = '\u0010'
 const BEFORE_TYPE = '\u001f'
 const BEFORE_RESERVED = '\u001e'
 
@@ -35,7 +38,23 @@ export function measurementPrefix(tenant: string): string {
 }
 
 export function measurementOf(tenant: string, stream: string): string {
-  return measurementPrefix(tenant) + stream
+  return measurementPrefix(tenant) + keepName(stream)
+}
+
+/** A device, stream or field as it is kept. Inverse: {@link readName}. */
+export function keepName(name: string): string {
+  if (!/[\p{Cc}\\]/u.test(name)) return name
+  return name.replace(/[\p{Cc}\\]/gu, (found) => {
+    if (found === '\\') return BACKSLASH
+    return BEFORE_CODE + found.charCodeAt(0).toString(16).padStart(2, '0')
+  })
+}
+
+export function readName(kept: string): string {
+  if (!/[\u0010\u001a]/.test(kept)) return kept
+  return kept.replace(/\u001a|\u0010([0-9a-f]{2})/g, (_, code?: string) => {
+    return code === undefined ? '\\' : String.fromCharCode(Number.parseInt(code, 16))
+  })
 }
 
 /** The tenant of a measurement; undefined for one that is no stream's. */
@@ -46,30 +65,28 @@ export function tenantOf(measurement: string): string | undefined {
 
 /** The field key of a series. Inverse: {@link fieldOf}. */
 export function fieldKeyOf({ field, type, plain = 'float' }: Pick<Series, 'field' | 'type' | 'plain'>): string {
-  const written = field.replaceAll('\\', BACKSLASH_OF_FIELD)
-  const name = field === '' || field === 'time' || field.startsWith('_') ? BEFORE_RESERVED + written : written
+  const kept = keepName(field)
+  const name = field === '' || field === 'time' || field.startsWith('_') ? BEFORE_RESERVED + kept : kept
   return type === plain ? name : `${name}${BEFORE_TYPE}${TYPE_NAMES[type]}`
 }
 
 export function fieldOf(key: string): string {
   const end = key.indexOf(BEFORE_TYPE)
   const start = key.startsWith(BEFORE_RESERVED) ? BEFORE_RESERVED.length : 0
-  return key.slice(start, end < 0 ? undefined : end).replaceAll(BACKSLASH_OF_FIELD, '\\')
+  return readName(key.slice(start, end < 0 ? undefined : end))
 }
 
-/**
- * False for names that would come back as others. The name rules of topics allow none of them; this holds whoever asks.
- */
+/** False for names that would come back as others. The name rules allow none of them; this holds whoever asks. */
 export function areStorable(tenant: string, device?: string, stream?: string): boolean {
-  if (!isStorable(tenant) || tenant.includes(DOT_OF_TENANT) || tenant.startsWith('#')) return false
+  if (!isStorable(tenant) || /[\p{Cc}\\:]|^#/u.test(tenant)) return false
   return (device === undefined || isStorable(device)) && (stream === undefined || isStorable(stream))
 }
 
 /** What is wrong with the name of a field; undefined when nothing is. */
 export function fieldProblem(field: string): ErrorCode | undefined {
-  return !field.isWellFormed() || /\p{Cc}/u.test(field) ? 'field_name_invalid' : undefined
+  return field.isWellFormed() ? undefined : 'field_name_invalid'
 }
 
 function isStorable(name: string): boolean {
-  return name !== '' && name.isWellFormed() && !/[\p{Cc}\\]/u.test(name)
+  return name !== '' && name.isWellFormed()
 }

@@ -6,7 +6,7 @@ import type { InfluxConnection } from './connection.ts'
 import { cellOf, parseTime, parseValue, readAnnotatedCsv, typeOf, type OnRow } from './csv.ts'
 import { namesPoint } from '../aggregate.ts'
 import { devices, firstOfEach, measurements, points, together, whole, windows, type Selection } from './flux.ts'
-import { fieldOf, measurementPrefix, tenantOf } from './names.ts'
+import { fieldOf, measurementPrefix, readName, tenantOf } from './names.ts'
 import { canSumExactly, foldWindows, type WindowSum } from './sums.ts'
 import { compareSeries } from '../asked-series.ts'
 import type { CheckedQuery } from '../cursor.ts'
@@ -44,7 +44,7 @@ export class InfluxReader {
     const prefix = measurementPrefix(tenant)
     const found: StoredSeries[] = []
     await this.ask(firstOfEach(this.#bucket, tenant, device, stream), (table, cells) => {
-      const name = cellOf(table, cells, '_measurement').slice(prefix.length)
+      const name = readName(cellOf(table, cells, '_measurement').slice(prefix.length))
       const key = cellOf(table, cells, '_field')
       found.push({ stream: name, field: fieldOf(key), type: typeOf(table, '_value'), key })
     })
@@ -69,7 +69,7 @@ export class InfluxReader {
       const tenant = tenantOf(cellOf(table, cells, '_measurement'))
       if (tenant === undefined) return
       const known = ofTenants.get(tenant) ?? new Set<string>()
-      ofTenants.set(tenant, known.add(cellOf(table, cells, 'device')))
+      ofTenants.set(tenant, known.add(readName(cellOf(table, cells, 'device'))))
     })
     return [...ofTenants].flatMap(([tenant, names]) => Array.from(names, (device) => ({ tenant, device })))
   }

@@ -25,7 +25,7 @@ export class MariadbConnection implements DatabaseConnection {
       if ('affectedRows' in answer) {
         return { rows: [], numAffectedRows: BigInt(answer.affectedRows), insertId: BigInt(answer.insertId) }
       }
-      return { rows: [...answer] as R[] } // the rows are what the query selects: kysely's types vouch for them
+      return { rows: answer.map(withTexts) as R[] } // the rows are what the query selects: kysely's types vouch for them
     } catch (error) {
       if (isReadOnly(error)) this.#spoilt = true
       this.#metrics.failed(error)
@@ -53,6 +53,15 @@ export class MariadbConnection implements DatabaseConnection {
     if (this.#spoilt) this.#connection.destroy()
     else await this.#connection.release()
   }
+}
+
+/** A row with its texts that are kept as bytes, which are UTF-8. */
+function withTexts(row: unknown): unknown {
+  const cells = Object.entries(row as object)
+  if (!cells.some(([, value]) => value instanceof Uint8Array)) return row
+  return Object.fromEntries(
+    cells.map(([name, value]) => [name, value instanceof Uint8Array ? Buffer.from(value).toString() : value]),
+  )
 }
 
 /**

@@ -139,6 +139,8 @@ async function warnOfWeakDurability(db: Kysely<RegistrySchema>, logger: Logger):
 export const mariadbFlavour: SqlFlavour = {
   isShared: true,
   longText: sql`longtext`,
+  // A key has room for 3,072 bytes, and counts four for each character of a text.
+  longestName: sql`varbinary(1024)`,
   tableOptions: sql`engine = InnoDB default charset = utf8mb4 collate = utf8mb4_nopad_bin`,
   // UTC: an hour that the local time has twice is two hours here.
   nowMs: sql<number>`timestampdiff(microsecond, '1970-01-01', utc_timestamp(3)) div 1000`,

@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
+import { checkNewDeviceName, checkNewName } from '../../names.ts'
 import { deviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import {
@@ -12,7 +13,7 @@ import {
 } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { ClaimKey, ClaimKeys } from '../identity-port.ts'
-import { checkName, deviceExists, encodeTags, insertDevices } from './queries.ts'
+import { deviceExists, encodeTags, insertDevices } from './queries.ts'
 import { deleteCredentials, insertCredentials, makeCredential, type MadeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
@@ -41,7 +42,7 @@ export class SqlClaimKeys implements ClaimKeys {
 
   async create(options: Parameters<ClaimKeys['create']>[0]): Promise<ClaimKey & { key: string }> {
     const { tenant, maxUses, expiresMs } = options
-    checkName('tenant', tenant)
+    checkNewName('tenant', tenant)
     if (!Number.isInteger(maxUses) || maxUses < 1 || maxUses > MAX_CLAIM_USES) {
       throw new SluiceError('bad_request', `a key can have 1 to ${MAX_CLAIM_USES} uses`)
     }
@@ -71,7 +72,7 @@ export class SqlClaimKeys implements ClaimKeys {
   }
 
   async claim(key: string, device: string): ReturnType<ClaimKeys['claim']> {
-    checkName('device', device)
+    checkNewDeviceName(device)
     this.#database.checkRoom()
     for (let attempt = 1; ; attempt += 1) {
       const found = await this.#database.run((db) => findKey(db, this.#hashes, key))

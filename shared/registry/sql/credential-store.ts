@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
-import { isName, parseDeviceKey } from '../../topics.ts'
+import { isName } from '../../names.ts'
+import { parseDeviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { CredentialInfo, Credentials, ImportedPassword } from '../identity-port.ts'

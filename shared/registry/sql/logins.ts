@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import { SluiceError } from '../../errors.ts'
-import { isName, parseDeviceKey } from '../../topics.ts'
+import { isName } from '../../names.ts'
+import { parseDeviceKey } from '../../topics.ts'
 import {
   API_KEY_PREFIX,
   isApiKey,

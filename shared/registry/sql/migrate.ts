@@ -8,6 +8,7 @@ import { identityMigration } from './migrations/0003-identity.ts'
 import { presenceMigration } from './migrations/0004-presence.ts'
 import { logIdentityMigration } from './migrations/0005-log-identity.ts'
 import { stampSlotsMigration } from './migrations/0006-stamp-slots.ts'
+import { namesMigration } from './migrations/0007-names.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Every migration by its name, in the order of the names. */
@@ -19,6 +20,7 @@ export function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
     '0004-presence': presenceMigration(flavour),
     '0005-log-identity': logIdentityMigration(flavour),
     '0006-stamp-slots': stampSlotsMigration(flavour),
+    '0007-names': namesMigration(flavour),
   }
 }
 

@@ -1,12 +1,13 @@
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { checkNewDeviceName, checkNewName } from '../../names.ts'
 import { deviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceName, NewCredentials } from '../names.ts'
-import { checkName, encodeTags, existingOf, insertDevices } from './queries.ts'
+import { encodeTags, existingOf, insertDevices } from './queries.ts'
 import { makeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 
@@ -26,8 +27,8 @@ export async function createDevices(
   devices: readonly (DeviceName & { readonly tags?: Readonly<Record<string, string>> })[],
 ): Promise<readonly NewCredentials[]> {
   const rows = devices.map(({ tenant, device, tags }) => {
-    checkName('tenant', tenant)
-    checkName('device', device)
+    checkNewName('tenant', tenant)
+    checkNewDeviceName(device)
     return { tenant, device, tags: encodeTags(deviceKey(tenant, device), tags) }
   })
   const names = rows.map(({ tenant, device }) => deviceKey(tenant, device))

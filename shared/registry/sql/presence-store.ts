@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import { compareText } from '../../text-order.ts'
-import { deviceKey } from '../../topics.ts'
+import { encodeName } from '../../names.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../presence-port.ts'
 import { chunks } from './queries-rows.ts'
@@ -116,5 +116,5 @@ function toRow({ tenant, device, clientId, epoch, connected, node, sinceMs, addr
 }
 
 function keyOf({ tenant, device, client_id: id }: Row): string {
-  return `${deviceKey(tenant, device)}/${id}`
+  return `${tenant}/${encodeName(device)}/${id}`
 }

@@ -1,7 +1,7 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
 import { compareText } from '../../text-order.ts'
-import { deviceKey, isName } from '../../topics.ts'
+import { deviceKey, parseDeviceKey } from '../../topics.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceName } from '../names.ts'
 import type { AclRule, Application, Device, Page } from '../port.ts'
@@ -17,12 +17,6 @@ export interface NewDevice {
   readonly tenant: string
   readonly device: string
   readonly tags: string
-}
-
-/** Error `name_invalid`. `.` and `..` are refused because they are not names in a path or a URL. */
-export function checkName(what: string, name: string): void {
-  if (isName(name) && name !== '.' && name !== '..') return
-  throw new SluiceError('name_invalid', `${what} ${JSON.stringify(name.slice(0, 80))} is not a name`)
 }
 
 const MAX_TAGS = 64
@@ -149,6 +143,8 @@ interface DevicePosition {
 }
 
 const CURSOR_VERSION = 'd1'
+/** Of the longest names it has 262 characters. */
+const MAX_CURSOR = 512
 
 function encodeCursor({ tenant, device }: DevicePosition): string {
   return Buffer.from(`${CURSOR_VERSION}/${tenant}/${device}`).toString('base64url')
@@ -156,11 +152,12 @@ function encodeCursor({ tenant, device }: DevicePosition): string {
 
 /** Error `cursor_invalid`: not made by {@link pageOfDevices}, or for another tenant. */
 export function decodeCursor(cursor: string, tenant: string | undefined): DevicePosition {
-  const parts = cursor.length <= 256 ? Buffer.from(cursor, 'base64url').toString('utf8').split('/') : []
-  const [version, cursorTenant = '', device = ''] = parts
-  const position = { tenant: cursorTenant, device }
-  const isOurs = version === CURSOR_VERSION && isName(cursorTenant) && isName(device)
-  if (isOurs && encodeCursor(position) === cursor && (tenant ?? cursorTenant) === cursorTenant) return position
+  const text = cursor.length <= MAX_CURSOR ? Buffer.from(cursor, 'base64url').toString('utf8') : ''
+  const position = text.startsWith(`${CURSOR_VERSION}/`)
+    ? parseDeviceKey(text.slice(CURSOR_VERSION.length + 1))
+    : undefined
+  const isOurs = position !== undefined && encodeCursor(position) === cursor
+  if (isOurs && (tenant ?? position.tenant) === position.tenant) return position
   throw new SluiceError('cursor_invalid', 'the cursor does not belong to this list')
 }
 

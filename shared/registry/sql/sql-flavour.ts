@@ -11,6 +11,10 @@ export interface SqlFlavour {
   /** Column type of a JSON text of any length. */
   readonly longText: ColumnDataType | RawBuilder<unknown>
   /**
+   * Column type of a field name within a key, 1,024 bytes of any characters; undefined where columns are of any length.
+   */
+  readonly longestName: RawBuilder<unknown> | undefined
+  /**
    * Ends every CREATE TABLE: engine and collation. Identifiers must compare byte by byte, trailing spaces included: in
    * MariaDB that is a NO PAD binary collation of utf8mb4.
    */

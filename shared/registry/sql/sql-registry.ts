@@ -2,7 +2,8 @@ import type { Transaction } from 'kysely'
 import { checkRules } from '../../acl.ts'
 import { SluiceError } from '../../errors.ts'
 import type { FieldType } from '../../telemetry.ts'
-import { deviceKey, isName } from '../../topics.ts'
+import { checkNewName, isDeviceName, isName } from '../../names.ts'
+import { deviceKey } from '../../topics.ts'
 import { insertAudit, newestAudit } from './audit-log.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
@@ -87,7 +88,7 @@ class SqlRegistry implements Registry {
   }
 
   async getDevice(tenant: string, device: string): Promise<Device | undefined> {
-    if (!isName(tenant) || !isName(device)) return undefined
+    if (!isName(tenant) || !isDeviceName(device)) return undefined
     return this.#database.run((db) => queries.findDevice(db, tenant, device))
   }
 
@@ -112,12 +113,12 @@ class SqlRegistry implements Registry {
   }
 
   async existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
-    const named = devices.filter(({ tenant, device }) => isName(tenant) && isName(device))
+    const named = devices.filter(({ tenant, device }) => isName(tenant) && isDeviceName(device))
     return this.#database.run((db) => queries.existingOf(db, named))
   }
 
   async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
-    queries.checkName('application', name)
+    checkNewName('application', name)
     checkRules(rules)
     this.#database.checkRoom()
     const made = makeCredential(this.#hashes, name)

@@ -105,6 +105,7 @@ const CONSTRAINT_UNIQUE = 2067
 export const sqliteFlavour: SqlFlavour = {
   isShared: false,
   longText: 'text',
+  longestName: undefined,
   tableOptions: undefined,
   nowMs: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
   insertIfAbsent: (insert) => insert.onConflict((conflict) => conflict.doNothing()),

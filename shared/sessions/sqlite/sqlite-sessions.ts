@@ -1,6 +1,7 @@
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import { fromNowOn, willDelayOf } from '../../mqtt/message-properties.ts'
+import { parseDeviceKey, topicOfDevice } from '../../topics.ts'
 import { placeOf } from '../bounds.ts'
 import { prefixOf, principalOf } from '../client-id.ts'
 import { decodeMessage, encodeMessage, type Message } from '../message.ts'
@@ -176,7 +177,8 @@ export class SqliteSessions implements LocalSessionStore {
   }
 
   async forget(principal: string): Promise<void> {
-    const place = principal.includes('/') ? placeOf(`t/${principal}/`) : undefined
+    const device = parseDeviceKey(principal)
+    const place = device && placeOf(`${topicOfDevice(device.tenant, device.device)}/`)
     await this.#ask('forget', { prefix: prefixOf(principal), place })
   }
 

@@ -6,11 +6,10 @@ import type { FieldType, PointValue, Series } from '../../../shared/telemetry.ts
 import { allPages, batchOf, everySecond, seriesOf, streamOf, valuesOf } from '../../contract/points-harness.ts'
 import { freshBucket, openInflux } from '../../contract/points-influx-harness.ts'
 import { useInfluxdb } from './influx-harness.ts'
+import { tenantName, wideName } from '../../names.ts'
 import { PATIENCE } from '../../patience.ts'
 
 const server = useInfluxdb()
-/** Names may be as long as the topic grammar has them, of its alphabet, case and dots included. */
-const name = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
 const awkward = fc.constantFrom(
   '$"',
   '"',
@@ -75,13 +74,13 @@ const fields = fc.uniqueArray(
   { minLength: 1, maxLength: 6, selector: (one) => one.field },
 )
 const example: fc.Arbitrary<Case> = fc.record({
-  names: fc.record({ tenant: name, device: name, stream: name }),
+  names: fc.record({ tenant: tenantName, device: wideName, stream: wideName }),
   fields,
 })
 
 async function checkComesBack(store: PointStore, { names, fields: given }: Case, run: number): Promise<void> {
   // Names as they are, but of this run: one field has one type in a stream.
-  const stream = `${names.stream.slice(0, 58)}.${run}`
+  const stream = `${run}.${names.stream}`
   const rows = given.map((one) => ({ ...one, series: seriesOf(one.type, { ...names, stream, field: one.field }) }))
   const points = rows.flatMap(({ series, values }) =>
     values.map((one, i) => ({ series, ms: 1_700_000_000_000 + (i >> 1), ns: (i % 2) * 999_999, value: one })),

@@ -97,8 +97,8 @@ it.each([
   [{ tenant: 'demo', device: 5 }, 'bad_request', /"device"/],
   [{ tenant: 'demo', device: 'a', tag: {} }, 'bad_request', /"tag"/],
   [{ tenant: 'demo', device: 'a', tags: { a: 1 } }, 'bad_request', /tags/],
-  [{ tenant: 'demo', device: 'a b' }, 'name_invalid', /a b/],
-  [{ tenant: 'demo', device: '' }, 'name_invalid', /demo/],
+  [{ tenant: 'a b', device: 'demo' }, 'name_invalid', /a b/],
+  [{ tenant: 'demo', device: 'a\u200bb' }, 'name_character_invalid', /U\+200B/],
   [['demo'], 'bad_request', /body/],
 ])('refuses %j', async (payload, code, detail) => {
   const { call } = await openApi()

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '../../../shared/errors.ts'
+import { checkNewDeviceName, checkNewName } from '../../../shared/names.ts'
 import type { DeviceName, NewCredentials } from '../../../shared/registry/names.ts'
 import type { Application, AuditEntry, Device, Registry, StreamState } from '../../../shared/registry/port.ts'
 import type { DeviceLimitRecord, PresenceRecord } from '../../../shared/registry/presence-port.ts'
@@ -46,9 +47,8 @@ export class MemoryRegistry implements Registry {
 
   async createDevices(devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[]) {
     for (const { tenant, device } of devices) {
-      if (!/^[A-Za-z0-9_.-]{1,64}$/.test(tenant) || !/^[A-Za-z0-9_.-]{1,64}$/.test(device)) {
-        throw new SluiceError('name_invalid', `"${tenant}/${device}" is not a name`)
-      }
+      checkNewName('tenant', tenant)
+      checkNewDeviceName(device)
       if (this.#devices.has(`${tenant}/${device}`))
         throw new SluiceError('already_exists', `${tenant}/${device} exists`)
     }

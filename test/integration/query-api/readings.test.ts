@@ -114,7 +114,7 @@ it.each([
   ['limit=5&limit=6', 'bad_request', /limit/],
   ['limit=1e3', 'bad_request', /limit/],
   ['feild=a', 'bad_request', /feild/],
-  ['stream=a%2Fb', 'name_invalid', /stream/],
+  [`stream=${'x'.repeat(129)}`, 'name_invalid', /stream/],
   ['stream=', 'name_invalid', /stream/],
   ['measurement=power', 'bad_request', /measurement/],
   ['epoch=s', 'bad_request', /epoch.*ms, us, ns, rfc3339/],

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { canPublish, canReceive, canSubscribe, explain, rulesOf } from '../../../shared/acl.ts'
 import type { AclRule, Principal } from '../../../shared/registry/port.ts'
 import { matches } from '../../../shared/topic-filter.ts'
+import { formatTelemetryTopic, topicOfDevice } from '../../../shared/topics.ts'
+import { tenantName, wideName } from '../../names.ts'
 
 const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
 
@@ -93,6 +95,33 @@ describe('verdicts, for all rules', () => {
         expect(canReceive(device, text)).toBe(canReceive(asRules, text))
       }),
       { numRuns: 2000 },
+    )
+  })
+})
+
+describe('devices of any names', () => {
+  const names = fc.oneof(wideName, fc.stringMatching(/^[a/%2F+#]{1,4}$/))
+  const deviceOf = fc.record({ tenant: fc.oneof(fc.constantFrom('a', 'b'), tenantName), device: names })
+  const principalOf = ({ tenant, device }: { tenant: string; device: string }): Principal => {
+    return { kind: 'device', name: `${tenant}/${device}`, tenant, device }
+  }
+
+  it('publish and hear below their own topic, and below no other', () => {
+    fc.assert(
+      fc.property(deviceOf, deviceOf, names, (one, other, stream) => {
+        const isSame = one.tenant === other.tenant && one.device === other.device
+        const own = topicOfDevice(other.tenant, other.device)
+        const principal = principalOf(one)
+        expect(canPublish(principal, formatTelemetryTopic({ ...other, stream }))).toBe(isSame)
+        expect(canPublish(principal, `${own}/status`)).toBe(isSame)
+        expect(canReceive(principal, `${own}/cmd/x`)).toBe(isSame)
+        expect(canSubscribe(principal, `${own}/cmd/#`)).toBe(isSame)
+        expect(rulesOf(principal).some(({ topic }) => matches(topic, `${own}/x`))).toBe(isSame)
+        // As it is, a name with a slash or a wildcard has topics of others, which it may not use.
+        const raw = `t/${one.tenant}/${one.device}/telemetry`
+        if (/[/+#%]/.test(one.device)) expect(canPublish(principal, raw)).toBe(false)
+      }),
+      { numRuns: 1_000 },
     )
   })
 })

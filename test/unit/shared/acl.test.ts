@@ -55,7 +55,7 @@ describe('devices', () => {
     '',
     '/',
     't',
-    `t/acme/p1/${'x'.repeat(600)}`,
+    `t/acme/p1/${'x'.repeat(1100)}`,
   ])('do not publish to %j', (topic) => {
     expect(canPublish(device, topic)).toBe(false)
   })
@@ -128,7 +128,6 @@ describe('applications', () => {
     ],
     ['a shared subscription', application('allow subscribe #'), '$share/g/a'],
     ['a reserved filter', application('allow subscribe #'), '$SYS/#'],
-    ['a glob', application('allow subscribe #'), 'a*'],
   ])('%s: may not subscribe', (_, principal, filter) => {
     expect(canSubscribe(principal, filter)).toBe(false)
     expect(explain(principal, 'subscribe', filter).allowed).toBe(false)
@@ -169,7 +168,6 @@ describe('rules from outside', () => {
     ['filter_invalid', bad({ effect: 'allow', action: 'publish' })],
     ['filter_invalid', rule('allow publish a/#/b')],
     ['filter_invalid', rule('allow publish ')],
-    ['filter_invalid', rule('allow publish a*')],
     ['filter_invalid', rule('allow subscribe $SYS/#')],
     ['filter_invalid', rule('allow subscribe $share/g/a')],
   ])('%s: %j', (code, wrong) => {

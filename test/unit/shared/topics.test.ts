@@ -1,23 +1,30 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { isTopicName } from '../../../shared/topic-filter.ts'
 import {
   deviceKey,
+  faultOfTopic,
   fieldKey,
   formatTelemetryTopic,
-  isName,
   parseDeviceKey,
+  parseDeviceTopic,
   parseTelemetryTopic,
   streamKey,
+  topicOfDevice,
 } from '../../../shared/topics.ts'
-
-const name = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
+import { tenantName, wideName } from '../../names.ts'
 
 describe('telemetry topics', () => {
   it('parse what was formatted', () => {
     fc.assert(
-      fc.property(name, name, name, (tenant, device, stream) => {
-        const topic = { tenant, device, stream }
-        expect(parseTelemetryTopic(formatTelemetryTopic(topic))).toEqual(topic)
+      fc.property(tenantName, wideName, wideName, (tenant, device, stream) => {
+        const names = { tenant, device, stream }
+        const topic = formatTelemetryTopic(names)
+        expect(isTopicName(topic)).toBe(true)
+        expect(parseTelemetryTopic(topic)).toEqual(names)
+        expect(parseDeviceTopic(topic)).toEqual({ tenant, device })
+        expect(topic.startsWith(`${topicOfDevice(tenant, device)}/`)).toBe(true)
+        expect(faultOfTopic(topic)).toBeUndefined()
       }),
     )
   })
@@ -25,7 +32,7 @@ describe('telemetry topics', () => {
   it('format what was parsed, but for the long form of the default stream', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.oneof(name, fc.constantFrom('t', 'telemetry', '', '+', 'é')), { maxLength: 6 }),
+        fc.array(fc.oneof(wideName, fc.constantFrom('t', 'telemetry', '', '+', 'é', '%2F')), { maxLength: 6 }),
         (levels) => {
           const topic = levels.join('/')
           const parsed = parseTelemetryTopic(topic)
@@ -44,9 +51,12 @@ describe('telemetry topics', () => {
     't/a/b/telemetry/x/y',
     '/t/a/b/telemetry',
     't//b/telemetry',
-    't/a/b c/telemetry',
+    't/a b/c/telemetry',
+    't/é/b/telemetry',
+    't/a/%2f/telemetry',
+    't/a/b/telemetry/%20',
     't/a/+/telemetry',
-    `t/a/${'x'.repeat(65)}/telemetry`,
+    `t/a/${'x'.repeat(129)}/telemetry`,
     't/a/b\n/telemetry',
     'T/a/b/telemetry',
   ])('%j is none', (topic) => {
@@ -54,21 +64,37 @@ describe('telemetry topics', () => {
   })
 })
 
-describe('device keys', () => {
-  it('parse what was formatted, and nothing else', () => {
-    fc.assert(
-      fc.property(name, name, (tenant, device) => {
-        expect(parseDeviceKey(deviceKey(tenant, device))).toEqual({ tenant, device })
-        expect(parseDeviceKey(`${tenant}${device}`)).toBeUndefined()
-        expect(parseDeviceKey(`${tenant}/${device}/x`)).toBeUndefined()
-      }),
-    )
+describe('a topic below t/ with a name that is none', () => {
+  it.each([
+    [
+      't/a/K%C3%BCche/telemetry',
+      'topic_encoding_invalid',
+      'the device "K%C3%BCche" is not encoded as names are: was "Küche" meant?',
+    ],
+    ['t/a/x%2fy/status', 'topic_encoding_invalid', 'was "x%2Fy" meant?'],
+    ['t/a/50%/cmd/x', 'topic_encoding_invalid', 'was "50%25" meant?'],
+    [
+      't/a/b/telemetry/a%20b',
+      'topic_encoding_invalid',
+      'the stream "a%20b" is not encoded as names are: was "a b" meant?',
+    ],
+    ['t/a/b/telemetry/', 'topic_unknown', 'the stream is empty'],
+    [`t/a/${'x'.repeat(129)}/status`, 'topic_unknown', 'is longer than 128 bytes'],
+  ])('%j', (topic, code, said) => {
+    expect(faultOfTopic(topic)).toMatchObject({ code, detail: expect.stringContaining(said) as unknown })
   })
 
-  it('names are ASCII and keep to their length', () => {
+  it.each(['a/%zz/b', 't/a', 't/a/b', 't/a/b/status/%zz', 't/a/Küche 1/status'])('%j has none', (topic) => {
+    expect(faultOfTopic(topic)).toBeUndefined()
+  })
+})
+
+describe('device keys', () => {
+  it('parse what was formatted, whatever slashes are in the device', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 70 }), (text) => {
-        expect(isName(text)).toBe(text.length >= 1 && text.length <= 64 && !/[^A-Za-z0-9_.-]/.test(text))
+      fc.property(tenantName, wideName, (tenant, device) => {
+        expect(parseDeviceKey(deviceKey(tenant, device))).toEqual({ tenant, device })
+        expect(parseDeviceKey(tenant)).toBeUndefined()
       }),
     )
   })
@@ -78,7 +104,8 @@ it('no two streams have the same key, and no two fields', () => {
   // Names of two letters and parts that look alike, so that equal keys would be met.
   const short = fc.stringMatching(/^[a.]{1,2}$/)
   const field = fc.stringMatching(/^[a./]{1,4}$/)
-  const names = fc.record({ tenant: short, device: short, stream: short, field })
+  const wide = fc.stringMatching(/^[a./%2F]{1,4}$/)
+  const names = fc.record({ tenant: short, device: wide, stream: wide, field })
   fc.assert(
     fc.property(names, names, (a, b) => {
       const isSame = (...parts: (keyof typeof a)[]): boolean => parts.every((part) => a[part] === b[part])

@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { DEFAULT_STREAM, formatTelemetryTopic } from '../../../../shared/topics.ts'
+import { HOSTILE_NAMES } from '../../../names.ts'
 import { isLoopback, quote, shell, SNIPPETS } from '../../../../services/query-api/public/snippets.js'
 
 const target = {
@@ -21,6 +23,18 @@ describe('every snippet', () => {
     expect(text).toContain(id === 'curl' ? target.token : target.secret)
     expect(text).toContain(String(id === 'curl' ? 18_080 : target.mqttPort))
     expect(text).toContain(id === 'tasmota' ? 'FullTopic t/plant/%topic%/%prefix%/' : 'plant/pump-1')
+  })
+
+  it.each(HOSTILE_NAMES)('topic and path of %j are those of the device', (device) => {
+    const named = { ...target, device }
+    const text = (id: string) => SNIPPETS.find((snippet) => snippet.id === id)?.render(named) ?? ''
+    const topic = formatTelemetryTopic({ tenant: 'plant', device, stream: DEFAULT_STREAM })
+    expect(text('mosquitto')).toContain(`-t ${shell(topic)}`)
+    expect(text('python')).toContain(quote(topic))
+    const [, url = ''] = /'(http[^']*)'/.exec(text('curl')) ?? []
+    expect(decodeURIComponent(new URL(url).pathname.split('/')[4] ?? '')).toBe(device)
+    // Whatever ends a command there would begin another one.
+    expect(text('tasmota').includes(device)).toBe(/^[A-Za-z0-9_.-]+$/.test(device))
   })
 
   it('an IPv6 host has brackets in addresses only', () => {

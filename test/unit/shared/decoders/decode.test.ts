@@ -184,7 +184,7 @@ describe('the series table', () => {
 
   it.each([
     ['demo', undefined],
-    ['demo/a/b', undefined],
+    ['de mo/a', undefined],
     ['demo/first', 't/demo/second/telemetry/x'],
     ['demo/first', 'other/topic'],
   ])('key %s with topic %s names no device', (key, topic) => {
