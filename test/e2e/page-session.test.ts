@@ -91,7 +91,7 @@ describe('a session of the page', () => {
 
     // The key is in the memory of this tab alone.
     await page.goto(`${server.url}/#token=${server.token}`)
-    await page.waitForFunction(`JSON.stringify({ ...sessionStorage }) !== ${JSON.stringify(JSON.stringify(kept))}`)
+    await expect.poll(() => page.evaluate('JSON.stringify({ ...sessionStorage })')).not.toBe(JSON.stringify(kept))
     await page.waitForSelector('[data-link="open"]')
     await server.kill('SIGTERM')
     await page.locator('#lost').waitFor({ state: 'visible' })

@@ -160,7 +160,7 @@ describe('what was refused', () => {
     await device.publishAsync('t/demo/my-device/telemetry', reading.replace('__proto', '__proto__'), { qos: 1 })
     await device.publishAsync('t/demo/my-device/telemetry', JSON.stringify({ [hostile]: 1, note: hostile }), { qos: 1 })
 
-    await page.locator('.track canvas').waitFor()
+    await page.locator('.track canvas').first().waitFor()
     await row(page, 'login_failed').waitFor()
     await row(page, 'payload_not_json').waitFor()
     expect(await row(page, 'login_failed').textContent()).toContain(hostile)
@@ -240,7 +240,7 @@ describe('a page that stays open', () => {
     for (let i = 0; i < 20; i += 1) {
       await device.publishAsync('t/demo/my-device/telemetry', JSON.stringify({ temperature: i * 1000 }), { qos: 1 })
     }
-    await device.publishAsync('t/demo/my-device/telemetry', 'nonsense', { qos: 1 })
+    await device.publishAsync('t/demo/my-device/telemetry', '{nonsense', { qos: 1 })
     await page.locator('.track-value', { hasText: '19,000' }).waitFor()
     await row(page, 'payload_not_json').waitFor()
     expect(await page.evaluate('window.shifts')).toBeLessThan(0.01)

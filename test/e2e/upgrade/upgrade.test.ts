@@ -47,13 +47,13 @@ async function checkLogins(target: Target, logins: Logins): Promise<void> {
     if (typeof answer === 'string') continue
     // An application publishes where its rules allow it.
     const topic = `t/${username.includes('/') ? username : 'north/pump-2'}/telemetry/after`
-    await answer.publishAsync(topic, '{"ts":1800000000000,"after":1}', { qos: 1 })
+    await answer.publishAsync(topic, '{"ts":1790000000000,"after":1}', { qos: 1 })
     await answer.endAsync()
     const path = `${target.url}/v1/devices/${username.includes('/') ? username : 'north/pump-2'}/readings?stream=after`
     const posted = await fetch(path, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}` },
-      body: '{"ts":1800000001000,"after":2}',
+      body: '{"ts":1790000001000,"after":2}',
     })
     expect([username, posted.status]).toEqual([username, 202])
   }

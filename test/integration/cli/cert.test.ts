@@ -37,7 +37,10 @@ it('makes an authority and certificates, and says for programs where they are', 
   ])
 })
 
-it.each([['../x/y'], ['a']])('refuses %s, which names no device', async (name) => {
+it.each([
+  ['../x/y', 1],
+  ['a', 2],
+])('refuses %s, which names no device', async (name, expected) => {
   const { code } = await runAgainst(NOWHERE, ['cert', 'issue', name, '--folder', tempFolder()])
-  expect(code).toBe(2)
+  expect(code).toBe(expected)
 })

@@ -110,7 +110,7 @@ describe('dead-letters list', () => {
     expect(Object.fromEntries(request?.query ?? [])).toEqual(query)
     expect(stdout).toMatch(/now +a\/b +t +\[1\] motor\.speed +value_unsupported +an array\n +\[2\] +time_invalid +noon/)
     expect(stdout.match(/and 5 more/g)).toHaveLength(2)
-    expect(stdout.match(/ {2}value_unsupported: Values are/g)).toHaveLength(1)
+    expect(stdout.match(/ {2}value_unsupported: Send text/g)).toHaveLength(1)
     expect(stdout.match(/ {2}time_invalid: Send/g)).toHaveLength(1)
   })
 })

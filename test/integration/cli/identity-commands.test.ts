@@ -32,7 +32,14 @@ function csv(...lines: string[]): string {
 }
 
 describe('devices import', () => {
-  const lines = ['tenant,device,site,"floor, wing"', 'a,p1,north,"2, east"', 'a,old,,', 'a,b c,x,y', 'a,p1,,', 'a,p2']
+  const lines = [
+    'tenant,device,site,"floor, wing"',
+    'a,p1,north,"2, east"',
+    'a,old,,',
+    'a,b\u200bc,x,y',
+    'a,p1,,',
+    'a,p2',
+  ]
 
   it('makes what it can, names the lines that it could not, and keeps the credentials for the owner', async () => {
     const file = csv(...lines)
@@ -64,7 +71,7 @@ describe('devices import', () => {
     const { code, stdout, request } = await run(['devices', 'import', file, '--dry-run'], bulk)
     expect(request?.body).toMatchObject({ dryRun: true })
     expect(stdout).toMatch(
-      /^1 device would be created, 4 not\.\nline 3: a\/old already exists\nline 4: device "b c" is not/,
+      /^1 device would be created, 4 not\.\nline 3: a\/old already exists\nline 4: device "b\\u\{200b\}c" contains U\+200B/,
     )
     expect(stdout).toContain('line 5: a/p1 is already on line 2')
     expect(stdout).toContain('line 6: 2 cells, but the first line has 4')

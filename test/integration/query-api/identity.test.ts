@@ -123,7 +123,7 @@ it('pending: unknown devices that were refused, until they are made', async () =
     ...more,
   })
   const letters = [
-    ...['acme/new', 'acme/new', 'acme/known', 'slt_ab...', 'acme/a/b', '192.0.2.1'].map((who) => letter(who)),
+    ...['acme/new', 'acme/new', 'acme/known', 'slt_ab...', 'acme/', '192.0.2.1'].map((who) => letter(who)),
     letter('acme/limited', { code: 'login_rate_limited' }),
     letter('gateway', { stage: 'publish', code: 'not_authorised', topic: 't/site/pump-9/telemetry' }),
     letter('gateway', { stage: 'publish', code: 'not_authorised', topic: 'home/pump/telemetry' }),

@@ -163,7 +163,7 @@ const WILLS: readonly HostileCase[] = [
   first('[MQTT-3.1.4-3] a will for another tenant', will('t/b/1/telemetry'), refused(5)),
   first('[MQTT-3.1.4-3] a will for $SYS', will('$SYS/broker'), refused(5)),
   first('[MQTT-3.1.4-3] a will for a misspelt topic', will('t/a/1/telemetri'), refused(5)),
-  first('[MQTT-3.1.4-3] a will for a topic of 513 bytes', will(`${STATUS}/${'x'.repeat(500)}`), refused(5)),
+  first('[MQTT-3.1.4-3] a will for a topic of 1,025 bytes', will(`${STATUS}/`.padEnd(1025, 'x')), refused(5)),
   first(
     '[MQTT-3.1.2-9] an empty will',
     connect({ ...LOGIN, flags: 0xc6, clientId: 'w0', will: [STATUS, ''] }),

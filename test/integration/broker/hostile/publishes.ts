@@ -97,7 +97,7 @@ const TOO_LONG: readonly HostileCase[] = [
 const REFUSED_TOPICS: readonly [string, string][] = [
   ['MQTT-4.7.2-1', '$SYS/broker'],
   ['MQTT-4.7.2-1', '$share/g/t/a/1/telemetry'],
-  ['MQTT-4.7.3-3', `${STATUS}/${'x'.repeat(500)}`],
+  ['MQTT-4.7.3-3', `${STATUS}/`.padEnd(1025, 'x')],
   ['MQTT-4.7.3-3', `${STATUS}${'/'.repeat(20)}`],
   ['MQTT-4.7.3-4', 'T/a/1/telemetry'],
   ['MQTT-4.7.3-4', 't/a/1/telemetry/'],

@@ -89,7 +89,7 @@ const REFUSED_FILTERS = [
   'a/*',
   'a?',
   'a\\b',
-  'x'.repeat(513),
+  'x'.repeat(1025),
   '/'.repeat(16),
   '$SYS/#',
   '$SYS/+/a',
