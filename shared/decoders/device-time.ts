@@ -164,7 +164,7 @@ function zoneMinutes(buffer: Uint8Array, start: number, end: number): number {
 }
 
 /** Whether it can be stored. */
-export function inRange(time: DeviceTime): TimeProblem | undefined {
+function inRange(time: DeviceTime): TimeProblem | undefined {
   if (time.ms < 0 || time.ms > MAX_INSTANT.ms) return 'time_out_of_range'
   return time.ms === MAX_INSTANT.ms && time.ns > MAX_INSTANT.ns ? 'time_out_of_range' : undefined
 }

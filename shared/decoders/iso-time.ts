@@ -1,4 +1,4 @@
-import { inRange, timeFromNumber, timeFromText, type DeviceTime, type TimeProblem } from './device-time.ts'
+import { timeFromNumber, timeFromText, type DeviceTime, type TimeProblem } from './device-time.ts'
 
 /** Longer texts are no times: the longest form has below 50 characters, and a number as many digits as it likes. */
 const MAX_CHARACTERS = 64
@@ -33,15 +33,13 @@ export function timeFromIso(text: string, into: DeviceTime): TimeProblem | undef
   const parts = ISO.exec(written)?.groups
   if (parts === undefined) return LOCAL.test(written) && !isCalendarDate(written) ? 'time_without_zone' : 'time_invalid'
   const isMidnight = parts['hour'] === '24' && /^0*$/.test(`${parts['minute'] ?? ''}${parts['second'] ?? ''}`)
-  const date = dateOf(parts)
+  const day = dateOf(parts)
+  const date = isMidnight && day !== undefined ? dayAfter(day) : day
   if (date === undefined) return 'time_invalid'
   const { hour = '00', minute = '00', second = '00', fraction } = parts
   const time = `${isMidnight ? '00' : hour}:${minute}:${second}${fraction === undefined ? '' : `.${fraction}`}`
   const bytes = Buffer.from(`${date}T${time}${zoneOf(parts)}`)
-  const problem = timeFromText(bytes, 0, bytes.length, into)
-  if (problem !== undefined || !isMidnight) return problem
-  into.ms += DAY_MS
-  return inRange(into)
+  return timeFromText(bytes, 0, bytes.length, into)
 }
 
 /** What ISO would have read, were there such a time. */
@@ -60,6 +58,13 @@ function dateOf(parts: Partial<Record<string, string>>): string | undefined {
   const monday = fourth - ((new Date(fourth).getUTCDay() + 6) % 7) * DAY_MS
   const day = monday + ((Number(week) - 1) * 7 + Number(weekday) - 1) * DAY_MS
   return Number(week) >= 1 && Number(week) <= 53 ? dayOf(day) : undefined
+}
+
+/** The calendar date behind one, the last one of four digits behind itself; undefined when there is no such date. */
+function dayAfter(date: string): string | undefined {
+  const ms = Date.parse(`${date}T00:00:00Z`)
+  if (Number.isNaN(ms) || dayOf(ms) !== date) return undefined
+  return date === '9999-12-31' ? date : dayOf(ms + DAY_MS)
 }
 
 /** As a calendar date; undefined when it is in another year than it has to be. */

@@ -35,7 +35,7 @@ it('poison of several kinds in one record is one letter, with the fields of deco
   await store.write({ series: [{ ...series, type: 'string', plain: 'string' }], ms: [T], ns: [0], values: ['text'] })
   const world = new World()
   world.registry.types.set('demo/telemetry/k', 'integer')
-  const poisoned = `[{"ts":${T + 1},"n":1,"m":1,"k":5.5,"a":[[1]],"_x":2,"time":3,"o":{"p":1e999,"q":7}},{"ts":"noon","m":5},{"ts":${T + 3},"m":3}]`
+  const poisoned = `[{"ts":${T + 1},"n":1,"m":1,"k":5.5,"a":[[1]],"_x":2,"values":{"time":3},"o":{"p":1e999,"q":7}},{"ts":"noon","m":5},{"ts":${T + 3},"m":3}]`
   await world.publish([poisoned, { ts: T + 2, m: 2 }])
   const worker = await world.work({ points: store })
   await world.settled()
