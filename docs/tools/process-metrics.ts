@@ -18,6 +18,7 @@ import { InfluxMetrics } from '../../shared/points/influx/metrics.ts'
 import { PointsMetrics } from '../../shared/points/points-metrics.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
+import { startOperationsServer } from '../../shared/process/operations-server.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
 import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
@@ -65,6 +66,7 @@ export async function startProcesses(surroundings: Surroundings): Promise<Proces
     startBrokerProcess(surroundings, ports, metrics.broker),
     startWorkerProcess(surroundings, ports, metrics['ingest-worker']),
     startApiProcess(surroundings, ports, metrics['query-api']),
+    ...(['broker', 'ingest-worker', 'query-api'] as const).map((name) => startOperations(surroundings, metrics[name])),
   ])
   return metrics
 }
@@ -132,6 +134,11 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
     publicFolder: new URL('../../services/query-api/public/', import.meta.url),
   })
   releasers.own('query api', api, (it) => it.close())
+}
+
+async function startOperations({ releasers }: Surroundings, metrics: Metrics): Promise<void> {
+  const server = await startOperationsServer({ host: '127.0.0.1', port: 0, checks: () => [], logger, metrics })
+  releasers.own('operations server', server, (it) => it.close())
 }
 
 async function openClock(
