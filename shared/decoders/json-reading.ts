@@ -19,6 +19,7 @@ export const MAX_DEPTH = 32
 
 const QUOTE = 0x22
 const COMMA = 0x2c
+const MINUS = 0x2d
 const ARRAY = 0x5b
 const OBJECT = 0x7b
 const OBJECT_END = 0x7d
@@ -233,11 +234,13 @@ export class JsonReading implements ListHost {
 
   #time(position: number, { name }: Key): number {
     const { time } = this
-    const first = this.#scanner.buffer[position] ?? 0
+    const { buffer } = this.#scanner
+    const isNegative = buffer[position] === MINUS
+    const letter = (buffer[isNegative ? position + 1 : position] ?? 0) | 0x20
     // null, nan and inf.
-    if ((first | 0x20) === 0x6e || (first | 0x20) === 0x69) {
+    if (letter === 0x6e || letter === 0x69) {
       this.#values.nulls += 1
-      return this.#scanner.literal(position)
+      return isNegative ? this.#scanner.number(position) : this.#scanner.literal(position)
     }
     const end = time.read(position, name.text)
     if (time.problem !== undefined) return this.reject(time.problem, time.detail)
