@@ -71,8 +71,9 @@ export class JsonScanner {
 
   /** Where the text begins: a byte order mark is none of it. */
   begin(): number {
-    const [a, b, c] = this.buffer
-    return this.space(this.length >= 3 && a === 0xef && b === 0xbb && c === 0xbf ? 3 : 0)
+    const buffer = this.buffer
+    const isMarked = buffer[0] === 0xef && buffer[1] === 0xbb && buffer[2] === 0xbf && this.length >= 3
+    return this.space(isMarked ? 3 : 0)
   }
 
   /** Behind the white space and NULs from the position on, which firmware in C leaves behind a text. */

@@ -32,6 +32,11 @@ const ITEM_KEYS: ReadonlySet<string> = new Set([...NAME_KEYS, ...VALUE_KEYS, ...
 const SENML_VALUES = ['v', 'vs', 'vb', 'vd', 's']
 const SENML_KEYS: ReadonlySet<string> = new Set('bn bt bu bv bs bver n u t ut'.split(' ').concat(SENML_VALUES))
 
+/** By length and first byte, whether some key is that of an item or of SenML. */
+const LONGEST = 16
+const KEYS_OF_ITEMS = new Uint8Array(LONGEST * 256)
+for (const key of [...ITEM_KEYS, ...SENML_KEYS]) KEYS_OF_ITEMS[key.length * 256 + key.charCodeAt(0)] = 1
+
 const QUOTE = 0x22
 const COMMA = 0x2c
 const ARRAY = 0x5b
@@ -77,6 +82,7 @@ export class JsonShapes {
 
   /** The payload whose opening bracket is at `position`. Stops at the first key that only a reading has. */
   array(position: number): ArrayShape {
+    if (this.#beginsWithReading(position)) return undefined
     let plain = 0
     let named = 0
     let valued = 0
@@ -102,6 +108,32 @@ export class JsonShapes {
     if (plain === this.count) return 'plain'
     if (isSenml && hasName && valued > 0) return 'senml'
     return named === this.count ? 'named' : undefined
+  }
+
+  /**
+   * True when the first element has a key that only a reading has, as nearly every array does; told by the keys' lengths and
+   * first bytes, so that it costs no string. False where that tells nothing.
+   */
+  #beginsWithReading(position: number): boolean {
+    const scanner = this.#scanner
+    const buffer = scanner.buffer
+    let at = scanner.space(position + 1)
+    if (buffer[at] !== OBJECT) return false
+    do {
+      at = scanner.space(at + 1)
+      if (buffer[at] !== QUOTE) return false
+      const start = at + 1
+      const end = scanner.string(start)
+      if (end < 0) return false
+      const length = end - start
+      if (length >= LONGEST || KEYS_OF_ITEMS[length * 256 + (buffer[start] ?? 0)] === 0) return !scanner.escaped
+      at = scanner.colon(end + 1)
+      if (at < 0) return false
+      at = scanner.skip(at)
+      if (at < 0) return false
+      at = scanner.space(at)
+    } while (buffer[at] === COMMA)
+    return false
   }
 
   /** The members of the object whose opening brace is at `position`; undefined where it is no JSON, or has a key too many. */
