@@ -87,8 +87,17 @@ function isLocal(text: string): boolean {
   return ways.some((way, i) => new RegExp(`^${way}$`, i === 0 ? 'i' : '').test(text))
 }
 
-/** Calendar dates in the two forms; those by week and by the day of the year have examples of their own. */
-function textTime(text: string): Instant {
+/** A date by the day of the year as a calendar date, which no year has for a day too many; all else as it is. */
+function calendarDate(text: string): string {
+  const [, year = '', day = '', rest = ''] = /^(\d{4})-?(\d{3})((?:[Tt ].*)?)$/su.exec(text) ?? []
+  if (year === '') return text
+  const date = new Date(Date.UTC(Number(year), 0, Number(day))).toISOString().slice(0, 10)
+  return `${date.startsWith(year) ? date : `${year}-00-00`}${rest}`
+}
+
+/** Calendar dates in the two forms, and by the day of the year; those by week have examples of their own. */
+function textTime(written: string): Instant {
+  const text = /^\d+$/.test(written) ? written : calendarDate(written)
   if (text === '' || /^(?:0000-00-00|0001-01-01)(?:[Tt ]|$)/.test(text)) throw new Refused('clock_not_set')
   if (text.length > 64) throw new Refused('time_invalid')
   if (/^\d+(?:\.\d+)?(?:[eE]\+?\d+)?$/.test(text)) return numberTime(text)

@@ -161,6 +161,7 @@ export class DecodedColumns implements Decoded {
     this.suspects.length = mark.suspects
     this.readings = mark.readings
     this.nulls = mark.nulls
+    this.#placed.length = 0
   }
 
   #faultsOf(record: number): Faults {

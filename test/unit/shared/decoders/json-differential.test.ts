@@ -42,6 +42,11 @@ const FOUND = [
   '{"time":-Infinity,"a":1}',
   '{"ts":"1969-12-31T24:00:00.0Z","a":1}',
   '{"ts":"9999-12-31T24:00:00+24:00","a":1}',
+  '{"ts":"026-01-31t00:00:00","a":1}',
+  '{"ts":"1970-101T00:00:00Z","a":1}',
+  // What the first placed must not reach the second.
+  String.raw`[{"l":[{"timestamp":1769860000,"a":true}],"b":"\x"}]`,
+  '{"a":1}',
 ]
 const examples: [Uint8Array[]][] = [[FOUND.map((text) => Buffer.from(text))]]
 
