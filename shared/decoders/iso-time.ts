@@ -8,12 +8,12 @@ const NUMBER = /^\d+(?:\.\d+)?(?:[eE]\+?\d+)?$/
 /** Calendar, week and ordinal dates, extended or basic. */
 const DATE = String.raw`(?<year>\d{4})(?:-(?<month>\d\d)-(?<day>\d\d)|(?<month2>\d\d)(?<day2>\d\d)|-?W(?<week>\d\d)-?(?<weekday>[1-7])|-?(?<ordinal>\d{3}))`
 const TIME = String.raw`(?<hour>\d\d)(?::?(?<minute>\d\d)(?::?(?<second>\d\d)(?:[.,](?<fraction>\d+))?)?)?`
-const ZONE = String.raw`(?: ?(?<zone>[Zz]|UTC|GMT|(?<sign>[-+\u2212])(?<east>\d\d)(?::?(?<eastMinutes>\d\d))?))?`
+const ZONE = String.raw`(?: ?(?<zone>[Zz]|[Uu][Tt][Cc]|[Gg][Mm][Tt]|(?<sign>[-+\u2212])(?<east>\d\d)(?::?(?<eastMinutes>\d\d))?))?`
 const ISO = new RegExp(`^${DATE}(?:[Tt ]${TIME}${ZONE})?$`, 'u')
 
 /** Dates and times as people write them, which say no zone, and often not which number is the month. */
 const LOCAL =
-  /^(?:\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[T ,]+\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?)?|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|(?:19|20)\d{12})$/
+  /^(?:\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?:[Tt ,]+\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?)?|\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|(?:19|20)\d{12})$/
 /** What software writes that knows no time: the first day of its calendar, or none. */
 const NO_TIME = /^(?:0000-00-00|0001-01-01|00010101)(?:[Tt ]|$)/
 
