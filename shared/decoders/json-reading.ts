@@ -19,7 +19,6 @@ export const MAX_DEPTH = 32
 
 const QUOTE = 0x22
 const COMMA = 0x2c
-const MINUS = 0x2d
 const ARRAY = 0x5b
 const OBJECT = 0x7b
 const OBJECT_END = 0x7d
@@ -234,14 +233,8 @@ export class JsonReading implements ListHost {
 
   #time(position: number, { name }: Key): number {
     const { time } = this
-    const { buffer } = this.#scanner
-    const isNegative = buffer[position] === MINUS
-    const letter = (buffer[isNegative ? position + 1 : position] ?? 0) | 0x20
-    // null, nan and inf.
-    if (letter === 0x6e || letter === 0x69) {
-      this.#values.nulls += 1
-      return isNegative ? this.#scanner.number(position) : this.#scanner.literal(position)
-    }
+    const absent = this.#values.absent(position)
+    if (absent !== undefined) return absent
     const end = time.read(position, name.text)
     if (time.problem !== undefined) return this.reject(time.problem, time.detail)
     if (!time.isKept || end < 0) return end

@@ -51,6 +51,16 @@ export class JsonValues {
     return end
   }
 
+  /** Behind a `null`, `nan` or `inf`, of either sign, which counts as null; undefined for all else. */
+  absent(position: number): number | undefined {
+    const scanner = this.#scanner
+    const isNegative = scanner.buffer[position] === MINUS
+    const letter = (scanner.buffer[isNegative ? position + 1 : position] ?? 0) | 0x20
+    if (letter !== 0x6e && letter !== 0x69) return undefined
+    this.nulls += 1
+    return isNegative ? scanner.number(position) : scanner.literal(position)
+  }
+
   #number(position: number, field: string): number {
     const buffer = this.#scanner.buffer
     let at = buffer[position] === MINUS ? position + 1 : position
