@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import type { Socket } from 'node:net'
 import { Counter } from 'prom-client'
 import { isLoopback, siteOf } from '../addresses.ts'
+import { SiteCounts } from '../site-counts.ts'
 import { gaugeOf, type Metrics } from './metrics.ts'
 
 /** For the header of a request, from its first byte or, of a new connection, from its beginning. */
@@ -44,11 +45,12 @@ export class HttpConnections {
   readonly #open = new Set<Socket>()
   /** May be displaced; what did something last is last. */
   readonly #idle = new Set<Socket>()
-  readonly #perSite = new Map<string, number>()
+  readonly #perSite: SiteCounts
   readonly #turned: Counter<'reason'>
 
   constructor(server: Server, limits: HttpLimits, metrics: Metrics) {
     this.#limits = limits
+    this.#perSite = new SiteCounts(limits.perAddress)
     const { listener } = limits
     const where = listener === 'ops' ? ', on OPS_PORT' : ''
     gaugeOf(metrics, `sluice_${listener}_connections`, `Open HTTP connections${where}`, () => this.#open.size)
@@ -77,8 +79,9 @@ export class HttpConnections {
     const { connections, perAddress } = this.#limits
     const address = socket.remoteAddress ?? ''
     const site = perAddress === 0 || isLoopback(address) ? undefined : siteOf(address)
-    const ofSite = site === undefined ? 0 : (this.#perSite.get(site) ?? 0)
-    if (site !== undefined && ofSite >= perAddress) return this.#turnAway(socket, 'address_full')
+    const giveBack = site === undefined ? () => {} : this.#perSite.take(site)
+    if (giveBack === undefined) return this.#turnAway(socket, 'address_full')
+    socket.once('close', giveBack)
     if (this.#open.size >= connections) {
       const [oldest] = this.#idle
       if (oldest === undefined) return this.#turnAway(socket, 'full')
@@ -87,11 +90,7 @@ export class HttpConnections {
     }
     this.#open.add(socket)
     this.#idle.add(socket)
-    if (site !== undefined) this.#perSite.set(site, ofSite + 1)
-    socket.once('close', () => {
-      this.#leave(socket)
-      if (site !== undefined) this.#leaveSite(site)
-    })
+    socket.once('close', () => this.#leave(socket))
   }
 
   #begin(socket: Socket, response: ServerResponse): void {
@@ -107,12 +106,6 @@ export class HttpConnections {
   #leave(socket: Socket): void {
     this.#open.delete(socket)
     this.#idle.delete(socket)
-  }
-
-  #leaveSite(site: string): void {
-    const rest = (this.#perSite.get(site) ?? 1) - 1
-    if (rest > 0) this.#perSite.set(site, rest)
-    else this.#perSite.delete(site)
   }
 
   #turnAway(socket: Socket, reason: Turned): void {

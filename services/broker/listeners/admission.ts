@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { isLoopback, siteOf } from '../../../shared/addresses.ts'
+import { SiteCounts } from '../../../shared/site-counts.ts'
 
 export interface AdmissionLimits {
   /** Connections of this node. */
@@ -51,7 +52,7 @@ export class Admission {
   readonly turnedAway = new Map<Turned, number>()
   readonly #limits: AdmissionLimits
   readonly #now: () => number
-  readonly #perSite = new Map<string, number>()
+  readonly #perSite: SiteCounts
   /** Oldest first. */
   readonly #pending = new Map<Socket, Pending>()
   /** Each with what lets it begin. */
@@ -71,6 +72,7 @@ export class Admission {
 
   constructor(limits: AdmissionLimits, now: () => number = () => performance.now()) {
     this.#limits = limits
+    this.#perSite = new SiteCounts(limits.perAddress)
     this.#now = now
     this.#turnMs = Math.max(MIN_TURN_MS, 1_000 / limits.perSecond)
     this.#burst = Math.min(limits.perSecond, Math.max(BURST, limits.perSecond / 10))
@@ -151,16 +153,9 @@ export class Admission {
 
   /** False when the site has too many connections. */
   #count(socket: Socket, site: string): boolean {
-    if (this.#limits.perAddress === 0) return true
-    const count = this.#perSite.get(site) ?? 0
-    if (count >= this.#limits.perAddress) return false
-    this.#perSite.set(site, count + 1)
-    socket.once('close', () => {
-      const rest = (this.#perSite.get(site) ?? 1) - 1
-      if (rest > 0) this.#perSite.set(site, rest)
-      else this.#perSite.delete(site)
-    })
-    return true
+    const giveBack = this.#perSite.take(site)
+    if (giveBack !== undefined) socket.once('close', giveBack)
+    return giveBack !== undefined
   }
 
   #wait(socket: Socket, queue: Map<Socket, () => void>, begin: () => void): void {
