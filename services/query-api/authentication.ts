@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { Counter } from 'prom-client'
 import { SluiceError } from '../../shared/errors.ts'
 import { LruMap } from '../../shared/lru.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
-import { isSessionToken, type BrowserSessions } from './browser-sessions.ts'
+import { hashOf, isSessionToken, type BrowserSessions } from './browser-sessions.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -88,7 +87,7 @@ export class Authentication {
 
   /** Name of an API key; undefined when it is none. */
   async nameOf(token: string): Promise<string | undefined> {
-    const hash = createHash('sha256').update(token).digest('base64')
+    const hash = hashOf(token)
     const known = this.#known.get(hash)
     if (known !== undefined && known.untilMs > Date.now()) return known.name
     const name = await this.#registry.verifyApiKey(token)

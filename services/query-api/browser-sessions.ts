@@ -126,6 +126,7 @@ function endOf({ endsMs, usedMs, views }: Session, now: number): SessionEnd | un
   return views.size === 0 && now - usedMs >= IDLE_MS ? 'idle' : undefined
 }
 
-function hashOf(token: string): string {
+/** What a token is kept by, in memory. */
+export function hashOf(token: string): string {
   return createHash('sha256').update(token).digest('base64')
 }
