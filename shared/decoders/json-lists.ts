@@ -2,7 +2,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { FieldNames, Key, Scope } from './field-names.ts'
 import { REJECTED, type JsonScanner } from './json-scanner.ts'
 import { ITEM_TIME_KEYS, MAX_LISTED, type JsonShapes, type Member } from './json-shapes.ts'
-import { quote, unescape } from './json-text.ts'
+import { quote, stringAt } from './json-text.ts'
 import type { JsonTime } from './json-time.ts'
 
 const QUOTE = 0x22
@@ -106,11 +106,8 @@ export class JsonLists {
   /** Text, or a number as it was written. */
   #textOf(position: number): string {
     const scanner = this.#scanner
-    const isText = scanner.buffer[position] === QUOTE
-    const start = isText ? position + 1 : position
-    const end = isText ? scanner.string(start) : scanner.number(start)
-    const text = scanner.text(start, end)
-    return isText && scanner.escaped ? unescape(text) : text
+    if (scanner.buffer[position] === QUOTE) return stringAt(scanner, position)
+    return scanner.text(position, scanner.number(position))
   }
 
   /** sensor.community writes every number as a text. */

@@ -9,6 +9,11 @@ export function numberValue(text: string): number | bigint | NumberProblem {
   if (!Number.isFinite(value)) return 'value_out_of_range'
   // No integer beyond 2^53 is rounded to one below.
   if (Math.abs(value) <= Number.MAX_SAFE_INTEGER || /[.eE]/.test(text)) return value
-  const exact = BigInt(text)
+  return doubleOf(BigInt(text))
+}
+
+/** An integer as a double; as it is where no double holds it exactly. */
+export function doubleOf(exact: bigint): number | bigint {
+  const value = Number(exact)
   return BigInt(value) === exact ? value : exact
 }

@@ -1,6 +1,14 @@
+import type { JsonScanner } from './json-scanner.ts'
+
 /** The text of a JSON string whose grammar was checked. */
 export function unescape(body: string): string {
   return JSON.parse(`"${body}"`) as string
+}
+
+/** The JSON string, whose grammar was checked, that begins with the quote at `position`. */
+export function stringAt(scanner: JsonScanner, position: number): string {
+  const text = scanner.text(position + 1, scanner.string(position + 1))
+  return scanner.escaped ? unescape(text) : text
 }
 
 /** A text as it may stand in a message: quoted, and not too long. */

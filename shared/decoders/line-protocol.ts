@@ -1,4 +1,5 @@
 import { compareText } from '../text-order.ts'
+import { doubleOf } from './json-number.ts'
 
 /** One line of Influx line protocol. */
 export interface Line {
@@ -164,11 +165,7 @@ function valueOf(text: string): number | bigint | boolean | null | undefined {
     const value = Number(text)
     return Number.isFinite(value) ? value : undefined
   }
-  if (INTEGER.test(text)) {
-    const exact = BigInt(text.slice(0, -1))
-    const value = Number(exact)
-    return BigInt(value) === exact ? value : exact
-  }
+  if (INTEGER.test(text)) return doubleOf(BigInt(text.slice(0, -1)))
   if (TRUE.has(text)) return true
   if (FALSE.has(text)) return false
   return NO_NUMBER.test(text) ? null : undefined

@@ -1,7 +1,7 @@
 import type { JsonReading } from './json-reading.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import type { Member } from './json-shapes.ts'
-import { unescape } from './json-text.ts'
+import { stringAt } from './json-text.ts'
 
 /** Times below this are relative to now, which is the receive time (RFC 8428, 4.5.3): 2^28 seconds. */
 const FIRST_ABSOLUTE_NS = 2n ** 28n * 1_000_000_000n
@@ -73,9 +73,7 @@ export class Senml {
   #text(member: Member | undefined): string | undefined {
     const scanner = this.#scanner
     if (member === undefined || scanner.buffer[member.at] !== QUOTE) return undefined
-    const end = scanner.string(member.at + 1)
-    const text = scanner.text(member.at + 1, end)
-    return scanner.escaped ? unescape(text) : text
+    return stringAt(scanner, member.at)
   }
 
   #digits(member: Member | undefined): string | undefined {
