@@ -95,9 +95,7 @@ function codePoint(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-/** All that {@link UNSEEN} lists. */
-const UNPRINTABLE =
-  /\p{Cc}|[\u2028\u2029]|\p{Bidi_Control}|(?![\ufe00-\ufe0f])\p{Default_Ignorable_Code_Point}|\p{Noncharacter_Code_Point}/gu
+const UNPRINTABLE = new RegExp(UNSEEN.map(([pattern]) => pattern.source).join('|'), 'gu')
 
 /**
  * A text from outside for a terminal: what could steer it, or would not be seen, as an escape, `\x1b` for ESC and
