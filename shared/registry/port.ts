@@ -22,11 +22,22 @@ export type Principal =
 export interface Device {
   readonly tenant: string
   readonly device: string
+  /**
+   * What everything of the device is stored under, of the form of a name: its first name where nothing was stored under
+   * that before, else a random one. It never changes and is never given to another device.
+   */
+  readonly uid: string
   readonly tags: Readonly<Record<string, string>>
   readonly createdMs: number
   /** Receive time of the newest record, whole milliseconds; undefined before the first. */
   readonly lastSeenMs: number | undefined
   readonly login: LoginState
+}
+
+export interface DeviceToMake extends DeviceName {
+  readonly tags?: Readonly<Record<string, string>> | undefined
+  /** Something is stored under the name that the registry need not know of: the device gets another uid. */
+  readonly isUsed?: boolean | undefined
 }
 
 /** Whether a login may be used. */
@@ -95,14 +106,15 @@ export type ChangeListener = (name: string, ended: boolean) => void
  * `cursor_invalid`, `registry_unavailable`, `disk_full`, `closed`.
  */
 export interface Registry {
-  /** Makes devices (and tenants on first use) with credentials, all or none: the first existing name is `already_exists`. */
-  createDevices(
-    devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[],
-  ): Promise<readonly NewCredentials[]>
+  /**
+   * Makes devices (and tenants on first use) with credentials, all or none: the first existing name is `already_exists`.
+   * See `Device.uid`.
+   */
+  createDevices(devices: readonly DeviceToMake[]): Promise<readonly NewCredentials[]>
   getDevice(tenant: string, device: string): Promise<Device | undefined>
   /** By tenant and device in code unit order. `limit` 1 to 1,000. */
   listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>>
-  /** Removes the device, its credentials and its latest state; its points stay. `not_found` when there is none. */
+  /** Removes the device, its credentials and its latest state; its points stay, under its uid. `not_found` when there is none. */
   removeDevice(tenant: string, device: string): Promise<void>
   /** The same for many at once; those that exist are removed, and are the answer. */
   removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]>

@@ -46,7 +46,10 @@ async function populate(url: string): Promise<void> {
   const admin = await connectTo(url)
   const each = `from seq_1_to_${TENANTS} t join seq_1_to_${DEVICES} d`
   await admin.query(`insert into tenants select concat('t', seq), 1 from seq_1_to_${TENANTS}`)
-  await admin.query(`insert into devices select concat('t', t.seq), concat('d', d.seq), '{}', 1 ${each}`)
+  await admin.query(`insert into devices (tenant, device, tags, created_ms, uid)
+    select concat('t', t.seq), concat('d', d.seq), '{}', 1, concat('d', d.seq) ${each}`)
+  await admin.query(`insert into device_identities
+    select concat('t', t.seq), concat('d', d.seq), concat('d', d.seq), 1, null ${each}`)
   for (const kind of ['secret', 'token']) {
     const hash = `sha2(concat('${kind}', t.seq, '/', d.seq), 256)`
     const name = "concat('t', t.seq, '/d', d.seq)"
@@ -76,7 +79,8 @@ async function populate(url: string): Promise<void> {
   await admin.query(`insert into acl_rules
     select concat('a', a.seq), p.seq, 'allow', 'publish', '#' from seq_1_to_200 a join seq_1_to_5 p`)
   await admin.query("insert into api_keys select concat('k', seq), sha2(seq, 256), 'k', 1 from seq_1_to_200")
-  const tables = 'devices, credentials, device_state, field_types, registry_changes, applications, acl_rules, api_keys'
+  const tables =
+    'devices, device_identities, credentials, device_state, field_types, registry_changes, applications, acl_rules, api_keys'
   const logins = 'credential_pairs, login_states, imported_passwords, registry_endings, audit_log'
   await admin.query(`analyze table ${tables}, ${logins}`)
 }

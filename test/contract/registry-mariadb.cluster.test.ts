@@ -13,6 +13,7 @@ import { describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables } from './registry-tables-contract.ts'
+import { describeUids } from './registry-uids-contract.ts'
 
 const mariadb = new MariadbOfFile()
 const make = () => mariadb.harness()
@@ -26,6 +27,7 @@ describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)
 describeTables('MariaDB registry', make)
 describeStampSlots('MariaDB registry', make)
+describeUids('MariaDB registry', make)
 
 describe('the contract sees', () => {
   it('a registry that folds the case of names', async () => {

@@ -22,6 +22,7 @@ import { checkPresenceIsFenced, describePresence } from './registry-presence-con
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables, type TablesHarness } from './registry-tables-contract.ts'
+import { describeUids } from './registry-uids-contract.ts'
 
 const KEY = Buffer.alloc(32, 1)
 
@@ -48,6 +49,7 @@ describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)
 describeTables('SQLite registry', make)
 describeStampSlots('SQLite registry', make)
+describeUids('SQLite registry', make)
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 

@@ -35,6 +35,7 @@ export class MemoryRegistry {
     return {
       tenant,
       device,
+      uid: device,
       tags: {},
       createdMs: 0,
       lastSeenMs: undefined,

@@ -13,7 +13,9 @@ import {
 } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { ClaimKey, ClaimKeys } from '../identity-port.ts'
-import { deviceExists, encodeTags, insertDevices } from './queries.ts'
+import { MAX_MAKE_ATTEMPTS } from './new-devices.ts'
+import { encodeTags, insertDevices } from './queries.ts'
+import { uidOfDevice } from './queries-identities.ts'
 import { deleteCredentials, insertCredentials, makeCredential, type MadeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
@@ -23,8 +25,6 @@ type Row = RegistrySchema['claim_keys']
 
 /** Most devices of one key. */
 export const MAX_CLAIM_USES = 1_000_000
-/** Two devices that claim one name at once: the second try finds what the first one made. */
-const MAX_ATTEMPTS = 2
 
 /** The provisioning keys of a registry on a database that kysely speaks to. */
 export class SqlClaimKeys implements ClaimKeys {
@@ -82,15 +82,16 @@ export class SqlClaimKeys implements ClaimKeys {
         await this.#changes.apply([name], (trx) => this.#make(trx, found, device, made))
         return { ...made.shown, tenant: found.tenant, device, keyId: found.id }
       } catch (error) {
+        // Somebody makes or removes the device at the same time.
         const cause = error instanceof Error ? error.cause : undefined
-        if (attempt >= MAX_ATTEMPTS || !this.#flavour.isDuplicate(cause)) throw error
+        if (attempt >= MAX_MAKE_ATTEMPTS || !this.#flavour.isDuplicate(cause)) throw error
       }
     }
   }
 
   async #make(trx: Trx, key: Row, device: string, made: MadeCredential): Promise<void> {
     const { tenant } = key
-    if (await deviceExists(trx, tenant, device)) return replaceUnused(trx, key, device, made)
+    if ((await uidOfDevice(trx, tenant, device)) !== undefined) return replaceUnused(trx, key, device, made)
     const counted = await trx
       .updateTable('claim_keys')
       .set((eb) => ({ uses: eb('uses', '+', 1) }))

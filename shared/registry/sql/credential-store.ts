@@ -8,7 +8,8 @@ import type { CredentialInfo, Credentials, ImportedPassword } from '../identity-
 import { checkImportedPassword } from './imported-passwords.ts'
 import { isUsername } from './logins.ts'
 import type { NewCredentials } from '../names.ts'
-import { deviceExists, findApplications } from './queries.ts'
+import { findApplications } from './queries.ts'
+import { uidOfDevice } from './queries-identities.ts'
 import {
   credentialsOf,
   deleteCredentials,
@@ -136,7 +137,7 @@ async function requireLogin(db: Kysely<RegistrySchema>, name: string): Promise<v
   const exists =
     device === undefined
       ? isName(name) && (await findApplications(db, name)).length > 0
-      : await deviceExists(db, device.tenant, device.device)
+      : (await uidOfDevice(db, device.tenant, device.device)) !== undefined
   if (exists) return
   const what = device === undefined ? 'application' : 'device'
   throw new SluiceError('not_found', `no such ${what}: ${JSON.stringify(name.slice(0, 160))}`)

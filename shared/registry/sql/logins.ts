@@ -12,7 +12,8 @@ import {
 } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { Principal } from '../port.ts'
-import { deviceExists, findApplications } from './queries.ts'
+import { findApplications } from './queries.ts'
+import { uidOfDevice } from './queries-identities.ts'
 import { findToken, loginStateOf, secretsOf, type FoundCredential } from './queries-credentials.ts'
 import type { RegistrySchema } from './schema.ts'
 
@@ -98,6 +99,6 @@ export async function principalOf(db: Db, name: string): Promise<Principal | und
 export async function existingPrincipal(db: Db, name: string): Promise<Principal | undefined> {
   const device = parseDeviceKey(name)
   if (device === undefined && !isName(name)) return undefined
-  if (device !== undefined && !(await deviceExists(db, device.tenant, device.device))) return undefined
+  if (device !== undefined && (await uidOfDevice(db, device.tenant, device.device)) === undefined) return undefined
   return (await loginStateOf(db, name)).disabled ? undefined : principalOf(db, name)
 }

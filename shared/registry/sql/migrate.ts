@@ -9,6 +9,7 @@ import { presenceMigration } from './migrations/0004-presence.ts'
 import { logIdentityMigration } from './migrations/0005-log-identity.ts'
 import { stampSlotsMigration } from './migrations/0006-stamp-slots.ts'
 import { namesMigration } from './migrations/0007-names.ts'
+import { deviceUidsMigration } from './migrations/0008-device-uids.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Every migration by its name, in the order of the names. */
@@ -21,6 +22,7 @@ export function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
     '0005-log-identity': logIdentityMigration(flavour),
     '0006-stamp-slots': stampSlotsMigration(flavour),
     '0007-names': namesMigration(flavour),
+    '0008-device-uids': deviceUidsMigration(flavour),
   }
 }
 

@@ -6,7 +6,8 @@ import { deviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
-import type { DeviceName, NewCredentials } from '../names.ts'
+import type { NewCredentials } from '../names.ts'
+import type { DeviceToMake } from '../port.ts'
 import { encodeTags, existingOf, insertDevices } from './queries.ts'
 import { makeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -21,15 +22,21 @@ export interface RegistryParts {
   readonly metrics: Metrics
 }
 
+/**
+ * A name that others make and remove all the time is there at one moment and gone at the next; at the last of so many
+ * attempts it was there.
+ */
+export const MAX_MAKE_ATTEMPTS = 10
+
 /** `createDevices` of the port. */
 export async function createDevices(
   { database, changes, flavour, hashes }: RegistryParts,
-  devices: readonly (DeviceName & { readonly tags?: Readonly<Record<string, string>> })[],
+  devices: readonly DeviceToMake[],
 ): Promise<readonly NewCredentials[]> {
-  const rows = devices.map(({ tenant, device, tags }) => {
+  const rows = devices.map(({ tenant, device, tags, isUsed }) => {
     checkNewName('tenant', tenant)
     checkNewDeviceName(device)
-    return { tenant, device, tags: encodeTags(deviceKey(tenant, device), tags) }
+    return { tenant, device, tags: encodeTags(deviceKey(tenant, device), tags), isUsed }
   })
   const names = rows.map(({ tenant, device }) => deviceKey(tenant, device))
   const seen = new Set<string>()
@@ -38,15 +45,16 @@ export async function createDevices(
   database.checkRoom()
   const made = names.map((name) => makeCredential(hashes, name))
   await database.run(async (db) => {
-    try {
-      await changes.change(db, names, (trx) => insertDevices(trx, flavour, rows, made))
-    } catch (error) {
-      if (!flavour.isDuplicate(error)) throw error
-      const [existing] = await existingOf(db, rows)
-      if (existing !== undefined) throw alreadyExists('device', deviceKey(existing.tenant, existing.device))
-      throw new SluiceError('registry_unavailable', 'the devices were changed at the same time; try again', {
-        cause: error,
-      })
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await changes.change(db, names, (trx) => insertDevices(trx, flavour, rows, made))
+      } catch (error) {
+        if (!flavour.isDuplicate(error)) throw error
+        const [existing] = await existingOf(db, rows)
+        const there = existing ?? (attempt < MAX_MAKE_ATTEMPTS ? undefined : rows[0])
+        // What was there is gone again: somebody removed it at the same time.
+        if (there !== undefined) throw alreadyExists('device', deviceKey(there.tenant, there.device))
+      }
     }
   })
   for (const name of names) changes.announce(name)

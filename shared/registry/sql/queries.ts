@@ -6,6 +6,7 @@ import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceName } from '../names.ts'
 import type { AclRule, Application, Device, Page } from '../port.ts'
 import { deleteLogins, insertCredentials, toLoginState, type MadeCredential } from './queries-credentials.ts'
+import { issueUids, lockDevices, retireUids, uidColumn, type Identified } from './queries-identities.ts'
 import { chunks, insertAll } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 
@@ -17,6 +18,8 @@ export interface NewDevice {
   readonly tenant: string
   readonly device: string
   readonly tags: string
+  /** Something is stored under the name. */
+  readonly isUsed?: boolean | undefined
 }
 
 const MAX_TAGS = 64
@@ -52,7 +55,8 @@ export async function insertDevices(
   }
   // In one order for all: two who make the same devices at once then do not wait for each other in a circle.
   const inOrder = devices.toSorted((a, b) => compareText(deviceKey(a.tenant, a.device), deviceKey(b.tenant, b.device)))
-  const rows = inOrder.map((device) => ({ ...device, created_ms }))
+  const identified = await issueUids(db, inOrder, created_ms)
+  const rows = identified.map(({ tenant, device, tags, uid }) => ({ tenant, device, tags, created_ms, uid }))
   await insertAll(db, 'devices', rows)
   await insertCredentials(db, credentials)
 }
@@ -70,17 +74,13 @@ export async function existingOf<T extends DeviceName>(db: Db, devices: readonly
   return devices.filter(({ tenant, device }) => existing.has(deviceKey(tenant, device)))
 }
 
-export async function deviceExists(db: Db, tenant: string, device: string): Promise<boolean> {
-  return (await existingOf(db, [{ tenant, device }])).length > 0
-}
-
 function selectDevices(db: Db) {
   return db
     .selectFrom('devices')
     .leftJoin('login_states as login', (join) =>
       join.on('login.name', '=', sql<string>`concat(devices.tenant, '/', devices.device)`),
     )
-    .select(['tenant', 'device', 'tags', 'created_ms', 'login.disabled', 'login.ended_ms'])
+    .select(['tenant', 'device', 'tags', 'created_ms', 'login.disabled', 'login.ended_ms', uidColumn.as('uid')])
     .select((eb) =>
       eb
         .selectFrom('device_state')
@@ -94,16 +94,17 @@ function selectDevices(db: Db) {
 function toDevice(row: {
   tenant: string
   device: string
+  uid: string
   tags: string
   created_ms: number
   last_seen_ms: number | null
   disabled: number | null
   ended_ms: number | null
 }): Device {
-  const { tenant, device, created_ms: createdMs, last_seen_ms: seen } = row
+  const { tenant, device, uid, created_ms: createdMs, last_seen_ms: seen } = row
   const tags = JSON.parse(row.tags) as Record<string, string> // our own text
   const login = toLoginState(row.disabled, row.ended_ms)
-  return { tenant, device, tags, createdMs, lastSeenMs: seen ?? undefined, login }
+  return { tenant, device, uid, tags, createdMs, lastSeenMs: seen ?? undefined, login }
 }
 
 export async function findDevice(db: Db, tenant: string, device: string): Promise<Device | undefined> {
@@ -161,17 +162,24 @@ export function decodeCursor(cursor: string, tenant: string | undefined): Device
   throw new SluiceError('cursor_invalid', 'the cursor does not belong to this list')
 }
 
-/** With their logins and their latest state. */
-export async function deleteDevices(db: Transaction<RegistrySchema>, devices: readonly DeviceName[]): Promise<void> {
-  for (const [tenant, group] of Map.groupBy(devices, ({ tenant }) => tenant)) {
-    for (const chunk of chunks(group.map(({ device }) => device).sort())) {
+/** With their logins and their latest state; the answer is those that were there. */
+export async function deleteDevices(
+  db: Transaction<RegistrySchema>,
+  flavour: SqlFlavour,
+  devices: readonly DeviceName[],
+): Promise<Identified[]> {
+  const found = await lockDevices(db, flavour, devices)
+  await retireUids(db, flavour, found)
+  for (const [tenant, group] of Map.groupBy(found, ({ tenant }) => tenant)) {
+    for (const chunk of chunks(group.map(({ device }) => device))) {
       for (const table of ['devices', 'device_state', 'device_presence', 'device_limits'] as const) {
         await db.deleteFrom(table).where('tenant', '=', tenant).where('device', 'in', chunk).execute()
       }
     }
   }
-  const names = devices.map(({ tenant, device }) => deviceKey(tenant, device)).sort()
+  const names = found.map(({ tenant, device }) => deviceKey(tenant, device)).sort()
   await deleteLogins(db, names, { withState: true })
+  return found
 }
 
 export async function insertApplication(

@@ -16,6 +16,17 @@ export interface RegistrySchema {
     /** JSON object of strings. */
     tags: string
     created_ms: number
+    /** In `device_identities`; null: the name, of a device that a process of the version before made. */
+    uid: string | null
+  }
+  /** Every uid that was ever issued: rows are never deleted, so that none is issued twice. */
+  device_identities: {
+    tenant: string
+    uid: string
+    /** The last one that its device had. */
+    name: string
+    created_ms: number
+    removed_ms: number | null
   }
   applications: { application: string; created_ms: number }
   /** The hashes of a credential: of its secret, of its token, or of both. */

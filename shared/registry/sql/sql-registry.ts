@@ -20,6 +20,7 @@ import type {
   Application,
   AuditEntry,
   Device,
+  DeviceToMake,
   FieldDeclaration,
   Page,
   Principal,
@@ -81,9 +82,7 @@ class SqlRegistry implements Registry {
     this.stampSlots = new SqlStampSlots(database, flavour)
   }
 
-  async createDevices(
-    devices: readonly (DeviceName & { tags?: Readonly<Record<string, string>> })[],
-  ): Promise<readonly NewCredentials[]> {
+  async createDevices(devices: readonly DeviceToMake[]): Promise<readonly NewCredentials[]> {
     return createDevices(this.#parts, devices)
   }
 
@@ -107,9 +106,11 @@ class SqlRegistry implements Registry {
 
   async removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
     const existing = await this.existingDevices(devices)
-    const names = existing.map(({ tenant, device }) => deviceKey(tenant, device))
-    if (names.length > 0) await this.#changes.apply(names, (trx) => queries.deleteDevices(trx, existing), true)
-    return existing
+    if (existing.length === 0) return []
+    const names = existing.map(nameOf)
+    const work = (trx: Transaction<RegistrySchema>) => queries.deleteDevices(trx, this.#flavour, existing)
+    const gone = new Set((await this.#changes.apply(names, work, true)).map(nameOf))
+    return existing.filter((device) => gone.has(nameOf(device)))
   }
 
   async existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
@@ -237,6 +238,10 @@ class SqlRegistry implements Registry {
     }
     await this.#changes.apply([name], checked, ended)
   }
+}
+
+function nameOf({ tenant, device }: DeviceName): string {
+  return deviceKey(tenant, device)
 }
 
 function checkLimit(limit: number): void {

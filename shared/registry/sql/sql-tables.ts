@@ -17,6 +17,7 @@ import type { SqlRegistryOptions } from './sql-options.ts'
  */
 const MOVING_TABLES = {
   tenants: ['tenant'],
+  device_identities: ['tenant', 'uid'],
   devices: ['tenant', 'device'],
   applications: ['application'],
   acl_rules: ['application', 'position'],

@@ -56,6 +56,7 @@ export class MemoryRegistry implements Registry {
       this.#devices.set(`${tenant}/${device}`, {
         tenant,
         device,
+        uid: device,
         tags,
         createdMs: 1_700_000_000_000,
         lastSeenMs: undefined,

@@ -28,7 +28,7 @@ export class LoginRegistry {
 
   addDevice(name: string, secret: string, createdMs = Date.now()): void {
     const [tenant = '', device = ''] = name.split('/')
-    this.devices.set(name, { tenant, device, tags: {}, createdMs, lastSeenMs: undefined, login: ENABLED })
+    this.devices.set(name, { tenant, device, uid: device, tags: {}, createdMs, lastSeenMs: undefined, login: ENABLED })
     this.secrets.set(name, secret)
     this.change(name)
   }

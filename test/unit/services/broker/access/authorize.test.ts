@@ -182,7 +182,7 @@ describe('a login that is', () => {
   const put = ({ registry }: Setup, login: { disabled: boolean; endedMs: number | undefined }): void => {
     registry.devices.set('acme/p1', { ...registryDevice, login })
   }
-  const registryDevice = { tenant: 'acme', device: 'p1', tags: {}, createdMs: 0, lastSeenMs: undefined }
+  const registryDevice = { tenant: 'acme', device: 'p1', uid: 'p1', tags: {}, createdMs: 0, lastSeenMs: undefined }
 
   it.each([true, false])(
     'disabled is told, though it may be enabled again before anybody looks: %s',
