@@ -6,8 +6,8 @@ import { PATIENCE } from './test/patience.ts'
 
 const common = {
   pool: 'forks' as const,
-  // Vitest leaves a processor free, which of two is half the machine; and much of a test is waiting.
-  maxWorkers: availableParallelism() + 1,
+  // Vitest leaves a processor free, which of two is half the machine; and half of a test's time is waiting.
+  maxWorkers: availableParallelism() + 2,
   // Ends what hangs, and measures nothing: a busy machine takes its time.
   testTimeout: 300_000,
   hookTimeout: 300_000,
@@ -18,7 +18,7 @@ const common = {
 }
 
 // Three groups, one after the other: what is not measured, many files at a time; the end-to-end tests, which start whole
-// servers, two at a time; and alone those whose measurements of memory and time a neighbour would falsify.
+// servers, three at a time; and alone those whose measurements of memory and time a neighbour would falsify.
 const alone = ['test/e2e/log-outage.test.ts']
 
 export default defineConfig({
@@ -56,7 +56,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           exclude: [...common.exclude, ...alone],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -1,9 +1,11 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** End-to-end tests of half a minute and more. */
-const LONG = ['page', 'ack-means-durable', 'known-wrong', 'sessions-kill', 'losses/power-cut', 'disk-full'].map(
-  (name) => `/test/e2e/${name}.test.ts`,
-)
+/** Files that take half a minute and more. */
+const LONG = [
+  ...['integration/broker/acl-negative', 'integration/broker/conformance/one-node', 'contract/points-sqlite'],
+  ...['e2e/page', 'e2e/ack-means-durable', 'e2e/known-wrong', 'e2e/sessions-kill', 'e2e/losses/power-cut'],
+  'e2e/disk-full',
+].map((name) => `/test/${name}.test.ts`)
 
 /**
  * Where nothing is known of an earlier run, vitest begins with the biggest files; the longest tests are among the
