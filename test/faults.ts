@@ -13,6 +13,7 @@ const PARTS = {
   'power cut of the log, every sync': 'test/integration/log/power-cut.test.ts',
   'power cut of the points, every sync': 'test/integration/points/power-cut.test.ts',
   'power cut of the registry, every sync': 'test/integration/registry/power-cut.test.ts',
+  'power cut of the sessions, every sync': 'test/integration/sessions/power-cut.test.ts',
   'damage to any file': 'test/e2e/losses/damage.faults.test.ts',
   'kill of a server with sessions': 'test/e2e/sessions-kill.faults.test.ts',
 }
@@ -21,7 +22,7 @@ const HELP = `npm run test:faults -- [options]
 
 Every fault with many seeds, several at a time, and a table of results at the end.
 
-  --only <text>      parts whose names hold this; case, blanks and hyphens do not matter
+  --only <text>      parts whose names hold this; case, blanks, commas and hyphens do not matter
   --seeds <from-to>  seeds of each part (1-20)
   --lanes <count>    parts that run at the same time (3); 1 where measured times matter
   --together <count> seeds of one scenario that run on the same servers (5)
@@ -86,7 +87,7 @@ function jobs(): Job[] {
 }
 
 function isWanted(name: string): boolean {
-  const plain = (text: string): string => text.toLowerCase().replaceAll(/[ -]+/g, ' ')
+  const plain = (text: string): string => text.toLowerCase().replaceAll(/[ ,-]+/g, ' ')
   return plain(name).includes(plain(values.only))
 }
 

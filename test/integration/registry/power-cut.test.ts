@@ -121,7 +121,7 @@ describe.skipIf(!canTrace)('a power cut after syncs of the registry that failed 
   it('sees a registry that believes what the kernel shows at the start', async () => {
     let lost: string[] = []
     for (let at = FIRST_SYNC + 1; lost.length === 0 && at < FIRST_SYNC + 7; at++) {
-      lost = (await outcome(`${at}`, 'is killed', 'believing-registry.ts')).lost
+      lost = (await outcome(`${at}`, 'is killed', 'believing-wal.ts')).lost
     }
     expect(lost.length).toBeGreaterThan(0)
   })
