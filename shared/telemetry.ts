@@ -78,6 +78,11 @@ export interface Series {
    * absent. The registry knows it.
    */
   readonly plain?: FieldType
+  /**
+   * Where whoever writes it keeps what it last wrote of it, by number. A field, because a WeakMap asked for every point
+   * costs as much as decoding it.
+   */
+  seat?: number | undefined
 }
 
 /**

@@ -1,8 +1,10 @@
 import { Faults, type Fault } from '../../shared/faults.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
+import { describeOverwrite, type Overwrite } from './recent-values.ts'
 import type { Refusal, Slice } from './slice.ts'
 
-const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 /** What is remembered as told, about 20 MB; beyond it all is forgotten, and told once more. */
 const MAX_TOLD = 100_000
 
@@ -12,25 +14,41 @@ interface Chosen {
   readonly remember: () => void
 }
 
+/** Whether something of a record is to be told: the first of its kind of a day of receipt. */
+type IsNew = (record: LogRecord, what: string) => boolean
+
 /**
  * Chooses what gets a letter of what comes with every message of a device: lists that are left out, and times that are
- * none. Each is told once per device, stream and day of receipt (a list: per field too), and again after a restart.
+ * none. Each is told once per device, stream and day of receipt (a list: per field too), and again after a restart; values
+ * that took the place of others once per device and hour.
  */
 export class Daily {
   #told = new Map<string, number>()
 
   /** `refusals` are those of the slices; records before `from` of a slice were chosen from before. */
-  choose(slices: readonly Slice[], refusals: readonly Refusal[], from: (slice: Slice) => number): Chosen {
+  choose(
+    slices: readonly Slice[],
+    refusals: readonly Refusal[],
+    overwrites: readonly Overwrite[],
+    from: (slice: Slice) => number,
+  ): Chosen {
     const pending = new Map<string, number>()
-    const isNew = (record: LogRecord, what: string): boolean => {
-      const key = `${record.key} ${record.headers?.['topic'] ?? ''} ${what}`
-      const day = Math.floor(record.ms / DAY_MS)
-      if ((this.#told.get(key) ?? -1) >= day || pending.get(key) === day) return false
-      pending.set(key, day)
+    const isFirst = (key: string, period: number): boolean => {
+      if ((this.#told.get(key) ?? -1) >= period || pending.get(key) === period) return false
+      pending.set(key, period)
       return true
     }
+    const isNew: IsNew = (record, what) =>
+      isFirst(`${record.key} ${record.headers?.['topic'] ?? ''} ${what}`, Math.floor(record.ms / DAY_MS))
     const kept = refusals.filter((refusal) => isWorthALetter(refusal, isNew))
     const doubts = slices.flatMap((slice) => doubtsOf(slice, from(slice), isNew))
+    for (const one of overwrites) {
+      const { slice, record, part, point } = one
+      const source = slice.records[record]
+      if (source === undefined || !isFirst(`${source.key} overwritten`, Math.floor(source.ms / HOUR_MS))) continue
+      const [element, path] = [part.element[point] ?? 0, part.points.series[point]?.field ?? null]
+      doubts.push({ slice, record, fault: { element, path, code: 'overwritten', detail: describeOverwrite(one) } })
+    }
     const remember = () => {
       if (this.#told.size > MAX_TOLD) this.#told = new Map()
       for (const [key, day] of pending) this.#told.set(key, day)
@@ -39,10 +57,7 @@ export class Daily {
   }
 }
 
-function isWorthALetter(
-  { slice, record, faults }: Refusal,
-  isNew: (record: LogRecord, what: string) => boolean,
-): boolean {
+function isWorthALetter({ slice, record, faults }: Refusal, isNew: IsNew): boolean {
   const source = slice.records[record]
   const lists = faults.counts.get('list_left_out') ?? 0
   if (source === undefined || lists === 0) return true
@@ -56,7 +71,7 @@ interface Doubt {
   readonly fault: Fault
 }
 
-function doubtsOf(slice: Slice, from: number, isNew: (record: LogRecord, what: string) => boolean): Doubt[] {
+function doubtsOf(slice: Slice, from: number, isNew: IsNew): Doubt[] {
   return slice.decoded.suspects.flatMap(({ record, element, code, detail }) => {
     const source = slice.records[record]
     if (source === undefined || slice.firstOffset + record < from || !isNew(source, code)) return []

@@ -1,9 +1,16 @@
-import { deadLetterToRecord, KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../shared/dead-letter.ts'
+import {
+  deadLetterToRecord,
+  KEPT_PAYLOAD_BYTES,
+  type DeadLetter,
+  type DeadLetterStage,
+} from '../../shared/dead-letter.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
 import { Daily } from './daily.ts'
 import type { IngestMetrics } from './metrics.ts'
+import type { Overwrite } from './recent-values.ts'
 import type { Refusal, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
@@ -32,12 +39,16 @@ export class DeadLetters {
 
   /**
    * Resolves when the refusals of the slices, which are all there are of these records, are durable; what comes with every
-   * message is told once a day, see {@link Daily}.
+   * message is told once a day or hour, see {@link Daily}.
    */
-  async append(slices: readonly Slice[], refusals: readonly Refusal[]): Promise<void> {
+  async append(
+    slices: readonly Slice[],
+    refusals: readonly Refusal[],
+    overwrites: readonly Overwrite[] = [],
+  ): Promise<void> {
     const from = (slice: Slice) => this.#written.get(placeOf(slice)) ?? 0
     const fresh = refusals.filter(({ slice, record }) => slice.firstOffset + record >= from(slice))
-    const told = this.#daily.choose(slices, fresh, from)
+    const told = this.#daily.choose(slices, fresh, overwrites, from)
     for (const part of portions(told.refusals.map(toLetter)))
       await this.#retry.run('log', () => this.#appendOrCut(part))
     told.remember()
@@ -99,7 +110,7 @@ function toLetter({ slice, record: index, faults, isWarning }: Refusal): DeadLet
   const { key, value, ms, ns, scheme, headers } = record
   return {
     ...(isWarning === true ? { kind: 'warning' } : {}),
-    stage: isWarning === true || slice.decoded.faults.has(index) ? 'decode' : 'store',
+    stage: stageOf(first.code, isWarning === true || slice.decoded.faults.has(index)),
     code: first.code,
     detail: first.detail,
     faults,
@@ -111,6 +122,10 @@ function toLetter({ slice, record: index, faults, isWarning }: Refusal): DeadLet
     firstFailedMs: Date.now(),
     attempts: 1,
   }
+}
+
+function stageOf(code: ErrorCode, isOfDecoder: boolean): DeadLetterStage {
+  return isOfDecoder && code !== 'overwritten' ? 'decode' : 'store'
 }
 
 function topicOf(record: LogRecord): string | undefined {

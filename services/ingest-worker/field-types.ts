@@ -71,7 +71,7 @@ export class FieldTypes {
     const form = this.#forms.get(series) ?? series
     if (form.type === 'integer') return fitInteger(form, value)
     if (typeof value !== 'bigint') return { series: form, value }
-    const beside = this.#digits.get(series) ?? this.#formOf({ ...series, type: 'string' })
+    const beside = this.#digits.get(series) ?? this.#formOf({ ...series, type: 'string', seat: undefined })
     this.#digits.set(series, beside)
     return { series: form, value: Number(value), beside }
   }

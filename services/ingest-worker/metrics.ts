@@ -19,6 +19,9 @@ export interface IngestMetrics {
   /** Points decoded and given up, because their partition went to another worker: it reads them again. */
   readonly revoked: Counter
   readonly suspects: Counter
+  /** Points that took the place of another value of another message, as far as the worker remembers. */
+  readonly overwritten: Counter
+  readonly rememberedTimes: Gauge
   readonly gap: Counter<'reason'>
   readonly retries: Counter<'dependency'>
   readonly failing: Gauge<'dependency' | 'code'>
@@ -54,6 +57,11 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),
+    overwritten: counter(
+      'overwritten_total',
+      'Points stored over another value of the same time, of another message, as far as the worker remembers',
+    ),
+    rememberedTimes: gauge('remembered_times', 'Times whose values are remembered to see overwrites; bounded'),
     gap: counterBy(
       'gap_records_total',
       'Records that were gone before the worker read them: retention, damage, replaced (known ones of a lost log)',

@@ -3,6 +3,7 @@ import type { DeadLetters } from './dead-letter.ts'
 import type { Gaps } from './gaps.ts'
 import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
+import type { RecentValues } from './recent-values.ts'
 import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 import type { PointWriter } from './point-writer.ts'
@@ -18,6 +19,7 @@ export interface PipelineOptions {
   readonly writer: PointWriter
   readonly deadLetters: DeadLetters
   readonly gaps: Gaps
+  readonly recent: RecentValues
   readonly latest: LatestStates
   readonly checkpoint: Checkpoint
   readonly retry: Retry
@@ -133,14 +135,15 @@ export class Pipeline {
 
   /** Every step may be done again for the same slices and then changes nothing. */
   async #store(group: readonly Slice[]): Promise<void> {
-    const { writer, deadLetters, gaps, latest, checkpoint, metrics } = this.#options
+    const { writer, deadLetters, recent, gaps, latest, checkpoint, metrics } = this.#options
     const started = performance.now()
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
     const { stored, refusals } = await writer.write(slices)
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
     if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
-    await deadLetters.append(slices, refusals)
+    const overwrites = stored.flatMap((part) => recent.look(part))
+    await deadLetters.append(slices, refusals, overwrites)
     await gaps.append(slices.flatMap(({ gap }) => gap ?? []))
     await latest.merge(stored)
     let records = 0

@@ -15,6 +15,7 @@ import { Gaps } from './gaps.ts'
 import { LatestStates } from './latest-states.ts'
 import { createIngestMetrics, exposeLag } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
+import { RecentValues } from './recent-values.ts'
 import { RetentionWatch } from './retention-watch.ts'
 import { closed, Retry } from './retry.ts'
 import { PointWriter } from './point-writer.ts'
@@ -56,6 +57,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const writePoints = settings.INGEST_WRITE_POINTS
   const shared = { log, points, registry, cache, retry, metrics, logger, gaps, writePoints }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
+  const recent = new RecentValues({ metrics })
   const reader: LogReader = new LogReader({
     ...shared,
     batchRecords: settings.INGEST_BATCH_RECORDS,
@@ -63,6 +65,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     onRevoked: (progress) => {
       pipeline.drop(progress)
       latest.forgetPartition(progress)
+      recent.forget()
     },
   })
   const checkpoint = new Checkpoint({
@@ -79,11 +82,12 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     ...shared,
     writer,
     deadLetters: new DeadLetters(shared),
+    recent,
     latest,
     checkpoint,
     lingerMs: settings.INGEST_LINGER_MS,
   })
-  const stopListening = registry.onChange((name) => void forgetRemoved(name, registry, latest, logger))
+  const stopListening = registry.onChange((name) => void forgetRemoved(name, { registry, latest, recent, logger }))
   exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', INGEST_GROUP)))
   const retention = new RetentionWatch({ log, logger })
   await reader.start().catch((error: unknown) => {
@@ -134,14 +138,14 @@ function status(
 /** A device that was removed takes its latest state along. */
 async function forgetRemoved(
   name: string,
-  registry: WorkerRegistry,
-  latest: LatestStates,
-  logger: Logger,
+  parts: { registry: WorkerRegistry; latest: LatestStates; recent: RecentValues; logger: Logger },
 ): Promise<void> {
+  const { registry, latest, recent, logger } = parts
   const names = parseDeviceKey(name)
   if (names === undefined) return
   try {
     if ((await registry.getDevice(names.tenant, names.device)) !== undefined) return
+    recent.forget()
     await latest.forgetDevice(names.tenant, names.device)
   } catch (error) {
     logger.warn({ err: error, device: name }, 'latest values of a changed device were not updated')

@@ -1,0 +1,84 @@
+/** Points remembered, a power of two: 32 bytes each, and 4 for the beginning of a chain. */
+const SIZE = 65_536
+/** Points that are looked at for one: times whose chains somebody has made long cost no more than this. */
+const MAX_STEPS = 64
+/** Words of a point. */
+const WORDS = 4
+
+/** The last points that were added, by seat and time; a ring in the order of adding, with chains of those of equal hash. */
+export class ValueTable {
+  /** Per point, side by side for the processor's cache: ms and mark. */
+  readonly #doubles = new Float64Array(2 * SIZE)
+  /** Per point: seat, ns, number of the message, and number of the point before it in its chain. */
+  readonly #words = new Uint32Array(WORDS * SIZE)
+  /** By hash: number of the newest point. */
+  readonly #heads = new Uint32Array(SIZE)
+  /** Numbers are given modulo 2^32; what a stale one points to is told by its seat and time. */
+  #next = 0
+  #size = 0
+
+  /** Points that are remembered. */
+  get size(): number {
+    return this.#size
+  }
+
+  clear(): void {
+    this.#size = 0
+  }
+
+  add(seat: number, ms: number, ns: number, mark: number, writer: number): void {
+    const index = this.#next & (SIZE - 1)
+    const head = hashOf(seat, ms, ns)
+    const words = this.#words
+    this.#doubles[2 * index] = ms
+    this.#doubles[2 * index + 1] = mark
+    words[WORDS * index] = seat
+    words[WORDS * index + 1] = ns
+    words[WORDS * index + 2] = writer
+    words[WORDS * index + 3] = this.#heads[head] ?? 0
+    this.#heads[head] = this.#next
+    this.#next = (this.#next + 1) >>> 0
+    if (this.#size < SIZE) this.#size += 1
+  }
+
+  /**
+   * Gives the point a value, and adds it where it is not known. Returns the mark that it had when that was another one,
+   * of another writer.
+   */
+  exchange(seat: number, ms: number, ns: number, mark: number, writer: number): number | undefined {
+    const index = this.#find(seat, ms, ns)
+    if (index === undefined) {
+      this.add(seat, ms, ns, mark, writer)
+      return undefined
+    }
+    const before = this.#doubles[2 * index + 1] ?? 0
+    const isOther = this.#words[WORDS * index + 2] !== writer
+    this.#doubles[2 * index + 1] = mark
+    this.#words[WORDS * index + 2] = writer
+    return isOther && before !== mark ? before : undefined
+  }
+
+  #find(seat: number, ms: number, ns: number): number | undefined {
+    let number = this.#heads[hashOf(seat, ms, ns)] ?? 0
+    let age = 0
+    for (let step = 0; step < MAX_STEPS; step++) {
+      const next = (this.#next - number) >>> 0
+      // Chains go back in time; what does not was overwritten.
+      if (next <= age || next > this.#size) return undefined
+      age = next
+      const index = number & (SIZE - 1)
+      const isSame = this.#doubles[2 * index] === ms && this.#words[WORDS * index + 1] === ns
+      if (isSame && this.#words[WORDS * index] === seat >>> 0) return index
+      number = this.#words[WORDS * index + 3] ?? 0
+    }
+    return undefined
+  }
+}
+
+function hashOf(seat: number, ms: number, ns: number): number {
+  let hash = Math.imul(seat, 0x9e3779b1) ^ Math.imul(ms | 0, 0x85ebca6b) ^ Math.imul(ns, 0xc2b2ae35)
+  hash ^= hash >>> 15
+  hash = Math.imul(hash, 0x2c1b3c6d)
+  hash ^= hash >>> 12
+  return hash & (SIZE - 1)
+}
