@@ -1,19 +1,31 @@
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { kindOf as letterKindOf } from '../../../shared/dead-letter.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { KINDS, kindOf, type FieldType, type Kind, type PointValue } from '../../../shared/telemetry.ts'
 import { allPages } from '../../contract/points-harness.ts'
 import { World } from '../../unit/services/ingest-worker/harness.ts'
 
 const T = 1_769_860_800_000
+/** A shard of InfluxDB, in which a field has one type, is a week or a month long. */
+const SHARD_MS = 35 * 86_400_000
+
+/** Sequences that share a worker and a store. */
+export const SEQUENCES = 50
+const DEVICES = ['first', 'second']
 
 interface Sent {
   readonly device: string
+  readonly shard: number
   /** Some values have the time of another one. */
   readonly second: number
   readonly value: PointValue
-  /** Whether a new worker takes over behind it. */
-  readonly restart: boolean
+}
+
+/** What is sent under one name, and which type the registry has for it before. */
+interface Sequence {
+  readonly type: FieldType | undefined
+  readonly all: readonly Sent[]
 }
 
 const value = fc.oneof(
@@ -23,12 +35,23 @@ const value = fc.oneof(
   fc.boolean(),
 )
 const sent: fc.Arbitrary<Sent> = fc.record({
-  device: fc.constantFrom('first', 'second'),
-  second: fc.nat(400),
+  device: fc.constantFrom(...DEVICES),
+  shard: fc.nat(2),
+  second: fc.nat(20),
   value,
-  restart: fc.integer({ min: 0, max: 60 }).map((n) => n === 0),
 })
-const first = fc.constantFrom<(FieldType | undefined)[]>(undefined, 'float', 'string', 'boolean')
+const sequence: fc.Arbitrary<Sequence> = fc.record({
+  type: fc.constantFrom<(FieldType | undefined)[]>(undefined, 'float', 'string', 'boolean'),
+  all: fc.array(sent, { minLength: 1, maxLength: 40 }),
+})
+const run = fc.record({
+  sequences: fc.array(sequence, { minLength: SEQUENCES, maxLength: SEQUENCES }),
+  partitions: fc.integer({ min: 1, max: 3 }),
+  /** After which round of values a new worker takes over. */
+  restarts: fc.uniqueArray(fc.nat(39), { maxLength: 4 }),
+})
+
+const timeOf = ({ shard, second }: Sent): number => T - shard * SHARD_MS + second * 1000
 
 /** What was sent last of a kind, by time. */
 function expected(all: readonly Sent[], device: string, kind: Kind): [number, PointValue][] {
@@ -37,42 +60,49 @@ function expected(all: readonly Sent[], device: string, kind: Kind): [number, Po
     const type = typeof one.value === 'number' ? 'float' : typeof one.value === 'boolean' ? 'boolean' : 'string'
     // -0 has no text of its own in JSON.
     const stored = one.value === 0 ? 0 : one.value
-    if (one.device === device && kindOf(type) === kind) byTime.set(T + one.second * 1000, stored)
+    if (one.device === device && kindOf(type) === kind) byTime.set(timeOf(one), stored)
   }
   return [...byTime].sort(([a], [b]) => a - b)
 }
 
 /**
- * Sends numbers, words, numbers in quotes and booleans under one name, over devices and restarts of the worker, to a
- * registry in which the field has some type already or none: every value comes back in a query of its kind, nothing is
- * refused.
+ * Sends numbers, words, numbers in quotes and booleans under one name each, over devices, partitions, shards of a store
+ * and restarts of the worker, to a registry in which the field has some type already or none: every value comes back in
+ * a query of its kind, nothing is refused. `runs` of {@link SEQUENCES} each.
  */
-export async function checkKinds(openStore: () => Promise<PointStore>, runs: number, most: number): Promise<void> {
-  const sequences = fc.tuple(first, fc.array(sent, { minLength: most / 2, maxLength: most }))
-  await fc.assert(
-    fc.asyncProperty(sequences, async ([type, all]) => {
-      const world = new World()
-      const store = await openStore()
-      if (type !== undefined) world.registry.types.set('demo/telemetry/f', type)
-      let worker = await world.work({ points: store })
-      for (const { device, second, value: f, restart } of all) {
-        await world.publish([{ ts: T + second * 1000, f }], `demo/${device}`)
-        if (!restart) continue
-        await worker.close()
-        worker = await world.work({ points: store })
+export async function checkKinds(openStore: () => Promise<PointStore>, runs: number): Promise<void> {
+  const property = fc.asyncProperty(run, async ({ sequences, partitions, restarts }) => {
+    const world = new World(partitions)
+    const store = await openStore()
+    for (const [n, { type }] of sequences.entries()) {
+      if (type !== undefined) world.registry.types.set(`demo/telemetry/f${n}`, type)
+    }
+    let worker = await world.work({ points: store })
+    const rounds = Math.max(...sequences.map(({ all }) => all.length))
+    for (let round = 0; round < rounds; round++) {
+      for (const [n, { all }] of sequences.entries()) {
+        const one = all[round]
+        if (one !== undefined) await world.publish([{ ts: timeOf(one), [`f${n}`]: one.value }], `demo/${one.device}`)
       }
-      await world.settled()
-      expect(world.deadLetters()).toEqual([])
-      for (const device of ['first', 'second']) {
+      if (!restarts.includes(round)) continue
+      await worker.close()
+      worker = await world.work({ points: store })
+    }
+    await world.settled()
+    // That one took the place of another is told.
+    expect(world.deadLetters().filter((letter) => letterKindOf(letter) !== 'warning')).toEqual([])
+    for (const [n, { all }] of sequences.entries()) {
+      for (const device of DEVICES) {
         for (const kind of KINDS) {
-          const query = { tenant: 'demo', device, stream: 'telemetry', field: 'f', kind, limit: 10_000 }
+          const query = { tenant: 'demo', device, stream: 'telemetry', field: `f${n}`, kind, limit: 10_000 }
           const found = (await allPages(store, query)).map(([, { ms }, stored]) => [ms, stored])
           expect(found).toEqual(expected(all, device, kind))
         }
       }
-      await worker.close()
-      await store.close()
-    }),
-    { numRuns: runs },
-  )
+    }
+    await worker.close()
+    await store.close()
+  })
+  // Shrinking would take longer than anybody waits: the seed says which run it was.
+  await fc.assert(property, { numRuns: runs, endOnFailure: true })
 }
