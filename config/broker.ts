@@ -20,6 +20,11 @@ export const brokerSettings = {
     ['acknowledge', 'close'],
     'Answer to a refused PUBLISH: acknowledge it, so that it does not block the queue of the device, or close the connection.',
   ),
+  REFUSED_WILL: oneOf(
+    'leave_out',
+    ['leave_out', 'close'],
+    'Answer to a will that may not be published: let the client in without it, or turn the client away, as a deny rule always does.',
+  ),
   MAX_PACKET_BYTES: integer(65_536, 'Maximum size of an MQTT packet, in bytes; a larger PUBLISH is refused.', {
     min: 1024,
     max: 1_000_000,

@@ -36,6 +36,8 @@ export class Tally {
   /** Messages for sessions that have enough, and retained messages beyond their number. */
   sessionMessagesDropped = 0
   retainedDropped = 0
+  /** Clients that were let in without their will. */
+  willsLeftOut = 0
   connectionsShed = 0
   keepaliveTimeouts = 0
   takeovers = 0
@@ -107,6 +109,11 @@ const COUNTERS: readonly [NumberOfTally, string, string][] = [
     'retainedDropped',
     'sluice_broker_retained_dropped_total',
     'Messages not retained, because the limit of retained messages is reached',
+  ],
+  [
+    'willsLeftOut',
+    'sluice_broker_wills_left_out_total',
+    'Clients let in without their will, which may not be published',
   ],
   ['connectionsShed', 'sluice_broker_connections_shed_total', 'Connections closed because the log makes no progress'],
   [

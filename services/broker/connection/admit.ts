@@ -11,14 +11,14 @@ import type { LimitReports } from '../access/limit-reports.ts'
 import type { Origin } from '../listeners/origin.ts'
 import { connack, Refused, type ConnackCode } from '../mqtt/packets.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
-import type { Router } from '../telemetry/routes.ts'
+import type { RefusedRoute, Router } from '../telemetry/routes.ts'
 import { scopedClientId } from '../sessions/sessions.ts'
 import type { SessionWish } from '../../../shared/sessions/port.ts'
 import type { Entered, Replaceable, Takeovers } from '../sessions/takeovers.ts'
 
 export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
-  readonly authorizer: Pick<Authorizer, 'login'>
+  readonly authorizer: Pick<Authorizer, 'login' | 'explain'>
   readonly router: Router
   readonly backpressure: Backpressure
   readonly tally: Tally
@@ -33,6 +33,8 @@ export interface Admitted {
   readonly clientId: string
   /** An earlier connection left a session, which goes on. */
   readonly isPresent: boolean
+  /** Why its will is left out. */
+  readonly refusedWill: RefusedRoute | undefined
   /** To be called once, when the connection has ended. */
   readonly release: () => void
 }
@@ -56,11 +58,10 @@ export async function admit(
   const principal = await authenticate(context, packet, origin, who)
   if (connection.isClosed) return undefined
   const logout = context.authorizer.login(principal)
-  try {
-    checkWill(context.router, principal, packet, who)
-  } catch (error) {
+  const refusedWill = refusalOf(context, principal, packet)
+  if (refusedWill !== undefined && mustClose(context, principal, refusedWill)) {
     logout()
-    throw error
+    throw new Refused(refusedWill.code, `will: ${refusedWill.detail}`, connack(5), who)
   }
   const clientId = scopedClientId(principal, packet.clientId)
   const entered = await enter(context, principal, clientId, connection, wish).catch((error: unknown) => {
@@ -72,7 +73,7 @@ export async function admit(
     entered.release()
     logout()
   }
-  if (!connection.isClosed) return { principal, clientId, isPresent, release }
+  if (!connection.isClosed) return { principal, clientId, isPresent, refusedWill, release }
   release()
   return undefined
 }
@@ -121,9 +122,26 @@ function connackFor(code: ErrorCode): ConnackCode {
   return code === 'login_required' ? 5 : 3
 }
 
-/** A will that could never be published is a mistake that is better told now than when the device is gone. */
-function checkWill(router: Router, principal: Principal, { will }: ConnectPacket, who: string): void {
-  if (will === undefined) return
-  const route = router(principal, will.topic)
-  if (route.lane === 'refused') throw new Refused(route.code, `will: ${route.detail}`, connack(5), who)
+/** Undefined when the client has no will, or one that may be published as the rules are now. */
+function refusalOf({ router }: LoginContext, principal: Principal, { will }: ConnectPacket): RefusedRoute | undefined {
+  const route = will && router(principal, will.topic)
+  return route?.lane === 'refused' ? route : undefined
+}
+
+/**
+ * Many devices have a will on a topic that their makers chose, and cannot connect without it. Where a rule denies the
+ * topic, somebody has decided about it.
+ */
+function mustClose(
+  { settings, authorizer }: LoginContext,
+  principal: Principal,
+  { code, topic }: RefusedRoute,
+): boolean {
+  if (settings.REFUSED_WILL === 'close') return true
+  return code === 'not_authorised' && authorizer.explain(principal, 'publish', topic).rule?.effect === 'deny'
+}
+
+/** What is kept of a will that was left out; its payload has no place anywhere. */
+export function willLetter(clock: ReceiveClock, { code, detail, topic }: RefusedRoute, who: string): DeadLetter {
+  return { ...connectLetter(clock, code, `will left out: ${detail}`, who), topic }
 }

@@ -4,7 +4,7 @@ import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
 import type { Allowance } from '../access/rates.ts'
-import { admit, connectLetter, type Admitted } from './admit.ts'
+import { admit, connectLetter, willLetter, type Admitted } from './admit.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
 import { NEVER, serverProperties, type ServerLimits } from '../mqtt/v5/connect.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
@@ -15,11 +15,13 @@ import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
 import type { Refused } from '../mqtt/packets.ts'
 import { Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
+import type { Principal } from '../../../shared/registry/port.ts'
 import type { Lease, SessionWish } from '../../../shared/sessions/port.ts'
+import type { RefusedRoute } from '../telemetry/routes.ts'
 
 /** A client that was let in. */
 export interface Welcome {
-  readonly admitted: Admitted & { readonly allowance: Allowance | undefined }
+  readonly admitted: Omit<Admitted, 'refusedWill'> & { readonly allowance: Allowance | undefined }
   /** Undefined for a session that ends with the connection. */
   readonly lease: Lease | undefined
   readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
@@ -60,20 +62,22 @@ export async function welcome(
   const rest = restOf(protocol, packet.clean)
   const letIn = await admit(context, connection, { ...packet, clientId }, origin, wish)
   if (letIn === undefined) return undefined
-  const admitted = enterAtRate(context, letIn)
+  const { refusedWill, ...own } = letIn
+  const admitted = enterAtRate(context, own)
   const keepalive = keepaliveOf(context, packet, admitted)
   const extra: Buffer[] = []
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
   if (keepalive !== packet.keepalive) extra.push(numberProperty(Property.serverKeepAlive, 2, keepalive))
-  const willProperties = packet.will?.properties
+  if (refusedWill !== undefined) extra.push(tellOfWill(context, protocol, admitted.principal, refusedWill))
+  const will = refusedWill === undefined ? packet.will : undefined
   return {
     admitted,
     lease: wish.clean ? undefined : context.sessions.claims.leaseOf(admitted.clientId),
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
     rest,
-    connect: encodeConnect(admitted.clientId, { clean: wish.clean, will: packet.will }),
-    extras: willProperties && { properties: willProperties },
+    connect: encodeConnect(admitted.clientId, { clean: wish.clean, will }),
+    extras: will?.properties && { properties: will.properties },
     // In MQTT 3.1 the flag is reserved.
     connack: connackOf(context, protocol, admitted.isPresent && packet.version > 3, extra),
   }
@@ -98,7 +102,7 @@ function wishOf({ clean, properties }: ConnectPacket): SessionWish {
 // What lives as long as the connection is made by the functions below, so that it holds what it needs and not the whole
 // CONNECT, password included.
 
-function enterAtRate({ rates }: BrokerContext, letIn: Admitted): Welcome['admitted'] {
+function enterAtRate({ rates }: BrokerContext, letIn: Omit<Admitted, 'refusedWill'>): Welcome['admitted'] {
   const rate = rates.enter(letIn.principal)
   if (rate === undefined) return { ...letIn, allowance: undefined }
   const release = (): void => {
@@ -152,8 +156,21 @@ function serverLimits({ settings }: Pick<BrokerContext, 'settings'>): ServerLimi
   }
 }
 
+/** Its owner finds it in the list and at the device, and who speaks MQTT 5 in CONNACK: returns what it says there. */
+function tellOfWill(
+  { refusals, clock, limits, tally }: BrokerContext,
+  protocol: Protocol,
+  principal: Principal,
+  refused: RefusedRoute,
+): Buffer {
+  refusals.record(willLetter(clock, refused, principal.name))
+  limits.acted(principal, 'will', 0)
+  tally.willsLeftOut += 1
+  return protocol instanceof Mqtt5 ? protocol.userProperty('will', `left out: ${refused.detail}`) : Buffer.alloc(0)
+}
+
 /** Who speaks MQTT 5 is told of another keepalive in CONNACK, an older client by a notice. */
-function keepaliveOf(context: BrokerContext, { keepalive, version }: ConnectPacket, { principal }: Admitted): number {
+function keepaliveOf(context: BrokerContext, { keepalive, version }: ConnectPacket, { principal }: Welcome['admitted']): number {
   const most = context.settings.MAX_KEEPALIVE_SECONDS
   if (keepalive === 0 ? principal.kind === 'application' : keepalive <= most) return keepalive
   if (version < 5) context.limits.acted(principal, 'keepalive', most)

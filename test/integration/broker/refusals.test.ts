@@ -129,13 +129,4 @@ describe('a refused CONNECT', () => {
     expect(await client.packetsUpTo(1)).toEqual(answer === undefined ? [] : [answer])
     expect(await letters(harness, 1)).toEqual([{ stage: 'connect', code, who, topic: undefined, bytes: 0 }])
   })
-
-  it.each(['t/b/1/status', 't/a/1/telemetri', '$SYS/x'])('for a will on %s is answered with 5', async (topic) => {
-    const harness = await startBroker()
-    const client = new PacketClient(harness.port)
-    client.send(packet.connect({ will: { topic, payload: 'gone' } }))
-    await client.closed()
-    expect(await client.packetsUpTo(1)).toEqual(['connack 0 5'])
-    expect(harness.broker.status().clients).toBe(0)
-  })
 })

@@ -12,6 +12,11 @@ export function reasonString(text: string | undefined): Buffer {
   return Buffer.concat([Buffer.from([Property.reasonString]), encodeText(printable(text))])
 }
 
+/** A User Property, with as much of the text as a reason has. */
+export function userProperty(name: string, text: string): Buffer {
+  return Buffer.concat([Buffer.from([Property.user]), encodeText(name), encodeText(printable(text))])
+}
+
 /** Properties with their length in front. */
 export function withLength(properties: Buffer): Buffer {
   return Buffer.concat([encodeLength(properties.length), properties])

@@ -14,13 +14,16 @@ import {
 } from '../subscribe.ts'
 import { readAcknowledgement } from './acknowledgement.ts'
 import type { ConnectProperties, ServerLimits } from './connect.ts'
-import { connackRefused, encodeAnswers, encodeDisconnect } from './encode.ts'
+import { connackRefused, encodeAnswers, encodeDisconnect, userProperty } from './encode.ts'
 import { checkResponseTopic, keptProperties } from './forwarded-properties.ts'
 import { ALLOWED, Property, PropertyReader } from './properties.ts'
 import { publishReasonOf, Reason, reasonOf } from './reason.ts'
 
 /** A client that takes no packets of this length is not told reasons in words [MQTT-3.4.2-2]. */
 const ROOM_FOR_WORDS = 512
+
+/** A CONNACK without words: less than half of this. */
+const ROOM_FOR_REST = 128
 
 const NOTHING = Buffer.alloc(0)
 
@@ -121,6 +124,12 @@ export class Mqtt5 implements Protocol {
     // What is wrong inside is not told to clients.
     const isTheirs = ERRORS[code].class === 'refused' && code !== 'login_failed'
     return connackRefused(reasonOf(code), isTheirs && this.#saysWhy ? message : undefined)
+  }
+
+  /** For CONNACK: nothing for a client that may not take as much [MQTT-3.2.2-20]. */
+  userProperty(name: string, text: string): Buffer {
+    const property = userProperty(name, text)
+    return property.length + ROOM_FOR_REST <= this.client.maximumPacketSize ? property : NOTHING
   }
 
   disconnect(reason: number, text?: string): Buffer {
