@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { toSluiceError } from '../errors.ts'
 import { DATABASE_SUFFIXES } from './damaged.ts'
 import { storageFault } from './storage-fault.ts'
-import { readWal } from './wal.ts'
+import { readWal, type Wal } from './wal.ts'
 
 /** What was found of a file that was read and not changed. */
 export interface FileCheck {
@@ -57,24 +57,23 @@ interface DatabaseCheck {
   readonly pageBytes: number
   /** What a version beyond says: it is not looked into. */
   readonly version: number
-  /** The last change alone is damaged, which a power cut may leave: the store goes on without it. */
-  readonly mayBeTorn?: boolean
+  /** Of a damaged WAL: a power cut may have left that, and the store goes on without its end. */
+  readonly isTorn?: (wal: Wal) => boolean
 }
 
 /** Looks at the structure of a database and, when that is whole, at what is in it. */
 export function checkDatabase(
   file: string,
-  { pageBytes, version, mayBeTorn = false }: DatabaseCheck,
+  { pageBytes, version, isTorn = () => false }: DatabaseCheck,
   work: (db: DatabaseSync, found: Findings) => void,
 ): FileCheck {
   return checkFile(file, (found) => {
     if (sizeOf(file) === 0) return found.flaw('it is empty or missing')
     const wal = readWal(`${file}-wal`, pageBytes)
-    if (wal?.isDamagedInside === true || (wal?.isDamaged === true && !mayBeTorn)) {
+    if (wal?.isDamaged === true && !isTorn(wal)) {
       return found.flaw(`its WAL (${basename(file)}-wal) is damaged before its end`)
     }
-    if (wal?.isDamaged === true)
-      found.notes.push('the last change in its WAL is not whole, as a power cut may leave it')
+    if (wal?.isDamaged === true) found.notes.push('the end of its WAL is not whole, as a power cut may leave it')
     found.checked += wal?.frames.length ?? 0
     readUnchanged(file, (db) => {
       const known = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])

@@ -6,7 +6,7 @@ import { SluiceError } from '../errors.ts'
 import { syncFolder } from './folders.ts'
 import { replaceFile } from './replace-file.ts'
 import { resultCodeOf, storageFault } from './storage-fault.ts'
-import { pagesOfFrames, readWal } from './wal.ts'
+import { isLastTorn, pagesOfFrames, readWal } from './wal.ts'
 
 /**
  * Checksums of the pages of a small SQLite database in WAL mode, which has none itself: a bit that flips on the disk
@@ -125,8 +125,8 @@ export class PageSums {
   #flaw(): SluiceError | undefined {
     const file = this.#file
     const wal = readWal(`${file}-wal`, PAGE_BYTES)
-    if (wal?.isDamagedInside === true) {
-      return damaged(`${file}-wal`, 'a change is damaged, and others follow it', 'move it away to go on without them')
+    if (wal?.isDamaged === true && !isLastTorn(wal)) {
+      return damaged(`${file}-wal`, 'a change is damaged', 'move it away to go on without them')
     }
     this.#sums = read(file)
     const sums = this.#sums ?? new Uint32Array(0)

@@ -17,10 +17,13 @@ export interface WalFrame {
   readonly bytes: Buffer
   /** Its checksum and that of the frame before it fit. */
   readonly isWhole: boolean
+  /** It is not whole, and one flipped bit is what is wrong with it: no write that was cut off leaves that. */
+  readonly isFlipped: boolean
 }
 
 export interface Wal {
   readonly frames: readonly WalFrame[]
+  readonly isHeaderWhole: boolean
   /**
    * A checksum differs in a transaction that was written to its end. SQLite ends its recovery there without a word,
    * because a power cut may leave such a tail, and forgets what follows.
@@ -53,22 +56,35 @@ export function readWal(file: string, pageBytes: number): Wal | undefined {
     const stored = sumAt(frame, 16)
     const computed = seeds.map((seed) => sum(frame.subarray(FRAME_HEADER_BYTES), sum(frame.subarray(0, 8), seed)))
     const differing = differingBits(frame.subarray(8, 16), header.subarray(16, 24))
-    const isWhole = differing <= DAMAGED_BITS && computed.some((one) => isEqual(one, stored))
+    const fits = differing <= DAMAGED_BITS && computed.some((one) => isEqual(one, stored))
     // Frames of an earlier round, which has other salts, may follow.
     if (differing <= DAMAGED_BITS) {
       const [page, pages] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
-      frames.push({ page, pages, bytes: frame.subarray(FRAME_HEADER_BYTES), isWhole: isWhole && differing === 0 })
+      const isFlipped = fits ? differing > 0 : computed.some((one) => isOneBitOff(one, stored, pageBytes + 8))
+      frames.push({
+        page,
+        pages,
+        bytes: frame.subarray(FRAME_HEADER_BYTES),
+        isWhole: fits && differing === 0,
+        isFlipped,
+      })
     }
-    seeds = isWhole ? [stored] : [stored, ...computed].slice(0, 3)
+    seeds = fits ? [stored] : [stored, ...computed].slice(0, 3)
   }
   // After the last transaction may be frames of one that found no room.
   const written = frames.slice(0, frames.findLastIndex(({ pages }) => pages > 0) + 1)
   const lastBegins = written.slice(0, -1).findLastIndex(({ pages }) => pages > 0) + 1
   return {
     frames: written,
+    isHeaderWhole,
     isDamaged: written.length > 0 && !(isHeaderWhole && written.every(({ isWhole }) => isWhole)),
     isDamagedInside: lastBegins > 0 && !(isHeaderWhole && written.slice(0, lastBegins).every(({ isWhole }) => isWhole)),
   }
+}
+
+/** Where each commit is synced before the next one begins: the damage is what a power cut may leave of the last one. */
+export function isLastTorn({ frames, isDamaged, isDamagedInside }: Wal): boolean {
+  return isDamaged && !isDamagedInside && !frames.some(({ isFlipped }) => isFlipped)
 }
 
 /** The pages that the first frames of a WAL hold, without a look at checksums. */
@@ -116,6 +132,44 @@ function checksum(bytes: Buffer, [first, second]: Sum, isBigEndian: boolean): Su
     b = (b + view.getUint32(at + 4, !isBigEndian) + a) >>> 0
   }
   return [a, b]
+}
+
+/**
+ * True when one flipped bit in the bytes that were summed, or in the sum that is stored, explains the difference. The
+ * sums are linear modulo 2^32: what a word adds to them depends on how many words follow it, and on nothing else.
+ */
+function isOneBitOff(computed: Sum, stored: Sum, summedBytes: number): boolean {
+  const [first, second] = [(stored[0] - computed[0]) >>> 0, (stored[1] - computed[1]) >>> 0]
+  if (first === 0 || second === 0) return isPowerOfTwo(first) || isPowerOfTwo(second)
+  const isBit = (a: number, b: number): boolean => {
+    for (let bit = 0; bit < 32; bit++) {
+      const [x, y] = [(a << bit) >>> 0, (b << bit) >>> 0]
+      if ((x === first && y === second) || (-x >>> 0 === first && -y >>> 0 === second)) return true
+    }
+    return false
+  }
+  // Of the last pair of words, and then of the pair before.
+  let [even, odd]: [Sum, Sum] = [
+    [1, 1],
+    [0, 1],
+  ]
+  for (let at = 0; at < summedBytes; at += 8) {
+    if (isBit(...even) || isBit(...odd)) return true
+    even = stepped(even)
+    odd = stepped(odd)
+  }
+  return false
+}
+
+/** What one more pair of words makes of it. */
+function stepped([a, b]: Sum): Sum {
+  const sum = (a + b) >>> 0
+  return [sum, (b + sum) >>> 0]
+}
+
+/** Or its negative. */
+function isPowerOfTwo(value: number): boolean {
+  return value !== 0 && ((value & (value - 1)) === 0 || (-value & (-value - 1)) === 0)
 }
 
 function sumAt(bytes: Buffer, at: number): Sum {

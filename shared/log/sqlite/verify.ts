@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { checkDatabase, type FileCheck, type Findings } from '../../storage/file-check.ts'
+import { isLastTorn } from '../../storage/wal.ts'
 import { flawOf } from '../record-format.ts'
 import { GROUPS_VERSION, isCommitted, isSetting } from './groups.ts'
 import { flawOfFiles } from './opening.ts'
@@ -80,7 +81,7 @@ function rowsOf(
 }
 
 function checkGroups(file: string, ends: ReadonlyMap<string, Place>, damaged: ReadonlySet<string>): FileCheck {
-  const options = { pageBytes: GROUPS_PAGE_BYTES, version: GROUPS_VERSION, mayBeTorn: true }
+  const options = { pageBytes: GROUPS_PAGE_BYTES, version: GROUPS_VERSION, isTorn: isLastTorn }
   return checkDatabase(file, options, (db, found) => {
     const { user_version: version } = db.prepare('PRAGMA user_version').get() ?? {}
     const hasSums = version === GROUPS_VERSION

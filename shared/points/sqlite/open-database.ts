@@ -9,6 +9,7 @@ import { toStoreError } from './failure.ts'
 import type { HotGap } from './hot-gaps.ts'
 import { salvageHot, HOT_PAGE_BYTES } from './hot-salvage.ts'
 import type { ThreadOptions } from './messages.ts'
+import { isTornTail } from './torn-wal.ts'
 
 /**
  * Opens the store of a folder, with what can be read of it when it is damaged; `onDamage` is told of each damage that is
@@ -16,8 +17,9 @@ import type { ThreadOptions } from './messages.ts'
  */
 export function openPointDatabase(options: ThreadOptions, onDamage: (detail: string) => void): PointDatabase {
   const file = join(options.folder, 'raw.db')
+  const wal = readWal(`${file}-wal`, HOT_PAGE_BYTES)
   // SQLite would stop reading there, and forget what follows.
-  if (readWal(`${file}-wal`, HOT_PAGE_BYTES)?.isDamaged === true) onDamage(salvage(file, 'its WAL is damaged'))
+  if (wal?.isDamaged === true && !isTornTail(wal)) onDamage(salvage(file, 'its WAL is damaged'))
   try {
     return new PointDatabase(options, onDamage)
   } catch (error) {

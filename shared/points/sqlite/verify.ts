@@ -9,6 +9,7 @@ import { HOT_PAGE_BYTES } from './hot-salvage.ts'
 import { HOT_FORMAT } from './hot-schema.ts'
 import { blob, int, one, optionalInt, type Row } from './row.ts'
 import { formatMonth } from './time.ts'
+import { isTornTail } from './torn-wal.ts'
 
 /** What the files of chunks are compared with. */
 interface Known {
@@ -35,7 +36,7 @@ export function* verifyPoints(folder: string): Generator<FileCheck> {
 }
 
 function checkHot(file: string, onKnown: (known: Known) => void): FileCheck {
-  return checkDatabase(file, { pageBytes: HOT_PAGE_BYTES, version: HOT_FORMAT }, (db, found) => {
+  return checkDatabase(file, { pageBytes: HOT_PAGE_BYTES, version: HOT_FORMAT, isTorn: isTornTail }, (db, found) => {
     const { user_version: version } = one(db.prepare('PRAGMA user_version'))
     if (version !== HOT_FORMAT) {
       found.notes.push(`format ${String(version)} has no checksums yet: only its structure was looked at`)

@@ -1,5 +1,6 @@
 import { checkDatabase, checkFile, sizeOf, type FileCheck } from '../../storage/file-check.ts'
 import { PageSums } from '../../storage/page-sums.ts'
+import { isLastTorn } from '../../storage/wal.ts'
 
 /** Of a database that was made with SQLite's default. */
 const PAGE_BYTES = 4096
@@ -20,6 +21,6 @@ export function* verifyRegistry(file: string): Generator<FileCheck> {
   })
   yield sums
   if (sums.flaws.length > 0) return
-  const options = { pageBytes: PAGE_BYTES, version: Number.MAX_SAFE_INTEGER, mayBeTorn: true }
+  const options = { pageBytes: PAGE_BYTES, version: Number.MAX_SAFE_INTEGER, isTorn: isLastTorn }
   yield checkDatabase(file, options, () => {})
 }
