@@ -3,7 +3,7 @@ import { isNumeric } from '../aggregate.ts'
 import type { Aggregate } from '../port.ts'
 import type { Chunk } from './chunk-row.ts'
 import type { Run } from './columns.ts'
-import { ExactSum } from './exact-sum.ts'
+import { ExactSum } from '../exact-sum.ts'
 import type { Piece } from './read.ts'
 import type { Summary } from './summary.ts'
 

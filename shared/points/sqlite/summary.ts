@@ -2,7 +2,7 @@ import type { FieldType, PointValue } from '../../telemetry.ts'
 import { isNumeric } from '../aggregate.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { toInteger, type Run } from './columns.ts'
-import { ExactSum, type SumParts } from './exact-sum.ts'
+import { ExactSum, type SumParts } from '../exact-sum.ts'
 
 /** What a chunk says about its points without being opened; the count is kept beside it. */
 export interface Summary {

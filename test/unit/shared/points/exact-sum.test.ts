@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ExactSum } from '../../../../../shared/points/sqlite/exact-sum.ts'
+import { ExactSum } from '../../../../shared/points/exact-sum.ts'
 
 const double = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }),
