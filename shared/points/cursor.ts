@@ -66,7 +66,7 @@ export function encodeCursor(query: PointQuery, { field, type, time }: Place): s
 }
 
 function decodeCursor(query: PointQuery, cursor: string): Place {
-  const parts = parse(cursor)
+  const parts = parseCursor(cursor)
   if (!Array.isArray(parts) || parts.length !== 6) throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   const [version, print, field, type, ms, ns] = parts as unknown[]
   if (version !== VERSION || typeof field !== 'string' || !isType(type) || !isInstant(ms, ns)) {
@@ -76,7 +76,8 @@ function decodeCursor(query: PointQuery, cursor: string): Place {
   return { field, type, time: { ms: Number(ms), ns: Number(ns) } }
 }
 
-function parse(cursor: string): unknown {
+/** What a cursor of ours holds. Error: `cursor_invalid`. */
+export function parseCursor(cursor: string): unknown {
   try {
     return JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
   } catch (error) {
@@ -100,11 +101,13 @@ function checkAggregate({ function: name, intervalMs }: NonNullable<PointQuery['
   throw new SluiceError('bad_request', `interval: ${intervalMs} is not a whole number of milliseconds from 1`)
 }
 
-function isType(type: unknown): type is FieldType {
+/** True for the name of a type. */
+export function isType(type: unknown): type is FieldType {
   return FIELD_TYPES.some((known) => known === type)
 }
 
-function isInstant(ms: unknown, ns: unknown): boolean {
+/** True for a moment that a point can have, and for the one behind the last. */
+export function isInstant(ms: unknown, ns: unknown): boolean {
   if (typeof ms !== 'number' || typeof ns !== 'number' || !Number.isInteger(ms) || !Number.isInteger(ns)) return false
   // One nanosecond behind the last point is the `to` that includes it.
   const last = ms < MAX_INSTANT.ms || (ms === MAX_INSTANT.ms && ns <= MAX_INSTANT.ns + 1)

@@ -55,6 +55,89 @@ export interface PointPage {
   readonly leftOut: readonly KnownSeries[]
 }
 
+/** Which series of a tenant; a part that is left out means all. */
+export interface SeriesSelector {
+  /** At most 10,000 names. */
+  readonly devices?: readonly string[]
+  /** Names or patterns as {@link matchesGlob} takes them, at most 100. */
+  readonly streams?: readonly string[]
+  readonly fields?: readonly string[]
+}
+
+/** What a scan may hand out, each a whole number from 1 on. The first point is handed out whatever the bytes. */
+export interface ScanBudget {
+  readonly series: number
+  /** Points, or windows. */
+  readonly points: number
+  /** Of columns, a text as two bytes a character. */
+  readonly bytes: number
+  /** From the first call of `next`; the work under way is ended, not cut. */
+  readonly ms: number
+}
+
+export interface PointScan {
+  readonly tenant: string
+  readonly selector: SeriesSelector
+  /** All by default. */
+  readonly kinds?: readonly Kind[]
+  /** Inclusive. */
+  readonly from?: Instant
+  /** Exclusive. */
+  readonly to?: Instant
+  /** Windows of so many whole milliseconds aligned to 1970, instead of points; those without a point are absent. */
+  readonly stepMs?: number
+  readonly budget: ScanBudget
+  /** `next` of an earlier end of the same scan. `cursor_invalid` when it is none. */
+  readonly cursor?: string
+  /** Ends the scan, as a budget does. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Values of one series. Floats: Float64Array. Integers: Float64Array where all of them are exact in it, else
+ * BigInt64Array. Booleans: Uint8Array of 0 and 1. Texts: strings.
+ */
+export type Column = Float64Array | BigInt64Array | Uint8Array | readonly string[]
+
+/** `value` of a scan without step, all others of one with it; of windows of booleans and texts no min, max and sum. */
+export interface ScanColumns {
+  readonly value?: Column
+  readonly count?: Float64Array
+  readonly first?: Column
+  readonly last?: Column
+  readonly min?: Column
+  readonly max?: Column
+  /** Infinite where it lies beyond the doubles. sum / count is the mean. */
+  readonly sum?: Float64Array
+}
+
+/** Points or windows of one series, in time order: row i of each column. */
+export interface ScannedSeries extends KnownSeries {
+  readonly device: string
+  /** Time of the point, or start of the window, in ms since 1970. */
+  readonly ms: Float64Array
+  /** Nanoseconds beyond; undefined when all are 0. */
+  readonly ns: Uint32Array | undefined
+  readonly columns: ScanColumns
+}
+
+/** A series may go on in the next batch. */
+export interface ScanBatch {
+  readonly kind: 'batch'
+  readonly series: readonly ScannedSeries[]
+}
+
+/** The last item of every scan. */
+export interface ScanEnd {
+  readonly kind: 'end'
+  /** What ended it: nothing was left, a budget, the signal, or `state`: what it read from is no longer kept. */
+  readonly by: 'all' | keyof ScanBudget | 'signal' | 'state'
+  /** Cursor to go on from; undefined after `all` alone. */
+  readonly next: string | undefined
+  /** What was handed out. */
+  readonly spent: Omit<ScanBudget, 'ms'>
+}
+
 /** A device as points name it; whether it is registered is another question. */
 export interface DeviceOfPoints {
   readonly tenant: string
@@ -94,6 +177,14 @@ export interface PointStore {
   sync(): Promise<void>
 
   query(query: PointQuery): Promise<PointPage>
+
+  /**
+   * Columns of many series, by device, stream and field (code points) and within a field texts, booleans, numbers; each
+   * in time order. Batches hold at most about 1 MB, and nothing more is read before they are taken. Of the embedded store
+   * all of one scan is of one moment, and one that goes on from a cursor of a later one; InfluxDB has no such. Whoever leaves early ends it (`return`). Errors:
+   * `bad_request`, `cursor_invalid`, those of the store; thrown by `next`.
+   */
+  scan(scan: PointScan): AsyncGenerator<ScanBatch | ScanEnd, void, undefined>
 
   /** Streams of a device and their fields, in code unit order; a field once for each kind of value. */
   series(tenant: string, device: string): Promise<readonly KnownSeries[]>

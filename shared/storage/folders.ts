@@ -6,6 +6,11 @@ import { fileFault } from './storage-fault.ts'
 /** A folder that only this user may enter. */
 export const PRIVATE = 0o700
 
+/** Of a file, in bytes; 0 when it is absent. */
+export function sizeOf(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
+}
+
 /** Makes new, renamed and removed entries of a folder durable. Windows has no such call: NTFS journals them. */
 export function syncFolder(folder: string): void {
   if (process.platform === 'win32') return

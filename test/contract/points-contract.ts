@@ -5,6 +5,8 @@ import { describePointKinds } from './points-kinds-contract.ts'
 import { describePointModel } from './points-model-contract.ts'
 import { describePointAggregates } from './points-aggregate-contract.ts'
 import { describePointQueries } from './points-query-contract.ts'
+import { describePointScans } from './points-scan-contract.ts'
+import { describeRandomScans } from './points-scan-random-contract.ts'
 import { describePointWrites } from './points-write-contract.ts'
 
 /** Every promise of the port, for any adapter: each test gets a harness of its own from `make`. */
@@ -12,6 +14,8 @@ export function describePointStore(name: string, make: MakePointsHarness): void 
   describePointWrites(name, make)
   describePointQueries(name, make)
   describePointKinds(name, make)
+  describePointScans(name, make)
+  describeRandomScans(name, make)
   describePointAggregates(name, make)
   describePointDeletes(name, make)
   describePointDevices(name, make)

@@ -21,7 +21,8 @@ export const SERIES: readonly Series[] = TYPES.flatMap((type) => [
   ...(type === 'integer' ? [] : [seriesOf(type, { field: 'mixed' })]),
 ])
 
-interface Kept {
+/** A point of the model. */
+export interface Kept {
   readonly series: Series
   readonly time: Instant
   readonly value: PointValue
@@ -43,6 +44,11 @@ export class PointModel {
       })
       this.#known.add(series)
     }
+  }
+
+  /** All points, in no order. */
+  all(): readonly Kept[] {
+    return [...this.#points.values()]
   }
 
   delete(range: DeleteRange): void {

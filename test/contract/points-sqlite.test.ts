@@ -3,12 +3,14 @@ import { foldingPoints, keepingPoints, millisecondPoints } from '../variants/wro
 import { describePointStore } from './points-contract.ts'
 import { openStore } from './points-harness.ts'
 import { describePointModel } from './points-model-contract.ts'
+import { describeRandomScans } from './points-scan-random-contract.ts'
 import { makeEmbedded } from './points-sqlite-harness.ts'
 import { checkLaterWriteWins, checkNamesStayApart, checkNanosecondsMatter } from './points-write-contract.ts'
 
 describePointStore('embedded points, as written', () => makeEmbedded({}))
 describePointStore('embedded points, sealed at once', () => makeEmbedded({ sealAfterPoints: 1 }))
 describePointModel('embedded points, sealed now and then', () => makeEmbedded({ sealAfterPoints: 50 }))
+describeRandomScans('embedded points, sealed now and then', () => makeEmbedded({ sealAfterPoints: 50 }))
 
 describe('a wrong point store is seen', () => {
   it.for([

@@ -51,7 +51,7 @@ export class InfluxConnection {
   async send(request: Request): Promise<unknown> {
     const timeoutMs = request.what === 'write' ? WRITE_TIMEOUT_MS : OTHER_TIMEOUT_MS
     return this.#authorised(request, () =>
-      this.#within(timeoutMs, async (signal) => {
+      this.#within(timeoutMs, undefined, async (signal) => {
         const { path, body = '' } = request
         // The transport says `any` of what it decoded.
         const answer: unknown = await this.#client.transport.request(path, body, toSendOptions(request, signal))
@@ -61,10 +61,14 @@ export class InfluxConnection {
     )
   }
 
-  /** The bytes of an answer as they come, given to `read`, which may leave early. */
-  async stream<T>(request: Request, read: (chunks: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
+  /** The bytes of an answer as they come, given to `read`, which may leave early; `cancel` ends it. */
+  async stream<T>(
+    request: Request,
+    read: (chunks: AsyncIterable<Uint8Array>) => Promise<T>,
+    cancel?: AbortSignal,
+  ): Promise<T> {
     return this.#authorised(request, () =>
-      this.#within(OTHER_TIMEOUT_MS, async (signal) => {
+      this.#within(OTHER_TIMEOUT_MS, cancel, async (signal) => {
         const { path, body = '' } = request
         const result = await read(this.#client.transport.iterate(path, body, toSendOptions(request, signal)))
         this.#options.metrics.answered(request.what, 200)
@@ -107,7 +111,11 @@ export class InfluxConnection {
   }
 
   /** With a signal of its own for each request: the transport adds listeners to it and never takes them away. */
-  async #within<T>(timeoutMs: number, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #within<T>(
+    timeoutMs: number,
+    cancel: AbortSignal | undefined,
+    attempt: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const limit = new AbortController()
     let timedOut = false
     const timer = setTimeout(() => {
@@ -115,7 +123,9 @@ export class InfluxConnection {
       limit.abort()
     }, timeoutMs)
     const onEnd = () => limit.abort()
-    this.#ending.signal.addEventListener('abort', onEnd, { once: true })
+    const ends = [this.#ending.signal, ...(cancel === undefined ? [] : [cancel])]
+    for (const end of ends) end.addEventListener('abort', onEnd, { once: true })
+    if (cancel?.aborted === true) onEnd()
     try {
       return await attempt(limit.signal)
     } catch (error) {
@@ -124,7 +134,7 @@ export class InfluxConnection {
       throw new SluiceError('store_unavailable', detail, { cause: error })
     } finally {
       clearTimeout(timer)
-      this.#ending.signal.removeEventListener('abort', onEnd)
+      for (const end of ends) end.removeEventListener('abort', onEnd)
     }
   }
 

@@ -85,6 +85,83 @@ export function firstOfEach(bucket: string, tenant: string, device: string, stre
   |> keep(columns: ["_measurement", "_field", "_value"])`
 }
 
+/** Series of many devices, each with what of it is read. `from` inclusive, `to` exclusive, and later than `from`. */
+export interface ManySelection {
+  readonly bucket: string
+  readonly series: readonly { readonly device: string; readonly measurement: string; readonly key: string }[]
+  readonly from: Instant
+  readonly to: Instant
+}
+
+/** What lies in the way of series that are looked for; undefined = all. */
+export interface SeriesSearch {
+  readonly bucket: string
+  readonly tenant: string
+  readonly devices: readonly string[] | undefined
+  readonly streams: readonly string[] | undefined
+  /** Field keys. */
+  readonly keys: readonly string[] | undefined
+  readonly from: Instant
+  readonly to: Instant
+}
+
+/** One row for each series that has points in a time: the first. */
+export function seriesWithin({ bucket, tenant, devices, streams, keys, from, to }: SeriesSearch): ParameterizedQuery {
+  const prefix = measurementPrefix(tenant).replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+  const measurement =
+    streams === undefined
+      ? flux`r._measurement =~ ${fluxRegExp(`^${prefix}`)}`
+      : anyOf(
+          'r._measurement',
+          streams.map((stream) => measurementOf(tenant, stream)),
+        )
+  const device = devices === undefined ? fluxExpression('true') : anyOf('r.device', devices.map(keepName))
+  const field = keys === undefined ? fluxExpression('true') : anyOf('r._field', keys)
+  return flux`from(bucket: ${bucket})
+  |> range(start: ${instant(from)}, stop: ${instant(to)})
+  |> filter(fn: (r) => ${measurement} and ${device} and ${field})
+  |> first()
+  |> keep(columns: ["_measurement", "device", "_field", "_value"])`
+}
+
+/** At most `limit` points of each of many series; of their devices also those of the fields of the others. */
+export function pointsOfMany(selection: ManySelection, limit: number): ParameterizedQuery {
+  return flux`${selectMany(selection)}
+  |> limit(n: ${limit})
+  |> keep(columns: ["_time", "_value", "_measurement", "device", "_field"])`
+}
+
+/** At most `limit` windows of each of many series; column `_time` lies in the window. */
+export function windowsOfMany(
+  selection: ManySelection,
+  { function: name, stepMs }: { function: Aggregate; stepMs: number },
+  limit: number,
+): ParameterizedQuery {
+  const [every, fn] = [fluxExpression(`${stepMs}ms`), fluxExpression(FUNCTIONS[name])]
+  return flux`${selectMany(selection)}
+  |> aggregateWindow(every: ${every}, fn: ${fn}, createEmpty: false, timeSrc: "_start")
+  |> limit(n: ${limit})
+  |> keep(columns: ["_time", "_value", "_measurement", "device", "_field"])`
+}
+
+function selectMany({ bucket, series, from, to }: ManySelection): ParameterizedQuery {
+  const fields = new Map(
+    series.map(({ measurement, key }) => [JSON.stringify([measurement, key]), { measurement, key }]),
+  )
+  const wanted = Array.from(fields.values(), ({ measurement, key }) => {
+    return flux`(r._measurement == ${text(measurement)} and r._field == ${text(key)})`.toString()
+  })
+  const devices = [...new Set(series.map(({ device }) => keepName(device)))]
+  return flux`from(bucket: ${bucket})
+  |> range(start: ${instant(from)}, stop: ${instant(to)})
+  |> filter(fn: (r) => (${fluxExpression(wanted.join(' or '))}) and ${anyOf('r.device', devices)})`
+}
+
+function anyOf(column: string, values: readonly string[]): ParameterizedQuery {
+  const each = values.map((value) => flux`${fluxExpression(column)} == ${text(value)}`.toString())
+  return fluxExpression(`(${each.join(' or ')})`)
+}
+
 /** Measurements that have points; tags and fields do not matter. */
 export function measurements(bucket: string): ParameterizedQuery {
   const { from, to } = ALL_TIME

@@ -70,6 +70,13 @@ export function fieldKeyOf({ field, type, plain = 'float' }: Pick<Series, 'field
   return type === plain ? name : `${name}${BEFORE_TYPE}${TYPE_NAMES[type]}`
 }
 
+/** Every field key that a field may have. */
+export function fieldKeysOf(field: string): string[] {
+  const types = Object.keys(TYPE_NAMES) as FieldType[]
+  const typed = types.map((type) => fieldKeyOf({ field, type, plain: type === 'float' ? 'string' : 'float' }))
+  return [fieldKeyOf({ field, type: 'float' }), ...typed]
+}
+
 export function fieldOf(key: string): string {
   const end = key.indexOf(BEFORE_TYPE)
   const start = key.startsWith(BEFORE_RESERVED) ? BEFORE_RESERVED.length : 0

@@ -106,13 +106,13 @@ export class InfluxReader {
     return found
   }
 
-  /** Runs a query; `onRow` may end it by returning false. */
-  async ask(query: ParameterizedQuery, onRow: OnRow): Promise<void> {
+  /** Runs a query; `onRow` may end it by returning false, `cancel` at any time. */
+  async ask(query: ParameterizedQuery, onRow: OnRow, cancel?: AbortSignal): Promise<void> {
     const dialect = { header: true, annotations: ['datatype', 'default'], dateTimeFormat: 'RFC3339Nano' }
     const body = JSON.stringify({ query: query.toString(), dialect })
     try {
       const request = { what: 'query', method: 'POST', path: this.#path, body } as const
-      await this.#connection.stream(request, (chunks) => readAnnotatedCsv(chunks, onRow))
+      await this.#connection.stream(request, (chunks) => readAnnotatedCsv(chunks, onRow), cancel)
     } catch (error) {
       if (!(error instanceof InfluxRefusal)) throw error
       throw new SluiceError('internal', `InfluxDB rejects a query: ${error.message}`, { cause: error })

@@ -5,7 +5,15 @@ import type { Instant, PointBatch } from '../../telemetry.ts'
 import { compareText } from '../../text-order.ts'
 import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
 import type { PointsMetrics } from '../points-metrics.ts'
-import type { DeleteRange, DeviceOfPoints, PointPage, PointQuery, PointStore, RejectedPoint } from '../port.ts'
+import type {
+  DeleteRange,
+  DeviceOfPoints,
+  PointPage,
+  PointQuery,
+  PointScan,
+  PointStore,
+  RejectedPoint,
+} from '../port.ts'
 import type { InfluxConnection } from './connection.ts'
 import { InfluxDeleter } from './deleter.ts'
 import { Expiry } from './expiry.ts'
@@ -14,6 +22,7 @@ import { areStorable } from './names.ts'
 import { readPage } from './pages.ts'
 import { InfluxReader } from './reader.ts'
 import { TenantRetention } from './retention.ts'
+import { scanBucket } from './scan.ts'
 import { InfluxWriter } from './writer.ts'
 
 /** How long a close waits for what is under way. */
@@ -93,6 +102,12 @@ export class InfluxPoints implements PointStore {
       next: next === undefined ? undefined : encodeCursor(query, next),
       leftOut,
     }
+  }
+
+  scan(scan: PointScan): ReturnType<PointStore['scan']> {
+    const { bucket } = this.#parts
+    const ask = <T>(work: () => Promise<T>): Promise<T> => this.#ask(work)
+    return scanBucket({ reader: this.#reader, bucket, ask, keptFrom: () => this.#keptFrom(scan.tenant) }, scan)
   }
 
   async series(tenant: string, device: string): ReturnType<PointStore['series']> {

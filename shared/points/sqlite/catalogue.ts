@@ -2,6 +2,7 @@ import type { StatementSync } from 'node:sqlite'
 import type { FieldType, Series } from '../../telemetry.ts'
 import { compareSeries } from '../asked-series.ts'
 import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
+import type { ScanSeries } from '../scan-check.ts'
 import { checked, hotValues, insertHot } from './hot-rows.ts'
 import type { HotDatabase } from './hot.ts'
 import { int, optionalInt, text } from './row.ts'
@@ -15,6 +16,13 @@ const SET_KEEP = "UPDATE tenant SET keep_ms = ?1, crc = row_check('tenant', id, 
 
 export interface StoredSeries extends KnownSeries {
   readonly id: number
+}
+
+interface SeriesPage {
+  readonly tenant: string
+  readonly device: string | undefined
+  readonly from: Omit<ScanSeries, 'type'>
+  readonly limit: number
 }
 
 interface Unsaved {
@@ -155,6 +163,27 @@ export class Catalogue {
     const found = this.#select(range).filter(({ id }) => !this.#hidden.has(id))
     // SQLite orders by code point, the port by code unit: they differ beyond U+FFFF.
     return found.sort(compareSeries)
+  }
+
+  /**
+   * Series of a tenant, of one device or of all, from an identity on: by device, stream and field (code points) and type, at
+   * most `limit`. Hidden ones, too: the list is the same at any time but for what is new.
+   */
+  list({ tenant, device, from, limit }: SeriesPage): (ScanSeries & { readonly id: number })[] {
+    const id = this.tenantId(tenant)
+    if (id === undefined) return []
+    const ofDevice = device === undefined ? '' : 'AND device = ?'
+    // The index has types as they are stored, ascending, which is the answer's order turned round.
+    const rows = this.#hot.db.prepare(
+      `SELECT id, device, stream, field FROM series WHERE tenant = ? ${ofDevice} AND (device, stream, field) >= (?, ?, ?)
+        ORDER BY device, stream, field, type DESC LIMIT ?`,
+    )
+    const values = [from.device, from.stream, from.field, limit]
+    const found = device === undefined ? rows.all(id, ...values) : rows.all(id, device, ...values)
+    return found.map((row) => {
+      const names = { device: text(row, 'device'), stream: text(row, 'stream'), field: text(row, 'field') }
+      return { id: int(row, 'id'), ...names, type: this.typeOf(int(row, 'id')) }
+    })
   }
 
   /** Devices that have a series, by tenant and device; those behind `after`. */

@@ -11,10 +11,11 @@ import {
   tailCheckOf,
   toChunk,
   UNKNOWN,
+  wholeData,
   type Chunk,
 } from './chunk-row.ts'
 import { prepareChunkFile } from './chunk-schema.ts'
-import { AFTER, BEFORE, COVERING, PREV, RANGE } from './chunk-statements.ts'
+import { AFTER, ANY, BEFORE, COVERING, PREV, RANGE, STATE } from './chunk-statements.ts'
 import type { Run } from './columns.ts'
 import { asDamage, Damage } from './damage.ts'
 import { blob, int, one, optionalInt, type Row } from './row.ts'
@@ -62,9 +63,7 @@ export class ChunkFile {
       this.#tail = this.#db.prepare('SELECT last, crc FROM tail WHERE series = ?')
       this.#setTail = this.#db.prepare('INSERT OR REPLACE INTO tail VALUES (?, ?, ?)')
       this.#dropTail = this.#db.prepare('DELETE FROM tail WHERE series = ?')
-      const state = one(
-        this.#db.prepare('SELECT gaps, tails, first_id, (SELECT max(id) FROM chunk) AS last FROM state'),
-      )
+      const state = one(this.#db.prepare(STATE))
       this.hasGaps = int(state, 'gaps') === 1
       this.#hasTails = int(state, 'tails') === 1
       this.#nextId = Math.max(int(state, 'first_id'), Number(state['last'] ?? 0) + 1)
@@ -132,9 +131,12 @@ export class ChunkFile {
   }
 
   read(chunk: Chunk, type: FieldType): Run {
-    return this.#do(() => {
-      return pointsOf(chunk, blob(one(this.#data, chunk.id), 'data'), type)
-    }, chunk)
+    return this.#do(() => pointsOf(chunk, blob(one(this.#data, chunk.id), 'data'), type), chunk)
+  }
+
+  /** The bytes of {@link read}, whole as far as their checksum tells. */
+  dataOf(chunk: Chunk): Uint8Array<ArrayBuffer> {
+    return this.#do(() => wholeData(chunk, blob(one(this.#data, chunk.id), 'data')), chunk)
   }
 
   summaryOf(chunk: Chunk, type: FieldType): Summary | undefined {
@@ -196,9 +198,7 @@ export class ChunkFile {
   }
 
   get isEmpty(): boolean {
-    return this.#do(
-      () => this.#db.prepare('SELECT 1 FROM chunk UNION ALL SELECT 1 FROM tail LIMIT 1').get() === undefined,
-    )
+    return this.#do(() => this.#db.prepare(ANY).get() === undefined)
   }
 
   close(): void {

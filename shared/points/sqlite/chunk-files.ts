@@ -1,6 +1,6 @@
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { makeFolder } from '../../storage/folders.ts'
+import { makeFolder, sizeOf } from '../../storage/folders.ts'
 import type { FieldType } from '../../telemetry.ts'
 import { ChunkFile } from './chunk-file.ts'
 import { endRepairs, repairChunkFile, type Repair } from './chunk-repair.ts'
@@ -192,6 +192,6 @@ export class ChunkFiles {
   }
 
   #measure(path: string): void {
-    this.#sizes.set(path, statSync(path, { throwIfNoEntry: false })?.size ?? 0)
+    this.#sizes.set(path, sizeOf(path))
   }
 }

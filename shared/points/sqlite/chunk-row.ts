@@ -100,6 +100,12 @@ export function pointsOf(chunk: Chunk, data: Uint8Array, type: FieldType): Run {
   return run
 }
 
+/** The bytes. Throws a RangeError when they are not those of the chunk; one of format 1 is only known when it is read. */
+export function wholeData<T extends Uint8Array>(chunk: Chunk, data: T): T {
+  if (!holds(chunk, data)) throw new RangeError('the checksum of a chunk differs')
+  return data
+}
+
 /** True when the bytes are those of the chunk, as far as a checksum can tell: one of format 1 has none. */
 export function holds(chunk: Chunk, data: Uint8Array): boolean {
   return chunk.check === undefined || hasChecksum(data, identityCheck(chunk))

@@ -10,3 +10,5 @@ export const RANGE = `${OF_SERIES} AND (start_ms, start_ns) >= (?, ?) ${UPWARDS}
 export const BEFORE = `${OF_SERIES} AND (start_ms, start_ns) < (?, ?) ${DOWNWARDS}`
 export const PREV = 'SELECT prev FROM chunk WHERE id = ?'
 export const AFTER = `${OF_SERIES} AND (start_ms, start_ns) > (?, ?) ${UPWARDS}`
+export const STATE = 'SELECT gaps, tails, first_id, (SELECT max(id) FROM chunk) AS last FROM state'
+export const ANY = 'SELECT 1 FROM chunk UNION ALL SELECT 1 FROM tail LIMIT 1'

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
-import { makeFolder } from '../../storage/folders.ts'
+import { makeFolder, sizeOf } from '../../storage/folders.ts'
 import type { CheckedQuery } from '../cursor.ts'
 import type { DeleteRange, DeviceOfPoints } from '../port.ts'
 import { viewBatch, type PackedBatch } from './batch.ts'
@@ -17,6 +17,7 @@ import { mending, repairText } from './mend.ts'
 import type { Calls, QueryAnswer, Request, ThreadOptions, WriteAnswer } from './messages.ts'
 import { runQuery } from './query.ts'
 import type { Sources } from './read.ts'
+import { Scans } from './scans.ts'
 import { Sealer } from './sealer.ts'
 import { NamedSeries } from './series-names.ts'
 import { copyStore } from './snapshot.ts'
@@ -40,6 +41,11 @@ export class PointDatabase {
   readonly #generations: Generation[] = [new Generation()]
   readonly sealer: Sealer
   readonly #names: NamedSeries
+  readonly scans = new Scans({
+    sources: () => this.#sources,
+    written: () => this.#hot.lastSeq,
+    sealed: () => this.sealer.begunUpTo,
+  })
   /** Deletes that the files of chunks do not reflect yet, oldest first. */
   #pending: Erasure[] = []
 
@@ -49,8 +55,7 @@ export class PointDatabase {
     makeFolder(folder)
     const file = join(folder, 'raw.db')
     const chunks = join(folder, 'chunks')
-    const isEmpty = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0
-    if (isEmpty && existsSync(chunks) && readdirSync(chunks).length > 0) {
+    if (sizeOf(file) === 0 && existsSync(chunks) && readdirSync(chunks).length > 0) {
       throw new SluiceError('store_corrupt', `${chunks} exists, but ${file} is missing or empty`)
     }
     this.#hot = new HotDatabase(file)
@@ -62,14 +67,16 @@ export class PointDatabase {
         typeOf: (series) => catalogue.typeOf(series),
         onBroken: () => this.sealer.abort(),
         onRemove: (name) => this.#hot.unlistFile(name),
-        onRepaired: (path, repair) => onDamage(repairText(path, repair, catalogue)),
+        onRepaired: (path, repair) => {
+          this.scans.endAll()
+          onDamage(repairText(path, repair, catalogue))
+        },
       })
       this.#sources = { catalogue, files: this.#files, generations: this.#generations, gaps: this.#gaps() }
       this.#hot.transaction(() => listFiles(this.#hot.db, this.#files.committed()))
-      const limits = { sealAfterPoints, sealAfterMs }
       // A delete that failed half way must not meet what was written after it.
       const prepare = (): void => this.#applyErasures()
-      this.sealer = new Sealer(this.#hot, this.#sources, this.#generations, limits, prepare)
+      this.sealer = new Sealer(this.#hot, this.#sources, this.#generations, { sealAfterPoints, sealAfterMs }, prepare)
       this.#load()
       this.#applyErasures()
       this.expire()
@@ -124,6 +131,7 @@ export class PointDatabase {
   delete(range: DeleteRange): void {
     // What a sealing has read ahead would bring points back.
     this.sealer.abort()
+    this.scans.endAll()
     const erasure = { seq: this.#hot.nextSeq(), range, applied: false }
     const { from = ALL_TIME.from, to } = range
     const whole = from.ms === 0 && from.ns === 0 && to === undefined
@@ -153,6 +161,7 @@ export class PointDatabase {
       const keepMs = this.#catalogue.keepMs(name.tenant)
       if (keepMs === undefined || monthStart(name.month + 1) > Date.now() - keepMs) continue
       this.sealer.abort()
+      this.scans.endAll()
       this.#files.remove(name)
     }
   }
@@ -185,10 +194,7 @@ export class PointDatabase {
   }
 
   get bytesOnDisk(): number {
-    const sizes = ['raw.db', 'raw.db-wal'].map(
-      (name) => statSync(join(this.#folder, name), { throwIfNoEntry: false })?.size,
-    )
-    return sizes.reduce<number>((sum, size) => sum + (size ?? 0), this.#files.bytes)
+    return this.#hot.bytesOnDisk + this.#files.bytes
   }
 
   get rawPoints(): number {
@@ -228,6 +234,7 @@ export class PointDatabase {
   }
 
   #applyErasures(): void {
+    if (this.#pending.length > 0) this.scans.endAll()
     for (let erasure = this.#pending[0]; erasure !== undefined; erasure = this.#pending[0]) {
       try {
         mending(this.#sources, () => eraseFromFiles(this.#sources, erasure.range))

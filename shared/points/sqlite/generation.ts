@@ -74,9 +74,9 @@ export class Generation {
     this.#since ??= writtenAt
   }
 
-  /** Points of a series within a span, in time order, each time once. */
-  run(series: number, type: FieldType, span: Span): Run {
-    return this.#toRun(this.#indexes(series, span), type)
+  /** Points of a series within a span, in time order, each time once; of the first `count` points that were written. */
+  run(series: number, type: FieldType, span: Span, count = Infinity): Run {
+    return this.#toRun(this.#indexes(series, span, count), type)
   }
 
   /** The points of stretches of one series, in time order, each time once. */
@@ -132,12 +132,13 @@ export class Generation {
   }
 
   /** Points within a span, newest written first. */
-  #indexes(series: number, span: Span): number[] {
+  #indexes(series: number, span: Span, count = Infinity): number[] {
     const ordered = (this.#unordered[series] ?? 0) === 0
     const indexes: number[] = []
     for (let next = this.#newest[series] ?? 0; next > 0; next = this.#older[next - 1] ?? 0) {
       const ms = this.#ms[next - 1] ?? NaN
       const ns = this.#ns[next - 1] ?? 0
+      if (next > count) continue
       if (isWithin(ms, ns, span)) indexes.push(next - 1)
       // In a chain in time order all that is older lies before, too.
       else if (ordered && isBefore(ms, ns, span.from.ms, span.from.ns)) break

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import { walPagesFor } from '../../storage/disk-reserve.ts'
+import { sizeOf } from '../../storage/folders.ts'
 import { isSyncError } from '../../storage/sync-error.ts'
 import type { DeleteRange } from '../port.ts'
 import type { FileName } from './chunk-files.ts'
@@ -137,6 +138,15 @@ export class HotDatabase {
       if (isSyncError(error)) this.#isDoubtful = true
       throw error
     }
+  }
+
+  get bytesOnDisk(): number {
+    return sizeOf(this.#file) + sizeOf(`${this.#file}-wal`)
+  }
+
+  /** Number of the last write or delete. */
+  get lastSeq(): number {
+    return this.#seq
   }
 
   nextSeq(): number {

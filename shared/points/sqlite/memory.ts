@@ -1,15 +1,22 @@
 import type { QueryAnswer } from './messages.ts'
+import type { ScanStep } from './scan-state.ts'
 
-/** The memory of the columns of an answer, which crosses to the main thread instead of being copied. */
+/** The memory of an answer's columns or chunks, which goes over to the other thread instead of being copied. */
 export function memoryOf(answer: unknown): ArrayBuffer[] {
-  return isQueryAnswer(answer) ? buffersOf(answer) : []
+  if (typeof answer !== 'object' || answer === null) return []
+  if ('leftOut' in answer) return ofColumns(answer as QueryAnswer)
+  if ('step' in answer) return memoryOf(answer.step)
+  return 'series' in answer ? memoryOfStep(answer as ScanStep) : []
 }
 
-function isQueryAnswer(answer: unknown): answer is QueryAnswer {
-  return typeof answer === 'object' && answer !== null && 'next' in answer
+/** The memory of the chunks of a step. */
+export function memoryOfStep({ series }: Pick<ScanStep, 'series'>): ArrayBuffer[] {
+  return series.flatMap(({ parts }) => {
+    return parts.flatMap((part) => (part.kind === 'chunk' && part.data !== undefined ? [part.data.buffer] : []))
+  })
 }
 
-function buffersOf({ series }: QueryAnswer): ArrayBuffer[] {
+function ofColumns({ series }: QueryAnswer): ArrayBuffer[] {
   return series.flatMap(({ ms, ns, values }) => {
     const columns = [ms.buffer]
     if (ns !== undefined) columns.push(ns.buffer)

@@ -2,12 +2,18 @@ import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-cl
 import type { Series } from '../../telemetry.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
 import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
+import type { CheckedScan } from '../scan-check.ts'
+import type { ScanStep } from './scan-state.ts'
+import type { BegunScan } from './scans.ts'
 
 /** What the thread that owns the databases is asked, and answers. Requests are served in the order they are posted. */
 export interface Calls {
   write: { ask: { parts: readonly Uint8Array<ArrayBuffer>[]; names: SeriesNames }; answer: WriteAnswer }
   sync: { ask: undefined; answer: undefined }
   query: { ask: CheckedQuery; answer: QueryAnswer }
+  scan: { ask: { scan: CheckedScan; points: number }; answer: BegunScan }
+  scanStep: { ask: { id: number; points: number }; answer: ScanStep | undefined }
+  scanEnd: { ask: { id: number }; answer: undefined }
   series: {
     ask: { tenant: string; device: string }
     answer: readonly KnownSeries[]

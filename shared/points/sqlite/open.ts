@@ -6,10 +6,12 @@ import { ThreadClient, toError } from '../../process/thread-client.ts'
 import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
 import type { PointBatch } from '../../telemetry.ts'
 import { PointsMetrics } from '../points-metrics.ts'
-import type { DeleteRange, PointPage, PointQuery, PointStore, RejectedPoint, SeriesPoints } from '../port.ts'
+import type { DeleteRange, PointPage, PointQuery, PointScan, PointStore, RejectedPoint, SeriesPoints } from '../port.ts'
 import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
 import type { Calls, Opened, PointsEvent, SeriesColumns, ThreadOptions } from './messages.ts'
 import { RequestLine } from './request-line.ts'
+import { runScan, type ScanThreads } from './scan.ts'
+import { unpack } from './unpack.ts'
 import { SealMetrics } from './seal-metrics.ts'
 
 /**
@@ -77,11 +79,18 @@ class SqlitePoints implements PointStore {
   readonly #line: RequestLine
   readonly #metrics: PointsMetrics
   readonly #room: Room
+  readonly #threads: ScanThreads
 
   constructor(line: RequestLine, metrics: PointsMetrics, room: Room) {
     this.#line = line
     this.#metrics = metrics
     this.#room = room
+    this.#threads = {
+      begin: (scan, points) => line.ask('scan', { scan, points }),
+      step: (id, points) => line.ask('scanStep', { id, points }),
+      end: (id) => void line.ask('scanEnd', { id }).then(undefined, ended),
+      unpack: async (job) => unpack(job),
+    }
   }
 
   async write(batch: PointBatch): Promise<readonly RejectedPoint[]> {
@@ -117,6 +126,10 @@ class SqlitePoints implements PointStore {
     }
   }
 
+  scan(scan: PointScan): ReturnType<PointStore['scan']> {
+    return runScan(this.#threads, scan)
+  }
+
   series(tenant: string, device: string): ReturnType<PointStore['series']> {
     return this.#line.ask('series', { tenant, device })
   }
@@ -146,6 +159,9 @@ class SqlitePoints implements PointStore {
     return this.#line.close()
   }
 }
+
+/** A store that is closing has no scans either. */
+function ended(): void {}
 
 function toSeriesPoints({ stream, field, type, ms, ns, values }: SeriesColumns): SeriesPoints {
   const times = Array.from(ms, (time, i) => ({ ms: time, ns: ns?.[i] ?? 0 }))

@@ -23,31 +23,64 @@ export type Piece =
   | { readonly kind: 'run'; readonly run: Run }
   | { readonly kind: 'chunk'; readonly file: ChunkFile; readonly chunk: Chunk }
 
+/** A part of a series before its chunk is opened: points, or a chunk and the unsealed points within its time. */
+export type Part =
+  | { readonly kind: 'run'; readonly run: Run }
+  | { readonly kind: 'chunk'; readonly file: ChunkFile; readonly chunk: Chunk; readonly beside: Run }
+
 /** The points of a series within a span as pieces in time order; sealed and unsealed ones merged. */
 export function* pieces(sources: Sources, series: { id: number; type: FieldType }, span: Span): Generator<Piece> {
   const { id, type } = series
   sources.gaps.check(id, span)
-  const raw = unsealed(sources.generations, id, type, span)
+  for (const part of parts(sources, series, span, unsealed(sources.generations, id, type, span))) {
+    if (part.kind === 'run' || isSummed(part, span)) yield part
+    else {
+      const run = opened(part.file.read(part.chunk, type), part.beside, span)
+      if (run.ms.length > 0) yield { kind: 'run', run }
+    }
+  }
+}
+
+/** True for a chunk of which every point counts as it is. */
+export function isSummed({ chunk, beside }: { chunk: Chunk; beside: Run }, span: Span): boolean {
+  return beside.ms.length === 0 && isCovered(chunk, span)
+}
+
+/** The points of a chunk within a span, and the unsealed ones beside them, which win. */
+export function opened(points: Run, beside: Run, span: Span): Run {
+  return merge(clip(points, span), beside)
+}
+
+/** Where the files are that a series' chunks lie in. */
+type SealedSources = Pick<Sources, 'catalogue' | 'files'>
+
+/**
+ * The parts of a series within a span in time order. `raw` are its unsealed points; those before the span are passed
+ * over.
+ */
+export function* parts(sources: SealedSources, { id }: { id: number }, span: Span, raw: Run): Generator<Part> {
   const tenant = sources.catalogue.tenantOf(id)
-  let at = 0
+  let at = firstFrom(raw, 0, span.from.ms, span.from.ns)
   for (const month of sources.files.months(tenant, span)) {
     const file = sources.files.open({ tenant, month })
     for (const chunk of file.overlapping(id, span.from, span.to)) {
       const inside = firstFrom(raw, at, chunk.start.ms, chunk.start.ns)
       const behind = firstFrom(raw, inside, chunk.end.ms, chunk.end.ns + 1)
       if (inside > at) yield { kind: 'run', run: slice(raw, at, inside) }
-      if (inside === behind && isCovered(chunk, span)) yield { kind: 'chunk', file, chunk }
-      else {
-        const run = merge(clip(file.read(chunk, type), span), slice(raw, inside, behind))
-        if (run.ms.length > 0) yield { kind: 'run', run }
-      }
+      yield { kind: 'chunk', file, chunk, beside: slice(raw, inside, behind) }
       at = behind
     }
   }
   if (at < raw.ms.length) yield { kind: 'run', run: slice(raw, at, raw.ms.length) }
 }
 
-function unsealed(generations: readonly Generation[], id: number, type: FieldType, span: Span): Run {
+/** Unsealed points of a series; those of a later generation win. */
+export function unsealed(
+  generations: readonly Pick<Generation, 'run'>[],
+  id: number,
+  type: FieldType,
+  span: Span,
+): Run {
   let run: Run = { ms: [], ns: [], values: [] }
   for (const generation of generations) run = merge(run, generation.run(id, type, span))
   return run

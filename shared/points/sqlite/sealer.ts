@@ -38,6 +38,7 @@ export class Sealer {
   #paused = false
   #retryAt = 0
   #failure: SluiceError | undefined
+  #begunUpTo = 0
   #workMs = 0
   #chunks = 0
   #durations: number[] = []
@@ -90,6 +91,11 @@ export class Sealer {
     if (this.#generations.length > 1 || this.#isFull()) return Math.max(Date.now(), this.#retryAt)
     const since = this.#generations.at(-1)?.since
     return since === undefined ? undefined : Math.max(since + this.#limits.sealAfterMs, this.#retryAt)
+  }
+
+  /** Number of the last write that was sealed or is being sealed, also if that was given up. */
+  get begunUpTo(): number {
+    return this.#begunUpTo
   }
 
   /** Chunks written and working seconds of the sealings finished since the last call. */
@@ -156,6 +162,7 @@ export class Sealer {
     if (this.#generations.length === 1) this.#generations.push(new Generation())
     const [oldest] = this.#generations
     if (oldest === undefined) return
+    this.#begunUpTo = oldest.lastSeq
     // The files will name series by id: a power cut must not take the names and leave the ids to others.
     this.#hot.sync()
     const chunks = yield* seal(this.#sources, oldest, Date.now())

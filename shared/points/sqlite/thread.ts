@@ -1,5 +1,6 @@
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { SluiceError } from '../../errors.ts'
+import { answerTo, changesNothing } from './answers.ts'
 import type { PointDatabase } from './database.ts'
 import { toFailure } from './failure.ts'
 import { memoryOf } from './memory.ts'
@@ -120,7 +121,7 @@ class PointThread {
   #mustWait({ question }: Request): boolean {
     if (!this.#copying) return false
     if (question === 'write') return !this.#database.sealer.hasRoom
-    return question !== 'query' && question !== 'series' && question !== 'sync'
+    return question !== 'sync' && !changesNothing(question)
   }
 
   #serveWrites(): void {
@@ -157,12 +158,6 @@ class PointThread {
     switch (request.question) {
       case 'sync':
         return void this.#sync()
-      case 'query':
-        return database.query(request.ask)
-      case 'series':
-        return database.series(request.ask.tenant, request.ask.device)
-      case 'devices':
-        return database.devices(request.ask.after, request.ask.limit)
       case 'delete':
         return void database.delete(request.ask)
       case 'retention':
@@ -170,6 +165,8 @@ class PointThread {
       case 'close':
         clearTimeout(this.#timer)
         return void database.close()
+      default:
+        return answerTo(database, request)
     }
   }
 

@@ -67,6 +67,7 @@ export class MemoryPoints implements PointStore {
   devices = unused
   setRetention = unused
   snapshot = unused
+  scan = unused
   close = async () => {}
 
   async write(batch: PointBatch) {

@@ -1,0 +1,69 @@
+import type { FieldType } from '../../telemetry.ts'
+import type { ScannedSeries } from '../port.ts'
+import { toScanned } from '../scan-columns.ts'
+import { WindowFold, type OpenWindow } from '../scan-windows.ts'
+import { pointsOf } from './chunk-row.ts'
+import type { Run } from './columns.ts'
+import { opened } from './read.ts'
+import type { PackedPart, PackedSeries } from './scan-state.ts'
+import { decodeSummary } from './summary.ts'
+
+/** A step of a scan, to be unpacked: all that this takes, so that any thread can do it. */
+export interface UnpackJob {
+  readonly stepMs: number | undefined
+  readonly series: readonly PackedSeries[]
+  /** The window that the last step left open; it is one of the first series. */
+  readonly open: OpenWindow | undefined
+}
+
+export interface Unpacked {
+  readonly series: readonly ScannedSeries[]
+  readonly open: OpenWindow | undefined
+}
+
+/** Points of the parts of a step as columns, or their windows. */
+export function unpack({ stepMs, series, open }: UnpackJob): Unpacked {
+  const found: ScannedSeries[] = []
+  let left = open
+  for (const one of series) {
+    if (stepMs === undefined) {
+      const scanned = toScanned(one.series, joined(one))
+      if (scanned.ms.length > 0) found.push(scanned)
+    } else {
+      const folded = fold(one, stepMs, left).finish(one.series, one.ended)
+      if (folded.found !== undefined) found.push(folded.found)
+      left = folded.open
+    }
+  }
+  return { series: found, open: left }
+}
+
+function joined({ series: { type }, parts }: PackedSeries): Run {
+  const all: Run = { ms: [], ns: [], values: [] }
+  for (const part of parts) {
+    const run = runOf(part, type)
+    for (const ms of run.ms) all.ms.push(ms)
+    for (const ns of run.ns) all.ns.push(ns)
+    for (const value of run.values) all.values.push(value)
+  }
+  return all
+}
+
+function fold({ series: { type }, parts }: PackedSeries, stepMs: number, open: OpenWindow | undefined): WindowFold {
+  const windows = new WindowFold(type, stepMs, open)
+  for (const part of parts) {
+    if (part.kind === 'chunk' && part.data === undefined) {
+      const { start, count, summary = new Uint8Array() } = part.chunk
+      windows.addSummary(start.ms, count, decodeSummary(type, summary))
+    } else {
+      const { ms, values } = runOf(part, type)
+      values.forEach((value, i) => windows.add(ms[i] ?? 0, value))
+    }
+  }
+  return windows
+}
+
+function runOf(part: PackedPart, type: FieldType): Run {
+  if (part.kind === 'run') return part.run
+  return opened(pointsOf(part.chunk, part.data ?? new Uint8Array(), type), part.beside, part.span)
+}
