@@ -22,6 +22,7 @@ import { makePrivateFolder } from '../../shared/storage/folders.ts'
 import { createBroker, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import type { StartFacts } from './banner.ts'
+import { keepBeforeUpgrade, withCopies } from './before-upgrade.ts'
 import { firstStart } from './first-start.ts'
 import { startServices, type Ports } from './services.ts'
 
@@ -79,7 +80,10 @@ export async function startStandalone(
   const { config, folder, logger, metrics, releasers } = context
   const version = packageVersion()
   const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
-  const ports = await openPorts({ ...context, disk })
+  keepBeforeUpgrade(folder, logger)
+  const ports = await openPorts({ ...context, disk }).catch((error: unknown) => {
+    throw withCopies(error, folder)
+  })
   const first = await firstStart(ports.registry, folder)
   const hold = async () => openSlotFile(join(folder, 'stamps.json'))
   const addresses = await startServices({ config, ports, disk, hold, logger, metrics, releasers, version, startBroker })

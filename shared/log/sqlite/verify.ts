@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { checkDatabase, type FileCheck, type Findings } from '../../storage/file-check.ts'
 import { isLastTorn } from '../../storage/wal.ts'
+import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { flawOf } from '../record-format.ts'
 import { GROUPS_VERSION, isCommitted, isSetting } from './groups.ts'
 import { flawOfFiles } from './opening.ts'
@@ -104,4 +105,9 @@ function checkGroups(file: string, ends: ReadonlyMap<string, Place>, damaged: Re
       )
     }
   })
+}
+
+/** The format of a log that nobody has open. Throws what SQLite says. */
+export function logFormat(folder: string): StoreFormat {
+  return formatOf(join(folder, 'groups.sqlite'), GROUPS_VERSION)
 }

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { unshare } from '../../storage/folder-copy.ts'
 import { makeFolder, sizeOf } from '../../storage/folders.ts'
 import type { FieldType } from '../../telemetry.ts'
 import { ChunkFile } from './chunk-file.ts'
@@ -177,6 +178,7 @@ export class ChunkFiles {
       this.#open.delete(other)
     }
     makeFolder(join(this.#folder, String(name.tenant)))
+    unshare(path)
     const file = new ChunkFile(path)
     this.#addMonth(name)
     return file

@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { checkDatabase, sizeOf, type FileCheck, type Findings } from '../../storage/file-check.ts'
+import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { holds, tailCheckOf, toChunk, UNKNOWN } from './chunk-row.ts'
 import { CHUNK_FORMAT, CHUNK_PAGE_BYTES, CHUNK_TABLES } from './chunk-schema.ts'
 import { HOT_COLUMNS, isHotRow, missingLinks, type HotTable, type Link } from './hot-rows.ts'
@@ -176,4 +177,9 @@ function chunkOf(row: Row): ReturnType<typeof toChunk> | undefined {
     if (error instanceof RangeError) return undefined
     throw error
   }
+}
+
+/** The format of a point store that nobody has open. Throws what SQLite says. */
+export function pointsFormat(folder: string): StoreFormat {
+  return formatOf(join(folder, 'raw.db'), HOT_FORMAT)
 }

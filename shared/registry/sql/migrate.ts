@@ -12,18 +12,23 @@ import { namesMigration } from './migrations/0007-names.ts'
 import { deviceUidsMigration } from './migrations/0008-device-uids.ts'
 import type { RegistrySchema } from './schema.ts'
 
+const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
+  '0001-initial': initialMigration,
+  '0002-changes': changesMigration,
+  '0003-identity': identityMigration,
+  '0004-presence': presenceMigration,
+  '0005-log-identity': logIdentityMigration,
+  '0006-stamp-slots': stampSlotsMigration,
+  '0007-names': namesMigration,
+  '0008-device-uids': deviceUidsMigration,
+}
+
+/** Their names, in order. */
+export const MIGRATIONS = Object.keys(ALL)
+
 /** Every migration by its name, in the order of the names. */
 export function allMigrations(flavour: SqlFlavour): Record<string, Migration> {
-  return {
-    '0001-initial': initialMigration(flavour),
-    '0002-changes': changesMigration(flavour),
-    '0003-identity': identityMigration(flavour),
-    '0004-presence': presenceMigration(flavour),
-    '0005-log-identity': logIdentityMigration(flavour),
-    '0006-stamp-slots': stampSlotsMigration(flavour),
-    '0007-names': namesMigration(flavour),
-    '0008-device-uids': deviceUidsMigration(flavour),
-  }
+  return Object.fromEntries(Object.entries(ALL).map(([name, make]) => [name, make(flavour)]))
 }
 
 /**

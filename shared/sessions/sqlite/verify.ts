@@ -1,4 +1,5 @@
 import { checkDatabase, sizeOf, type FileCheck } from '../../storage/file-check.ts'
+import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { checkedBytes } from './rows.ts'
 import { SESSIONS_FORMAT, SESSIONS_PAGE_BYTES } from './session-file.ts'
 
@@ -19,4 +20,9 @@ export function* verifySessions(file: string): Generator<FileCheck> {
       }
     }
   })
+}
+
+/** The format of a file of sessions that nobody has open. Throws what SQLite says. */
+export function sessionsFormat(file: string): StoreFormat {
+  return formatOf(file, SESSIONS_FORMAT)
 }
