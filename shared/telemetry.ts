@@ -23,7 +23,7 @@ export type StampScheme = 1 | 2
 
 /** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
 export interface LogRecord {
-  /** `{tenant}/{device}` for telemetry: what keeps a device's records in one partition. */
+  /** `{tenant}/{uid}` for telemetry: what keeps a device's records in one partition, whatever it is called. */
   readonly key: string
   readonly value: Uint8Array
   /** Receive time, whole milliseconds since 1970 and nanoseconds within (0 to 999,999). */
@@ -31,7 +31,10 @@ export interface LogRecord {
   readonly ns: number
   /** How readings without a time of their own are placed after it; undefined for records of before 0.3. */
   readonly scheme?: StampScheme | undefined
-  /** For telemetry: `topic` when the stream is not the default one. Undefined rather than empty. */
+  /**
+   * For telemetry: `topic`, as published, when the stream is not the default one or the device has another uid than its
+   * name. Undefined rather than empty.
+   */
   readonly headers: Readonly<Record<string, string>> | undefined
 }
 
@@ -69,6 +72,7 @@ export type PointValue = number | bigint | boolean | string
  */
 export interface Series {
   readonly tenant: string
+  /** Its uid. */
   readonly device: string
   readonly stream: string
   readonly field: string

@@ -77,7 +77,19 @@ function decodeLoosely(level: string): string {
   })
 }
 
-/** The record key of a device, `{tenant}/{device}`: what keeps its records in one partition, in order. */
+/** Headers of a record: its topic, where that is not what its key and the default stream give. */
+export function headersOf(
+  { device, stream }: TelemetryTopic,
+  uid: string,
+  topic: string,
+): { readonly topic: string } | undefined {
+  return stream === DEFAULT_STREAM && uid === device ? undefined : { topic }
+}
+
+/**
+ * `{tenant}/{device}`: the name of a login; with its uid in place of the name the record key of a device, which keeps its
+ * records in one partition, in order.
+ */
 export function deviceKey(tenant: string, device: string): string {
   return `${tenant}/${device}`
 }

@@ -8,6 +8,7 @@ import { loadConfig } from '../shared/config.ts'
 import { recordToDeadLetter, type DeadLetter } from '../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
 import { createMetrics, type Metrics } from '../shared/process/metrics.ts'
+import { SAME_NAMES } from '../shared/registry/names-port.ts'
 import type { AclRule, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
 import type { Presence } from '../shared/registry/presence-port.ts'
 import type { LogRecord } from '../shared/telemetry.ts'
@@ -68,6 +69,7 @@ export class FakeRegistry {
   readonly applications = new Map<string, readonly AclRule[]>()
   readonly #listeners = new Set<ChangeListener>()
 
+  readonly names = SAME_NAMES
   readonly presence: Presence = {
     record: async () => {},
     endNode: async () => {},
@@ -94,7 +96,9 @@ export class FakeRegistry {
 
   async getDevice(tenant: string, device: string) {
     const known = this.devices.has(`${tenant}/${device}`)
-    return known ? { tenant, device, tags: {}, createdMs: 0, lastSeenMs: undefined, login: ENABLED } : undefined
+    return known
+      ? { tenant, device, uid: device, tags: {}, createdMs: 0, lastSeenMs: undefined, login: ENABLED }
+      : undefined
   }
 
   async getApplication(name: string) {
@@ -120,7 +124,7 @@ export class FakeRegistry {
     const rules = this.applications.get(name)
     if (rules !== undefined) return { kind: 'application', name, rules }
     const [tenant = '', device = ''] = name.split('/')
-    return this.devices.has(name) ? { kind: 'device', name, tenant, device } : undefined
+    return this.devices.has(name) ? { kind: 'device', name, tenant, device, uid: device } : undefined
   }
 }
 

@@ -16,6 +16,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
 import { ReceiveClock } from '../../shared/stamps/receive-clock.ts'
+import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { Principal, Registry } from '../../shared/registry/port.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
 
@@ -28,7 +29,7 @@ const ALL = [
 function principal(name: string): Principal {
   if (name === 'app') return { kind: 'application', name, rules: ALL }
   const [tenant = '', device = ''] = name.split('/')
-  return { kind: 'device', name, tenant, device }
+  return { kind: 'device', name, tenant, device, uid: device }
 }
 
 const registry = {
@@ -36,9 +37,17 @@ const registry = {
   verifyToken: async () => undefined,
   principalNamed: async (name: string) => principal(name),
   applicationPrincipal: async (name: string) => principal(name),
-  getDevice: async (tenant: string, device: string) => ({ tenant, device, tags: {}, createdMs: 0, login: ENABLED }),
+  getDevice: async (tenant: string, device: string) => ({
+    tenant,
+    device,
+    uid: device,
+    tags: {},
+    createdMs: 0,
+    login: ENABLED,
+  }),
   getApplication: async (name: string) => ({ name, rules: ALL, createdMs: 0, login: ENABLED }),
   onChange: () => () => undefined,
+  names: SAME_NAMES,
   presence: { record: async () => {}, endNode: async () => {}, recordLimits: async () => {} },
 }
 

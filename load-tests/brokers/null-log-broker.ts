@@ -6,6 +6,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
 import { ReceiveClock } from '../../shared/stamps/receive-clock.ts'
 import { openSqliteSessions } from '../../shared/sessions/sqlite/open.ts'
+import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { CertificateFiles } from './window-client.ts'
 
@@ -19,9 +20,10 @@ export async function startNullLogBroker(tls: CertificateFiles): Promise<Broker>
   const registry = {
     verifySecret: async (username: string) => {
       const [tenant = '', device = ''] = username.split('/')
-      return { kind: 'device', name: username, tenant, device }
+      return { kind: 'device', name: username, tenant, device, uid: device }
     },
     onChange: () => () => undefined,
+    names: SAME_NAMES,
   } as unknown as Registry
   const settings = {
     ...loadConfig(brokerSettings, {}),

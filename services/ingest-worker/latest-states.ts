@@ -35,7 +35,7 @@ export type Dirty = readonly { readonly entry: Entry; readonly version: number; 
  */
 export class LatestStates {
   readonly #registry: Pick<Registry, 'readStreams'>
-  readonly #cache: Pick<Cache, 'setMany' | 'delete'>
+  readonly #cache: Pick<Cache, 'setMany'>
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
   readonly #logger: Logger
@@ -50,7 +50,7 @@ export class LatestStates {
 
   constructor(options: {
     registry: Pick<Registry, 'readStreams'>
-    cache: Pick<Cache, 'setMany' | 'delete'>
+    cache: Pick<Cache, 'setMany'>
     retry: Retry
     metrics: IngestMetrics
     logger: Logger
@@ -95,15 +95,6 @@ export class LatestStates {
   /** The partition is somebody else's now; what was not flushed is not committed either, and is read again there. */
   forgetPartition(progress: Progress): void {
     for (const entry of this.#entries.values()) if (entry.progress === progress) this.#drop(entry)
-  }
-
-  /** The device was removed: what it sent must not come back with the next reading of another of its name. */
-  async forgetDevice(tenant: string, device: string): Promise<void> {
-    const gone = [...this.#entries.values()].filter(
-      ({ state: { names } }) => names.tenant === tenant && names.device === device,
-    )
-    for (const entry of gone) this.#drop(entry)
-    await this.#cache.delete(gone.map(({ state: { names } }) => latestKey(names.tenant, names.device, names.stream)))
   }
 
   /** Stops writing to the cache. */

@@ -6,7 +6,6 @@ import { INGEST_GROUP, type TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import { parseDeviceKey } from '../../shared/topics.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { LogReader } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
@@ -21,13 +20,13 @@ import { closed, Retry } from './retry.ts'
 import { PointWriter } from './point-writer.ts'
 
 /** What the worker asks of the registry. */
-export type WorkerRegistry = Pick<Registry, 'pinFieldTypes' | 'readStreams' | 'writeState' | 'getDevice' | 'onChange'>
+export type WorkerRegistry = Pick<Registry, 'pinFieldTypes' | 'readStreams' | 'writeState'>
 
 export interface IngestWorkerOptions {
   readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>
   readonly points: Pick<PointStore, 'write' | 'sync'>
   readonly registry: WorkerRegistry
-  readonly cache: Pick<Cache, 'setMany' | 'delete'>
+  readonly cache: Pick<Cache, 'setMany'>
   readonly settings: Config<typeof ingestWorkerSettings>
   readonly logger: Logger
   readonly metrics: Metrics
@@ -87,18 +86,15 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     checkpoint,
     lingerMs: settings.INGEST_LINGER_MS,
   })
-  const stopListening = registry.onChange((name) => void forgetRemoved(name, { registry, latest, recent, logger }))
   exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', INGEST_GROUP)))
   const retention = new RetentionWatch({ log, logger })
   await reader.start().catch((error: unknown) => {
-    stopListening()
     retention.close()
     throw error
   })
 
   const close = async (): Promise<void> => {
     reader.park()
-    stopListening()
     retention.close()
     const done = pipeline.idle().then(() => checkpoint.finish())
     await finishInTime(done, { ending, retry, logger, limitMs: settings.INGEST_CLOSE_MS })
@@ -133,21 +129,4 @@ function status(
   if (problem !== undefined) return { ok: false, detail: problem }
   const details = warnings.flatMap((one) => one.summary() ?? [])
   return details.length === 0 ? { ok: true } : { ok: true, detail: details.join('; ') }
-}
-
-/** A device that was removed takes its latest state along. */
-async function forgetRemoved(
-  name: string,
-  parts: { registry: WorkerRegistry; latest: LatestStates; recent: RecentValues; logger: Logger },
-): Promise<void> {
-  const { registry, latest, recent, logger } = parts
-  const names = parseDeviceKey(name)
-  if (names === undefined) return
-  try {
-    if ((await registry.getDevice(names.tenant, names.device)) !== undefined) return
-    recent.forget()
-    await latest.forgetDevice(names.tenant, names.device)
-  } catch (error) {
-    logger.warn({ err: error, device: name }, 'latest values of a changed device were not updated')
-  }
 }

@@ -15,11 +15,11 @@ interface Sources {
  * Newest state of every stream of a device, by stream. The registry has it as of the last flush, the cache may be newer
  * by up to a few seconds; which of the two is later is told by their places in the log.
  */
-export async function latestStates(sources: Sources, tenant: string, device: string): Promise<StreamState[]> {
-  const flushed = await sources.registry.readState(tenant, device)
+export async function latestStates(sources: Sources, tenant: string, uid: string): Promise<StreamState[]> {
+  const flushed = await sources.registry.readState(tenant, uid)
   const states = new Map(flushed.map((state) => [state.stream, state]))
-  const streams = await streamsOf(sources, tenant, device, flushed)
-  const cached = await sources.cache.getMany(streams.map((stream) => latestKey(tenant, device, stream)))
+  const streams = await streamsOf(sources, tenant, uid, flushed)
+  const cached = await sources.cache.getMany(streams.map((stream) => latestKey(tenant, uid, stream)))
   for (const [index, stream] of streams.entries()) {
     const text = cached[index]
     const state = text === undefined ? undefined : decodeLatest(text)
@@ -28,27 +28,14 @@ export async function latestStates(sources: Sources, tenant: string, device: str
   return [...states.values()].sort((a, b) => compareText(a.stream, b.stream))
 }
 
-/** Removes a device; what the cache has of it must not outlive it. */
-export async function forgetLatest(
-  sources: Sources,
-  tenant: string,
-  device: string,
-  remove: () => Promise<void>,
-): Promise<void> {
-  const flushed = await sources.registry.readState(tenant, device)
-  const streams = await streamsOf(sources, tenant, device, flushed)
-  await remove()
-  await sources.cache.delete(streams.map((stream) => latestKey(tenant, device, stream)))
-}
-
 /** Streams that may be in the cache: what was never flushed is already among the points. */
 async function streamsOf(
   { points }: Sources,
   tenant: string,
-  device: string,
+  uid: string,
   flushed: readonly StreamState[],
 ): Promise<string[]> {
-  const series = await points.series(tenant, device)
+  const series = await points.series(tenant, uid)
   return [...new Set([DEFAULT_STREAM, ...flushed.map(({ stream }) => stream), ...series.map(({ stream }) => stream)])]
 }
 

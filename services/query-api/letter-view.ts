@@ -9,9 +9,11 @@ import {
   type DeadLetter,
 } from '../../shared/dead-letter.ts'
 import { ERRORS } from '../../shared/errors.ts'
+import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import { UNSYNCHRONISED } from '../../shared/stamps/scheme.ts'
 import { formatInstant, type StampScheme } from '../../shared/telemetry.ts'
 import type { FoundLetter } from './letter-reader.ts'
+import { shownOwner } from './owners.ts'
 
 /** One thing that is wrong with a payload. */
 export const FaultView = Type.Object({
@@ -71,20 +73,21 @@ export type LetterView = Static<typeof LetterView>
 /** The log of a letter that names none. */
 const THIS_LOG = 'telemetry.raw'
 
-export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLetter): LetterView {
-  const { source } = letter
+export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLetter, names: DeviceNames): LetterView {
+  const { source, stage } = letter
+  const isOfRecord = stage === 'decode' || stage === 'store'
   const faults = faultsOf(letter)
   return {
     id: sourceId(letter) ?? `refused/${partition}/${offset}`,
     kind: kindOf(letter),
-    stage: letter.stage,
+    stage,
     code: letter.code,
     detail: letter.detail,
     fix: ERRORS[letter.code].fix,
     faults: [...faults.first],
     faultCount: faults.total,
     replayable: isReplayable(letter),
-    who: letter.who,
+    who: isOfRecord ? shownOwner(names, letter.key, letter.topic) : letter.who,
     topic: letter.topic ?? null,
     time: formatInstant({ ms: letter.firstFailedMs, ns: 0 }),
     receivedAt: formatInstant(letter),

@@ -1,15 +1,16 @@
 import { faultsOf, kindOf, type DeadLetter, type LetterKind } from '../../shared/dead-letter.ts'
 import { isErrorCode } from '../../shared/errors.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { DeviceNames } from '../../shared/registry/names-port.ts'
+import type { Registry } from '../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import type { LetterCursor } from './letter-cursor.ts'
 import { LetterReader, readWindow, WINDOW, type FoundLetter } from './letter-reader.ts'
 import { sourceId } from './letter-view.ts'
+import { isOwner, type OwnerFilter } from './owners.ts'
 
 /** What of the dead letters is asked for. */
-export interface LetterFilter {
-  readonly tenant?: string | undefined
-  readonly device?: string | undefined
+export interface LetterFilter extends OwnerFilter {
   /** Of any of its faults. */
   readonly code?: string | undefined
   readonly kind?: LetterKind | undefined
@@ -25,7 +26,7 @@ const MAX_SIZE = 4 * 1024 * 1024
  * repeats of one source only the newest counts. An answer may be shorter than `limit` where a bound of one scan ended it.
  */
 export async function newestLetters(
-  log: TelemetryLog,
+  { log, registry: { names } }: { readonly log: TelemetryLog; readonly registry: Pick<Registry, 'names'> },
   query: { filter: LetterFilter; limit: number; cursor?: LetterCursor | undefined },
 ): Promise<{ letters: FoundLetter[]; next: LetterCursor | undefined }> {
   const offsets = await log.offsets('telemetry.dead-letter')
@@ -43,7 +44,7 @@ export async function newestLetters(
     if (size > MAX_SIZE) break
     const found = await takeNewest(readers)
     if (found === 'end') return { letters, next: undefined }
-    if (found === undefined || !isNew(found.letter, seen) || !letterMatches(query.filter, found.letter)) continue
+    if (found === undefined || !isNew(found.letter, seen) || !letterMatches(names, query.filter, found.letter)) continue
     letters.push(found)
     size += sizeOf(found.letter)
   }
@@ -52,13 +53,17 @@ export async function newestLetters(
   return { letters, next: left.every((entry) => entry === undefined) ? undefined : next }
 }
 
-export function letterMatches({ tenant, device, code, kind }: LetterFilter, letter: DeadLetter): boolean {
+export function letterMatches(names: DeviceNames, filter: LetterFilter, letter: DeadLetter): boolean {
+  const { tenant, device, code, kind } = filter
   if (code !== undefined && !(isErrorCode(code) && faultsOf(letter).counts.has(code))) return false
   if (kind !== undefined && kindOf(letter) !== kind) return false
   if (tenant === undefined && device === undefined) return true
-  const owner = parseDeviceKey(letter.key) ?? parseDeviceKey(letter.who)
-  if (owner === undefined) return false
-  return (tenant === undefined || owner.tenant === tenant) && (device === undefined || owner.device === device)
+  const owner = parseDeviceKey(letter.key)
+  // Who could not log in is known by the name that it gave.
+  if (owner !== undefined && letter.stage !== 'connect') return isOwner(names, filter, letter.key)
+  const named = owner ?? parseDeviceKey(letter.who)
+  if (named === undefined) return false
+  return (tenant === undefined || named.tenant === tenant) && (device === undefined || named.device === device)
 }
 
 function sizeOf(letter: DeadLetter): number {

@@ -1,42 +1,38 @@
 import { Readable } from 'node:stream'
 import type { DeadLetter } from '../../shared/dead-letter.ts'
-import { parseDeviceKey } from '../../shared/topics.ts'
+import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import { letterMatches } from './letters.ts'
+import { isOwner, type OwnerFilter } from './owners.ts'
 
 /** Characters that wait for one slow client; beyond it the oldest events go. */
 const MAX_QUEUED_LENGTH = 1_048_576
 /** Readings and warnings sent to one client in a second: what a person or a chart can still follow. */
 const MAX_EVENTS_PER_SECOND = 500
 
-export interface LiveFilter {
-  readonly tenant?: string | undefined
-  readonly device?: string | undefined
-}
+export type LiveFilter = OwnerFilter
 
 /** One live view: the body of its answer. What it is too slow for, or too much, is skipped and told. */
 export class LiveClient extends Readable {
   readonly #filter: LiveFilter
+  readonly #names: DeviceNames
   readonly #queue: string[] = []
   #queuedLength = 0
   #allowance = MAX_EVENTS_PER_SECOND
   #skipped = 0
   #wanted = false
 
-  constructor(filter: LiveFilter) {
+  constructor(filter: LiveFilter, names: DeviceNames) {
     super()
     this.#filter = filter
+    this.#names = names
   }
 
   wantsKey(key: string): boolean {
-    const { tenant, device } = this.#filter
-    if (tenant === undefined && device === undefined) return true
-    const owner = parseDeviceKey(key)
-    if (owner === undefined) return false
-    return (tenant === undefined || owner.tenant === tenant) && (device === undefined || owner.device === device)
+    return isOwner(this.#names, this.#filter, key)
   }
 
   wantsLetter(letter: DeadLetter): boolean {
-    return letterMatches(this.#filter, letter)
+    return letterMatches(this.#names, this.#filter, letter)
   }
 
   /** Spends one of this second's events; false, and counted as skipped, when they are used up. */

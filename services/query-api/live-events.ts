@@ -2,9 +2,11 @@ import Type, { type Static } from 'typebox'
 import type { Decoded, Suspect } from '../../shared/decoders/decode.ts'
 import { KEPT_PAYLOAD_BYTES, type DeadLetter } from '../../shared/dead-letter.ts'
 import { Faults } from '../../shared/faults.ts'
+import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import { formatInstant, type LogRecord, type PointValue } from '../../shared/telemetry.ts'
-import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
+import { DEFAULT_STREAM, formatTelemetryTopic } from '../../shared/topics.ts'
 import { ReceiveClockView, viewClock, viewLetter, type LetterView } from './letter-view.ts'
+import { ownerOf } from './owners.ts'
 import { Value } from './time.ts'
 
 /** A reading as it passed, whatever the store says to it later. */
@@ -23,6 +25,7 @@ type ReadingView = Static<typeof ReadingView>
 export function* decodedReadings(
   records: readonly LogRecord[],
   { points, record, element }: Decoded,
+  names: DeviceNames,
 ): Generator<{ record: number; element: number; view: ReadingView }> {
   const { ms, ns } = points
   // A reading within another one may have a time of its own.
@@ -37,7 +40,8 @@ export function* decodedReadings(
       const values: [string, Static<typeof Value>][] = []
       for (let at = from; at < to; at += 1)
         values.push([points.series[at]?.field ?? '', jsonValue(points.values[at] ?? '')])
-      const { tenant, device, stream } = series
+      const { tenant, stream } = series
+      const device = ownerOf(names, source.key, source.headers?.['topic'])?.device ?? series.device
       const time = formatInstant({ ms: points.ms[from] ?? 0, ns: points.ns[from] ?? 0 })
       // Object.fromEntries defines properties: a field named __proto__ stays a field.
       const view = {
@@ -60,8 +64,9 @@ export function viewWarning(
   record: LogRecord,
   at: { partition: number; offset: number },
   { element, code, detail }: Suspect,
+  names: DeviceNames,
 ): LetterView {
-  const owner = parseDeviceKey(record.key)
+  const owner = ownerOf(names, record.key, record.headers?.['topic'])
   const topic = owner === undefined ? undefined : formatTelemetryTopic({ ...owner, stream: DEFAULT_STREAM })
   const letter: DeadLetter = {
     kind: 'warning',
@@ -80,7 +85,7 @@ export function viewWarning(
     firstFailedMs: record.ms,
     attempts: 1,
   }
-  const view = viewLetter({ letter, payloadBytes: record.value.byteLength, ...at })
+  const view = viewLetter({ letter, payloadBytes: record.value.byteLength, ...at }, names)
   // Something of the same record may be refused as well, and each of its readings may be suspect.
   return { ...view, id: `warning/${view.id}/${element}` }
 }

@@ -5,6 +5,8 @@ import { SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
+import type { DeviceNames } from '../../shared/registry/names-port.ts'
+import type { Registry } from '../../shared/registry/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { formatEvent, LiveClient, type LiveFilter } from './live-client.ts'
 import { decodedReadings, viewWarning } from './live-events.ts'
@@ -15,6 +17,7 @@ import { LogTail } from './log-tail.ts'
 
 export interface LiveOptions {
   readonly log: TelemetryLog
+  readonly registry: Pick<Registry, 'names'>
   readonly logger: Logger
   readonly metrics: Metrics
   /** Live views open at the same time; each costs a socket and a queue. */
@@ -67,7 +70,7 @@ export class LiveView {
     if (this.#count >= this.#options.maxClients) {
       throw new SluiceError('streams_exhausted', `${this.#count} live views are open.`)
     }
-    const client = new LiveClient(filter)
+    const client = new LiveClient(filter, this.#names)
     client.once('close', () => this.#leave(client))
     this.#gauge.set((this.#count += 1))
     try {
@@ -76,15 +79,19 @@ export class LiveView {
       // In one step: what the reader gave away before is in the backlog, what it gives from now on is not.
       const cursor = tail.letterPositions()
       this.#clients.add(client)
-      const { letters } = await newestLetters(this.#options.log, { filter, limit: BACKLOG, cursor })
+      const { letters } = await newestLetters(this.#options, { filter, limit: BACKLOG, cursor })
       if (this.#closed) throw new SluiceError('closed', 'The server is shutting down.')
-      const past = letters.reverse().map(letterEvent)
+      const past = letters.reverse().map((letter) => this.#letterEvent(letter))
       client.begin([GREETING, ...past])
       return client
     } catch (error) {
       client.destroy()
       throw error
     }
+  }
+
+  get #names(): DeviceNames {
+    return this.#options.registry.names
   }
 
   /** Ends all live views at once; resolves when nothing is read any more. */
@@ -146,7 +153,7 @@ export class LiveView {
       if (found === undefined) return
       const watchers = [...this.#clients].filter((client) => client.wantsLetter(found.letter))
       if (watchers.length === 0) return
-      const event = letterEvent(found)
+      const event = this.#letterEvent(found)
       for (const client of watchers) client.offer(event)
     })
   }
@@ -159,7 +166,7 @@ export class LiveView {
     const decoded = decodeRecords(shown, this.#table)
     const watching = (record: number) => watchers.get(chosen[record] ?? -1) ?? []
     let last = -1
-    for (const { record, view } of decodedReadings(shown, decoded)) {
+    for (const { record, view } of decodedReadings(shown, decoded, this.#names)) {
       const event = formatEvent('reading', view)
       // The first reading of a record was paid for when the record was chosen.
       const isFirst = record !== last
@@ -170,9 +177,14 @@ export class LiveView {
       const record = shown[suspect.record]
       if (record === undefined) continue
       const offset = firstOffset + (chosen[suspect.record] ?? 0)
-      const event = formatEvent('warning', viewWarning(record, { partition, offset }, suspect))
+      const event = formatEvent('warning', viewWarning(record, { partition, offset }, suspect, this.#names))
       for (const client of watching(suspect.record)) if (client.spend()) client.offer(event)
     }
+  }
+
+  #letterEvent(found: FoundLetter): string {
+    const event = kindOf(found.letter) === 'warning' ? 'warning' : 'refusal'
+    return formatEvent(event, viewLetter(found, this.#names))
   }
 
   /** Who gets which record: of more than a client may get in a second, the newest. */
@@ -189,8 +201,4 @@ export class LiveView {
     }
     return watchers
   }
-}
-
-function letterEvent(found: FoundLetter): string {
-  return formatEvent(kindOf(found.letter) === 'warning' ? 'warning' : 'refusal', viewLetter(found))
 }

@@ -3,7 +3,13 @@ import { faultOfRecord } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
 import type { LogRecord } from '../telemetry.ts'
-import { DEFAULT_STREAM, deviceKey, parseDeviceKey, parseTelemetryTopic, type TelemetryTopic } from '../topics.ts'
+import {
+  DEFAULT_STREAM,
+  formatTelemetryTopic,
+  parseDeviceKey,
+  parseTelemetryTopic,
+  type TelemetryTopic,
+} from '../topics.ts'
 
 export type { Decoded, Suspect } from './decoded.ts'
 
@@ -56,19 +62,28 @@ export class SeriesTable {
     this.#count = { series: 0 }
   }
 
-  /** The stream a record belongs to, or what is wrong with its name. */
+  /** The stream a record belongs to, of the device that its key names, or what is wrong with its name. */
   streamOf(record: LogRecord): StreamSeries | string {
     const { key } = record
     const topic = record.headers?.['topic']
     const id = topic ?? idOfKey(key)
     const known = this.#young.get(id)
     if (known !== undefined && known.key === key) return known
-    const parsed = topic === undefined ? parseDeviceKey(key) : parseTelemetryTopic(topic)
-    if (parsed === undefined) return `${topic ?? key} does not name a device`
-    if (key !== deviceKey(parsed.tenant, parsed.device)) return `the key ${key} does not match the topic ${topic}`
+    // Of a device that is called otherwise than it is stored; its topic may also be that of another one, before or after it.
+    const alias = topic === undefined ? id : `${key} ${topic}`
+    const called = this.#young.get(alias)
+    if (called !== undefined && called.key === key) return called
+    const owner = parseDeviceKey(key)
+    const parsed = topic === undefined ? owner : parseTelemetryTopic(topic)
+    if (owner === undefined || parsed === undefined) return `${topic ?? key} does not name a device`
+    if (owner.tenant !== parsed.tenant) return `the key ${key} does not match the topic ${topic}`
     const stream = 'stream' in parsed ? parsed.stream : DEFAULT_STREAM
+    const names = { tenant: owner.tenant, device: owner.device, stream }
     // The default stream can be spelt in three ways, and is kept under one.
-    return this.#intern(stream === DEFAULT_STREAM ? idOfKey(key) : id, { ...parsed, stream })
+    const own = stream === DEFAULT_STREAM ? idOfKey(key) : formatTelemetryTopic(names)
+    const found = this.#intern(own, names)
+    if (owner.device !== parsed.device) this.#young.set(alias, found)
+    return found
   }
 
   #intern(id: string, names: TelemetryTopic): StreamSeries {

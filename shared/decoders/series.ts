@@ -8,8 +8,9 @@ export interface SeriesCount {
 
 /** The series of one stream of one device: the same object every time for the same field and type. */
 export class StreamSeries {
-  /** `{tenant}/{device}`. */
+  /** `{tenant}/{uid}`. */
   readonly key: string
+  /** Of the device the uid. */
   readonly #names: TelemetryTopic
   readonly #byType: Record<FieldType, Map<string, Series> | undefined> = {
     float: undefined,

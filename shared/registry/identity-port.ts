@@ -68,11 +68,12 @@ export interface ClaimKeys {
   /**
    * Makes `device` in the key's tenant and counts one use. The same key may claim the same device again until its
    * credentials are first used: the answer may have been lost. Errors: `claim_refused` (no such key, ended or used up),
-   * `already_exists`, `name_invalid`.
+   * `already_exists`, `name_invalid`. `isUsed` is asked about a device that is made, see `DeviceToMake`.
    */
   claim(
     key: string,
     device: string,
+    isUsed?: (tenant: string) => Promise<boolean>,
   ): Promise<NewCredentials & { readonly tenant: string; readonly device: string; readonly keyId: string }>
 }
 

@@ -1,5 +1,6 @@
 import type { FieldType, Instant, PointValue } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import type { DeviceNames } from './names-port.ts'
 import type { DeviceName, NewCredentials } from './names.ts'
 import type { Presence } from './presence-port.ts'
 import type { StampSlots } from './stamp-slots-port.ts'
@@ -16,7 +17,14 @@ export interface AclRule {
 
 /** Who a login is. `name` is `{tenant}/{device}` for a device and the application's name otherwise (it has no slash). */
 export type Principal =
-  | { readonly kind: 'device'; readonly name: string; readonly tenant: string; readonly device: string }
+  | {
+      readonly kind: 'device'
+      readonly name: string
+      readonly tenant: string
+      readonly device: string
+      /** See `Device.uid`. */
+      readonly uid: string
+    }
   | { readonly kind: 'application'; readonly name: string; readonly rules: readonly AclRule[] }
 
 export interface Device {
@@ -69,6 +77,7 @@ export interface FieldValue {
 /** Latest state of one stream of one device. A row is replaced only by one of a later log position. */
 export interface StreamState {
   readonly tenant: string
+  /** Its uid, as in everything that is stored of it. */
   readonly device: string
   readonly stream: string
   readonly fields: Readonly<Record<string, FieldState>>
@@ -140,6 +149,7 @@ export interface Registry {
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
   readonly stampSlots: StampSlots
+  readonly names: DeviceNames
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was
@@ -161,8 +171,8 @@ export interface Registry {
    */
   pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]>
 
-  /** Latest state of all streams of a device, as last flushed. */
-  readState(tenant: string, device: string): Promise<readonly StreamState[]>
+  /** Latest state of all streams of the device with this uid, as last flushed. */
+  readState(tenant: string, uid: string): Promise<readonly StreamState[]>
   /** Latest state of given streams, in the order asked; undefined where there is none. */
   readStreams(
     streams: readonly { tenant: string; device: string; stream: string }[],

@@ -14,7 +14,7 @@ export function describeLogins(name: string, make: MakeRegistryHarness): void {
       const { username, secret, token } = await createDevice(registry, 'acme/p1')
       await registry.close()
       const again = await openRegistry(harness)
-      const principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
+      const principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1', uid: 'p1' }
       expect(await again.verifySecret(username, secret)).toEqual(principal)
       expect(await again.verifyToken(token)).toEqual(principal)
     })

@@ -1,4 +1,4 @@
-import type { ChangeListener, Device, FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
+import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
 import { streamKey } from '../../shared/topics.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
@@ -7,8 +7,6 @@ import type { TelemetryTopic } from '../../shared/topics.ts'
 export class MemoryRegistry {
   readonly types = new Map<string, FieldType>()
   readonly states = new Map<string, StreamState>()
-  readonly removed = new Set<string>()
-  readonly #listeners = new Set<ChangeListener>()
 
   async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
     return fields.map(({ tenant, stream, field, type }) => {
@@ -28,31 +26,5 @@ export class MemoryRegistry {
       const known = this.states.get(streamKey(row))
       if (known?.log !== row.log || row.offset > known.offset) this.states.set(streamKey(row), row)
     }
-  }
-
-  async getDevice(tenant: string, device: string): Promise<Device | undefined> {
-    if (this.removed.has(`${tenant}/${device}`)) return undefined
-    return {
-      tenant,
-      device,
-      uid: device,
-      tags: {},
-      createdMs: 0,
-      lastSeenMs: undefined,
-      login: { disabled: false, endedMs: undefined },
-    }
-  }
-
-  onChange(listener: ChangeListener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  remove(tenant: string, device: string): void {
-    this.removed.add(`${tenant}/${device}`)
-    for (const [key, state] of this.states) {
-      if (state.tenant === tenant && state.device === device) this.states.delete(key)
-    }
-    for (const listener of this.#listeners) listener(`${tenant}/${device}`, true)
   }
 }

@@ -1,3 +1,4 @@
+import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
@@ -8,7 +9,7 @@ export const APPEND_AFTER_ACK: BrokerParts = {
   ...BROKER_PARTS,
   createRouter: ONE_LANE.createRouter,
   aedesHooks(forwarder, clock) {
-    const append = createWillForwarder(forwarder, clock)
+    const append = createWillForwarder(forwarder, clock, SAME_NAMES)
     return {
       authorizePublish: (_client, _packet, done) => done(null),
       published(packet, _client, done) {

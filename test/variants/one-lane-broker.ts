@@ -1,3 +1,4 @@
+import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { Client } from 'aedes'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { createRouter } from '../../services/broker/telemetry/routes.ts'
@@ -11,15 +12,15 @@ import { parseTelemetryTopic } from '../../shared/topics.ts'
  */
 export const ONE_LANE: BrokerParts = {
   ...BROKER_PARTS,
-  createRouter(authorizer) {
-    const route = createRouter(authorizer)
+  createRouter(authorizer, names) {
+    const route = createRouter(authorizer, names)
     return (principal, topic) => {
       const found = route(principal, topic)
       return found.lane === 'telemetry' ? { lane: 'aedes', topic } : found
     }
   },
   aedesHooks(forwarder, clock) {
-    const append = createWillForwarder(forwarder, clock)
+    const append = createWillForwarder(forwarder, clock, SAME_NAMES)
     // aedes acknowledges as its hooks return: they have to return in the order of the messages.
     const last = new WeakMap<Client, Promise<void>>()
     return {

@@ -31,11 +31,7 @@ export interface Authorizer {
 
 export type RevokedListener = (name: string, wasLoggedIn: boolean) => void
 
-export interface AuthorizerOptions {
-  readonly registry: Registry
-  readonly logger: Logger
-  readonly metrics: Metrics
-}
+export type AuthorizerOptions = Readonly<{ registry: Registry; logger: Logger; metrics: Metrics }>
 
 export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   return new LiveAuthorizer(options)
@@ -68,10 +64,18 @@ interface Found {
   readonly validMs: number
   /** With its present rules; undefined for a device, whose rules follow from its name. */
   readonly principal: Principal | undefined
+  /** Of a device: another one has another. */
+  readonly uid: string | undefined
 }
 
-function validity({ createdMs, login }: { createdMs: number; login: LoginState }): Omit<Found, 'principal'> {
+function validity({ createdMs, login }: { createdMs: number; login: LoginState }): Pick<Found, 'disabled' | 'validMs'> {
   return { disabled: login.disabled, validMs: Math.max(createdMs, login.endedMs ?? 0) }
+}
+
+/** Not when it was removed and made again, or disabled and enabled: the same name, but not the login that was verified. */
+function isStill({ disabled, validMs, uid }: Found, { sinceMs, logins }: Active): boolean {
+  if (disabled || validMs > sinceMs) return false
+  return [...logins].every(({ principal }) => principal.kind !== 'device' || principal.uid === uid)
 }
 
 class LiveAuthorizer implements Authorizer {
@@ -106,7 +110,7 @@ class LiveAuthorizer implements Authorizer {
   }
 
   get epoch(): number {
-    return this.#epoch
+    return this.#epoch + this.#registry.names.epoch
   }
 
   login(principal: Principal): () => void {
@@ -181,8 +185,7 @@ class LiveAuthorizer implements Authorizer {
     try {
       const found = await this.#find(active)
       if (this.#closed || this.#active.get(active.name) !== active) return
-      // Removed and made again since, or disabled and enabled: the same name, but not the login that was verified.
-      if (found === undefined || found.disabled || found.validMs > active.sinceMs) return this.#revoke(active)
+      if (found === undefined || !isStill(found, active)) return this.#revoke(active)
       if (found.principal !== undefined) {
         active.current = found.principal
         this.#epoch += 1
@@ -200,11 +203,11 @@ class LiveAuthorizer implements Authorizer {
     if (kind === 'application') {
       const application = await this.#registry.getApplication(name)
       if (application === undefined) return undefined
-      return { ...validity(application), principal: { kind, name, rules: application.rules } }
+      return { ...validity(application), principal: { kind, name, rules: application.rules }, uid: undefined }
     }
     const slash = name.indexOf('/')
     const device = await this.#registry.getDevice(name.slice(0, slash), name.slice(slash + 1))
-    return device === undefined ? undefined : { ...validity(device), principal: undefined }
+    return device === undefined ? undefined : { ...validity(device), principal: undefined, uid: device.uid }
   }
 
   #revoke(active: Active): void {

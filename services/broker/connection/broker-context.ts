@@ -4,6 +4,7 @@ import { createFailedLogins, type FailedLogins } from '../../../shared/failed-lo
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
+import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { topicOfDevice } from '../../../shared/topics.ts'
 import type { LocalSessionStore } from '../../../shared/sessions/port.ts'
@@ -49,7 +50,7 @@ export interface BrokerOptions {
 
 /** Parts that another composition of the broker replaces. */
 export interface BrokerParts {
-  readonly createRouter: (authorizer: Authorizer) => Router
+  readonly createRouter: (authorizer: Authorizer, names: DeviceNames) => Router
   /** Hooks of aedes in place of ours. */
   readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock, ours: AedesHooks) => AedesHooks
   /** What the store of unreleased ids is reached through. */
@@ -110,7 +111,7 @@ export async function openBrokerContext(
   const { authorizer } = access
   const { forwarder, observers, backpressure } = telemetry
   const hooks = (ours: AedesHooks) => parts.aedesHooks(forwarder, clock, ours)
-  const forwardWill = createWillForwarder(forwarder, clock)
+  const forwardWill = createWillForwarder(forwarder, clock, registry.names)
   const sessions = await openSessions({
     authorizer,
     forwardWill,
@@ -142,7 +143,7 @@ export async function openBrokerContext(
   const takeLimits = (): readonly LimitHit[] => limits.takeChanged()
   const written = { presence: registry.presence, node, takeLimits, logger, metrics }
   const presence = await openPresence(written, cluster, releasers)
-  const router = parts.createRouter(authorizer)
+  const router = parts.createRouter(authorizer, registry.names)
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
   const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }

@@ -8,6 +8,7 @@ import { LruMap } from '../../../shared/lru.ts'
 import { oncePer, TELL_EVERY_MS } from '../../../shared/process/once-per.ts'
 import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
+import { deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
 
 /** Where the broker puts what it turned away: logins, connections and messages. */
 export interface Refusals {
@@ -187,7 +188,9 @@ class LoggedRefusals implements Refusals {
 /** What is kept of a record that was taken from a client, and that the log found too large. */
 export function tooLargeLetter({ key, value, ms, ns }: LogRecord, topic: string, detail: string): DeadLetter {
   const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
-  return { stage: 'publish', code: 'payload_too_large', detail, who: key, topic, key, payload: value, ...at }
+  const names = parseTelemetryTopic(topic)
+  const who = names === undefined ? key : deviceKey(names.tenant, names.device)
+  return { stage: 'publish', code: 'payload_too_large', detail, who, topic, key, payload: value, ...at }
 }
 
 /** A copy that holds on to nothing of the connection and has a bounded size. */

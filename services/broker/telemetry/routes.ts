@@ -1,7 +1,8 @@
 import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../../../shared/topic-filter.ts'
 import type { ErrorCode } from '../../../shared/errors.ts'
+import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
-import { DEFAULT_STREAM, deviceKey, faultOfTopic, parseTelemetryTopic } from '../../../shared/topics.ts'
+import { deviceKey, faultOfTopic, headersOf, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Authorizer } from '../access/authorize.ts'
 
 /** Where the messages of one topic of one login go. Everything that is the same for all of them is computed here, once. */
@@ -10,7 +11,7 @@ export type Route = TelemetryRoute | BrokerRoute | RefusedRoute
 export interface TelemetryRoute {
   readonly lane: 'telemetry'
   readonly topic: string
-  /** Record key. */
+  /** Record key, see `LogRecord`. */
   readonly key: string
   readonly headers: Readonly<Record<string, string>> | undefined
 }
@@ -36,7 +37,7 @@ export type Router = (principal: Principal, topic: string) => Route
 const KINDS = new Set(['status', 'cmd', 'notice'])
 
 /** The two lanes of the design: telemetry to the log, the rest to aedes. */
-export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explain'>): Router {
+export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explain'>, names: DeviceNames): Router {
   return (principal, topic) => {
     const refuse = (code: ErrorCode, detail: string): RefusedRoute => ({ lane: 'refused', topic, code, detail })
     if (isReserved(topic)) return refuse('topic_reserved', 'the topic begins with $')
@@ -51,9 +52,10 @@ export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explai
     }
     const telemetry = parseTelemetryTopic(topic)
     if (telemetry !== undefined) {
-      const { tenant, device, stream } = telemetry
-      const headers = stream === DEFAULT_STREAM ? undefined : { topic }
-      return { lane: 'telemetry', topic, key: deviceKey(tenant, device), headers }
+      const { tenant, device } = telemetry
+      // Devices publish for themselves only.
+      const uid = principal.kind === 'device' ? principal.uid : names.uidOf(tenant, device)
+      return { lane: 'telemetry', topic, key: deviceKey(tenant, uid), headers: headersOf(telemetry, uid, topic) }
     }
     if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')
     return { lane: 'aedes', topic }

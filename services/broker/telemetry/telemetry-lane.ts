@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { KEPT_PAYLOAD_BYTES } from '../../../shared/dead-letter.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
+import { deviceKey } from '../../../shared/topics.ts'
 import { AckQueue } from '../mqtt/ack-queue.ts'
 import { PacketIds } from '../mqtt/packet-ids.ts'
 import type { Waiter } from './batch.ts'
@@ -217,9 +218,11 @@ export class TelemetryLane implements Waiter, AnsweringLane {
   }
 
   #leaveLetter({ code, detail, topic }: RefusedRoute, payload: Buffer): void {
-    const { name } = this.#owner.principal
+    const { principal } = this.#owner
+    const { name } = principal
+    const key = principal.kind === 'device' ? deviceKey(principal.tenant, principal.uid) : name
     const { ms, ns } = this.#context.clock.read()
     const at = { ms, ns, firstFailedMs: ms, attempts: 1, source: undefined }
-    this.#context.refusals.record({ stage: 'publish', code, detail, who: name, topic, key: name, payload, ...at })
+    this.#context.refusals.record({ stage: 'publish', code, detail, who: name, topic, key, payload, ...at })
   }
 }

@@ -1,5 +1,6 @@
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
-import { DEFAULT_STREAM, deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
+import type { DeviceNames } from '../../../shared/registry/names-port.ts'
+import { deviceKey, headersOf, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Forwarder } from './forwarder.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
@@ -8,12 +9,13 @@ import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 export type ForwardWill = (topic: string, payload: Uint8Array) => Promise<boolean>
 
 /** Wills on telemetry topics go to the log like any telemetry: what a device says last is a reading too. */
-export function createWillForwarder(forwarder: Forwarder, clock: ReceiveClock): ForwardWill {
+export function createWillForwarder(forwarder: Forwarder, clock: ReceiveClock, names: DeviceNames): ForwardWill {
   return async (topic, value) => {
     const telemetry = parseTelemetryTopic(topic)
     if (telemetry === undefined) return false
-    const { tenant, device, stream } = telemetry
-    const headers = stream === DEFAULT_STREAM ? undefined : { topic }
+    const { tenant, device } = telemetry
+    const uid = names.uidOf(tenant, device)
+    const headers = headersOf(telemetry, uid, topic)
     const elements = reservedElements(value)
     // It has no socket that could be left unread.
     while (!clock.stamp(elements)) {
@@ -21,6 +23,6 @@ export function createWillForwarder(forwarder: Forwarder, clock: ReceiveClock): 
       await pause(backoffMs(BACKOFF.stamp, 1))
     }
     const { ms, ns, scheme } = clock
-    return forwarder.append({ key: deviceKey(tenant, device), value, ms, ns, scheme, headers }, topic)
+    return forwarder.append({ key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }, topic)
   }
 }

@@ -80,7 +80,10 @@ function planLogin(login: MosquittoLogin, rules: readonly AclRule[], notes: stri
     return undefined
   }
   const device = parseDeviceKey(username)
-  if (device !== undefined && isWithinDevice({ kind: 'device', name: username, ...device }, rules)) {
+  if (
+    device !== undefined &&
+    isWithinDevice({ kind: 'device', name: username, ...device, uid: device.device }, rules)
+  ) {
     return { ...login, kind: 'device', name: username, rules: [] }
   }
   return { ...login, kind: 'application', name: applicationName(username), rules }

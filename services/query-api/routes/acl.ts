@@ -55,8 +55,8 @@ export function aclRoutes(app: Api, { registry }: ApiParts<'registry'>): void {
 async function findPrincipal(registry: Registry, who: string): Promise<Principal> {
   const device = parseDeviceKey(who)
   if (device !== undefined) {
-    await requireDevice(registry, device.tenant, device.device)
-    return { kind: 'device', name: who, ...device }
+    const { uid } = await requireDevice(registry, device.tenant, device.device)
+    return { kind: 'device', name: who, ...device, uid }
   }
   const application = await registry.getApplication(who)
   if (application !== undefined) return { kind: 'application', name: who, rules: application.rules }

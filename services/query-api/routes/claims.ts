@@ -5,6 +5,7 @@ import type { ClaimKey } from '../../../shared/registry/identity-port.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
+import { isUsed } from '../used-names.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 import { Credentials } from './devices.ts'
 
@@ -84,7 +85,7 @@ export function claimKeyRoutes(app: Api, options: ApiParts<'registry'>): void {
 }
 
 /** What a device asks that has nothing but a provisioning key. */
-export function claimRoute(app: Api, options: ApiParts<'registry'>): void {
+export function claimRoute(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
   const failed = createFailedLogins()
   app.post(
     '/v1/claims',
@@ -116,7 +117,9 @@ export function claimRoute(app: Api, options: ApiParts<'registry'>): void {
         throw new SluiceError('login_rate_limited', `Too many refused claims from ${request.ip}.`)
       }
       try {
-        const { keyId, ...made } = await options.registry.claimKeys.claim(key, device)
+        const { keyId, ...made } = await options.registry.claimKeys.claim(key, device, (tenant) =>
+          isUsed(options, { tenant, device }),
+        )
         request.who = `claim-key ${keyId}`
         await recordAction(options, request, 'device.claim', made.username)
         return reply.code(201).send(made)

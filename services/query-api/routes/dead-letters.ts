@@ -17,7 +17,7 @@ const Query = Type.Object(
   { additionalProperties: false },
 )
 
-export function deadLetterRoutes(app: Api, { log }: ApiParts<'log'>): void {
+export function deadLetterRoutes(app: Api, options: ApiParts<'log' | 'registry'>): void {
   app.get(
     '/dead-letters',
     {
@@ -39,9 +39,9 @@ export function deadLetterRoutes(app: Api, { log }: ApiParts<'log'>): void {
     },
     async ({ query }) => {
       const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor)
-      const found = await newestLetters(log, { filter: query, limit: query.limit, cursor })
+      const found = await newestLetters(options, { filter: query, limit: query.limit, cursor })
       return {
-        deadLetters: found.letters.map(viewLetter),
+        deadLetters: found.letters.map((letter) => viewLetter(letter, options.registry.names)),
         next: found.next === undefined ? null : writeCursor(found.next),
       }
     },

@@ -1,7 +1,5 @@
 import Type, { type Static } from 'typebox'
 import { deviceKey } from '../../../shared/topics.ts'
-import { latestKey } from '../../../shared/latest-state.ts'
-import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { DeviceName } from '../../../shared/registry/names.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordActions } from '../audit.ts'
@@ -14,12 +12,12 @@ const Existing = Type.Enum(['fail', 'skip'], {
 })
 
 /** Many devices with one request. */
-export function bulkRoutes(app: Api, options: ApiParts<'registry' | 'cache'>): void {
+export function bulkRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
   createRoute(app, options)
   removeRoute(app, options)
 }
 
-function createRoute(app: Api, options: ApiParts<'registry'>): void {
+function createRoute(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
   app.post(
     '/devices/bulk',
     {
@@ -48,14 +46,14 @@ function createRoute(app: Api, options: ApiParts<'registry'>): void {
       const skipped = existing === 'skip' || dryRun ? await options.registry.existingDevices(wanted) : []
       const known = new Set(skipped.map(nameOf))
       const missing = wanted.filter((device) => !known.has(nameOf(device)))
-      const devices = dryRun ? [] : await createDevices(options.registry, missing)
+      const devices = dryRun ? [] : await createDevices(options, missing)
       await recordActions(options, request, 'device.create', devices.map(nameOf))
       return reply.code(201).send({ devices, skipped: skipped.map(pick) })
     },
   )
 }
 
-function removeRoute(app: Api, options: ApiParts<'registry' | 'cache'>): void {
+function removeRoute(app: Api, options: ApiParts<'registry'>): void {
   app.post(
     '/devices/bulk-remove',
     {
@@ -70,13 +68,7 @@ function removeRoute(app: Api, options: ApiParts<'registry' | 'cache'>): void {
       },
     },
     async (request) => {
-      const { registry, cache } = options
-      const { devices } = request.body
-      // A stream younger than the last flush may stay in the cache until its time there ends.
-      const states = await Promise.all(devices.map(({ tenant, device }) => registry.readState(tenant, device)))
-      const removed = await registry.removeDevices(devices)
-      const streams = [...states.flat(), ...removed.map((device) => ({ ...device, stream: DEFAULT_STREAM }))]
-      await cache.delete(streams.map(({ tenant, device, stream }) => latestKey(tenant, device, stream)))
+      const removed = await options.registry.removeDevices(request.body.devices)
       await recordActions(options, request, 'device.remove', removed.map(nameOf))
       return { removed: removed.map(pick) }
     },

@@ -5,7 +5,7 @@ import type { Device, Registry } from '../../../shared/registry/port.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
-import { forgetLatest } from '../latest.ts'
+import { markUsed } from '../used-names.ts'
 import { LimitsView, PresenceView, viewPresence } from '../presence.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
@@ -27,6 +27,7 @@ export const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.S
 const DeviceView = Type.Object({
   tenant: Type.String(),
   device: Type.String(),
+  uid: Type.String({ description: 'What everything of the device is stored under. It never changes.' }),
   tags: Tags,
   createdAt: TimeOrNull,
   lastSeen: TimeOrNull,
@@ -60,7 +61,8 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
   return found
 }
 
-export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'cache'>): void {
+export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
+  const { registry } = options
   createRoutes(app, options)
   listRoute(app, options)
   showRoute(app, options)
@@ -69,21 +71,22 @@ export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' |
     {
       schema: {
         tags: ['devices'],
-        summary: 'Remove a device and its login; its readings are kept',
+        summary:
+          'Remove a device and its login; its readings are kept, but are not those of a later device of the same name',
         params: DeviceParams,
         response: { 204: Type.Null({ description: 'Removed.' }), ...problemResponses },
       },
     },
     async (request, reply) => {
       const { tenant, device } = request.params
-      await forgetLatest(options, tenant, device, () => options.registry.removeDevice(tenant, device))
+      await registry.removeDevice(tenant, device)
       await recordAction(options, request, 'device.remove', `${tenant}/${device}`)
       return reply.code(204).send(null)
     },
   )
 }
 
-function createRoutes(app: Api, options: ApiParts<'registry'>): void {
+function createRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
   app.post(
     '/devices',
     {
@@ -95,7 +98,7 @@ function createRoutes(app: Api, options: ApiParts<'registry'>): void {
       },
     },
     async (request, reply) => {
-      const [created] = await createDevices(options.registry, [request.body])
+      const [created] = await createDevices(options, [request.body])
       if (created === undefined) throw new SluiceError('internal', 'the registry answered without credentials')
       await recordAction(options, request, 'device.create', created.username)
       return reply.code(201).send(created)
@@ -158,7 +161,7 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
     async ({ params }) => {
       const device = await requireDevice(registry, params.tenant, params.device)
       const streams = new Map<string, Static<typeof Streams>[number]>()
-      for (const { stream, field, type } of await points.series(params.tenant, params.device)) {
+      for (const { stream, field, type } of await points.series(device.tenant, device.uid)) {
         const entry = streams.get(stream) ?? { stream, fields: [] }
         entry.fields.push({ field, type })
         streams.set(stream, entry)
@@ -176,10 +179,10 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
 }
 
 export async function createDevices(
-  registry: Registry,
+  options: ApiParts<'registry' | 'points' | 'logger'>,
   devices: readonly Static<typeof NewDevice>[],
 ): Promise<Static<typeof CreatedDevice>[]> {
-  const credentials = await registry.createDevices(devices)
+  const credentials = await options.registry.createDevices(await markUsed(options, devices))
   return devices.flatMap(({ tenant, device }, index) => {
     const login = credentials[index]
     return login === undefined ? [] : [{ tenant, device, ...login }]
@@ -187,9 +190,9 @@ export async function createDevices(
 }
 
 function viewDevice(found: Device): Static<typeof DeviceView> {
-  const { tenant, device, tags, createdMs, lastSeenMs, login } = found
+  const { tenant, device, uid, tags, createdMs, lastSeenMs, login } = found
   const times = { createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs) }
-  return { tenant, device, tags: { ...tags }, ...times, disabled: login.disabled }
+  return { tenant, device, uid, tags: { ...tags }, ...times, disabled: login.disabled }
 }
 
 function viewCredential(info: CredentialInfo): Static<typeof CredentialView> {

@@ -8,6 +8,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { Rule } from './applications.ts'
+import { createDevices } from './devices.ts'
 
 const Login = Type.Object(
   {
@@ -31,7 +32,7 @@ const Outcome = Type.Object({
 })
 
 /** Logins of another broker, which its clients go on using as they are. */
-export function importRoutes(app: Api, options: ApiParts<'registry'>): void {
+export function importRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
   app.post(
     '/imports/logins',
     {
@@ -50,7 +51,7 @@ export function importRoutes(app: Api, options: ApiParts<'registry'>): void {
       for (const login of request.body.logins) {
         const { username, name } = login
         try {
-          await importLogin(options.registry, login)
+          await importLogin(options, login)
           await recordAction(options, request, 'login.import', name)
           outcomes.push({ username, name, imported: true, code: null, detail: null })
         } catch (error) {
@@ -64,7 +65,11 @@ export function importRoutes(app: Api, options: ApiParts<'registry'>): void {
 }
 
 /** What is there already is kept, so that an import that was cut off is repeated as a whole. */
-async function importLogin(registry: Registry, login: Static<typeof Login>): Promise<void> {
+async function importLogin(
+  options: ApiParts<'registry' | 'points' | 'logger'>,
+  login: Static<typeof Login>,
+): Promise<void> {
+  const { registry } = options
   const password = parseHash(login.passwordHash)
   checkRules(login.rules)
   const device = parseDeviceKey(login.name)
@@ -73,7 +78,7 @@ async function importLogin(registry: Registry, login: Static<typeof Login>): Pro
   }
   if (device === undefined) await makeApplication(registry, login)
   else if ((await registry.getDevice(device.tenant, device.device)) === undefined)
-    await registry.createDevices([device])
+    await createDevices(options, [device])
   const known = await registry.credentials.list(login.name)
   if (known.some(({ kind, username }) => kind === 'imported' && username === login.username)) return
   await registry.credentials.importPassword(login.name, login.username, password)

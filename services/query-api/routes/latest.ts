@@ -60,8 +60,8 @@ export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' |
       },
     },
     async ({ params: { tenant, device }, query }, reply) => {
-      const { lastSeenMs } = await requireDevice(options.registry, tenant, device)
-      const states = await latestStates(options, tenant, device)
+      const { uid, lastSeenMs } = await requireDevice(options.registry, tenant, device)
+      const states = await latestStates(options, tenant, uid)
       // Asked after the read, which is what finds out.
       if (!options.cache.available) void reply.header('sluice-cache', 'unavailable')
       const streams = states.map((state) => {

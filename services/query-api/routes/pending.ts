@@ -33,7 +33,7 @@ const PAGE = 1_000
 const MAX_PENDING = 1_000
 
 /** Devices that nobody made, by what was refused of them. */
-export function pendingRoutes(app: Api, { log, registry }: ApiParts<'log' | 'registry'>): void {
+export function pendingRoutes(app: Api, options: ApiParts<'log' | 'registry'>): void {
   app.get(
     '/devices/pending',
     {
@@ -48,13 +48,13 @@ export function pendingRoutes(app: Api, { log, registry }: ApiParts<'log' | 'reg
       const candidates = new Map<string, Candidate>()
       let cursor: LetterCursor | undefined
       for (let seen = 0; seen < MAX_LETTERS && candidates.size < MAX_PENDING; seen += PAGE) {
-        const { letters, next } = await newestLetters(log, { filter: {}, limit: PAGE, cursor })
+        const { letters, next } = await newestLetters(options, { filter: {}, limit: PAGE, cursor })
         for (const { letter } of letters) note(candidates, letter)
         if (next === undefined) break
         cursor = next
       }
       const all = [...candidates.values()]
-      const known = await registry.existingDevices(all)
+      const known = await options.registry.existingDevices(all)
       const unknown = all.filter((one) => !known.some(({ tenant, device }) => isSame(one, tenant, device)))
       return {
         pending: unknown.slice(0, MAX_PENDING).map(({ tenant, device, by, letter, times }) => {

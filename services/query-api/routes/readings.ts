@@ -8,7 +8,7 @@ import { Faults } from '../../../shared/faults.ts'
 import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
 import { compareInstants, type LogRecord } from '../../../shared/telemetry.ts'
 import { isDeviceName } from '../../../shared/names.ts'
-import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic } from '../../../shared/topics.ts'
+import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, headersOf } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
 import { FaultView } from '../letter-view.ts'
@@ -113,9 +113,9 @@ export function readingRoutes(
       },
     },
     async ({ params, query }) => {
-      const pointQuery = readQuery(params, query)
-      await requireDevice(registry, params.tenant, params.device)
-      const page = await points.query(pointQuery)
+      const pointQuery = readQuery(query)
+      const { tenant, uid } = await requireDevice(registry, params.tenant, params.device)
+      const page = await points.query({ tenant, device: uid, ...pointQuery })
       const series = page.series.map((one) => viewSeries(one, query.epoch))
       return { series, complete: page.complete, next: page.next ?? null, leftOut: [...page.leftOut] }
     },
@@ -163,12 +163,12 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       if (request.principal !== undefined && !canPublish(request.principal, topic)) {
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
       }
-      await requireDevice(registry, tenant, device)
+      const { uid } = await requireDevice(registry, tenant, device)
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-      const headers = stream === DEFAULT_STREAM ? undefined : { topic }
-      const record = { key: deviceKey(tenant, device), value, ...options.stamp(value), headers }
+      const headers = headersOf({ tenant, device, stream }, uid, topic)
+      const record = { key: deviceKey(tenant, uid), value, ...options.stamp(value), headers }
       const answer = checkPayload(record, table)
       try {
         gauge.set((pending += 1))
@@ -206,7 +206,7 @@ function streamOf(stream: string): string {
 }
 
 /** Errors: `bad_request`, `name_invalid`. */
-function readQuery({ tenant, device }: Static<typeof DeviceParams>, query: Static<typeof ReadingQuery>): PointQuery {
+function readQuery(query: Static<typeof ReadingQuery>): Omit<PointQuery, 'tenant' | 'device'> {
   const from = query.from === undefined ? {} : { from: parseTime('from', query.from) }
   const to = query.to === undefined ? {} : { to: parseTime('to', query.to) }
   if (from.from !== undefined && to.to !== undefined && compareInstants(from.from, to.to) > 0) {
@@ -217,8 +217,6 @@ function readQuery({ tenant, device }: Static<typeof DeviceParams>, query: Stati
   const cursor = query.cursor === undefined ? {} : { cursor: query.cursor }
   const stream = streamOf(query.stream)
   return {
-    tenant,
-    device,
     stream,
     limit: query.limit,
     ...field,

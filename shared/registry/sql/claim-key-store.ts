@@ -71,15 +71,16 @@ export class SqlClaimKeys implements ClaimKeys {
     if (numDeletedRows === 0n) throw new SluiceError('not_found', 'no provisioning key has this id')
   }
 
-  async claim(key: string, device: string): ReturnType<ClaimKeys['claim']> {
+  async claim(...[key, device, isUsed]: Parameters<ClaimKeys['claim']>): ReturnType<ClaimKeys['claim']> {
     checkNewDeviceName(device)
     this.#database.checkRoom()
     for (let attempt = 1; ; attempt += 1) {
       const found = await this.#database.run((db) => findKey(db, this.#hashes, key))
       const name = deviceKey(found.tenant, device)
+      const used = await isUsed?.(found.tenant)
       const made = makeCredential(this.#hashes, name, { claimKey: found.id })
       try {
-        await this.#changes.apply([name], (trx) => this.#make(trx, found, device, made))
+        await this.#changes.apply([name], (trx) => this.#make(trx, found, { device, isUsed: used }, made))
         return { ...made.shown, tenant: found.tenant, device, keyId: found.id }
       } catch (error) {
         // Somebody makes or removes the device at the same time.
@@ -89,7 +90,12 @@ export class SqlClaimKeys implements ClaimKeys {
     }
   }
 
-  async #make(trx: Trx, key: Row, device: string, made: MadeCredential): Promise<void> {
+  async #make(
+    trx: Trx,
+    key: Row,
+    { device, isUsed }: { readonly device: string; readonly isUsed: boolean | undefined },
+    made: MadeCredential,
+  ): Promise<void> {
     const { tenant } = key
     if ((await uidOfDevice(trx, tenant, device)) !== undefined) return replaceUnused(trx, key, device, made)
     const counted = await trx
@@ -99,7 +105,7 @@ export class SqlClaimKeys implements ClaimKeys {
       .whereRef('uses', '<', 'max_uses')
       .executeTakeFirstOrThrow()
     if (counted.numUpdatedRows === 0n) throw refused()
-    await insertDevices(trx, this.#flavour, [{ tenant, device, tags: key.tags }], [made])
+    await insertDevices(trx, this.#flavour, [{ tenant, device, tags: key.tags, isUsed }], [made])
   }
 }
 

@@ -87,18 +87,19 @@ export async function nameOfApiKey(db: Db, hashes: CredentialHashes, key: string
   return row !== undefined && isSameHash(row.hash, asked) ? row.name : undefined
 }
 
-/** Of one whose credentials were found. Undefined when the application went since they were read. */
+/** Of one whose credentials were found. Undefined when the device or application went since they were read. */
 export async function principalOf(db: Db, name: string): Promise<Principal | undefined> {
   const device = parseDeviceKey(name)
-  if (device !== undefined) return { kind: 'device', name, ...device }
+  if (device !== undefined) {
+    const uid = await uidOfDevice(db, device.tenant, device.device)
+    return uid === undefined ? undefined : { kind: 'device', name, ...device, uid }
+  }
   const [application] = await findApplications(db, name)
   return application === undefined ? undefined : { kind: 'application', name, rules: application.rules }
 }
 
 /** Of a name that somebody else vouches for: it must exist and be enabled. */
 export async function existingPrincipal(db: Db, name: string): Promise<Principal | undefined> {
-  const device = parseDeviceKey(name)
-  if (device === undefined && !isName(name)) return undefined
-  if (device !== undefined && (await uidOfDevice(db, device.tenant, device.device)) === undefined) return undefined
+  if (parseDeviceKey(name) === undefined && !isName(name)) return undefined
   return (await loginStateOf(db, name)).disabled ? undefined : principalOf(db, name)
 }

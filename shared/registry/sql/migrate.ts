@@ -10,6 +10,7 @@ import { logIdentityMigration } from './migrations/0005-log-identity.ts'
 import { stampSlotsMigration } from './migrations/0006-stamp-slots.ts'
 import { namesMigration } from './migrations/0007-names.ts'
 import { deviceUidsMigration } from './migrations/0008-device-uids.ts'
+import { deviceNamesMigration } from './migrations/0009-device-names.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -21,6 +22,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0006-stamp-slots': stampSlotsMigration,
   '0007-names': namesMigration,
   '0008-device-uids': deviceUidsMigration,
+  '0009-device-names': deviceNamesMigration,
 }
 
 /** Their names, in order. */

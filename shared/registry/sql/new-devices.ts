@@ -4,6 +4,7 @@ import type { Metrics } from '../../process/metrics.ts'
 import { checkNewDeviceName, checkNewName } from '../../names.ts'
 import { deviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import type { DeviceNameCache } from './device-name-cache.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { NewCredentials } from '../names.ts'
@@ -20,6 +21,7 @@ export interface RegistryParts {
   readonly hashes: CredentialHashes
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly names: DeviceNameCache
 }
 
 /**

@@ -54,6 +54,7 @@ export async function issueUids<T extends DeviceName & { readonly isUsed?: boole
     const isUsed = device.isUsed === true || used.has(deviceKey(device.tenant, device.device))
     return { ...device, uid: isUsed ? randomUid() : device.device }
   })
+  await nameDevices(db, identified)
   const rows = identified.map(({ tenant, device, uid }) => {
     return { tenant, uid, name: device, created_ms: createdMs, removed_ms: null }
   })
@@ -63,6 +64,18 @@ export async function issueUids<T extends DeviceName & { readonly isUsed?: boole
     rows.sort((a, b) => compareText(deviceKey(a.tenant, a.uid), deviceKey(b.tenant, b.uid))),
   )
   return identified
+}
+
+/** From now on these names are those of these devices, and no former ones of others. */
+async function nameDevices(db: Trx, devices: readonly Identified[]): Promise<void> {
+  for (const [tenant, group] of Map.groupBy(devices, (device) => device.tenant)) {
+    for (const chunk of chunks(group.map(({ device }) => device))) {
+      await db.deleteFrom('device_names').where('tenant', '=', tenant).where('name', 'in', chunk).execute()
+    }
+  }
+  const others = devices.filter(({ device, uid }) => uid !== device)
+  const rows = others.map(({ tenant, device, uid }) => ({ tenant, name: device, uid, is_former: 0 }))
+  await insertAll(db, 'device_names', rows)
 }
 
 /** Those of the devices that exist, which nobody else changes before the transaction ends. */
@@ -94,6 +107,7 @@ export async function retireUids(db: Trx, flavour: SqlFlavour, devices: readonly
     for (const chunk of chunks(group.map(({ uid }) => uid).sort())) {
       const query = db.updateTable('device_identities').set({ removed_ms }).where('tenant', '=', tenant)
       await query.where('uid', 'in', chunk).execute()
+      await db.deleteFrom('device_names').where('tenant', '=', tenant).where('uid', 'in', chunk).execute()
     }
   }
 }

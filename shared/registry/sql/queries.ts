@@ -85,7 +85,7 @@ function selectDevices(db: Db) {
       eb
         .selectFrom('device_state')
         .whereRef('device_state.tenant', '=', 'devices.tenant')
-        .whereRef('device_state.device', '=', 'devices.device')
+        .where('device_state.device', '=', uidColumn)
         .select(({ fn }) => fn.max('device_state.last_seen_ms').as('seen'))
         .as('last_seen_ms'),
     )
@@ -172,9 +172,12 @@ export async function deleteDevices(
   await retireUids(db, flavour, found)
   for (const [tenant, group] of Map.groupBy(found, ({ tenant }) => tenant)) {
     for (const chunk of chunks(group.map(({ device }) => device))) {
-      for (const table of ['devices', 'device_state', 'device_presence', 'device_limits'] as const) {
+      for (const table of ['devices', 'device_presence', 'device_limits'] as const) {
         await db.deleteFrom(table).where('tenant', '=', tenant).where('device', 'in', chunk).execute()
       }
+    }
+    for (const uids of chunks(group.map(({ uid }) => uid).sort())) {
+      await db.deleteFrom('device_state').where('tenant', '=', tenant).where('device', 'in', uids).execute()
     }
   }
   const names = found.map(({ tenant, device }) => deviceKey(tenant, device)).sort()

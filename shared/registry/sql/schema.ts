@@ -28,6 +28,8 @@ export interface RegistrySchema {
     created_ms: number
     removed_ms: number | null
   }
+  /** Names of devices that are stored under something else: those they have, and former ones that nobody has now. */
+  device_names: { tenant: string; name: string; uid: string; is_former: number }
   applications: { application: string; created_ms: number }
   /** The hashes of a credential: of its secret, of its token, or of both. */
   credentials: {

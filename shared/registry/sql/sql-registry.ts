@@ -3,11 +3,12 @@ import { checkRules } from '../../acl.ts'
 import { SluiceError } from '../../errors.ts'
 import type { FieldType } from '../../telemetry.ts'
 import { checkNewName, isDeviceName, isName } from '../../names.ts'
-import { deviceKey } from '../../topics.ts'
+import { deviceKey, type TelemetryTopic } from '../../topics.ts'
 import { insertAudit, newestAudit } from './audit-log.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
 import { SqlCredentials } from './credential-store.ts'
+import { DeviceNameCache } from './device-name-cache.ts'
 import { CredentialUses } from './credential-uses.ts'
 import { credentialHashes, type CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
@@ -50,7 +51,8 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   await prepareRegistry(options, hashes.keyId)
   const database = new RegistryDatabase(db, flavour, options.room)
   const changes = await ChangeFeed.start(database, logger)
-  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics })
+  const names = await DeviceNameCache.open({ database, changes, logger, metrics })
+  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics, names })
 }
 
 class SqlRegistry implements Registry {
@@ -65,11 +67,13 @@ class SqlRegistry implements Registry {
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
   readonly stampSlots: StampSlots
+  readonly names: DeviceNameCache
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
     const { database, changes, flavour, hashes } = parts
     this.#parts = parts
+    this.names = parts.names
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour
@@ -100,8 +104,8 @@ class SqlRegistry implements Registry {
   }
 
   async removeDevice(tenant: string, device: string): Promise<void> {
-    if ((await this.removeDevices([{ tenant, device }])).length === 0)
-      throw notFound('device', deviceKey(tenant, device))
+    const removed = await this.removeDevices([{ tenant, device }])
+    if (removed.length === 0) throw notFound('device', deviceKey(tenant, device))
   }
 
   async removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
@@ -188,21 +192,18 @@ class SqlRegistry implements Registry {
     return this.#database.run((db) => stateQueries.pinTypes(db, this.#flavour, fields))
   }
 
-  async readState(tenant: string, device: string): Promise<readonly StreamState[]> {
-    return this.#database.run((db) => stateQueries.statesOfDevice(db, tenant, device))
+  async readState(tenant: string, uid: string): Promise<readonly StreamState[]> {
+    return this.#database.run((db) => stateQueries.statesOfDevice(db, tenant, uid))
   }
 
-  async readStreams(
-    streams: readonly { tenant: string; device: string; stream: string }[],
-  ): Promise<readonly (StreamState | undefined)[]> {
+  async readStreams(streams: readonly TelemetryTopic[]): Promise<readonly (StreamState | undefined)[]> {
     return this.#database.run((db) => stateQueries.statesOfStreams(db, streams))
   }
 
   async writeState(rows: readonly StreamState[]): Promise<void> {
     if (rows.length === 0) return
-    await this.#database.run((db) =>
-      db.transaction().execute((trx) => stateQueries.writeStates(trx, this.#flavour, rows)),
-    )
+    const write = (trx: Transaction<RegistrySchema>) => stateQueries.writeStates(trx, this.#flavour, rows)
+    await this.#database.run((db) => db.transaction().execute(write))
   }
 
   async audit(...entries: readonly AuditEntry[]): Promise<void> {
@@ -215,12 +216,11 @@ class SqlRegistry implements Registry {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
+    return (this.#closing ??= this.#close())
   }
 
   async #close(): Promise<void> {
-    await this.#uses.close()
+    await Promise.all([this.#uses.close(), this.names.close()])
     const database = this.#database.close()
     await this.#changes.close()
     await database

@@ -19,6 +19,7 @@ const MOVING_TABLES = {
   tenants: ['tenant'],
   device_identities: ['tenant', 'uid'],
   devices: ['tenant', 'device'],
+  device_names: ['tenant', 'name'],
   applications: ['application'],
   acl_rules: ['application', 'position'],
   claim_keys: ['id'],
@@ -160,6 +161,7 @@ function keyText(key: readonly string[], row: TableRow): string {
 
 /** Whose login a row is about: of a device, an application, or the owner of a credential. */
 function loginOf(table: MovingTable, { name, principal, application, tenant, device }: TableRow): string[] {
+  if (table === 'device_names' && typeof tenant === 'string') return [deviceKey(tenant, String(name))]
   if (table === 'login_states' && typeof name === 'string') return [name]
   if (typeof principal === 'string') return [principal]
   if (typeof application === 'string') return [application]

@@ -11,8 +11,7 @@ it('makes a device, shows it, lists it and removes it', async () => {
 
   const shown = await call('GET', '/v1/devices/demo/first')
   const device = {
-    tenant: 'demo',
-    device: 'first',
+    ...{ tenant: 'demo', device: 'first', uid: 'first' },
     tags: { room: 'é' },
     createdAt: '2023-11-14T22:13:20Z',
     lastSeen: null,

@@ -1,8 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { SluiceError } from '../../../shared/errors.ts'
 import { checkNewDeviceName, checkNewName } from '../../../shared/names.ts'
+import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { DeviceName, NewCredentials } from '../../../shared/registry/names.ts'
-import type { Application, AuditEntry, Device, Registry, StreamState } from '../../../shared/registry/port.ts'
+import type {
+  Application,
+  AuditEntry,
+  Device,
+  DeviceToMake,
+  Registry,
+  StreamState,
+} from '../../../shared/registry/port.ts'
 import type { DeviceLimitRecord, PresenceRecord } from '../../../shared/registry/presence-port.ts'
 
 const unused = (): never => {
@@ -13,6 +21,8 @@ const ENABLED = { disabled: false, endedMs: undefined }
 
 export class MemoryRegistry implements Registry {
   readonly #devices = new Map<string, Device>()
+  /** `{tenant}/{uid}`. */
+  readonly #issued = new Set<string>()
   readonly #applications = new Map<string, Application>()
   readonly #tokens = new Map<string, string>()
   readonly #states = new Map<string, StreamState>()
@@ -45,18 +55,27 @@ export class MemoryRegistry implements Registry {
   setAdminKey = unused
   close = async () => {}
 
-  async createDevices(devices: readonly { tenant: string; device: string; tags?: Readonly<Record<string, string>> }[]) {
+  readonly names: DeviceNames = {
+    epoch: 0,
+    uidOf: (tenant, device) => this.#devices.get(`${tenant}/${device}`)?.uid ?? device,
+    nameOf: (tenant, uid) =>
+      [...this.#devices.values()].find((one) => one.tenant === tenant && one.uid === uid)?.device ?? uid,
+  }
+
+  async createDevices(devices: readonly DeviceToMake[]) {
     for (const { tenant, device } of devices) {
       checkNewName('tenant', tenant)
       checkNewDeviceName(device)
       if (this.#devices.has(`${tenant}/${device}`))
         throw new SluiceError('already_exists', `${tenant}/${device} exists`)
     }
-    return devices.map(({ tenant, device, tags = {} }) => {
+    return devices.map(({ tenant, device, tags = {}, isUsed = false }) => {
+      const uid = isUsed || this.#issued.has(`${tenant}/${device}`) ? `uid-${this.#issued.size}` : device
+      this.#issued.add(`${tenant}/${uid}`)
       this.#devices.set(`${tenant}/${device}`, {
         tenant,
         device,
-        uid: device,
+        uid,
         tags,
         createdMs: 1_700_000_000_000,
         lastSeenMs: undefined,
@@ -119,7 +138,8 @@ export class MemoryRegistry implements Registry {
     const name = this.#tokens.get(token)
     if (name === undefined) return undefined
     const [tenant = '', device] = name.split('/')
-    if (device !== undefined) return { kind: 'device' as const, name, tenant, device }
+    if (device !== undefined)
+      return { kind: 'device' as const, name, tenant, device, uid: this.names.uidOf(tenant, device) }
     return { kind: 'application' as const, name, rules: this.#applications.get(name)?.rules ?? [] }
   }
 

@@ -6,7 +6,7 @@ import { matches } from '../../../shared/topic-filter.ts'
 import { formatTelemetryTopic, topicOfDevice } from '../../../shared/topics.ts'
 import { tenantName, wideName } from '../../names.ts'
 
-const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
+const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1', uid: 'p1' }
 
 /** `allow publish a/#` and so on. */
 function rule(text: string): AclRule {
@@ -103,7 +103,7 @@ describe('devices of any names', () => {
   const names = fc.oneof(wideName, fc.stringMatching(/^[a/%2F+#]{1,4}$/))
   const deviceOf = fc.record({ tenant: fc.oneof(fc.constantFrom('a', 'b'), tenantName), device: names })
   const principalOf = ({ tenant, device }: { tenant: string; device: string }): Principal => {
-    return { kind: 'device', name: `${tenant}/${device}`, tenant, device }
+    return { kind: 'device', name: `${tenant}/${device}`, tenant, device, uid: device }
   }
 
   it('publish and hear below their own topic, and below no other', () => {

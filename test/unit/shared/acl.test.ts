@@ -3,7 +3,7 @@ import { canPublish, canReceive, canSubscribe, checkRules, explain, MAX_RULES } 
 import { SluiceError } from '../../../shared/errors.ts'
 import type { AclRule, Principal } from '../../../shared/registry/port.ts'
 
-const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
+const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1', uid: 'p1' }
 
 /** `allow publish a/#` and so on. */
 function rule(text: string): AclRule {

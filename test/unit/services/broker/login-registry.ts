@@ -1,3 +1,4 @@
+import { SAME_NAMES } from '../../../../shared/registry/names-port.ts'
 import type {
   AclRule,
   Application,
@@ -62,6 +63,7 @@ export class LoginRegistry {
       applicationPrincipal: (name) => this.#answer(() => this.#principal(name)),
       getApplication: (name) => this.#answer(() => this.applications.get(name)),
       getDevice: (tenant, device) => this.#answer(() => this.devices.get(`${tenant}/${device}`)),
+      names: SAME_NAMES,
       onChange: (listener) => {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)
@@ -72,7 +74,8 @@ export class LoginRegistry {
 
   #principal(name: string | undefined): Principal | undefined {
     const device = this.devices.get(name ?? '')
-    if (device !== undefined) return { kind: 'device', name: name ?? '', tenant: device.tenant, device: device.device }
+    if (device !== undefined)
+      return { kind: 'device', name: name ?? '', tenant: device.tenant, device: device.device, uid: device.uid }
     const application = this.applications.get(name ?? '')
     return application && { kind: 'application', name: application.name, rules: application.rules }
   }

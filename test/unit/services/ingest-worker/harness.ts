@@ -24,9 +24,6 @@ export class World {
     setMany: async (entries) => {
       for (const { key, value } of entries) this.cached.set(key, value)
     },
-    delete: async (keys) => {
-      for (const key of keys) this.cached.delete(key)
-    },
   }
   #clock = 1_769_860_800_000
 

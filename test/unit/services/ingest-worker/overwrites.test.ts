@@ -107,15 +107,4 @@ describe('a value that takes the place of another', () => {
     expect(told(world).map(({ offset }) => offset)).toEqual([1])
     expect(await counter(options, 'overwritten_total')).toBe(1)
   })
-
-  it('is not seen when the device was removed in between', async () => {
-    const world = new World()
-    await world.publish([{ ts: T, a: 1 }])
-    const { options } = await world.work()
-    await world.settled()
-    world.registry.remove('demo', 'first')
-    await world.publish([{ ts: T, a: 2 }])
-    await world.settled()
-    expect(await counter(options, 'overwritten_total')).toBe(0)
-  })
 })

@@ -220,19 +220,6 @@ describe('latest state', () => {
     await world.settled()
     expect(world.registry.states.get('demo/first/telemetry')).toMatchObject({ offset: 3, fields: { a: { value: 5 } } })
   })
-
-  it('of a removed device does not come back', async () => {
-    const world = new World()
-    await world.publish([{ ts: T, a: 1, old: 1 }])
-    await world.work()
-    await world.settled()
-    await vi.waitFor(() => expect(world.cached.size).toBe(1), PATIENCE)
-    world.registry.remove('demo', 'first')
-    await vi.waitFor(() => expect(world.cached.size).toBe(0), PATIENCE)
-    await world.publish([{ ts: T + 1, a: 2 }])
-    await world.settled()
-    expect(Object.keys(world.registry.states.get('demo/first/telemetry')?.fields ?? {})).toEqual(['a'])
-  })
 })
 
 it('close commits what was read', async () => {

@@ -185,11 +185,36 @@ describe('the series table', () => {
   it.each([
     ['demo', undefined],
     ['de mo/a', undefined],
-    ['demo/first', 't/demo/second/telemetry/x'],
+    ['demo/first', 't/other/first/telemetry/x'],
     ['demo/first', 'other/topic'],
   ])('key %s with topic %s names no device', (key, topic) => {
     const { faults, points } = decodeRecords([record({ a: 1 }, key, topic)], new SeriesTable())
     expect(faults.get(0)?.first).toMatchObject([{ element: null, path: null, code: 'topic_unknown' }])
     expect(points.series).toEqual([])
+  })
+
+  it('the device is that of the key, whatever it was called in the topic, and the stream that of the topic', () => {
+    const table = new SeriesTable()
+    const sent: [key: string, topic: string | undefined][] = [
+      ['demo/first', undefined],
+      ['demo/u1', 't/demo/first/telemetry'],
+      ['demo/first', 't/demo/first/telemetry/x'],
+      ['demo/u1', 't/demo/first/telemetry/x'],
+      ['demo/first', 't/demo/renamed/telemetry/x'],
+      ['demo/first', 't/demo/renamed/telemetry'],
+      ['demo/first', 't/demo/first/telemetry/telemetry'],
+      ['demo/u1', 't/demo/renamed/telemetry'],
+    ]
+    const records = [...sent, ...sent].map(([key, topic]) => record({ a: 1 }, key, topic))
+    const { faults, points } = decodeRecords(records, table)
+    expect(faults.size).toBe(0)
+    const [first, again] = [points.series.slice(0, sent.length), points.series.slice(sent.length)]
+    expect(first.map(({ device, stream }) => `${device} ${stream}`)).toEqual([
+      ...['first telemetry', 'u1 telemetry', 'first x', 'u1 x', 'first x', 'first telemetry', 'first telemetry'],
+      'u1 telemetry',
+    ])
+    for (const [i, series] of again.entries()) expect(series).toBe(first[i])
+    // One object for each series, by whatever topic its records came.
+    expect(new Set(points.series).size).toBe(4)
   })
 })

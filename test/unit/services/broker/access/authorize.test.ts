@@ -6,7 +6,7 @@ import type { AclRule, Principal } from '../../../../../shared/registry/port.ts'
 import { LoginRegistry } from '../login-registry.ts'
 
 const publish = (effect: AclRule['effect'], topic: string): AclRule => ({ effect, action: 'publish', topic })
-const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1' }
+const device: Principal = { kind: 'device', name: 'acme/p1', tenant: 'acme', device: 'p1', uid: 'p1' }
 const application = (...rules: AclRule[]): Principal => ({ kind: 'application', name: 'app', rules })
 
 interface Setup {

@@ -6,7 +6,7 @@ import type { Principal } from '../../../../../shared/registry/port.ts'
 const START = Date.UTC(2026, 0, 1)
 
 function device(name: string): Principal {
-  return { kind: 'device', name: `a/${name}`, tenant: 'a', device: name }
+  return { kind: 'device', name: `a/${name}`, tenant: 'a', device: name, uid: name }
 }
 
 function open() {

@@ -12,7 +12,7 @@ const NONE: RateSettings = {
 }
 
 function device(tenant: string, name: string): Principal {
-  return { kind: 'device', name: `${tenant}/${name}`, tenant, device: name }
+  return { kind: 'device', name: `${tenant}/${name}`, tenant, device: name, uid: name }
 }
 
 /** Rates whose clock is set by the test, in ms. */

@@ -102,7 +102,7 @@ describe('a connection that closes while its client is logged in', () => {
     const closed = { isClosed: true, close: () => undefined, progress: () => undefined }
     const connection = { ...closed, ready: () => undefined, aedesMoved: () => undefined, aedesClosed: () => undefined }
     const admitted = {
-      principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
+      principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' },
       clientId: 'a/1/x',
       isPresent: false,
       release: () => undefined,

@@ -45,7 +45,7 @@ function open(hits: LimitHit[] = []) {
 }
 
 function change(device: string, epoch: number, ended?: SessionChange['ended']): SessionChange {
-  const principal = { kind: 'device' as const, name: `a/${device}`, tenant: 'a', device }
+  const principal = { kind: 'device' as const, name: `a/${device}`, tenant: 'a', device, uid: device }
   return { principal, clientId: 'c', epoch, address: '::1', ended }
 }
 

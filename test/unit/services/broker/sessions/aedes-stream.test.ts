@@ -9,7 +9,7 @@ function setUp() {
   const closed: (Error | null)[] = []
   let takenLater: (() => void)[] | undefined
   const owner: AedesStreamOwner = {
-    principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
+    principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' },
     unsentBytes: 0,
     packetsFromAedes: (packets, bytes, taken) => {
       forwarded.push({ bytes, types: packets.map(({ header }) => header >> 4) })

@@ -40,7 +40,7 @@ export async function start(options: AedesOptions = {}) {
     const written: AedesPacket[] = []
     const stream = new AedesStream(
       {
-        principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' },
+        principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' },
         unsentBytes: 0,
         forwards: () => undefined,
         subscribed: () => undefined,

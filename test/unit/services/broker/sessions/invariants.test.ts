@@ -27,7 +27,7 @@ function setUp() {
   const invariants = new Invariants(quiet, metrics)
   const closed: (Error | null)[] = []
   const owner = {
-    principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1' } as const,
+    principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' } as const,
     unsentBytes: 0,
     packetsFromAedes: (_packets: readonly AedesPacket[], _bytes: Buffer, taken: () => void) => taken(),
     forwards: () => undefined,

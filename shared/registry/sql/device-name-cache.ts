@@ -1,0 +1,173 @@
+import type { Kysely } from 'kysely'
+import { BACKOFF, backoffMs } from '../../backoff.ts'
+import { toSluiceError } from '../../errors.ts'
+import type { Logger } from '../../process/logger.ts'
+import { gaugeOf, type Metrics } from '../../process/metrics.ts'
+import { parseDeviceKey } from '../../topics.ts'
+import type { DeviceNames } from '../names-port.ts'
+import type { DeviceName } from '../names.ts'
+import type { ChangeFeed } from './change-feed.ts'
+import { chunks } from './queries-rows.ts'
+import type { RegistryDatabase } from './registry-database.ts'
+import type { RegistrySchema } from './schema.ts'
+
+type Row = RegistrySchema['device_names']
+/** Tenant, and name or uid. Not one text: that would be made for each question. */
+type Index = Map<string, Map<string, string>>
+
+/** Changed names that wait for their look-up; with more of them everything is read again. */
+const MAX_WAITING = 10_000
+
+interface Parts {
+  readonly database: RegistryDatabase
+  readonly changes: ChangeFeed
+  readonly logger: Logger
+  readonly metrics: Metrics
+}
+
+/**
+ * All rows of `device_names`, which has one for each device that was made again or renamed, and no other: so this is
+ * bounded by the devices that there are, about 300 bytes for each of those. While the registry does not answer what was
+ * known last counts.
+ */
+export class DeviceNameCache implements DeviceNames {
+  readonly #database: RegistryDatabase
+  readonly #logger: Logger
+  readonly #unsubscribe: () => void
+  #uids: Index = new Map()
+  #names: Index = new Map()
+  #size = 0
+  #waiting = new Set<string>()
+  #isStale = false
+  #reading: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  epoch = 0
+
+  private constructor({ database, changes, logger, metrics }: Parts) {
+    this.#database = database
+    this.#logger = logger
+    this.#unsubscribe = changes.listen((name) => this.#note(name))
+    const help = 'Names of devices that are stored under something else than their name'
+    gaugeOf(metrics, 'sluice_registry_device_names', help, () => this.#size)
+  }
+
+  static async open(parts: Parts): Promise<DeviceNameCache> {
+    const cache = new DeviceNameCache(parts)
+    await cache.#readAll()
+    return cache
+  }
+
+  uidOf(tenant: string, device: string): string {
+    return this.#uids.get(tenant)?.get(device) ?? device
+  }
+
+  nameOf(tenant: string, uid: string): string {
+    return this.#names.get(tenant)?.get(uid) ?? uid
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#unsubscribe()
+    clearTimeout(this.#timer)
+    await this.#reading
+  }
+
+  #note(name: string): void {
+    if (!name.includes('/')) return
+    if (this.#waiting.size < MAX_WAITING) this.#waiting.add(name)
+    else this.#isStale = true
+    this.#start()
+  }
+
+  #start(): void {
+    if (this.#reading === undefined && this.#timer === undefined && !this.#closed) this.#reading = this.#read()
+  }
+
+  /** Never rejects: what could not be read is read later. */
+  async #read(): Promise<void> {
+    const [names, isStale] = [this.#waiting, this.#isStale]
+    this.#waiting = new Set()
+    this.#isStale = false
+    let pauseMs: number | undefined
+    try {
+      if (isStale) await this.#readAll()
+      else await this.#readSome([...names].flatMap((name) => parseDeviceKey(name) ?? []))
+    } catch (error) {
+      for (const name of names) this.#waiting.add(name)
+      this.#isStale ||= isStale
+      pauseMs = backoffMs(BACKOFF.rules, 1)
+      this.#logger.warn({ code: toSluiceError(error).code }, 'changed names of devices are not known yet')
+    }
+    this.#reading = undefined
+    if (this.#closed || (this.#waiting.size === 0 && !this.#isStale)) return
+    if (pauseMs === undefined) this.#start()
+    else this.#startLater(pauseMs)
+  }
+
+  #startLater(pauseMs: number): void {
+    const again = (): void => {
+      this.#timer = undefined
+      this.#start()
+    }
+    this.#timer = setTimeout(again, pauseMs).unref()
+  }
+
+  async #readAll(): Promise<void> {
+    const rows = await this.#database.run((db) => db.selectFrom('device_names').selectAll().execute())
+    this.#uids = new Map()
+    this.#names = new Map()
+    this.#size = 0
+    for (const row of rows) this.#add(row)
+    this.epoch += 1
+  }
+
+  /** These names, and all of the devices that had them. */
+  async #readSome(devices: readonly DeviceName[]): Promise<void> {
+    for (const [tenant, group] of Map.groupBy(devices, (device) => device.tenant)) {
+      for (const names of chunks(group.map(({ device }) => device))) {
+        const uids = names.flatMap((name) => this.#uids.get(tenant)?.get(name) ?? [])
+        const rows = await this.#database.run((db) => rowsOf(db, tenant, names, uids))
+        const known = this.#takeOut(tenant, names, uids)
+        for (const row of rows) this.#add(row)
+        if (known > 0 || rows.length > 0) this.epoch += 1
+      }
+    }
+  }
+
+  #add({ tenant, name, uid, is_former: isFormer }: Row): void {
+    this.#size += 1
+    put(this.#uids, tenant, name, uid)
+    if (isFormer === 0) put(this.#names, tenant, uid, name)
+  }
+
+  /** Gives how many there were. */
+  #takeOut(tenant: string, names: readonly string[], uids: readonly string[]): number {
+    const [byName, byUid] = [this.#uids.get(tenant), this.#names.get(tenant)]
+    const before = this.#size
+    const gone = new Set(uids)
+    const all = gone.size === 0 ? [] : [...(byName ?? [])].filter(([, uid]) => gone.has(uid))
+    for (const name of [...names, ...all.map(([name]) => name)]) if (byName?.delete(name) === true) this.#size -= 1
+    for (const uid of uids) byUid?.delete(uid)
+    return before - this.#size
+  }
+}
+
+/** A device has the names that it was given, and few others. */
+async function rowsOf(
+  db: Kysely<RegistrySchema>,
+  tenant: string,
+  names: readonly string[],
+  uids: readonly string[],
+): Promise<Row[]> {
+  const query = db.selectFrom('device_names').selectAll().where('tenant', '=', tenant)
+  const rows = await query.where('name', 'in', names).execute()
+  const asked = [...new Set([...uids, ...rows.map(({ uid }) => uid)])]
+  return asked.length === 0 ? [] : query.where('uid', 'in', asked).execute()
+}
+
+function put(index: Index, tenant: string, key: string, value: string): void {
+  const known = index.get(tenant) ?? new Map<string, string>()
+  index.set(tenant, known)
+  known.set(key, value)
+}
