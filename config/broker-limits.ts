@@ -19,12 +19,13 @@ export const brokerLimits = {
   RATE_BURST_SECONDS: integer(10, 'Burst allowance of these rates, in seconds.', { min: 1, max: 3_600 }),
   // A device needs two, a dashboard a few dozen; each is kept in memory and matched against every message.
   MAX_SUBSCRIPTIONS: integer(256, 'Maximum subscriptions per session.', { min: 1, max: 100_000 }),
-  // A device has one or two clients. One that makes up a client id at each start is told after some weeks, not never; and
-  // with 4 MiB of messages each this is 256 MiB.
-  MAX_SESSIONS_PER_LOGIN: integer(64, 'Maximum persistent sessions per login, connected or not.', {
-    min: 1,
-    max: 10_000,
-  }),
+  // A device has one or two clients. Of one that makes up a client id at each start this many are kept; and with 4 MiB of
+  // messages each this is 256 MiB.
+  MAX_SESSIONS_PER_LOGIN: integer(
+    64,
+    'Maximum persistent sessions per login, connected or not. A new one takes the place of one that is away and keeps nothing.',
+    { min: 1, max: 10_000 },
+  ),
   // Who is silent for half an hour is gone for whoever looks at the fleet; a NAT has forgotten it long before.
   MAX_KEEPALIVE_SECONDS: integer(1_200, 'Longest keepalive; a device that asks for none gets this value.', {
     min: 5,

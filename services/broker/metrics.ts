@@ -36,6 +36,8 @@ export class Tally {
   /** Messages for sessions that have enough, and retained messages beyond their number. */
   sessionMessagesDropped = 0
   retainedDropped = 0
+  /** Sessions that were away and kept nothing, in whose place a new one of their login is. */
+  sessionsReplaced = 0
   /** Clients that were let in without their will. */
   willsLeftOut = 0
   connectionsShed = 0
@@ -109,6 +111,11 @@ const COUNTERS: readonly [NumberOfTally, string, string][] = [
     'retainedDropped',
     'sluice_broker_retained_dropped_total',
     'Messages not retained, because the limit of retained messages is reached',
+  ],
+  [
+    'sessionsReplaced',
+    'sluice_broker_sessions_replaced_total',
+    'Persistent sessions that kept nothing and made room for a new one of their login',
   ],
   [
     'willsLeftOut',

@@ -33,6 +33,8 @@ export interface Lease {
   epoch: string | undefined
   /** It goes on: an earlier connection left it [MQTT-3.2.2-2]. */
   readonly isPresent: boolean
+  /** Another session of the login is gone for it. */
+  readonly hasMadeRoom: boolean
   /** Message ids given to the client -> number of the stored message. */
   readonly sent: Map<number, string>
   /** Message ids of QoS 2 that were taken and not released yet. */
@@ -100,7 +102,9 @@ export type PublishWill = (will: Message, principal: string) => Promise<boolean>
 export interface SessionStore {
   /**
    * A connection takes the session of its client id, and is the only one that has it until it releases it. A will that
-   * waits for the client is none any more. Errors besides: `session_limit`.
+   * waits for the client is none any more. When its login has as many persistent sessions as it may have, a new one takes
+   * the place of the one that was used least recently of those that are away and keep nothing. Errors besides:
+   * `session_limit`, when there is none such.
    */
   claim(clientId: string, wish: SessionWish): Promise<Lease>
   /** The connection has ended: the time of its session begins. To be called once, in the turn in which it has. */

@@ -66,20 +66,6 @@ export function describeSessions(name: string, make: MakeSessionsHarness): void 
       expect(await Promise.all(['a/1/ends', 'a/1/at-once', 'a/1/lasts'].map(isPresent))).toEqual([false, false, true])
     })
 
-    it('are as many as a login may have', async () => {
-      const { store } = await make({ maxSessions: 2 })
-      const full = { code: 'session_limit' }
-      const open = async (clientId: string, wish = KEPT): Promise<void> =>
-        store.release(await store.claim(clientId, wish))
-      for (const id of ['a/1/x', 'a/1/y', 'a/11/x', 'a//1/x', 'a//1/y']) await open(id)
-      await expect(store.claim('a/1/z', KEPT)).rejects.toMatchObject(full)
-      await expect(store.claim('a//z', KEPT)).rejects.toMatchObject(full)
-      await open('a/1/z', CLEAN)
-      await open('a/1/x')
-      await open('a/1/x', CLEAN)
-      await open('a/1/z')
-    })
-
     it('keep subscriptions with their options until they are taken back, or the session is forgotten', async () => {
       const first = await make()
       const lease = await first.store.claim(APP, KEPT)

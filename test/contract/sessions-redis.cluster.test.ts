@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { quiet } from '../broker-harness.ts'
 import { describeSessions } from './sessions-contract.ts'
 import type { MakeSessionsHarness, SessionsHarness } from './sessions-harness.ts'
+import { describeSessionLimit } from './sessions-limit-contract.ts'
 import { describeRetainedAndWills } from './sessions-retained-contract.ts'
 import { describeUnreleased } from './sessions-unreleased-contract.ts'
 
@@ -68,5 +69,6 @@ const make: MakeSessionsHarness = async ({ maxSessions } = {}) => {
 }
 
 describeSessions('Redis', make)
+describeSessionLimit('Redis', make)
 describeRetainedAndWills('Redis', make)
 describeUnreleased('Redis', make)

@@ -7,6 +7,7 @@ import { quiet } from '../broker-harness.ts'
 import { tempFolder } from '../helpers.ts'
 import { describeSessions } from './sessions-contract.ts'
 import { away, KEPT, ME, type MakeSessionsHarness, type SessionsHarness } from './sessions-harness.ts'
+import { describeSessionLimit } from './sessions-limit-contract.ts'
 import { describeRetainedAndWills } from './sessions-retained-contract.ts'
 import { describeUnreleased } from './sessions-unreleased-contract.ts'
 
@@ -37,10 +38,11 @@ async function open(file: string, maxSessions = 64): Promise<SessionsHarness & {
 const make: MakeSessionsHarness = ({ maxSessions } = {}) => open(join(tempFolder(), 'sessions.db'), maxSessions)
 
 describeSessions('SQLite', make)
+describeSessionLimit('SQLite', make)
 describeRetainedAndWills('SQLite', make)
 describeUnreleased('SQLite', make)
 
-it('a file of the first format is opened with what it has, and is of the second then', async () => {
+it('a file of the first format is opened with what it has, and is of the third then', async () => {
   const file = join(tempFolder(), 'sessions.db')
   const first = await open(file)
   await away(first.store, ME, 't/a/1/cmd/#')
@@ -51,16 +53,16 @@ it('a file of the first format is opened with what it has, and is of the second 
     return row?.['user_version']
   }
   await first.close()
-  expect(version()).toBe(2)
+  expect(version()).toBe(3)
   const db = new DatabaseSync(file)
-  db.exec('DROP TABLE in_log; PRAGMA user_version = 1')
+  db.exec('DROP TABLE in_log; ALTER TABLE session DROP COLUMN left_number; PRAGMA user_version = 1')
   db.close()
   const second = await open(file)
   const lease = await second.store.claim(ME, KEPT)
   expect([lease.isPresent, (await second.store.subscriptions(ME)).length]).toEqual([true, 1])
   await second.store.writeUnreleased([{ lease, id: 5, digest: 1 }])
   await second.close()
-  expect(version()).toBe(2)
+  expect(version()).toBe(3)
   const third = await open(file)
   expect([...(await third.store.claim(ME, KEPT)).left.unreleased]).toEqual([[5, 1]])
 })

@@ -18,6 +18,8 @@ export function openJs(to: Way | number, options: IClientOptions): MqttClient {
 
 export interface Inbox {
   readonly client: MqttClient
+  /** CONNACK says that a session goes on. */
+  readonly hasSession: boolean
   /** `topic payload qos[ retained]` */
   readonly messages: readonly string[]
 }
@@ -40,12 +42,12 @@ export async function connectJs(
     messages.push(`${topic} ${payload.toString()} ${qos}${retain ? ' retained' : ''}`)
   })
   client.on('error', () => undefined)
-  await new Promise<void>((resolve, reject) => {
-    client.once('connect', () => resolve())
+  const hasSession = await new Promise<boolean>((resolve, reject) => {
+    client.once('connect', ({ sessionPresent }) => resolve(sessionPresent))
     client.once('error', reject)
     client.once('close', () => reject(new Error('closed without CONNACK')))
   })
-  return { client, messages }
+  return { client, hasSession, messages }
 }
 
 /** Resolves when the client's connection is gone, whichever side ended it. */

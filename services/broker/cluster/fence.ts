@@ -9,7 +9,7 @@ import { NOTHING_LEFT, type Lease, type SessionWish } from '../../../shared/sess
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
 import { WILL_DUE } from './will-delay-scripts.ts'
 
-const NOTHING_CLAIMED = { epoch: undefined, isPresent: false, left: NOTHING_LEFT }
+const NOTHING_CLAIMED = { epoch: undefined, isPresent: false, hasMadeRoom: false, left: NOTHING_LEFT }
 
 /** Arguments of {@link RELEASE}. */
 type Release = readonly [principal: string, clientId: string, epoch: string, node: string, rest: number | '']
@@ -187,7 +187,7 @@ export class Fence {
     principal: string,
     clientId: string,
     wish: SessionWish,
-  ): Promise<Pick<Lease, 'epoch' | 'isPresent' | 'left'>> {
+  ): Promise<Pick<Lease, 'epoch' | 'isPresent' | 'hasMadeRoom' | 'left'>> {
     try {
       let answer = claimed(await this.#claimOnce(principal, clientId, wish, false))
       if (answer.epoch === 0) {
@@ -200,7 +200,8 @@ export class Fence {
       if (answer.epoch < 0) {
         throw new SluiceError('session_limit', `${principal} has ${this.#maxSessions} persistent sessions`)
       }
-      return { epoch: String(answer.epoch), isPresent: answer.isPresent, left: answer.left }
+      const { isPresent, hasMadeRoom, left } = answer
+      return { epoch: String(answer.epoch), isPresent, hasMadeRoom, left }
     } catch (error) {
       if (wish.clean && toSluiceError(error).code === 'redis_unavailable') return NOTHING_CLAIMED
       throw error

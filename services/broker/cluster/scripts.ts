@@ -4,22 +4,36 @@ import { lua } from './redis-keys.ts'
  * A client id becomes the session of a node. Arguments: principal, client id, c|p{seconds, if it ends}, node, 1 to take
  * it from a node that holds it, most persistent sessions of a principal, 1 to forget what is kept, as when its time was
  * up. Answer: {epoch, former node, 1 when the session goes on, and then its former epoch and what is unreleased of its
- * telemetry: ids and digests by turns} or {0, node that holds it} or {-1}.
+ * telemetry: ids and digests by turns}, {epoch, former node, 0, 1 when another session of the login is gone for it}, {0,
+ * node that holds it}, or {-1} when the login has too many.
  */
 export const CLAIM = lua(`
-local function isFull(principal, max)
-  local key, count = P..'sessions:'..principal, 0
-  if call('HLEN', key) < max then return false end
-  for _, text in ipairs(call('HVALS', key)) do
-    if string.match(text, '^%d+ p') then count = count + 1 end
+local function keepsNothing(id)
+  local keys = {P..'subs:'..id, P..'queue:'..id, P..'ids:'..id, P..'in:'..id, P..'in-log:'..id, P..'will:'..id}
+  return call('EXISTS', unpack(keys)) == 0
+end
+-- 0 when there was room, 1 when another session is gone, -1 when none may go.
+local function makeRoom(principal, max)
+  local key, count, oldest, least = P..'sessions:'..principal, 0, nil, math.huge
+  if call('HLEN', key) < max then return 0 end
+  local all = call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local epoch, node = string.match(all[i + 1], '^(%d+) p%d* (.*)$')
+    if epoch then count = count + 1 end
+    if node == '' and tonumber(epoch) < least and keepsNothing(all[i]) then oldest, least = all[i], tonumber(epoch) end
   end
-  return count >= max
+  if count < max then return 0 end
+  if not oldest then return -1 end
+  forgetStored(oldest)
+  call('HDEL', key, oldest)
+  return 1
 end
 local principal, id, kindAndSeconds, node, force, max, isNew = unpack(ARGV)
 local kind = string.sub(kindAndSeconds, 1, 1)
 local epoch, oldKind, oldNode = record(principal, id)
 if epoch and oldNode ~= '' and oldNode ~= node and force == '0' then return {0, oldNode} end
-if kind == 'p' and oldKind ~= 'p' and isFull(principal, tonumber(max)) then return {-1, ''} end
+local room = kind == 'p' and oldKind ~= 'p' and makeRoom(principal, tonumber(max)) or 0
+if room < 0 then return {-1, ''} end
 local new = call('INCR', P..'epoch')
 call('HSET', P..'sessions:'..principal, id, new..' '..kindAndSeconds..' '..node)
 call('SADD', P..'clients:'..node, id)
@@ -29,7 +43,7 @@ local isOver = ends and tonumber(ends) <= now()
 if isNew == '1' or isOver or kind == 'c' and oldKind == 'p' then forgetStored(id) else call('ZREM', P..'ends', id) end
 forgetWill(id)
 local isPresent = kind == 'p' and oldKind == 'p' and isNew ~= '1' and not isOver
-if not isPresent then return {new, oldNode or '', 0} end
+if not isPresent then return {new, oldNode or '', 0, room} end
 return {new, oldNode, 1, epoch, call('HGETALL', P..'in-log:'..id)}
 `)
 

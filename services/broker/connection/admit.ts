@@ -68,7 +68,8 @@ export async function admit(
     logout()
     throw error
   })
-  const { isPresent } = entered
+  const { isPresent, hasMadeRoom } = entered
+  if (hasMadeRoom) context.limits.acted(principal, 'sessions', context.settings.MAX_SESSIONS_PER_LOGIN)
   const release = (): void => {
     entered.release()
     logout()

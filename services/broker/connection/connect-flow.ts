@@ -170,7 +170,11 @@ function tellOfWill(
 }
 
 /** Who speaks MQTT 5 is told of another keepalive in CONNACK, an older client by a notice. */
-function keepaliveOf(context: BrokerContext, { keepalive, version }: ConnectPacket, { principal }: Welcome['admitted']): number {
+function keepaliveOf(
+  context: BrokerContext,
+  { keepalive, version }: ConnectPacket,
+  { principal }: Welcome['admitted'],
+): number {
   const most = context.settings.MAX_KEEPALIVE_SECONDS
   if (keepalive === 0 ? principal.kind === 'application' : keepalive <= most) return keepalive
   if (version < 5) context.limits.acted(principal, 'keepalive', most)

@@ -27,6 +27,8 @@ export interface Entered {
   readonly release: () => void
   /** Its session goes on. */
   readonly isPresent: boolean
+  /** Another session of the login is gone for it. */
+  readonly hasMadeRoom: boolean
 }
 
 /** Resolves when the connection, and all before it, have ended. */
@@ -69,7 +71,7 @@ export class Takeovers {
         leave()
         claimed?.release()
       }
-      return { release, isPresent: claimed?.isPresent === true }
+      return { release, isPresent: claimed?.isPresent === true, hasMadeRoom: claimed?.hasMadeRoom === true }
     } catch (error) {
       leave()
       throw error
@@ -101,7 +103,9 @@ export class Takeovers {
     if (connection.isClosed) return undefined
     const lease = await shared.claim(clientId, wish)
     const release = (): void => shared.release(lease)
-    if (!connection.isClosed) return { release, isPresent: lease.isPresent }
+    const { isPresent, hasMadeRoom } = lease
+    if (hasMadeRoom) this.#tally.sessionsReplaced += 1
+    if (!connection.isClosed) return { release, isPresent, hasMadeRoom }
     release()
     return undefined
   }

@@ -57,7 +57,7 @@ export interface Figures {
 
 export interface Calls {
   /** `inLog`: packet ids and digests by turns. */
-  claim: { ask: ClaimAsk; answer: { readonly isPresent: boolean; readonly inLog: readonly number[] } }
+  claim: { ask: ClaimAsk; answer: { isPresent: boolean; hasMadeRoom: boolean; inLog: readonly number[] } }
   release: { ask: { clientId: string; clean: boolean; expiry: number | undefined }; answer: undefined }
   subscribe: { ask: { clientId: string; subscriptions: readonly StoredSubscription[] }; answer: undefined }
   unsubscribe: { ask: { clientId: string; filters: readonly string[] }; answer: undefined }

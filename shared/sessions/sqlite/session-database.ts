@@ -115,10 +115,10 @@ export class SessionDatabase {
 
   #claim(ask: Calls['claim']['ask']): Calls['claim']['answer'] {
     this.#followClock()
-    const { isPresent, isForgotten } = this.#sessions.claim(ask)
+    const { isPresent, isForgotten, hasMadeRoom } = this.#sessions.claim(ask)
     if (isForgotten) this.#forgetKept(ask.clientId)
     this.#wills.remove(ask.clientId)
-    return { isPresent, inLog: isPresent ? this.#inLog.of(ask.clientId) : [] }
+    return { isPresent, hasMadeRoom, inLog: isPresent ? this.#inLog.of(ask.clientId) : [] }
   }
 
   #release(ask: Calls['release']['ask']): undefined {

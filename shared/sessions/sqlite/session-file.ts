@@ -39,8 +39,11 @@ const IN_LOG = `
     client_id TEXT NOT NULL, message_id INTEGER NOT NULL, digest INTEGER NOT NULL,
     PRIMARY KEY (client_id, message_id)) WITHOUT ROWID;`
 
+/** The order in which sessions were used last: grows with each that begins, and whose connection ends. */
+const LEFT = 'ALTER TABLE session ADD COLUMN left_number INTEGER;'
+
 /** What each version of the file added. A file of a higher one was written by a newer Sluice. */
-const STEPS = [FIRST, IN_LOG]
+const STEPS = [FIRST, IN_LOG, LEFT]
 export const SESSIONS_FORMAT = STEPS.length
 
 export interface OpenedFile {

@@ -49,10 +49,20 @@ export class SqliteSessions implements LocalSessionStore {
   }
 
   async claim(clientId: string, { clean, isNew = false, expiry }: SessionWish): Promise<Lease> {
-    const { isPresent, inLog } = await this.#ask('claim', { clientId, clean, isNew, expiry })
+    const { isPresent, hasMadeRoom, inLog } = await this.#ask('claim', { clientId, clean, isNew, expiry })
     const { name: principal, isApplication } = principalOf(clientId)
     const own = { sent: new Map<number, string>(), incoming: new Set<number>(), left: leftIn(inLog) }
-    const lease = { clientId, principal, isApplication, clean, expiry, epoch: undefined, isPresent, ...own }
+    const lease = {
+      clientId,
+      principal,
+      isApplication,
+      clean,
+      expiry,
+      epoch: undefined,
+      isPresent,
+      hasMadeRoom,
+      ...own,
+    }
     this.#leases.set(clientId, lease)
     return lease
   }

@@ -95,9 +95,11 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
     await listener.client.subscribeAsync('t/a/1/notice')
     const open = async (clientId: string, clean: boolean, username = 'a/1'): Promise<string> => {
       const client = await logIn(port, { username, clientId, clean })
+      // What keeps nothing would make room.
+      await client.subscribe([`t/${username}/cmd/#`, 1])
       client.send(packet.disconnect())
       await client.closed()
-      return client.texts.join()
+      return String(client.texts[0])
     }
     const open5 = async (
       clientId: string,
@@ -105,6 +107,7 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
       sessionExpiryInterval: number,
     ): Promise<number | undefined> => {
       const client = await logIn5(port, { clientId, clean, properties: { sessionExpiryInterval } })
+      await client.subscribe(['t/a/1/cmd/#', 1])
       client.send(packet5.disconnect())
       await client.closed()
       const [answer] = client.packets
@@ -137,6 +140,26 @@ export function itKeepsSoMuch(start: (settings?: Partial<BrokerSettings>) => Pro
       ...['connack 0 0', 'connack 0 0'],
       'connack 0 3',
     ])
+  })
+
+  it('lets a device in that makes up a client id at each start, for a session that keeps nothing', async () => {
+    const { port, metric } = await start({ MAX_SESSIONS_PER_LOGIN: 3 })
+    const listener = await connectJs(port, { username: 'a/1', clientId: 'listener' })
+    await listener.client.subscribeAsync('t/a/1/notice')
+    const kept = await connectJs(port, { username: 'a/1', clientId: 'kept', clean: false })
+    await kept.client.subscribeAsync('t/a/1/cmd/#', { qos: 1 })
+    await kept.client.endAsync()
+    const isPresent = async (clientId: string): Promise<boolean> => {
+      const { client, hasSession } = await connectJs(port, { username: 'a/1', clientId, clean: false })
+      await client.publishAsync('t/a/1/telemetry', '1', { qos: 1 })
+      await client.endAsync()
+      return hasSession
+    }
+    for (const id of ['esp-9', 'esp-3', 'esp-7', 'esp-1', 'esp-5']) expect(await isPresent(id)).toBe(false)
+    await expect.poll(() => listener.messages.join()).toContain('"code":"sessions","limit":3')
+    expect(await metric('sluice_broker_sessions_replaced_total')).toBe(3)
+    for (const id of ['esp-5', 'esp-1', 'kept']) expect(await isPresent(id)).toBe(true)
+    expect(await isPresent('esp-9')).toBe(false)
   })
 
   it('forgets what waited for a persistent session when its client connects clean', async () => {
