@@ -130,9 +130,13 @@ async function outcome({ from, inARow, how }: Trouble, variant?: string): Promis
   for (let i = 0; i < inARow; i++) {
     const child = next(i === 0 ? from : 1)
     const pid = await pidOf(child)
-    if (pid !== undefined) failure = (await work(child, 1 + i * ROUNDS)) ?? failure
-    if (pid !== undefined && how === 'is killed') process.kill(pid, 'SIGKILL')
-    exitCodes.push(await child.ended())
+    const failed = pid === undefined ? undefined : await work(child, 1 + i * ROUNDS)
+    failure ??= failed
+    // SQLite says nothing of a folder's sync: it goes on, and is killed.
+    const goesOn = pid !== undefined && failed === undefined
+    if (pid !== undefined && (goesOn || how === 'is killed')) process.kill(pid, 'SIGKILL')
+    const exitCode = await child.ended()
+    if (!goesOn) exitCodes.push(exitCode)
   }
   const last = next()
   const pid = await pidOf(last)
