@@ -19,6 +19,8 @@ export interface ClusterPlan {
   readonly workerEnv?: MemberSpec['env']
   /** For every process. */
   readonly env: Readonly<Record<string, string>>
+  /** Where the code of every process is; this checkout unless given. */
+  readonly checkout?: string
   /** Keys, logs; the same for every cluster on the same servers. */
   readonly folder: string
 }
@@ -121,7 +123,7 @@ export class Cluster {
 
   #member(name: string, command: readonly string[], env: MemberSpec['env'] = {}): Member {
     const logFile = join(this.#plan.folder, `${name}.log`)
-    const member = new Member({ name, command, env: { ...this.#env, ...env }, logFile })
+    const member = new Member({ name, command, env: { ...this.#env, ...env }, logFile, checkout: this.#plan.checkout })
     this.#members.push(member)
     return member
   }

@@ -15,6 +15,8 @@ export interface MemberSpec {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Where its log goes. */
   readonly logFile: string
+  /** Where its code is; this checkout unless given. */
+  readonly checkout?: string | undefined
 }
 
 interface ReadyLine {
@@ -35,9 +37,12 @@ export class Member {
   #awaited: { readonly text: string; readonly resolve: (line: string) => void }[] = []
   /** Of MQTT, HTTP, MQTT over TLS and operations; the same in every life. */
   #ports: readonly number[] | undefined
+  /** Where its code is, in its next life. */
+  #checkout: string
 
   constructor(spec: MemberSpec) {
     this.#spec = spec
+    this.#checkout = spec.checkout ?? root
   }
 
   get name(): string {
@@ -60,11 +65,11 @@ export class Member {
     const { name, env, logFile } = this.#spec
     if (this.#closed) throw new Error(`${name} is not started after the end of its test`)
     const [entry = '', ...args] = command
-    const node = ['--disable-warning=ExperimentalWarning', join(root, entry), ...args]
+    const node = ['--disable-warning=ExperimentalWarning', join(this.#checkout, entry), ...args]
     this.#ports ??= await freePorts(4)
     const [MQTT_PORT, HTTP_PORT, MQTT_TLS_PORT, OPS_PORT] = this.#ports.map(String)
     const ports = { MQTT_PORT, HTTP_PORT, MQTT_TLS_PORT, OPS_PORT }
-    const child = spawn(join(root, 'node_modules/.bin/node'), node, {
+    const child = spawn(join(this.#checkout, 'node_modules/.bin/node'), node, {
       env: { ...process.env, ...env, ...ports },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -83,6 +88,13 @@ export class Member {
     // When it has said all.
     child.once('close', (code, signal) => ready.reject(new Error(`${name} ended with ${code ?? signal}: ${last}`)))
     this.#ready = await ready.promise
+  }
+
+  /** Stops it as an orchestrator does, and starts this checkout's code in its place; resolves when that is ready. */
+  async replace(): Promise<void> {
+    await this.stop('SIGTERM')
+    this.#checkout = root
+    await this.start()
   }
 
   /** Sends the signal and resolves with the exit code when the process is gone. */
