@@ -34,7 +34,7 @@ export const ERRORS = {
   reading_not_object: data('Each reading must be a JSON object of field names and values.'),
   reading_empty: data('A reading needs at least one value that is not null.'),
   reading_too_wide: data('Send at most 1,000 fields in one reading.'),
-  field_name_invalid: data('A field name has up to 256 bytes, without control characters.'),
+  field_name_invalid: data('A field name is text of up to 1,024 bytes: half a surrogate pair is none.'),
   field_name_reserved: data('Only in letters of before 0.3: every name can be stored.'),
   field_duplicate: data('Two values have the same field name after nested objects were flattened; rename one.'),
   value_unsupported: data('Send text as text: half a surrogate pair, which JSON can escape, is none.'),

@@ -56,5 +56,5 @@ export function treeOf(text: string): Tree {
 
 export function checkName(name: string): void {
   const bytes = new TextEncoder().encode(name).length
-  if (bytes > 256 || /\p{Cc}|\p{Cs}/u.test(name)) throw new Refused('field_name_invalid')
+  if (bytes > 1024 || /\p{Cs}/u.test(name)) throw new Refused('field_name_invalid')
 }

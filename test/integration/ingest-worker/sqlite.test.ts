@@ -84,7 +84,7 @@ async function letters(log: TelemetryLog) {
 const payloads = Array.from({ length: 3000 }, (_, n) => {
   if (n % 500 === 77) return '{not JSON'
   if (n % 500 === 78) return { ts: T + n, n: 'a word', state: n % 2 === 0 }
-  if (n % 500 === 79) return [{ ts: T + n, n, state: [[n]], o: { p: 1e20, 'q\t': 2 } }, { ts: T + n, n: [{}] }, 5]
+  if (n % 500 === 79) return [{ ts: T + n, n, state: [[n]], o: { p: 1e20, ['q'.repeat(1025)]: 2 } }, { ts: T + n, n: [{}] }, 5]
   return { ts: T + n, n, state: n % 2 === 0 }
 })
 
@@ -99,7 +99,7 @@ const good = payloads.flatMap((_, n) => (n % 500 === 77 || n % 500 === 78 ? [] :
 /** Fields of one poisoned record, in the order of its text. */
 const poison = [
   [0, 'state', 'list_left_out'],
-  [0, 'o.q\t', 'field_name_invalid'],
+  [0, `o.${'q'.repeat(64)}...`, 'field_name_invalid'],
   [1, 'n', 'list_left_out'],
   [2, null, 'reading_not_object'],
 ]

@@ -12,7 +12,7 @@ describe('every field ends as a point or as a fault', () => {
     await world.publish([
       { ts: T, a: 1 },
       '{"a":',
-      ` [ {"ts":${T + 1},"a":2} , {"a":[[1]]} , {"ts":${T + 2},"a":3,"b\\t":4,"c":{"d":1e999}} ] `,
+      ` [ {"ts":${T + 1},"a":2} , {"a":[[1]]} , {"ts":${T + 2},"a":3,"b\\ud800":4,"c":{"d":1e999}} ] `,
       '',
     ])
     const { options } = await world.work()
@@ -34,7 +34,7 @@ describe('every field ends as a point or as a fault', () => {
       [[null, null, 'payload_not_json']],
       [
         [1, 'a', 'list_left_out'],
-        [2, 'b\t', 'field_name_invalid'],
+        [2, 'b\ud800', 'field_name_invalid'],
         [2, 'c.d', 'value_out_of_range'],
       ],
       [[null, null, 'payload_empty']],
