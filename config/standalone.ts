@@ -23,6 +23,7 @@ export const standaloneSettings = {
     },
   ),
   DISK_RESERVE: diskReserve(),
+  POINT_READERS: integer(1, 'Threads that unpack stored points for queries of many series.', { min: 1, max: 16 }),
   CACHE_ENTRIES: integer(50_000, 'Latest values kept in memory for the API, about 1 KB each.', {
     min: 0,
     max: 10_000_000,

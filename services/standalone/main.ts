@@ -127,7 +127,8 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
     ...shared,
   }
   const log = releasers.own('log', await openSqliteLog(logOptions), (it) => it.close())
-  const pointsOptions = { folder: join(folder, 'points'), room: disk.room('points'), ...shared }
+  const readers = config.POINT_READERS
+  const pointsOptions = { folder: join(folder, 'points'), room: disk.room('points'), readers, ...shared }
   const points = releasers.own('points', await openSqlitePoints(pointsOptions), (it) => it.close())
   const registryOptions = {
     file: join(folder, 'registry.db'),

@@ -10,8 +10,8 @@ import type { DeleteRange, PointPage, PointQuery, PointScan, PointStore, Rejecte
 import { checkInstant, checkQuery, encodeCursor } from '../cursor.ts'
 import type { Calls, Opened, PointsEvent, SeriesColumns, ThreadOptions } from './messages.ts'
 import { RequestLine } from './request-line.ts'
+import { Readers } from './readers.ts'
 import { runScan, type ScanThreads } from './scan.ts'
-import { unpack } from './unpack.ts'
 import { SealMetrics } from './seal-metrics.ts'
 
 /**
@@ -26,6 +26,8 @@ const POINT_BYTES = 24
 
 const SEAL_AFTER_MS = 24 * 3_600_000
 
+const READERS = 1
+
 export interface SqlitePointsOptions {
   /** Made when it is absent. One process at a time: another one gets `data_locked`. */
   readonly folder: string
@@ -35,6 +37,8 @@ export interface SqlitePointsOptions {
   readonly sealAfterPoints?: number
   /** The longest that points wait for that, in ms; at 0 nothing stays unsealed. Default one day. */
   readonly sealAfterMs?: number
+  /** Threads that unpack chunks for scans, started by the first one. Default 1. */
+  readonly readers?: number
   /** Nothing is written while there is none; deletes are. */
   readonly room?: Room
 }
@@ -72,24 +76,27 @@ export async function openSqlitePoints(options: SqlitePointsOptions): Promise<Po
     },
   })
   seals.rawPoints.set(opened.rawPoints)
-  return new SqlitePoints(new RequestLine(client, figures, seals), figures, room)
+  const readers = new Readers(options.readers ?? READERS, metrics)
+  return new SqlitePoints(new RequestLine(client, figures, seals), readers, figures, room)
 }
 
 class SqlitePoints implements PointStore {
   readonly #line: RequestLine
   readonly #metrics: PointsMetrics
   readonly #room: Room
+  readonly #readers: Readers
   readonly #threads: ScanThreads
 
-  constructor(line: RequestLine, metrics: PointsMetrics, room: Room) {
+  constructor(line: RequestLine, readers: Readers, metrics: PointsMetrics, room: Room) {
     this.#line = line
     this.#metrics = metrics
     this.#room = room
+    this.#readers = readers
     this.#threads = {
       begin: (scan, points) => line.ask('scan', { scan, points }),
       step: (id, points) => line.ask('scanStep', { id, points }),
       end: (id) => void line.ask('scanEnd', { id }).then(undefined, ended),
-      unpack: async (job) => unpack(job),
+      unpack: (job) => readers.unpack(job),
     }
   }
 
@@ -155,8 +162,8 @@ class SqlitePoints implements PointStore {
     await this.#line.ask('snapshot', { folder })
   }
 
-  close(): Promise<void> {
-    return this.#line.close()
+  async close(): Promise<void> {
+    await Promise.all([this.#line.close(), this.#readers.close()])
   }
 }
 
