@@ -26,9 +26,17 @@ export const brokerLimits = {
     'Maximum persistent sessions per login, connected or not. A new one takes the place of one that is away and keeps nothing.',
     { min: 1, max: 10_000 },
   ),
-  // Who is silent for half an hour is gone for whoever looks at the fleet; a NAT has forgotten it long before.
-  MAX_KEEPALIVE_SECONDS: integer(1_200, 'Longest keepalive; a device that asks for none gets this value.', {
-    min: 5,
-    max: 65_535,
-  }),
+  // Who is silent for half an hour is gone for whoever looks at the fleet; a NAT has forgotten it long before. A client of
+  // 3.1.1 cannot be told, and would be cut off though it does nothing wrong.
+  MAX_KEEPALIVE_SECONDS: integer(
+    1_200,
+    'Longest keepalive of a client of MQTT 5, which is told; a device that asks for none gets this value. Those of 3.1.1 have their own.',
+    { min: 5, max: 65_535 },
+  ),
+  // At 50 KB each 50 MB; a peer that is gone is found by the kernel in minutes.
+  MAX_SILENT_CONNECTIONS: integer(
+    1_000,
+    'Connections with keepalive 0 that may be silent for longer than MAX_KEEPALIVE_SECONDS; beyond, the most silent ones are closed.',
+    { min: 0, max: 1_000_000 },
+  ),
 } as const

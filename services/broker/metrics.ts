@@ -1,6 +1,6 @@
 import { Counter, Histogram } from 'prom-client'
-import { Type } from './mqtt/packets.ts'
 import { gaugeOf, LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../../shared/process/metrics.ts'
+import { exposeViolations } from './violation-metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
 export type ShedReason = 'node_full' | 'subscriber_slow'
@@ -42,6 +42,8 @@ export class Tally {
   willsLeftOut = 0
   connectionsShed = 0
   keepaliveTimeouts = 0
+  /** Without keepalive, and silent for longer than a keepalive may be. */
+  silentConnections = 0
   takeovers = 0
   newcomersRefused = 0
   appendFailures = 0
@@ -164,7 +166,7 @@ export function exposeTally(
     })
   }
   exposeShed(tally, metrics)
-  exposeViolations(tally, metrics)
+  exposeViolations(tally.violations, metrics)
   exposeGauges(load, connections, metrics)
   const sizes = new Histogram({
     name: 'sluice_broker_batch_records',
@@ -199,23 +201,6 @@ function exposeShed(tally: Tally, metrics: Metrics): void {
   })
 }
 
-function exposeViolations(tally: Tally, metrics: Metrics): void {
-  const names = Object.keys(Type)
-  new Counter({
-    name: 'sluice_broker_violations_total',
-    help: 'Packets that violate the specification, by packet type and MQTT 5 reason code',
-    labelNames: ['packet', 'reason'],
-    registers: [metrics],
-    collect() {
-      this.reset()
-      for (const [kind, count] of tally.violations) {
-        const packet = names[(kind >> 8) - 1] ?? 'unknown'
-        this.inc({ packet, reason: `0x${(kind & 0xff).toString(16)}` }, count)
-      }
-    },
-  })
-}
-
 function exposeGauges(
   { tally, forwarder, backpressure, repeats }: Load,
   connections: { readonly size: number },
@@ -234,6 +219,11 @@ function exposeGauges(
       () => repeats.recentSessions,
     ],
     ['sluice_broker_connections', 'Open MQTT connections', () => connections.size],
+    [
+      'sluice_broker_silent_connections',
+      'Connections without keepalive that are silent for longer than MAX_KEEPALIVE_SECONDS',
+      () => tally.silentConnections,
+    ],
     ['sluice_broker_queued_records', 'Records queued for the log', () => forwarder.records],
     ['sluice_broker_queued_bytes', 'Payload bytes queued for the log', () => forwarder.bytes],
     ['sluice_broker_held_bytes', 'Bytes received that wait for room in the log queue', () => backpressure.heldBytes],

@@ -5,12 +5,11 @@ import type { Principal } from '../../../shared/registry/port.ts'
 import type { RateName } from './rates.ts'
 
 /** Limits that act on a login. Those of an address, before any login, are the listeners'. */
-export type LimitName =
-  RateName | 'in_flight' | 'packet_size' | 'topic' | 'subscriptions' | 'sessions' | 'keepalive' | 'will'
+export type LimitName = RateName | 'in_flight' | 'packet_size' | 'topic' | 'subscriptions' | 'sessions' | 'will'
 
 export const LIMIT_NAMES: readonly LimitName[] = [
   ...(['message_rate', 'byte_rate', 'tenant_message_rate', 'tenant_byte_rate'] as const),
-  ...(['in_flight', 'packet_size', 'topic', 'subscriptions', 'sessions', 'keepalive', 'will'] as const),
+  ...(['in_flight', 'packet_size', 'topic', 'subscriptions', 'sessions', 'will'] as const),
 ]
 
 /** A limit that acts, or did: for as long as it does so again within a minute it is one hit. */
@@ -18,7 +17,7 @@ export interface LimitHit {
   /** The login. */
   readonly who: string
   readonly code: LimitName
-  /** The limit itself, in its unit: messages, bytes, levels, seconds; 0 for a will, which may not be there. */
+  /** The limit itself, in its unit: messages, bytes, levels; 0 for a will, which may not be there. */
   readonly limit: number
   readonly sinceMs: number
   readonly lastMs: number

@@ -169,14 +169,13 @@ function tellOfWill(
   return protocol instanceof Mqtt5 ? protocol.userProperty('will', `left out: ${refused.detail}`) : Buffer.alloc(0)
 }
 
-/** Who speaks MQTT 5 is told of another keepalive in CONNACK, an older client by a notice. */
+/** Only who speaks MQTT 5 can be told of another keepalive; the bound of silence of the others is in connections.ts. */
 function keepaliveOf(
-  context: BrokerContext,
+  { settings }: BrokerContext,
   { keepalive, version }: ConnectPacket,
   { principal }: Welcome['admitted'],
 ): number {
-  const most = context.settings.MAX_KEEPALIVE_SECONDS
-  if (keepalive === 0 ? principal.kind === 'application' : keepalive <= most) return keepalive
-  if (version < 5) context.limits.acted(principal, 'keepalive', most)
+  const most = settings.MAX_KEEPALIVE_SECONDS
+  if (version < 5 || (keepalive === 0 ? principal.kind === 'application' : keepalive <= most)) return keepalive
   return most
 }

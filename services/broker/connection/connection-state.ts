@@ -59,6 +59,11 @@ export class ConnectionState {
     return this.#time.seconds - this.#heardAt >= limitFor(this.#phase, this.keepalive)
   }
 
+  /** How long its client has been silent that nothing forbids to be. */
+  get unlimitedSilence(): number {
+    return this.#phase === 'open' && this.keepalive === 0 ? this.#time.seconds - this.#heardAt : 0
+  }
+
   enter(phase: Phase): void {
     this.#phase = phase
     this.#heardAt = this.#time.seconds

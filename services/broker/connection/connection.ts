@@ -27,12 +27,12 @@ const NOTHING = (): void => undefined
 export class Connection implements ClientConnection, Replaceable, PacketTaker<Reasons> {
   /** Resolves when the connection is gone for good. */
   readonly ended: Promise<void>
+  readonly state: ConnectionState
   readonly #socket: Duplex
   readonly #context: BrokerContext
   readonly #reader: SocketReader
   readonly #writer: SocketWriter
   readonly #origin: Origin
-  readonly #state: ConnectionState
   #protocol: Protocol = MQTT311
   #client: Client | undefined
   #blocked: Reasons | undefined
@@ -53,7 +53,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   constructor(socket: Duplex, origin: Origin, context: BrokerContext) {
     this.#socket = socket
     this.#context = context
-    this.#state = new ConnectionState(context.time)
+    this.state = new ConnectionState(context.time)
     this.#origin = origin
     this.#writer = new SocketWriter(socket, context.output, this)
     this.#reader = new SocketReader(socket, context.backpressure, this.#writer)
@@ -64,7 +64,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   }
 
   get isClosed(): boolean {
-    return this.#state.isClosed
+    return this.state.isClosed
   }
 
   get who(): string | undefined {
@@ -73,7 +73,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   /** Called every second. */
   tick(): void {
-    const state = this.#state
+    const state = this.state
     // Time in which we do not read is not the client's silence.
     if (state.phase === 'open' && this.#blocked !== undefined) state.heard()
     if (!state.isOverdue) return
@@ -92,23 +92,23 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   /** Closes the connection; MQTT 5 is told the reason. The will fires unless the client has left. */
   close(reason: number = Reason.unspecified, text?: string): void {
-    if (!this.#state.isClosed) this.#closedFor ??= reason
+    if (!this.state.isClosed) this.#closedFor ??= reason
     if (this.#client?.isAnswered === true) this.#closeWith(this.#protocol.disconnect(reason, text))
     // Some clients never come back after a CONNACK that refuses; those of a node that stops shall come to another one.
-    else if (this.#state.phase !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
+    else if (this.state.phase !== 'admitting' || reason === Reason.shuttingDown) this.#closeWith(undefined)
     else this.#closeWith(this.#protocol.refuseConnect(new Refused('broker_overloaded', '', connack(3), '')))
   }
 
   /** Something that a packet may have waited for has come. */
   progress(): void {
     if (this.#isTaking) return
-    if (this.#blocked === undefined && this.#state.phase === 'open') this.#writer.flush()
+    if (this.#blocked === undefined && this.state.phase === 'open') this.#writer.flush()
     else this.#take()
   }
 
   ready(): void {
-    if (this.#state.phase !== 'admitting') return
-    this.#state.enter(this.#hasInputEnded ? 'half-closed' : 'open')
+    if (this.state.phase !== 'admitting') return
+    this.state.enter(this.#hasInputEnded ? 'half-closed' : 'open')
     this.#take()
   }
 
@@ -124,7 +124,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   obstacle(): Reasons | undefined {
     if (this.#isDeaf || this.isClosed) return 'deaf'
-    if (this.#state.phase === 'admitting') return 'login'
+    if (this.state.phase === 'admitting') return 'login'
     return this.#writer.isClogged ? 'socket' : undefined
   }
 
@@ -145,7 +145,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   #onData(chunk: Buffer): void {
     if (this.isClosed) return
-    this.#state.heard()
+    this.state.heard()
     this.#reader.frames.feed(chunk)
     this.#take()
   }
@@ -166,11 +166,11 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
     if (this.#blocked !== undefined) {
       if (this.#blocked === 'node') this.#context.backpressure.wait(this)
       if (this.#blocked === 'rate') this.#context.rates.wait(this)
-      this.#reader.hold(this.#state.phase === 'open')
+      this.#reader.hold(this.state.phase === 'open')
       return this.#writer.flush()
     }
-    if (this.#reader.unhold()) this.#state.heard()
-    if (this.#state.phase === 'half-closed' && this.#client?.dispatch.isIdle === true) this.#finish()
+    if (this.#reader.unhold()) this.state.heard()
+    if (this.state.phase === 'half-closed' && this.#client?.dispatch.isIdle === true) this.#finish()
   }
 
   async #takeConnect(frame: FrameReader): Promise<void> {
@@ -178,11 +178,11 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
     try {
       const packet = parseConnect(frame)
       this.#protocol = protocolOf(packet, this.#context)
-      this.#state.enter('admitting')
+      this.state.enter('admitting')
       welcomed = await welcome(this.#context, this, packet, this.#protocol, this.#origin)
       if (welcomed === undefined) return
       if (this.isClosed) return giveBack(this.#context, welcomed)
-      this.#state.keepalive = welcomed.keepalive
+      this.state.keepalive = welcomed.keepalive
       this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
       this.#client = new Client(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
@@ -199,14 +199,14 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
     }
     const who = error.who || (this.who ?? this.#origin.remoteAddress)
     noteRefusal(this.#context, error, this.#reader.frames.header >> 4, who)
-    if (this.#state.phase === 'admitting') return this.#closeWith(this.#protocol.refuseConnect(error))
-    if (this.#state.phase === 'connecting') return this.#closeWith(error.answer)
+    if (this.state.phase === 'admitting') return this.#closeWith(this.#protocol.refuseConnect(error))
+    if (this.state.phase === 'connecting') return this.#closeWith(error.answer)
     this.close(error instanceof Violation ? error.reason : reasonOf(error.code), error.message)
   }
 
   #closeWith(answer: Buffer | undefined): void {
     if (this.isClosed) return
-    this.#state.enter('closing')
+    this.state.enter('closing')
     this.#context.backpressure.forget(this)
     this.#context.rates.forget(this)
     this.#reader.drop()
@@ -221,9 +221,9 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
   /** The client has closed its side: what it sent before is taken and answered, for a while. */
   #onEnd(): void {
     this.#hasInputEnded = true
-    if (this.#state.phase === 'admitting') return
-    if (this.#state.phase !== 'open') return this.close()
-    this.#state.enter('half-closed')
+    if (this.state.phase === 'admitting') return
+    if (this.state.phase !== 'open') return this.close()
+    this.state.enter('half-closed')
     this.progress()
   }
 
@@ -238,8 +238,8 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   #onGone(): void {
     this.#closeWith(undefined)
-    if (this.#state.phase !== 'ended') void Promise.resolve(this.#givenBack).then(this.#resolveEnded)
-    this.#state.enter('ended')
+    if (this.state.phase !== 'ended') void Promise.resolve(this.#givenBack).then(this.#resolveEnded)
+    this.state.enter('ended')
     this.#resolveGone()
   }
 

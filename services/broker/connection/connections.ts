@@ -75,10 +75,28 @@ export class Connections {
     }
   }
 
+  /** Limits of time. Of the clients without keepalive that are silent longer than others may be, so many stay. */
+  #lookAtSilence(): void {
+    const { tally, settings } = this.#context
+    const silent: { readonly connection: Connection; readonly seconds: number }[] = []
+    for (const connection of this.#connections) {
+      connection.tick()
+      const seconds = connection.state.unlimitedSilence
+      if (seconds > settings.MAX_KEEPALIVE_SECONDS) silent.push({ connection, seconds })
+    }
+    tally.silentConnections = silent.length
+    if (silent.length <= settings.MAX_SILENT_CONNECTIONS) return
+    silent.sort((one, other) => other.seconds - one.seconds)
+    for (const { connection } of silent.slice(0, silent.length - settings.MAX_SILENT_CONNECTIONS)) {
+      tally.keepaliveTimeouts += 1
+      connection.close(Reason.keepAliveTimeout)
+    }
+  }
+
   #tick(): void {
     const { time, backpressure, tally } = this.#context
     time.seconds += 1
-    for (const connection of this.#connections) connection.tick()
+    this.#lookAtSilence()
     const open = [...this.#connections].filter((connection) => !connection.isClosed)
     this.#owed = backpressure.shedsConnections ? this.#owed + open.length * SHED_SHARE : 0
     const first = Math.floor(Math.random() * open.length)

@@ -17,8 +17,11 @@ export interface PortOptions {
   readonly setting: string
 }
 
-/** Probes of the kernel: a peer that lost its power is noticed even while we do not read. */
-const TCP_KEEPALIVE_MS = 60_000
+/**
+ * Probes of the kernel: a peer that lost its power is noticed even while we do not read, and whatever its keepalive. After
+ * 60 s of silence three of them, a minute apart: a modem that sleeps for a moment misses one.
+ */
+const TCP_KEEPALIVE = { enable: true, initialDelay: 60_000, interval: 60_000, count: 3 } as const
 /** Connections that the kernel holds while we are busy: a fleet comes back at once. */
 const BACKLOG = 4096
 
@@ -32,10 +35,8 @@ export function openPort(options: PortOptions, onSocket: (socket: Socket) => voi
     allowHalfOpen: true,
     highWaterMark: PAUSED_BYTES,
     noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: TCP_KEEPALIVE_MS,
   })
-  server.on('connection', onSocket)
+  server.on('connection', (socket: Socket) => onSocket(socket.setKeepAlive(TCP_KEEPALIVE)))
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(toListenError(error, { host, port }, setting)))
     server.listen({ host, port, backlog: BACKLOG, reusePort }, () => {
