@@ -66,6 +66,11 @@ export class DeviceNameCache implements DeviceNames {
     return this.#names.get(tenant)?.get(uid) ?? uid
   }
 
+  /** Resolves when the changes of this process are known, or could not be read. */
+  async known(): Promise<void> {
+    while (this.#reading !== undefined) await this.#reading
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#unsubscribe()

@@ -32,7 +32,7 @@ export const MAX_MAKE_ATTEMPTS = 10
 
 /** `createDevices` of the port. */
 export async function createDevices(
-  { database, changes, flavour, hashes }: RegistryParts,
+  { database, changes, flavour, hashes, names: cache }: RegistryParts,
   devices: readonly DeviceToMake[],
 ): Promise<readonly NewCredentials[]> {
   const rows = devices.map(({ tenant, device, tags, isUsed }) => {
@@ -60,6 +60,8 @@ export async function createDevices(
     }
   })
   for (const name of names) changes.announce(name)
+  // Whoever has the answer may publish to the device at once.
+  await cache.known()
   return made.map(({ shown }) => shown)
 }
 
