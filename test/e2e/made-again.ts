@@ -86,7 +86,7 @@ function sendUntilClosed(client: MqttClient, topic: string): () => number {
     }
   }
   // The connection ends in the middle of a message, of which nothing more is heard.
-  void send().catch(() => undefined)
+  send().catch(() => (isOpen = false))
   return () => acked
 }
 
