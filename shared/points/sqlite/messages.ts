@@ -5,6 +5,7 @@ import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
 import type { CheckedScan } from '../scan-check.ts'
 import type { ScanStep } from './scan-state.ts'
 import type { BegunScan } from './scans.ts'
+import type { Sealed } from './seal.ts'
 
 /** What the thread that owns the databases is asked, and answers. Requests are served in the order they are posted. */
 export interface Calls {
@@ -75,8 +76,8 @@ export interface StoreState {
   /** Points not sealed yet. */
   readonly rawPoints: number
   readonly bytesOnDisk: number
-  /** Since the last state: chunks written, and the working time of each finished sealing in seconds. */
-  readonly chunksSealed: number
+  /** Since the last state: what was done, and the working time of each finished sealing in seconds. */
+  readonly sealed: Sealed
   readonly sealSeconds: readonly number[]
 }
 

@@ -8,6 +8,7 @@ export class SealMetrics {
   readonly damaged: Counter
   readonly #bytes: Gauge
   readonly #chunks: Counter
+  readonly #overwritten: Counter
   readonly #sealSeconds: Histogram
 
   constructor(metrics: Metrics) {
@@ -28,6 +29,11 @@ export class SealMetrics {
       help: 'Chunks sealed and written',
       registers,
     })
+    this.#overwritten = new Counter({
+      name: 'sluice_points_overwritten_total',
+      help: 'Sealed points that got another value, as found when that was sealed',
+      registers,
+    })
     this.#sealSeconds = new Histogram({
       name: 'sluice_points_seal_seconds',
       help: 'Working time to seal a chunk, without the pauses between its steps',
@@ -36,10 +42,11 @@ export class SealMetrics {
     })
   }
 
-  observe({ rawPoints, bytesOnDisk, chunksSealed, sealSeconds }: StoreState): void {
+  observe({ rawPoints, bytesOnDisk, sealed, sealSeconds }: StoreState): void {
     this.rawPoints.set(rawPoints)
     this.#bytes.set(bytesOnDisk)
-    this.#chunks.inc(chunksSealed)
+    this.#chunks.inc(sealed.chunks)
+    this.#overwritten.inc(sealed.overwritten)
     for (const seconds of sealSeconds) this.#sealSeconds.observe(seconds)
   }
 }

@@ -29,6 +29,13 @@ const SMALL_CHUNKS = 8
 /** Points of one series that are written between two chances for others: about 5 ms. */
 const STEP_POINTS = 20_000
 
+/** What a sealing has done. */
+export interface Sealed {
+  chunks: number
+  /** Points of chunks that got another value. */
+  overwritten: number
+}
+
 /** Stretches of one file's points, grouped by series: three columns. */
 interface FilePoints {
   readonly series: number[]
@@ -39,23 +46,22 @@ interface FilePoints {
 /**
  * Moves the points of a generation into chunks, durably, file by file. Pauses (yields) between bounded steps, at each
  * of which what queries see is whole: unsealed points win over chunks, and they hold the same. Starting it again after
- * an error or a crash does no harm for the same reason. Yields how many points each step has dealt with; returns the
- * number of chunks written.
+ * an error or a crash does no harm for the same reason. Yields how many points each step has dealt with.
  */
-export function* seal(sources: Sources, generation: Generation, now: number): Generator<number, number> {
+export function* seal(sources: Sources, generation: Generation, now: number): Generator<number, Sealed> {
   const { catalogue, files } = sources
-  let chunks = 0
+  const sealed = { chunks: 0, overwritten: 0 }
   for (const [tenant, series] of byTenant(generation, catalogue.tenantOf.bind(catalogue))) {
     const keepMs = catalogue.keepMs(tenant)
     for (const [month, points] of yield* byMonth(generation, series)) {
       // Expired while it was not sealed: nobody sees it, and its file would go at once.
       if (keepMs !== undefined && monthStart(month + 1) <= now - keepMs) continue
-      chunks += yield* sealFile(sources, generation, { tenant, month }, points)
+      yield* sealFile(sources, generation, { tenant, month }, points, sealed)
       files.commit({ tenant, month })
       yield 0
     }
   }
-  return chunks
+  return sealed
 }
 
 function byTenant(generation: Generation, tenantOf: (series: number) => number): Map<number, number[]> {
@@ -106,8 +112,8 @@ function* sealFile(
   generation: Generation,
   name: FileName,
   points: FilePoints,
-): Generator<number, number> {
-  let chunks = 0
+  sealed: Sealed,
+): Generator<number> {
   for (let at = 0; at < points.series.length;) {
     const series = points.series[at] ?? 0
     const type = sources.catalogue.typeOf(series)
@@ -121,15 +127,14 @@ function* sealFile(
       // Opened each time: others may have used the files in between.
       const file = sources.files.open(name)
       file.begin()
-      for (const part of betweenGaps(file, series, slice(run, start, end))) chunks += sealRun(file, series, type, part)
+      for (const part of betweenGaps(file, series, slice(run, start, end))) sealRun(file, series, type, part, sealed)
       yield end - start
     }
   }
-  return chunks
 }
 
 /** Adds points of one series to a file: chunks that they overlap, and small ones beside, are written anew with them. */
-function sealRun(file: ChunkFile, series: number, type: FieldType, run: Run): number {
+function sealRun(file: ChunkFile, series: number, type: FieldType, run: Run, done: Sealed): void {
   const { before, overlapping, after } = neighbours(file, series, run)
   const beside = [...before, ...after]
   const total = beside.reduce((sum, { count }) => sum + count, run.ms.length)
@@ -137,9 +142,22 @@ function sealRun(file: ChunkFile, series: number, type: FieldType, run: Run): nu
   const old = [...(worthIt ? before.reverse() : []), ...overlapping, ...(worthIt ? after : [])]
   let sealed: Run = { ms: [], ns: [], values: [] }
   for (const chunk of old) sealed = merge(sealed, file.read(chunk, type))
-  const parts = split(type, merge(sealed, run))
+  const merged = merge(sealed, run)
+  if (merged.ms.length < sealed.ms.length + run.ms.length) done.overwritten += countOverwritten(sealed, merged)
+  const parts = split(type, merged)
   file.replace(series, type, old, parts)
-  return parts.length
+  done.chunks += parts.length
+}
+
+/** How many points of a run have another value in one that holds all its times. */
+function countOverwritten(before: Run, after: Run): number {
+  let count = 0
+  let j = 0
+  for (let i = 0; i < before.ms.length; i++, j++) {
+    while (j < after.ms.length && (after.ms[j] !== before.ms[i] || after.ns[j] !== before.ns[i])) j++
+    if (after.values[j] !== before.values[i]) count++
+  }
+  return count
 }
 
 interface Neighbours {

@@ -6,7 +6,7 @@ import { listFiles } from './hot-lists.ts'
 import type { HotDatabase } from './hot.ts'
 import { named } from './mend.ts'
 import type { Sources } from './read.ts'
-import { seal } from './seal.ts'
+import { seal, type Sealed } from './seal.ts'
 
 /** One generation is filled while one is sealed: what bounds the memory and the hot database. */
 const MAX_GENERATIONS = 2
@@ -40,7 +40,7 @@ export class Sealer {
   #failure: SluiceError | undefined
   #begunUpTo = 0
   #workMs = 0
-  #chunks = 0
+  #sealed: Sealed = { chunks: 0, overwritten: 0 }
   #durations: number[] = []
 
   /** `generations` is the list that writes add to the last of. `prepare` runs before each sealing; it may throw. */
@@ -98,10 +98,10 @@ export class Sealer {
     return this.#begunUpTo
   }
 
-  /** Chunks written and working seconds of the sealings finished since the last call. */
-  takeFigures(): { chunks: number; seconds: number[] } {
-    const figures = { chunks: this.#chunks, seconds: this.#durations }
-    this.#chunks = 0
+  /** What the sealings finished since the last call have done, and their working seconds. */
+  takeFigures(): { sealed: Sealed; seconds: number[] } {
+    const figures = { sealed: this.#sealed, seconds: this.#durations }
+    this.#sealed = { chunks: 0, overwritten: 0 }
     this.#durations = []
     return figures
   }
@@ -165,12 +165,13 @@ export class Sealer {
     this.#begunUpTo = oldest.lastSeq
     // The files will name series by id: a power cut must not take the names and leave the ids to others.
     this.#hot.sync()
-    const chunks = yield* seal(this.#sources, oldest, Date.now())
+    const sealed = yield* seal(this.#sources, oldest, Date.now())
     // Before a batch goes: a file that is lost later on is missed.
     this.#hot.transaction(() => listFiles(this.#hot.db, this.#sources.files.committed()))
     // All chunks are durable: from here on the batches are not needed, and neither is the copy in memory.
     this.#generations.shift()
-    this.#chunks += chunks
+    this.#sealed.chunks += sealed.chunks
+    this.#sealed.overwritten += sealed.overwritten
     while (this.#hot.dropBatches(oldest.lastSeq, DROP_BATCHES)) yield 0
   }
 

@@ -209,9 +209,9 @@ class PointThread {
     if (this.#reported || (more && Date.now() - this.#reportedAt < REPORT_MS)) return
     this.#reported = true
     this.#reportedAt = Date.now()
-    const { chunks, seconds } = sealer.takeFigures()
+    const { sealed, seconds } = sealer.takeFigures()
     const { rawPoints, bytesOnDisk } = this.#database
-    const state = { rawPoints, bytesOnDisk, chunksSealed: chunks, sealSeconds: seconds }
+    const state = { rawPoints, bytesOnDisk, sealed, sealSeconds: seconds }
     this.#say({ kind: 'event', event: { kind: 'state', state } })
   }
 
