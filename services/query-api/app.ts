@@ -23,6 +23,7 @@ import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
 import { latestRoutes } from './routes/latest.ts'
+import { manyReadingRoutes } from './routes/many-readings.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
@@ -95,6 +96,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       importRoutes(closed, options)
       latestRoutes(closed, options)
       readingRoutes(closed, options)
+      manyReadingRoutes(closed, options)
       deadLetterRoutes(closed, options)
       streamRoutes(closed, live, sessions)
       statusRoutes(closed, options)

@@ -12,7 +12,7 @@ interface SchemaError {
 
 /**
  * Checks parameters and bodies. Of query parameters, which arrive as text, those declared whole numbers are read as
- * such and absent ones get their default. Nothing else is converted: `limit=1.5` and `limit=true` are errors.
+ * such, one of a declared list is a list, and absent ones get their default. Nothing else is converted: `limit=1.5` and `limit=true` are errors.
  * Error: `bad_request`, naming the first field that is wrong.
  */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
@@ -32,6 +32,7 @@ function readQuery(properties: readonly [string, TSchema][], query: Record<strin
     const value = query[name]
     const declared = schema as { type?: unknown; default?: unknown }
     if (value === undefined && declared.default !== undefined) read[name] = declared.default
+    if (declared.type === 'array' && typeof value === 'string') read[name] = [value]
     if (declared.type === 'integer' && typeof value === 'string' && /^\d{1,15}$/.test(value)) read[name] = Number(value)
   }
   return read

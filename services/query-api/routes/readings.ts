@@ -58,8 +58,10 @@ const seriesName = {
   field: Type.String(),
   type: Type.Enum(['float', 'integer', 'boolean', 'string']),
 }
-const SeriesName = Type.Object(seriesName)
-const SeriesView = Type.Object({
+/** What tells a series from the others of a device. */
+export const SeriesName = Type.Object(seriesName)
+/** Points of one series. */
+export const SeriesView = Type.Object({
   ...seriesName,
   points: Type.Array(
     // Type.Tuple writes the form of an older JSON Schema.
