@@ -14,6 +14,10 @@ const SET_HIDDEN = `UPDATE series SET hidden = ?1,
   crc = row_check('series', id, tenant, device, stream, field, type, ?1) WHERE id = ?2`
 const SET_KEEP = "UPDATE tenant SET keep_ms = ?1, crc = row_check('tenant', id, name, ?1) WHERE name = ?2"
 
+/** The index has types as they are stored, ascending, which is the answer's order turned round. */
+const LIST = `SELECT id, device, stream, field FROM series WHERE tenant = ? AND (device, stream, field) >= (?, ?, ?)
+  ORDER BY device, stream, field, type DESC LIMIT ?`
+
 export interface StoredSeries extends KnownSeries {
   readonly id: number
 }
@@ -38,6 +42,8 @@ export class Catalogue {
   readonly #hot: HotDatabase
   readonly #find: StatementSync
   readonly #insert: StatementSync
+  readonly #list: StatementSync
+  readonly #listOf: StatementSync
   readonly #tenants = new Map<string, { readonly id: number; keepMs: number | undefined }>()
   readonly #tenantOf: number[] = []
   readonly #typeOf: number[] = []
@@ -66,6 +72,8 @@ export class Catalogue {
       'SELECT id FROM series WHERE tenant = ? AND device = ? AND stream = ? AND field = ? AND type = ?',
     )
     this.#insert = hot.db.prepare(insertHot('series'))
+    this.#list = hot.db.prepare(LIST)
+    this.#listOf = hot.db.prepare(LIST.replace('tenant = ?', 'tenant = ? AND device = ?'))
   }
 
   /** The id of a series, made when it is new. */
@@ -172,15 +180,9 @@ export class Catalogue {
   list({ tenant, device, from, limit }: SeriesPage): (ScanSeries & { readonly id: number })[] {
     const id = this.tenantId(tenant)
     if (id === undefined) return []
-    const ofDevice = device === undefined ? '' : 'AND device = ?'
-    // The index has types as they are stored, ascending, which is the answer's order turned round.
-    const rows = this.#hot.db.prepare(
-      `SELECT id, device, stream, field FROM series WHERE tenant = ? ${ofDevice} AND (device, stream, field) >= (?, ?, ?)
-        ORDER BY device, stream, field, type DESC LIMIT ?`,
-    )
     const values = [from.device, from.stream, from.field, limit]
-    const found = device === undefined ? rows.all(id, ...values) : rows.all(id, device, ...values)
-    return found.map((row) => {
+    const rows = device === undefined ? this.#list.all(id, ...values) : this.#listOf.all(id, device, ...values)
+    return rows.map((row) => {
       const names = { device: text(row, 'device'), stream: text(row, 'stream'), field: text(row, 'field') }
       return { id: int(row, 'id'), ...names, type: this.typeOf(int(row, 'id')) }
     })

@@ -66,7 +66,7 @@ export function toChunk(row: Parameters<typeof int>[0]): Chunk {
 /** True when the checksum is right; one of format 1 has none, in neither column. */
 export function isWhole(chunk: Chunk): boolean {
   if (chunk.check === undefined || chunk.before === undefined) return chunk.check === chunk.before
-  return linkCheck(identityCheck(chunk), chunk.before) === chunk.check
+  return linkCheck(seedOf(chunk), chunk.before) === chunk.check
 }
 
 /** The points as a chunk; there is at least one. */
@@ -79,19 +79,19 @@ export function makeChunk(type: FieldType, run: Run, place: { id: number; series
     count: run.ms.length,
     summary: encodeSummary(type, run),
   }
-  const seed = identityCheck(bare)
+  const seed = seedOf(bare)
   const data = encodeChunk(type, run, seed)
   return { ...bare, check: linkCheck(seed, place.before), data, size: data.length }
 }
 
 /** The same chunk behind another one. */
 export function linked<T extends Chunk>(chunk: T, before: number): T {
-  return { ...chunk, before, check: linkCheck(identityCheck(chunk), before) }
+  return { ...chunk, before, check: linkCheck(seedOf(chunk), before) }
 }
 
 /** Inverse of {@link makeChunk}. Throws a RangeError when these are not the bytes of the chunk. */
 export function pointsOf(chunk: Chunk, data: Uint8Array, type: FieldType): Run {
-  const seed = chunk.check === undefined ? undefined : identityCheck(chunk)
+  const seed = chunk.check === undefined ? undefined : seedOf(chunk)
   const run = decodeChunk(type, chunk.count, data, seed)
   const last = chunk.count - 1
   const { start, end } = chunk
@@ -108,7 +108,7 @@ export function wholeData<T extends Uint8Array>(chunk: Chunk, data: T): T {
 
 /** True when the bytes are those of the chunk, as far as a checksum can tell: one of format 1 has none. */
 export function holds(chunk: Chunk, data: Uint8Array): boolean {
-  return chunk.check === undefined || hasChecksum(data, identityCheck(chunk))
+  return chunk.check === undefined || hasChecksum(data, seedOf(chunk))
 }
 
 /** The checksum that says that `last` is the id of a series' last chunk. */
@@ -117,7 +117,7 @@ export function tailCheckOf(series: number, last: number): number {
 }
 
 /** What the checksum of the points begins with: a chunk may get another one before it, and keeps its points. */
-function identityCheck({ id, series, start, end, count, summary }: Omit<Chunk, 'size' | 'before' | 'check'>): number {
+export function seedOf({ id, series, start, end, count, summary }: Omit<Chunk, 'size' | 'before' | 'check'>): number {
   const sum = crcOf(id, series, start.ms, start.ns, end.ms, end.ns, count)
   return summary === undefined ? sum : crc32(summary, sum)
 }

@@ -9,11 +9,10 @@ export function memoryOf(answer: unknown): ArrayBuffer[] {
   return 'series' in answer ? memoryOfStep(answer as ScanStep) : []
 }
 
-/** The memory of the chunks of a step. */
+/** The memory of the chunks of a step, which share it. */
 export function memoryOfStep({ series }: Pick<ScanStep, 'series'>): ArrayBuffer[] {
-  return series.flatMap(({ parts }) => {
-    return parts.flatMap((part) => (part.kind === 'chunk' && part.data !== undefined ? [part.data.buffer] : []))
-  })
+  for (const { parts } of series) for (const part of parts) if (part.kind === 'chunk') return [part.data.buffer]
+  return []
 }
 
 function ofColumns({ series }: QueryAnswer): ArrayBuffer[] {

@@ -9,7 +9,7 @@ import {
   type ScanPlace,
   type ScanSeries,
 } from '../scan-check.ts'
-import type { Chunk } from './chunk-row.ts'
+import { seedOf, type Chunk } from './chunk-row.ts'
 import type { Run } from './columns.ts'
 import type { Generation } from './generation.ts'
 import { isSummed, opened, parts, slice, unsealed, type Part, type Sources } from './read.ts'
@@ -33,17 +33,21 @@ const TEXT_CHUNK_BYTES = 256 * 1024
 /** Points of a series for a reader: as they are, or as a chunk with the unsealed ones within its time. */
 export type PackedPart =
   | { readonly kind: 'run'; readonly run: Run }
-  /** Without bytes the summary is enough. */
+  /** A chunk that all counts of and that lies in one window: its summary. */
+  | { readonly kind: 'summary'; readonly ms: number; readonly count: number; readonly summary: Uint8Array }
   | {
       readonly kind: 'chunk'
-      readonly chunk: Chunk
-      readonly data: Uint8Array<ArrayBuffer> | undefined
-      readonly beside: Run
-      readonly span: Span
+      readonly count: number
+      /** Of its checksum. */
+      readonly seed: number
+      readonly data: Uint8Array<ArrayBuffer>
+      readonly beside: Run | undefined
     }
 
 export interface PackedSeries {
   readonly series: ScanSeries
+  /** What of the chunks counts. */
+  readonly span: Span
   readonly parts: readonly PackedPart[]
   /** False when the next step goes on with it. */
   readonly ended: boolean
@@ -114,10 +118,10 @@ export class ScanState {
       if (series !== undefined) {
         const packed = this.#pack(series, room, until)
         if (packed.parts.length > 0 || !packed.ended) found.push(packed)
-      } else if (this.#exhausted) return { series: found, next: undefined }
+      } else if (this.#exhausted) return { series: inOneBuffer(found), next: undefined }
       else this.#lookUp()
     } while (room.bytes > 0 && room.points > 0 && performance.now() < until)
-    return { series: found, next: this.#place }
+    return { series: inOneBuffer(found), next: this.#place }
   }
 
   #pack(
@@ -138,20 +142,20 @@ export class ScanState {
       this.#raw ??= unsealed(this.#unsealed, id, type, span)
       for (const part of parts(this.#sources, one, span, this.#raw)) {
         const isOver = room.bytes <= 0 || room.points <= 0 || (packed.length > 0 && performance.now() >= until)
-        if (isOver) return this.#pause(series, packed, part)
+        if (isOver) return this.#pause({ series, span, parts: packed }, part)
         const rest = this.#take(part, span, room, packed)
-        if (rest !== undefined) return this.#pause(series, packed, rest)
+        if (rest !== undefined) return this.#pause({ series, span, parts: packed }, rest)
       }
     }
     this.#place = placeBehind(series)
     this.#raw = undefined
     this.#known.shift()
-    return { series, parts: packed, ended: true }
+    return { series, span, parts: packed, ended: true }
   }
 
-  #pause(series: ScanSeries, packed: readonly PackedPart[], at: Part): PackedSeries {
-    this.#place = { ...series, time: startOf(at) }
-    return { series, parts: packed, ended: false }
+  #pause(packed: Omit<PackedSeries, 'ended'>, at: Part): PackedSeries {
+    this.#place = { ...packed.series, time: startOf(at) }
+    return { ...packed, ended: false }
   }
 
   /** Packs a part; what is too much of it is handed back. */
@@ -170,15 +174,20 @@ export class ScanState {
       packed.push({ kind: 'run', run: opened(file.read(chunk, type), beside, span) })
       return undefined
     }
-    const data = this.#isSummaryEnough(part, span) ? undefined : file.dataOf(chunk)
-    packed.push({ kind: 'chunk', chunk, data, beside, span })
+    const { count, summary, start } = chunk
+    if (summary !== undefined && this.#isInOneWindow(part, span))
+      packed.push({ kind: 'summary', ms: start.ms, count, summary })
+    else {
+      const inside = beside.ms.length === 0 ? undefined : beside
+      packed.push({ kind: 'chunk', count, seed: seedOf(chunk), data: file.dataOf(chunk), beside: inside })
+    }
     return undefined
   }
 
-  #isSummaryEnough(part: { chunk: Chunk; beside: Run }, span: Span): boolean {
-    const { start, end, summary } = part.chunk
+  #isInOneWindow(part: { chunk: Chunk; beside: Run }, span: Span): boolean {
+    const { start, end } = part.chunk
     const { stepMs } = this.#scan
-    if (stepMs === undefined || summary === undefined || !isSummed(part, span)) return false
+    if (stepMs === undefined || !isSummed(part, span)) return false
     return Math.floor(start.ms / stepMs) === Math.floor(end.ms / stepMs)
   }
 
@@ -202,6 +211,24 @@ export class ScanState {
     else this.#device++
     if (this.#known.length === 0) this.#place = this.#lookFrom
   }
+}
+
+/** The bytes of all chunks side by side: a buffer that goes over to another thread costs as much as many bytes. */
+function inOneBuffer(found: readonly PackedSeries[]): PackedSeries[] {
+  const size = (part: PackedPart): number => (part.kind === 'chunk' ? part.data.length : 0)
+  const all = new Uint8Array(
+    found.reduce((sum, { parts }) => sum + parts.reduce((own, part) => own + size(part), 0), 0),
+  )
+  let at = 0
+  return found.map((one) => {
+    const moved = one.parts.map((part): PackedPart => {
+      if (part.kind !== 'chunk') return part
+      all.set(part.data, at)
+      at += part.data.length
+      return { ...part, data: all.subarray(at - part.data.length, at) }
+    })
+    return { ...one, parts: moved }
+  })
 }
 
 function startOf(part: Part): Span['from'] {

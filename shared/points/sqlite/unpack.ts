@@ -2,11 +2,12 @@ import type { FieldType } from '../../telemetry.ts'
 import type { ScannedSeries } from '../port.ts'
 import { toScanned } from '../scan-columns.ts'
 import { WindowFold, type OpenWindow } from '../scan-windows.ts'
-import { pointsOf } from './chunk-row.ts'
+import { decodeChunk } from './chunk.ts'
 import type { Run } from './columns.ts'
-import { opened } from './read.ts'
+import { clip, merge } from './read.ts'
 import type { PackedPart, PackedSeries } from './scan-state.ts'
 import { decodeSummary } from './summary.ts'
+import type { Span } from './time.ts'
 
 /** A step of a scan, to be unpacked: all that this takes, so that any thread can do it. */
 export interface UnpackJob {
@@ -38,10 +39,13 @@ export function unpack({ stepMs, series, open }: UnpackJob): Unpacked {
   return { series: found, open: left }
 }
 
-function joined({ series: { type }, parts }: PackedSeries): Run {
+function joined({ series: { type }, span, parts }: PackedSeries): Run {
   const all: Run = { ms: [], ns: [], values: [] }
   for (const part of parts) {
-    const run = runOf(part, type)
+    if (part.kind === 'summary') continue
+    const run = runOf(part, type, span)
+    // The usual case: all that is asked of a series lies in one chunk.
+    if (parts.length === 1) return run
     for (const ms of run.ms) all.ms.push(ms)
     for (const ns of run.ns) all.ns.push(ns)
     for (const value of run.values) all.values.push(value)
@@ -49,21 +53,21 @@ function joined({ series: { type }, parts }: PackedSeries): Run {
   return all
 }
 
-function fold({ series: { type }, parts }: PackedSeries, stepMs: number, open: OpenWindow | undefined): WindowFold {
+function fold({ series, span, parts }: PackedSeries, stepMs: number, open: OpenWindow | undefined): WindowFold {
+  const { type } = series
   const windows = new WindowFold(type, stepMs, open)
   for (const part of parts) {
-    if (part.kind === 'chunk' && part.data === undefined) {
-      const { start, count, summary = new Uint8Array() } = part.chunk
-      windows.addSummary(start.ms, count, decodeSummary(type, summary))
-    } else {
-      const { ms, values } = runOf(part, type)
+    if (part.kind === 'summary') windows.addSummary(part.ms, part.count, decodeSummary(type, part.summary))
+    else {
+      const { ms, values } = runOf(part, type, span)
       values.forEach((value, i) => windows.add(ms[i] ?? 0, value))
     }
   }
   return windows
 }
 
-function runOf(part: PackedPart, type: FieldType): Run {
+function runOf(part: Exclude<PackedPart, { kind: 'summary' }>, type: FieldType, span: Span): Run {
   if (part.kind === 'run') return part.run
-  return opened(pointsOf(part.chunk, part.data ?? new Uint8Array(), type), part.beside, part.span)
+  const points = clip(decodeChunk(type, part.count, part.data, part.seed), span)
+  return part.beside === undefined ? points : merge(points, part.beside)
 }
