@@ -29,6 +29,12 @@ export const brokerSettings = {
     min: 1024,
     max: 1_000_000,
   }),
+  // Zigbee2MQTT tells of sixty devices in 134 KB. The log, and so telemetry, is made for smaller records.
+  MAX_APPLICATION_PACKET_BYTES: integer(
+    1_048_576,
+    'The same for applications, where it is not telemetry: that has MAX_PACKET_BYTES.',
+    { min: 1024, max: 4_194_304 },
+  ),
   MAX_IN_FLIGHT_PER_CLIENT: integer(
     64,
     'Messages of one client that may wait for the log before its socket is no longer read.',

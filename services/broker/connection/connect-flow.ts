@@ -3,6 +3,7 @@ import type { Mqtt5Extras } from '../sessions/aedes-stream.ts'
 import { encodeConnect, type ConnectPacket } from '../mqtt/connect.ts'
 import { MQTT31, MQTT311, type Protocol } from '../mqtt/protocol.ts'
 import type { BrokerContext } from './broker-context.ts'
+import { maxPacketBytes } from '../access/packet-size.ts'
 import type { Allowance } from '../access/rates.ts'
 import { admit, connectLetter, willLetter, type Admitted } from './admit.ts'
 import type { Replaceable } from '../sessions/takeovers.ts'
@@ -27,6 +28,8 @@ export interface Welcome {
   readonly session: Pick<SessionChange, 'clientId' | 'epoch' | 'address'>
   /** Seconds; 0 = off. */
   readonly keepalive: number
+  /** Longest packet that is taken. */
+  readonly packetBytes: number
   /** How many seconds the session outlives its connection; undefined when aedes ends it, or it does not end. */
   readonly rest: () => number | undefined
   /** The CONNECT for aedes, and what belongs to it. */
@@ -65,7 +68,9 @@ export async function welcome(
   const { refusedWill, ...own } = letIn
   const admitted = enterAtRate(context, own)
   const keepalive = keepaliveOf(context, packet, admitted)
+  const packetBytes = maxPacketBytes(context.settings, admitted.principal)
   const extra: Buffer[] = []
+  if (protocol.version === 5) extra.push(serverProperties({ ...serverLimits(context), maximumPacketSize: packetBytes }))
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
   if (keepalive !== packet.keepalive) extra.push(numberProperty(Property.serverKeepAlive, 2, keepalive))
   if (refusedWill !== undefined) extra.push(tellOfWill(context, protocol, admitted.principal, refusedWill))
@@ -75,11 +80,12 @@ export async function welcome(
     lease: wish.clean ? undefined : context.sessions.claims.leaseOf(admitted.clientId),
     session: { clientId, epoch: context.epochOf(admitted.clientId), address: origin.remoteAddress },
     keepalive,
+    packetBytes,
     rest,
     connect: encodeConnect(admitted.clientId, { clean: wish.clean, will }),
     extras: will?.properties && { properties: will.properties },
     // In MQTT 3.1 the flag is reserved.
-    connack: connackOf(context, protocol, admitted.isPresent && packet.version > 3, extra),
+    connack: connackOf(protocol, admitted.isPresent && packet.version > 3, extra),
   }
 }
 
@@ -113,14 +119,9 @@ function enterAtRate({ rates }: BrokerContext, letIn: Omit<Admitted, 'refusedWil
 }
 
 /** Only MQTT 5 has properties. */
-function connackOf(
-  context: BrokerContext,
-  { version }: Protocol,
-  isPresent: boolean,
-  extra: readonly Buffer[],
-): Welcome['connack'] {
+function connackOf({ version }: Protocol, isPresent: boolean, extra: readonly Buffer[]): Welcome['connack'] {
   if (version < 5) return isPresent ? connackPresent : connackNew
-  return connackWith(isPresent, withLength(Buffer.concat([serverProperties(serverLimits(context)), ...extra])))
+  return connackWith(isPresent, withLength(Buffer.concat(extra)))
 }
 
 function connackWith(isPresent: boolean, properties: Buffer): Welcome['connack'] {

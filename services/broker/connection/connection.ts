@@ -183,7 +183,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
       if (welcomed === undefined) return
       if (this.isClosed) return giveBack(this.#context, welcomed)
       this.state.keepalive = welcomed.keepalive
-      this.#reader.widen(this.#context.settings.MAX_PACKET_BYTES)
+      this.#reader.widen(welcomed.packetBytes)
       this.#client = new Client(this.#context, this, this.#writer, this.#protocol, welcomed)
     } catch (error) {
       this.#turnAway(error)

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { PacketIds } from '../mqtt/packet-ids.ts'
 import type { AedesLane } from '../sessions/aedes-lane.ts'
+import { maxPacketBytes } from '../access/packet-size.ts'
 import type { Delivery } from '../sessions/delivery.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
@@ -84,7 +85,7 @@ export class PacketDispatch {
     const detail = `a packet of ${frame.total} bytes`
     const route: RefusedRoute = { lane: 'refused', topic, code: 'payload_too_large', detail }
     if (parts.qos > 0 && this.aedes.pending > 0) return 'lane'
-    this.#context.limits.acted(this.#owner.principal, 'packet_size', this.#context.settings.MAX_PACKET_BYTES)
+    this.#noteTooLong(maxPacketBytes(this.#context.settings, this.#owner.principal))
     if (protocol.version === 4) return this.telemetry.refuse(route, kept, parts, kept.length)
     // The client knew the limit and is disconnected [MQTT-3.1.2-24], after what it sent before and with this message
     // acknowledged: it must not come back with it forever.
@@ -129,12 +130,25 @@ export class PacketDispatch {
     }
     switch (route.lane) {
       case 'telemetry':
+        if (frame.total > this.#context.settings.MAX_PACKET_BYTES) return this.#refuseTooLong(frame, parts, route.topic)
         return this.telemetry.append(route, buffer, parts, end)
       case 'aedes':
         return this.#takeForAedes(frame, parts, route.topic)
       case 'refused':
         return this.telemetry.refuse(route, buffer, parts, end)
     }
+  }
+
+  /** Telemetry of an application, whose other packets may be longer. */
+  #refuseTooLong({ buffer, end, total }: FrameReader, parts: PublishParts, topic: string): Blocked | undefined {
+    const { MAX_PACKET_BYTES: limit } = this.#context.settings
+    this.#noteTooLong(limit)
+    const detail = `telemetry in a packet of ${total} bytes; ${limit} are allowed`
+    return this.telemetry.refuse({ lane: 'refused', topic, code: 'payload_too_large', detail }, buffer, parts, end)
+  }
+
+  #noteTooLong(limit: number): void {
+    this.#context.limits.acted(this.#owner.principal, 'packet_size', limit)
   }
 
   #takeForAedes(frame: FrameReader, parts: PublishParts, topic: string): Blocked | undefined {

@@ -34,7 +34,11 @@ export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
 export interface LaneContext {
   readonly settings: Pick<
     BrokerSettings,
-    'REFUSED_PUBLISH' | 'MAX_IN_FLIGHT_PER_CLIENT' | 'MAX_PACKET_BYTES' | 'MAX_SUBSCRIPTIONS'
+    | 'REFUSED_PUBLISH'
+    | 'MAX_IN_FLIGHT_PER_CLIENT'
+    | 'MAX_PACKET_BYTES'
+    | 'MAX_APPLICATION_PACKET_BYTES'
+    | 'MAX_SUBSCRIPTIONS'
   >
   readonly limits: LimitReports
   readonly router: Router

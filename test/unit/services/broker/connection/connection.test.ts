@@ -113,6 +113,7 @@ describe('a connection that closes while its client is logged in', () => {
       lease: undefined,
       session: { clientId: 'x', epoch: 1, address: '' },
       keepalive: 0,
+      packetBytes: 65_536,
       rest: () => undefined,
       connect: Buffer.alloc(0),
       extras: undefined,
