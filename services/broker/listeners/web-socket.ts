@@ -16,10 +16,11 @@ export interface WebSocketOptions {
 }
 
 const MAX_HEADER_BYTES = 8 * 1024
-const PROTOCOL = 'mqtt'
+/** The one of the specification, and an older one that some clients of MQTT 3.1 name, as Mosquitto takes it. */
+const PROTOCOLS = ['mqtt', 'mqttv3.1']
 
 /**
- * MQTT over WebSocket [MQTT 3.1.1, 6] on every path, with the subprotocol `mqtt`, no compression. A browser names the
+ * MQTT over WebSocket [MQTT 3.1.1, 6] on every path, with the subprotocol `mqtt` or `mqttv3.1`, no compression. A browser names the
  * page that speaks in `Origin`: pages of the host that is spoken to are let in (some libraries claim to be one), others when they
  * are listed. A client that sends none is not a browser.
  */
@@ -37,7 +38,7 @@ export class WebSocketEndpoint {
       perMessageDeflate: false,
       autoPong: false,
       maxPayload: options.maxPayload,
-      handleProtocols: () => PROTOCOL,
+      handleProtocols: (offered) => PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
     })
     // Sockets are given to it; it never listens, and the admission keeps the time.
     this.#http = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (_request, response) => {
@@ -83,7 +84,8 @@ export class WebSocketEndpoint {
     }
     // [MQTT-6.0.0-3]
     const protocols = headers['sec-websocket-protocol']?.split(',').map((protocol) => protocol.trim()) ?? []
-    return protocols.includes(PROTOCOL) ? undefined : { status: 400, reason: 'the subprotocol is not mqtt' }
+    const isOurs = protocols.some((protocol) => PROTOCOLS.includes(protocol))
+    return isOurs ? undefined : { status: 400, reason: 'the subprotocol is not mqtt' }
   }
 
   #mayCome(origin: string, host: string): boolean {

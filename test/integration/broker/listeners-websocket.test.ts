@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import type { IClientOptions } from 'mqtt'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { WebSocket, type ClientOptions } from 'ws'
 import type { BrokerSettings } from '../../../config/broker.ts'
 import { startBroker, type Harness } from '../../broker-harness.ts'
+import { connectJs } from '../../mqtt/mqtt-js.ts'
 import { packet } from '../../mqtt/packets.ts'
 
 const CONNACK = '20020000'
@@ -81,7 +83,7 @@ describe('MQTT over WebSocket', () => {
       await expect.poll(() => web.status).toBe(status)
     }
     await refused(400, {}, [])
-    await refused(400, {}, ['mqttv3.1', 'chat'])
+    await refused(400, {}, ['mqttv3', 'chat'])
     await refused(403, { origin: 'https://evil.example' })
     await refused(403, { origin: `http://evil.example:${port}`, headers: { host: `evil.example:${port}` } })
     await refused(403, { origin: 'null' })
@@ -90,6 +92,22 @@ describe('MQTT over WebSocket', () => {
     await new Web(port, { origin: 'https://dashboard.example' }).open()
     await new Web(port, { origin: 'https://127.0.0.1:3000' }).open()
     await new Web(port, {}, ['chat', 'mqtt']).open()
+  })
+
+  it('takes the subprotocol of MQTT 3.1, too, and says which one it took', async () => {
+    const { harness, port } = await startWeb()
+    for (const [offered, taken] of [
+      [['mqttv3.1'], 'mqttv3.1'],
+      [['chat', 'mqttv3.1'], 'mqttv3.1'],
+      [['mqttv3.1', 'mqtt'], 'mqtt'],
+    ] as const) {
+      const web = await new Web(port, {}, [...offered]).open()
+      expect(web.socket.protocol).toBe(taken)
+    }
+    const options: IClientOptions = { protocolId: 'MQIsdp', protocolVersion: 3, clientId: 'old' }
+    const { client } = await connectJs({ kind: 'ws', port }, options)
+    await client.publishAsync('t/a/1/telemetry', '1', { qos: 1 })
+    expect(harness.log.records).toHaveLength(1)
   })
 
   it('takes no text, and no message beyond its bound', async () => {
