@@ -18,6 +18,7 @@ import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { commandRoutes } from './routes/commands.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { deviceNameRoutes } from './routes/device-names.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -85,6 +86,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       closed.addHook('onRequest', (request) => authentication.check(request))
       endSessionRoute(closed, sessions)
       deviceRoutes(closed, options)
+      deviceNameRoutes(closed, options)
       bulkRoutes(closed, options)
       commandRoutes(closed, options)
       credentialRoutes(closed, options)

@@ -10,8 +10,9 @@ export async function recordAction(
   request: FastifyRequest,
   action: string,
   subject: string,
+  detail?: string,
 ): Promise<void> {
-  await recordActions(options, request, action, [subject])
+  await recordActions(options, request, action, [subject], detail)
 }
 
 /** {@link recordAction} of the same to many. */
@@ -20,10 +21,18 @@ export async function recordActions(
   request: FastifyRequest,
   action: string,
   subjects: readonly string[],
+  detail?: string,
 ): Promise<void> {
   if (subjects.length === 0) return
   try {
-    await registry.audit(...subjects.map((subject) => ({ who: request.who, action, subject })))
+    await registry.audit(
+      ...subjects.map((subject) => ({
+        who: request.who,
+        action,
+        subject,
+        ...(detail === undefined ? {} : { detail }),
+      })),
+    )
   } catch (error) {
     const shown = subjects.slice(0, 10)
     request.log.error({ err: error, action, subjects: shown, who: request.who }, 'the audit entry was not written')

@@ -1,9 +1,12 @@
 import { toSluiceError } from '../../shared/errors.ts'
 import type { DeviceName } from '../../shared/registry/names.ts'
+import type { DeviceToMake } from '../../shared/registry/port.ts'
 import type { ApiParts } from './api.ts'
 
 /** Questions to the store at once: a thousand devices are made by one request. */
 const AT_ONCE = 8
+
+type Wanted = Omit<DeviceToMake, 'isUsed' | 'adopt'> & { readonly adopt?: string | undefined }
 
 /**
  * Whether something is stored under the name of a device that is to be made, of one that was removed long ago or that
@@ -21,15 +24,20 @@ export async function isUsed(
   }
 }
 
-/** The devices, each with whether its name {@link isUsed}. */
-export async function markUsed<T extends DeviceName>(
+/** The devices, each with what the store says about it. Error: `store_unavailable` when a history is to be adopted. */
+export async function markUsed(
   options: ApiParts<'points' | 'logger'>,
-  devices: readonly T[],
-): Promise<(T & { readonly isUsed: boolean })[]> {
-  const marked: (T & { readonly isUsed: boolean })[] = []
+  devices: readonly Wanted[],
+): Promise<DeviceToMake[]> {
+  const marked: DeviceToMake[] = []
   for (let from = 0; from < devices.length; from += AT_ONCE) {
-    const part = devices.slice(from, from + AT_ONCE)
-    marked.push(...(await Promise.all(part.map(async (one) => ({ ...one, isUsed: await isUsed(options, one) })))))
+    marked.push(...(await Promise.all(devices.slice(from, from + AT_ONCE).map((one) => mark(options, one)))))
   }
   return marked
+}
+
+async function mark(options: ApiParts<'points' | 'logger'>, { adopt, ...device }: Wanted): Promise<DeviceToMake> {
+  if (adopt === undefined) return { ...device, isUsed: await isUsed(options, device) }
+  const series = await options.points.series(device.tenant, adopt)
+  return { ...device, adopt: { history: adopt, isUsed: series.length > 0 } }
 }

@@ -46,6 +46,11 @@ export interface DeviceToMake extends DeviceName {
   readonly tags?: Readonly<Record<string, string>> | undefined
   /** Something is stored under the name that the registry need not know of: the device gets another uid. */
   readonly isUsed?: boolean | undefined
+  /**
+   * Takes on what is stored of a device that was removed: by its uid or its last name. `isUsed`: something is stored under
+   * it that the registry need not know of.
+   */
+  readonly adopt?: { readonly history: string; readonly isUsed: boolean } | undefined
 }
 
 /** Whether a login may be used. */
@@ -117,7 +122,7 @@ export type ChangeListener = (name: string, ended: boolean) => void
 export interface Registry {
   /**
    * Makes devices (and tenants on first use) with credentials, all or none: the first existing name is `already_exists`.
-   * See `Device.uid`.
+   * See `Device.uid`. A history to adopt that is none is `not_found`, one that is another's `already_exists`.
    */
   createDevices(devices: readonly DeviceToMake[]): Promise<readonly NewCredentials[]>
   getDevice(tenant: string, device: string): Promise<Device | undefined>
@@ -127,6 +132,11 @@ export interface Registry {
   removeDevice(tenant: string, device: string): Promise<void>
   /** The same for many at once; those that exist are removed, and are the answer. */
   removeDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]>
+  /**
+   * Calls it otherwise; everything that is stored of it stays with it, and its credentials are good as they are, with their
+   * usernames. Its sessions end. It may go on publishing under a former name until another device has that.
+   */
+  renameDevice(name: DeviceName, to: string): Promise<void>
   /** Those that exist, in the order asked. */
   existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]>
 

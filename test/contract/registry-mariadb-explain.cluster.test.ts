@@ -141,6 +141,10 @@ async function askForLogins(registry: Registry): Promise<void> {
   await registry.claimKeys.claim(key, 'claimed')
   await registry.claimKeys.list()
   await registry.claimKeys.revoke(id)
+  await registry.renameDevice({ tenant: 't7', device: 'd900' }, 'renamed')
+  await registry.principalNamed('t7/d900')
+  await registry.removeDevice('t7', 'renamed')
+  await registry.createDevices([{ tenant: 't7', device: 'adopting', adopt: { history: 'd900', isUsed: false } }])
   await registry.existingDevices(many)
   await registry.removeDevices(many)
 }

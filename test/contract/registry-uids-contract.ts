@@ -75,6 +75,74 @@ export function describeUids(name: string, make: MakeRegistryHarness): void {
       expect(await uidOf(registry, 'p1')).not.toBe('p1')
     })
 
+    it('a device that is renamed keeps uid, state and credentials, and its former name is free', async () => {
+      const registry = await openRegistry(await make())
+      const { username, secret, token } = await createDevice(registry, 'acme/p1')
+      const state = { fields: {}, lastSeenMs: 5, log: 'l', partition: 0, offset: 1 }
+      await registry.writeState([{ tenant: 'acme', device: 'p1', stream: 's', ...state }])
+      const ends: [string, boolean][] = []
+      registry.onChange((name, ended) => ends.push([name, ended]))
+      await registry.renameDevice({ tenant: 'acme', device: 'p1' }, 'p2')
+      expect(ends).toEqual([
+        ['acme/p1', true],
+        ['acme/p2', false],
+      ])
+      expect(await registry.getDevice('acme', 'p1')).toBeUndefined()
+      expect(await registry.getDevice('acme', 'p2')).toMatchObject({ uid: 'p1', lastSeenMs: 5 })
+      const principal = { kind: 'device', name: 'acme/p2', tenant: 'acme', device: 'p2', uid: 'p1' }
+      expect(await registry.verifySecret(username, secret)).toEqual(principal)
+      expect(await registry.verifyToken(token)).toEqual(principal)
+      // As a certificate has it.
+      expect(await registry.principalNamed('acme/p1')).toEqual(principal)
+      const names = () => ['p1', 'p2'].map((name) => registry.names.uidOf('acme', name))
+      expect([...names(), registry.names.nameOf('acme', 'p1')]).toEqual(['p1', 'p1', 'p2'])
+
+      const other = await createDevice(registry, 'acme/p1')
+      const uid = (await uidOf(registry, 'p1')) ?? ''
+      expect(uid).toMatch(/^[0-9a-f]{32}$/)
+      expect([...names(), registry.names.nameOf('acme', uid)]).toEqual([uid, 'p1', 'p1'])
+      expect(await registry.principalNamed('acme/p1')).toMatchObject({ uid })
+      expect((await registry.verifySecret(other.username, other.secret))?.name).toBe('acme/p1')
+      expect((await registry.verifySecret(username, secret))?.name).toBe('acme/p2')
+      await registry.removeDevice('acme', 'p1')
+      expect((await registry.verifySecret(username, secret))?.name).toBe('acme/p2')
+    })
+
+    it('a name that is none, another device has, or nobody has, is not given and not changed', async () => {
+      const registry = await openRegistry(await make())
+      for (const device of ['p1', 'p2']) await createDevice(registry, `acme/${device}`)
+      const rename = (device: string, to: string) => codeOf(registry.renameDevice({ tenant: 'acme', device }, to))
+      expect(await rename('p1', 'p2')).toBe('already_exists')
+      expect(await rename('p1', 'p1')).toBe('already_exists')
+      expect(await rename('p3', 'p4')).toBe('not_found')
+      expect(await rename('p1', '')).toBe('name_invalid')
+      expect(await rename('p1', 'a\u0000')).toBe('name_character_invalid')
+      expect([await uidOf(registry, 'p1'), await uidOf(registry, 'p2')]).toEqual(['p1', 'p2'])
+    })
+
+    it('a history is adopted by its uid or last name, by one device, and only while it is nobody’s', async () => {
+      const registry = await openRegistry(await make())
+      const adopt = (device: string, history: string, isUsed = false) =>
+        codeOf(registry.createDevices([{ tenant: 'acme', device, adopt: { history, isUsed } }]))
+      await createDevice(registry, 'acme/p1')
+      expect(await adopt('x', 'p1')).toBe('already_exists')
+      await registry.renameDevice({ tenant: 'acme', device: 'p1' }, 'p2')
+      expect(await adopt('x', 'p1')).toBe('already_exists')
+      await registry.removeDevice('acme', 'p2')
+      expect(await adopt('x', 'none')).toBe('not_found')
+      const both = await Promise.all([adopt('x', 'p2'), adopt('y', 'p1')])
+      expect(both.sort()).toEqual(['already_exists', 'done'])
+      expect([await uidOf(registry, 'x'), await uidOf(registry, 'y')].filter((uid) => uid !== undefined)).toEqual([
+        'p1',
+      ])
+      expect(await adopt('z', 'of-before', true)).toBe('done')
+      expect(await uidOf(registry, 'z')).toBe('of-before')
+      expect([registry.names.uidOf('acme', 'z'), registry.names.nameOf('acme', 'of-before')]).toEqual([
+        'of-before',
+        'z',
+      ])
+    })
+
     it('no two devices of any history have the same', { timeout: 60_000 }, async () => {
       let tenants = 0
       const registry = await openRegistry(await make())

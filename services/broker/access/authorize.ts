@@ -1,5 +1,6 @@
 import { Counter } from 'prom-client'
 import * as acl from '../../../shared/acl.ts'
+import { canPublishAs } from '../../../shared/former-names.ts'
 import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
@@ -130,7 +131,7 @@ class LiveAuthorizer implements Authorizer {
 
   canPublish(principal: Principal, topic: string): boolean {
     const current = this.#inForce(principal)
-    return current !== undefined && acl.canPublish(current, topic)
+    return current !== undefined && canPublishAs(this.#registry.names, current, topic)
   }
 
   canSubscribe(principal: Principal, filter: string): boolean {

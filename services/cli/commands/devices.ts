@@ -20,6 +20,7 @@ import { addLoginCommands } from './logins.ts'
 interface DeviceAnswer {
   readonly tenant: string
   readonly device: string
+  readonly uid?: string
   readonly tags: Readonly<Record<string, string>>
   readonly createdAt: string | null
   readonly lastSeen: string | null
@@ -61,7 +62,14 @@ export function addDevices({ program, run }: Commands): void {
     .description('create a device, and its tenant on first use; prints its secret and token, once')
     .argument('<tenant/device>', 'name of the device', parseDeviceName)
     .option('--tag <key=value>', 'tag of the device; repeatable', collectTag)
+    .option('--adopt <uid|name>', 'take on the readings of a removed device: its uid, or its last name')
     .action(run(addDevice))
+  devices
+    .command('rename')
+    .description('give a device another name; its readings and its credentials stay as they are')
+    .argument('<tenant/device>', 'name of the device', parseDeviceName)
+    .argument('<new name>', 'its new name, without the tenant')
+    .action(run(renameDevice))
   devices
     .command('list')
     .description('list devices by name')
@@ -95,13 +103,22 @@ export function addDevices({ program, run }: Commands): void {
   )
 }
 
-async function addDevice(session: Session, name: DeviceName, options: { tag?: Record<string, string> }): Promise<void> {
-  const { tag: tags } = options
-  const added = await session.api.post<DeviceName & NewLogin>(
-    '/v1/devices',
-    tags === undefined ? name : { ...name, tags },
-  )
+async function addDevice(
+  session: Session,
+  name: DeviceName,
+  { tag: tags, adopt }: { tag?: Record<string, string>; adopt?: string },
+): Promise<void> {
+  const added = await session.api.post<DeviceName & NewLogin>('/v1/devices', {
+    ...name,
+    ...(tags === undefined ? {} : { tags }),
+    ...(adopt === undefined ? {} : { adopt }),
+  })
   session.result(added, () => loginText(`device ${name.tenant}/${name.device}`, added))
+}
+
+async function renameDevice(session: Session, { tenant, device }: DeviceName, to: string): Promise<void> {
+  const renamed = await session.api.post<DeviceName>(`${devicePath(tenant, device)}/rename`, { device: to })
+  session.result(renamed, () => `${tenant}/${device} is now ${tenant}/${to}.`)
 }
 
 async function listDevices(session: Session, { tenant, limit }: { tenant?: string; limit: number }): Promise<void> {
@@ -125,6 +142,7 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
   session.result(found, () => {
     const head = [
       ['device', `${tenant}/${device}`],
+      ['uid', found.uid ?? device],
       ['tags', tagText(found.tags)],
       ['created', found.createdAt ?? ''],
       ['last seen', found.lastSeen ?? 'never'],

@@ -20,7 +20,17 @@ const Tenant = Type.String({ description: '1 to 64 characters of A-Z a-z 0-9 _ .
 const DeviceName = Type.String({ description: '1 to 128 bytes of UTF-8 without characters that nobody sees.' })
 const Tags = Type.Record(Type.String(), Type.String({ maxLength: 256 }), { maxProperties: 32 })
 export const NewDevice = Type.Object(
-  { tenant: Tenant, device: DeviceName, tags: Type.Optional(Tags) },
+  {
+    tenant: Tenant,
+    device: DeviceName,
+    tags: Type.Optional(Tags),
+    adopt: Type.Optional(
+      Type.String({
+        maxLength: 128,
+        description: 'Take on the readings of a device of the tenant that was removed: its uid, or its last name.',
+      }),
+    ),
+  },
   { additionalProperties: false },
 )
 export const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.String(), ...Credentials })
@@ -59,6 +69,13 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
   const found = await registry.getDevice(tenant, device)
   if (found === undefined) throw new SluiceError('not_found', `No such device: ${tenant}/${device}.`)
   return found
+}
+
+/** {@link requireDevice}, also by a former name that no other device has. */
+export async function requirePublisher(registry: Registry, tenant: string, device: string): Promise<Device> {
+  const { names } = registry
+  const found = await registry.getDevice(tenant, device)
+  return found ?? requireDevice(registry, tenant, names.nameOf(tenant, names.uidOf(tenant, device)))
 }
 
 export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { Gauge } from 'prom-client'
 import Type, { type Static } from 'typebox'
-import { canPublish } from '../../../shared/acl.ts'
+import { canPublishAs } from '../../../shared/former-names.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { Faults } from '../../../shared/faults.ts'
@@ -14,7 +14,7 @@ import { jsonValue } from '../live-events.ts'
 import { FaultView } from '../letter-view.ts'
 import { PayloadRejected, problemResponses } from '../problem.ts'
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
-import { DeviceParams, requireDevice } from './devices.ts'
+import { DeviceParams, requireDevice, requirePublisher } from './devices.ts'
 
 const Stream = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings, as in their topic.' })
 
@@ -162,10 +162,10 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       const { tenant, device } = request.params
       const stream = streamOf(request.query.stream)
       const topic = formatTelemetryTopic({ tenant, device, stream })
-      if (request.principal !== undefined && !canPublish(request.principal, topic)) {
+      if (request.principal !== undefined && !canPublishAs(registry.names, request.principal, topic)) {
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
       }
-      const { uid } = await requireDevice(registry, tenant, device)
+      const { uid } = await requirePublisher(registry, tenant, device)
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()

@@ -17,6 +17,13 @@ import type { RegistrySchema } from './schema.ts'
 /** Between two looks for what other processes changed: how long a removed login may stay in use elsewhere. */
 const POLL_EVERY_MS = 1_000
 
+/** Whether logins ended, see `onChange`: all, none, or those of these names. */
+type Ended = boolean | readonly string[]
+
+function hasEnded(name: string, ended: Ended): boolean {
+  return typeof ended === 'boolean' ? ended : ended.includes(name)
+}
+
 /**
  * Tells listeners which logins changed: what this process changed at once, what others changed within about a second.
  * Others are read from the database by number, so nothing is lost while it is down, only late.
@@ -57,11 +64,13 @@ export class ChangeFeed {
     db: Kysely<RegistrySchema>,
     names: readonly string[],
     work: (trx: Transaction<RegistrySchema>) => Promise<T>,
-    ended = false,
+    ended: Ended = false,
   ): Promise<T> {
     return db.transaction().execute(async (trx) => {
       const result = await work(trx)
-      if (this.#database.isShared) await recordChanges(trx, this.#origin, names, ended)
+      if (!this.#database.isShared) return result
+      const byEnd = Map.groupBy(names, (name) => hasEnded(name, ended))
+      for (const [isEnd, some] of byEnd) await recordChanges(trx, this.#origin, some, isEnd)
       return result
     })
   }
@@ -70,10 +79,10 @@ export class ChangeFeed {
   async apply<T>(
     names: readonly string[],
     work: (trx: Transaction<RegistrySchema>) => Promise<T>,
-    ended = false,
+    ended: Ended = false,
   ): Promise<T> {
     const result = await this.#database.run((db) => this.change(db, names, work, ended))
-    for (const name of names) this.announce(name, ended)
+    for (const name of names) this.announce(name, hasEnded(name, ended))
     return result
   }
 

@@ -13,7 +13,7 @@ import {
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { Principal } from '../port.ts'
 import { findApplications } from './queries.ts'
-import { uidOfDevice } from './queries-identities.ts'
+import { nameNow, uidOfDevice } from './queries-identities.ts'
 import { findToken, loginStateOf, secretsOf, type FoundCredential } from './queries-credentials.ts'
 import type { RegistrySchema } from './schema.ts'
 
@@ -101,5 +101,11 @@ export async function principalOf(db: Db, name: string): Promise<Principal | und
 /** Of a name that somebody else vouches for: it must exist and be enabled. */
 export async function existingPrincipal(db: Db, name: string): Promise<Principal | undefined> {
   if (parseDeviceKey(name) === undefined && !isName(name)) return undefined
-  return (await loginStateOf(db, name)).disabled ? undefined : principalOf(db, name)
+  const found = await principalOf(db, name)
+  if (found === undefined) {
+    // A certificate goes on naming a device as it was called when it was made.
+    const now = await nameNow(db, name)
+    return now === undefined ? undefined : existingPrincipal(db, now)
+  }
+  return (await loginStateOf(db, name)).disabled ? undefined : found
 }

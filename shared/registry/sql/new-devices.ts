@@ -1,3 +1,4 @@
+import type { Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
@@ -7,9 +8,12 @@ import type { ChangeFeed } from './change-feed.ts'
 import type { DeviceNameCache } from './device-name-cache.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
-import type { NewCredentials } from '../names.ts'
+import type { DeviceName, NewCredentials } from '../names.ts'
 import type { DeviceToMake } from '../port.ts'
-import { encodeTags, existingOf, insertDevices } from './queries.ts'
+import { encodeTags, existingOf } from './queries.ts'
+import { insertDevices } from './queries-new-devices.ts'
+import { renameInRows } from './queries-names.ts'
+import type { RegistrySchema } from './schema.ts'
 import { makeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 
@@ -35,10 +39,10 @@ export async function createDevices(
   { database, changes, flavour, hashes, names: cache }: RegistryParts,
   devices: readonly DeviceToMake[],
 ): Promise<readonly NewCredentials[]> {
-  const rows = devices.map(({ tenant, device, tags, isUsed }) => {
+  const rows = devices.map(({ tenant, device, tags, isUsed, adopt }) => {
     checkNewName('tenant', tenant)
     checkNewDeviceName(device)
-    return { tenant, device, tags: encodeTags(deviceKey(tenant, device), tags), isUsed }
+    return { tenant, device, tags: encodeTags(deviceKey(tenant, device), tags), isUsed, adopt }
   })
   const names = rows.map(({ tenant, device }) => deviceKey(tenant, device))
   const seen = new Set<string>()
@@ -63,6 +67,29 @@ export async function createDevices(
   // Whoever has the answer may publish to the device at once.
   await cache.known()
   return made.map(({ shown }) => shown)
+}
+
+/** `renameDevice` of the port. */
+export async function renameDevice(
+  { database, changes, flavour, names }: RegistryParts,
+  { tenant, device }: DeviceName,
+  to: string,
+): Promise<void> {
+  checkNewDeviceName(to)
+  database.checkRoom()
+  const [before, after] = [deviceKey(tenant, device), deviceKey(tenant, to)]
+  if (before === after) throw alreadyExists('device', after)
+  const rename = async (trx: Transaction<RegistrySchema>): Promise<void> => {
+    if (!(await renameInRows(trx, flavour, { tenant, device }, to))) throw notFound('device', before)
+  }
+  try {
+    // Sessions are those of a name: the device begins a new one.
+    await changes.apply([before, after], rename, [before])
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined
+    throw flavour.isDuplicate(cause) ? alreadyExists('device', after) : error
+  }
+  await names.known()
 }
 
 export function alreadyExists(what: string, name: string): SluiceError {

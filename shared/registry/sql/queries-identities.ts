@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { compareText } from '../../text-order.ts'
-import { deviceKey } from '../../topics.ts'
+import { deviceKey, parseDeviceKey } from '../../topics.ts'
 import type { DeviceName } from '../names.ts'
+import type { DeviceToMake } from '../port.ts'
 import { chunks, insertAll } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
@@ -30,11 +31,29 @@ export async function uidOfDevice(db: Db, tenant: string, device: string): Promi
   return (await row.where('device', '=', device).executeTakeFirst())?.uid
 }
 
+/** What the device is called that had this name `{tenant}/{device}` last, as long as no other one has it. */
+export async function nameNow(db: Db, name: string): Promise<string | undefined> {
+  const former = parseDeviceKey(name)
+  if (former === undefined) return undefined
+  const { tenant, device } = former
+  const row = await db
+    .selectFrom('device_names as former')
+    .innerJoin('device_identities as it', (join) =>
+      join.onRef('it.tenant', '=', 'former.tenant').onRef('it.uid', '=', 'former.uid'),
+    )
+    .select('it.name')
+    .where('former.tenant', '=', tenant)
+    .where('former.name', '=', device)
+    .where('former.is_former', '=', 1)
+    .executeTakeFirst()
+  return row === undefined ? undefined : deviceKey(tenant, row.name)
+}
+
 /**
  * Gives each new device its uid: its name where nothing was ever stored under it, as far as the registry knows and unless
  * `isUsed` says so, else a random one. A primary key that exists is the error when another is making the same device.
  */
-export async function issueUids<T extends DeviceName & { readonly isUsed?: boolean | undefined }>(
+export async function issueUids<T extends Pick<DeviceToMake, 'tenant' | 'device' | 'isUsed'>>(
   db: Trx,
   devices: readonly T[],
   createdMs: number,
@@ -73,8 +92,8 @@ async function nameDevices(db: Trx, devices: readonly Identified[]): Promise<voi
       await db.deleteFrom('device_names').where('tenant', '=', tenant).where('name', 'in', chunk).execute()
     }
   }
-  const others = devices.filter(({ device, uid }) => uid !== device)
-  const rows = others.map(({ tenant, device, uid }) => ({ tenant, name: device, uid, is_former: 0 }))
+  const called = devices.filter(({ device, uid }) => uid !== device)
+  const rows = called.map(({ tenant, device, uid }) => ({ tenant, name: device, uid, is_former: 0 }))
   await insertAll(db, 'device_names', rows)
 }
 

@@ -1,26 +1,17 @@
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
-import { compareText } from '../../text-order.ts'
 import { deviceKey, parseDeviceKey } from '../../topics.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceName } from '../names.ts'
 import type { AclRule, Application, Device, Page } from '../port.ts'
 import { deleteLogins, insertCredentials, toLoginState, type MadeCredential } from './queries-credentials.ts'
-import { issueUids, lockDevices, retireUids, uidColumn, type Identified } from './queries-identities.ts'
-import { chunks, insertAll } from './queries-rows.ts'
+import { lockDevices, retireUids, uidColumn, type Identified } from './queries-identities.ts'
+import { chunks } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Reads and writes of devices, applications and API keys, the same on every database. */
 
 type Db = Kysely<RegistrySchema>
-
-export interface NewDevice {
-  readonly tenant: string
-  readonly device: string
-  readonly tags: string
-  /** Something is stored under the name. */
-  readonly isUsed?: boolean | undefined
-}
 
 const MAX_TAGS = 64
 const MAX_TAG_LENGTH = 256
@@ -39,26 +30,6 @@ export function encodeTags(device: string, tags: Readonly<Record<string, string>
     }
   }
   return JSON.stringify(Object.fromEntries(entries))
-}
-
-export async function insertDevices(
-  db: Transaction<RegistrySchema>,
-  flavour: SqlFlavour,
-  devices: readonly NewDevice[],
-  credentials: readonly MadeCredential[],
-): Promise<void> {
-  const created_ms = Date.now()
-  const tenants = [...new Set(devices.map(({ tenant }) => tenant))].sort()
-  for (const chunk of chunks(tenants)) {
-    const rows = chunk.map((tenant) => ({ tenant, created_ms }))
-    await flavour.insertIfAbsent(db.insertInto('tenants').values(rows)).execute()
-  }
-  // In one order for all: two who make the same devices at once then do not wait for each other in a circle.
-  const inOrder = devices.toSorted((a, b) => compareText(deviceKey(a.tenant, a.device), deviceKey(b.tenant, b.device)))
-  const identified = await issueUids(db, inOrder, created_ms)
-  const rows = identified.map(({ tenant, device, tags, uid }) => ({ tenant, device, tags, created_ms, uid }))
-  await insertAll(db, 'devices', rows)
-  await insertCredentials(db, credentials)
 }
 
 /** Those of the devices, in the order given, that exist. */

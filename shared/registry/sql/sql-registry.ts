@@ -16,24 +16,14 @@ import type { AuditRecord, ClaimKeys, Credentials } from '../identity-port.ts'
 import { LoginVerifier } from './login-verifier.ts'
 import * as logins from './logins.ts'
 import type { DeviceName, NewCredentials } from '../names.ts'
-import type {
-  AclRule,
-  Application,
-  AuditEntry,
-  Device,
-  DeviceToMake,
-  FieldDeclaration,
-  Page,
-  Principal,
-  Registry,
-  StreamState,
-} from '../port.ts'
+import type { AclRule, Application, AuditEntry, Device, DeviceToMake } from '../port.ts'
+import type { FieldDeclaration, Page, Principal, Registry, StreamState } from '../port.ts'
 import type { Presence } from '../presence-port.ts'
 import { SqlPresence } from './presence-store.ts'
 import { prepareRegistry } from './prepare.ts'
 import * as queries from './queries.ts'
 import { makeCredential } from './queries-credentials.ts'
-import { alreadyExists, createDevices, notFound, type RegistryParts } from './new-devices.ts'
+import { alreadyExists, createDevices, notFound, renameDevice, type RegistryParts } from './new-devices.ts'
 import * as stateQueries from './queries-state.ts'
 import { RegistryDatabase } from './registry-database.ts'
 import type { SqlRegistryOptions } from './sql-options.ts'
@@ -117,6 +107,10 @@ class SqlRegistry implements Registry {
     return existing.filter((device) => gone.has(nameOf(device)))
   }
 
+  renameDevice(name: DeviceName, to: string): Promise<void> {
+    return renameDevice(this.#parts, name, to)
+  }
+
   async existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
     const named = devices.filter(({ tenant, device }) => isName(tenant) && isDeviceName(device))
     return this.#database.run((db) => queries.existingOf(db, named))
@@ -172,7 +166,7 @@ class SqlRegistry implements Registry {
     return isName(name) ? this.principalNamed(name) : undefined
   }
 
-  async principalNamed(name: string): Promise<Principal | undefined> {
+  principalNamed(name: string): Promise<Principal | undefined> {
     return this.#database.run((db) => logins.existingPrincipal(db, name))
   }
 

@@ -108,6 +108,14 @@ export class MemoryRegistry implements Registry {
     if (!this.#devices.delete(`${tenant}/${device}`)) throw new SluiceError('not_found', `no ${tenant}/${device}`)
   }
 
+  async renameDevice({ tenant, device }: DeviceName, to: string) {
+    const found = this.#devices.get(`${tenant}/${device}`)
+    if (found === undefined) throw new SluiceError('not_found', `no ${tenant}/${device}`)
+    if (this.#devices.has(`${tenant}/${to}`)) throw new SluiceError('already_exists', `${tenant}/${to} exists`)
+    this.#devices.delete(`${tenant}/${device}`)
+    this.#devices.set(`${tenant}/${to}`, { ...found, device: to })
+  }
+
   async removeDevices(devices: readonly DeviceName[]) {
     return devices.filter(({ tenant, device }) => this.#devices.delete(`${tenant}/${device}`))
   }
