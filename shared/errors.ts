@@ -159,9 +159,7 @@ export const ERRORS = {
   credential_key_mismatch: configuration(
     'Start with the CREDENTIAL_KEY (or the file credential-key) that this registry was created with.',
   ),
-  data_newer: configuration(
-    'These data were written by a newer Sluice; upgrade, go back to a copy (docs/upgrade.md), or use another DATA_DIR.',
-  ),
+  data_newer: configuration('A newer Sluice wrote it: upgrade, or go back to a copy (docs/upgrade.md).'),
   data_corrupt: configuration('A database in the data folder is damaged; restore the folder from a backup.'),
   storage_failed: configuration(
     'The disk failed while a change was being stored: check the disk and the system log, then start again.',
