@@ -94,8 +94,10 @@ function willHook({ authorizer, forwardWill }: HookOptions, relay: Relay): NonNu
     const fire = (): void => {
       if (!isAllowed()) return refuse()
       if (parseTelemetryTopic(packet.topic) !== undefined) {
+        const payload = bytesOf(packet.payload)
+        if (packet.retain && payload.length === 0) return done(new Error('the will holds nothing'))
         // It is in the log then, and that is all that happens to telemetry: it is not retained and not delivered here.
-        void forwardWill(packet.topic, bytesOf(packet.payload)).then(() => done(new Error('the will went to the log')))
+        void forwardWill(packet.topic, payload).then(() => done(new Error('the will went to the log')))
       } else if (packet.qos === 0) done(null)
       else relay.store(packet, packet, done)
     }

@@ -70,12 +70,13 @@ export class TelemetryLane implements Waiter, AnsweringLane {
       if (this.#acks.isFull) return 'client'
       if (backpressure.isFull) return 'node'
       // [MQTT-4.3.3-2]: until PUBREL the same id is the same message.
-      if (qos === 2 && this.#exactlyOnce.has(id)) return this.#acknowledgeAgain(id)
+      if (qos === 2 && this.#exactlyOnce.has(id)) return this.#acknowledgeWithout(id, 2)
     } else if (backpressure.shedsQos0) {
       tally.qos0Received += 1
       tally.qos0Shed += 1
       return undefined
     }
+    if (parts.retain && payload === end) return this.#takeNothing(id, qos)
     // Bytes of its own: the record must not hold on to the whole chunk while it waits.
     const value = Buffer.allocUnsafe(end - payload)
     buffer.copy(value, 0, payload, end)
@@ -83,7 +84,7 @@ export class TelemetryLane implements Waiter, AnsweringLane {
     const digest = repeats === undefined ? 0 : digestOf(route.topic, value)
     if (repeats?.isStored(parts, digest) === true) {
       tally.repeatsAcknowledged += 1
-      return this.#acknowledgeAgain(id)
+      return this.#acknowledgeWithout(id, 2)
     }
     const first = repeats?.firstStamp(parts, digest)
     if (first === undefined && !clock.stamp(reservedElements(value))) return 'node'
@@ -208,12 +209,21 @@ export class TelemetryLane implements Waiter, AnsweringLane {
     return qos === 2 ? (this.#writesDown ?? this) : this
   }
 
-  /** Of QoS 2, and in the log. */
-  #acknowledgeAgain(id: number): undefined {
-    this.#exactlyOnce.add(id)
+  /** The client clears what it takes for retained: there is nothing to be stored, and nothing is wrong. */
+  #takeNothing(id: number, qos: number): undefined {
+    const { tally } = this.#context
+    tally.retainIgnored += 1
+    if (qos === 0) return void (tally.qos0Received += 1)
+    this.#repeats?.reuse(id)
+    return this.#acknowledgeWithout(id, qos)
+  }
+
+  /** Nothing is stored: it is of QoS 2 and in the log, or holds nothing. */
+  #acknowledgeWithout(id: number, qos: number): undefined {
+    if (qos === 2) this.#exactlyOnce.add(id)
     this.#context.tally.received += 1
     this.#context.tally.acked += 1
-    this.#acks.addReady(id, 2)
+    this.#acks.addReady(id, qos)
     this.#acks.release(this.#owner.output)
   }
 
