@@ -134,13 +134,13 @@ function expected(steps: readonly Step[], wrong: Wrong = {}): Seen {
   return found
 }
 
-const runs = { numRuns: lasting({ gate: 1000, long: 50_000 }), seed: 10 }
+const runs = { numRuns: lasting({ gate: 1000, long: 20_000 }), seed: 10 }
 const isAsExpected = (wrong: Wrong) =>
   fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
     expect(seen(steps)).toEqual(expected(steps, wrong))
   })
 
-describe('values that take the place of others', () => {
+describe('values that take the place of others', { timeout: 600_000 }, () => {
   it('are seen as a memory without bound would see them', () => {
     fc.assert(isAsExpected({}), runs)
   })
