@@ -13,12 +13,13 @@ import { openSqliteLog } from '../../../shared/log/sqlite/open.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/open.ts'
 import { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
+import type { Registry } from '../../../shared/registry/port.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
 
 /** The API on the embedded adapters, with a worker that stores. */
-export async function openReal() {
+export async function openReal(through: (registry: Registry) => Registry = (registry) => registry) {
   const folder = tempFolder()
   const releasers = new Releasers()
   onTestFinished(() => releasers.close())
@@ -28,12 +29,13 @@ export async function openReal() {
   releasers.own('log', log, (it) => it.close())
   const points = await openSqlitePoints({ ...common, folder: join(folder, 'points') })
   releasers.own('points', points, (it) => it.close())
-  const registry = await openSqliteRegistry({
+  const opened = await openSqliteRegistry({
     ...common,
     file: join(folder, 'registry.db'),
     credentialKey: randomBytes(32),
   })
-  releasers.own('registry', registry, (it) => it.close())
+  releasers.own('registry', opened, (it) => it.close())
+  const registry = through(opened)
   const cache = openMemoryCache({ maxEntries: 1000, metrics })
   const token = newApiKey()
   await registry.setAdminKey(token)
