@@ -16,4 +16,13 @@ it('a device that is made again has nothing of the one before, on whichever node
   const site = { api: new ApiClient({ url, token }), url, token, mqttPorts }
   const names = await makeAgain(site, `d${Date.now().toString(36)}-`, DEVICES)
   expect(await notTheirs(site, names)).toEqual([])
+  // What it has stays with it under another name.
+  const renamed = await Promise.all(
+    names.map(async (device) => {
+      const to = `${device}-renamed`
+      await site.api.post(`/v1/devices/demo/${device}/rename`, { device: to })
+      return to
+    }),
+  )
+  expect(await notTheirs(site, renamed)).toEqual([])
 })
