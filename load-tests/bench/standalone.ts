@@ -6,55 +6,17 @@
  *
  * With --cpu-prof the server writes one profile per thread and row into the current folder.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { ApiClient } from '../../shared/api-client.ts'
+import { readFileSync } from 'node:fs'
+import type { ApiClient } from '../../shared/api-client.ts'
 import { registerFleet, type FleetDevice } from '../../services/simulator/fleet.ts'
 import { LoadRun } from '../../services/simulator/load-run.ts'
 import { generatedWorkload } from '../../services/simulator/workload.ts'
+import { startService, type Service } from './standalone-service.ts'
 
-const root = join(import.meta.dirname, '../..')
 const seconds = Number(process.argv[2] ?? 10)
 const profile = process.argv.includes('--cpu-prof')
 const IDLE_CONNECTIONS = 2_000
 const CLOCK_TICKS = 100
-
-interface Service {
-  readonly child: ChildProcess
-  readonly pid: number
-  readonly mqttPort: number
-  readonly api: ApiClient
-  stop(): Promise<void>
-}
-
-async function startService(): Promise<Service> {
-  const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-'))
-  const env = { ...process.env, DATA_DIR: folder, MQTT_PORT: '0', HTTP_PORT: '0' }
-  const node = profile
-    ? ['--cpu-prof', '--disable-warning=ExperimentalWarning']
-    : ['--disable-warning=ExperimentalWarning']
-  const args = [...node, join(root, 'services/cli/main.ts'), 'up']
-  const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
-  for await (const line of createInterface({ input: child.stderr })) {
-    if (!line.includes('"msg":"ready"')) continue
-    const ready = JSON.parse(line) as { pid: number; mqtt: { port: number }; http: { port: number } }
-    child.stderr.resume()
-    const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim()
-    const api = new ApiClient({ url: `http://127.0.0.1:${ready.http.port}`, token })
-    const stop = async () => {
-      const gone = once(child, 'exit')
-      child.kill('SIGTERM')
-      await gone
-      rmSync(folder, { recursive: true, force: true })
-    }
-    return { child, pid: ready.pid, mqttPort: ready.mqtt.port, api, stop }
-  }
-  throw new Error('the service ended before it was ready')
-}
 
 /** User and system time of the whole process, in seconds. */
 function cpuSeconds(pid: number): number {
@@ -79,7 +41,7 @@ function loadOf(service: Service, devices: readonly FleetDevice[], inflight: num
 }
 
 async function measure(count: number, inflight: number): Promise<Record<string, number>> {
-  const service = await startService()
+  const service = await startService({ profile })
   const devices = await registerFleet(service.api, { tenant: 'bench', prefix: 'd', count })
   const run = loadOf(service, devices, inflight)
   await run.connect()
@@ -111,7 +73,7 @@ async function measure(count: number, inflight: number): Promise<Record<string, 
 }
 
 async function measureIdle(): Promise<number> {
-  const service = await startService()
+  const service = await startService({ profile })
   const devices = await registerFleet(service.api, { tenant: 'bench', prefix: 'idle', count: IDLE_CONNECTIONS })
   const before = residentBytes(service.pid)
   const run = loadOf(service, devices, 1)
