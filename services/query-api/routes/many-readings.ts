@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
 import { canAggregate, typeAfter } from '../../../shared/points/aggregate.ts'
-import type { Aggregate, Column, PointScan, ScanBudget, ScanEnd, ScannedSeries } from '../../../shared/points/port.ts'
+import type { Aggregate, Column, PointScan, ScanBudget, ScannedSeries } from '../../../shared/points/port.ts'
 import { valueAt } from '../../../shared/points/scan-columns.ts'
 import type { PointValue } from '../../../shared/telemetry.ts'
 import { compareInstants } from '../../../shared/telemetry.ts'
@@ -92,25 +92,35 @@ export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'poin
       const gone = new AbortController()
       reply.raw.once('close', () => gone.abort())
       const scan = { ...readScan(tenant, query, await uidsOf(options, tenant, query)), signal: gone.signal }
-      const found: ScannedSeries[] = []
-      let end: ScanEnd | undefined
-      for await (const item of options.points.scan(scan)) {
-        if (item.kind === 'end') end = item
-        else for (const one of item.series) found.push(one)
-      }
-      if (end === undefined) throw new SluiceError('internal', 'a scan ended without an end')
-      const names = await namesOf(options, tenant, found)
-      const known = found.filter(({ device }) => names.has(device))
-      const named = known.map((one) => ({ ...one, device: names.get(one.device) ?? one.device }))
       const aggregate = aggregateOf(query)
-      const isDefined = ({ type }: ScannedSeries) => aggregate === undefined || canAggregate(aggregate, type)
-      const series = named.filter(isDefined).map((one) => viewSeries(one, aggregate, query.epoch))
-      const leftOut = named
-        .filter((one) => !isDefined(one))
-        .map(({ device, stream, field, type }) => {
-          return { device, stream, field, type }
-        })
-      return { series, complete: end.next === undefined, endedBy: end.by, next: end.next ?? null, leftOut }
+      const names = new Map<string, string | undefined>()
+      const series: Static<typeof OneSeries>[] = []
+      const leftOut = new Map<string, Static<typeof LeftOut>>()
+      let previous: ScannedSeries | undefined
+      // Batch by batch, so that others have their turn in between.
+      for await (const item of options.points.scan(scan)) {
+        if (item.kind === 'end') {
+          const next = item.next ?? null
+          return { series, complete: next === null, endedBy: item.by, next, leftOut: [...leftOut.values()] }
+        }
+        await addNames(options, tenant, item.series, names)
+        for (const one of item.series) {
+          const device = names.get(one.device)
+          if (device === undefined) continue
+          if (aggregate === undefined || canAggregate(aggregate, one.type)) {
+            const view = viewSeries(one, aggregate, query.epoch)
+            const last = series.at(-1)
+            if (last !== undefined && previous !== undefined && isSame(previous, one)) {
+              for (const point of view.points) last.points.push(point)
+            } else series.push({ device, ...view })
+            previous = one
+            continue
+          }
+          const { stream, field, type } = one
+          leftOut.set(JSON.stringify([device, stream, field, type]), { device, stream, field, type })
+        }
+      }
+      throw new SluiceError('internal', 'a scan ended without an end')
     },
   )
 }
@@ -129,18 +139,21 @@ async function uidsOf(
   return devices.map((device) => registry.names.uidOf(tenant, device))
 }
 
-/** Names by uid, of the devices that exist: what was stored of earlier ones is nobody's. */
-async function namesOf(
+/** Adds the names of devices by their uids; undefined where there is none: what was stored of earlier ones is nobody's. */
+async function addNames(
   { registry }: ApiParts<'registry'>,
   tenant: string,
-  found: readonly ScannedSeries[],
-): Promise<ReadonlyMap<string, string>> {
-  const uids = [...new Set(found.map(({ device }) => device))]
+  series: readonly ScannedSeries[],
+  names: Map<string, string | undefined>,
+): Promise<void> {
+  const uids = [...new Set(series.map(({ device }) => device))].filter((uid) => !names.has(uid))
+  if (uids.length === 0) return
   const named = uids.map((uid) => ({ uid, tenant, device: registry.names.nameOf(tenant, uid) }))
   const own = named.filter(({ uid, device }) => registry.names.uidOf(tenant, device) === uid)
   const existing = await registry.existingDevices(own)
   const known = new Set(existing.map(({ device }) => device))
-  return new Map(own.filter(({ device }) => known.has(device)).map(({ uid, device }) => [uid, device]))
+  for (const uid of uids) names.set(uid, undefined)
+  for (const { uid, device } of own) if (known.has(device)) names.set(uid, device)
 }
 
 /** Errors: `bad_request`. */
@@ -171,12 +184,17 @@ function readScan(tenant: string, query: Query, devices: readonly string[] | und
   }
 }
 
+/** A long series comes in several batches. */
+function isSame(a: ScannedSeries, b: ScannedSeries): boolean {
+  return a.device === b.device && a.stream === b.stream && a.field === b.field && a.type === b.type
+}
+
 function aggregateOf({ interval, aggregate }: Query): Aggregate | undefined {
   return interval === undefined ? undefined : (aggregate ?? 'mean')
 }
 
 function viewSeries(one: ScannedSeries, aggregate: Aggregate | undefined, epoch: Epoch) {
-  const { device, stream, field, ms, ns, columns } = one
+  const { stream, field, ms, ns, columns } = one
   const type = aggregate === undefined ? one.type : typeAfter(aggregate, one.type)
   const value = (row: number): PointValue => {
     if (aggregate === 'mean') return (columns.sum?.[row] ?? 0) / (columns.count?.[row] ?? 1)
@@ -186,5 +204,5 @@ function viewSeries(one: ScannedSeries, aggregate: Aggregate | undefined, epoch:
   const points = Array.from(ms, (time, row): Static<typeof SeriesView>['points'][number] => {
     return [writeTime({ ms: time, ns: ns?.[row] ?? 0 }, epoch), jsonValue(value(row))]
   })
-  return { device, stream, field, type, points }
+  return { stream, field, type, points }
 }

@@ -104,6 +104,23 @@ it('knows devices by their names, and none that are gone', async () => {
   expect(await pages(call, 'fields=t')).toContainEqual(['first telemetry t', 1])
 })
 
+it('has a long series in one piece, with each of its points', async () => {
+  const { call } = await openReal()
+  await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
+  for (let start = 0; start < 40_000; start += 1000) {
+    const payload = JSON.stringify(Array.from({ length: 1000 }, (_, i) => ({ ts: START + start + i, t: start + i })))
+    expect((await call('POST', '/v1/devices/demo/first/readings', { payload })).status).toBe(202)
+  }
+  const series = await vi.waitFor(async () => {
+    const { body } = await call('GET', `${URL}?limit=100000`)
+    const found = body['series'] as Series[]
+    expect(found[0]?.points).toHaveLength(40_000)
+    return found
+  }, PATIENCE)
+  expect(series).toHaveLength(1)
+  expect(series[0]?.points.filter(([time, value], i) => time !== START + i || value !== i)).toEqual([])
+})
+
 it.for([
   ['devices=nobody', 404, 'not_found'],
   ['devices=first&devices=First', 404, 'not_found'],
