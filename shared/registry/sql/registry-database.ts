@@ -54,7 +54,7 @@ export class RegistryDatabase {
     }
   }
 
-  /** Waits for what is running; nothing new begins. */
+  /** Waits for what is running; nothing new begins. Errors: those of the flavour. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -75,6 +75,10 @@ export class RegistryDatabase {
 
   async #close(): Promise<void> {
     await Promise.allSettled(this.#running)
-    await this.#db.destroy()
+    try {
+      await this.#db.destroy()
+    } catch (error) {
+      throw this.#flavour.toSluiceError(error)
+    }
   }
 }

@@ -76,6 +76,8 @@ async function lostAfterCut(text: string, folder: string): Promise<{ done: numbe
 
 interface Outcome {
   readonly failures: string[]
+  /** Why it could not close the registry; none when it could. */
+  readonly unclosed: string[]
   readonly exitCode: number | null
   readonly done: number
   readonly lost: string[]
@@ -91,13 +93,14 @@ async function outcome(failing: string, how: 'ends' | 'is killed', variant?: str
   const failures = await work(child, 'a', 'failure')
   if (how !== 'ends') process.kill(pid, 'SIGKILL')
   const exitCode = await child.ended()
+  const unclosed = child.lines.filter((line) => line.startsWith('not closed'))
   const next = start({ file, trace: second, ...(variant === undefined ? {} : { variant }) })
   const nextPid = Number((await next.next(/^ready /)).split(' ')[1])
   expect(await work(next, 'b', 'end')).toEqual([])
   process.kill(nextPid, 'SIGKILL')
   await next.ended()
   const text = [first, second].map((trace) => readFileSync(trace, 'latin1')).join('\n')
-  return { failures, exitCode, ...(await lostAfterCut(text, folder)) }
+  return { failures, unclosed, exitCode, ...(await lostAfterCut(text, folder)) }
 }
 
 describe.skipIf(!canTrace)('a power cut after syncs of the registry that failed (needs apt-get install strace)', () => {
@@ -110,8 +113,9 @@ describe.skipIf(!canTrace)('a power cut after syncs of the registry that failed 
   it.for(cases)(
     'finds all that was answered as done: syncs $failing, and the process $how',
     async ({ failing, how }) => {
-      const { failures, exitCode, done, lost } = await outcome(failing, how)
+      const { failures, unclosed, exitCode, done, lost } = await outcome(failing, how)
       expect(failures).toEqual(['storage_failed'])
+      expect(unclosed.filter((line) => line !== 'not closed storage_failed')).toEqual([])
       if (how === 'ends') expect(exitCode).toBe(1)
       expect(lost).toEqual([])
       expect(done).toBeGreaterThan(DEVICES)

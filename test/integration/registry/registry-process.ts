@@ -7,7 +7,7 @@ import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 
 /**
  * A process that opens a registry and does what it is told: `make NAME` makes a device, `revoke NAME` ends its logins. It
- * says `made NAME`, `revoked NAME`, or `failed NAME CODE`, and ends as Sluice does: `registry-process.ts FILE KEY_IN_HEX`.
+ * says `made NAME`, `revoked NAME`, `failed NAME CODE` or, at its end, `not closed CODE`, and ends as Sluice does: `registry-process.ts FILE KEY_IN_HEX`.
  */
 const [file = '', key = ''] = process.argv.slice(2)
 const tenant = 'acme'
@@ -22,7 +22,12 @@ process.exitCode = await runProcess(async ({ releasers, fail }) => {
   })
   const input = createInterface({ input: process.stdin })
   releasers.own('input', input, (it) => it.close())
-  releasers.own('registry', registry, (it) => it.close())
+  releasers.own('registry', registry, async (it) => {
+    await it.close().catch((error: unknown) => {
+      console.log(`not closed ${toSluiceError(error).code}`)
+      throw error
+    })
+  })
   const verbs: Readonly<Record<string, (device: string) => Promise<string>>> = {
     async make(device) {
       await registry.createDevices([{ tenant, device }])
