@@ -29,8 +29,11 @@ export const ONE_LANE: BrokerParts = {
         const isTelemetry = parseTelemetryTopic(packet.topic) !== undefined
         const before = last.get(client)
         if (!isTelemetry && before === undefined) return done(null)
+        const isCleared = packet.retain
         if (isTelemetry) packet.retain = false
-        const durable = isTelemetry ? append(packet.topic, Buffer.from(packet.payload)) : Promise.resolve(true)
+        const payload = Buffer.from(packet.payload)
+        const isStored = isTelemetry && !(isCleared && payload.length === 0)
+        const durable = isStored ? append(packet.topic, payload) : Promise.resolve(true)
         const own = Promise.all([durable, before]).then(([isDurable]) => {
           if (last.get(client) === own) last.delete(client)
           done(isDurable ? null : new Error('the broker closes'))

@@ -130,7 +130,7 @@ describe('clients of MQTT 5', () => {
     const { client, connack } = await connectMqttJs(port, { clientId: 'js', keepalive: 60 })
     expect(connack.properties).toMatchObject({
       receiveMaximum: 64,
-      maximumPacketSize: 65_536,
+      maximumPacketSize: 1_048_576,
       topicAliasMaximum: 16,
       subscriptionIdentifiersAvailable: false,
       sharedSubscriptionAvailable: false,

@@ -194,7 +194,7 @@ describe('in Redis', () => {
     const { link } = await setUp()
     const claim = (id: string) => link.eval(CLAIM, 'app', id, 'p60', 'one', '0', 1, '0')
     expect([await claim('app//p'), await claim('app//q'), await claim('app//p')]).toEqual([
-      [1, '', 0],
+      [1, '', 0, 0],
       [-1, ''],
       [2, 'one', 1, '1', []],
     ])

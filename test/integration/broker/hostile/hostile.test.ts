@@ -76,7 +76,7 @@ it('what a client that has logged in may not send is refused as the first packet
 })
 
 async function startHostile(): Promise<Harness> {
-  const harness = await startBroker()
+  const harness = await startBroker({ REFUSED_WILL: 'close' })
   for (const name of APPLICATIONS) harness.registry.applications.set(name, EVERYTHING)
   return harness
 }
