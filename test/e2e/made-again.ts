@@ -25,7 +25,7 @@ const PATIENCE = { timeout: 60_000, interval: 50 }
 /** Acknowledged before the device is removed; more are on their way then. */
 const ENOUGH = 20
 /** Two fields of it are stored and one is refused. */
-const OLD = '{"v":"old","old":1,"refused\\t":1}'
+const OLD = '{"v":"old","old":1,"refused":1e999}'
 
 /** Makes devices, removes each in the middle of its sending and makes it again at once; gives the names. */
 export async function makeAgain(site: Site, prefix: string, count: number): Promise<string[]> {
