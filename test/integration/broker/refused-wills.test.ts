@@ -29,6 +29,10 @@ const TOPICS = [
   'zigbee2mqtt/bridge/state',
   't/a/1/telemetri',
   't/b/1/status',
+  't/a/2/status',
+  't/a/2/cmd/reboot',
+  't/a/2/telemetry',
+  'house/door',
   '$SYS/x',
 ]
 
@@ -61,6 +65,10 @@ describe('a will that may not be published', () => {
     expect(letter?.detail).toMatch(/^will left out: /)
     expect(await harness.metric('sluice_broker_wills_left_out_total')).toBe(1)
     expect(await seen()).toEqual([])
+    expect(harness.log.records).toHaveLength(1)
+    const late = await connectJs(harness.port, { username: 'app', clientId: 'late' })
+    await late.client.subscribeAsync(topic.startsWith('$') ? '#' : topic, { qos: 1 })
+    expect(late.messages).toEqual([])
   })
 
   it('is left out of a persistent session, too, and none of a connection before is published in its place', async () => {

@@ -66,7 +66,7 @@ export async function writes(
   ]
 }
 
-/** Connects with a will that must not be published. */
+/** Connects with a will that must not be published, where that is refused; where it is left out: refused-wills.test.ts. */
 export async function leaves(stage: Stage, login: string, topic: string, retain = false): Promise<Breaches> {
   const will = { topic, payload: stage.secret, qos: 1 as const, retain }
   const { code } = await stage.attempt({ username: login, password: Buffer.from('s'), will })

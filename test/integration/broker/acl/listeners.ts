@@ -9,7 +9,7 @@ const authority = useAuthority()
 /** A broker that listens on TCP, TLS, WebSocket and WebSocket over TLS, and how to reach it on each. */
 export async function everyListener(parts?: BrokerParts): Promise<Place & { readonly ways: readonly Way[] }> {
   const { ca, settings } = authority()
-  const harness = await startBroker({ ...settings, MQTT_WS_PORT: 0, MQTT_WSS_PORT: 0 }, parts)
+  const harness = await startBroker({ REFUSED_WILL: 'close', ...settings, MQTT_WS_PORT: 0, MQTT_WSS_PORT: 0 }, parts)
   const ways = [
     wayTo(harness, 'tcp'),
     wayTo(harness, 'tls', { ca }),
