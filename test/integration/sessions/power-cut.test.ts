@@ -162,7 +162,8 @@ describe.skipIf(!canTrace)('a power cut after syncs of sessions that failed (nee
       if (from > FIRST_SYNC) expect(failure).toBe('storage_failed')
       if (how === 'ends') expect(exitCodes).toEqual(exitCodes.map(() => 1))
       expect(lost).toEqual([])
-      expect(done).toBeGreaterThanOrEqual(ROUNDS * VERBS.length)
+      // Of what was said last the kill may have come before strace had written it down.
+      expect(done).toBeGreaterThanOrEqual(ROUNDS * VERBS.length - 1)
     },
   )
 
