@@ -90,7 +90,16 @@ export function viewWarning(
   return { ...view, id: `warning/${view.id}/${element}` }
 }
 
-/** A value as JSON can hold it: integers beyond 2^53 as text. */
+/**
+ * A value as JSON can hold it: integers beyond 2^53 as text, other numbers beyond it with an exponent. Without one, readers
+ * whose integers have no bound would take the shortest digits of a double for all of its digits.
+ */
 export function jsonValue(value: PointValue): Static<typeof Value> {
-  return typeof value === 'bigint' ? String(value) : value
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'number' || !(Math.abs(value) > Number.MAX_SAFE_INTEGER)) return value
+  // A number to whoever reads the JSON, which is the only thing that is done with it.
+  return rawJSON(value.toExponential()) as number
 }
+
+/** https://tc39.es/proposal-json-parse-with-source/, which TypeScript's library does not have yet. */
+const { rawJSON } = JSON as unknown as { rawJSON: (text: string) => unknown }
