@@ -84,7 +84,8 @@ async function letters(log: TelemetryLog) {
 const payloads = Array.from({ length: 3000 }, (_, n) => {
   if (n % 500 === 77) return '{not JSON'
   if (n % 500 === 78) return { ts: T + n, n: 'a word', state: n % 2 === 0 }
-  if (n % 500 === 79) return [{ ts: T + n, n, state: [[n]], o: { p: 1e20, ['q'.repeat(1025)]: 2 } }, { ts: T + n, n: [{}] }, 5]
+  if (n % 500 === 79)
+    return [{ ts: T + n, n, state: [[n]], o: { p: 1e20, ['q'.repeat(1025)]: 2 } }, { ts: T + n, n: [{}] }, 5]
   return { ts: T + n, n, state: n % 2 === 0 }
 })
 
