@@ -92,7 +92,8 @@ function invalid(settings: TlsSettings, name: FileSetting, reason: string, cause
 function checkPair(settings: TlsSettings, cert: string, key: string, nowMs: number, expiry: Map<string, number>): void {
   const leaf = parsed(settings, 'MQTT_TLS_CERT_FILE', () => new X509Certificate(cert))
   const privateKey = parsed(settings, 'MQTT_TLS_KEY_FILE', () => createPrivateKey(key))
-  if (!leaf.checkPrivateKey(privateKey)) throw invalid(settings, 'MQTT_TLS_KEY_FILE', 'does not match the certificate')
+  if (!leaf.checkPrivateKey(privateKey))
+    throw invalid(settings, 'MQTT_TLS_KEY_FILE', `does not match ${settings.MQTT_TLS_CERT_FILE}`)
   const endMs = leaf.validToDate.getTime()
   if (endMs <= nowMs) throw invalid(settings, 'MQTT_TLS_CERT_FILE', `expired on ${leaf.validToDate.toISOString()}`)
   expiry.set('server', endMs)

@@ -19,6 +19,6 @@ export async function prepareRegistry(
   }
   const { value } = await kept.executeTakeFirstOrThrow()
   if (value === keyId) return
-  const message = `this registry was created with credential key ${value}, but CREDENTIAL_KEY is ${keyId}`
+  const message = `this registry was created with credential key ${value}, but CREDENTIAL_KEY, or the file credential-key, is ${keyId}`
   throw new SluiceError('credential_key_mismatch', message)
 }

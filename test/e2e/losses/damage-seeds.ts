@@ -35,8 +35,8 @@ export async function problemsOf(filled: FilledFolder, seed: number, way: How | 
     const how = way === 'all' ? (HOWS[(index + seed) % HOWS.length] ?? 'flip') : way
     const began = performance.now()
     const isUntold = UNTOLD[kindOf(path) ?? 'stamps']?.[how] !== undefined
-    // Shown only where every way is tried.
-    if (isUntold && way === 'all') continue
+    // Shown once, where every way is tried.
+    if (isUntold && (way === 'all' || seed > 1)) continue
     const outcome = await outcomeOf(filled, { path, how, random })
     if (!isUntold) problems.push(...outcome.problems)
     const sum = isUntold ? sums.untold : sums.told

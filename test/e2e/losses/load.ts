@@ -53,7 +53,8 @@ export async function drive(
   const client = await connected(server, sender, 'sender', true)
   if (plan.hasSessions) {
     const away = await connected(server, sleeper, SLEEPER, false)
-    await away.subscribeAsync(`t/${TENANT}/${sleeper.device}/cmd/#`, { qos: 1 })
+    const subscribe = (): Promise<unknown> => away.subscribeAsync(`t/${TENANT}/${sleeper.device}/cmd/#`, { qos: 1 })
+    while ((await ledger.answered(subscribe())) === undefined) await delay(50)
     await away.endAsync()
   }
   const publish = (entry: Acknowledged, topic: string, payload: string, retain = false): Promise<unknown> => {
