@@ -62,7 +62,7 @@ export function addDevices({ program, run }: Commands): void {
     .description('create a device, and its tenant on first use; prints its secret and token, once')
     .argument('<tenant/device>', 'name of the device', parseDeviceName)
     .option('--tag <key=value>', 'tag of the device; repeatable', collectTag)
-    .option('--adopt <uid|name>', 'take on the readings of a removed device: its uid, or its last name')
+    .option('--adopt <uid-or-name>', 'take on the readings of a removed device: its uid, or its last name')
     .action(run(addDevice))
   devices
     .command('rename')
