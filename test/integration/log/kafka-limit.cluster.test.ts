@@ -30,6 +30,8 @@ async function limitTo(prefix: string, bytes: number, topic: LogTopic = RAW): Pr
       ],
     }),
   )
+  // The broker answers before it acts on it.
+  await expect.poll(async () => (await settingsOf(prefix + topic)).get('max.message.bytes')).toBe(String(bytes))
 }
 
 function text(log: TelemetryLog, name: string, bytes: number): LogRecord {
