@@ -1,23 +1,11 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
+import { hasMosquitto, hasPaho } from './listener-clients.ts'
 
 const run = promisify(execFile)
-
-function works(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    // Not installed (ENOENT), or without the module (exit code 1).
-    return !(error instanceof Error)
-  }
-}
-
-const hasMosquitto = works('sh', '-c', 'command -v mosquitto_pub && command -v mosquitto_sub')
-const hasPaho = works('python3', '-c', 'from paho.mqtt.client import CallbackAPIVersion')
 
 const PAHO = `
 import sys, paho.mqtt.client as mqtt

@@ -1,22 +1,14 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
 import { connectJs } from '../../mqtt/mqtt-js.ts'
 import { logIn } from '../../mqtt/packet-client.ts'
 import { packet } from '../../mqtt/packets.ts'
+import { hasMosquitto } from './listener-clients.ts'
 
 const run = promisify(execFile)
 const TOPIC = 't/a/1/telemetry'
-
-function hasMosquitto(): boolean {
-  try {
-    execFileSync('sh', ['-c', 'command -v mosquitto_pub'], { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    return !(error instanceof Error)
-  }
-}
 
 it.each([true, false])(
   'an empty message that clears telemetry is acknowledged in order, clean session %s',
@@ -52,7 +44,7 @@ it('an empty retained will is no reading', async () => {
   expect(log.records).toEqual([])
 })
 
-it.skipIf(!hasMosquitto())('mosquitto_pub clears (apt-get install mosquitto-clients)', async () => {
+it.skipIf(!hasMosquitto)('mosquitto_pub clears (apt-get install mosquitto-clients)', async () => {
   const { port, log } = await startBroker()
   const login = ['-h', '127.0.0.1', '-p', String(port), '-u', 'a/1', '-P', 's', '-t', TOPIC]
   for (const qos of ['0', '1', '2']) await run('mosquitto_pub', [...login, '-q', qos, '-r', '-n'])

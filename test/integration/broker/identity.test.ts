@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { MqttClient } from 'mqtt'
@@ -11,19 +11,11 @@ import { createDevice } from '../../contract/registry-harness.ts'
 import { tempFolder } from '../../helpers.ts'
 import { startBrokerOn } from './identity-broker.ts'
 import { PATIENCE } from '../../patience.ts'
+import { hasMosquitto } from './listener-clients.ts'
 
 const run = promisify(execFile)
 const TOPIC = 't/acme/p1/telemetry'
 const DAY_MS = 86_400_000
-
-function hasMosquitto(): boolean {
-  try {
-    execFileSync('sh', ['-c', 'command -v mosquitto_pub'], { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    return !(error instanceof Error)
-  }
-}
 
 async function start() {
   const file = join(tempFolder(), 'registry.db')
@@ -66,7 +58,7 @@ async function retained(client: MqttClient, topic: string): Promise<string[]> {
   return heard
 }
 
-it.skipIf(!hasMosquitto())('a rotation under load: the live client goes on, the old credential ends', async () => {
+it.skipIf(!hasMosquitto)('a rotation under load: the live client goes on, the old credential ends', async () => {
   const { registry, log, connect, bySecret, byToken } = await start()
   const old = await createDevice(registry, 'acme/p1')
   const live = await connect(old)
@@ -94,7 +86,7 @@ it.skipIf(!hasMosquitto())('a rotation under load: the live client goes on, the 
   expect(log.records.filter(({ value }) => Buffer.from(value).includes('"n"'))).toHaveLength(published)
 })
 
-it.skipIf(!hasMosquitto())('a device that is made after its login failed is let in at once', async () => {
+it.skipIf(!hasMosquitto)('a device that is made after its login failed is let in at once', async () => {
   const { registry, mosquittoPub, bySecret } = await start()
   for (let index = 0; index < 3; index += 1) expect(await mosquittoPub('-u', 'acme/p1', '-P', 'guess')).toBe(false)
   const made = await createDevice(registry, 'acme/p1')

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -7,20 +7,12 @@ import { startBroker } from '../../broker-harness.ts'
 import { tempFolder } from '../../helpers.ts'
 import { connectJs } from '../../mqtt/mqtt-js.ts'
 import { logIn5 } from '../../mqtt/packet-client.ts'
+import { hasMosquitto } from './listener-clients.ts'
 
 const run = promisify(execFile)
 /** What Zigbee2MQTT says of some sixty devices. */
 const LONG = 'x'.repeat(134_000)
 const TOPIC = 'zigbee2mqtt/bridge/devices'
-
-function hasMosquitto(): boolean {
-  try {
-    execFileSync('sh', ['-c', 'command -v mosquitto_pub && command -v mosquitto_sub'], { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    return !(error instanceof Error)
-  }
-}
 
 it.each([4, 5] as const)('a long message of an application is delivered and retained: version %i', async (version) => {
   const { port, log } = await startBroker()
@@ -39,7 +31,7 @@ it.each([4, 5] as const)('a long message of an application is delivered and reta
   expect(log.letters).toEqual([])
 })
 
-it.skipIf(!hasMosquitto())('mosquitto_pub and mosquitto_sub, too (apt-get install mosquitto-clients)', async () => {
+it.skipIf(!hasMosquitto)('mosquitto_pub and mosquitto_sub, too (apt-get install mosquitto-clients)', async () => {
   const { port } = await startBroker()
   const file = join(tempFolder(), 'long')
   writeFileSync(file, LONG)

@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { IConnackPacket, IClientOptions } from 'mqtt'
 import { describe, expect, it } from 'vitest'
@@ -7,19 +7,9 @@ import { startBroker, type Harness } from '../../broker-harness.ts'
 import { connectJs, openJs } from '../../mqtt/mqtt-js.ts'
 import { logIn, logIn5, PacketClient } from '../../mqtt/packet-client.ts'
 import { packet } from '../../mqtt/packets.ts'
+import { hasMosquitto, hasPaho } from './listener-clients.ts'
 
 const run = promisify(execFile)
-const hasMosquitto = works('sh', '-c', 'command -v mosquitto_sub')
-const hasPaho = works('python3', '-c', 'from paho.mqtt.client import CallbackAPIVersion')
-
-function works(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    return !(error instanceof Error)
-  }
-}
 
 /** As Tasmota, ESPHome, Shelly and Zigbee2MQTT have theirs, a typing error, another device's, and one that nobody may have. */
 const TOPICS = [

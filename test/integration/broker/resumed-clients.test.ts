@@ -1,9 +1,10 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import mqtt from 'mqtt'
 import { expect, it, onTestFinished } from 'vitest'
 import { startBroker, type FakeLog } from '../../broker-harness.ts'
 import { cuttingProxy } from './cutting-proxy.ts'
+import { hasPaho } from './listener-clients.ts'
 
 const run = promisify(execFile)
 /** As many as are remembered at QoS 1, and all sent at once. */
@@ -12,15 +13,6 @@ const MESSAGES = 60
 const LAST = `{"n":${MESSAGES - 1}}`
 /** Bytes of answers that pass on the connections that are cut: within acknowledgements, and between them. */
 const CUTS = [2, 4, 6, 40, 37, 0, 80, 3]
-
-function hasPaho(): boolean {
-  try {
-    execFileSync('python3', ['-c', 'from paho.mqtt.client import CallbackAPIVersion'], { stdio: 'ignore' })
-    return true
-  } catch (error) {
-    return !(error instanceof Error)
-  }
-}
 
 /** It keeps what it has not been told of, and repeats it on each of its connections. */
 const PAHO = `
@@ -67,7 +59,7 @@ it('MQTT.js at QoS 2 over connections that break: each message is stored once, a
   expect(readings(log)).toEqual(ONCE)
 })
 
-it.skipIf(!hasPaho()).each([1, 2])(
+it.skipIf(!hasPaho).each([1, 2])(
   'paho for Python at QoS %i over connections that break: each message is stored once (pip install "paho-mqtt>=2")',
   async (qos) => {
     const { port, log } = await startBroker()
