@@ -1,23 +1,12 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import mqtt, { type IClientOptions, type IPublishPacket } from 'mqtt'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBroker } from '../../broker-harness.ts'
 import { PATIENCE } from '../../patience.ts'
+import { hasMosquitto, hasPaho } from './listener-clients.ts'
 
 const run = promisify(execFile)
-
-function works(command: string, ...args: string[]): boolean {
-  try {
-    execFileSync(command, args, { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
-
-const hasMosquitto = works('which', 'mosquitto_pub')
-const hasPaho = works('python3', '-c', 'from paho.mqtt.client import CallbackAPIVersion')
 
 /** Publishes a reading and a refused message, subscribes, gets its own message with user properties; says what it saw. */
 const PAHO = `
