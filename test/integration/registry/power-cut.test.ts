@@ -13,7 +13,8 @@ import { CUTS, cutPower, recorded } from '../../power-cut.ts'
 
 const canTrace = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0
 const KEY = Buffer.alloc(32, 1)
-const DEVICES = 10
+/** Enough for a sync at the last position. */
+const DEVICES = 14
 /** A new registry is open, and devices are being made, after this many syncs of its thread. */
 const FIRST_SYNC = 18
 const PROCESS = fileURLToPath(new URL('./registry-process.ts', import.meta.url))
