@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { toSluiceError } from '../errors.ts'
 import { DATABASE_SUFFIXES } from './damaged.ts'
+import { sizeOf } from './folders.ts'
 import { storageFault } from './storage-fault.ts'
 import { readWal, type Wal } from './wal.ts'
 
@@ -138,10 +139,6 @@ export function isLocked(file: string): boolean {
   } finally {
     db.close()
   }
-}
-
-export function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 function isThere(path: string): boolean {

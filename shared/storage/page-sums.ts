@@ -1,9 +1,9 @@
-import { closeSync, openSync, readFileSync, readSync, rmSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { SluiceError } from '../errors.ts'
-import { syncFolder } from './folders.ts'
+import { sizeOf, syncFolder } from './folders.ts'
 import { replaceFile } from './replace-file.ts'
 import { resultCodeOf, storageFault } from './storage-fault.ts'
 import { isLastTorn, pagesOfFrames, readWal } from './wal.ts'
@@ -226,10 +226,6 @@ function throwIfLocked(file: string): void {
     db.close()
     rmSync(`${file}-shm`, { force: true })
   }
-}
-
-function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }
 
 /** Undefined when there are none, or what is there is no list of sums. */

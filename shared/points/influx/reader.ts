@@ -212,7 +212,7 @@ export function later(a: Instant, b: Instant): Instant {
   return compareInstants(a, b) >= 0 ? a : b
 }
 
-function earlier(a: Instant, b: Instant): Instant {
+export function earlier(a: Instant, b: Instant): Instant {
   return compareInstants(a, b) <= 0 ? a : b
 }
 

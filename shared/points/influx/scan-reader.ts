@@ -14,7 +14,7 @@ import { WindowFold } from '../scan-windows.ts'
 import { cellOf, parseTime, parseValue, typeOf, type OnRow } from './csv.ts'
 import { pointsOfMany, together, windowsOfMany, type ManySelection } from './flux.ts'
 import { readName } from './names.ts'
-import type { InfluxReader } from './reader.ts'
+import { earlier, later, type InfluxReader } from './reader.ts'
 
 /** Rows of one answer that are held at once. */
 export const HELD_ROWS = 50_000
@@ -191,12 +191,4 @@ function add(held: Map<string, Rows>, key: string, time: Instant, value: PointVa
     known.times.push(time)
     known.values.push(value)
   }
-}
-
-export function later(a: Instant, b: Instant): Instant {
-  return compareInstants(a, b) >= 0 ? a : b
-}
-
-function earlier(a: Instant, b: Instant): Instant {
-  return compareInstants(a, b) <= 0 ? a : b
 }

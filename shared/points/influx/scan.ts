@@ -13,12 +13,11 @@ import {
 import { toScanned } from '../scan-columns.ts'
 import { ScanMeter } from '../scan-meter.ts'
 import { areStorable } from './names.ts'
-import type { InfluxReader } from './reader.ts'
+import { later, type InfluxReader } from './reader.ts'
 import {
   HELD_ROWS,
   justBehind,
   keyOf,
-  later,
   readPoints,
   readWindows,
   type Asking,

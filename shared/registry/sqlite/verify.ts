@@ -1,5 +1,6 @@
-import { checkDatabase, checkFile, sizeOf, type FileCheck } from '../../storage/file-check.ts'
+import { checkDatabase, checkFile, type FileCheck } from '../../storage/file-check.ts'
 import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
+import { sizeOf } from '../../storage/folders.ts'
 import { PageSums } from '../../storage/page-sums.ts'
 import { isLastTorn } from '../../storage/wal.ts'
 import { MIGRATIONS } from '../sql/migrate.ts'

@@ -1,5 +1,6 @@
-import { checkDatabase, sizeOf, type FileCheck } from '../../storage/file-check.ts'
+import { checkDatabase, type FileCheck } from '../../storage/file-check.ts'
 import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
+import { sizeOf } from '../../storage/folders.ts'
 import { checkedBytes } from './rows.ts'
 import { SESSIONS_FORMAT, SESSIONS_PAGE_BYTES } from './session-file.ts'
 
