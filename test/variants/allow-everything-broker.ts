@@ -12,7 +12,8 @@ export const ALLOW_EVERYTHING: BrokerParts = {
   createRouter: () => (_principal, topic) => {
     const telemetry = parseTelemetryTopic(topic)
     if (telemetry === undefined) return { lane: 'aedes', topic }
-    return { lane: 'telemetry', topic, key: deviceKey(telemetry.tenant, telemetry.device), headers: undefined }
+    const key = deviceKey(telemetry.tenant, telemetry.device)
+    return { lane: 'telemetry', topic, key, headers: undefined, topicSum: 0 }
   },
   aedesHooks: (_forwarder, _clock, ours) => ({
     // Stored for those that are away, as ever; a will as that of nobody, which has no rules.

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../../../shared/topic-filter.ts'
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
@@ -14,6 +15,8 @@ export interface TelemetryRoute {
   /** Record key, see `LogRecord`. */
   readonly key: string
   readonly headers: Readonly<Record<string, string>> | undefined
+  /** CRC-32 of the topic, which the digest of a message begins with. */
+  readonly topicSum: number
 }
 
 /** To aedes: sessions, retained messages and subscribers. */
@@ -55,7 +58,8 @@ export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explai
       const { tenant, device } = telemetry
       // Devices publish for themselves only.
       const uid = principal.kind === 'device' ? principal.uid : names.uidOf(tenant, device)
-      return { lane: 'telemetry', topic, key: deviceKey(tenant, uid), headers: headersOf(telemetry, uid, topic) }
+      const headers = headersOf(telemetry, uid, topic)
+      return { lane: 'telemetry', topic, key: deviceKey(tenant, uid), headers, topicSum: crc32(topic) }
     }
     if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')
     return { lane: 'aedes', topic }

@@ -81,15 +81,16 @@ export class TelemetryLane implements Waiter, AnsweringLane {
     const value = Buffer.allocUnsafe(end - payload)
     buffer.copy(value, 0, payload, end)
     const repeats = qos > 0 ? this.#repeats : undefined
-    const digest = repeats === undefined ? 0 : digestOf(route.topic, value)
+    const digest = repeats === undefined ? 0 : digestOf(route.topicSum, value)
     if (repeats?.isStored(parts, digest) === true) {
       tally.repeatsAcknowledged += 1
       return this.#acknowledgeWithout(id, 2)
     }
     const first = repeats?.firstStamp(parts, digest)
     if (first === undefined && !clock.stamp(reservedElements(value))) return 'node'
-    const { ms, ns } = first ?? clock
-    repeats?.note(parts, digest, { ms, ns }, first === undefined)
+    const stamp = first ?? clock
+    const { ms, ns } = stamp
+    repeats?.note(parts, digest, stamp, first === undefined)
     if (first !== undefined) tally.repeatsRestamped += 1
     if (qos > 0) {
       tally.received += 1
