@@ -31,6 +31,19 @@ export const ingestWorkerSettings = {
     min: 1000,
     max: 10_000_000,
   }),
+  // A controller of a plant has some thousand tags, and no device a reason for more; made up all at once they cost 0.1 s.
+  INGEST_DEVICE_FIELDS: integer(
+    10_000,
+    'Fields that a device may have, of all its streams together; values of further ones are refused, known ones are stored.',
+    { min: 1, max: 1_000_000 },
+  ),
+  // A gateway may give each of its sensors a stream.
+  INGEST_DEVICE_STREAMS: integer(1000, 'Streams that a device may have.', { min: 1, max: 1_000_000 }),
+  // 100,000 devices with fifty fields each. In standalone each takes about 100 bytes on disk and 5 in memory, for good.
+  INGEST_TENANT_FIELDS: integer(5_000_000, 'The same for all devices of a tenant together.', {
+    min: 1,
+    max: 1_000_000_000,
+  }),
   INGEST_CLOSE_MS: integer(
     5000,
     'Milliseconds that a stop waits for pending writes; what is not stored by then is read again at the next start.',

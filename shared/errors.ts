@@ -65,6 +65,7 @@ export const ERRORS = {
   type_conflict: data(
     'The field was declared integer, or InfluxDB has values of another type under its name; send what it takes, or use another field name.',
   ),
+  series_limit: data('Known fields are stored. Send fixed names, or raise the setting that the detail names.'),
   store_rejected: data('The store rejected this point; the detail says why.'),
 
   // A client or a message that is turned away.

@@ -75,6 +75,7 @@ export class FakeRegistry {
     endNode: async () => {},
     of: async () => [],
     recordLimits: async () => {},
+    limitsAfter: async () => [],
     limitsOf: async () => [],
   }
 

@@ -1,6 +1,7 @@
 import type { FieldDeclaration, Registry } from '../../shared/registry/port.ts'
 import type { FieldType, PointValue, Series } from '../../shared/telemetry.ts'
 import { fieldKey } from '../../shared/topics.ts'
+import type { FieldBudget } from './field-budget.ts'
 import type { Retry } from './retry.ts'
 
 /** Fields asked for in one call. */
@@ -18,7 +19,7 @@ const MIN_INT64 = -(2n ** 63n)
  */
 export type Fit =
   | { readonly series: Series; readonly value: PointValue; readonly beside?: Series }
-  | { readonly code: 'type_conflict'; readonly detail: string }
+  | { readonly code: 'type_conflict' | 'series_limit'; readonly detail: string }
 
 /**
  * As which series the points of the decoder's series are written. A value of any kind is welcome in any field: kinds
@@ -29,45 +30,58 @@ export type Fit =
 export class FieldTypes {
   readonly #registry: Pick<Registry, 'pinFieldTypes'>
   readonly #retry: Retry
+  readonly #budget: Pick<FieldBudget, 'admit'>
+  /** Of the last call: one series too many, and why. */
+  #refused: ReadonlyMap<Series, string> = new Map()
   #types = new Map<string, FieldType>()
   /** By the decoder's series: the series to write. */
   #forms = new Map<Series, Series>()
   /** By the decoder's series of numbers: where digits go that no double holds. */
   #digits = new Map<Series, Series>()
 
-  constructor({ registry, retry }: { registry: Pick<Registry, 'pinFieldTypes'>; retry: Retry }) {
-    this.#registry = registry
-    this.#retry = retry
+  constructor(options: {
+    registry: Pick<Registry, 'pinFieldTypes'>
+    retry: Retry
+    budget: Pick<FieldBudget, 'admit'>
+  }) {
+    this.#registry = options.registry
+    this.#retry = options.retry
+    this.#budget = options.budget
   }
 
   /**
-   * Asks for the types of all fields among the series. Until the next call every one of them has its form.
-   * Resolves with true when all may be written as they are.
+   * Asks for the types of all fields among the series. Until the next call every one of them has its form, or is one
+   * that its device may not have. Resolves with true when all may be written as they are.
    */
   async pin(columns: readonly (readonly Series[])[]): Promise<boolean> {
     if (this.#forms.size > MAX_SERIES) this.#forms = new Map()
     if (this.#digits.size > MAX_SERIES) this.#digits = new Map()
-    const unknown: Series[] = []
+    const unknown = new Set<Series>()
     let plain = true
     for (const column of columns) {
       for (const series of column) {
         const form = this.#forms.get(series)
-        if (form === undefined) unknown.push(series)
+        if (form === undefined) unknown.add(series)
         else if (form !== series) plain = false
       }
     }
-    if (unknown.length === 0) return plain
-    await this.#ask(unknown)
-    for (const series of unknown) {
+    this.#refused = new Map()
+    if (unknown.size === 0) return plain
+    this.#refused = await this.#budget.admit([...unknown])
+    const admitted = [...unknown].filter((series) => !this.#refused.has(series))
+    await this.#ask(admitted)
+    for (const series of admitted) {
       const form = this.#forms.get(series) ?? this.#formOf(series)
       this.#forms.set(series, form)
       if (form !== series) plain = false
     }
-    return plain
+    return plain && this.#refused.size === 0
   }
 
   /** The point as it may be written. Its series was among those of the last {@link pin}. */
   fit(series: Series, value: PointValue): Fit {
+    const refused = this.#refused.size === 0 ? undefined : this.#refused.get(series)
+    if (refused !== undefined) return { code: 'series_limit', detail: refused }
     const form = this.#forms.get(series) ?? series
     if (form.type === 'integer') return fitInteger(form, value)
     if (typeof value !== 'bigint') return { series: form, value }

@@ -15,6 +15,8 @@ export interface IngestMetrics {
   readonly letters: Counter
   /** Dead letters that hold only the beginning of their record. */
   readonly cutLetters: Counter
+  /** Series that were new and are not stored, again each time they come. */
+  readonly refusedFields: Counter
   readonly nulls: Counter
   /** Points decoded and given up, because their partition went to another worker: it reads them again. */
   readonly revoked: Counter
@@ -54,6 +56,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     faults: counterBy('faults_total', 'Fields, readings and payloads that were refused, by error code', 'code'),
     letters: counter('dead_letters_total', 'Records of which something was refused: one dead letter each'),
     cutLetters: counter('dead_letters_cut_total', 'Dead letters too large for the log, which keep their first 4 KiB'),
+    refusedFields: counter('refused_fields_total', 'New fields beyond the bounds, again with each batch'),
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),

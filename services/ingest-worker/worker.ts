@@ -9,8 +9,10 @@ import type { Registry } from '../../shared/registry/port.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { LogReader } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
+import { FieldBudget } from './field-budget.ts'
 import { FieldTypes } from './field-types.ts'
 import { Gaps } from './gaps.ts'
+import { LimitNotes } from './limit-notes.ts'
 import { LatestStates } from './latest-states.ts'
 import { createIngestMetrics, exposeLag } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
@@ -20,7 +22,10 @@ import { closed, Retry } from './retry.ts'
 import { PointWriter } from './point-writer.ts'
 
 /** What the worker asks of the registry. */
-export type WorkerRegistry = Pick<Registry, 'pinFieldTypes' | 'readStreams' | 'writeState'>
+export type WorkerRegistry = Pick<
+  Registry,
+  'pinFieldTypes' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names'
+>
 
 export interface IngestWorkerOptions {
   readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>
@@ -65,6 +70,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
       pipeline.drop(progress)
       latest.forgetPartition(progress)
       recent.forget()
+      budget.forget()
     },
   })
   const checkpoint = new Checkpoint({
@@ -76,10 +82,12 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     everyMs: settings.INGEST_CHECKPOINT_MS,
     everyRecords: settings.INGEST_CHECKPOINT_RECORDS,
   })
-  const writer = new PointWriter({ ...shared, types: new FieldTypes(shared) })
+  const notes = new LimitNotes(shared)
+  const budget = new FieldBudget({ ...shared, limits: settings, notes })
+  const types = new FieldTypes({ ...shared, budget })
   const pipeline = new Pipeline({
     ...shared,
-    writer,
+    writer: new PointWriter({ ...shared, types }),
     deadLetters: new DeadLetters(shared),
     recent,
     latest,
@@ -100,7 +108,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     await finishInTime(done, { ending, retry, logger, limitMs: settings.INGEST_CLOSE_MS })
     checkpoint.close()
     await reader.close()
-    await latest.close()
+    await Promise.all([latest.close(), notes.close()])
   }
   let closing: Promise<void> | undefined
   return { status: () => status(retry, gaps, retention), close: () => (closing ??= close()) }

@@ -1,5 +1,6 @@
 import type { FieldType, Instant, PointValue } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import type { DeviceFields } from './fields-port.ts'
 import type { DeviceNames } from './names-port.ts'
 import type { DeviceName, NewCredentials } from './names.ts'
 import type { Presence } from './presence-port.ts'
@@ -160,6 +161,7 @@ export interface Registry {
   readonly presence: Presence
   readonly stampSlots: StampSlots
   readonly names: DeviceNames
+  readonly fields: DeviceFields
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was

@@ -14,6 +14,9 @@ export interface PresenceRecord extends DeviceName {
   readonly reason: string | undefined
 }
 
+/** `code` of a device that makes more streams or fields than it may; written by the workers. */
+export const FIELDS_LIMIT = 'fields'
+
 /** A limit that acted on a device: `code` says which, `limit` how much it allows. */
 export interface DeviceLimitRecord extends DeviceName {
   readonly code: string
@@ -35,6 +38,8 @@ export interface Presence {
   /** Live ones first, then the newest. */
   of(tenant: string, device: string): Promise<readonly PresenceRecord[]>
   recordLimits(limits: readonly DeviceLimitRecord[]): Promise<void>
+  /** Those with this code that acted after a moment, at most 1,000: the oldest first. */
+  limitsAfter(code: string, lastMs: number): Promise<readonly DeviceLimitRecord[]>
   /** The newest first. */
   limitsOf(tenant: string, device: string): Promise<readonly DeviceLimitRecord[]>
 }

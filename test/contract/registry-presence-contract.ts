@@ -88,6 +88,8 @@ export function describePresence(name: string, make: MakeRegistryHarness): void 
         { ...hit, code: 'topic', lastMs: 9, count: 4 },
         { ...hit, code: 'byte_rate', lastMs: 5 },
       ])
+      expect(await registry.presence.limitsAfter('topic', 8)).toEqual([{ ...hit, code: 'topic', lastMs: 9, count: 4 }])
+      expect(await registry.presence.limitsAfter('topic', 9)).toEqual([])
       await registry.presence.recordLimits([])
       await registry.removeDevice('acme', 'p1')
       expect(await registry.presence.limitsOf('acme', 'p1')).toEqual([])

@@ -164,4 +164,35 @@ export function describeState(name: string, make: MakeRegistryHarness): void {
       expect(await registry.pinFieldTypes(declared)).toEqual(declared.map(({ type }) => type))
     })
   })
+
+  describe(`${name}: fields of devices`, () => {
+    it('are known by tenant, uid and stream, counted by tenant, and go with the device', async () => {
+      const harness = await make()
+      const registry = await openRegistry(harness)
+      await createDevice(registry, 'acme/p1')
+      const one = { tenant: 'acme', device: 'p1', stream: 's', marks: ['abcdefgh', 'ABCDEFGH'] }
+      const others = [
+        { ...one, stream: 'S', marks: ['-_345678'] },
+        { ...one, device: 'P1', marks: Array.from({ length: 10_000 }, (_unused, i) => String(i).padStart(8, '0')) },
+        { ...one, tenant: 'Acme', marks: ['12345678'] },
+      ]
+      await registry.fields.write([{ ...one, marks: ['abcdefgh'] }])
+      await registry.fields.write([one, ...others])
+      await registry.fields.write([])
+      await registry.close()
+      const again = await openRegistry(harness)
+      const found = await again.fields.of([
+        { tenant: 'acme', device: 'p1' },
+        { tenant: 'acme', device: 'none' },
+        { tenant: 'Acme', device: 'p1' },
+      ])
+      expect(found).toHaveLength(3)
+      expect(found).toEqual(expect.arrayContaining([one, others[0], others[2]]))
+      expect(await again.fields.of([{ tenant: 'acme', device: 'P1' }])).toEqual([others[1]])
+      expect(await again.fields.countOf('acme')).toBe(10_003)
+      expect(await again.fields.countOf('nobody')).toBe(0)
+      await again.removeDevice('acme', 'p1')
+      expect(await again.fields.of([{ tenant: 'acme', device: 'p1' }])).toEqual([])
+    })
+  })
 }

@@ -1,3 +1,6 @@
+import type { DeviceFields, StreamFields } from '../../shared/registry/fields-port.ts'
+import { SAME_NAMES } from '../../shared/registry/names-port.ts'
+import type { DeviceLimitRecord, Presence } from '../../shared/registry/presence-port.ts'
 import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
 import { streamKey } from '../../shared/topics.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
@@ -7,6 +10,31 @@ import type { TelemetryTopic } from '../../shared/topics.ts'
 export class MemoryRegistry {
   readonly types = new Map<string, FieldType>()
   readonly states = new Map<string, StreamState>()
+  readonly streams = new Map<string, StreamFields>()
+  readonly limits: DeviceLimitRecord[] = []
+  readonly names = SAME_NAMES
+
+  readonly fields: DeviceFields = {
+    of: async (devices) => {
+      return [...this.streams.values()].filter((row) => devices.some((one) => isSameDevice(one, row)))
+    },
+    write: async (rows) => {
+      for (const row of rows) this.streams.set(streamKey(row), row)
+    },
+    countOf: async (tenant) => {
+      const rows = [...this.streams.values()].filter((row) => row.tenant === tenant)
+      return rows.reduce((sum, { marks }) => sum + marks.length, 0)
+    },
+  }
+
+  readonly presence: Presence = {
+    record: async () => {},
+    endNode: async () => {},
+    of: async () => [],
+    recordLimits: async (limits) => void this.limits.push(...limits),
+    limitsAfter: async () => [],
+    limitsOf: async () => [],
+  }
 
   async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {
     return fields.map(({ tenant, stream, field, type }) => {
@@ -27,4 +55,8 @@ export class MemoryRegistry {
       if (known?.log !== row.log || row.offset > known.offset) this.states.set(streamKey(row), row)
     }
   }
+}
+
+function isSameDevice(a: { tenant: string; device: string }, b: { tenant: string; device: string }): boolean {
+  return a.tenant === b.tenant && a.device === b.device
 }

@@ -113,6 +113,7 @@ export class LimitReports {
 }
 
 /** What a device is told on its `notice` topic. */
-export function noticeOf({ code, limit, sinceMs }: LimitHit): Buffer {
+export function noticeOf(hit: { readonly code: string; readonly limit: number; readonly sinceMs: number }): Buffer {
+  const { code, limit, sinceMs } = hit
   return Buffer.from(JSON.stringify({ code, limit, since: new Date(sinceMs).toISOString() }))
 }

@@ -18,6 +18,7 @@ import { Backpressure } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
 import { Invariants } from '../invariants.ts'
 import { Tally } from '../metrics.ts'
+import { WorkersLimits } from './workers-limits.ts'
 import type { CoarseTime } from './connection-state.ts'
 import { Forwarder, type BatchObserver } from '../telemetry/forwarder.ts'
 import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
@@ -143,6 +144,8 @@ export async function openBrokerContext(
   const takeLimits = (): readonly LimitHit[] => limits.takeChanged()
   const written = { presence: registry.presence, node, takeLimits, logger, metrics }
   const presence = await openPresence(written, cluster, releasers)
+  const told = { presence: registry.presence, tell: sessions.tell, logger }
+  releasers.own('limits of workers', new WorkersLimits(told), closing)
   const router = parts.createRouter(authorizer, registry.names)
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }

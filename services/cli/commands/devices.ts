@@ -40,6 +40,8 @@ interface DeviceDetails extends DeviceAnswer {
     readonly stream: string
     readonly fields: readonly { readonly field: string; readonly type: string }[]
   }[]
+  /** Cursor of the fields beyond those. */
+  readonly moreFields?: string | null
   readonly presence?: {
     readonly connected: boolean
     readonly since: string | null
@@ -169,6 +171,7 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
     const columns = ['credential', 'kind', 'username', 'created', 'last used', 'ends']
     if (credentials.length > 0) lines.push('', textTable(columns, credentials))
     if (fields.length > 0) lines.push('', textTable(['stream', 'field', 'type'], fields))
+    if (typeof found.moreFields === 'string') lines.push('... and more: see .../fields of the API')
     if (limits.length > 0) lines.push('', textTable(['limit', 'allows', 'acted', 'since', 'last'], limits))
     return lines.join('\n')
   })

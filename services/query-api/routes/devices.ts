@@ -4,6 +4,7 @@ import type { CredentialInfo } from '../../../shared/registry/identity-port.ts'
 import type { Device, Registry } from '../../../shared/registry/port.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
+import { MAX_FIELDS_LISTED, pageOfFields, StreamsView } from '../field-pages.ts'
 import { recordAction } from '../audit.ts'
 import { markUsed } from '../used-names.ts'
 import { LimitsView, PresenceView, viewPresence } from '../presence.ts'
@@ -53,14 +54,6 @@ const CredentialView = Type.Object({
   }),
   expiresAt: TimeOrNull,
 })
-const Streams = Type.Array(
-  Type.Object({
-    stream: Type.String(),
-    fields: Type.Array(
-      Type.Object({ field: Type.String(), type: Type.Enum(['float', 'integer', 'boolean', 'string']) }),
-    ),
-  }),
-)
 /** Path of everything that belongs to one device. */
 export const DeviceParams = Type.Object({ tenant: Type.String(), device: Type.String() })
 
@@ -83,6 +76,7 @@ export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' |
   createRoutes(app, options)
   listRoute(app, options)
   showRoute(app, options)
+  fieldsRoute(app, options)
   app.delete(
     '/devices/:tenant/:device',
     {
@@ -165,7 +159,10 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
               DeviceView,
               Type.Object({
                 credentials: Type.Array(CredentialView),
-                streams: Streams,
+                streams: StreamsView,
+                moreFields: Type.Union([Type.String(), Type.Null()], {
+                  description: 'Cursor of the fields beyond the first 1,000, for .../fields.',
+                }),
                 presence: PresenceView,
                 limits: LimitsView,
               }),
@@ -177,20 +174,45 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
     },
     async ({ params }) => {
       const device = await requireDevice(registry, params.tenant, params.device)
-      const streams = new Map<string, Static<typeof Streams>[number]>()
-      for (const { stream, field, type } of await points.series(device.tenant, device.uid)) {
-        const entry = streams.get(stream) ?? { stream, fields: [] }
-        entry.fields.push({ field, type })
-        streams.set(stream, entry)
-      }
+      const { streams, next } = pageOfFields(await points.series(device.tenant, device.uid), MAX_FIELDS_LISTED)
       const presence = await viewPresence(registry, params.tenant, params.device)
       const credentials = await registry.credentials.list(deviceKey(params.tenant, params.device))
       return {
         ...viewDevice(device),
         credentials: credentials.map(viewCredential),
-        streams: [...streams.values()],
+        streams,
+        moreFields: next,
         ...presence,
       }
+    },
+  )
+}
+
+/** The streams of a device and their fields, page by page. */
+function fieldsRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points'>): void {
+  app.get(
+    '/devices/:tenant/:device/fields',
+    {
+      schema: {
+        tags: ['devices'],
+        summary: 'The streams of a device and their fields, by name',
+        params: DeviceParams,
+        querystring: Type.Object(
+          {
+            limit: Type.Integer({ minimum: 1, maximum: MAX_FIELDS_LISTED, default: 100 }),
+            cursor: Type.Optional(Type.String({ maxLength: 4096 })),
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: Type.Object({ streams: StreamsView, next: Type.Union([Type.String(), Type.Null()]) }),
+          ...problemResponses,
+        },
+      },
+    },
+    async ({ params, query }) => {
+      const { tenant, uid } = await requireDevice(registry, params.tenant, params.device)
+      return pageOfFields(await points.series(tenant, uid), query.limit, query.cursor)
     },
   )
 }

@@ -11,6 +11,7 @@ import { stampSlotsMigration } from './migrations/0006-stamp-slots.ts'
 import { namesMigration } from './migrations/0007-names.ts'
 import { deviceUidsMigration } from './migrations/0008-device-uids.ts'
 import { deviceNamesMigration } from './migrations/0009-device-names.ts'
+import { deviceFieldsMigration } from './migrations/0010-device-fields.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -23,6 +24,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0007-names': namesMigration,
   '0008-device-uids': deviceUidsMigration,
   '0009-device-names': deviceNamesMigration,
+  '0010-device-fields': deviceFieldsMigration,
 }
 
 /** Their names, in order. */

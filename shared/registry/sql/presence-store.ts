@@ -66,6 +66,14 @@ export class SqlPresence implements Presence {
     )
   }
 
+  async limitsAfter(code: string, lastMs: number): Promise<readonly DeviceLimitRecord[]> {
+    const rows = await this.#database.run((db) => {
+      const query = db.selectFrom('device_limits').selectAll().where('code', '=', code).where('last_ms', '>', lastMs)
+      return query.orderBy('last_ms').limit(1_000).execute()
+    })
+    return rows.map(toLimit)
+  }
+
   async limitsOf(tenant: string, device: string): Promise<readonly DeviceLimitRecord[]> {
     const rows = await this.#database.run((db) =>
       db
@@ -76,9 +84,7 @@ export class SqlPresence implements Presence {
         .orderBy('last_ms', 'desc')
         .execute(),
     )
-    return rows.map(({ code, limit_value: limit, since_ms: sinceMs, last_ms: lastMs, hits: count }) => {
-      return { tenant, device, code, limit, sinceMs, lastMs, count }
-    })
+    return rows.map(toLimit)
   }
 
   /** What is older goes, and what is not there any more is put: what is newer stays. */
@@ -106,6 +112,11 @@ function filled(rows: readonly Row[]): Row[] {
   const size = SIZES.find((most) => rows.length <= most) ?? rows.length
   const last = rows.slice(-1)
   return [...rows, ...Array.from({ length: size - rows.length }, () => last).flat()]
+}
+
+function toLimit(row: RegistrySchema['device_limits']): DeviceLimitRecord {
+  const { limit_value: limit, since_ms: sinceMs, last_ms: lastMs, hits: count, ...same } = row
+  return { ...same, limit, sinceMs, lastMs, count }
 }
 
 function toRow({ tenant, device, clientId, epoch, connected, node, sinceMs, address, reason }: PresenceRecord): Row {

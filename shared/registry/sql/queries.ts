@@ -148,7 +148,9 @@ export async function deleteDevices(
       }
     }
     for (const uids of chunks(group.map(({ uid }) => uid).sort())) {
-      await db.deleteFrom('device_state').where('tenant', '=', tenant).where('device', 'in', uids).execute()
+      for (const table of ['device_state', 'device_fields'] as const) {
+        await db.deleteFrom(table).where('tenant', '=', tenant).where('device', 'in', uids).execute()
+      }
     }
   }
   const names = found.map(({ tenant, device }) => deviceKey(tenant, device)).sort()

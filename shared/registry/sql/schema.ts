@@ -126,6 +126,8 @@ export interface RegistrySchema {
     renewed_ms: number
     given_back: number
   }
+  /** See `StreamFields`; `marks` one after the other. */
+  device_fields: { tenant: string; device: string; stream: string; marks: string; fields: number }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
   /** One row: the number of the last change below. */
   registry_revision: { id: number; revision: number }

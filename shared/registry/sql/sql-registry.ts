@@ -9,6 +9,8 @@ import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
 import { SqlCredentials } from './credential-store.ts'
 import { DeviceNameCache } from './device-name-cache.ts'
+import type { DeviceFields } from '../fields-port.ts'
+import { SqlDeviceFields } from './field-store.ts'
 import { CredentialUses } from './credential-uses.ts'
 import { credentialHashes, type CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
@@ -57,6 +59,7 @@ class SqlRegistry implements Registry {
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
   readonly stampSlots: StampSlots
+  readonly fields: DeviceFields
   readonly names: DeviceNameCache
   #closing: Promise<void> | undefined
 
@@ -73,6 +76,7 @@ class SqlRegistry implements Registry {
     this.credentials = new SqlCredentials(database, changes, hashes)
     this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
     this.presence = new SqlPresence(database, flavour)
+    this.fields = new SqlDeviceFields(database)
     this.stampSlots = new SqlStampSlots(database, flavour)
   }
 

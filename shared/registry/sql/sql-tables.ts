@@ -32,7 +32,7 @@ const MOVING_TABLES = {
   device_state: ['tenant', 'device', 'stream'],
 } as const satisfies Partial<Record<keyof RegistrySchema, readonly string[]>>
 
-/** Facts of one database: its key's fingerprint, which login changed last, who is connected, who stamps, who did what. */
+/** Facts of one database: its key's fingerprint, which login changed last, who is connected, what devices have made up, who stamps, who did what. */
 export const STAYING_TABLES: readonly (keyof RegistrySchema)[] = [
   'registry_facts',
   'registry_revision',
@@ -40,6 +40,7 @@ export const STAYING_TABLES: readonly (keyof RegistrySchema)[] = [
   'registry_endings',
   'device_presence',
   'device_limits',
+  'device_fields',
   'stamp_slots',
   'audit_log',
 ]

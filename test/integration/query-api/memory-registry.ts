@@ -45,8 +45,10 @@ export class MemoryRegistry implements Registry {
     endNode: unused,
     of: async (): Promise<readonly PresenceRecord[]> => [],
     recordLimits: unused,
+    limitsAfter: unused,
     limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],
   }
+  readonly fields = { of: unused, write: unused, countOf: unused }
   readonly stampSlots = { change: unused, read: unused }
   listAudit = unused
   onChange = () => () => {}

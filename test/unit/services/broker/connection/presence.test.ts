@@ -13,6 +13,7 @@ class FakePresence implements Presence {
   readonly limits: DeviceLimitRecord[] = []
   readonly endedNodes: string[] = []
   of = async () => []
+  limitsAfter = async () => []
   limitsOf = async () => []
 
   async record(changes: readonly PresenceRecord[]) {
