@@ -1,7 +1,7 @@
 /** What is wrong with a file or the disk under it, whichever store it belongs to. */
 export type StorageFault = 'data_unwritable' | 'data_locked' | 'disk_full' | 'corrupt'
 
-/** Primary result codes of SQLite, https://www.sqlite.org/rescode.html */
+/** Result codes of SQLite, https://www.sqlite.org/rescode.html: primary ones, and extended ones that say more. */
 const SQLITE: Readonly<Record<number, StorageFault>> = {
   3: 'data_unwritable', // SQLITE_PERM
   5: 'data_locked', // SQLITE_BUSY
@@ -12,6 +12,7 @@ const SQLITE: Readonly<Record<number, StorageFault>> = {
   14: 'data_unwritable', // SQLITE_CANTOPEN
   15: 'data_locked', // SQLITE_PROTOCOL
   26: 'corrupt', // SQLITE_NOTADB
+  4874: 'disk_full', // SQLITE_IOERR_SHMSIZE: the -shm of a WAL that is to be read finds no room
 }
 
 const SYSTEM: Readonly<Record<string, StorageFault>> = {
@@ -43,7 +44,7 @@ export function fileFault(error: unknown): 'disk_full' | 'data_unwritable' {
 
 /** Of a result code of SQLite, extended or not. */
 export function faultOfResult(resultCode: number): StorageFault | undefined {
-  return SQLITE[resultCode & 0xff]
+  return SQLITE[resultCode] ?? SQLITE[resultCode & 0xff]
 }
 
 /** SQLite's extended result code; undefined for an error of another kind. */

@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { faultOfResult, resultCodeOf, storageFault } from '../../../../shared/storage/storage-fault.ts'
 import { tempFolder } from '../../../helpers.ts'
+import { canMount, smallDisk } from '../../../small-disk.ts'
 
 function errorOf(work: () => void): unknown {
   try {
@@ -19,6 +21,20 @@ function open(file: string): DatabaseSync {
   onTestFinished(() => database.close())
   return database
 }
+
+/** Prints the result codes of a database that is to grow, and of a WAL whose index has to be made again. */
+const ON_A_FULL_DISK = `
+  const { copyFileSync, writeFileSync } = require('node:fs')
+  const { DatabaseSync } = require('node:sqlite')
+  process.chdir(process.argv[1])
+  const first = new DatabaseSync('first.db')
+  first.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x)')
+  for (const suffix of ['', '-wal']) copyFileSync('first.db' + suffix, 'left.db' + suffix)
+  const codeOf = (work) => { try { work() } catch (error) { return error.errcode } }
+  codeOf(() => writeFileSync('neighbour', Buffer.alloc(2_000_000)))
+  const grows = codeOf(() => new DatabaseSync('new.db').exec('CREATE TABLE t (x)'))
+  console.log(JSON.stringify([grows, codeOf(() => new DatabaseSync('left.db').prepare('SELECT x FROM t'))]))
+`
 
 /** What SQLite itself throws, not what its manual says. */
 describe('an error of SQLite', () => {
@@ -60,6 +76,15 @@ describe('an error of SQLite', () => {
     expect(faultOfResult(1032)).toBe('data_unwritable') // SQLITE_READONLY_DBMOVED
     expect(faultOfResult(261)).toBe('data_locked') // SQLITE_BUSY_RECOVERY
     expect(faultOfResult(2067)).toBeUndefined() // SQLITE_CONSTRAINT_UNIQUE
+  })
+
+  it.skipIf(!canMount)('means a full disk, whichever of its files finds no room (needs `unshare -rm`)', async () => {
+    const disk = await smallDisk(1)
+    const node = [join(import.meta.dirname, '../../../../node_modules/.bin/node'), '-e', ON_A_FULL_DISK, disk.folder]
+    const [command = '', ...args] = [...disk.wrapper, ...node]
+    const codes = JSON.parse(execFileSync(command, args, { encoding: 'utf8' })) as number[]
+    expect(codes).toEqual([13, 4874])
+    expect(codes.map(faultOfResult)).toEqual(['disk_full', 'disk_full'])
   })
 })
 
