@@ -4,6 +4,7 @@ import type { Logger } from '../../process/logger.ts'
 import type { ClientOptions } from './client-options.ts'
 import { isStaleMetadata, KafkaCode, partitionError, toLogError } from './kafka-error.ts'
 import { type Broker, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'
+import { answerOf, giveUpHanging } from './unanswering.ts'
 import { ApiKey, METADATA_WITH_IDS, topicIdRequest } from './topic-requests.ts'
 
 /** Metadata is not asked for more often than this, however many partitions have lost their leader. */
@@ -21,6 +22,7 @@ export class KafkaClient {
 
   constructor(options: ClientOptions, topics: readonly string[], logger: Logger) {
     const { cluster, sockets } = createCluster(options, logger, this.#ending.signal)
+    giveUpHanging(cluster.brokerPool)
     this.#cluster = cluster
     this.#sockets = sockets
     this.#topics = topics
@@ -85,12 +87,12 @@ export class KafkaClient {
     return (await this.#cluster.findBroker({ nodeId })).versions?.[apiKey]?.maxVersion ?? 0
   }
 
-  /** Sends a request to a node. Its connection is dropped when it does not answer in time. */
+  /** Sends a request to a node, which is given up with its connections when it does not answer in time. */
   async send<T>(nodeId: number, request: Request<T>): Promise<T> {
     return this.#guarded(async () => {
       await this.#start()
       const broker = await this.#cluster.findBroker({ nodeId })
-      return this.#dropHanging(broker, () => broker.connectionPool.send(request))
+      return answerOf(this.#cluster.brokerPool, broker, broker.connectionPool.send(request))
     })
   }
 
@@ -99,7 +101,7 @@ export class KafkaClient {
     return this.#guarded(async () => {
       await this.#start()
       const broker = await this.#cluster.findGroupCoordinator({ groupId })
-      return this.#dropHanging(broker, () => run(broker))
+      return answerOf(this.#cluster.brokerPool, broker, run(broker))
     })
   }
 
@@ -151,26 +153,6 @@ export class KafkaClient {
       if (isStaleMetadata(error)) await this.refresh()
       throw toLogError(error)
     }
-  }
-
-  async #dropHanging<T>(broker: Broker, run: () => Promise<T>): Promise<T> {
-    try {
-      return await run()
-    } catch (error) {
-      const { name } = error as Error
-      if (name === 'KafkaJSRequestTimeoutError' || name.startsWith('KafkaJSConnection')) this.#drop(broker, error)
-      throw error
-    }
-  }
-
-  /** Once: of two requests that failed together the second must not end the connections that came after the first. */
-  #drop(broker: Broker, reason: unknown): void {
-    if (this.#cluster.brokerPool.brokers[broker.nodeId] !== broker) return
-    const { host, port, pool } = broker.connectionPool
-    this.#cluster.removeBroker({ host, port })
-    // kafkajs forgets them, open as they are: they would stay until the broker ends them.
-    for (const { socket } of pool)
-      socket?.destroy(new Error('the connection to the broker was abandoned', { cause: reason }))
   }
 
   async #close(): Promise<void> {

@@ -72,6 +72,8 @@ export interface Broker {
   /** Versions that it knows, by the key of the request. */
   readonly versions: Readonly<Record<number, { readonly maxVersion: number }>> | null
   readonly connectionPool: ConnectionPool
+  connect(): Promise<void>
+  metadata(topics: readonly string[]): Promise<unknown>
   joinGroup(options: {
     groupId: string
     sessionTimeout: number
@@ -99,17 +101,23 @@ export interface Broker {
   }): Promise<{ responses: readonly TopicPartitions<{ partition: number; offset: string; metadata: string | null }>[] }>
 }
 
+/** The nodes that are known, by their ids, and the one that metadata is asked of first. */
+interface BrokerPool {
+  readonly brokers: Record<string, Broker>
+  seedBroker: Broker | undefined
+  metadataExpireAt: number | null
+  readonly rootLogger: KafkajsLogger
+  readonly connectionPoolBuilder: { build(): Promise<ConnectionPool> }
+  createBroker: (options: { connectionPool: ConnectionPool; logger: KafkajsLogger }) => Broker
+}
+
 export interface Cluster {
-  readonly brokerPool: {
-    readonly brokers: Readonly<Record<string, Broker>>
-    readonly seedBroker: Broker | undefined
-  }
+  readonly brokerPool: BrokerPool
   connect(): Promise<void>
   disconnect(): Promise<void>
   isConnected(): boolean
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>
   refreshMetadata(): Promise<void>
-  removeBroker(address: { host: string; port: number }): void
   findBroker(options: { nodeId: number }): Promise<Broker>
   findGroupCoordinator(options: { groupId: string }): Promise<Broker>
   findTopicPartitionMetadata(topic: string): readonly { partitionId: number; leader: number }[]

@@ -38,6 +38,8 @@ const MAX_SEGMENT_MS = 7 * 24 * 60 * 60 * 1000
 const SEGMENTS = 8
 /** `ConfigResourceTypes.TOPIC`, which an ES module cannot import from kafkajs by name: hence the cast. */
 export const TOPIC_RESOURCE = 2 as ConfigResourceTypes
+/** Behind the timeouts of a handful of requests, of which a login has none. */
+const ADMIN_LIMIT_MS = 60_000
 const ANY_TIME = '9223372036854775807'
 
 /**
@@ -73,13 +75,19 @@ export async function withAdmin<T>(
 ): Promise<T> {
   const sockets = new Set<Socket>()
   const admin = createAdmin(client, logger, sockets)
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    late.reject(new SluiceError('log_unavailable', 'Kafka does not answer questions about topics'))
+  }, ADMIN_LIMIT_MS)
+  const used = admin.connect().then(() => use(admin))
   try {
-    await admin.connect()
-    return await use(admin)
+    return await Promise.race([used, late.promise])
   } catch (error) {
     throw toLogError(error)
   } finally {
-    await admin.disconnect()
+    clearTimeout(timer)
+    // It waits for what is under way, which may be a login that is never answered.
+    await Promise.race([admin.disconnect(), late.promise.catch(() => undefined)])
     // One that is left would keep the process for ever. Only an error makes kafkajs end the timer of a connection, too.
     for (const socket of sockets) socket.destroy(new SluiceError('closed', 'the topics were inspected'))
   }
