@@ -29,6 +29,7 @@ export const ERRORS = {
   payload_not_utf8: data('Encode the payload as UTF-8.'),
   payload_not_json: data('Send valid JSON, without comments and trailing commas, or one line of text.'),
   decoder_failed: data('This is a bug: please report it with the dead letter, which holds the payload and the stack.'),
+  batch_unreadable: data('The letter is a whole batch of another producer: the detail says why it cannot be read.'),
   payload_too_deep: data('Nest objects at most 32 deep.'),
   payload_too_many_readings: data('Send at most 10,000 readings in one message.'),
   reading_not_object: data('Each reading must be a JSON object of field names and values.'),

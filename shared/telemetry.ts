@@ -21,6 +21,12 @@ export const MAX_INSTANT: Instant = { ms: 9_223_372_036_854, ns: 775_805 }
  */
 export type StampScheme = 1 | 2
 
+/**
+ * The header of a record without a key that stands for a batch of another producer that cannot be read, with the reason;
+ * its value is the whole batch.
+ */
+export const UNREADABLE = 'unreadable'
+
 /** What the log keeps for one message. The payload is the bytes the device sent, untouched. */
 export interface LogRecord {
   /** `{tenant}/{uid}` for telemetry: what keeps a device's records in one partition, whatever it is called. */

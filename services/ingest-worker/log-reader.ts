@@ -39,8 +39,12 @@ export class LogReader {
   readonly #table = new SeriesTable()
   readonly #progress = new Map<number, Progress>()
   readonly #assigned = new Map<number, Assignment>()
+  /** What tells partitions that cannot be read on from each other. */
+  readonly #steps = new Map<number, symbol>()
   #consumer: LogConsumer | undefined
   #parked = false
+  /** Nothing is read any more, and nothing will be. */
+  isOver = false
 
   constructor(options: LogReaderOptions) {
     this.#options = options
@@ -75,6 +79,7 @@ export class LogReader {
       onAssigned: (assignment) => this.#assigned.set(assignment.partition, assignment),
       onRevoked: (partition) => this.#revoke(partition),
       onGap: (gap) => this.#passGap(gap),
+      onStuck: (partition, error) => this.#stuck(partition, error),
       onError: (error) => void this.#reopen(error),
     })
   }
@@ -157,7 +162,16 @@ export class LogReader {
     return progress
   }
 
+  #stuck(partition: number, error: SluiceError | undefined): void {
+    const { retry } = this.#options
+    const step = this.#steps.get(partition) ?? Symbol(`partition ${partition}`)
+    this.#steps.set(partition, step)
+    if (error === undefined) retry.works(step)
+    else retry.fails(step, 'log', error)
+  }
+
   #revoke(partition: number): void {
+    this.#stuck(partition, undefined)
     const progress = this.#progress.get(partition)
     if (progress === undefined) return
     this.#progress.delete(partition)
@@ -185,7 +199,9 @@ export class LogReader {
       // Closed while it was opening: nobody else would close it.
       if (this.#isParked()) await this.consumer?.close()
     } catch (error) {
-      if (!retry.ended) logger.fatal({ err: error }, 'the consumer stopped for good')
+      if (retry.ended) return
+      this.isOver = true
+      logger.fatal({ err: error }, 'the consumer stopped for good')
     }
   }
 }

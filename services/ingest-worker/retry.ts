@@ -101,6 +101,18 @@ export class Retry {
     }
   }
 
+  /** Somebody else repeats a step that fails. */
+  fails(step: symbol, dependency: Dependency, error: SluiceError): void {
+    const known = this.#failed(step, { dependency, error })
+    const level = known?.code === error.code ? 'debug' : 'error'
+    this.#options.logger[level]({ dependency, code: error.code, err: error }, 'failed; retrying')
+  }
+
+  /** The step works, or is no longer ours. */
+  works(step: symbol): void {
+    this.#solved(step)
+  }
+
   /** Remembers what is wrong; the result is what was before. */
   #failed(step: symbol, problem: Problem): SluiceError | undefined {
     const known = this.#problems.get(step)

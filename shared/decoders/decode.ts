@@ -1,8 +1,8 @@
 import { DecodedColumns, type Decoded } from './decoded.ts'
-import { faultOfRecord } from '../faults.ts'
+import { faultOfRecord, type Fault } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
-import type { LogRecord } from '../telemetry.ts'
+import { UNREADABLE, type LogRecord } from '../telemetry.ts'
 import {
   DEFAULT_STREAM,
   formatTelemetryTopic,
@@ -155,7 +155,15 @@ function decodeRun(
     }
     const stream = table.streamOf(record)
     if (typeof stream !== 'string') table.decoder.decode(record, index, stream, out)
-    else out.refuse(index, faultOfRecord('topic_unknown', stream))
+    else out.refuse(index, faultOfUnknown(record, stream))
   }
   return out
+}
+
+/** What stands for a whole batch of the log names no device either. */
+function faultOfUnknown({ headers }: LogRecord, detail: string): Fault {
+  const unreadable = headers?.[UNREADABLE]
+  return unreadable === undefined
+    ? faultOfRecord('topic_unknown', detail)
+    : faultOfRecord('batch_unreadable', unreadable)
 }

@@ -105,6 +105,11 @@ export interface ConsumeOptions {
   readonly onRevoked?: (partition: number) => void
   /** The next record to read is not in the log. It is for the consumer to commit `next`, when all before it is done. */
   readonly onGap?: (gap: LogGap) => void
+  /**
+   * A partition cannot be read on: what comes next in it is damaged. It is tried again, without end; the others go on.
+   * Undefined when it goes on, too.
+   */
+  readonly onStuck?: (partition: number, error: SluiceError | undefined) => void
   /** The consumer stopped by itself and will not resume. */
   readonly onError: (error: SluiceError) => void
 }

@@ -11,7 +11,7 @@ import { type Kafka, startKafka } from '../../load-tests/servers/kafka.ts'
 import { PARTITIONS } from './log-harness.ts'
 
 /** A cluster for all tests of a file: real brokers, which start before the first and go behind the last. */
-export function useKafka(brokers: 1 | 3): { readonly kafka: Kafka } {
+export function useKafka(brokers: 1 | 3): { readonly kafka: Kafka; readonly folder: string } {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-kafka-'))
   let kafka: Kafka | undefined
   beforeAll(async () => {
@@ -22,6 +22,7 @@ export function useKafka(brokers: 1 | 3): { readonly kafka: Kafka } {
     rmSync(folder, { recursive: true, force: true })
   })
   return {
+    folder,
     get kafka() {
       if (kafka === undefined) throw new Error('Kafka has not started')
       return kafka

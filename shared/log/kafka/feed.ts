@@ -72,12 +72,12 @@ export class Feed {
   take(bytes: Buffer): number {
     if (bytes.length === 0) return 0
     try {
-      const { runs, next } = decodeRecordBatches(bytes, this.position)
+      const { runs, next, kept } = decodeRecordBatches(bytes, this.position)
       this.position = next
       let records = 0
       for (const run of runs) {
-        this.#runs.push({ run, bytes: bytes.length / runs.length })
-        this.#bytes += bytes.length / runs.length
+        this.#runs.push({ run, bytes: kept / runs.length })
+        this.#bytes += kept / runs.length
         records += run.records.length
       }
       if (runs.length > 0) this.#waiter?.()

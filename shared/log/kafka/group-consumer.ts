@@ -5,6 +5,7 @@ import type { KafkaClient } from './client.ts'
 import { Commits } from './commits.ts'
 import type { Feed } from './feed.ts'
 import type { Feeds } from './feeds.ts'
+import { PartitionReader } from './partition-reader.ts'
 import { GroupMember, type Session } from './group-member.ts'
 import type { KafkaMetrics } from './metrics.ts'
 import type { Committed, Positions } from './positions.ts'
@@ -32,7 +33,7 @@ interface GroupConsumerOptions extends ConsumeOptions {
 /** A partition while it is ours. */
 interface Owned {
   readonly abort: AbortController
-  readonly feed: Feed
+  readonly reader: PartitionReader
   readonly loop: Promise<void>
 }
 
@@ -68,7 +69,7 @@ export class GroupConsumer implements LogConsumer {
     this.#commits = new Commits({
       ...{ client, topicName, groupName },
       session: () => this.#session,
-      note: ({ partition, ms }) => ({ log: this.#log, ms, end: this.#owned.get(partition)?.feed.end || undefined }),
+      note: ({ partition, ms }) => ({ log: this.#log, ms, end: this.#owned.get(partition)?.reader.end || undefined }),
     })
     this.#watch = setInterval(() => this.#checkSilence(), silenceMs / LOOKS)
   }
@@ -140,8 +141,9 @@ export class GroupConsumer implements LogConsumer {
     }
     const abort = new AbortController()
     const onOutOfRange = (at: number) => this.#relocate(partition, at)
-    const feed = feeds.open({ topic, id, partition, offset, onOutOfRange })
-    this.#owned.set(partition, { abort, feed, loop: this.#run(feed, abort) })
+    const open = (from: number): Feed => feeds.open({ topic, id, partition, offset: from, onOutOfRange })
+    const reader = new PartitionReader(open, offset)
+    this.#owned.set(partition, { abort, reader, loop: this.#run(partition, reader, abort) })
   }
 
   /** Ends what is in hand and waits for it. Never rejects. */
@@ -159,19 +161,19 @@ export class GroupConsumer implements LogConsumer {
     )
   }
 
-  async #run(feed: Feed, { signal }: AbortController): Promise<void> {
-    const { topic, maxRecords, onBatch } = this.#options
-    const { partition, id: log = '' } = feed
+  async #run(partition: number, reader: PartitionReader, { signal }: AbortController): Promise<void> {
+    const { topic, maxRecords, onBatch, onStuck } = this.#options
+    const log = this.#log ?? ''
     try {
       while (!signal.aborted) {
-        const run = await feed.next(maxRecords, signal)
+        const run = await reader.next(maxRecords, signal, (error) => onStuck?.(partition, error))
         if (run !== undefined) await onBatch({ topic, log, partition, ...run }, signal)
       }
     } catch (error) {
       // What fails after it was told to stop did not fail.
       if (!signal.aborted) this.#stop(toSluiceError(error))
     }
-    feed.close()
+    reader.close()
   }
 
   /** Where to go on when the next offset is not in the log: retention passed it, or the topic was cut or made anew. */

@@ -178,7 +178,7 @@ export class Positions {
       for (const { partition, code, bytes } of await this.#client.send(node, fetchRequest(requests, limits))) {
         if (code !== KafkaCode.none && code !== KafkaCode.offsetOutOfRange) throw partitionError(code, 'a fetch')
         const place = wanted.find((one) => one.partition === partition)
-        if (place !== undefined) found.set(partition, decodeRecordBatches(bytes, place.offset).runs)
+        if (place !== undefined) found.set(partition, runsOf(bytes, place.offset))
       }
       return wanted.map(({ partition }) => partition)
     })
@@ -228,4 +228,14 @@ export class Positions {
 
 function of(listed: ReadonlyMap<number, ListedOffset>, partition: number): number {
   return listed.get(partition)?.offset ?? 0
+}
+
+/** None where they are damaged: whoever reads the partition is told, and whoever asks about all of them still knows the rest. */
+function runsOf(bytes: Buffer, from: number): Run[] {
+  try {
+    return decodeRecordBatches(bytes, from).runs
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'log_corrupt') return []
+    throw error
+  }
 }

@@ -1,11 +1,12 @@
 import { SluiceError } from '../../errors.ts'
 import { schemeOf } from '../../stamps/scheme.ts'
-import type { LogRecord, StampScheme } from '../../telemetry.ts'
+import { UNREADABLE, type LogRecord, type StampScheme } from '../../telemetry.ts'
+import { MAX_UNPACKED_BYTES, unpack } from './compression.ts'
 import { crc32c } from './crc32c.ts'
 import { ByteReader, sizeOfVarint, writeVarint, zigzag } from './wire.ts'
 
 /**
- * The record batch of Kafka's protocol, version 2, without compression: how records are sent and kept.
+ * The record batch of Kafka's protocol, version 2: how records are sent, without compression, and kept.
  *
  * Encoded here and not by kafkajs, which copies its list of messages once per message, takes a time of 0 for "now" and
  * compares times as text. A record is: key, value, receive time in ms as its timestamp, headers. The rest of the receive
@@ -135,14 +136,17 @@ export interface Run {
 }
 
 /**
- * The records at or above `from` of the batches that a fetch returned, and the offset to go on from. A batch that was
- * cut off at the end of the answer is left for the next fetch. Values are views of `bytes`.
- * Errors: `log_corrupt` (a checksum that does not match, or a batch that Sluice did not write).
+ * The records at or above `from` of the batches that a fetch returned, the offset to go on from, and how many bytes all of
+ * it keeps in memory. A batch that was cut off at the end of the answer is left for the next fetch, as is what is behind
+ * a large unpacked one. Values are views of `bytes`. A batch whose bytes are as they were sent and that cannot be read all
+ * the same is one record, see {@link UNREADABLE}, at its last offset.
+ * Error: `log_corrupt` (a checksum that does not match, or no batch of Kafka 0.11 and newer).
  */
-export function decodeRecordBatches(bytes: Buffer, from: number): { runs: Run[]; next: number } {
+export function decodeRecordBatches(bytes: Buffer, from: number): { runs: Run[]; next: number; kept: number } {
   const runs: Run[] = []
   let next = from
-  for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
+  let unpacked = 0
+  for (let at = 0; at + HEADER_BYTES <= bytes.length && unpacked < MAX_UNPACKED_BYTES;) {
     const end = at + 12 + bytes.readInt32BE(at + 8)
     if (end > bytes.length) break
     const batch = bytes.subarray(at, end)
@@ -152,28 +156,53 @@ export function decodeRecordBatches(bytes: Buffer, from: number): { runs: Run[];
     check(batch, baseOffset)
     const behind = baseOffset + batch.readInt32BE(23) + 1
     if (behind <= from) continue
-    if ((batch.readInt16BE(ATTRIBUTES_AT) & CONTROL) === 0) decodeRecords(batch, baseOffset, from, runs)
+    if ((batch.readInt16BE(ATTRIBUTES_AT) & CONTROL) === 0) unpacked += decodeBatch(batch, from, runs)
     next = behind
   }
-  return { runs, next }
+  return { runs, next, kept: bytes.length + unpacked }
 }
 
 function check(batch: Buffer, baseOffset: number): void {
   const wrong =
     batch[16] !== 2
       ? `has version ${batch[16]}`
-      : (batch.readInt16BE(ATTRIBUTES_AT) & COMPRESSION) !== 0
-        ? 'is compressed, which Sluice does not support'
-        : crc32c(batch, ATTRIBUTES_AT, batch.length) !== batch.readUInt32BE(CRC_AT)
-          ? 'fails its checksum'
-          : undefined
+      : crc32c(batch, ATTRIBUTES_AT, batch.length) !== batch.readUInt32BE(CRC_AT)
+        ? 'fails its checksum'
+        : undefined
   if (wrong !== undefined) throw new SluiceError('log_corrupt', `the batch at offset ${baseOffset} ${wrong}`)
 }
 
-function decodeRecords(batch: Buffer, baseOffset: number, from: number, runs: Run[]): void {
+/** Adds the records of a batch; returns how many bytes they were unpacked to, 0 for one that was not packed. */
+function decodeBatch(batch: Buffer, from: number, runs: Run[]): number {
+  const codec = batch.readInt16BE(ATTRIBUTES_AT) & COMPRESSION
+  const before = runs.length
+  const last = runs.at(-1)
+  const lastCount = last?.records.length ?? 0
+  try {
+    const records = codec === 0 ? batch.subarray(HEADER_BYTES) : unpack(codec, batch.subarray(HEADER_BYTES))
+    decodeRecords(batch, new ByteReader(records), from, runs)
+    return codec === 0 ? 0 : records.length
+  } catch (error) {
+    // Whole or not at all.
+    runs.length = before
+    if (last !== undefined) last.records.length = lastCount
+    runs.push(unreadable(batch, error))
+    return 0
+  }
+}
+
+/** At the last offset, so that nobody meets the batch again who has committed behind it. */
+function unreadable(batch: Buffer, error: unknown): Run {
+  const headers = { [UNREADABLE]: error instanceof Error ? error.message : String(error) }
+  const lastMs = Number(batch.readBigInt64BE(35))
+  const record: LogRecord = { key: '', value: batch, ms: lastMs, ns: 0, scheme: undefined, headers }
+  return { firstOffset: Number(batch.readBigInt64BE(0)) + batch.readInt32BE(23), records: [record] }
+}
+
+function decodeRecords(batch: Buffer, reader: ByteReader, from: number, runs: Run[]): void {
+  const baseOffset = Number(batch.readBigInt64BE(0))
   const firstMs = Number(batch.readBigInt64BE(27))
   const count = batch.readInt32BE(57)
-  const reader = new ByteReader(batch, HEADER_BYTES)
   for (let i = 0; i < count; i++) {
     const end = reader.varint() + reader.at
     reader.at += 1
