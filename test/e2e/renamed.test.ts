@@ -1,9 +1,11 @@
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { ApiClient } from '../../shared/api-client.ts'
-import { startServer } from './server.ts'
-
-const PATIENCE = { timeout: 30_000, interval: 50 }
+import { tempFolder } from '../helpers.ts'
+import { PATIENCE } from '../patience.ts'
+import { startServer, type ServerOptions } from './server.ts'
 
 interface Login {
   readonly username: string
@@ -11,8 +13,8 @@ interface Login {
   readonly token: string
 }
 
-async function setUp() {
-  const server = await startServer()
+async function setUp(options: ServerOptions = {}) {
+  const server = await startServer(options)
   const api = new ApiClient(server)
   const make = (device: string, adopt?: string) => {
     return api.post<Login>('/v1/devices', { tenant: 'demo', device, ...(adopt === undefined ? {} : { adopt }) })
@@ -30,7 +32,7 @@ async function setUp() {
   const expectValues = (device: string, expected: number[]) => {
     return vi.waitFor(async () => expect(await values(device)).toEqual(expected), PATIENCE)
   }
-  return { server, api, make, connect, expectValues }
+  return { server, api, make, connect, values, expectValues }
 }
 
 it('a device that is renamed keeps its readings, and its former topics until another one has the name', async () => {
@@ -78,4 +80,34 @@ it('a device takes on the readings of one that was removed', async () => {
   )('new', 2)
   await expectValues('new', [1, 2])
   await expect(make('third', 'old')).rejects.toMatchObject({ code: 'already_exists' })
+})
+
+it('a registry of yesterday gives a device that it does not know nothing of the one that had the name', async () => {
+  const first = await setUp()
+  const { folder } = first.server
+  expect(await first.server.kill('SIGTERM')).toBe(0)
+  const yesterday = join(tempFolder(), 'registry.db')
+  const parts = ['', '-sums']
+  for (const part of parts) cpSync(join(folder, `registry.db${part}`), `${yesterday}${part}`)
+
+  const today = await setUp({ folder })
+  const send = await today.connect(await today.make('late'))
+  await send('late', 1)
+  await today.expectValues('late', [1])
+  expect(await today.server.kill('SIGTERM')).toBe(0)
+  for (const part of parts) cpSync(`${yesterday}${part}`, join(folder, `registry.db${part}`))
+
+  const restored = await setUp({ folder })
+  const made = await restored.make('late')
+  expect(await restored.values('late')).toEqual([])
+  await (
+    await restored.connect(made)
+  )('late', 2)
+  await restored.expectValues('late', [2])
+  // What it had is there, for who asks for it by name.
+  await (
+    await restored.connect(await restored.make('again', 'late'))
+  )('again', 3)
+  await restored.expectValues('again', [1, 3])
+  await restored.expectValues('late', [2])
 })
