@@ -1,28 +1,11 @@
+import { configuration, data, overload, refused, transient, usage, type ErrorKind } from './error-kinds.ts'
+
+export type { ErrorClass, ErrorKind } from './error-kinds.ts'
+
 /**
  * Every error Sluice reports, in one table: who must act, whether the same attempt can succeed later,
  * the HTTP status it maps to, and what to do about it. docs/errors.md is checked against this file.
  */
-
-/** Who acts on an error; the names are those of the design's error classes. */
-export type ErrorClass = 'transient' | 'configuration' | 'data' | 'size' | 'overload' | 'refused' | 'usage'
-
-export interface ErrorKind {
-  readonly class: ErrorClass
-  /** The same attempt may succeed later without anybody changing anything. */
-  readonly canRetry: boolean
-  /** Status of the problem+json answer when this error ends an HTTP request. */
-  readonly status: number
-  /** One sentence: what the person who sees it should do. */
-  readonly fix: string
-}
-
-const data = (fix: string): ErrorKind => ({ class: 'data', canRetry: false, status: 400, fix })
-const refused = (status: number, fix: string): ErrorKind => ({ class: 'refused', canRetry: false, status, fix })
-const usage = (status: number, fix: string): ErrorKind => ({ class: 'usage', canRetry: false, status, fix })
-const configuration = (fix: string): ErrorKind => ({ class: 'configuration', canRetry: false, status: 500, fix })
-const overload = (fix: string): ErrorKind => ({ class: 'overload', canRetry: true, status: 503, fix })
-const transient = (fix: string): ErrorKind => ({ class: 'transient', canRetry: true, status: 503, fix })
-
 export const ERRORS = {
   // A payload, a reading or a field that cannot be stored as it is.
   payload_empty: data('Send a JSON object or array; an empty payload holds no reading.'),
@@ -130,6 +113,9 @@ export const ERRORS = {
   store_misconfigured: configuration(
     'The bucket or the organisation does not exist in the point store: create it, or correct INFLUX_BUCKET or INFLUX_ORG.',
   ),
+  policy_unknown: transient(
+    'The registry has no such policy, having been set back perhaps: set the tenant, and the default, once to what they said (docs/policies.md).',
+  ),
   redis_unavailable: transient('Redis does not answer; see /readyz.'),
   node_unreachable: transient('The broker node does not answer; `sluice status` lists the live nodes.'),
   session_taken_over: refused(
@@ -209,6 +195,8 @@ export const ERRORS = {
     400,
     'Leave out the character that the message names: nobody would see it in the name.',
   ),
+  policy_invalid: usage(400, 'Correct the place that the message names; docs/policies.md says what may be set.'),
+  policy_changed: usage(409, 'Somebody else changed it meanwhile: read it again, and change that.'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   command_failed: usage(500, 'See the message.'),
 } as const satisfies Record<string, ErrorKind>

@@ -1,4 +1,5 @@
 import type { ErrorCode } from './errors.ts'
+import { REVISION_HEADER } from './policies/revision.ts'
 import { decodeName, encodeName, isDeviceName, isName, MAX_NAME_BYTES } from './names.ts'
 
 /** The topic grammar: `t/{tenant}/{device}/telemetry[/{stream}]` and the other topics below a device. */
@@ -77,13 +78,20 @@ function decodeLoosely(level: string): string {
   })
 }
 
-/** Headers of a record: its topic, where that is not what its key and the default stream give. */
+/**
+ * Headers of a record: its topic, where that is not what its key and the default stream give, and the policies that it is
+ * to be decoded by, where there are any.
+ */
 export function headersOf(
-  { device, stream }: TelemetryTopic,
+  { tenant, device, stream }: TelemetryTopic,
   uid: string,
   topic: string,
-): { readonly topic: string } | undefined {
-  return stream === DEFAULT_STREAM && uid === device ? undefined : { topic }
+  policies: { revisionOf(tenant: string): string | undefined },
+): Readonly<Record<string, string>> | undefined {
+  const rv = policies.revisionOf(tenant)
+  const isPlain = stream === DEFAULT_STREAM && uid === device
+  if (rv === undefined) return isPlain ? undefined : { topic }
+  return isPlain ? { [REVISION_HEADER]: rv } : { topic, [REVISION_HEADER]: rv }
 }
 
 /**

@@ -8,6 +8,7 @@ import { loadConfig } from '../shared/config.ts'
 import { recordToDeadLetter, type DeadLetter } from '../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
 import { createMetrics, type Metrics } from '../shared/process/metrics.ts'
+import { MemoryPolicies } from './fakes/memory-policies.ts'
 import { SAME_NAMES } from '../shared/registry/names-port.ts'
 import type { AclRule, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
 import type { Presence } from '../shared/registry/presence-port.ts'
@@ -70,6 +71,7 @@ export class FakeRegistry {
   readonly #listeners = new Set<ChangeListener>()
 
   readonly names = SAME_NAMES
+  readonly policies = new MemoryPolicies()
   readonly presence: Presence = {
     record: async () => {},
     endNode: async () => {},

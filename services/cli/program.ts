@@ -9,6 +9,7 @@ import { addConfig } from './commands/config.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addPolicies } from './commands/policies.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addImport } from './commands/import.ts'
 import { addSimulate } from './commands/simulate.ts'
@@ -51,6 +52,7 @@ const COMMANDS = [
   addApplications,
   addClaimKeys,
   addAcl,
+  addPolicies,
   addAudit,
   addImport,
   addSimulate,

@@ -11,6 +11,8 @@ import {
   type TelemetryLog,
 } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
+import type { FindDocuments } from '../../shared/policies/policy-table.ts'
+import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress, Slice } from './slice.ts'
@@ -24,6 +26,7 @@ const NEVER = new AbortController().signal
 
 export interface LogReaderOptions {
   readonly log: Pick<TelemetryLog, 'consume'>
+  readonly registry: { readonly policies: Pick<Policies, 'find'> }
   readonly retry: Retry
   readonly metrics: IngestMetrics
   readonly logger: Logger
@@ -106,15 +109,31 @@ export class LogReader {
 
   async #take(batch: LogBatch, signal: AbortSignal): Promise<void> {
     const progress = this.#progressOf(batch)
+    const { retry } = this.#options
     let firstOffset = batch.firstOffset
     for (const records of slicesByBytes(batch.records)) {
       // Not taken, and not refused: the consumer is about to be closed, and the next one reads it again.
       if (this.#parked) return untilAborted(signal)
       if (firstOffset > batch.firstOffset) await nextTurn()
+      if (this.#table.policies.missing(records).length > 0) await this.#learn(records, signal)
       if (signal.aborted) return
+      if (retry.ended) return untilAborted(signal)
       await this.#options.push(this.#decode(progress, firstOffset, records), signal)
       firstOffset += records.length
     }
+  }
+
+  /** Records are decoded by the policies that they name: until those are known, the partition waits. */
+  async #learn(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
+    const { policies } = this.#table
+    const { registry, retry, metrics } = this.#options
+    const find: FindDocuments = (ids) => registry.policies.find(ids)
+    try {
+      await retry.run('registry', async () => signal.aborted || policies.learn(records, find))
+    } catch (error) {
+      if (!retry.ended) throw error
+    }
+    metrics.policies.set(policies.size)
   }
 
   /**

@@ -38,6 +38,7 @@ export interface IngestMetrics {
   readonly queuedPoints: Gauge
   readonly latestStreams: Gauge
   readonly series: Gauge
+  readonly policies: Gauge
   readonly committed: Gauge<'partition'>
 }
 
@@ -90,6 +91,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     ),
     queuedPoints: gauge('queued_points', 'Decoded points waiting to be written; bounded'),
     latestStreams: gauge('latest_streams', 'Streams whose latest values are in memory; bounded'),
+    policies: gauge('policies', 'Revisions of policies known to the decoder; bounded'),
     series: gauge('series', 'Series known to the decoder; bounded'),
     committed: new Gauge({
       name: 'sluice_ingest_committed_offset',

@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/process/logger.ts'
 import { INGEST_GROUP, type TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
+import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { Checkpoint } from './checkpoint.ts'
 import { LogReader } from './log-reader.ts'
@@ -25,7 +26,7 @@ import { PointWriter } from './point-writer.ts'
 export type WorkerRegistry = Pick<
   Registry,
   'pinFieldTypes' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names'
->
+> & { readonly policies: Pick<Policies, 'find'> }
 
 export interface IngestWorkerOptions {
   readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>

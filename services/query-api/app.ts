@@ -28,6 +28,7 @@ import { manyReadingRoutes } from './routes/many-readings.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
+import { policyRoutes } from './routes/policies.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -85,17 +86,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     async (closed: Api) => {
       closed.addHook('onRequest', (request) => authentication.check(request))
       endSessionRoute(closed, sessions)
-      deviceRoutes(closed, options)
-      deviceNameRoutes(closed, options)
-      bulkRoutes(closed, options)
-      commandRoutes(closed, options)
-      credentialRoutes(closed, options)
-      claimKeyRoutes(closed, options)
-      pendingRoutes(closed, options)
-      auditRoutes(closed, options)
-      applicationRoutes(closed, options)
-      aclRoutes(closed, options)
-      importRoutes(closed, options)
+      administrationRoutes(closed, options)
       latestRoutes(closed, options)
       readingRoutes(closed, options)
       manyReadingRoutes(closed, options)
@@ -109,6 +100,22 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   await serveDescription(app)
   await registerPage(app, options.publicFolder)
   return app
+}
+
+/** Devices, logins and what is set for them. */
+function administrationRoutes(app: Api, options: ApiOptions): void {
+  deviceRoutes(app, options)
+  deviceNameRoutes(app, options)
+  bulkRoutes(app, options)
+  commandRoutes(app, options)
+  credentialRoutes(app, options)
+  claimKeyRoutes(app, options)
+  pendingRoutes(app, options)
+  auditRoutes(app, options)
+  policyRoutes(app, options)
+  applicationRoutes(app, options)
+  aclRoutes(app, options)
+  importRoutes(app, options)
 }
 
 function createServer(options: ApiOptions, limits: HttpLimits): Api {

@@ -17,7 +17,7 @@ import { LogTail } from './log-tail.ts'
 
 export interface LiveOptions {
   readonly log: TelemetryLog
-  readonly registry: Pick<Registry, 'names'>
+  readonly registry: Pick<Registry, 'names' | 'policies'>
   readonly logger: Logger
   readonly metrics: Metrics
   /** Live views open at the same time; each costs a socket and a queue. */
@@ -142,8 +142,8 @@ export class LiveView {
     }
   }
 
-  #dispatch(batch: LogBatch): void {
-    if (batch.topic === 'telemetry.raw') this.#showReadings(batch)
+  async #dispatch(batch: LogBatch): Promise<void> {
+    if (batch.topic === 'telemetry.raw') await this.#showReadings(batch)
     else this.#showLetters(batch)
   }
 
@@ -158,11 +158,13 @@ export class LiveView {
     })
   }
 
-  #showReadings({ partition, firstOffset, records }: LogBatch): void {
+  async #showReadings({ partition, firstOffset, records }: LogBatch): Promise<void> {
     const watchers = this.#watchersOf(records)
     const chosen = [...watchers.keys()].sort((a, b) => a - b)
     if (chosen.length === 0) return
     const shown = chosen.map((index) => records[index]).filter((record) => record !== undefined)
+    const { policies } = this.#options.registry
+    await this.#table.policies.learn(shown, (ids) => policies.find(ids))
     const decoded = decodeRecords(shown, this.#table)
     const watching = (record: number) => watchers.get(chosen[record] ?? -1) ?? []
     let last = -1

@@ -9,7 +9,8 @@ const MAX_BATCH = 500
 export interface TailOptions {
   readonly log: TelemetryLog
   readonly logger: Logger
-  readonly onBatch: (batch: LogBatch) => void
+  /** The next batch of the partition is read when it resolves. */
+  readonly onBatch: (batch: LogBatch) => Promise<void>
   /** Records that were passed over because more came than is read, or because retention took them. */
   readonly onSkipped: (records: number) => void
 }
@@ -92,7 +93,7 @@ export class LogTail {
       if (batch.firstOffset > next) onSkipped(batch.firstOffset - next)
       next = batch.firstOffset + batch.records.length
       if (topic === 'telemetry.dead-letter') this.#letterPositions.set(partition, next)
-      onBatch(batch)
+      await onBatch(batch)
       if (this.#tick.count !== second) {
         second = this.#tick.count
         left = READ_PER_TICK[topic]

@@ -1,7 +1,9 @@
 import { DecodedColumns, type Decoded } from './decoded.ts'
+import { SluiceError } from '../errors.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
+import { PolicyTable } from '../policies/policy-table.ts'
 import { UNREADABLE, type LogRecord } from '../telemetry.ts'
 import {
   DEFAULT_STREAM,
@@ -38,6 +40,7 @@ export interface SeriesTableOptions {
  */
 export class SeriesTable {
   readonly decoder = new JsonDecoder()
+  readonly policies = new PolicyTable()
   readonly #half: number
   #young = new Map<string, StreamSeries>()
   #old = new Map<string, StreamSeries>()
@@ -69,7 +72,6 @@ export class SeriesTable {
     const id = topic ?? idOfKey(key)
     const known = this.#young.get(id)
     if (known !== undefined && known.key === key) return known
-    // Of a device that is called otherwise than it is stored; its topic may also be that of another one, before or after it.
     const alias = topic === undefined ? id : `${key} ${topic}`
     const called = this.#young.get(alias)
     if (called !== undefined && called.key === key) return called
@@ -106,12 +108,15 @@ function idOfKey(key: string): string {
 
 /**
  * Decodes records in order. An integer that no double holds exactly is a bigint, in a series of type float: whoever stores
- * it knows what the field was declared. Never throws: every field of every record is among the points or among the faults, alone
+ * it knows what the field was declared. Throws only `policy_unknown`, for records whose policies were not
+ * learnt before (`PolicyTable.learn`): every field of every record is among the points or among the faults, alone
  * where it can be told from its neighbours. A record at which a decoder itself fails three times is one fault, code
  * `decoder_failed`. Times are the device's own, or else the record's receive time plus a step per element, see
  * stamps/scheme.ts.
  */
 export function decodeRecords(records: readonly LogRecord[], table: SeriesTable): Decoded {
+  const [unknown] = table.policies.missing(records)
+  if (unknown !== undefined) throw new SluiceError('policy_unknown', `the policies ${unknown} were not looked up`)
   try {
     return decodeRun(records, table, NO_DEFECTS)
   } catch {
@@ -154,8 +159,11 @@ function decodeRun(
       continue
     }
     const stream = table.streamOf(record)
-    if (typeof stream !== 'string') table.decoder.decode(record, index, stream, out)
-    else out.refuse(index, faultOfUnknown(record, stream))
+    if (typeof stream === 'string') out.refuse(index, faultOfUnknown(record, stream))
+    else {
+      table.decoder.policy = table.policies.of(record, stream.stream)
+      table.decoder.decode(record, index, stream, out)
+    }
   }
   return out
 }

@@ -1,6 +1,7 @@
 import type { DecodedColumns } from './decoded.ts'
 import type { ErrorCode } from '../errors.ts'
 import { Faults } from '../faults.ts'
+import type { Policy } from '../policies/settings.ts'
 import type { StreamSeries } from './series.ts'
 import { FieldNames, type Key, type Scope } from './field-names.ts'
 import { REJECTED, type JsonScanner } from './json-scanner.ts'
@@ -65,9 +66,10 @@ export class JsonReading implements ListHost {
   }
 
   /** Where values go from now on, of a message received at `receivedMs`. */
-  into(out: DecodedColumns, series: StreamSeries, receivedMs: number): void {
+  into(out: DecodedColumns, series: StreamSeries, receivedMs: number, policy: Policy): void {
     this.#values.out = out
     this.#values.series = series
+    this.#values.readsQuotes = policy.quoted_numbers === 'number'
     this.#receivedMs = receivedMs
   }
 

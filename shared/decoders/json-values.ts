@@ -24,6 +24,8 @@ const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, exponent) => 10 ** e
 /** Reads single values into columns. Functions take the position of what they read and return the one behind it, or SYNTAX. */
 export class JsonValues {
   nulls = 0
+  /** A text that would be a number without its quotes is one. */
+  readsQuotes = false
   out: DecodedColumns
   series: StreamSeries
   readonly #scanner: JsonScanner
@@ -121,8 +123,14 @@ export class JsonValues {
       return end + 1
     }
     if (!scanner.escaped) text = scanner.text(position, end)
-    this.out.push(this.series.get(field, 'string'), text)
+    this.#push(text, field)
     return end + 1
+  }
+
+  #push(text: string, field: string): void {
+    const number = this.readsQuotes ? numberIn(text) : undefined
+    if (number === undefined) this.out.push(this.series.get(field, 'string'), text)
+    else this.out.push(this.series.get(field, 'float'), number)
   }
 
   /** A value that was read by another decoder: finite, and well-formed. */
@@ -134,6 +142,13 @@ export class JsonValues {
   #tooLong(field: string): void {
     this.#refuse(field, 'value_too_long', `${quote(field)} is longer than ${MAX_STRING_BYTES} bytes`)
   }
+}
+
+/** The number that JSON would have without the quotes. One that no double comes near is left as the text that it is. */
+function numberIn(text: string): number | bigint | undefined {
+  if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return undefined
+  const value = numberValue(text)
+  return typeof value === 'string' ? undefined : value
 }
 
 function typeOf(value: PointValue): 'float' | 'boolean' | 'string' {

@@ -5,6 +5,7 @@ import { toNanoseconds, type Instant, type LogRecord } from '../telemetry.ts'
 import { JsonReading } from './json-reading.ts'
 import { JsonScanner, REJECTED } from './json-scanner.ts'
 import { fieldOf, parseLines, type Line } from './line-protocol.ts'
+import { DEFAULT_POLICY } from '../policies/settings.ts'
 import { Senml } from './senml.ts'
 import { MAX_ELEMENTS, reservedElements } from '../stamps/reservation.ts'
 import { STAMP_STEP } from '../stamps/scheme.ts'
@@ -33,6 +34,8 @@ const OBJECT = 0x7b
  * UTF-8, no JSON, empty, too many readings.
  */
 export class JsonDecoder {
+  /** By which the next payloads are decoded. */
+  policy = DEFAULT_POLICY
   readonly #scanner = new JsonScanner()
   readonly #reading: JsonReading
   readonly #senml: Senml
@@ -55,7 +58,7 @@ export class JsonDecoder {
     scanner.load(record.value)
     this.#out = out
     this.#stream = series.stream
-    this.#reading.into(out, series, record.ms)
+    this.#reading.into(out, series, record.ms, this.policy)
     this.#readings = 0
     this.#reserved = 0
     const mark = out.mark()

@@ -3,6 +3,7 @@ import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 import type { DeviceFields } from './fields-port.ts'
 import type { DeviceNames } from './names-port.ts'
 import type { DeviceName, NewCredentials } from './names.ts'
+import type { Policies } from './policies-port.ts'
 import type { Presence } from './presence-port.ts'
 import type { StampSlots } from './stamp-slots-port.ts'
 
@@ -162,6 +163,7 @@ export interface Registry {
   readonly stampSlots: StampSlots
   readonly names: DeviceNames
   readonly fields: DeviceFields
+  readonly policies: Policies
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was

@@ -9,6 +9,7 @@ import { checkRotation, describeIdentity } from './registry-identity-contract.ts
 import { describeImports } from './registry-imports-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
+import { describePolicies } from './registry-policies-contract.ts'
 import { describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
@@ -23,6 +24,7 @@ describeLogins('MariaDB registry', make)
 describeIdentity('MariaDB registry', make)
 describeImports('MariaDB registry', make)
 describePresence('MariaDB registry', make)
+describePolicies('MariaDB registry', make)
 describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)
 describeTables('MariaDB registry', make)

@@ -18,6 +18,7 @@ import { createDevice, openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
+import { describePolicies } from './registry-policies-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
@@ -45,6 +46,7 @@ describeLogins('SQLite registry', make)
 describeIdentity('SQLite registry', make)
 describeImports('SQLite registry', make)
 describePresence('SQLite registry', make)
+describePolicies('SQLite registry', make)
 describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)
 describeTables('SQLite registry', make)

@@ -4,11 +4,13 @@ import type { DeviceLimitRecord, Presence } from '../../shared/registry/presence
 import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
 import { streamKey } from '../../shared/topics.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
+import { MemoryPolicies } from './memory-policies.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
 
 /** What the worker uses of a registry, in memory. */
 export class MemoryRegistry {
   readonly types = new Map<string, FieldType>()
+  readonly policies = new MemoryPolicies()
   readonly states = new Map<string, StreamState>()
   readonly streams = new Map<string, StreamFields>()
   readonly limits: DeviceLimitRecord[] = []

@@ -1,7 +1,7 @@
-import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { Client } from 'aedes'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
 import { createRouter } from '../../services/broker/telemetry/routes.ts'
+import { SAME_REGISTRY } from '../fakes/memory-policies.ts'
 import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'
 
@@ -20,7 +20,7 @@ export const ONE_LANE: BrokerParts = {
     }
   },
   aedesHooks(forwarder, clock) {
-    const append = createWillForwarder(forwarder, clock, SAME_NAMES)
+    const append = createWillForwarder(forwarder, clock, SAME_REGISTRY)
     // aedes acknowledges as its hooks return: they have to return in the order of the messages.
     const last = new WeakMap<Client, Promise<void>>()
     return {

@@ -111,7 +111,7 @@ class LiveAuthorizer implements Authorizer {
   }
 
   get epoch(): number {
-    return this.#epoch + this.#registry.names.epoch
+    return this.#epoch + this.#registry.names.epoch + this.#registry.policies.epoch
   }
 
   login(principal: Principal): () => void {

@@ -4,7 +4,6 @@ import { createFailedLogins, type FailedLogins } from '../../../shared/failed-lo
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
-import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { topicOfDevice } from '../../../shared/topics.ts'
 import type { LocalSessionStore } from '../../../shared/sessions/port.ts'
@@ -28,7 +27,7 @@ import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import { RepeatMemory } from '../telemetry/repeat-memory.ts'
 import type { UnreleasedStore } from '../telemetry/unreleased.ts'
 import { createRefusals, tooLargeLetter } from '../telemetry/refusals.ts'
-import { createRouter, type Router } from '../telemetry/routes.ts'
+import { createRouter, type Router, type RouteRegistry } from '../telemetry/routes.ts'
 import type { AedesHooks } from '../sessions/aedes-internals.ts'
 import { openSessions, type Sessions } from '../sessions/sessions.ts'
 import { Takeovers } from '../sessions/takeovers.ts'
@@ -51,7 +50,7 @@ export interface BrokerOptions {
 
 /** Parts that another composition of the broker replaces. */
 export interface BrokerParts {
-  readonly createRouter: (authorizer: Authorizer, names: DeviceNames) => Router
+  readonly createRouter: (authorizer: Authorizer, registry: RouteRegistry) => Router
   /** Hooks of aedes in place of ours. */
   readonly aedesHooks: (forwarder: Forwarder, clock: ReceiveClock, ours: AedesHooks) => AedesHooks
   /** What the store of unreleased ids is reached through. */
@@ -112,7 +111,7 @@ export async function openBrokerContext(
   const { authorizer } = access
   const { forwarder, observers, backpressure } = telemetry
   const hooks = (ours: AedesHooks) => parts.aedesHooks(forwarder, clock, ours)
-  const forwardWill = createWillForwarder(forwarder, clock, registry.names)
+  const forwardWill = createWillForwarder(forwarder, clock, registry)
   const sessions = await openSessions({
     authorizer,
     forwardWill,
@@ -146,7 +145,7 @@ export async function openBrokerContext(
   const presence = await openPresence(written, cluster, releasers)
   const told = { presence: registry.presence, tell: sessions.tell, logger }
   releasers.own('limits of workers', new WorkersLimits(told), closing)
-  const router = parts.createRouter(authorizer, registry.names)
+  const router = parts.createRouter(authorizer, registry)
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
   const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }

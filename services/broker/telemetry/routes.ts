@@ -2,9 +2,16 @@ import { crc32 } from 'node:zlib'
 import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../../../shared/topic-filter.ts'
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
+import type { Policies } from '../../../shared/registry/policies-port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import { deviceKey, faultOfTopic, headersOf, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Authorizer } from '../access/authorize.ts'
+
+/** What routes take of the registry; verdicts that are kept are kept for one epoch of it. */
+export interface RouteRegistry {
+  readonly names: DeviceNames
+  readonly policies: Pick<Policies, 'revisionOf'>
+}
 
 /** Where the messages of one topic of one login go. Everything that is the same for all of them is computed here, once. */
 export type Route = TelemetryRoute | BrokerRoute | RefusedRoute
@@ -40,7 +47,10 @@ export type Router = (principal: Principal, topic: string) => Route
 const KINDS = new Set(['status', 'cmd', 'notice'])
 
 /** The two lanes of the design: telemetry to the log, the rest to aedes. */
-export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explain'>, names: DeviceNames): Router {
+export function createRouter(
+  authorizer: Pick<Authorizer, 'canPublish' | 'explain'>,
+  { names, policies }: RouteRegistry,
+): Router {
   return (principal, topic) => {
     const refuse = (code: ErrorCode, detail: string): RefusedRoute => ({ lane: 'refused', topic, code, detail })
     if (isReserved(topic)) return refuse('topic_reserved', 'the topic begins with $')
@@ -58,7 +68,7 @@ export function createRouter(authorizer: Pick<Authorizer, 'canPublish' | 'explai
       const { tenant, device } = telemetry
       // Devices publish for themselves only.
       const uid = principal.kind === 'device' ? principal.uid : names.uidOf(tenant, device)
-      const headers = headersOf(telemetry, uid, topic)
+      const headers = headersOf(telemetry, uid, topic, policies)
       return { lane: 'telemetry', topic, key: deviceKey(tenant, uid), headers, topicSum: crc32(topic) }
     }
     if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')

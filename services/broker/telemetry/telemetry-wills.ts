@@ -1,7 +1,7 @@
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
-import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import { deviceKey, headersOf, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Forwarder } from './forwarder.ts'
+import type { RouteRegistry } from './routes.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 
@@ -9,13 +9,17 @@ import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 export type ForwardWill = (topic: string, payload: Uint8Array) => Promise<boolean>
 
 /** Wills on telemetry topics go to the log like any telemetry: what a device says last is a reading too. */
-export function createWillForwarder(forwarder: Forwarder, clock: ReceiveClock, names: DeviceNames): ForwardWill {
+export function createWillForwarder(
+  forwarder: Forwarder,
+  clock: ReceiveClock,
+  { names, policies }: RouteRegistry,
+): ForwardWill {
   return async (topic, value) => {
     const telemetry = parseTelemetryTopic(topic)
     if (telemetry === undefined) return false
     const { tenant, device } = telemetry
     const uid = names.uidOf(tenant, device)
-    const headers = headersOf(telemetry, uid, topic)
+    const headers = headersOf(telemetry, uid, topic, policies)
     const elements = reservedElements(value)
     // It has no socket that could be left unread.
     while (!clock.stamp(elements)) {

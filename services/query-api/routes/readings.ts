@@ -169,8 +169,9 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-      const headers = headersOf({ tenant, device, stream }, uid, topic)
+      const headers = headersOf({ tenant, device, stream }, uid, topic, registry.policies)
       const record = { key: deviceKey(tenant, uid), value, ...options.stamp(value), headers }
+      await table.policies.learn([record], (ids) => registry.policies.find(ids))
       const answer = checkPayload(record, table)
       try {
         gauge.set((pending += 1))

@@ -12,6 +12,7 @@ import { namesMigration } from './migrations/0007-names.ts'
 import { deviceUidsMigration } from './migrations/0008-device-uids.ts'
 import { deviceNamesMigration } from './migrations/0009-device-names.ts'
 import { deviceFieldsMigration } from './migrations/0010-device-fields.ts'
+import { policiesMigration } from './migrations/0011-policies.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -25,6 +26,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0008-device-uids': deviceUidsMigration,
   '0009-device-names': deviceNamesMigration,
   '0010-device-fields': deviceFieldsMigration,
+  '0011-policies': policiesMigration,
 }
 
 /** Their names, in order. */

@@ -13,6 +13,7 @@ import type { DeviceToMake } from '../port.ts'
 import { encodeTags, existingOf } from './queries.ts'
 import { insertDevices } from './queries-new-devices.ts'
 import { renameInRows } from './queries-names.ts'
+import type { SqlPolicies } from './policy-store.ts'
 import type { RegistrySchema } from './schema.ts'
 import { makeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -26,6 +27,7 @@ export interface RegistryParts {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly names: DeviceNameCache
+  readonly policies: SqlPolicies
 }
 
 /**

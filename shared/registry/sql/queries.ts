@@ -219,3 +219,9 @@ export async function deleteApplication(db: Transaction<RegistrySchema>, name: s
   await deleteLogins(db, [name], { withState: true })
   return true
 }
+
+/** Error: `bad_request`. */
+export function checkLimit(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return
+  throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
+}

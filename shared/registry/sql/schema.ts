@@ -128,6 +128,18 @@ export interface RegistrySchema {
   }
   /** See `StreamFields`; `marks` one after the other. */
   device_fields: { tenant: string; device: string; stream: string; marks: string; fields: number }
+  /** Rows are never changed or deleted; the highest revision of a scope is in force. */
+  policies: {
+    /** A tenant; empty for everybody's default. */
+    scope: string
+    revision: number
+    /** See `idOf` of shared/policies. */
+    id: string
+    /** JSON of a `PolicyDocument`. */
+    document: string
+    at_ms: number
+    who: string
+  }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
   /** One row: the number of the last change below. */
   registry_revision: { id: number; revision: number }

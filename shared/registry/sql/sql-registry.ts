@@ -1,6 +1,5 @@
 import type { Transaction } from 'kysely'
 import { checkRules } from '../../acl.ts'
-import { SluiceError } from '../../errors.ts'
 import type { FieldType } from '../../telemetry.ts'
 import { checkNewName, isDeviceName, isName } from '../../names.ts'
 import { deviceKey, type TelemetryTopic } from '../../topics.ts'
@@ -22,6 +21,7 @@ import type { AclRule, Application, AuditEntry, Device, DeviceToMake } from '../
 import type { FieldDeclaration, Page, Principal, Registry, StreamState } from '../port.ts'
 import type { Presence } from '../presence-port.ts'
 import { SqlPresence } from './presence-store.ts'
+import { SqlPolicies } from './policy-store.ts'
 import { prepareRegistry } from './prepare.ts'
 import * as queries from './queries.ts'
 import { makeCredential } from './queries-credentials.ts'
@@ -44,7 +44,8 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   const database = new RegistryDatabase(db, flavour, options.room)
   const changes = await ChangeFeed.start(database, logger)
   const names = await DeviceNameCache.open({ database, changes, logger, metrics })
-  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics, names })
+  const policies = await SqlPolicies.open({ database, changes, flavour, logger })
+  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics, names, policies })
 }
 
 class SqlRegistry implements Registry {
@@ -61,12 +62,14 @@ class SqlRegistry implements Registry {
   readonly stampSlots: StampSlots
   readonly fields: DeviceFields
   readonly names: DeviceNameCache
+  readonly policies: SqlPolicies
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
     const { database, changes, flavour, hashes } = parts
     this.#parts = parts
     this.names = parts.names
+    this.policies = parts.policies
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour
@@ -91,7 +94,7 @@ class SqlRegistry implements Registry {
 
   async listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>> {
     const { tenant, cursor, limit } = query
-    checkLimit(limit)
+    queries.checkLimit(limit)
     const after = cursor === undefined ? undefined : queries.decodeCursor(cursor, tenant)
     if (tenant !== undefined && !isName(tenant)) return { items: [], next: undefined }
     return this.#database.run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
@@ -209,7 +212,7 @@ class SqlRegistry implements Registry {
   }
 
   async listAudit(query: { before?: number; limit: number }): Promise<readonly AuditRecord[]> {
-    checkLimit(query.limit)
+    queries.checkLimit(query.limit)
     return this.#database.run((db) => newestAudit(db, query))
   }
 
@@ -218,7 +221,7 @@ class SqlRegistry implements Registry {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#uses.close(), this.names.close()])
+    await Promise.all([this.#uses.close(), this.names.close(), this.policies.close()])
     const database = this.#database.close()
     await this.#changes.close()
     await database
@@ -240,9 +243,4 @@ class SqlRegistry implements Registry {
 
 function nameOf({ tenant, device }: DeviceName): string {
   return deviceKey(tenant, device)
-}
-
-function checkLimit(limit: number): void {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return
-  throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
 }

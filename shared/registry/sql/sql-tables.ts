@@ -5,6 +5,7 @@ import { ChangeFeed } from './change-feed.ts'
 import { credentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { RegistryTables, TableRow } from '../port.ts'
+import { POLICIES_CHANGED } from './policy-store.ts'
 import { prepareRegistry } from './prepare.ts'
 import { chunks } from './queries-rows.ts'
 import { RegistryDatabase } from './registry-database.ts'
@@ -30,6 +31,7 @@ const MOVING_TABLES = {
   api_keys: ['name'],
   field_types: ['tenant', 'stream', 'field'],
   device_state: ['tenant', 'device', 'stream'],
+  policies: ['scope', 'revision'],
 } as const satisfies Partial<Record<keyof RegistrySchema, readonly string[]>>
 
 /** Facts of one database: its key's fingerprint, which login changed last, who is connected, what devices have made up, who stamps, who did what. */
@@ -160,9 +162,10 @@ function keyText(key: readonly string[], row: TableRow): string {
   return JSON.stringify(key.map((column) => row[column]))
 }
 
-/** Whose login a row is about: of a device, an application, or the owner of a credential. */
+/** Whose login a row is about: of a device, an application, or the owner of a credential; or that it is of a policy. */
 function loginOf(table: MovingTable, { name, principal, application, tenant, device }: TableRow): string[] {
   if (table === 'device_names' && typeof tenant === 'string') return [deviceKey(tenant, String(name))]
+  if (table === 'policies') return [POLICIES_CHANGED]
   if (table === 'login_states' && typeof name === 'string') return [name]
   if (typeof principal === 'string') return [principal]
   if (typeof application === 'string') return [application]

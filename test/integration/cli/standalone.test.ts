@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { SimulationReport } from '../../../services/simulator/simulation-report.ts'
 import { startServer, type Server } from '../../e2e/server.ts'
 
@@ -50,6 +50,39 @@ describe('./sluice against the service itself', () => {
     expect((await sluice(server, 'acl', 'explain', 'dash', 'subscribe', 't/a/+')).code).toBe(0)
     expect((await sluice(server, 'acl', 'explain', 'nobody', 'subscribe', 't/a/+')).stderr).toContain('nobody')
     expect((await sluice(server, 'applications', 'remove', 'dash')).code).toBe(0)
+  })
+
+  it('sets policies, which hold for what comes from then on', async () => {
+    const server = await startServer()
+    await sluice(server, 'devices', 'add', 'p/dev')
+    const url = `${server.url}/v1/devices/p/dev/readings`
+    const headers = { authorization: `Bearer ${server.token}` }
+    const post = (a: string) => fetch(url, { method: 'POST', headers, body: JSON.stringify({ a }) })
+    await post('1.5')
+    expect(await sluice(server, 'policies', 'set', 'quoted_numbers=number', '--tenant', 'p')).toMatchObject({ code: 0 })
+    await post('2.5')
+    const set = ['quoted_numbers=text', '--tenant', 'p', '--stream', 'raw']
+    expect((await sluice(server, 'policies', 'set', ...set)).stdout).toContain('Tenant p now has revision 2')
+    await fetch(`${url}?stream=raw`, { method: 'POST', headers, body: '{"a":"3.5"}' })
+    const show = await sluice(server, 'policies', 'show', '--tenant', 'p', '--stream', 'raw')
+    expect(show.stdout).toMatch(/^quoted_numbers +text +stream$/m)
+    expect((await sluice(server, 'policies', 'set', 'quoted_numbers=maybe', '--tenant', 'p')).stderr).toContain(
+      'quoted_numbers is "maybe": it must be one of text, number',
+    )
+    expect((await sluice(server, 'policies', 'set', 'colour=red')).code).toBe(2)
+    expect((await sluice(server, 'policies', 'unset', 'quoted_numbers', '--tenant', 'p')).code).toBe(0)
+    expect((await sluice(server, 'policies', 'list')).stdout).not.toContain('Tenant p')
+    expect((await sluice(server, 'policies', 'history', '--tenant', 'p')).stdout).toMatch(/^3 .*admin.*\{"streams"/m)
+    expect((await sluice(server, 'audit')).stdout).toContain('policies.set')
+    await vi.waitFor(async () => {
+      const values = async (stream: string) => {
+        const answer = await fetch(`${url}?stream=${stream}`, { headers })
+        const { series } = (await answer.json()) as { series: { points: [number, unknown][] }[] }
+        return series.flatMap(({ points }) => points.map(([, value]) => value)).sort()
+      }
+      expect(await values('telemetry')).toEqual(['1.5', 2.5])
+      expect(await values('raw')).toEqual(['3.5'])
+    })
   })
 
   it('is found well by doctor and status', async () => {

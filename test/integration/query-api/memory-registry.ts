@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { MemoryPolicies } from '../../fakes/memory-policies.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { checkNewDeviceName, checkNewName } from '../../../shared/names.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
@@ -49,6 +50,7 @@ export class MemoryRegistry implements Registry {
     limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],
   }
   readonly fields = { of: unused, write: unused, countOf: unused }
+  readonly policies = new MemoryPolicies()
   readonly stampSlots = { change: unused, read: unused }
   listAudit = unused
   onChange = () => () => {}

@@ -1,14 +1,23 @@
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { Faults } from '../../../shared/faults.ts'
+import { idOf, type PolicyDocument } from '../../../shared/policies/document.ts'
+import { formatRevision, REVISION_HEADER } from '../../../shared/policies/revision.ts'
 import { formatInstant, type PointValue } from '../../../shared/telemetry.ts'
 
 /** The receive time that docs/payloads.md names. */
 const received = { ms: Date.UTC(2026, 0, 31, 12), ns: 0 }
 
 /** What becomes of a payload, as docs/payloads.md writes it: points, then faults, then doubtful times. */
-export function describeOutcome(value: Uint8Array, receivedMs = received.ms): string {
-  const record = { key: 'demo/first', value, ms: receivedMs, ns: received.ns, scheme: 1, headers: undefined } as const
-  const { points, element, faults, suspects, nulls } = decodeRecords([record], new SeriesTable())
+export async function describeOutcome(
+  value: Uint8Array,
+  { document = {} }: { readonly document?: PolicyDocument } = {},
+): Promise<string> {
+  const rv = formatRevision(idOf(document), '')
+  const headers = rv === undefined ? undefined : { [REVISION_HEADER]: rv }
+  const record = { key: 'demo/first', value, ...received, scheme: 1, headers } as const
+  const table = new SeriesTable()
+  await table.policies.learn([record], async (ids) => new Map(ids.map((id) => [id, document])))
+  const { points, element, faults, suspects, nulls } = decodeRecords([record], table)
   const { first, counts } = faults.get(0) ?? new Faults()
   const several = Math.max(0, ...element, ...first.map((fault) => fault.element ?? 0)) > 0
   const of = (index: number | null | undefined) => (several && index !== null ? ` [${index}]` : '')

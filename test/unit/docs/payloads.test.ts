@@ -15,8 +15,8 @@ function rows(pattern: RegExp): { payload: string; outcome: string }[] {
 const examples = rows(/^\| `(.+)` +\| `([^|]+)` +\|$/gm)
 
 describe('docs/payloads.md', () => {
-  it.each(examples)('$payload', ({ payload, outcome }) => {
-    expect(describeOutcome(Buffer.from(payload))).toBe(outcome)
+  it.each(examples)('$payload', async ({ payload, outcome }) => {
+    expect(await describeOutcome(Buffer.from(payload))).toBe(outcome)
   })
 
   it('shows every code that the decoder has', () => {
@@ -56,13 +56,13 @@ const makers: readonly (readonly [RegExp, (count: number) => string | Uint8Array
 
 describe('generated examples of docs/payloads.md', () => {
   const generated = rows(/^\| ([^`|]+?) +\| ([a-z0-9_]+) +\|$/gm).filter(({ outcome }) => outcome !== 'outcome')
-  it.each(generated)('$payload: $outcome', ({ payload: description, outcome }) => {
+  it.each(generated)('$payload: $outcome', async ({ payload: description, outcome }) => {
     const made = makers.flatMap(([pattern, make]) => {
       const match = pattern.exec(description)
       return match === null ? [] : [make(number(match[1] ?? '0'))]
     })
     expect(made).toHaveLength(1)
-    const result = describeOutcome(Buffer.from(made[0] ?? ''))
+    const result = await describeOutcome(Buffer.from(made[0] ?? ''))
     if (outcome === 'stored') expect(result).not.toMatch(/(^|; )[a-z]+_[a-z_]+( |;|$)/)
     else
       expect(

@@ -1,3 +1,4 @@
+import { MemoryPolicies } from '../../../fakes/memory-policies.ts'
 import { SAME_NAMES } from '../../../../shared/registry/names-port.ts'
 import type {
   AclRule,
@@ -64,6 +65,7 @@ export class LoginRegistry {
       getApplication: (name) => this.#answer(() => this.applications.get(name)),
       getDevice: (tenant, device) => this.#answer(() => this.devices.get(`${tenant}/${device}`)),
       names: SAME_NAMES,
+      policies: new MemoryPolicies(),
       onChange: (listener) => {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)

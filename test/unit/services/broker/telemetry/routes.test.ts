@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createRouter, RouteCache, type Route } from '../../../../../services/broker/telemetry/routes.ts'
 import * as acl from '../../../../../shared/acl.ts'
-import { SAME_NAMES } from '../../../../../shared/registry/names-port.ts'
+import { SAME_REGISTRY } from '../../../../fakes/memory-policies.ts'
 import type { Principal } from '../../../../../shared/registry/port.ts'
 import { EVERYTHING } from '../../../../broker-harness.ts'
 
-const router = createRouter(acl, SAME_NAMES)
+const router = createRouter(acl, SAME_REGISTRY)
 const device: Principal = { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' }
 const app: Principal = { kind: 'application', name: 'app', rules: EVERYTHING }
 const outcome = (principal: Principal, topic: string): string => {

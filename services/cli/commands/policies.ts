@@ -1,0 +1,156 @@
+import { InvalidArgumentError, type Command } from 'commander'
+import { SluiceError } from '../../../shared/errors.ts'
+import type { PolicyDocument } from '../../../shared/policies/document.ts'
+import { isSettingName, SETTING_NAMES, SETTINGS, type SettingName } from '../../../shared/policies/settings.ts'
+import { textTable } from '../../../shared/text-table.ts'
+import { parseName, wholeNumber } from '../argument-parsers.ts'
+import type { Commands, Session } from '../session.ts'
+
+interface RevisionAnswer {
+  readonly tenant: string | null
+  readonly revision: number
+  readonly at: string | null
+  readonly who: string | null
+  readonly document: PolicyDocument
+}
+
+interface PolicyAnswer extends RevisionAnswer {
+  readonly settings: readonly { readonly name: string; readonly value: unknown; readonly from: string }[]
+}
+
+interface Place {
+  readonly tenant?: string
+  readonly stream?: string
+}
+
+/** Whoever changes them at the same moment is done after this many attempts. */
+const ATTEMPTS = 5
+
+export function addPolicies({ program, run }: Commands): void {
+  const policies = program
+    .command('policies')
+    .description('what becomes of payloads where more than one answer is right')
+  const at = (command: Command): Command =>
+    command
+      .option('--tenant <name>', 'of this tenant; without it the default of all tenants', parseName)
+      .option('--stream <name>', 'of this stream of the tenant alone')
+  policies.command('list').description('everything that is set').action(run(listPolicies))
+  at(policies.command('show').description('the settings in force, and where each was set')).action(run(showPolicies))
+  at(policies.command('set').description('change settings; the others stay as they are'))
+    .argument('<setting=value...>', `what to set: ${SETTING_NAMES.join(', ')}`, collectAssignment)
+    .action(run(setPolicies))
+  at(policies.command('unset').description('take settings back: the next wider place decides again'))
+    .argument('<setting...>', 'what to take back', collectName)
+    .action(run(unsetPolicies))
+  policies
+    .command('history')
+    .description('all that they ever were, newest first')
+    .option('--tenant <name>', 'of this tenant; without it the default of all tenants', parseName)
+    .option('--limit <count>', 'maximum number to list', wholeNumber(1, 1000), 20)
+    .action(run(showHistory))
+}
+
+type Assignment = readonly [name: SettingName, value: unknown]
+
+function collectAssignment(text: string, before: readonly Assignment[] = []): readonly Assignment[] {
+  const [, name = text, value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? []
+  const { takes } = SETTINGS[settingNamed(name)]
+  if (value === '') throw new InvalidArgumentError(`Write ${name}=VALUE; it takes ${takes}.`)
+  return [...before, [settingNamed(name), value]]
+}
+
+function collectName(text: string, before: readonly Assignment[] = []): readonly Assignment[] {
+  return [...before, [settingNamed(text), undefined]]
+}
+
+function settingNamed(name: string): SettingName {
+  if (isSettingName(name)) return name
+  throw new InvalidArgumentError(`There is no setting "${name}"; there are ${SETTING_NAMES.join(', ')}.`)
+}
+
+async function showPolicies(session: Session, { tenant, stream }: Place): Promise<void> {
+  const answer = await session.api.get<PolicyAnswer>('/v1/policies', { tenant, stream })
+  session.result(answer, () => {
+    const rows = answer.settings.map(({ name, value, from }) => [name, shown(value), from])
+    return `${nameOf(answer.tenant, stream)}, revision ${answer.revision}\n\n${textTable(['setting', 'value', 'from'], rows)}`
+  })
+}
+
+async function listPolicies(session: Session): Promise<void> {
+  const answer = await session.api.get<{ policies: RevisionAnswer[] }>('/v1/policies/list')
+  session.result(answer, () => {
+    const rows = answer.policies.flatMap(rowsOf)
+    return rows.length === 0 ? 'Nothing is set.' : textTable(['for', 'revision', 'setting', 'value'], rows)
+  })
+}
+
+function rowsOf({ tenant, revision, document }: RevisionAnswer): string[][] {
+  const { streams = {}, ...own } = document
+  const places = [
+    [nameOf(tenant), own] as const,
+    ...Object.entries(streams).map(([stream, one]) => [nameOf(tenant, stream), one] as const),
+  ]
+  return places.flatMap(([name, settings]) =>
+    Object.entries(settings).map(([setting, value]) => [name, String(revision), setting, shown(value)]),
+  )
+}
+
+async function setPolicies(session: Session, assignments: readonly Assignment[], place: Place): Promise<void> {
+  await change(session, place, assignments)
+}
+
+async function unsetPolicies(session: Session, names: readonly Assignment[], place: Place): Promise<void> {
+  await change(session, place, names)
+}
+
+/** What others change meanwhile stays. */
+async function change(session: Session, place: Place, assignments: readonly Assignment[]): Promise<void> {
+  const { tenant, stream } = place
+  if (stream !== undefined && tenant === undefined) throw new SluiceError('bad_request', '--stream needs --tenant')
+  const path = tenant === undefined ? '/v1/policies' : `/v1/policies?tenant=${encodeURIComponent(tenant)}`
+  for (let attempt = 1; ; attempt += 1) {
+    const { revision, document } = await session.api.get<RevisionAnswer>('/v1/policies', { tenant })
+    try {
+      const body = { revision, document: changed(document, stream, assignments) }
+      const answer = await session.api.put<RevisionAnswer>(path, body)
+      return session.result(answer, () => {
+        return `${nameOf(answer.tenant)} now has revision ${answer.revision}. It holds for messages that come from now on.`
+      })
+    } catch (error) {
+      const isLate = error instanceof SluiceError && error.code === 'policy_changed'
+      if (!isLate || attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
+function changed(document: PolicyDocument, stream: string | undefined, assignments: readonly Assignment[]): unknown {
+  const given = Object.fromEntries(assignments) // undefined takes it out, in JSON
+  if (stream === undefined) return { ...document, ...given }
+  const { streams = {} } = document
+  const others = Object.entries(streams).filter(([name]) => name !== stream)
+  const own = Object.hasOwn(streams, stream) ? streams[stream] : {}
+  return { ...document, streams: Object.fromEntries([...others, [stream, { ...own, ...given }]]) }
+}
+
+async function showHistory(session: Session, { tenant, limit }: Place & { limit: number }): Promise<void> {
+  const answer = await session.api.get<{ revisions: RevisionAnswer[] }>('/v1/policies/history', { tenant, limit })
+  session.result(answer, () => {
+    if (answer.revisions.length === 0) return 'Nothing was ever set.'
+    const rows = answer.revisions.map((one) => [
+      String(one.revision),
+      one.at ?? '',
+      one.who ?? '',
+      JSON.stringify(one.document),
+    ])
+    return textTable(['revision', 'at', 'who', 'document'], rows)
+  })
+}
+
+function nameOf(tenant: string | null, stream?: string): string {
+  if (tenant === null) return 'The default of all tenants'
+  return stream === undefined ? `Tenant ${tenant}` : `Stream ${stream} of ${tenant}`
+}
+
+function shown(value: unknown): string {
+  return Array.isArray(value) ? value.join(',') : String(value)
+}

@@ -1,0 +1,109 @@
+import { SluiceError } from '../errors.ts'
+import type { LogRecord } from '../telemetry.ts'
+import { resolve, type PolicyDocument } from './document.ts'
+import { parseRevision, REVISION_HEADER } from './revision.ts'
+import { DEFAULT_POLICY, type Policy } from './settings.ts'
+
+/** Characters of the documents kept in one of two generations: what some ten thousand tenants have in use, or 32 MB. */
+const HALF = 8 * 1024 * 1024
+/** What a policy takes beside its document. */
+const EACH = 500
+
+/** Both documents of a revision, ready for decoding. */
+interface Compiled {
+  readonly policy: Policy
+  readonly streams: ReadonlyMap<string, Policy>
+  readonly weight: number
+}
+
+/** Looks documents up by their ids; those that nobody knows are not in the answer. */
+export type FindDocuments = (ids: readonly string[]) => Promise<ReadonlyMap<string, PolicyDocument>>
+
+/**
+ * The policies that records are decoded by: those which their headers name, and never others, so that a record that is
+ * read again is decoded alike. Bounded as the table of series is.
+ */
+export class PolicyTable {
+  #young = new Map<string, Compiled>()
+  #old = new Map<string, Compiled>()
+  #weight = 0
+
+  /** Revisions kept, for a metric. */
+  get size(): number {
+    return this.#young.size + this.#old.size
+  }
+
+  /** Of the revisions that the records name those which are not known here. The others stay known until the next call. */
+  missing(records: readonly LogRecord[]): string[] {
+    let missing: Set<string> | undefined
+    if (this.#weight > HALF) this.#forget()
+    let last: string | undefined
+    for (const { headers } of records) {
+      const rv = headers?.[REVISION_HEADER]
+      if (rv === undefined || rv === last) continue
+      last = rv
+      if (!this.#isKept(rv)) (missing ??= new Set()).add(rv)
+    }
+    return missing === undefined ? [] : [...missing]
+  }
+
+  /**
+   * Learns what the records name. Error: `policy_unknown` when the registry does not know it either, and those of `find`.
+   */
+  async learn(records: readonly LogRecord[], find: FindDocuments): Promise<void> {
+    for (let missing = this.missing(records); missing.length > 0; missing = this.missing(records)) {
+      const ids = new Set(missing.flatMap((rv) => Object.values(parseRevision(rv))).filter((id) => id !== ''))
+      const documents = await find([...ids])
+      const get = (id: string): PolicyDocument | undefined => (id === '' ? {} : documents.get(id))
+      for (const rv of missing) {
+        const { tenant, fallback } = parseRevision(rv)
+        const own = get(tenant)
+        const general = get(fallback)
+        if (own === undefined || general === undefined) {
+          const key = records.find(({ headers }) => headers?.[REVISION_HEADER] === rv)?.key ?? ''
+          throw new SluiceError('policy_unknown', `a record of ${key} is to be decoded by the policies ${rv}`)
+        }
+        this.#add(rv, compile(own, general))
+      }
+    }
+  }
+
+  /** The policy of a record of the stream. The record was among those of the last {@link missing}, and nothing was. */
+  of(record: LogRecord, stream: string): Policy {
+    const rv = record.headers?.[REVISION_HEADER]
+    if (rv === undefined) return DEFAULT_POLICY
+    const compiled = this.#young.get(rv)
+    if (compiled === undefined) throw new SluiceError('policy_unknown', `the policies ${rv} are not known here yet`)
+    return compiled.streams.get(stream) ?? compiled.policy
+  }
+
+  #isKept(rv: string): boolean {
+    if (this.#young.has(rv)) return true
+    const compiled = this.#old.get(rv)
+    if (compiled === undefined) return false
+    this.#old.delete(rv)
+    this.#add(rv, compiled)
+    return true
+  }
+
+  #add(rv: string, compiled: Compiled): void {
+    this.#young.set(rv, compiled)
+    this.#weight += compiled.weight
+  }
+
+  #forget(): void {
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#weight = 0
+  }
+}
+
+function compile(tenant: PolicyDocument, fallback: PolicyDocument): Compiled {
+  const documents = { tenant, default: fallback }
+  const streams = Object.keys(tenant.streams ?? {})
+  return {
+    policy: resolve(undefined, documents).policy,
+    streams: new Map(streams.map((stream) => [stream, resolve(stream, documents).policy])),
+    weight: EACH + JSON.stringify(tenant).length + JSON.stringify(fallback).length,
+  }
+}

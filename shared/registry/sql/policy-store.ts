@@ -1,0 +1,185 @@
+import type { Kysely } from 'kysely'
+import { BACKOFF, backoffMs } from '../../backoff.ts'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import { checkNewName } from '../../names.ts'
+import { idOf, type PolicyDocument, type PolicyScope } from '../../policies/document.ts'
+import { formatRevision } from '../../policies/revision.ts'
+import type { Logger } from '../../process/logger.ts'
+import type { Policies, PolicyRevision } from '../policies-port.ts'
+import { compareText } from '../../text-order.ts'
+import type { ChangeFeed } from './change-feed.ts'
+import { chunks } from './queries-rows.ts'
+import type { RegistryDatabase } from './registry-database.ts'
+import type { RegistrySchema } from './schema.ts'
+import type { SqlFlavour } from './sql-flavour.ts'
+
+type Db = Kysely<RegistrySchema>
+type Row = RegistrySchema['policies']
+
+/** What the change feed is told when a policy changed: no login has such a name. */
+export const POLICIES_CHANGED = '\u001epolicies'
+
+interface Parts {
+  readonly database: RegistryDatabase
+  readonly changes: ChangeFeed
+  readonly flavour: SqlFlavour
+  readonly logger: Logger
+}
+
+/** Policies in the registry, and what of them is in force in memory: one short id for each tenant that has some. */
+export class SqlPolicies implements Policies {
+  readonly #parts: Parts
+  readonly #unsubscribe: () => void
+  /** Ids in force by scope as it is stored; without those that say nothing. */
+  #ids = new Map<string, string>()
+  #isStale = false
+  #reading: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  epoch = 0
+
+  private constructor(parts: Parts) {
+    this.#parts = parts
+    this.#unsubscribe = parts.changes.listen((name) => {
+      if (name !== POLICIES_CHANGED) return
+      this.#isStale = true
+      this.#start()
+    })
+  }
+
+  static async open(parts: Parts): Promise<SqlPolicies> {
+    const policies = new SqlPolicies(parts)
+    await policies.#readAll()
+    return policies
+  }
+
+  revisionOf(tenant: string): string | undefined {
+    if (this.#ids.size === 0) return undefined
+    return formatRevision(this.#ids.get(tenant) ?? '', this.#ids.get('') ?? '')
+  }
+
+  async known(): Promise<void> {
+    while (this.#reading !== undefined) await this.#reading
+  }
+
+  async read(scope: PolicyScope): Promise<PolicyRevision | undefined> {
+    const [newest] = await this.history(scope, 1)
+    return newest
+  }
+
+  async list(): Promise<readonly PolicyRevision[]> {
+    const rows = await this.#parts.database.run((db) => inForce(db).selectAll('policies').execute())
+    return rows.map(fromRow).sort((a, b) => compareText(a.scope ?? '', b.scope ?? ''))
+  }
+
+  async history(scope: PolicyScope, limit: number): Promise<readonly PolicyRevision[]> {
+    const rows = await this.#parts.database.run((db) =>
+      db
+        .selectFrom('policies')
+        .selectAll()
+        .where('scope', '=', scope ?? '')
+        .orderBy('revision', 'desc')
+        .limit(limit)
+        .execute(),
+    )
+    return rows.map(fromRow)
+  }
+
+  async put({ scope, document, from, who }: Parameters<Policies['put']>[0]): Promise<PolicyRevision> {
+    const { database, changes, flavour } = this.#parts
+    if (scope !== undefined) checkNewName('tenant', scope)
+    database.checkRoom()
+    const row: Row = {
+      scope: scope ?? '',
+      revision: from + 1,
+      id: idOf(document),
+      document: JSON.stringify(document),
+      at_ms: Date.now(),
+      who: who.slice(0, 256).toWellFormed(),
+    }
+    const changed = () => new SluiceError('policy_changed', `revision ${from} is not the one in force`)
+    await changes.apply([POLICIES_CHANGED], async (trx) => {
+      const query = trx.selectFrom('policies').select('revision').where('scope', '=', row.scope)
+      const newest = await query.orderBy('revision', 'desc').limit(1).executeTakeFirst()
+      if ((newest?.revision ?? 0) !== from) throw changed()
+      try {
+        await trx.insertInto('policies').values(row).execute()
+      } catch (error) {
+        // Another process was first, between the look and the insert.
+        throw flavour.isDuplicate(error) ? changed() : error
+      }
+    })
+    await this.known()
+    return fromRow(row)
+  }
+
+  async find(ids: readonly string[]): Promise<ReadonlyMap<string, PolicyDocument>> {
+    const found = new Map<string, PolicyDocument>()
+    for (const part of chunks(ids)) {
+      const rows = await this.#parts.database.run((db) =>
+        db.selectFrom('policies').select(['id', 'document']).where('id', 'in', part).execute(),
+      )
+      for (const { id, document } of rows) if (!found.has(id)) found.set(id, parse(document))
+    }
+    return found
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#unsubscribe()
+    clearTimeout(this.#timer)
+    await this.#reading
+  }
+
+  #start(): void {
+    if (this.#reading === undefined && this.#timer === undefined && !this.#closed) this.#reading = this.#read()
+  }
+
+  /** Never rejects: what could not be read is read later. */
+  async #read(): Promise<void> {
+    this.#isStale = false
+    let pauseMs = 0
+    try {
+      await this.#readAll()
+    } catch (error) {
+      this.#isStale = true
+      pauseMs = backoffMs(BACKOFF.rules, 1)
+      this.#parts.logger.warn({ code: toSluiceError(error).code }, 'changed policies are not known yet')
+    }
+    this.#reading = undefined
+    if (!this.#isStale || this.#closed) return
+    const again = (): void => {
+      this.#timer = undefined
+      this.#start()
+    }
+    this.#timer = setTimeout(again, pauseMs).unref()
+  }
+
+  async #readAll(): Promise<void> {
+    const rows = await this.#parts.database.run((db) => inForce(db).select(['policies.scope', 'policies.id']).execute())
+    this.#ids = new Map(rows.filter(({ id }) => id !== '').map(({ scope, id }) => [scope, id]))
+    this.epoch += 1
+  }
+}
+
+/** The newest row of each scope. */
+function inForce(db: Db) {
+  const newest = db
+    .selectFrom('policies')
+    .select(['scope', (eb) => eb.fn.max('revision').as('revision')])
+    .groupBy('scope')
+    .as('newest')
+  return db
+    .selectFrom('policies')
+    .innerJoin(newest, (join) =>
+      join.onRef('newest.scope', '=', 'policies.scope').onRef('newest.revision', '=', 'policies.revision'),
+    )
+}
+
+function fromRow({ scope, revision, id, document, at_ms: atMs, who }: Row): PolicyRevision {
+  return { scope: scope === '' ? undefined : scope, revision, id, document: parse(document), atMs, who }
+}
+
+function parse(text: string): PolicyDocument {
+  return JSON.parse(text) as PolicyDocument // our own text
+}

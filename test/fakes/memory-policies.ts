@@ -1,0 +1,52 @@
+import { SluiceError } from '../../shared/errors.ts'
+import { idOf, type PolicyDocument } from '../../shared/policies/document.ts'
+import { formatRevision } from '../../shared/policies/revision.ts'
+import { SAME_NAMES } from '../../shared/registry/names-port.ts'
+import type { Policies, PolicyRevision } from '../../shared/registry/policies-port.ts'
+
+/** Policies in memory. */
+export class MemoryPolicies implements Policies {
+  readonly #rows: PolicyRevision[] = []
+  epoch = 0
+
+  revisionOf(tenant: string): string | undefined {
+    return formatRevision(this.#newest(tenant)?.id ?? '', this.#newest(undefined)?.id ?? '')
+  }
+
+  async known(): Promise<void> {}
+
+  async read(scope: string | undefined): Promise<PolicyRevision | undefined> {
+    return this.#newest(scope)
+  }
+
+  async list(): Promise<readonly PolicyRevision[]> {
+    const scopes = [...new Set(this.#rows.map(({ scope }) => scope))]
+    return scopes.flatMap((scope) => this.#newest(scope) ?? [])
+  }
+
+  async history(scope: string | undefined, limit: number): Promise<readonly PolicyRevision[]> {
+    return this.#rows
+      .filter((row) => row.scope === scope)
+      .reverse()
+      .slice(0, limit)
+  }
+
+  async put({ scope, document, from, who }: Parameters<Policies['put']>[0]): Promise<PolicyRevision> {
+    if ((this.#newest(scope)?.revision ?? 0) !== from) throw new SluiceError('policy_changed', 'not the one in force')
+    const row = { scope, revision: from + 1, id: idOf(document), document, atMs: Date.now(), who }
+    this.#rows.push(row)
+    this.epoch += 1
+    return row
+  }
+
+  async find(ids: readonly string[]): Promise<ReadonlyMap<string, PolicyDocument>> {
+    return new Map(this.#rows.filter(({ id }) => ids.includes(id)).map(({ id, document }) => [id, document]))
+  }
+
+  #newest(scope: string | undefined): PolicyRevision | undefined {
+    return this.#rows.findLast((row) => row.scope === scope)
+  }
+}
+
+/** Devices are stored under their names, and nobody has set a policy. */
+export const SAME_REGISTRY = { names: SAME_NAMES, policies: new MemoryPolicies() }
