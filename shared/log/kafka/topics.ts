@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, ConfigResourceTypes } from 'kafkajs'
 import { SluiceError } from '../../errors.ts'
+import { inTime } from '../../in-time.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Durability } from '../port.ts'
 import { toLogError } from './kafka-error.ts'
@@ -40,6 +42,7 @@ const SEGMENTS = 8
 export const TOPIC_RESOURCE = 2 as ConfigResourceTypes
 /** Behind the timeouts of a handful of requests, of which a login has none. */
 const ADMIN_LIMIT_MS = 60_000
+const DISCONNECT_LIMIT_MS = 10_000
 const ANY_TIME = '9223372036854775807'
 
 /**
@@ -75,19 +78,14 @@ export async function withAdmin<T>(
 ): Promise<T> {
   const sockets = new Set<Socket>()
   const admin = createAdmin(client, logger, sockets)
-  const late = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    late.reject(new SluiceError('log_unavailable', 'Kafka does not answer questions about topics'))
-  }, ADMIN_LIMIT_MS)
   const used = admin.connect().then(() => use(admin))
   try {
-    return await Promise.race([used, late.promise])
+    return await inTime(used, ADMIN_LIMIT_MS, 'log_unavailable')
   } catch (error) {
     throw toLogError(error)
   } finally {
-    clearTimeout(timer)
     // It waits for what is under way, which may be a login that is never answered.
-    await Promise.race([admin.disconnect(), late.promise.catch(() => undefined)])
+    await Promise.race([admin.disconnect(), sleep(DISCONNECT_LIMIT_MS, undefined, { ref: false })])
     // One that is left would keep the process for ever. Only an error makes kafkajs end the timer of a connection, too.
     for (const socket of sockets) socket.destroy(new SluiceError('closed', 'the topics were inspected'))
   }

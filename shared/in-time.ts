@@ -1,0 +1,12 @@
+import { SluiceError, type ErrorCode } from './errors.ts'
+
+/** What the promise is settled with, or an error of this code after the time; an answer that comes later is lost. */
+export async function inTime<T>(promise: Promise<T>, ms: number, code: ErrorCode): Promise<T> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new SluiceError(code, `no answer within ${ms / 1000} s`)), ms)
+  try {
+    return await Promise.race([promise, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}
