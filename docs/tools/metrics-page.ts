@@ -32,6 +32,7 @@ const SECTIONS = [
   ['sluice_registry_', 'Registry'],
   ['sluice_disk_', 'Disk'],
   ['sluice_cache_', 'Cache'],
+  ['sluice_ready', 'Readiness'],
 ] as const
 
 /** docs/metrics.md as it must be, from what the processes register when they start. */

@@ -19,6 +19,7 @@ import { PointsMetrics } from '../../shared/points/points-metrics.ts'
 import { createLogger } from '../../shared/process/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/process/metrics.ts'
 import { startOperationsServer } from '../../shared/process/operations-server.ts'
+import { Readiness } from '../../shared/process/readiness.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
 import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
@@ -118,6 +119,8 @@ async function startWorkerProcess(surroundings: Surroundings, { log, points }: P
   releasers.own('ingest worker', worker, (it) => it.close())
 }
 
+const NOT_ASKED: Pick<Readiness, 'ask'> = { ask: async () => ({ ready: true, checks: [] }) }
+
 async function startApiProcess(surroundings: Surroundings, { log, points }: Ports, metrics: Metrics): Promise<void> {
   const { releasers } = surroundings
   const settings = loadConfig(queryApiProcessSettings, { ...ANY_PORT, ...SECRETS })
@@ -128,7 +131,7 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   const nodes = releasers.own('nodes', await openBrokerNodes({ ...NO_REDIS, metrics }), (it) => it.close())
   const clock = await openClock(surroundings, { log, registry }, metrics)
   const api = await createApi({
-    ...{ log, points, registry, cache, nodes, checks: [], settings, logger, metrics, version: '' },
+    ...{ log, points, registry, cache, nodes, readiness: NOT_ASKED, settings, logger, metrics, version: '' },
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: undefined, readings: undefined }),
     publicFolder: new URL('../../services/query-api/public/', import.meta.url),
@@ -137,7 +140,9 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
 }
 
 async function startOperations({ releasers }: Surroundings, metrics: Metrics): Promise<void> {
-  const server = await startOperationsServer({ host: '127.0.0.1', port: 0, checks: () => [], logger, metrics })
+  const readiness = new Readiness({ checks: () => [], logger, metrics })
+  releasers.own('readiness', readiness, async (it) => it.close())
+  const server = await startOperationsServer({ host: '127.0.0.1', port: 0, readiness, metrics })
   releasers.own('operations server', server, (it) => it.close())
 }
 

@@ -129,7 +129,10 @@ export class Member {
   }
 
   /** What `/readyz` answers. */
-  async readiness(): Promise<{ ready: boolean; checks: { name: string; ok: boolean; detail?: string }[] }> {
+  async readiness(): Promise<{
+    ready: boolean
+    checks: { name: string; ok: boolean; shared?: true; detail?: string }[]
+  }> {
     const response = await fetch(`http://127.0.0.1:${this.ready.operations}/readyz`)
     return (await response.json()) as Awaited<ReturnType<Member['readiness']>>
   }

@@ -12,8 +12,8 @@ export interface BrokerStatus {
   readonly inFlight: number
   /** The caps are reached and the log accepts nothing: new clients are refused. */
   readonly overloaded: boolean
-  /** Appends to the log fail and are repeated. */
-  readonly logFailing: boolean
+  /** How long the oldest append to the log has been under way, in ms; 0 when there is none. */
+  readonly appendingMs: number
   /** Nothing more is accepted, and clients are being disconnected. */
   readonly draining: boolean
 }
@@ -27,9 +27,15 @@ export interface Broker {
   close(): Promise<void>
 }
 
-/** For `/readyz`: new clients are welcome. */
-export function acceptsClients({ overloaded, draining }: BrokerStatus): boolean {
-  return !overloaded && !draining
+/** Restarts of a log and moved leaders are over by then; a node that alone cannot append sends its clients elsewhere. */
+const STUCK_AFTER_MS = 10_000
+
+/** For `/readyz`: new clients are welcome, and what they send gets into the log. */
+export function readinessOf({ overloaded, draining, appendingMs }: BrokerStatus): { ok: boolean; detail?: string } {
+  if (draining) return { ok: false, detail: 'stopping' }
+  if (overloaded) return { ok: false, detail: 'broker_overloaded' }
+  if (appendingMs <= STUCK_AFTER_MS) return { ok: true }
+  return { ok: false, detail: `nothing gets into the log for ${Math.round(appendingMs / 1000)} s` }
 }
 
 /** The MQTT broker. Errors: `port_in_use`, `setting_invalid` (an address, a certificate, settings that contradict). */
@@ -77,7 +83,7 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
       clients: connections.size,
       inFlight: tally.inFlight,
       overloaded: backpressure.refusesNewcomers,
-      logFailing: forwarder.failingSince !== undefined,
+      appendingMs: forwarder.appendingSince === undefined ? 0 : performance.now() - forwarder.appendingSince,
       draining,
     }),
     close() {

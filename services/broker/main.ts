@@ -8,7 +8,7 @@ import { portChecks } from '../../shared/process/readiness.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
-import { acceptsClients, createBroker } from './broker.ts'
+import { createBroker, readinessOf } from './broker.ts'
 
 type Through = (log: TelemetryLog) => TelemetryLog | Promise<TelemetryLog>
 
@@ -27,18 +27,12 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const cluster = { link, nodeId: config.NODE_ID }
     const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics, cluster })
     releasers.own('broker', broker, (it) => it.close())
-    watch(...portChecks({ log, registry }), stamps.check, {
-      name: 'broker',
-      check: async () => ({ ok: acceptsClients(broker.status()) }),
-    })
-    // Telemetry works without it: that it is down is told, and only a server with unsuitable settings makes the node unready.
-    watch({
-      name: 'sessions',
-      check: async () => {
-        const { detail = 'ok' } = await link.check()
-        return { ok: detail !== 'redis_misconfigured', detail }
-      },
-    })
+    watch(
+      ...portChecks({ log, registry }, true),
+      stamps.check,
+      { name: 'broker', check: async () => readinessOf(broker.status()) },
+      { name: 'sessions', isShared: true, check: () => link.check() },
+    )
     return { ...broker.addresses }
   })
 }

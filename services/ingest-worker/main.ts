@@ -30,7 +30,11 @@ export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => po
     const ports = through({ log, points, registry, cache })
     const worker = await startIngestWorker({ ...ports, settings: config, logger, metrics })
     releasers.own('ingest worker', worker, (it) => it.close())
-    watch(...portChecks({ log, points, registry }), { name: 'ingest-worker', check: async () => worker.status() })
+    watch(
+      ...portChecks({ log, points, registry }, true),
+      { name: 'reading', check: async () => ({ ok: worker.isReading() }) },
+      { name: 'ingest-worker', isShared: true, check: async () => worker.status() },
+    )
     return {}
   })
 }

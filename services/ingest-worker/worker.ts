@@ -41,6 +41,8 @@ export interface IngestWorkerOptions {
 export interface IngestWorker {
   /** Not ok while a dependency fails, with what fails and why; the worker goes on by itself when it is back. */
   status(): { readonly ok: boolean; readonly detail?: string }
+  /** Not when the worker gave the log up for good, which only a defect makes it do. */
+  isReading(): boolean
   /**
    * Stops reading, stores and commits what was read, and leaves the group. Waits for failing stores no longer than
    * `INGEST_CLOSE_MS`, and for a full disk not at all; what is not stored then is read again at the next start. May be called repeatedly.
@@ -96,11 +98,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     lingerMs: settings.INGEST_LINGER_MS,
   })
   exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', INGEST_GROUP)))
+  await reader.start()
   const retention = new RetentionWatch({ log, logger })
-  await reader.start().catch((error: unknown) => {
-    retention.close()
-    throw error
-  })
 
   const close = async (): Promise<void> => {
     reader.park()
@@ -112,7 +111,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     await Promise.all([latest.close(), notes.close()])
   }
   let closing: Promise<void> | undefined
-  return { status: () => status(retry, gaps, retention), close: () => (closing ??= close()) }
+  const isReading = (): boolean => !reader.isOver
+  return { status: () => status(retry, gaps, retention), isReading, close: () => (closing ??= close()) }
 }
 
 /** Waits for what is on its way, but not for ever, and ends all retries. */

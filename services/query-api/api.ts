@@ -9,7 +9,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
-import type { ReadinessCheck } from '../../shared/process/readiness.ts'
+import type { Readiness } from '../../shared/process/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { Stamp } from '../../shared/stamps/scheme.ts'
 
@@ -35,7 +35,7 @@ export interface ApiOptions {
   /** The receive clock of this process, shared with the broker; see `ReceiveClock.stampOf`. */
   readonly stamp: (payload: Uint8Array) => Stamp
   readonly status: () => ProcessStatus
-  readonly checks: readonly ReadinessCheck[]
+  readonly readiness: Pick<Readiness, 'ask'>
   readonly settings: Config<typeof queryApiSettings>
   readonly version: string
   readonly logger: Logger

@@ -22,7 +22,7 @@ import type { ProcessStatus } from './api.ts'
 import { createApi } from './app.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
-  const { config, logger, metrics, releasers, open, watch } = context
+  const { config, logger, metrics, releasers, open, watch, readiness } = context
   const log = await open('log', openKafkaLog, kafkaOptions(config, 'query-api'))
   const points = await open('points', openInfluxPoints, influxOptions(config))
   const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
@@ -32,16 +32,15 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const node = nodeName('query-api', { id: config.NODE_ID, port: config.HTTP_PORT })
   const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
   const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
-  const checks = [...portChecks({ log, points, registry }), stamps.check]
+  watch(...portChecks({ log, points, registry }, true), stamps.check)
   const api = await createApi({
-    ...{ log, points, registry, cache, nodes, checks, settings: config, logger, metrics },
+    ...{ log, points, registry, cache, nodes, readiness, settings: config, logger, metrics },
     stamp: (payload) => stamps.clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
     version: packageVersion(),
     publicFolder: new URL('public/', import.meta.url),
   })
   releasers.own('query api', api, (it) => it.close())
-  watch(...checks)
   return { http: await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT') }
 })
 

@@ -8,9 +8,9 @@ import type { PointStore } from '../../shared/points/port.ts'
 import type { LocalSessionStore } from '../../shared/sessions/port.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import type { HeldSlot } from '../../shared/stamps/slot.ts'
-import { portChecks, type ReadinessCheck } from '../../shared/process/readiness.ts'
+import { portChecks, Readiness, type ReadinessCheck } from '../../shared/process/readiness.ts'
 import type { Registry } from '../../shared/registry/port.ts'
-import { acceptsClients, type Broker } from '../broker/broker.ts'
+import { readinessOf, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
@@ -60,6 +60,16 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const broker = await startBroker({ ...shared, clock })
   releasers.own('broker', broker, (it) => it.close())
 
+  const checks = [
+    disk.check,
+    ...portChecks(ports, false),
+    stamps.check,
+    { name: 'ingest-worker', check: async () => worker.status() },
+    { name: 'broker', check: async () => readinessOf(broker.status()) },
+  ]
+  const readiness = new Readiness({ checks: () => checks, logger, metrics })
+  releasers.own('readiness', readiness, async (it) => it.close())
+
   const { mqtt } = broker.addresses
   const publicUrl = config.PUBLIC_URL ?? ''
   const hosts = URL.canParse(publicUrl) ? [new URL(publicUrl).hostname] : []
@@ -69,13 +79,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     nodes: broker.nodes,
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
-    checks: [
-      disk.check,
-      ...portChecks(ports),
-      stamps.check,
-      { name: 'ingest-worker', check: async () => worker.status() },
-      { name: 'broker', check: async () => ({ ok: acceptsClients(broker.status()) }) },
-    ],
+    readiness,
     version,
     publicFolder: PUBLIC_FOLDER,
   })

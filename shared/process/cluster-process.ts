@@ -4,7 +4,7 @@ import type { Releasers } from './releasers.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { startOperationsServer } from './operations-server.ts'
-import type { ReadinessCheck } from './readiness.ts'
+import { Readiness, type ReadinessCheck } from './readiness.ts'
 import { runProcess } from './service-process.ts'
 import type { Waiting } from './wait-for-server.ts'
 
@@ -39,6 +39,7 @@ export interface ClusterProcess<C> {
   ) => Promise<T>
   /** Adds checks to `/readyz`. */
   readonly watch: (...checks: ReadinessCheck[]) => void
+  readonly readiness: Readiness
 }
 
 /**
@@ -60,11 +61,12 @@ export function runClusterProcess<S extends Settings>(
       name: 'start',
       check: async () => (start.isDone ? { ok: true } : { ok: false, detail: `waiting for ${start.waitsFor}` }),
     })
+    const readiness = new Readiness({ checks: () => checks, logger, metrics })
+    releasers.own('readiness', readiness, async (it) => it.close())
     const operations = await startOperationsServer({
       host: config.OPS_ADDRESS,
       port: config.OPS_PORT,
-      checks: () => checks,
-      logger,
+      readiness,
       metrics,
     })
     releasers.own('operations server', operations, (it) => it.close())
@@ -80,7 +82,7 @@ export function runClusterProcess<S extends Settings>(
       const whole = { ...options, ...surroundings } as Parameters<typeof adapter>[0]
       return releasers.own(name, await adapter(whole), (it) => it.close())
     }
-    const facts = await run({ config, logger, metrics, releasers, stopping, open, watch })
+    const facts = await run({ config, logger, metrics, releasers, stopping, open, watch, readiness })
     start.isDone = true
     // Whoever started the process waits for this line, whatever level it logs at.
     logger.child({}, { level: 'info' }).info({ pid: process.pid, operations: operations.port, ...facts }, 'ready')

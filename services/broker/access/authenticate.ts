@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Counter } from 'prom-client'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
+import { inTime } from '../../../shared/in-time.ts'
 import type { FailedLogins } from '../../../shared/failed-logins.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
@@ -42,6 +43,8 @@ export interface AuthenticatorOptions {
 
 /** A registry that did not answer is not waited for by logins that were good, but by one of them in this time. */
 const ASK_AGAIN_MS = 1_000
+/** Nor for longer than this by any of them: one that hangs must not keep a fleet out that it has let in before. */
+const KNOWN_WAIT_MS = 500
 /** Secrets and tokens are below 64 bytes, imported usernames and passwords 256; nothing longer is worth hashing. */
 const MAX_CREDENTIAL_BYTES = 256
 /** Verifying again because the login changed meanwhile; more often than this somebody changes it in a loop. */
@@ -177,7 +180,8 @@ class CachingAuthenticator implements Authenticator {
 
   async #askFor(login: Login, known: Principal | undefined, changes: number): Promise<Principal | undefined | 'stale'> {
     try {
-      return await this.#ask(() => whoIs(this.#registry, login))
+      const asked = this.#ask(() => whoIs(this.#registry, login))
+      return await (known === undefined ? asked : inTime(asked, KNOWN_WAIT_MS, 'registry_unavailable'))
     } catch (error) {
       if (known === undefined || this.#cache.changedSince(known.name, changes)) throw error
       this.#awayUntil = performance.now() + ASK_AGAIN_MS

@@ -80,7 +80,9 @@ export class Forwarder {
     this.#options = options
   }
 
-  /** Since when the append in flight is being tried without success, in ms of `performance.now()`. */
+  /** Since when the append in flight is under way, failed attempts included, in ms of `performance.now()`. */
+  appendingSince: number | undefined
+  /** Since when it is being tried without success. */
   failingSince: number | undefined
   /** Why it failed the last time; undefined while it does not fail. */
   failingWith: ErrorCode | undefined
@@ -151,8 +153,10 @@ export class Forwarder {
     this.#busy = true
     for (let batch = this.#take(); batch !== undefined && !this.#stop.signal.aborted; batch = this.#take()) {
       const begun = performance.now()
+      this.appendingSince = begun
       const appended = await this.#appendUntilDurable(batch)
       if (appended === undefined) break
+      this.appendingSince = undefined
       const tookMs = performance.now() - begun
       this.#settle(batch, appended, tookMs / 1000)
       await this.#gather(batch.records.length, tookMs)

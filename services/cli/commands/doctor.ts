@@ -11,6 +11,7 @@ import {
   type Health,
 } from '../doctor/health-checks.ts'
 import { checkLog, lossesOfLog, type Unstored } from '../log-state.ts'
+import { failingServers } from '../ready-checks.ts'
 import type { DeviceName } from '../argument-parsers.ts'
 import { checkLookAlikes, MAX_COMPARED } from '../doctor/look-alikes.ts'
 import { collectPages } from '../pages.ts'
@@ -100,8 +101,15 @@ async function askRunning(session: Session): Promise<Running | undefined> {
     const fix = 'See the log of the service for the part named here.'
     const detail = `${api.url.origin} is not ready: ${JSON.stringify(readiness.body)}`
     const finding: Finding = readiness.status === 200 ? ready : { check, health: 'fail', detail, fix }
+    const servers = failingServers(readiness.body).map((text): Finding => {
+      return { check: 'server', health: 'fail', detail: text, fix: 'Every process is without it: see to this server.' }
+    })
     const log = checkLog(status.unstored, await lossesOfLog(session))
-    return { mqttPort: status.mqtt?.port, newestMs, findings: [finding, log, checkLookAlikes(devices, more)] }
+    return {
+      mqttPort: status.mqtt?.port,
+      newestMs,
+      findings: [finding, ...servers, log, checkLookAlikes(devices, more)],
+    }
   } catch (error) {
     const { code, message, kind } = toSluiceError(error)
     if (code === 'api_unreachable' || code === 'token_missing') return undefined

@@ -1,5 +1,6 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import { lossesOfLog, lossesText, unstoredText, type Unstored } from '../log-state.ts'
+import { checksOf, failingServers } from '../ready-checks.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
 
@@ -38,6 +39,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
       ...(unstored === undefined || unstored === null ? [] : [`log        ${unstoredText(unstored)}`]),
       ...lossesText(losses).map((text) => `lost       ${text}`),
       ...shownDisk(readiness.body),
+      ...failingServers(readiness.body).map((text) => `failing    ${text}`),
       ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]),
       ...shownNodes(nodes),
     ].join('\n')
@@ -47,8 +49,9 @@ async function showStatus(session: Session): Promise<0 | 1> {
 
 /** How full the disk is, or that it is full. */
 function shownDisk(readiness: unknown): string[] {
-  const { checks = [] } = readiness as { checks?: readonly { name: string; detail?: string }[] }
-  return checks.flatMap(({ name, detail }) => (name === 'disk' && detail !== undefined ? [`disk       ${detail}`] : []))
+  return checksOf(readiness).flatMap(({ name, detail }) =>
+    name === 'disk' && detail !== undefined ? [`disk       ${detail}`] : [],
+  )
 }
 
 function shown(value: unknown): string {

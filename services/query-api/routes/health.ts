@@ -1,19 +1,27 @@
 import Type from 'typebox'
 import { isLoopback } from '../../../shared/addresses.ts'
-import { runChecks } from '../../../shared/process/readiness.ts'
 import type { Api, ApiParts } from '../api.ts'
 import type { Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'
 
+const Check = Type.Object({
+  name: Type.String(),
+  ok: Type.Boolean(),
+  shared: Type.Optional(
+    Type.Boolean({ description: 'A server that other processes use, too: it is told, and no reason to be not ready.' }),
+  ),
+  detail: Type.Optional(Type.String()),
+})
+
 const Readiness = Type.Object({
-  ready: Type.Boolean(),
-  checks: Type.Array(Type.Object({ name: Type.String(), ok: Type.Boolean(), detail: Type.Optional(Type.String()) })),
+  ready: Type.Boolean({ description: 'This process takes work.' }),
+  checks: Type.Array(Check),
 })
 
 /** For machines that watch Sluice. None of it needs a token, but for /metrics asked from another host. */
 export function healthRoutes(
   app: Api,
-  options: ApiParts<'checks' | 'logger' | 'metrics'>,
+  options: ApiParts<'readiness' | 'metrics'>,
   authentication: Authentication,
 ): void {
   const open = { tags: ['operation'], security: [] }
@@ -24,15 +32,18 @@ export function healthRoutes(
     async () => ({ status: 'ok' as const }),
   )
 
-  let running: ReturnType<typeof runChecks> | undefined
   const response = { 200: Readiness, 503: Readiness, '4xx': problemResponses['4xx'] }
   app.get(
     '/readyz',
-    { schema: { ...open, summary: 'All dependencies work; 503 names those that do not', response } },
+    {
+      schema: {
+        ...open,
+        summary: 'Whether this process takes work; names what fails, of its own (then 503) and of shared servers',
+        response,
+      },
+    },
     async (_request, reply) => {
-      // However many ask, the checks run once at a time.
-      running ??= runChecks(options.checks, options.logger).finally(() => (running = undefined))
-      const readiness = await running
+      const readiness = await options.readiness.ask()
       return reply.code(readiness.ready ? 200 : 503).send(readiness)
     },
   )

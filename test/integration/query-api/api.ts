@@ -8,6 +8,7 @@ import type { Api, ApiOptions } from '../../../services/query-api/api.ts'
 import { createApi } from '../../../services/query-api/app.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
+import { Readiness, type ReadinessCheck } from '../../../shared/process/readiness.ts'
 import { tempFolder } from '../../helpers.ts'
 import { MemoryCache, MemoryNodes, MemoryLog, MemoryPoints } from './memory-ports.ts'
 import { MemoryRegistry } from './memory-registry.ts'
@@ -27,7 +28,10 @@ type Call = (
 ) => Promise<Answer>
 
 /** An API on fakes in memory, closed with the test. `call` checks every answer against the OpenAPI document. */
-export async function openApi(overrides: Partial<ApiOptions> = {}) {
+export async function openApi({
+  checks = [],
+  ...overrides
+}: Partial<ApiOptions> & { checks?: readonly ReadinessCheck[] } = {}) {
   const ports = {
     log: new MemoryLog(),
     points: new MemoryPoints(),
@@ -38,15 +42,18 @@ export async function openApi(overrides: Partial<ApiOptions> = {}) {
   const metrics = createMetrics({ defaults: false })
   const logged: string[] = []
   const sink = new Writable({ write: (chunk, _encoding, done) => (logged.push(String(chunk)), done()) })
+  const logger = pino({ level: 'debug' }, sink)
+  const readiness = new Readiness({ checks: () => checks, logger, metrics })
+  onTestFinished(() => readiness.close())
   let stamped = 0
   const app = await createApi({
     ...ports,
     stamp: (payload) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, payload.length)), scheme: 1 }),
     status: () => ({ mode: 'standalone', mqtt: { host: '127.0.0.1', port: 1883 }, readings: 0 }),
-    checks: [],
+    readiness,
     settings: loadConfig(queryApiSettings, {}),
     version: '0.0.0-test',
-    logger: pino({ level: 'debug' }, sink),
+    logger,
     metrics,
     publicFolder: tempFolder(),
     ...overrides,

@@ -144,3 +144,26 @@ it('docs: the document and the page are there without a token, under a policy wi
     expect((await app.inject(new URL(path, 'http://x/docs').pathname)).statusCode, path).toBe(200)
   }
 })
+
+it('readyz: a shared server that fails or hangs is told, at once, and leaves the process ready; the metric says so', async () => {
+  const failing = new Set(['registry'])
+  const check = (name: string) => async () => ({ ok: !failing.has(name) })
+  const checks = [
+    { name: 'registry', isShared: true, check: check('registry') },
+    { name: 'points', isShared: true, check: () => new Promise<never>(() => undefined) },
+    { name: 'broker', check: check('broker') },
+  ]
+  const { call } = await openApi({ checks })
+  const { status, body } = await call('GET', '/readyz', { token: null })
+  expect(status).toBe(200)
+  expect(body['checks']).toEqual([
+    { name: 'registry', shared: true, ok: false },
+    { name: 'points', shared: true, ok: false, detail: 'no answer yet' },
+    { name: 'broker', ok: true },
+  ])
+  const { text } = await call('GET', '/metrics', { token: null })
+  expect(text).toContain('sluice_ready{check="registry"} 0')
+  expect(text).toContain('sluice_ready{check="broker"} 1')
+  failing.add('broker')
+  expect((await call('GET', '/readyz', { token: null })).status).toBe(503)
+})

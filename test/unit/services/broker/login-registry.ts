@@ -23,6 +23,8 @@ export class LoginRegistry {
   /** Awaited after the answer is known and before it is given. */
   beforeAnswer: () => Promise<void> = async () => {}
   failure: Error | undefined
+  /** Nothing is answered. */
+  hangs = false
 
   get listeners(): number {
     return this.#listeners.size
@@ -85,6 +87,7 @@ export class LoginRegistry {
   async #answer<T>(find: () => T): Promise<T> {
     this.questions += 1
     const { failure } = this
+    if (this.hangs) await new Promise(() => undefined)
     const found = find()
     await this.beforeAnswer()
     if (failure !== undefined) throw failure

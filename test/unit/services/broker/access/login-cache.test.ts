@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
 import { setUpLogins as setUp } from '../login-setup.ts'
 
@@ -34,6 +35,20 @@ describe('verified logins', () => {
     registry.failure = undefined
     expect(await login('acme/p2', 'secret')).toBe('login_failed')
     expect(await login('acme/p1', 'secret')).toBe('acme/p1')
+  })
+
+  it('connect while the registry hangs, one after half a second and the others at once; new ones wait', async () => {
+    const { registry, login } = setUp()
+    registry.addDevice('acme/p1', 'secret')
+    await login('acme/p1', 'secret')
+    registry.hangs = true
+    vi.advanceTimersByTime(31_000)
+    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
+    const { questions } = registry
+    expect(await login('acme/p1', 'secret')).toBe('acme/p1')
+    expect(registry.questions).toBe(questions)
+    const unknown = login('acme/p1', 'other')
+    expect(await Promise.race([unknown, delay(1_000, 'waits')])).toBe('waits')
   })
 
   it('that are refused by a registry that is back are forgotten', async () => {
