@@ -10,8 +10,6 @@ export const MAX_FIELD_NAME_BYTES = 1024
  */
 export const MAX_NAMES = 10_000
 
-/** Keys that hold the time of the device when they stand at the top of a reading. */
-const TIME_KEYS: ReadonlySet<string> = new Set(['ts', 'time', 'timestamp'])
 /**
  * Keys of formats that many devices speak (OwnTracks, weewx, Tasmota, Vega): the time when none of those above is one and
  * the value is a time near the receive time. They stay fields.
@@ -75,6 +73,7 @@ export interface Scope {
  * Names are shared over devices; the bound is {@link MAX_NAMES}, and the hash is seeded against made-up collisions.
  */
 export class FieldNames {
+  readonly #timeKeys: ReadonlySet<string>
   readonly #seed = randomInt(0x7fff_ffff)
   #buckets: (Key | undefined)[] = []
   #names = new Map<string, FieldName>()
@@ -85,7 +84,9 @@ export class FieldNames {
   #top: Scope
   #flat: Scope
 
-  constructor() {
+  /** `timeKeys` hold the time of the device when they stand at the top of a reading. */
+  constructor(timeKeys: readonly string[]) {
+    this.#timeKeys = new Set(timeKeys)
     this.#top = this.#clear()
     this.#flat = this.#scope('', 'values')
   }
@@ -166,7 +167,7 @@ export class FieldNames {
       name = { text: full, seen: 0 }
       this.#names.set(full, name)
     }
-    const role = roleOf(parent, text)
+    const role = roleOf(parent, text, this.#timeKeys)
     const isEnvelope = role === 'values'
     const scope = isEnvelope ? this.#scope(parent.prefix, 'values') : this.#scope(`${full}.`, 'nested')
     const refused = isName(full) ? undefined : 'field_name_invalid'
@@ -216,9 +217,9 @@ export class FieldNames {
   }
 }
 
-function roleOf(parent: Scope, text: string): KeyRole {
+function roleOf(parent: Scope, text: string, timeKeys: ReadonlySet<string>): KeyRole {
   if (parent.kind !== 'top') return 'field'
-  if (TIME_KEYS.has(text)) return 'time'
+  if (timeKeys.has(text)) return 'time'
   if (OTHER_TIME_KEYS.has(text)) return 'perhaps time'
   return ENVELOPES.has(text) ? 'values' : 'field'
 }

@@ -1,9 +1,10 @@
 import type { DecodedColumns } from './decoded.ts'
 import type { ErrorCode } from '../errors.ts'
 import { Faults } from '../faults.ts'
-import type { Policy } from '../policies/settings.ts'
+import { DEFAULT_POLICY, type Policy } from '../policies/settings.ts'
 import type { StreamSeries } from './series.ts'
-import { FieldNames, type Key, type Scope } from './field-names.ts'
+import type { FieldNames, Key, Scope } from './field-names.ts'
+import { NamesByKeys } from './names-by-keys.ts'
 import { REJECTED, type JsonScanner } from './json-scanner.ts'
 import { JsonLists, type ListHost } from './json-lists.ts'
 import { JsonShapes } from './json-shapes.ts'
@@ -41,7 +42,8 @@ export class JsonReading implements ListHost {
   detail = ''
   readonly shapes: JsonShapes
   readonly #scanner: JsonScanner
-  readonly names = new FieldNames()
+  readonly #byKeys = new NamesByKeys()
+  names: FieldNames = this.#byKeys.of(DEFAULT_POLICY.time_keys)
   readonly #values: JsonValues
   readonly #lists: JsonLists
   /** Number of the reading in progress: what `seen` of keys and names is compared with. */
@@ -69,8 +71,11 @@ export class JsonReading implements ListHost {
   into(out: DecodedColumns, series: StreamSeries, receivedMs: number, policy: Policy): void {
     this.#values.out = out
     this.#values.series = series
-    this.#values.readsQuotes = policy.quoted_numbers === 'number'
     this.#receivedMs = receivedMs
+    if (policy === this.time.policy) return
+    this.time.policy = policy
+    this.#values.readsQuotes = policy.quoted_numbers === 'number'
+    this.names = this.#byKeys.of(policy.time_keys)
   }
 
   /** The reading whose opening brace is at `position`. */
@@ -139,8 +144,7 @@ export class JsonReading implements ListHost {
     }
     const { out } = this.#values
     const outer = { time: this.time, serial: this.#serial, fields: this.#fields }
-    const time = new JsonTime(this.#scanner)
-    const from = out.next
+    const [time, from] = [new JsonTime(this.#scanner, outer.time.policy), out.next]
     time.forget(this.#receivedMs)
     this.time = time
     this.#within += 1
@@ -211,11 +215,9 @@ export class JsonReading implements ListHost {
   }
 
   member(position: number, key: Key, depth: number): number {
-    if (key.role === 'time') return this.#time(position, key)
-    const name = key.name
-    if (key.refused !== undefined) {
-      return this.#refuse(position, name.text, key.refused, `the name ${quote(name.text)}`)
-    }
+    const { name, refused, role } = key
+    if (role === 'time') return this.#time(position, key)
+    if (refused !== undefined) return this.#refuse(position, name.text, refused, `the name ${quote(name.text)}`)
     // The first in the text stands.
     if (key.seen === this.#serial) return this.#refuse(position, name.text, 'field_duplicate', repeated(name.text))
     key.seen = this.#serial
@@ -229,7 +231,7 @@ export class JsonReading implements ListHost {
     if (this.#isTooWide()) {
       return this.#refuse(position, name.text, 'reading_too_wide', `more than ${MAX_FIELDS} fields`)
     }
-    if (key.role === 'perhaps time') this.time.consider(position, name.text)
+    if (role === 'perhaps time') this.time.consider(position, name.text)
     return first === ARRAY ? this.#lists.read(position, key, depth) : this.#values.read(position, first, name.text)
   }
 

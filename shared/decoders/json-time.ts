@@ -2,15 +2,19 @@ import { timeFromNumber, timeFromText, type DeviceTime, type TimeProblem } from 
 import { timeFromIso } from './iso-time.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import { quote, shorten, unescape } from './json-text.ts'
-import { formatInstant, fromNanoseconds, type Instant } from '../telemetry.ts'
+import { DEFAULT_POLICY, type Policy } from '../policies/settings.ts'
+import { formatInstant, fromNanoseconds, MAX_INSTANT, type Instant } from '../telemetry.ts'
+import { zoneNamed } from './zone.ts'
 
 /** What a reading that is stored may have: a time that is none, or one that is doubtful. */
-export type DoubtCode = 'clock_not_set' | 'clock_suspect' | 'time_without_zone'
+export type DoubtCode = 'clock_not_set' | 'clock_suspect' | 'time_restamped' | 'time_without_zone'
 
 export interface Doubt {
   readonly code: DoubtCode
   readonly detail: string
 }
+
+type TimeFault = 'time_invalid' | 'time_out_of_range' | 'time_ahead' | 'time_ancient'
 
 /** Times before this are those of a clock that counts from when it was switched on: 1971-01-01T00:00:00Z. */
 const NOT_SET_BEFORE_MS = 31_536_000_000
@@ -39,19 +43,21 @@ export class JsonTime {
   readonly at: DeviceTime = { ms: 0, ns: 0 }
   /** The reading holds a time, in `at`. */
   given = false
-  problem: 'time_invalid' | 'time_out_of_range' | 'time_ahead' | undefined
+  problem: TimeFault | undefined
   doubt: DoubtCode | undefined
   /** Of the problem, or else of the doubt. */
   detail = ''
   /** What was read last is a local time, which the reading keeps as a text. */
   isKept = false
+  policy: Policy
   readonly #scanner: JsonScanner
   readonly #perhaps: DeviceTime = { ms: 0, ns: 0 }
   #isPerhaps = false
   #key = ''
   #receivedMs = 0
 
-  constructor(scanner: JsonScanner) {
+  constructor(scanner: JsonScanner, policy = DEFAULT_POLICY) {
+    this.policy = policy
     this.#scanner = scanner
   }
 
@@ -142,13 +148,21 @@ export class JsonTime {
       this.#doubtful(problem, `${quote(key)} is ${written()}, which ${DETAIL[problem]}`)
     } else if (this.at.ms < NOT_SET_BEFORE_MS) {
       this.#doubtful('clock_not_set', `${quote(key)} is ${written()}, which ${DETAIL.clock_not_set}`)
-    } else if (this.at.ms > this.#receivedMs + MAX_AHEAD_MS) {
-      const received = formatInstant({ ms: this.#receivedMs, ns: 0 })
-      this.#refuse(0, 'time_ahead', `${quote(key)} is ${formatInstant(this.at)}, and it was received at ${received}`)
+    } else if (this.at.ms > this.#receivedMs + MAX_AHEAD_MS && this.policy.time_future !== 'accept') {
+      this.#misplaced('time_ahead', key, this.policy.time_future)
+    } else if (this.at.ms < SUSPECT_BEFORE_MS && this.policy.time_ancient !== 'accept') {
+      this.#misplaced('time_ancient', key, this.policy.time_ancient)
     } else {
       this.given = true
       this.#key = key
     }
+  }
+
+  #misplaced(code: 'time_ahead' | 'time_ancient', key: string, rule: 'restamp' | 'quarantine'): void {
+    const received = formatInstant({ ms: this.#receivedMs, ns: 0 })
+    const detail = `${quote(key)} is ${formatInstant(this.at)}, and it was received at ${received}`
+    if (rule === 'restamp') this.#doubtful('time_restamped', detail)
+    else this.#refuse(0, code, detail)
   }
 
   #doubtful(code: DoubtCode, detail: string): void {
@@ -156,13 +170,25 @@ export class JsonTime {
     this.detail = detail
   }
 
-  #refuse(position: number, problem: 'time_invalid' | 'time_out_of_range' | 'time_ahead', detail: string): number {
+  #refuse(position: number, problem: TimeFault, detail: string): number {
     this.problem = problem
     this.detail = detail
     return position
   }
 
   #fromText(start: number, end: number, into: DeviceTime): TimeProblem | undefined {
+    const problem = this.#fromAnyText(start, end, into)
+    const { time_zone: zone } = this.policy
+    if (problem !== 'time_without_zone' || zone === 'none') return problem
+    const scanner = this.#scanner
+    const text = scanner.text(start, end)
+    // Not of the forms of ISO 8601: which number is the month is not known.
+    if (timeFromIso(`${(scanner.escaped ? unescape(text) : text).trim()}Z`, into) !== undefined) return problem
+    into.ms = zoneNamed(zone).instantOf(into.ms, this.#receivedMs)
+    return into.ms < 0 || into.ms >= MAX_INSTANT.ms ? 'time_out_of_range' : undefined
+  }
+
+  #fromAnyText(start: number, end: number, into: DeviceTime): TimeProblem | undefined {
     const scanner = this.#scanner
     if (!scanner.escaped) {
       const problem = timeFromText(scanner.buffer, start, end, into)

@@ -1,8 +1,21 @@
+import { isZoneName } from '../decoders/zone.ts'
+
 /** What a policy may say. Absent: whatever the next wider place says, and in the end the default. */
 export interface PolicySettings {
   /** What a text is that would be a number without its quotes. */
   readonly quoted_numbers?: 'text' | 'number'
+  /** Keys that hold the time of a reading. */
+  readonly time_keys?: readonly string[]
+  /** IANA name of the zone of times that say none; `none`: such times are not read. */
+  readonly time_zone?: string
+  /** What becomes of a reading whose time is more than a day ahead of the receive time. */
+  readonly time_future?: TimeRule
+  /** What becomes of a reading whose time is before 2000. */
+  readonly time_ancient?: TimeRule
 }
+
+/** Stored at its time, or at the receive time with a note, or not stored but kept as a letter. */
+export type TimeRule = 'accept' | 'restamp' | 'quarantine'
 
 export type SettingName = keyof PolicySettings
 
@@ -12,22 +25,45 @@ export type Policy = Required<PolicySettings>
 /** What holds where nobody said anything, and for every record that was stamped with no policy. */
 export const DEFAULT_POLICY: Policy = {
   quoted_numbers: 'text',
+  time_keys: ['ts', 'time', 'timestamp'],
+  time_zone: 'none',
+  time_future: 'quarantine',
+  time_ancient: 'accept',
 }
+
+const MAX_TIME_KEYS = 16
+const MAX_KEY_BYTES = 1024
 
 interface Setting {
   /** What is taken, for a person. */
   readonly takes: string
   readonly allows: (value: unknown) => boolean
+  /** It is several, written with commas between them where it is one text. */
+  readonly isList?: boolean
 }
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   quoted_numbers: oneOf('text', 'number'),
+  time_keys: { takes: `1 to ${MAX_TIME_KEYS} different names of fields`, allows: areKeys, isList: true },
+  time_zone: { takes: 'the IANA name of a time zone, such as Europe/Berlin, or none', allows: isZone },
+  time_future: oneOf('accept', 'restamp', 'quarantine'),
+  time_ancient: oneOf('accept', 'restamp', 'quarantine'),
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 
 export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(SETTINGS, name)
+}
+
+function areKeys(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_TIME_KEYS) return false
+  const isKey = (key: unknown) => typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES
+  return value.every(isKey) && new Set(value).size === value.length
+}
+
+function isZone(value: unknown): boolean {
+  return value === 'none' || (typeof value === 'string' && isZoneName(value))
 }
 
 function oneOf(...values: readonly string[]): Setting {

@@ -54,9 +54,9 @@ type Assignment = readonly [name: SettingName, value: unknown]
 
 function collectAssignment(text: string, before: readonly Assignment[] = []): readonly Assignment[] {
   const [, name = text, value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? []
-  const { takes } = SETTINGS[settingNamed(name)]
+  const { takes, isList } = SETTINGS[settingNamed(name)]
   if (value === '') throw new InvalidArgumentError(`Write ${name}=VALUE; it takes ${takes}.`)
-  return [...before, [settingNamed(name), value]]
+  return [...before, [settingNamed(name), isList === true ? value.split(',') : value]]
 }
 
 function collectName(text: string, before: readonly Assignment[] = []): readonly Assignment[] {
