@@ -82,6 +82,7 @@ export const ERRORS = {
     400,
     'Topics need 1 to 1,024 bytes, at most 16 levels, without wildcards or control characters.',
   ),
+  device_unknown: refused(404, 'Make the device (`sluice devices pending`, `accept`), or let its login make devices.'),
   topic_encoding_invalid: refused(
     400,
     'In topics write / + # % and control characters of a name as % and two digits of 0-9A-F, and nothing else so.',

@@ -10,7 +10,7 @@ import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
 import { createMetrics, type Metrics } from '../shared/process/metrics.ts'
 import { MemoryPolicies } from './fakes/memory-policies.ts'
 import { SAME_NAMES } from '../shared/registry/names-port.ts'
-import type { AclRule, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
+import type { AclRule, Admission, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
 import type { Presence } from '../shared/registry/presence-port.ts'
 import type { LogRecord } from '../shared/telemetry.ts'
 import { openMemorySessions } from './memory-sessions.ts'
@@ -106,7 +106,7 @@ export class FakeRegistry {
 
   async getApplication(name: string) {
     const rules = this.applications.get(name)
-    return rules === undefined ? undefined : { name, rules, createdMs: 0, login: ENABLED }
+    return rules === undefined ? undefined : { name, rules, createsDevices: false, createdMs: 0, login: ENABLED }
   }
 
   onChange(listener: ChangeListener): () => void {
@@ -116,6 +116,10 @@ export class FakeRegistry {
 
   change(name: string, ended = false): void {
     for (const listener of this.#listeners) listener(name, ended)
+  }
+
+  async admitDevice(): Promise<Admission> {
+    return 'unknown'
   }
 
   asPort(): Registry {

@@ -9,7 +9,14 @@ export interface DeviceNames {
   uidOf(tenant: string, device: string): string
   /** The name of the device with this uid; the uid itself where there is none. */
   nameOf(tenant: string, uid: string): string
+  /** Whether there is a device with this name, or one that had it and whose former name nobody else has. */
+  isKnown(tenant: string, device: string): boolean
 }
 
-/** Of a registry whose devices are all stored under their names. */
-export const SAME_NAMES: DeviceNames = { epoch: 0, uidOf: (_tenant, device) => device, nameOf: (_tenant, uid) => uid }
+/** Of a registry whose devices are all stored under their names, and that has every one. */
+export const SAME_NAMES: DeviceNames = {
+  epoch: 0,
+  uidOf: (_tenant, device) => device,
+  nameOf: (_tenant, uid) => uid,
+  isKnown: () => true,
+}

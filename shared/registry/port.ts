@@ -62,9 +62,19 @@ export interface LoginState {
   readonly endedMs: number | undefined
 }
 
+/** What becomes of a device that an application publishes for: the last three are refusals. */
+export type Admission = 'known' | 'made' | 'unknown' | 'removed' | 'too_many'
+
+/** Whether an application makes the devices that it publishes for; undefined: as it was, which is not at first. */
+export interface MakesDevices {
+  readonly createsDevices?: boolean | undefined
+}
+
 export interface Application {
   readonly name: string
   readonly rules: readonly AclRule[]
+  /** Devices that it publishes for and that do not exist are made. */
+  readonly createsDevices: boolean
   readonly createdMs: number
   readonly login: LoginState
 }
@@ -139,14 +149,23 @@ export interface Registry {
    * usernames. Its sessions end. It may go on publishing under a former name until another device has that.
    */
   renameDevice(name: DeviceName, to: string): Promise<void>
+  /**
+   * An application publishes for a device that this process does not know. Makes it where the application may
+   * (`createsDevices`), at most 100 an hour and none that was removed. Known to this process when it resolves, unless
+   * refused.
+   */
+  admitDevice(application: string, device: DeviceName): Promise<Admission>
   /** Those that exist, in the order asked. */
   existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]>
 
-  createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials>
+  createApplication(name: string, rules: readonly AclRule[], made?: MakesDevices): Promise<NewCredentials>
   getApplication(name: string): Promise<Application | undefined>
   listApplications(): Promise<readonly Application[]>
-  /** Puts these rules in the place of an application's; its live connections get them as `onChange` says. */
-  setRules(name: string, rules: readonly AclRule[]): Promise<void>
+  /**
+   * Puts these rules in the place of an application's; its live connections get them as `onChange` says. What is not said of
+   * the devices it may make stays.
+   */
+  setRules(name: string, rules: readonly AclRule[], made?: MakesDevices): Promise<void>
   removeApplication(name: string): Promise<void>
 
   /** Whose username and secret these are, compared in constant time; undefined for no one's. */

@@ -185,6 +185,39 @@ export function describeDevices(name: string, make: MakeRegistryHarness): void {
       expect((await registry.listDevices({ tenant: "a' or 1=1", limit: 9 })).items).toEqual([])
     })
   })
+
+  describe(`${name}: devices that applications publish for`, () => {
+    it('are made by those that may, a hundred an hour, and none that was removed', async () => {
+      const registry = await openRegistry(await make())
+      await registry.createApplication('plain', [])
+      await registry.createApplication('maker', [], { createsDevices: true })
+      await createDevice(registry, 'acme/old')
+      await createDevice(registry, 'acme/here')
+      await registry.removeDevice('acme', 'old')
+      const admit = (by: string, device: string) => registry.admitDevice(by, { tenant: 'acme', device })
+      expect(await admit('plain', 'here')).toBe('known')
+      expect(await admit('plain', 'new')).toBe('unknown')
+      expect(await admit('nobody', 'new')).toBe('unknown')
+      expect(registry.names.isKnown('acme', 'new')).toBe(false)
+      expect(await admit('maker', 'old')).toBe('removed')
+      expect(await admit('maker', '')).toBe('unknown')
+      const answers = await Promise.all(['new', 'new', 'new'].map((device) => admit('maker', device)))
+      expect(answers).toContain('made')
+      expect(registry.names.isKnown('acme', 'new')).toBe(true)
+      expect(registry.names.isKnown('acme', 'old')).toBe(false)
+      let made = 0
+      for (let i = 0; i < 101; i += 1) if ((await admit('maker', `n${i}`)) === 'made') made += 1
+      expect(made).toBeGreaterThan(95)
+      expect(made).toBeLessThan(100)
+      expect(await admit('maker', 'another')).toBe('too_many')
+      await registry.setRules('maker', [])
+      expect((await registry.getApplication('maker'))?.createsDevices).toBe(true)
+      await registry.setRules('maker', [], { createsDevices: false })
+      expect(await admit('maker', 'another')).toBe('unknown')
+      await registry.removeDevice('acme', 'new')
+      expect(registry.names.isKnown('acme', 'new')).toBe(false)
+    })
+  })
 }
 
 function compare(a: string, b: string): number {

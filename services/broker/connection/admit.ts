@@ -7,6 +7,7 @@ import type { Authorizer } from '../access/authorize.ts'
 import type { Backpressure } from '../telemetry/backpressure.ts'
 import type { ConnectPacket } from '../mqtt/connect.ts'
 import type { Tally } from '../metrics.ts'
+import type { NewDevices } from '../access/new-devices.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
 import type { Origin } from '../listeners/origin.ts'
 import { connack, Refused, type ConnackCode } from '../mqtt/packets.ts'
@@ -20,6 +21,7 @@ export interface LoginContext {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly authorizer: Pick<Authorizer, 'login' | 'explain'>
   readonly router: Router
+  readonly newDevices: NewDevices
   readonly backpressure: Backpressure
   readonly tally: Tally
   readonly takeovers: Pick<Takeovers, 'enter'>
@@ -124,8 +126,15 @@ function connackFor(code: ErrorCode): ConnackCode {
 }
 
 /** Undefined when the client has no will, or one that may be published as the rules are now. */
-function refusalOf({ router }: LoginContext, principal: Principal, { will }: ConnectPacket): RefusedRoute | undefined {
+function refusalOf(
+  { router, newDevices }: LoginContext,
+  principal: Principal,
+  { will }: ConnectPacket,
+): RefusedRoute | undefined {
   const route = will && router(principal, will.topic)
+  if (route?.lane === 'telemetry' && principal.kind === 'application' && !newDevices.isKnown(route.topic)) {
+    return { lane: 'refused', topic: route.topic, code: 'device_unknown', detail: 'there is no such device' }
+  }
   return route?.lane === 'refused' ? route : undefined
 }
 

@@ -12,6 +12,7 @@ import { epochsOf, openPresence, type PresenceWriter } from './presence.ts'
 import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
 import { LimitReports, noticeOf, type LimitHit } from '../access/limit-reports.ts'
+import { NewDevices } from '../access/new-devices.ts'
 import { Rates } from '../access/rates.ts'
 import { Backpressure } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
@@ -145,12 +146,13 @@ export async function openBrokerContext(
   const presence = await openPresence(written, cluster, releasers)
   const told = { presence: registry.presence, tell: sessions.tell, logger }
   releasers.own('limits of workers', new WorkersLimits(told), closing)
+  const newDevices = releasers.own('new devices', new NewDevices(options), closing)
   const router = parts.createRouter(authorizer, registry)
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
   const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
   const ofSessions = { sessions, repeats, takeovers, presence, epochOf: epochsOf(cluster) }
-  return { ...shared, ...access, ...telemetry, ...ofSessions, router }
+  return { ...shared, ...access, ...telemetry, ...ofSessions, router, newDevices }
 }
 
 /** Who may log in, and what each may do. */

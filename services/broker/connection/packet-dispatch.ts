@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { PacketIds } from '../mqtt/packet-ids.ts'
 import type { AedesLane } from '../sessions/aedes-lane.ts'
+import { WAITING } from '../access/new-devices.ts'
 import { maxPacketBytes } from '../access/packet-size.ts'
 import type { Delivery } from '../sessions/delivery.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
@@ -25,6 +26,7 @@ export class PacketDispatch {
   readonly #owner: LaneOwner
   readonly #delivery: Pick<Delivery, 'delivered'>
   readonly #routes = new RouteCache()
+  readonly #again = (): void => this.#owner.connection.progress()
   readonly #publish = newPublishParts()
   /** Ids of QoS 2 that a client of MQTT 5 has open in aedes. */
   readonly #openInAedes = new PacketIds()
@@ -123,6 +125,7 @@ export class PacketDispatch {
     const parts = protocol.readPublish(this.#publish, header, buffer, body, end)
     const { epoch } = this.#context.authorizer
     const route = this.#routes.find(parts.topic, parts.topicStart, parts.topicEnd, epoch) ?? this.#look(parts)
+    if (route === undefined) return 'device'
     if (parts.qos > 0 && (route.lane === 'aedes' ? this.telemetry : this.aedes).pending > 0) return 'lane'
     if (parts.qos === 2 && this.#open >= protocol.receiveMaximum && !this.#isOpen(parts.id)) {
       const message = `more than ${protocol.receiveMaximum} messages of QoS 2 at once [MQTT-3.3.4-9]`
@@ -200,9 +203,16 @@ export class PacketDispatch {
     return undefined
   }
 
-  #look(parts: PublishParts): Route {
+  /** Undefined while the registry is asked about its device. */
+  #look(parts: PublishParts): Route | undefined {
     const { topic, topicStart, topicEnd } = parts
     const route = this.#context.router(this.#owner.principal, decodeTopic(topic, parts))
+    if (route.lane === 'telemetry' && this.#owner.principal.kind === 'application') {
+      const refusal = this.#context.newDevices.refusalOf(this.#owner.principal.name, route.topic, this.#again)
+      if (refusal === WAITING) return undefined
+      // Not kept: the device may be made before the next message.
+      if (refusal !== undefined) return { lane: 'refused', topic: route.topic, code: 'device_unknown', detail: refusal }
+    }
     if (route.lane === 'refused' && route.code === 'topic_invalid') {
       this.#context.limits.acted(this.#owner.principal, 'topic', MAX_TOPIC_BYTES)
     }

@@ -3,6 +3,7 @@ import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 import type { Lease } from '../../../shared/sessions/port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { Authorizer } from '../access/authorize.ts'
+import type { NewDevices } from '../access/new-devices.ts'
 import type { LimitReports } from '../access/limit-reports.ts'
 import type { Allowance } from '../access/rates.ts'
 import type { Tally } from '../metrics.ts'
@@ -23,12 +24,13 @@ import type { SubscriptionInterest } from './subscription-interest.ts'
  *   lane     a lane owes another answer first         PacketDispatch, the lanes   the same two
  *   node     the caps of the node are reached         TelemetryLane               Backpressure.release, first come first served
  *   aedes    aedes' input is full                     AedesLane                   AedesStream._read -> aedesMoved
+ *   device   the registry is asked about a device  PacketDispatch              NewDevices, by its answer
  *   rate     a rate is used up                        PacketDispatch              Rates, by its timer
  *   login    CONNECT is being answered                Connection.obstacle         Connection.ready
  *   socket   the client does not read its answers     Connection.obstacle         'drain' of the socket
  *   deaf     nothing more is taken                    Connection                  never
  */
-export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate'
+export type Blocked = 'client' | 'lane' | 'node' | 'aedes' | 'rate' | 'device'
 
 /** What all connections of a broker share. */
 export interface LaneContext {
@@ -42,6 +44,7 @@ export interface LaneContext {
   >
   readonly limits: LimitReports
   readonly router: Router
+  readonly newDevices: NewDevices
   readonly authorizer: Pick<Authorizer, 'epoch'>
   readonly forwarder: Forwarder
   readonly backpressure: Backpressure

@@ -23,6 +23,8 @@ export function addApplications({ program, run }: Commands): void {
       .argument('<name>', 'name of the application', parseName)
       .option('--allow <action:filter>', 'allow publish:FILTER or subscribe:FILTER; repeatable', collectRule('allow'))
       .option('--deny <action:filter>', 'deny part of what an allow rule covers; repeatable', collectRule('deny'))
+      .option('--create-devices', 'make the devices that it publishes for, at most 100 an hour')
+      .option('--no-create-devices', 'refuse its messages for devices that do not exist')
   withRules('add', 'create an application; prints its secret and token, once').action(run(addApplication))
   withRules('rules', 'replace all its rules; connected clients are affected at once').action(run(setRules))
   applications.command('list').description('list applications and their rules').action(run(listApplications))
@@ -47,19 +49,27 @@ export function addApplications({ program, run }: Commands): void {
 interface RuleOptions {
   readonly allow?: AclRule[]
   readonly deny?: AclRule[]
+  readonly createDevices?: boolean
 }
 
-async function setRules(session: Session, name: string, { allow = [], deny = [] }: RuleOptions): Promise<void> {
-  const rules = [...allow, ...deny]
-  const answer = await session.api.put(`/v1/applications/${encodeURIComponent(name)}/rules`, { rules })
+async function setRules(session: Session, name: string, options: RuleOptions): Promise<void> {
+  const body = bodyOf(options)
+  const { rules } = body
+  const answer = await session.api.put(`/v1/applications/${encodeURIComponent(name)}/rules`, body)
   session.result(answer, () => `${name} now has ${rules.length} ${rules.length === 1 ? 'rule' : 'rules'}.`)
 }
 
-async function addApplication(session: Session, name: string, { allow = [], deny = [] }: RuleOptions): Promise<void> {
-  const rules = [...allow, ...deny]
-  const added = await session.api.post<ApplicationAnswer & NewLogin>('/v1/applications', { name, rules })
+async function addApplication(session: Session, name: string, options: RuleOptions): Promise<void> {
+  const body = { name, ...bodyOf(options) }
+  const added = await session.api.post<ApplicationAnswer & NewLogin>('/v1/applications', body)
   session.result(added, () => loginText(`application ${name}`, added))
-  if (allow.length === 0) session.note('It has no --allow rule: it can log in, but neither publish nor subscribe.')
+  if ((options.allow ?? []).length === 0)
+    session.note('It has no --allow rule: it can log in, but neither publish nor subscribe.')
+}
+
+/** Without a word of devices that stays as it is. */
+function bodyOf({ allow = [], deny = [], createDevices }: RuleOptions) {
+  return { rules: [...allow, ...deny], ...(createDevices === undefined ? {} : { createsDevices: createDevices }) }
 }
 
 async function listApplications(session: Session): Promise<void> {

@@ -19,7 +19,20 @@ const Rules = Type.Array(Rule, {
   maxItems: MAX_RULES,
   description: 'Nothing is allowed without a rule; deny takes precedence.',
 })
-const Application = Type.Object({ name: Type.String(), rules: Rules, createdAt: TimeOrNull })
+const CreatesDevices = Type.Boolean({
+  description:
+    'Devices that it publishes for and that do not exist are made, at most 100 an hour; removed ones are not.',
+})
+const Application = Type.Object({
+  name: Type.String(),
+  rules: Rules,
+  createsDevices: CreatesDevices,
+  createdAt: TimeOrNull,
+})
+const NewApplication = Type.Object(
+  { name: Type.String(), rules: Rules, createsDevices: Type.Optional(CreatesDevices) },
+  { additionalProperties: false },
+)
 
 /** Logins that are no devices: dashboards, gateways, bridges. */
 export function applicationRoutes(app: Api, options: ApiParts<'registry'>): void {
@@ -31,7 +44,7 @@ export function applicationRoutes(app: Api, options: ApiParts<'registry'>): void
       schema: {
         tags,
         summary: 'Create a login with rules; its secret and token are not shown again',
-        body: Type.Object({ name: Type.String(), rules: Rules }, { additionalProperties: false }),
+        body: NewApplication,
         response: {
           201: Type.Object({ name: Type.String(), rules: Rules, ...Credentials }),
           ...problemResponses,
@@ -39,9 +52,9 @@ export function applicationRoutes(app: Api, options: ApiParts<'registry'>): void
       },
     },
     async (request, reply) => {
-      const { name, rules } = request.body
+      const { name, rules, createsDevices } = request.body
       checkRules(rules)
-      const credentials = await registry.createApplication(name, rules)
+      const credentials = await registry.createApplication(name, rules, { createsDevices })
       await recordAction(options, request, 'application.create', name)
       return reply.code(201).send({ name, rules, ...credentials })
     },
@@ -58,8 +71,9 @@ export function applicationRoutes(app: Api, options: ApiParts<'registry'>): void
     async () => {
       const applications = await registry.listApplications()
       return {
-        applications: applications.map(({ name, rules, createdMs }) => ({
+        applications: applications.map(({ name, rules, createsDevices, createdMs }) => ({
           name,
+          createsDevices,
           rules: rules.map(({ effect, action, topic }) => ({ effect, action, topic })),
           createdAt: rfc3339(createdMs),
         })),
@@ -77,14 +91,17 @@ function changeRoutes(app: Api, options: ApiParts<'registry'>): void {
         tags: ['applications'],
         summary: 'Replace the rules; connected clients are affected within two seconds',
         params: Type.Object({ name: Type.String() }),
-        body: Type.Object({ rules: Rules }, { additionalProperties: false }),
+        body: Type.Object(
+          { rules: Rules, createsDevices: Type.Optional(CreatesDevices) },
+          { additionalProperties: false },
+        ),
         response: { 200: Type.Object({ name: Type.String(), rules: Rules }), ...problemResponses },
       },
     },
     async (request) => {
       const { name } = request.params
-      const { rules } = request.body
-      await options.registry.setRules(name, rules)
+      const { rules, createsDevices } = request.body
+      await options.registry.setRules(name, rules, { createsDevices })
       await recordAction(options, request, 'application.rules', name)
       return { name, rules }
     },

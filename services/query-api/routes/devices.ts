@@ -64,13 +64,6 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
   return found
 }
 
-/** {@link requireDevice}, also by a former name that no other device has. */
-export async function requirePublisher(registry: Registry, tenant: string, device: string): Promise<Device> {
-  const { names } = registry
-  const found = await registry.getDevice(tenant, device)
-  return found ?? requireDevice(registry, tenant, names.nameOf(tenant, names.uidOf(tenant, device)))
-}
-
 export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
   const { registry } = options
   createRoutes(app, options)

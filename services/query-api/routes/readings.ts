@@ -14,7 +14,8 @@ import { jsonValue } from '../live-events.ts'
 import { FaultView } from '../letter-view.ts'
 import { PayloadRejected, problemResponses } from '../problem.ts'
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
-import { DeviceParams, requireDevice, requirePublisher } from './devices.ts'
+import { publisherOf } from '../publisher.ts'
+import { DeviceParams, requireDevice } from './devices.ts'
 
 const Stream = Type.String({ default: DEFAULT_STREAM, description: 'The stream of the readings, as in their topic.' })
 
@@ -165,7 +166,7 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       if (request.principal !== undefined && !canPublishAs(registry.names, request.principal, topic)) {
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
       }
-      const { uid } = await requirePublisher(registry, tenant, device)
+      const { uid } = await publisherOf(registry, request.principal, { tenant, device })
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()

@@ -3,10 +3,11 @@ import { BACKOFF, backoffMs } from '../../backoff.ts'
 import { toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import { gaugeOf, type Metrics } from '../../process/metrics.ts'
-import { parseDeviceKey } from '../../topics.ts'
+import { deviceKey, parseDeviceKey } from '../../topics.ts'
 import type { DeviceNames } from '../names-port.ts'
 import type { DeviceName } from '../names.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import { existingOf } from './queries.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
@@ -26,8 +27,8 @@ interface Parts {
 }
 
 /**
- * All rows of `device_names`, which has one for each device that was made again or renamed, and no other: so this is
- * bounded by the devices that there are, about 300 bytes for each of those. While the registry does not answer what was
+ * The names of all devices, about 100 bytes each, and all rows of `device_names`, which has one for each device that was made
+ * again or renamed: so this is bounded by the devices that there are. While the registry does not answer what was
  * known last counts.
  */
 export class DeviceNameCache implements DeviceNames {
@@ -35,6 +36,8 @@ export class DeviceNameCache implements DeviceNames {
   readonly #logger: Logger
   readonly #unsubscribe: () => void
   #uids: Index = new Map()
+  /** Names of all devices, by tenant. */
+  #devices = new Map<string, Set<string>>()
   #names: Index = new Map()
   #size = 0
   #waiting = new Set<string>()
@@ -64,6 +67,16 @@ export class DeviceNameCache implements DeviceNames {
 
   nameOf(tenant: string, uid: string): string {
     return this.#names.get(tenant)?.get(uid) ?? uid
+  }
+
+  isKnown(tenant: string, device: string): boolean {
+    return this.#devices.get(tenant)?.has(this.nameOf(tenant, this.uidOf(tenant, device))) === true
+  }
+
+  /** Reads what another process may have changed of a device; resolves as {@link known} does. */
+  learn({ tenant, device }: DeviceName): Promise<void> {
+    this.#note(deviceKey(tenant, device))
+    return this.known()
   }
 
   /** Resolves when the changes of this process are known, or could not be read. */
@@ -120,6 +133,9 @@ export class DeviceNameCache implements DeviceNames {
 
   async #readAll(): Promise<void> {
     const rows = await this.#database.run((db) => db.selectFrom('device_names').selectAll().execute())
+    const devices = await this.#database.run((db) => db.selectFrom('devices').select(['tenant', 'device']).execute())
+    this.#devices = new Map()
+    for (const { tenant, device } of devices) this.#namesOf(tenant).add(device)
     this.#uids = new Map()
     this.#names = new Map()
     this.#size = 0
@@ -133,11 +149,39 @@ export class DeviceNameCache implements DeviceNames {
       for (const names of chunks(group.map(({ device }) => device))) {
         const uids = names.flatMap((name) => this.#uids.get(tenant)?.get(name) ?? [])
         const rows = await this.#database.run((db) => rowsOf(db, tenant, names, uids))
+        const existing = new Set((await this.#existing(tenant, names)).map(({ device }) => device))
         const known = this.#takeOut(tenant, names, uids)
         for (const row of rows) this.#add(row)
-        if (known > 0 || rows.length > 0) this.epoch += 1
+        const gone = this.#noteExisting(tenant, names, existing)
+        if (known > 0 || rows.length > 0 || gone) this.epoch += 1
       }
     }
+  }
+
+  #existing(tenant: string, names: readonly string[]): Promise<DeviceName[]> {
+    return this.#database.run((db) =>
+      existingOf(
+        db,
+        names.map((device) => ({ tenant, device })),
+      ),
+    )
+  }
+
+  /** True when one that was there is there no more: what was decided by it is to be decided again. */
+  #noteExisting(tenant: string, names: readonly string[], existing: ReadonlySet<string>): boolean {
+    const known = this.#namesOf(tenant)
+    let isGone = false
+    for (const name of names) {
+      if (existing.has(name)) known.add(name)
+      else if (known.delete(name)) isGone = true
+    }
+    return isGone
+  }
+
+  #namesOf(tenant: string): Set<string> {
+    const known = this.#devices.get(tenant) ?? new Set<string>()
+    this.#devices.set(tenant, known)
+    return known
   }
 
   #add({ tenant, name, uid, is_former: isFormer }: Row): void {

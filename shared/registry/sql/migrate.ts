@@ -13,6 +13,7 @@ import { deviceUidsMigration } from './migrations/0008-device-uids.ts'
 import { deviceNamesMigration } from './migrations/0009-device-names.ts'
 import { deviceFieldsMigration } from './migrations/0010-device-fields.ts'
 import { policiesMigration } from './migrations/0011-policies.ts'
+import { madeDevicesMigration } from './migrations/0012-made-devices.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -27,6 +28,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0009-device-names': deviceNamesMigration,
   '0010-device-fields': deviceFieldsMigration,
   '0011-policies': policiesMigration,
+  '0012-made-devices': madeDevicesMigration,
 }
 
 /** Their names, in order. */

@@ -163,8 +163,13 @@ export async function insertApplication(
   application: string,
   rules: readonly AclRule[],
   credentials: readonly MadeCredential[],
+  createsDevices: boolean,
 ): Promise<void> {
-  await db.insertInto('applications').values({ application, created_ms: Date.now() }).execute()
+  const row = { application, created_ms: Date.now(), creates_devices: createsDevices ? 1 : 0 }
+  await db
+    .insertInto('applications')
+    .values({ ...row, made_since_ms: 0, made: 0 })
+    .execute()
   await insertRules(db, application, rules)
   await insertCredentials(db, credentials)
 }
@@ -174,9 +179,14 @@ export async function replaceRules(
   db: Transaction<RegistrySchema>,
   application: string,
   rules: readonly AclRule[],
+  createsDevices: boolean | undefined,
 ): Promise<boolean> {
   const found = db.selectFrom('applications').select('application').where('application', '=', application)
   if ((await found.executeTakeFirst()) === undefined) return false
+  if (createsDevices !== undefined) {
+    const creates_devices = createsDevices ? 1 : 0
+    await db.updateTable('applications').set({ creates_devices }).where('application', '=', application).execute()
+  }
   await db.deleteFrom('acl_rules').where('application', '=', application).execute()
   await insertRules(db, application, rules)
   return true
@@ -197,13 +207,16 @@ export async function findApplications(db: Db, name?: string): Promise<Applicati
     .selectFrom('applications as a')
     .leftJoin('acl_rules as r', 'r.application', 'a.application')
     .leftJoin('login_states as s', 's.name', 'a.application')
-    .select(['a.application', 'a.created_ms', 'r.effect', 'r.action', 'r.topic', 's.disabled', 's.ended_ms'])
+    .select(['a.application', 'a.created_ms', 'a.creates_devices', 's.disabled', 's.ended_ms'])
+    .select(['r.effect', 'r.action', 'r.topic'])
   query = name === undefined ? query.orderBy('a.application') : query.where('a.application', '=', name)
   const rows = await query.orderBy('r.position').execute()
   const found = new Map<string, Application & { rules: AclRule[] }>()
-  for (const { application, created_ms: createdMs, effect, action, topic, disabled, ended_ms: ended } of rows) {
-    const login = toLoginState(disabled, ended)
-    const known = found.get(application) ?? { name: application, rules: [], createdMs, login }
+  for (const row of rows) {
+    const { application, created_ms: createdMs, effect, action, topic } = row
+    const login = toLoginState(row.disabled, row.ended_ms)
+    const createsDevices = row.creates_devices === 1
+    const known = found.get(application) ?? { name: application, rules: [], createsDevices, createdMs, login }
     found.set(application, known)
     if (effect !== null && action !== null && topic !== null) known.rules.push({ effect, action, topic })
   }

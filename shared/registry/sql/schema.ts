@@ -30,7 +30,15 @@ export interface RegistrySchema {
   }
   /** Names of devices that are stored under something else: those they have, and former ones that nobody has now. */
   device_names: { tenant: string; name: string; uid: string; is_former: number }
-  applications: { application: string; created_ms: number }
+  applications: {
+    application: string
+    created_ms: number
+    /** 1: makes the devices that it publishes for. */
+    creates_devices: number
+    /** Of the hour that began then: how many it made. */
+    made_since_ms: number
+    made: number
+  }
   /** The hashes of a credential: of its secret, of its token, or of both. */
   credentials: {
     hash: string

@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import { checkRules } from '../../acl.ts'
 import type { FieldType } from '../../telemetry.ts'
-import { checkNewName, isDeviceName, isName } from '../../names.ts'
+import { isDeviceName, isName } from '../../names.ts'
 import { deviceKey, type TelemetryTopic } from '../../topics.ts'
 import { insertAudit, newestAudit } from './audit-log.ts'
 import { ChangeFeed } from './change-feed.ts'
@@ -17,15 +17,16 @@ import type { AuditRecord, ClaimKeys, Credentials } from '../identity-port.ts'
 import { LoginVerifier } from './login-verifier.ts'
 import * as logins from './logins.ts'
 import type { DeviceName, NewCredentials } from '../names.ts'
-import type { AclRule, Application, AuditEntry, Device, DeviceToMake } from '../port.ts'
-import type { FieldDeclaration, Page, Principal, Registry, StreamState } from '../port.ts'
+import { admitDevice } from './admitted-devices.ts'
+import type { AclRule, Admission, Application, AuditEntry, Device, DeviceToMake } from '../port.ts'
+import type { FieldDeclaration, MakesDevices, Page, Principal, Registry, StreamState } from '../port.ts'
 import type { Presence } from '../presence-port.ts'
 import { SqlPresence } from './presence-store.ts'
 import { SqlPolicies } from './policy-store.ts'
 import { prepareRegistry } from './prepare.ts'
+import { createApplication } from './new-applications.ts'
 import * as queries from './queries.ts'
-import { makeCredential } from './queries-credentials.ts'
-import { alreadyExists, createDevices, notFound, renameDevice, type RegistryParts } from './new-devices.ts'
+import { createDevices, notFound, renameDevice, type RegistryParts } from './new-devices.ts'
 import * as stateQueries from './queries-state.ts'
 import { RegistryDatabase } from './registry-database.ts'
 import type { SqlRegistryOptions } from './sql-options.ts'
@@ -111,6 +112,7 @@ class SqlRegistry implements Registry {
     const names = existing.map(nameOf)
     const work = (trx: Transaction<RegistrySchema>) => queries.deleteDevices(trx, this.#flavour, existing)
     const gone = new Set((await this.#changes.apply(names, work, true)).map(nameOf))
+    await this.names.known()
     return existing.filter((device) => gone.has(nameOf(device)))
   }
 
@@ -118,25 +120,17 @@ class SqlRegistry implements Registry {
     return renameDevice(this.#parts, name, to)
   }
 
+  admitDevice(application: string, device: DeviceName): Promise<Admission> {
+    return admitDevice(this.#parts, application, device)
+  }
+
   async existingDevices(devices: readonly DeviceName[]): Promise<readonly DeviceName[]> {
     const named = devices.filter(({ tenant, device }) => isName(tenant) && isDeviceName(device))
     return this.#database.run((db) => queries.existingOf(db, named))
   }
 
-  async createApplication(name: string, rules: readonly AclRule[]): Promise<NewCredentials> {
-    checkNewName('application', name)
-    checkRules(rules)
-    this.#database.checkRoom()
-    const made = makeCredential(this.#hashes, name)
-    await this.#database.run(async (db) => {
-      try {
-        await this.#changes.change(db, [name], (trx) => queries.insertApplication(trx, name, rules, [made]))
-      } catch (error) {
-        throw this.#flavour.isDuplicate(error) ? alreadyExists('application', name) : error
-      }
-    })
-    this.#changes.announce(name)
-    return made.shown
+  createApplication(name: string, rules: readonly AclRule[], made?: MakesDevices): Promise<NewCredentials> {
+    return createApplication(this.#parts, name, rules, made?.createsDevices === true)
   }
 
   async getApplication(name: string): Promise<Application | undefined> {
@@ -149,11 +143,11 @@ class SqlRegistry implements Registry {
     return this.#database.run((db) => queries.findApplications(db))
   }
 
-  async setRules(name: string, rules: readonly AclRule[]): Promise<void> {
+  async setRules(name: string, rules: readonly AclRule[], made: MakesDevices = {}): Promise<void> {
     if (!isName(name)) throw notFound('application', name)
     checkRules(rules)
     this.#database.checkRoom()
-    await this.#changeOne('application', name, (trx) => queries.replaceRules(trx, name, rules))
+    await this.#changeOne('application', name, (trx) => queries.replaceRules(trx, name, rules, made.createsDevices))
   }
 
   async removeApplication(name: string): Promise<void> {

@@ -140,7 +140,7 @@ it('makes applications with rules, lists and removes them', async () => {
   const made = await call('POST', '/v1/applications', { payload: { name: 'dashboard', rules } })
   expect(made).toMatchObject({ status: 201, body: { name: 'dashboard', rules, username: 'dashboard' } })
   const listed = (await call('GET', '/v1/applications')).body['applications']
-  expect(listed).toEqual([{ name: 'dashboard', rules, createdAt: '2023-11-14T22:13:20Z' }])
+  expect(listed).toEqual([{ name: 'dashboard', rules, createsDevices: false, createdAt: '2023-11-14T22:13:20Z' }])
   expect((await call('POST', '/v1/applications', { payload: { name: 'dashboard', rules } })).status).toBe(409)
   expect((await call('DELETE', '/v1/applications/dashboard')).status).toBe(204)
   expect((await call('DELETE', '/v1/applications/dashboard')).status).toBe(404)

@@ -57,6 +57,7 @@ export class MemoryRegistry implements Registry {
   pinFieldTypes = unused
   readStreams = unused
   setAdminKey = unused
+  admitDevice = async () => 'unknown' as const
   close = async () => {}
 
   readonly names: DeviceNames = {
@@ -64,6 +65,7 @@ export class MemoryRegistry implements Registry {
     uidOf: (tenant, device) => this.#devices.get(`${tenant}/${device}`)?.uid ?? device,
     nameOf: (tenant, uid) =>
       [...this.#devices.values()].find((one) => one.tenant === tenant && one.uid === uid)?.device ?? uid,
+    isKnown: (tenant, device) => this.#devices.has(`${tenant}/${device}`),
   }
 
   async createDevices(devices: readonly DeviceToMake[]) {
@@ -129,7 +131,7 @@ export class MemoryRegistry implements Registry {
 
   async createApplication(name: string, rules: Application['rules']) {
     if (this.#applications.has(name)) throw new SluiceError('already_exists', `${name} exists`)
-    this.#applications.set(name, { name, rules, createdMs: 1_700_000_000_000, login: ENABLED })
+    this.#applications.set(name, { name, rules, createsDevices: false, createdMs: 1_700_000_000_000, login: ENABLED })
     return this.#login(name)
   }
 

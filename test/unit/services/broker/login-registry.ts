@@ -44,7 +44,7 @@ export class LoginRegistry {
   }
 
   setApplication(name: string, rules: readonly AclRule[], createdMs = Date.now()): void {
-    this.applications.set(name, { name, rules, createdMs, login: ENABLED })
+    this.applications.set(name, { name, rules, createsDevices: false, createdMs, login: ENABLED })
     this.change(name)
   }
 
