@@ -10,6 +10,8 @@ export interface Backoff {
 export const BACKOFF = {
   /** A process that starts before the servers it needs. */
   start: { first: 250, most: 5_000 },
+  /** A process of `up --cluster` that ended by itself. */
+  restart: { first: 1_000, most: 30_000 },
   /** The broker's append: the first acknowledgement comes within a second of the log's return. */
   append: { first: 20, most: 500 },
   /** A will that cannot be stamped yet. */

@@ -4,9 +4,9 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { pause } from '../../shared/backoff.ts'
+import { BACKOFF, backoffMs, pause } from '../../shared/backoff.ts'
 import { childEnvironment } from '../../shared/config.ts'
-import { SluiceError } from '../../shared/errors.ts'
+import { ERRORS, isErrorCode, SluiceError } from '../../shared/errors.ts'
 import type { Address } from '../../shared/process/listen.ts'
 
 /** A service as a process of its own, started again when it ends by itself. */
@@ -46,8 +46,6 @@ export interface LocalClusterFacts {
   readonly processes: readonly { readonly name: string; readonly pid: number; readonly operations: number }[]
 }
 
-/** A member that ends right after its start is not started more often than this. */
-const RESTART_AFTER_MS = 1_000
 const BROKER = 'broker'
 const API = 'query-api'
 const services = fileURLToPath(new URL('../', import.meta.url))
@@ -93,31 +91,44 @@ export class LocalCluster {
   }
 
   async #keepRunning(member: Member): Promise<void> {
+    let failures = 0
     while (!this.#stopping.signal.aborted) {
-      const reason = await this.#run(member)
+      const { reason, lastLine, wasReady } = await this.#run(member)
       if (this.#stopping.signal.aborted) return
+      // What it was started with will not become right by starting it again.
+      if (!this.#facts.has(member.name) && isMisconfigured(lastLine)) {
+        this.#allReady.reject(new SluiceError('setting_invalid', `${member.name} cannot start: ${lastLine}`))
+        return
+      }
       this.#options.onExit(member.name, reason)
-      await pause(RESTART_AFTER_MS, this.#stopping.signal)
+      failures = wasReady ? 1 : failures + 1
+      await pause(backoffMs(BACKOFF.restart, failures), this.#stopping.signal)
     }
   }
 
-  /** Resolves with how the process ended. Never rejects. */
-  async #run(member: Member): Promise<string> {
+  /** Resolves with how the process ended, and what it said last. Never rejects. */
+  async #run(member: Member): Promise<{ reason: string; lastLine: string; wasReady: boolean }> {
     const args = ['--disable-warning=ExperimentalWarning', join(services, member.entry)]
     const child = spawn(this.#options.execPath, args, {
       env: this.#environment(member),
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     this.#children.set(member.name, child)
+    let lastLine = ''
+    let wasReady = false
     createInterface({ input: child.stderr }).on('line', (line) => {
+      lastLine = line
       this.#options.onLine(line)
-      if (line.includes('"msg":"ready"')) this.#isReady(member.name, JSON.parse(line) as ReadyLine)
+      if (!line.includes('"msg":"ready"')) return
+      wasReady = true
+      this.#isReady(member.name, JSON.parse(line) as ReadyLine)
     })
     // One that could not be started has no exit.
     const { promise, resolve } = Promise.withResolvers<string>()
-    child.once('exit', (code, signal) => resolve(`exited with ${code ?? signal}`))
+    // When it has said all.
+    child.once('close', (code, signal) => resolve(`exited with ${code ?? signal}`))
     child.once('error', (error) => resolve(`could not be started: ${error.message}`))
-    return promise
+    return { reason: await promise, lastLine, wasReady }
   }
 
   #isReady(name: string, line: ReadyLine): void {
@@ -157,6 +168,12 @@ export class LocalCluster {
     }
     return childEnvironment({ OPS_PORT: '0', ...secrets, ...env, ...member.env, ...ports })
   }
+}
+
+/** Whether a process that ended says that somebody has to change what it is started with. */
+function isMisconfigured(lastLine: string): boolean {
+  const [, code = ''] = /^sluice: .*\((\w+)\)\. /.exec(lastLine) ?? []
+  return isErrorCode(code) && ERRORS[code].class === 'configuration'
 }
 
 /** Whether the process was started and has not ended. */
