@@ -11,6 +11,7 @@ import { startServices, type Ports } from '../../services/standalone/services.ts
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { loadConfig } from '../../shared/config.ts'
 import { createKafkaMetrics } from '../../shared/log/kafka/metrics.ts'
+import { LagWatch } from '../../shared/process/lag-watch.ts'
 import { createLogMetrics } from '../../shared/log/log-metrics.ts'
 import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
 import { openRedisLink } from '../../shared/mesh/redis-link.ts'
@@ -123,6 +124,7 @@ const NOT_ASKED: Pick<Readiness, 'ask'> = { ask: async () => ({ ready: true, che
 
 async function startApiProcess(surroundings: Surroundings, { log, points }: Ports, metrics: Metrics): Promise<void> {
   const { releasers } = surroundings
+  releasers.own('lag watch', new LagWatch({ log, logger, metrics }), async (it) => it.close())
   const settings = loadConfig(queryApiProcessSettings, { ...ANY_PORT, ...SECRETS })
   countKafka(metrics)
   countInflux(metrics)
@@ -131,7 +133,19 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   const nodes = releasers.own('nodes', await openBrokerNodes({ ...NO_REDIS, metrics }), (it) => it.close())
   const clock = await openClock(surroundings, { log, registry }, metrics)
   const api = await createApi({
-    ...{ log, points, registry, cache, nodes, readiness: NOT_ASKED, settings, logger, metrics, version: '' },
+    ...{
+      log,
+      points,
+      registry,
+      cache,
+      nodes,
+      workers: async () => [],
+      readiness: NOT_ASKED,
+      settings,
+      logger,
+      metrics,
+      version: '',
+    },
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: undefined, readings: undefined }),
     publicFolder: new URL('../../services/query-api/public/', import.meta.url),

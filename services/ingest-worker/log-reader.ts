@@ -73,13 +73,16 @@ export class LogReader {
   }
 
   async #open(): Promise<void> {
-    const { log, batchRecords } = this.#options
+    const { log, batchRecords, metrics } = this.#options
     this.#consumer = await log.consume({
       topic: 'telemetry.raw',
       group: INGEST_GROUP,
       maxRecords: batchRecords,
       onBatch: (batch, signal) => this.#take(batch, signal),
-      onAssigned: (assignment) => this.#assigned.set(assignment.partition, assignment),
+      onAssigned: (assignment) => {
+        this.#assigned.set(assignment.partition, assignment)
+        metrics.assigned.set({ partition: assignment.partition }, 1)
+      },
       onRevoked: (partition) => this.#revoke(partition),
       onGap: (gap) => this.#passGap(gap),
       onStuck: (partition, error) => this.#stuck(partition, error),
@@ -190,6 +193,7 @@ export class LogReader {
   }
 
   #revoke(partition: number): void {
+    this.#options.metrics.assigned.remove({ partition })
     this.#stuck(partition, undefined)
     const progress = this.#progress.get(partition)
     if (progress === undefined) return

@@ -1,6 +1,4 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import type { PartitionLag } from '../../shared/log/port.ts'
-import type { Logger } from '../../shared/process/logger.ts'
 import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 import { UsefulTime } from './useful-time.ts'
 
@@ -40,6 +38,7 @@ export interface IngestMetrics {
   readonly series: Gauge
   readonly policies: Gauge
   readonly committed: Gauge<'partition'>
+  readonly assigned: Gauge<'partition'>
 }
 
 export function createIngestMetrics(metrics: Metrics): IngestMetrics {
@@ -47,6 +46,8 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   const counter = (name: string, help: string) => new Counter({ name: `sluice_ingest_${name}`, help, registers })
   const counterBy = <L extends string>(name: string, help: string, label: L) =>
     new Counter({ name: `sluice_ingest_${name}`, help, labelNames: [label], registers })
+  const gaugeBy = <L extends string>(name: string, help: string, label: L) =>
+    new Gauge({ name: `sluice_ingest_${name}`, help, labelNames: [label], registers })
   const gauge = (name: string, help: string) => new Gauge({ name: `sluice_ingest_${name}`, help, registers })
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name: `sluice_ingest_${name}`, help, buckets, registers })
@@ -93,47 +94,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     latestStreams: gauge('latest_streams', 'Streams whose latest values are in memory; bounded'),
     policies: gauge('policies', 'Revisions of policies known to the decoder; bounded'),
     series: gauge('series', 'Series known to the decoder; bounded'),
-    committed: new Gauge({
-      name: 'sluice_ingest_committed_offset',
-      help: 'Offset at which the worker resumes after a restart',
-      labelNames: ['partition'],
-      registers,
-    }),
+    committed: gaugeBy('committed_offset', 'Offset at which the worker resumes after a restart', 'partition'),
+    assigned: gaugeBy('assigned', '1 for each partition that is of this worker', 'partition'),
   }
-}
-
-/** Lag is asked for when it is scraped; a log that does not answer leaves the last values. */
-export function exposeLag(metrics: Metrics, logger: Logger, read: () => Promise<readonly PartitionLag[]>): void {
-  const registers = [metrics]
-  const labelNames = ['partition'] as const
-  const seconds = new Gauge({
-    name: 'sluice_ingest_lag_seconds',
-    help: 'Age of the oldest uncommitted record',
-    labelNames,
-    registers,
-  })
-  const horizon = new Gauge({
-    name: 'sluice_log_retention_horizon_seconds',
-    help: 'Until retention removes the oldest uncommitted record, at the earliest; absent while none waits',
-    labelNames,
-    registers,
-  })
-  new Gauge({
-    name: 'sluice_ingest_lag_records',
-    help: 'Uncommitted records',
-    labelNames,
-    registers,
-    async collect() {
-      try {
-        for (const lag of await read()) {
-          this.set({ partition: lag.partition }, lag.records)
-          seconds.set({ partition: lag.partition }, lag.seconds)
-          if (lag.horizon === undefined) horizon.remove({ partition: lag.partition })
-          else horizon.set({ partition: lag.partition }, lag.horizon.seconds)
-        }
-      } catch (error) {
-        logger.debug({ err: error }, 'the lag of the log is unknown')
-      }
-    },
-  })
 }

@@ -2,7 +2,7 @@ import type { ingestWorkerSettings } from '../../config/ingest-worker.ts'
 import type { Cache } from '../../shared/cache/port.ts'
 import type { Config } from '../../shared/config.ts'
 import type { Logger } from '../../shared/process/logger.ts'
-import { INGEST_GROUP, type TelemetryLog } from '../../shared/log/port.ts'
+import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Policies } from '../../shared/registry/policies-port.ts'
@@ -15,7 +15,7 @@ import { FieldTypes } from './field-types.ts'
 import { Gaps } from './gaps.ts'
 import { LimitNotes } from './limit-notes.ts'
 import { LatestStates } from './latest-states.ts'
-import { createIngestMetrics, exposeLag } from './metrics.ts'
+import { createIngestMetrics } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { RecentValues } from './recent-values.ts'
 import { RetentionWatch } from './retention-watch.ts'
@@ -97,7 +97,6 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     checkpoint,
     lingerMs: settings.INGEST_LINGER_MS,
   })
-  exposeLag(registerIn, logger, async () => (ending.signal.aborted ? [] : log.lag('telemetry.raw', INGEST_GROUP)))
   await reader.start()
   const retention = new RetentionWatch({ log, logger })
 

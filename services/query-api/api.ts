@@ -5,7 +5,7 @@ import type { queryApiSettings } from '../../config/query-api.ts'
 import type { Cache } from '../../shared/cache/port.ts'
 import type { BrokerNodes } from '../../shared/commands.ts'
 import type { Config } from '../../shared/config.ts'
-import type { TelemetryLog } from '../../shared/log/port.ts'
+import type { GroupOwner, TelemetryLog } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
@@ -32,6 +32,8 @@ export interface ApiOptions {
   readonly registry: Registry
   readonly cache: Cache
   readonly nodes: BrokerNodes
+  /** The ingest workers that live. */
+  readonly workers: () => Promise<readonly GroupOwner[]>
   /** The receive clock of this process, shared with the broker; see `ReceiveClock.stampOf`. */
   readonly stamp: (payload: Uint8Array) => Stamp
   readonly status: () => ProcessStatus

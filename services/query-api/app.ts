@@ -33,6 +33,7 @@ import { readingRoutes } from './routes/readings.ts'
 import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
+import { workerRoutes } from './routes/workers.ts'
 import { validatorCompiler } from './validation.ts'
 
 /** Bulk requests hold up to 1,000 devices with their tags; payloads have their own limit. */
@@ -94,6 +95,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       streamRoutes(closed, live, sessions)
       statusRoutes(closed, options)
       nodeRoutes(closed, options)
+      workerRoutes(closed, options)
     },
     { prefix: '/v1' },
   )

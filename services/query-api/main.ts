@@ -10,7 +10,9 @@ import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { listenHttp } from '../../shared/process/listen.ts'
 import { openBrokerNodes } from '../../shared/mesh/broker-nodes.ts'
+import { openGroupOwners } from '../../shared/log/kafka/group-owners.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
+import { LagWatch } from '../../shared/process/lag-watch.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
 import { nodeName } from '../../shared/process/node-name.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
@@ -29,6 +31,9 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const cache = await open('cache', openRedisCache, redisCacheOptions())
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
   await registry.setAdminKey(config.ADMIN_TOKEN)
+  const owners = await open('workers', openGroupOwners, kafkaOptions(config, 'query-api'))
+  const lag = new LagWatch({ log, logger, metrics })
+  releasers.own('lag watch', lag, async (it) => it.close())
   const node = nodeName('query-api', { id: config.NODE_ID, port: config.HTTP_PORT })
   const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
   const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
@@ -36,6 +41,7 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, readiness, settings: config, logger, metrics },
     stamp: (payload) => stamps.clock.stampOf(payload),
+    workers: () => owners.list(),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
     version: packageVersion(),
     publicFolder: new URL('public/', import.meta.url),

@@ -2,6 +2,7 @@ import type { Cache } from '../../shared/cache/port.ts'
 import { listenHttp, type Address } from '../../shared/process/listen.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
 import type { Logger } from '../../shared/process/logger.ts'
+import { LagWatch } from '../../shared/process/lag-watch.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
@@ -54,6 +55,8 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const { clock } = stamps
   const shared = { ...ports, settings: config, logger, metrics }
 
+  const lag = new LagWatch({ log: ports.log, logger, metrics })
+  releasers.own('lag watch', lag, async (it) => it.close())
   const worker = await startIngestWorker(shared)
   releasers.own('ingest worker', worker, (it) => it.close())
 
@@ -71,12 +74,14 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   releasers.own('readiness', readiness, async (it) => it.close())
 
   const { mqtt } = broker.addresses
+  const partitions = Array.from({ length: ports.log.partitions }, (_, partition) => partition)
   const publicUrl = config.PUBLIC_URL ?? ''
   const hosts = URL.canParse(publicUrl) ? [new URL(publicUrl).hostname] : []
   const api = await createApi({
     ...shared,
     settings: { ...config, HTTP_HOSTS: [...config.HTTP_HOSTS, ...hosts] },
     nodes: broker.nodes,
+    workers: async () => (worker.isReading() ? [{ id: 'standalone', host: undefined, partitions }] : []),
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     readiness,

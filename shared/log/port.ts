@@ -35,6 +35,14 @@ export interface PartitionOffsets {
 /** The consumer group of the ingest workers, whose positions say what is stored. */
 export const INGEST_GROUP = 'ingest-worker'
 
+/** One worker of the group that lives, and the partitions that are its own. */
+export interface GroupOwner {
+  readonly id: string
+  /** Where it connects from; undefined for one in this process. */
+  readonly host: string | undefined
+  readonly partitions: readonly number[]
+}
+
 /** From this part of the retention on people are warned. */
 export const RETENTION_NEAR = 0.5
 

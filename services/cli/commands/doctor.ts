@@ -12,6 +12,7 @@ import {
 } from '../doctor/health-checks.ts'
 import { checkLog, lossesOfLog, type Unstored } from '../log-state.ts'
 import { failingServers } from '../ready-checks.ts'
+import { checkWorkers, listWorkers } from '../workers.ts'
 import type { DeviceName } from '../argument-parsers.ts'
 import { checkLookAlikes, MAX_COMPARED } from '../doctor/look-alikes.ts'
 import { collectPages } from '../pages.ts'
@@ -104,11 +105,12 @@ async function askRunning(session: Session): Promise<Running | undefined> {
     const servers = failingServers(readiness.body).map((text): Finding => {
       return { check: 'server', health: 'fail', detail: text, fix: 'Every process is without it: see to this server.' }
     })
+    const workers = checkWorkers(await listWorkers(session))
     const log = checkLog(status.unstored, await lossesOfLog(session))
     return {
       mqttPort: status.mqtt?.port,
       newestMs,
-      findings: [finding, ...servers, log, checkLookAlikes(devices, more)],
+      findings: [finding, ...servers, workers, log, checkLookAlikes(devices, more)],
     }
   } catch (error) {
     const { code, message, kind } = toSluiceError(error)

@@ -1,6 +1,7 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import { lossesOfLog, lossesText, unstoredText, type Unstored } from '../log-state.ts'
 import { checksOf, failingServers } from '../ready-checks.ts'
+import { listWorkers, shownWorkers } from '../workers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
 
@@ -15,20 +16,31 @@ interface Node {
 export function addStatus({ program, run }: Commands): void {
   program
     .command('status')
-    .description('show whether Sluice is running and ready, and where; exit code 1 if it is not')
+    .description('show whether Sluice is running, ready and storing, and where; exit code 1 if it is not')
     .action(run(showStatus))
 }
 
 async function showStatus(session: Session): Promise<0 | 1> {
   const { api } = session
-  const [{ unstored, ...status }, readiness, nodes, losses] = await Promise.all([
+  const [{ unstored, ...status }, readiness, nodes, losses, workers] = await Promise.all([
     api.get<Record<string, unknown> & { unstored?: Unstored | null }>('/v1/status'),
     api.probe('/readyz'),
     listNodes(session),
     lossesOfLog(session),
+    listWorkers(session),
   ])
   const ready = readiness.status === 200
-  const all = { url: api.url.origin, ready, readiness: readiness.body, ...status, unstored, ...losses, ...nodes }
+  const stores = !('workers' in workers) || workers.workers.length > 0
+  const all = {
+    url: api.url.origin,
+    ready,
+    readiness: readiness.body,
+    ...status,
+    unstored,
+    ...losses,
+    ...nodes,
+    ...workers,
+  }
   session.result(all, () => {
     const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
       ([, value]) => value !== null,
@@ -41,10 +53,12 @@ async function showStatus(session: Session): Promise<0 | 1> {
       ...shownDisk(readiness.body),
       ...failingServers(readiness.body).map((text) => `failing    ${text}`),
       ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]),
+      ...(stores ? [] : ['workers    none lives: nothing is stored, and the log keeps what devices send']),
       ...shownNodes(nodes),
+      ...shownWorkers(workers),
     ].join('\n')
   })
-  return ready ? 0 : 1
+  return ready && stores ? 0 : 1
 }
 
 /** How full the disk is, or that it is full. */

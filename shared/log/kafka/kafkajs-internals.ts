@@ -88,6 +88,11 @@ export interface Broker {
     groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[]
   }): Promise<{ memberAssignment: Buffer }>
   heartbeat(options: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
+  describeGroups(options: { groupIds: readonly string[] }): Promise<{
+    groups: readonly {
+      readonly members: readonly { memberId: string; clientHost: string; memberAssignment: Buffer }[]
+    }[]
+  }>
   leaveGroup(options: { groupId: string; memberId: string }): Promise<unknown>
   offsetCommit(options: {
     groupId: string

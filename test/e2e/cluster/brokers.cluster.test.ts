@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { connectAsync } from 'mqtt'
 import { expect, it, onTestFailed, onTestFinished } from 'vitest'
 import { ApiClient } from '../../../shared/api-client.ts'
 import { registerFleet } from '../../../services/simulator/fleet.ts'
@@ -17,13 +18,15 @@ const TELEMETRY_RATE = 500
 const BEFORE_FAULT_MS = 2_000
 const PATIENCE = { timeout: 60_000, interval: 200 }
 
+const brokerEnv = { MQTT_PROXY_PROTOCOL: 'on', MQTT_PROXY_FROM: '127.0.0.1', LOG_LEVEL: 'info' }
+const PLAN = { workers: 2, brokers: 3, brokerEnv }
+
 const deployment = useServers()
 
 /** Three brokers behind HAProxy, telemetry of half of the clients and commands to the other half. */
 async function startLoad() {
   onTestFailed(() => deployment.discard())
-  const brokerEnv = { MQTT_PROXY_PROTOCOL: 'on', MQTT_PROXY_FROM: '127.0.0.1', LOG_LEVEL: 'info' }
-  const cluster = await deployment.clusterFor('brokers', { workers: 2, brokers: 3, brokerEnv })
+  const cluster = await deployment.clusterFor('brokers', PLAN)
   const haproxy = await startHaproxy(deployment.folder, cluster.brokers.map(nodeOf))
   onTestFinished(() => haproxy.stop())
   await expect.poll(() => haproxy.usable(), PATIENCE).toEqual([true, true, true])
@@ -100,4 +103,54 @@ it('a rolling restart: clients change the node, and see no error', { timeout: LI
   }
   await expectKept('rolling restart of the brokers', load)
   expect(load.fleet.errors).toEqual([])
+})
+
+it(
+  'MariaDB hangs: no broker is taken from the balancer, who is known connects, and publishes are acknowledged',
+  { timeout: LIMIT_MS },
+  async () => {
+    onTestFailed(() => deployment.discard())
+    const cluster = await deployment.clusterFor('brokers', PLAN)
+    const haproxy = await startHaproxy(deployment.folder, cluster.brokers.map(nodeOf))
+    onTestFinished(() => haproxy.stop())
+    await allUsable(haproxy)
+    const api = new ApiClient({ url: cluster.url, token: cluster.token })
+    const [device] = await registerFleet(api, { tenant: `h${Date.now().toString(36)}`, prefix: 'known', count: 1 })
+    const { username, secret: password } = device ?? { username: '', secret: '' }
+    const connect = () => connectAsync(`mqtt://127.0.0.1:${haproxy.mqtt}`, { username, password, reconnectPeriod: 0 })
+    // Least connections: each broker lets it in.
+    const clients = [await connect()]
+    while (clients.length < 9) clients.push(await connect())
+    const { process: mariadb } = deployment.servers.mariadb
+    mariadb.signal('SIGSTOP')
+    onTestFinished(() => mariadb.signal('SIGCONT'))
+    const told = async () => (await cluster.broker.readiness()).checks.find(({ name }) => name === 'registry')?.ok
+    await expect.poll(told, PATIENCE).toBe(false)
+    // Long enough for HAProxy to have asked each of them several times.
+    for (let looks = 0; looks < 10; looks += 1) {
+      expect(await haproxy.usable()).toEqual([true, true, true])
+      clients.push(await connect())
+      await clients.at(-1)?.publishAsync(`t/${username}/telemetry`, `{"v":${looks}}`, { qos: 1 })
+      await delay(300)
+    }
+    mariadb.signal('SIGCONT')
+    await expect.poll(told, PATIENCE).toBe(true)
+    await Promise.all(clients.map((client) => client.endAsync(true)))
+  },
+)
+
+it('all workers killed: none is told to live, and the lag goes on being read', { timeout: LIMIT_MS }, async () => {
+  onTestFailed(() => deployment.discard())
+  const cluster = await deployment.clusterFor('brokers', PLAN)
+  const partitions = async () =>
+    (await cluster.get<{ workers: { partitions: number[] }[] }>('/v1/workers')).workers.flatMap((one) => one.partitions)
+  await expect.poll(async () => (await partitions()).length, PATIENCE).toBe(12)
+  await Promise.all(cluster.workers.map((worker) => worker.stop('SIGKILL')))
+  await expect.poll(partitions, PATIENCE).toEqual([])
+  const api = new ApiClient({ url: cluster.url, token: cluster.token })
+  const [device] = await registerFleet(api, { tenant: `w${Date.now().toString(36)}`, prefix: 'kept', count: 1 })
+  await api.post(`/v1/devices/${device?.username}/readings`, { v: 1 })
+  await expect.poll(() => cluster.api.metric('sluice_log_lag_records'), PATIENCE).toBeGreaterThan(0)
+  await Promise.all(cluster.workers.map((worker) => worker.start()))
+  await expect.poll(() => cluster.api.metric('sluice_log_lag_records'), PATIENCE).toBe(0)
 })

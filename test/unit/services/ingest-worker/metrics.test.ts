@@ -16,8 +16,7 @@ const EXPECTED: Readonly<Record<string, RegExp>> = {
   'time at work': /^sluice_ingest_useful_seconds_total (?!0$)/m,
   'time to write a batch': /^sluice_ingest_write_seconds_count [1-9]/m,
   'time to commit': /^sluice_ingest_checkpoint_seconds_count [1-9]/m,
-  'lag in records': /^sluice_ingest_lag_records\{partition="0"\} 0$/m,
-  'lag in seconds': /^sluice_ingest_lag_seconds\{partition="0"\} 0$/m,
+  'whose partition it is': /^sluice_ingest_assigned\{partition="0"\} 1$/m,
 }
 
 it('every stage of a reading is in the metrics', async () => {
