@@ -1,6 +1,7 @@
 import { decodeFieldValue, encodeFieldValue, type StoredValue } from './field-values.ts'
 import type { FieldState, FieldValue, StreamState } from './registry/port.ts'
-import { compareInstants, kindOf, type FieldType, type PointValue, type Series } from './telemetry.ts'
+import { spans, type Tombstone } from './registry/tombstones-port.ts'
+import { compareInstants, kindOf, type FieldType, type Instant, type PointValue, type Series } from './telemetry.ts'
 import { streamKey, type TelemetryTopic } from './topics.ts'
 
 /** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
@@ -140,6 +141,24 @@ export class LatestStream {
       if (oldest !== undefined) this.#fields.delete(oldest)
     }
     this.#fields.set(name, field)
+  }
+
+  /** Takes out what was deleted: a field with it whose number before it was not, goes back to that. False for nothing. */
+  erase(tombstone: Tombstone): boolean {
+    const isIn = (time: Instant): boolean => spans(tombstone, this.names.stream, time)
+    let erased = false
+    for (const [name, field] of this.#fields) {
+      const { ms, ns, number } = field
+      const kept = number !== undefined && !isIn(number.time) ? number : undefined
+      if (isIn({ ms, ns })) {
+        if (kept === undefined) this.#fields.delete(name)
+        else this.#fields.set(name, { ...kept.time, type: kept.type, value: kept.value, number: undefined })
+      } else if (kept !== number) field.number = undefined
+      else continue
+      erased = true
+    }
+    if (erased) this.version += 1
+    return erased
   }
 
   /** A copy that later merges do not change. */

@@ -5,8 +5,8 @@ import { replaceFile } from '../../shared/storage/replace-file.ts'
 import { influxSettings } from '../cluster.ts'
 
 /**
- * Sets InfluxDB up and leaves two tokens as files named `token`: one for the workers (read and write of the bucket), one
- * for the API (read only). May run at every start: a token that still works is kept, one that does not is replaced.
+ * Sets InfluxDB up and leaves two tokens as files named `token`: one for the workers and one for the API, which
+ * deletes readings. May run at every start: a token that works and may do all that is kept, another one is replaced.
  */
 const config = loadConfig({
   INFLUX_URL: influxSettings.INFLUX_URL,
@@ -19,11 +19,17 @@ const config = loadConfig({
 })
 const LIMIT_MS = 10_000
 
+interface Authorization {
+  readonly id: string
+  readonly description: string
+  readonly permissions: readonly { readonly action: string }[]
+}
+
 await setUp()
 const orgID = await findOrg()
 const bucketID = await findOrMakeBucket()
 await provide('sluice ingest-worker', ['read', 'write'], config.WORKER_TOKEN_FOLDER)
-await provide('sluice query-api', ['read'], config.API_TOKEN_FOLDER)
+await provide('sluice query-api', ['read', 'write'], config.API_TOKEN_FOLDER)
 
 /** Works once in the life of a server; afterwards the operator's token must be the one that it was set up with. */
 async function setUp(): Promise<void> {
@@ -56,7 +62,7 @@ async function findOrMakeBucket(): Promise<string> {
 
 async function provide(description: string, actions: readonly string[], folder: string): Promise<void> {
   const file = join(folder, 'token')
-  if (existsSync(file) && (await isAccepted(readFileSync(file, 'utf8')))) return
+  if (existsSync(file) && (await isAccepted(readFileSync(file, 'utf8'))) && (await mayDo(description, actions))) return
   const resource = { type: 'buckets', id: bucketID, orgID }
   const body = { orgID, description, permissions: actions.map((action) => ({ action, resource })) }
   const made = await expectJson<{ id: string; token: string }>(await call('POST', '/authorizations', { body }))
@@ -71,13 +77,23 @@ async function isAccepted(token: string): Promise<boolean> {
   return response.status !== 401
 }
 
+/** Whether the token with this description, of which there is one, was given these rights. */
+async function mayDo(description: string, actions: readonly string[]): Promise<boolean> {
+  const given = (await tokensOf(description)).map(({ permissions }) => permissions.map(({ action }) => action))
+  return given.some((its) => actions.every((action) => its.includes(action)))
+}
+
 async function removeOthers(description: string, kept: string): Promise<void> {
-  const response = await call('GET', `/authorizations?orgID=${orgID}`)
-  const { authorizations } = await expectJson<{ authorizations: { id: string; description: string }[] }>(response)
-  for (const { id } of authorizations.filter((it) => it.description === description && it.id !== kept)) {
+  for (const { id } of (await tokensOf(description)).filter((it) => it.id !== kept)) {
     const removed = await call('DELETE', `/authorizations/${id}`)
     if (!removed.ok) throw new Error(`InfluxDB answered ${removed.status}: ${await removed.text()}`)
   }
+}
+
+async function tokensOf(description: string): Promise<Authorization[]> {
+  const response = await call('GET', `/authorizations?orgID=${orgID}`)
+  const { authorizations } = await expectJson<{ authorizations: Authorization[] }>(response)
+  return authorizations.filter((it) => it.description === description)
 }
 
 function call(method: string, path: string, { body, token }: { body?: object; token?: string } = {}) {

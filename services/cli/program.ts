@@ -10,8 +10,10 @@ import { addDeadLetters } from './commands/dead-letters.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addPolicies } from './commands/policies.ts'
+import { addJobs } from './commands/jobs.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addImport } from './commands/import.ts'
+import { addReadings } from './commands/readings.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
@@ -57,7 +59,9 @@ const COMMANDS = [
   addImport,
   addSimulate,
   addTail,
+  addReadings,
   addDeadLetters,
+  addJobs,
   addDoctor,
   addMigrate,
   addCert,

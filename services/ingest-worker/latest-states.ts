@@ -2,6 +2,7 @@ import type { Cache } from '../../shared/cache/port.ts'
 import { encodeLatest, latestKey, LatestStream } from '../../shared/latest-state.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
+import { TombstoneView, type Tombstone } from '../../shared/registry/tombstones-port.ts'
 import { compareText } from '../../shared/text-order.ts'
 import { streamKey, type TelemetryTopic } from '../../shared/topics.ts'
 import type { Gaps } from './gaps.ts'
@@ -9,7 +10,7 @@ import { checkPosition } from './log-replaced.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
-import type { Accepted } from './point-writer.ts'
+import type { Accepted } from './accepted.ts'
 
 /** Streams asked for in one call. */
 const LOAD_STREAMS = 1000
@@ -46,6 +47,8 @@ export class LatestStates {
   readonly #unpublished = new Set<Entry>()
   #dirty = new Set<Entry>()
   #publishing: Promise<void> | undefined
+  /** What is taken out of all entries, and out of those that are loaded. */
+  #deleted = new TombstoneView()
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: {
@@ -64,6 +67,25 @@ export class LatestStates {
     this.#logger = options.logger
     this.#maxStreams = options.maxStreams
     this.#gaps = options.gaps
+  }
+
+  /**
+   * To be called with what was left out of the points, before they are merged: what is kept here may have come before it
+   * was deleted. True when there is more of it than at the last call.
+   */
+  erase(deleted: TombstoneView): boolean {
+    if (deleted === this.#deleted) return false
+    const known = new Set(this.#deleted.all.map(({ id }) => id))
+    const added = new TombstoneView(deleted.all.filter(({ id }) => !known.has(id)))
+    this.#deleted = deleted
+    if (added.isEmpty) return false
+    for (const entry of this.#entries.values()) {
+      const { tenant, device } = entry.state.names
+      if (!eraseAll(entry.state, added.of(tenant, device))) continue
+      this.#dirty.add(entry)
+      this.#unpublished.add(entry)
+    }
+    return true
   }
 
   /** Merges stored points; what a state covers already is a replay and changes nothing. */
@@ -120,6 +142,12 @@ export class LatestStates {
         const gap = checkPosition(run.part.slice, run.index, states[i])
         if (gap !== undefined) await this.#gaps.append([gap])
         const state = new LatestStream(run.names, states[i])
+        // One that is closed was taken out of what is loaded, which may have newer values of its span now.
+        const { tenant, device } = run.names
+        eraseAll(
+          state,
+          this.#deleted.of(tenant, device).filter(({ receivedMs }) => receivedMs === undefined),
+        )
         this.#entries.set(run.key, { key: run.key, state, progress: run.part.slice.progress, flushed: state.version })
       }
     }
@@ -187,6 +215,10 @@ export class LatestStates {
       this.#publish()
     }
   }
+}
+
+function eraseAll(state: LatestStream, tombstones: readonly Tombstone[]): boolean {
+  return tombstones.map((tombstone) => state.erase(tombstone)).includes(true)
 }
 
 /** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */

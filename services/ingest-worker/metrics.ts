@@ -18,6 +18,8 @@ export interface IngestMetrics {
   readonly nulls: Counter
   /** Points decoded and given up, because their partition went to another worker: it reads them again. */
   readonly revoked: Counter
+  /** Points of readings that were deleted before they were stored. */
+  readonly deleted: Counter
   readonly suspects: Counter
   /** Points that took the place of another value of another message, as far as the worker remembers. */
   readonly overwritten: Counter
@@ -61,6 +63,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     refusedFields: counter('refused_fields_total', 'New fields beyond the bounds, again with each batch'),
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
+    deleted: counter('deleted_points_total', 'Points not stored, because their readings were deleted'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),
     overwritten: counter(
       'overwritten_total',

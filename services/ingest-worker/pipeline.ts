@@ -139,7 +139,9 @@ export class Pipeline {
     const started = performance.now()
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
-    const { stored, refusals } = await writer.write(slices)
+    const { stored, refusals, deleted } = await writer.write(slices)
+    // Before anything of them is looked at that was received later.
+    if (latest.erase(deleted)) recent.forget()
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
     if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
     const overwrites = stored.flatMap((part) => recent.look(part))

@@ -1,24 +1,20 @@
 import { SluiceError } from '../../shared/errors.ts'
 import type { PointStore, RejectedPoint } from '../../shared/points/port.ts'
-import type { PointBatch, PointValue, Series } from '../../shared/telemetry.ts'
+import type { TombstoneView } from '../../shared/registry/tombstones-port.ts'
+import type { PointBatch } from '../../shared/telemetry.ts'
+import { at, keep, nothingOf, type Accepted } from './accepted.ts'
+import type { DeletedReadings } from './deleted-readings.ts'
 import type { FieldTypes } from './field-types.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { Refusals, type Refusal, type Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
-/** Points of one slice that are to be written, column by column, with the reading each belongs to. */
-export interface Accepted {
-  readonly slice: Slice
-  readonly points: PointBatch
-  /** Per point, as in `Decoded`. */
-  readonly record: readonly number[]
-  readonly element: readonly number[]
-}
-
 /** What became of some slices: their points, without those that the store refused, and what was refused of each record. */
 export interface Written {
   readonly stored: readonly Accepted[]
   readonly refusals: readonly Refusal[]
+  /** What was known to be deleted, and left out. */
+  readonly deleted: TombstoneView
 }
 
 /** Errors that say something about the points, not about the store. */
@@ -28,6 +24,7 @@ const isAboutPoints = (error: SluiceError) => error.kind.class === 'data' || err
 export class PointWriter {
   readonly #points: Pick<PointStore, 'write'>
   readonly #types: FieldTypes
+  readonly #deleted: DeletedReadings
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
   readonly #writePoints: number
@@ -35,12 +32,14 @@ export class PointWriter {
   constructor(options: {
     points: Pick<PointStore, 'write'>
     types: FieldTypes
+    deleted: DeletedReadings
     retry: Retry
     metrics: IngestMetrics
     writePoints: number
   }) {
     this.#points = options.points
     this.#types = options.types
+    this.#deleted = options.deleted
     this.#retry = options.retry
     this.#metrics = options.metrics
     this.#writePoints = options.writePoints
@@ -50,12 +49,13 @@ export class PointWriter {
   async write(slices: readonly Slice[]): Promise<Written> {
     const refusals = new Refusals(slices)
     const asTheyAre = await this.#types.pin(slices.map((slice) => slice.decoded.points.series))
-    const accepted = slices.map((slice) => this.#fit(slice, asTheyAre, refusals))
+    const deleted = await this.#deleted.view()
+    const accepted = slices.map((slice) => this.#deleted.leaveOut(this.#fit(slice, asTheyAre, refusals), deleted))
     const batch = concatenate(accepted.map(({ points }) => points))
     const rejected = await this.#writeAll(batch)
     this.#metrics.points.inc(batch.series.length - rejected.length)
     const stored = rejected.length === 0 ? accepted : withoutRejected(accepted, rejected, refusals)
-    return { stored, refusals: refusals.list() }
+    return { stored, refusals: refusals.list(), deleted }
   }
 
   /** The slice's points as the types in force have them, without those that do not fit. */
@@ -131,25 +131,6 @@ function withoutRejected(
   })
 }
 
-function emptyBatch(): PointBatch {
-  return { series: [], ms: [], ns: [], values: [] }
-}
-
-/** Point `i` is kept, as it is to be stored. */
-function keep(
-  kept: ReturnType<typeof nothingOf>,
-  { points, record, element }: Pick<Accepted, 'points' | 'record' | 'element'>,
-  i: number,
-  { series, value }: { readonly series: Series; readonly value: PointValue },
-): void {
-  kept.points.series.push(series)
-  kept.points.ms.push(at(points.ms, i))
-  kept.points.ns.push(at(points.ns, i))
-  kept.points.values.push(value)
-  kept.record.push(at(record, i))
-  kept.element.push(at(element, i))
-}
-
 function concatenate(batches: readonly PointBatch[]): PointBatch {
   const [first] = batches
   if (batches.length === 1 && first !== undefined) return first
@@ -170,16 +151,4 @@ function slicePoints(batch: PointBatch, from: number, to: number): PointBatch {
     ns: ns.slice(from, to),
     values: values.slice(from, to),
   }
-}
-
-/** An element of a column at an index that is within it. */
-function at<T>(column: readonly T[], index: number): T {
-  const value = column[index]
-  if (value === undefined) throw new RangeError(`no point ${index} among ${column.length}`)
-  return value
-}
-
-/** Where points of the slice are put that are kept. */
-function nothingOf(slice: Slice): Accepted & { record: number[]; element: number[] } {
-  return { slice, points: emptyBatch(), record: [], element: [] }
 }

@@ -3,7 +3,7 @@
 import type { PointValue, Series } from '../../shared/telemetry.ts'
 import { formatInstant } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Accepted } from './point-writer.ts'
+import type { Accepted } from './accepted.ts'
 import type { Slice } from './slice.ts'
 import { ValueTable } from './value-table.ts'
 

@@ -11,6 +11,7 @@ import { Checkpoint } from './checkpoint.ts'
 import { LogReader } from './log-reader.ts'
 import { DeadLetters } from './dead-letter.ts'
 import { FieldBudget } from './field-budget.ts'
+import { DeletedReadings } from './deleted-readings.ts'
 import { FieldTypes } from './field-types.ts'
 import { Gaps } from './gaps.ts'
 import { LimitNotes } from './limit-notes.ts'
@@ -25,7 +26,7 @@ import { PointWriter } from './point-writer.ts'
 /** What the worker asks of the registry. */
 export type WorkerRegistry = Pick<
   Registry,
-  'pinFieldTypes' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names'
+  'pinFieldTypes' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names' | 'tombstones'
 > & { readonly policies: Pick<Policies, 'find'> }
 
 export interface IngestWorkerOptions {
@@ -90,7 +91,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const types = new FieldTypes({ ...shared, budget })
   const pipeline = new Pipeline({
     ...shared,
-    writer: new PointWriter({ ...shared, types }),
+    writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
     deadLetters: new DeadLetters(shared),
     recent,
     latest,

@@ -8,6 +8,8 @@ import { Authentication } from './authentication.ts'
 import { BrowserSessions } from './browser-sessions.ts'
 import { describeApi, serveDescription } from './description.ts'
 import { checkHost } from './host-check.ts'
+import { jobHandlers } from './jobs/handlers.ts'
+import { JobRunner } from './jobs/job-runner.ts'
 import { LiveView } from './live.ts'
 import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
 import { observeRequests } from './requests.ts'
@@ -23,12 +25,14 @@ import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
+import { jobRoutes } from './routes/jobs.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { manyReadingRoutes } from './routes/many-readings.ts'
 import { nodeRoutes } from './routes/nodes.ts'
 import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
 import { policyRoutes } from './routes/policies.ts'
+import { readingDeleteRoutes } from './routes/readings-delete.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -62,9 +66,12 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const live = new LiveView({ ...options, maxClients: options.settings.HTTP_STREAMS_MAX })
   const sessions = new BrowserSessions(options.metrics)
   const authentication = new Authentication(options.registry, sessions, options.metrics)
+  const runner = new JobRunner({ ...options, jobs: options.registry.jobs, handlers: jobHandlers(options) })
   checkHost(app, options)
   drainAtClose(app, live)
   app.addHook('onClose', async () => sessions.close())
+  app.addHook('onReady', async () => runner.start())
+  app.addHook('onClose', () => runner.close())
   // Behind the hooks that look at the token, before the body is read.
   app.addHook('preParsing', async (request) => {
     if (request.who !== '') connections.keep(request.raw.socket)
@@ -88,14 +95,8 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       closed.addHook('onRequest', (request) => authentication.check(request))
       endSessionRoute(closed, sessions)
       administrationRoutes(closed, options)
-      latestRoutes(closed, options)
-      readingRoutes(closed, options)
-      manyReadingRoutes(closed, options)
-      deadLetterRoutes(closed, options)
+      dataRoutes(closed, options, runner)
       streamRoutes(closed, live, sessions)
-      statusRoutes(closed, options)
-      nodeRoutes(closed, options)
-      workerRoutes(closed, options)
     },
     { prefix: '/v1' },
   )
@@ -118,6 +119,19 @@ function administrationRoutes(app: Api, options: ApiOptions): void {
   applicationRoutes(app, options)
   aclRoutes(app, options)
   importRoutes(app, options)
+}
+
+/** Readings, and how Sluice is doing. */
+function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
+  latestRoutes(app, options)
+  readingRoutes(app, options)
+  manyReadingRoutes(app, options)
+  readingDeleteRoutes(app, options, runner)
+  deadLetterRoutes(app, options)
+  jobRoutes(app, options)
+  statusRoutes(app, options)
+  nodeRoutes(app, options)
+  workerRoutes(app, options)
 }
 
 function createServer(options: ApiOptions, limits: HttpLimits): Api {

@@ -1,11 +1,13 @@
 import type { FieldType, Instant, PointValue } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 import type { DeviceFields } from './fields-port.ts'
+import type { Jobs } from './jobs-port.ts'
 import type { DeviceNames } from './names-port.ts'
 import type { DeviceName, NewCredentials } from './names.ts'
 import type { Policies } from './policies-port.ts'
 import type { Presence } from './presence-port.ts'
 import type { StampSlots } from './stamp-slots-port.ts'
+import type { Tombstones } from './tombstones-port.ts'
 
 export type RuleEffect = 'allow' | 'deny'
 export type RuleAction = 'publish' | 'subscribe'
@@ -180,6 +182,8 @@ export interface Registry {
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
   readonly stampSlots: StampSlots
+  readonly jobs: Jobs
+  readonly tombstones: Tombstones
   readonly names: DeviceNames
   readonly fields: DeviceFields
   readonly policies: Policies

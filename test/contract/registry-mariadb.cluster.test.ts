@@ -7,6 +7,7 @@ import { checkNamesAreDistinct, describeDevices } from './registry-devices-contr
 import { openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
+import { describeJobs } from './registry-jobs-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
 import { describePolicies } from './registry-policies-contract.ts'
@@ -14,6 +15,7 @@ import { describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables } from './registry-tables-contract.ts'
+import { describeTombstones } from './registry-tombstones-contract.ts'
 import { describeUids } from './registry-uids-contract.ts'
 
 const mariadb = new MariadbOfFile()
@@ -30,6 +32,8 @@ describeState('MariaDB registry', make)
 describeTables('MariaDB registry', make)
 describeStampSlots('MariaDB registry', make)
 describeUids('MariaDB registry', make)
+describeJobs('MariaDB registry', make, true)
+describeTombstones('MariaDB registry', make)
 
 describe('the contract sees', () => {
   it('a registry that folds the case of names', async () => {

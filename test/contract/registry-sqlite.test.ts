@@ -17,12 +17,14 @@ import { checkNamesAreDistinct, describeDevices } from './registry-devices-contr
 import { createDevice, openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
+import { describeJobs } from './registry-jobs-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { describePolicies } from './registry-policies-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables, type TablesHarness } from './registry-tables-contract.ts'
+import { describeTombstones } from './registry-tombstones-contract.ts'
 import { describeUids } from './registry-uids-contract.ts'
 
 const KEY = Buffer.alloc(32, 1)
@@ -52,6 +54,8 @@ describeState('SQLite registry', make)
 describeTables('SQLite registry', make)
 describeStampSlots('SQLite registry', make)
 describeUids('SQLite registry', make)
+describeJobs('SQLite registry', make, false)
+describeTombstones('SQLite registry', make)
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 

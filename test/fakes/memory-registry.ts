@@ -3,9 +3,15 @@ import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { DeviceLimitRecord, Presence } from '../../shared/registry/presence-port.ts'
 import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
 import { streamKey } from '../../shared/topics.ts'
+import { TombstoneView, type Tombstones } from '../../shared/registry/tombstones-port.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
 import { MemoryPolicies } from './memory-policies.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
+
+const NOTHING_DELETED = new TombstoneView()
+const unused = (): never => {
+  throw new Error('not part of the fake')
+}
 
 /** What the worker uses of a registry, in memory. */
 export class MemoryRegistry {
@@ -36,6 +42,14 @@ export class MemoryRegistry {
     recordLimits: async (limits) => void this.limits.push(...limits),
     limitsAfter: async () => [],
     limitsOf: async () => [],
+  }
+
+  /** Nothing is deleted here. */
+  readonly tombstones: Tombstones = {
+    current: async () => NOTHING_DELETED,
+    put: unused,
+    close: unused,
+    clearLatest: unused,
   }
 
   async pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]> {

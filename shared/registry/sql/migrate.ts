@@ -14,6 +14,7 @@ import { deviceNamesMigration } from './migrations/0009-device-names.ts'
 import { deviceFieldsMigration } from './migrations/0010-device-fields.ts'
 import { policiesMigration } from './migrations/0011-policies.ts'
 import { madeDevicesMigration } from './migrations/0012-made-devices.ts'
+import { jobsMigration } from './migrations/0013-jobs.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -29,6 +30,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0010-device-fields': deviceFieldsMigration,
   '0011-policies': policiesMigration,
   '0012-made-devices': madeDevicesMigration,
+  '0013-jobs': jobsMigration,
 }
 
 /** Their names, in order. */

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
+import type { JobState } from '../jobs-port.ts'
 import type { RuleAction, RuleEffect } from '../port.ts'
 
 /**
@@ -149,6 +150,36 @@ export interface RegistrySchema {
     who: string
   }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
+  /** See `Job`. */
+  jobs: {
+    id: Generated<number>
+    kind: string
+    /** JSON, as `position` and `counts`. */
+    spec: string
+    position: string | null
+    state: JobState
+    counts: string
+    progress: string
+    who: string
+    created_ms: number
+    ended_ms: number | null
+    owner: string
+    /** Until when it is its owner's, by the clock of the database. */
+    lease_ms: number
+    cancel_asked: number
+  }
+  /** What was deleted, see `Tombstone`. */
+  tombstones: {
+    id: string
+    tenant: string
+    uid: string
+    stream: string | null
+    from_ms: number
+    from_ns: number
+    to_ms: number
+    to_ns: number
+    received_ms: number | null
+  }
   /** One row: the number of the last change below. */
   registry_revision: { id: number; revision: number }
   /** Each login with the last change of it, and which process made that. */

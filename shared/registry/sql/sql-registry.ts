@@ -8,10 +8,10 @@ import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
 import { SqlCredentials } from './credential-store.ts'
 import { DeviceNameCache } from './device-name-cache.ts'
-import type { DeviceFields } from '../fields-port.ts'
 import { SqlDeviceFields } from './field-store.ts'
 import { CredentialUses } from './credential-uses.ts'
 import { credentialHashes, type CredentialHashes } from '../credentials.ts'
+import { SqlJobs } from './job-store.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from '../identity-port.ts'
 import { LoginVerifier } from './login-verifier.ts'
@@ -32,7 +32,7 @@ import { RegistryDatabase } from './registry-database.ts'
 import type { SqlRegistryOptions } from './sql-options.ts'
 import type { RegistrySchema } from './schema.ts'
 import { SqlStampSlots } from './stamp-slot-store.ts'
-import type { StampSlots } from '../stamp-slots-port.ts'
+import { SqlTombstones } from './tombstone-store.ts'
 
 /**
  * A registry on a database that kysely speaks to; it owns `db` once it is returned. Errors: `data_newer`,
@@ -60,8 +60,10 @@ class SqlRegistry implements Registry {
   readonly credentials: Credentials
   readonly claimKeys: ClaimKeys
   readonly presence: Presence
-  readonly stampSlots: StampSlots
-  readonly fields: DeviceFields
+  readonly stampSlots: SqlStampSlots
+  readonly fields: SqlDeviceFields
+  readonly jobs: SqlJobs
+  readonly tombstones: SqlTombstones
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
   #closing: Promise<void> | undefined
@@ -82,6 +84,8 @@ class SqlRegistry implements Registry {
     this.presence = new SqlPresence(database, flavour)
     this.fields = new SqlDeviceFields(database)
     this.stampSlots = new SqlStampSlots(database, flavour)
+    this.jobs = new SqlJobs(database, flavour)
+    this.tombstones = new SqlTombstones(database, flavour, parts.metrics)
   }
 
   async createDevices(devices: readonly DeviceToMake[]): Promise<readonly NewCredentials[]> {
@@ -135,8 +139,7 @@ class SqlRegistry implements Registry {
 
   async getApplication(name: string): Promise<Application | undefined> {
     if (!isName(name)) return undefined
-    const [application] = await this.#database.run((db) => queries.findApplications(db, name))
-    return application
+    return (await this.#database.run((db) => queries.findApplications(db, name)))[0]
   }
 
   async listApplications(): Promise<readonly Application[]> {

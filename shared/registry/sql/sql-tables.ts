@@ -32,9 +32,13 @@ const MOVING_TABLES = {
   field_types: ['tenant', 'stream', 'field'],
   device_state: ['tenant', 'device', 'stream'],
   policies: ['scope', 'revision'],
+  tombstones: ['id'],
 } as const satisfies Partial<Record<keyof RegistrySchema, readonly string[]>>
 
-/** Facts of one database: its key's fingerprint, which login changed last, who is connected, what devices have made up, who stamps, who did what. */
+/**
+ * Facts of one database: its key's fingerprint, which login changed last, who is connected, what devices have made up, who
+ * stamps, what is being done, who did what.
+ */
 export const STAYING_TABLES: readonly (keyof RegistrySchema)[] = [
   'registry_facts',
   'registry_revision',
@@ -44,6 +48,7 @@ export const STAYING_TABLES: readonly (keyof RegistrySchema)[] = [
   'device_limits',
   'device_fields',
   'stamp_slots',
+  'jobs',
   'audit_log',
 ]
 

@@ -75,14 +75,17 @@ const reading: PointBatch = {
 }
 
 describe('the tokens of docker-compose.yml', () => {
-  it('let the workers write and read, and the API only read', async () => {
+  it('let the workers write and read, and the API read and delete', async () => {
     const { setUp, url, token } = await startSetUp()
     await setUp()
     const [workers, api] = [await openStore(url, token('worker')), await openStore(url, token('api'))]
     expect(await workers.write(reading)).toEqual([])
     expect(await workers.series('demo', 'pump')).toHaveLength(1)
     expect(await api.series('demo', 'pump')).toHaveLength(1)
-    await expect(api.write(reading)).rejects.toThrow(expect.objectContaining({ code: 'store_unauthorised' }) as Error)
+    await api.delete({ tenant: 'demo', device: 'pump' })
+    expect(await workers.query({ tenant: 'demo', device: 'pump', stream: 'telemetry', limit: 1 })).toMatchObject({
+      series: [],
+    })
   })
 
   it('are files that only their owner reads', async () => {

@@ -12,6 +12,7 @@ import type {
   Registry,
   StreamState,
 } from '../../../shared/registry/port.ts'
+import { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
 import type { DeviceLimitRecord, PresenceRecord } from '../../../shared/registry/presence-port.ts'
 
 const unused = (): never => {
@@ -52,6 +53,20 @@ export class MemoryRegistry implements Registry {
   readonly fields = { of: unused, write: unused, countOf: unused }
   readonly policies = new MemoryPolicies()
   readonly stampSlots = { change: unused, read: unused }
+  readonly jobs = {
+    create: unused,
+    get: unused,
+    list: unused,
+    take: async () => undefined,
+    save: unused,
+    cancel: unused,
+  }
+  readonly tombstones = {
+    current: async () => new TombstoneView(),
+    put: unused,
+    close: unused,
+    clearLatest: unused,
+  }
   listAudit = unused
   onChange = () => () => {}
   pinFieldTypes = unused

@@ -18,9 +18,14 @@ import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
 
-/** The API on the embedded adapters, with a worker that stores. */
-export async function openReal(through: (registry: Registry) => Registry = (registry) => registry) {
-  const folder = tempFolder()
+/** One for all: a folder may be opened again. */
+const CREDENTIAL_KEY = randomBytes(32)
+
+/** The API on the embedded adapters, with a worker that stores, at once or when it is asked to. */
+export async function openReal(
+  through: (registry: Registry) => Registry = (registry) => registry,
+  { folder = tempFolder(), isIdle = false }: { folder?: string; isIdle?: boolean } = {},
+) {
   const releasers = new Releasers()
   onTestFinished(() => releasers.close())
   const metrics = createMetrics({ defaults: false })
@@ -32,7 +37,7 @@ export async function openReal(through: (registry: Registry) => Registry = (regi
   const opened = await openSqliteRegistry({
     ...common,
     file: join(folder, 'registry.db'),
-    credentialKey: randomBytes(32),
+    credentialKey: CREDENTIAL_KEY,
   })
   releasers.own('registry', opened, (it) => it.close())
   const registry = through(opened)
@@ -40,12 +45,24 @@ export async function openReal(through: (registry: Registry) => Registry = (regi
   const token = newApiKey()
   await registry.setAdminKey(token)
   const ports = { log, points, registry, cache }
-  const worker = await startIngestWorker({ ...ports, ...common, settings: loadConfig(ingestWorkerSettings, {}) })
-  releasers.own('worker', worker, (it) => it.close())
+  const startWorker = async () => {
+    const settings = loadConfig(ingestWorkerSettings, { INGEST_CHECKPOINT_MS: '50' })
+    releasers.own('worker', await startIngestWorker({ ...ports, ...common, settings }), (it) => it.close())
+  }
+  if (!isIdle) await startWorker()
   // The embedded log lets go of dead letters by their receive time: it must be now.
   const clock = new ReceiveClock({ id: 0, after: undefined })
   const { app } = await openApi({ ...ports, metrics, stamp: (payload) => clock.stampOf(payload) })
   releasers.own('api', app, (it) => it.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
-  return { token, call: caller(app, token), url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}` }
+  const close = () => releasers.close()
+  return {
+    ...ports,
+    startWorker,
+    folder,
+    close,
+    token,
+    call: caller(app, token),
+    url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+  }
 }
