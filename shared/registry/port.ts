@@ -50,10 +50,7 @@ export interface DeviceToMake extends DeviceName {
   readonly tags?: Readonly<Record<string, string>> | undefined
   /** Something is stored under the name that the registry need not know of: the device gets another uid. */
   readonly isUsed?: boolean | undefined
-  /**
-   * Takes on what is stored of a device that was removed: by its uid or its last name. `isUsed`: something is stored under
-   * it that the registry need not know of.
-   */
+  /** Takes on what is stored of a device that was removed, by its uid or last name; `isUsed`: as above, of that. */
   readonly adopt?: { readonly history: string; readonly isUsed: boolean } | undefined
 }
 
