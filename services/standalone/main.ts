@@ -18,7 +18,7 @@ import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
 import { packageVersion } from '../../shared/process/version.ts'
 import { DiskSpace } from '../../shared/storage/disk-space.ts'
-import { makePrivateFolder } from '../../shared/storage/folders.ts'
+import { makeFilesPrivate, makePrivateFolder } from '../../shared/storage/folders.ts'
 import { createBroker, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import type { StartFacts } from './banner.ts'
@@ -65,6 +65,7 @@ export function runStandalone(
     const logger = createLogger(config.LOG_LEVEL)
     const metrics = createMetrics({ defaults: true })
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
+    makeFilesPrivate(folder)
     const context = { config, folder, logger, metrics, releasers, fail }
     await startStandalone(context, options, { openPorts, startBroker })
     return logger

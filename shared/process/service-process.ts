@@ -21,6 +21,8 @@ export interface ProcessContext {
  * clean stop, 1 when start, work or stop failed (one line on stderr says why and what to do).
  */
 export async function runProcess(start: (context: ProcessContext) => Promise<Logger>): Promise<number> {
+  // What a process writes is its user's alone, SQLite's own files too, whatever the folder allows.
+  process.umask(0o077)
   const releasers = new Releasers()
   const stop = onStopSignal()
   let started = false

@@ -1,5 +1,15 @@
-import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import { fileFault } from './storage-fault.ts'
 
@@ -45,6 +55,15 @@ export function makePrivateFolder(folder: string): string {
     throw new SluiceError(fileFault(error), `cannot use ${folder}: ${toSluiceError(error).message}`, { cause: error })
   }
   return folder
+}
+
+/** Takes what others may do with the files below a folder away: those of an earlier version had the mode of the day. */
+export function makeFilesPrivate(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    const path = join(entry.parentPath, entry.name)
+    const mode = entry.isFile() ? (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) : 0
+    if ((mode & 0o077) !== 0) chmodSync(path, mode & 0o700)
+  }
 }
 
 /** Another process may make it at the same moment. */
