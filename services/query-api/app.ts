@@ -1,6 +1,6 @@
 import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { fastify, LogController, type FastifyBaseLogger } from 'fastify'
+import { fastify, LogController, type FastifyBaseLogger, type FastifyRequest } from 'fastify'
 import { SluiceError } from '../../shared/errors.ts'
 import { HttpConnections, httpTimeouts, type HttpLimits } from '../../shared/process/http-connections.ts'
 import type { Api, ApiOptions } from './api.ts'
@@ -162,11 +162,18 @@ function createServer(options: ApiOptions, limits: HttpLimits): Api {
       reply,
     ),
   )
+  app.addHook('onRequest', forgetTypeOfNothing)
   app.decorateRequest('who', '')
   app.decorateRequest('principal', undefined)
   app.decorateRequest('session', undefined)
   app.addSchema(Problem)
   return app
+}
+
+/** Many clients name a content type with every request: of a body that is not there it says nothing. */
+async function forgetTypeOfNothing({ raw: { headers } }: FastifyRequest): Promise<void> {
+  const isEmpty = (headers['content-length'] ?? '0') === '0' && headers['transfer-encoding'] === undefined
+  if (isEmpty) delete headers['content-type']
 }
 
 function drainAtClose(app: Api, live: LiveView): void {

@@ -14,6 +14,10 @@ export interface LetterFilter extends OwnerFilter {
   /** Of any of its faults. */
   readonly code?: string | undefined
   readonly kind?: LetterKind | undefined
+  /** When it failed, in whole milliseconds: inclusive. */
+  readonly fromMs?: number | undefined
+  /** Exclusive. */
+  readonly toMs?: number | undefined
 }
 
 /** Letters looked at for one answer: what a filter that matches little may cost. */
@@ -54,7 +58,8 @@ export async function newestLetters(
 }
 
 export function letterMatches(names: DeviceNames, filter: LetterFilter, letter: DeadLetter): boolean {
-  const { tenant, device, code, kind } = filter
+  const { tenant, device, code, kind, fromMs = -Infinity, toMs = Infinity } = filter
+  if (letter.firstFailedMs < fromMs || letter.firstFailedMs >= toMs) return false
   if (code !== undefined && !(isErrorCode(code) && faultsOf(letter).counts.has(code))) return false
   if (kind !== undefined && kindOf(letter) !== kind) return false
   if (tenant === undefined && device === undefined) return true

@@ -20,8 +20,18 @@ export const TimeOrNull = Type.Union([Type.String({ format: 'date-time' }), Type
 /** What a plus in a query becomes when it was not written as %2B: a space where the sign of a zone belongs. */
 const LOST_PLUS = /^(\S{19,}) (\d{2}:\d{2})$/
 
+/** Numbers from the first to the second, exclusive, are days of 1970 to 1973 in ms, and all of today's times in seconds. */
+const SECONDS_FROM = 1e8
+const SECONDS_TO = 1e11
+
 /** A parameter that is RFC 3339 with a zone or whole milliseconds since 1970. Error: `bad_request` naming it. */
 export function parseTime(name: string, text: string): Instant {
+  if (/^\d{9,11}$/.test(text) && Number(text) >= SECONDS_FROM && Number(text) < SECONDS_TO) {
+    throw new SluiceError(
+      'bad_request',
+      `parameter "${name}" looks like seconds; use milliseconds since 1970 or RFC 3339`,
+    )
+  }
   const instant = /^\d{1,15}$/.test(text) ? { ms: Number(text), ns: 0 } : parseRfc3339(text)
   if (instant === 'time_out_of_range' || (typeof instant === 'object' && compareInstants(instant, MAX_INSTANT) > 0)) {
     throw new SluiceError('bad_request', `parameter "${name}" is not between 1970 and 2262`)

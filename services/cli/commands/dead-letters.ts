@@ -17,6 +17,9 @@ interface DeadLetterAnswer {
 
 interface ListOptions {
   readonly tenant?: string
+  readonly device?: string
+  readonly from?: string
+  readonly to?: string
   readonly code?: string
   readonly kind?: string
   readonly limit: number
@@ -32,15 +35,18 @@ export function addDeadLetters({ program, run }: Commands): void {
     .command('list')
     .description('list dead letters, newest first')
     .option('--tenant <name>', 'only this tenant', parseName)
+    .option('--device <name>', 'only of devices with this name')
     .option('--code <code>', 'only with this error code')
+    .option('--from <time>', 'failed then or later: RFC 3339 or ms since 1970')
+    .option('--to <time>', 'failed before')
     .addOption(new Option('--kind <kind>', 'only this kind').choices([...LETTER_KINDS]))
     .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
     .action(run(listDeadLetters))
 }
 
-async function listDeadLetters(session: Session, { tenant, code, kind, limit }: ListOptions): Promise<void> {
+async function listDeadLetters(session: Session, { limit, ...filter }: ListOptions): Promise<void> {
   const { items, more } = await collectPages(limit, async (cursor, size) => {
-    const query = { tenant, code, kind, cursor, limit: size }
+    const query = { ...filter, cursor, limit: size }
     const page = await session.api.get<{ deadLetters: DeadLetterAnswer[]; next: string | null }>(
       '/v1/dead-letters',
       query,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { SluiceError } from '../../../shared/errors.ts'
 import { parseDeviceName, type DeviceName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
@@ -38,6 +39,11 @@ async function listPending(session: Session): Promise<void> {
 }
 
 async function acceptDevice(session: Session, name: DeviceName): Promise<void> {
+  const { pending } = await session.api.get<{ pending: PendingAnswer[] }>('/v1/devices/pending')
+  if (!pending.some(({ tenant, device }) => tenant === name.tenant && device === name.device)) {
+    const what = `${name.tenant}/${name.device} is not pending`
+    throw new SluiceError('not_found', `${what}; \`sluice devices add\` makes a device that nobody asked for`)
+  }
   const added = await session.api.post<DeviceName & NewLogin>('/v1/devices', name)
   session.result(added, () => {
     const text = loginText(`device ${name.tenant}/${name.device}`, added)

@@ -143,9 +143,13 @@ describe('logins', () => {
     const entry = { tenant: 'a', device: 'b', by: 'login', who: 'a/b', topic: null, lastAt: 'T', times: 3 }
     const { stdout } = await run(['devices', 'pending'], () => ok({ pending: [entry] }))
     expect(stdout).toContain('./sluice devices accept a/b')
-    const accepted = await run(['devices', 'accept', 'a/b'], () => ({ status: 201, body: login }))
+    const answer = ({ method }: Request) => (method === 'GET' ? ok({ pending: [entry] }) : { status: 201, body: login })
+    const accepted = await run(['devices', 'accept', 'a/b'], answer)
     expect(accepted.request).toMatchObject({ method: 'POST', path: '/v1/devices', body: { tenant: 'a', device: 'b' } })
     expect(accepted.stdout).toContain('the-secret')
+    const other = await run(['devices', 'accept', 'a/c'], answer)
+    expect(other).toMatchObject({ code: 1, request: { method: 'GET' } })
+    expect(other.stderr).toContain('a/c is not pending')
   })
 })
 

@@ -218,7 +218,6 @@ it('filters by tenant, by kind, and by the code of any fault, listed or only cou
   expect((await readAll(call, 'tenant=Demo')).details).toEqual([])
   expect((await readAll(call, 'code=time_invalid')).details).toEqual(['number 3'])
   expect((await readAll(call, 'code=value_not_exact')).details).toEqual(['number 3'])
-  expect((await readAll(call, 'code=no_such_code')).details).toEqual([])
   expect((await readAll(call, 'code=value_unsupported&tenant=other')).details).toEqual(['number 2'])
   expect((await readAll(call, 'kind=refusal')).details).toEqual(['number 5', 'number 4'])
   expect((await readAll(call, 'kind=warning')).details).toEqual(['number 6'])

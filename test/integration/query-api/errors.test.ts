@@ -98,3 +98,11 @@ it('each request is logged without what it was authorised with', async () => {
     expect(logged.join('')).not.toContain(secret)
   }
 })
+
+it('a content type says nothing of a body that is not there', async () => {
+  const { call, registry } = await openApi()
+  await registry.createDevices([{ tenant: 'demo', device: 'first' }])
+  const headers = { 'content-type': 'application/json' }
+  expect((await call('DELETE', '/v1/devices/demo/first', { headers })).status).toBe(204)
+  expect((await call('POST', '/v1/devices', { headers })).status).toBe(400)
+})
