@@ -20,7 +20,15 @@ export interface Position {
   readonly offset: number
   /** Receive time of the last record before it, in ms, where it is known: by it a later gap can be dated. */
   readonly ms?: number | undefined
+  /**
+   * What the group keeps with the position, in the same step: it comes back with the next assignment. At most
+   * {@link MAX_NOTE} characters of ASCII.
+   */
+  readonly note?: string | undefined
 }
+
+/** Kafka keeps 4 KiB with a position, of which the adapter takes some itself. */
+export const MAX_NOTE = 3_000
 
 export interface PartitionOffsets {
   readonly partition: number
@@ -92,6 +100,8 @@ export interface Assignment {
   readonly end: number
   /** The group has no position in this log yet: it is a new group, or a log that was made anew. */
   readonly isNew: boolean
+  /** Of the position at which reading begins; undefined where it has none, or is not of this log. */
+  readonly note?: string | undefined
 }
 
 export interface ConsumeOptions {

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { SluiceError } from '../../shared/errors.ts'
+import { MAX_NOTE, type Position } from '../../shared/log/port.ts'
 import {
   codeOf,
   keyIn,
@@ -88,6 +89,35 @@ export function describeConsume(name: string, make: MakeLogHarness): void {
       await after.until(4)
       expect(textsOf(after.batches)).toEqual(['6', '7', '8', '9'])
       expect(after.batches[0]?.firstOffset).toBe(6)
+    })
+
+    it('keeps a note with a position, and gives it back with the assignment', async () => {
+      const harness = await make()
+      const log = await openLog(harness)
+      const note = 'n'.repeat(MAX_NOTE)
+      await log.append(
+        RAW,
+        Array.from({ length: 10 }, (_, i) => record(keyIn(log, 0), String(i))),
+      )
+      const noteAfter = async (positions: readonly Position[]) => {
+        const notes = new Map<number, string | undefined>()
+        const consumer = await startConsumer(log, { onAssigned: (to) => notes.set(to.partition, to.note) })
+        // Assigned: the first batch comes behind it.
+        await consumer.until(1)
+        for (const position of positions) await consumer.commit([position])
+        await consumer.close()
+        return notes
+      }
+      const first = await noteAfter([
+        { partition: 0, offset: 5, note },
+        { partition: 0, offset: 4, note: 'late' },
+      ])
+      expect(first.get(0)).toBeUndefined()
+      const second = await noteAfter([{ partition: 0, offset: 6, note: 'b' }])
+      expect(second.get(0)).toBe(note)
+      expect((await noteAfter([])).get(0)).toBe('b')
+      expect((await noteAfter([{ partition: 0, offset: 7 }])).get(0)).toBe('b')
+      expect((await noteAfter([])).get(0)).toBeUndefined()
     })
 
     it('keeps groups apart, also those whose names differ by little', async () => {

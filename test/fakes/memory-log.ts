@@ -8,6 +8,7 @@ export class MemoryLog {
   log = 'memory'
   readonly records: Record<LogTopic, LogRecord[][]>
   readonly committed: number[]
+  readonly notes: (string | undefined)[] = []
   /** Offsets below this are gone. */
   readonly kept: number[]
   readonly #wake = new Set<() => void>()
@@ -25,6 +26,7 @@ export class MemoryLog {
     this.log = name
     this.records['telemetry.raw'].forEach((records) => records.splice(0))
     this.committed.fill(0)
+    this.notes.length = 0
   }
 
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
@@ -60,15 +62,17 @@ export class MemoryLog {
   }
 
   #commit(positions: readonly Position[]): void {
-    for (const { partition, offset } of positions) {
-      this.committed[partition] = Math.max(this.committed[partition] ?? 0, offset)
+    for (const { partition, offset, note } of positions) {
+      if (offset <= (this.committed[partition] ?? 0)) continue
+      this.committed[partition] = offset
+      this.notes[partition] = note
     }
   }
 
   async #loop(partition: number, options: ConsumeOptions, signal: AbortSignal): Promise<void> {
     let next = this.committed[partition] ?? 0
     const end = this.records[options.topic][partition]?.length ?? 0
-    options.onAssigned?.({ partition, log: this.log, end, isNew: next === 0 })
+    options.onAssigned?.({ partition, log: this.log, end, isNew: next === 0, note: this.notes[partition] })
     const kept = this.kept[partition] ?? 0
     if (next < kept) {
       const places = { partition, log: this.log, from: next, lost: kept - next, next: kept }

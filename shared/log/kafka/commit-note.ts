@@ -6,6 +6,8 @@ export interface CommitNote {
   readonly ms?: number | undefined
   /** Where the partition ended then. */
   readonly end?: number | undefined
+  /** See `Position.note`. */
+  readonly note?: string | undefined
 }
 
 export function writeNote(note: CommitNote): string {
@@ -16,11 +18,12 @@ export function writeNote(note: CommitNote): string {
 export function readNote(text: string | null): CommitNote {
   const noted = parse(text ?? '')
   if (typeof noted !== 'object' || noted === null) return {}
-  const { log, ms, end } = noted as Record<string, unknown>
+  const { log, ms, end, note } = noted as Record<string, unknown>
   return {
     log: typeof log === 'string' ? log : undefined,
     ms: typeof ms === 'number' ? ms : undefined,
     end: typeof end === 'number' ? end : undefined,
+    note: typeof note === 'string' ? note : undefined,
   }
 }
 

@@ -69,7 +69,9 @@ export class GroupConsumer implements LogConsumer {
     this.#commits = new Commits({
       ...{ client, topicName, groupName },
       session: () => this.#session,
-      note: ({ partition, ms }) => ({ log: this.#log, ms, end: this.#owned.get(partition)?.reader.end || undefined }),
+      note: ({ partition, ms, note }) => {
+        return { log: this.#log, ms, end: this.#owned.get(partition)?.reader.end || undefined, note }
+      },
     })
     this.#watch = setInterval(() => this.#checkSilence(), silenceMs / LOOKS)
   }
@@ -125,10 +127,11 @@ export class GroupConsumer implements LogConsumer {
   ): Promise<void> {
     const { feeds, topicName: topic, onAssigned } = this.#options
     const id = this.#log
-    onAssigned?.({ partition, log: id ?? '', end, isNew: known === undefined })
     const isOther = known?.log !== undefined && id !== undefined && known.log !== id
     // Reading again what was stored changes nothing; skipping what was not would lose it.
     const isValid = known !== undefined && !isOther && known.offset <= end
+    const note = isValid ? known.note : undefined
+    onAssigned?.({ partition, log: id ?? '', end, isNew: known === undefined, note })
     this.#commits.begin(partition, isValid ? known.offset : -1)
     // A group without a position in this log begins at the first record that is kept, never at the end.
     const offset = isValid ? Math.max(known.offset, start) : start

@@ -46,7 +46,7 @@ export class GroupConsumer implements LogConsumer {
     const { signal } = this.#abort
     const { client, log, topic, registered, maxRecords, onAssigned, onBatch, onGap, onRevoked } = this.#options
     try {
-      onAssigned?.({ partition, log, end: view.end, isNew: registered.isNew })
+      onAssigned?.({ partition, log, end: view.end, isNew: registered.isNew, note: registered.notes[partition] })
       const reader = new PartitionReader(registered.committed[partition] ?? 0, {
         client,
         log,

@@ -24,7 +24,10 @@ export class Groups {
   readonly log: string
   readonly #database: DatabaseSync
   readonly #write: StatementSync
+  readonly #writeNote: StatementSync
   readonly #offsets = new Map<string, Map<string, number[]>>()
+  /** By the name that they have among the settings. */
+  readonly #notes = new Map<string, string>()
 
   /** Errors: `data_locked`, `data_unwritable`, `data_newer`, `log_partitions_changed`, `disk_full`, `log_corrupt`. */
   static open(folder: string, partitions: number | undefined): Groups {
@@ -46,6 +49,7 @@ export class Groups {
       this.log = setting(this.#database, file, 'log', randomBytes(16).toString('base64url'))
       this.#load(file)
       this.#write = this.#database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?, ?)')
+      this.#writeNote = this.#database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?, ?)')
       syncFolder(folder)
     } catch (error) {
       this.#database.close()
@@ -56,9 +60,16 @@ export class Groups {
   /** The group's committed offsets by partition; a new group gets `starts`, durable on return. */
   register(topic: LogTopic, group: string, starts: readonly number[]): Registered {
     const known = this.committed(topic, group)
-    if (known !== undefined) return { committed: known, isNew: false }
-    this.#save(topic, group, [...starts.entries()])
-    return { committed: starts, isNew: true }
+    if (known !== undefined) {
+      const notes = known.map((_, partition) => this.#notes.get(noteName(topic, group, partition)))
+      return { committed: known, notes, isNew: false }
+    }
+    this.#save(
+      topic,
+      group,
+      Array.from(starts, (offset, partition) => ({ partition, offset })),
+    )
+    return { committed: starts, notes: [], isNew: true }
   }
 
   committed(topic: LogTopic, group: string): readonly number[] | undefined {
@@ -67,13 +78,14 @@ export class Groups {
 
   /** Durable on return. A position below the committed one is ignored. The group must be registered. */
   commit(topic: LogTopic, group: string, positions: readonly Position[]): void {
-    const higher = new Map<number, number>()
-    for (const { partition, offset } of positions) {
-      const before = higher.get(partition) ?? this.committed(topic, group)?.[partition]
+    const higher = new Map<number, Position>()
+    for (const position of positions) {
+      const { partition, offset } = position
+      const before = higher.get(partition)?.offset ?? this.committed(topic, group)?.[partition]
       if (before === undefined) throw new SluiceError('internal', `group ${group} has no partition ${partition}`)
-      if (offset > before) higher.set(partition, offset)
+      if (offset > before) higher.set(partition, position)
     }
-    if (higher.size > 0) this.#save(topic, group, [...higher])
+    if (higher.size > 0) this.#save(topic, group, [...higher.values()])
   }
 
   /** Lowest committed offset of a partition over all groups; undefined when the topic has no group. */
@@ -91,24 +103,36 @@ export class Groups {
     this.#database.close()
   }
 
-  #save(topic: LogTopic, group: string, offsets: readonly (readonly [number, number])[]): void {
+  #save(topic: LogTopic, group: string, positions: readonly Position[]): void {
+    const changed = new Map<string, string>()
+    for (const { partition, note = '' } of positions) {
+      const name = noteName(topic, group, partition)
+      if (note !== (this.#notes.get(name) ?? '')) changed.set(name, note)
+    }
     this.#database.exec('BEGIN IMMEDIATE')
     try {
-      for (const [partition, offset] of offsets) {
+      for (const { partition, offset } of positions) {
         this.#write.run(topic, group, partition, offset, groupsCheck(topic, group, partition, offset))
       }
+      for (const [name, note] of changed) this.#writeNote.run(name, note, groupsCheck(name, note))
       this.#database.exec('COMMIT')
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       throw error
     }
-    for (const [partition, offset] of offsets) this.#remember(topic, group, partition, offset)
+    for (const { partition, offset } of positions) this.#remember(topic, group, partition, offset)
+    for (const [name, note] of changed) this.#notes.set(name, note)
   }
 
   #load(file: string): void {
     for (const row of this.#database.prepare('SELECT * FROM committed').all()) {
       if (!isCommitted(row)) throw damaged(file, `the offset of group ${String(row['name'])}`)
       this.#remember(String(row['topic']), String(row['name']), Number(row['partition']), Number(row['offset']))
+    }
+    for (const row of this.#database.prepare('SELECT * FROM settings').all()) {
+      const name = String(row['name'])
+      if (!isSetting(row)) throw damaged(file, `the setting ${name}`)
+      if (name.startsWith(NOTE) && row['value'] !== '') this.#notes.set(name, String(row['value']))
     }
   }
 
@@ -118,6 +142,13 @@ export class Groups {
     committed[partition] = offset
     this.#offsets.set(topic, groups.set(group, committed))
   }
+}
+
+/** How the names of those settings begin that are what a group keeps with a position. */
+const NOTE = 'note '
+
+function noteName(topic: string, group: string, partition: number): string {
+  return `${NOTE}${topic} ${group} ${partition}`
 }
 
 /** The checksum of a row, of its columns in their order. */

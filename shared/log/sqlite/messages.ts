@@ -77,6 +77,8 @@ export type LogThread = ThreadClient<Calls, Opened, LogEvent>
 export interface Registered {
   /** By partition. */
   readonly committed: readonly number[]
+  /** By partition, see `Position.note`. */
+  readonly notes: readonly (string | undefined)[]
   /** The group was not known. */
   readonly isNew: boolean
 }
