@@ -37,10 +37,7 @@ export interface LogRecord {
   readonly ns: number
   /** How readings without a time of their own are placed after it; undefined for records of before 0.3. */
   readonly scheme?: StampScheme | undefined
-  /**
-   * For telemetry: `topic`, as published, when the stream is not the default one or the device has another uid than its
-   * name. Undefined rather than empty.
-   */
+  /** For telemetry see `record.ts`. Undefined rather than empty. */
   readonly headers: Readonly<Record<string, string>> | undefined
 }
 

@@ -1,5 +1,4 @@
 import type { ErrorCode } from './errors.ts'
-import { REVISION_HEADER } from './policies/revision.ts'
 import { decodeName, encodeName, isDeviceName, isName, MAX_NAME_BYTES } from './names.ts'
 
 /** The topic grammar: `t/{tenant}/{device}/telemetry[/{stream}]` and the other topics below a device. */
@@ -76,22 +75,6 @@ function decodeLoosely(level: string): string {
     const text = Buffer.from(codes.replaceAll('%', ''), 'hex').toString('utf8')
     return text.includes('\ufffd') ? codes : text
   })
-}
-
-/**
- * Headers of a record: its topic, where that is not what its key and the default stream give, and the policies that it is
- * to be decoded by, where there are any.
- */
-export function headersOf(
-  { tenant, device, stream }: TelemetryTopic,
-  uid: string,
-  topic: string,
-  policies: { revisionOf(tenant: string): string | undefined },
-): Readonly<Record<string, string>> | undefined {
-  const rv = policies.revisionOf(tenant)
-  const isPlain = stream === DEFAULT_STREAM && uid === device
-  if (rv === undefined) return isPlain ? undefined : { topic }
-  return isPlain ? { [REVISION_HEADER]: rv } : { topic, [REVISION_HEADER]: rv }
 }
 
 /**

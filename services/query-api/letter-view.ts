@@ -57,6 +57,12 @@ export const LetterView = Type.Object({
   replayable: Type.Boolean({ description: 'The whole record is kept.' }),
   who: Type.String(),
   topic: Type.Union([Type.String(), Type.Null()]),
+  headers: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      description:
+        'Of the record, where it has some: login (the application that published it), qos (0 or 2), dup, retain, others.',
+    }),
+  ),
   time: Type.String({ format: 'date-time', description: 'Time of the first failure.' }),
   receivedAt: Type.String({ format: 'date-time' }),
   clock: ReceiveClockView,
@@ -89,6 +95,7 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
     replayable: isReplayable(letter),
     who: isOfRecord ? shownOwner(names, letter.key, letter.topic) : letter.who,
     topic: letter.topic ?? null,
+    ...(letter.headers === undefined ? {} : { headers: letter.headers }),
     time: formatInstant({ ms: letter.firstFailedMs, ns: 0 }),
     receivedAt: formatInstant(letter),
     ...viewClock(letter),

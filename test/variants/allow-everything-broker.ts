@@ -1,6 +1,7 @@
 import { internalsOf } from '../../services/broker/sessions/aedes-internals.ts'
 import { AedesStream } from '../../services/broker/sessions/aedes-stream.ts'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
+import { HeaderSet } from '../../shared/record.ts'
 import { deviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
 
 /**
@@ -13,7 +14,7 @@ export const ALLOW_EVERYTHING: BrokerParts = {
     const telemetry = parseTelemetryTopic(topic)
     if (telemetry === undefined) return { lane: 'aedes', topic }
     const key = deviceKey(telemetry.tenant, telemetry.device)
-    return { lane: 'telemetry', topic, key, headers: undefined, topicSum: 0 }
+    return { lane: 'telemetry', topic, key, headers: new HeaderSet(undefined), topicSum: 0 }
   },
   aedesHooks: (_forwarder, _clock, ours) => ({
     // Stored for those that are away, as ever; a will as that of nobody, which has no rules.

@@ -4,7 +4,8 @@ import type { ErrorCode } from '../../../shared/errors.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { Policies } from '../../../shared/registry/policies-port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
-import { deviceKey, faultOfTopic, headersOf, parseTelemetryTopic } from '../../../shared/topics.ts'
+import { headersOf, HeaderSet } from '../../../shared/record.ts'
+import { deviceKey, faultOfTopic, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Authorizer } from '../access/authorize.ts'
 
 /** What routes take of the registry; verdicts that are kept are kept for one epoch of it. */
@@ -21,7 +22,7 @@ export interface TelemetryRoute {
   readonly topic: string
   /** Record key, see `LogRecord`. */
   readonly key: string
-  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly headers: HeaderSet
   /** CRC-32 of the topic, which the digest of a message begins with. */
   readonly topicSum: number
 }
@@ -67,8 +68,9 @@ export function createRouter(
     if (telemetry !== undefined) {
       const { tenant, device } = telemetry
       // Devices publish for themselves only.
-      const uid = principal.kind === 'device' ? principal.uid : names.uidOf(tenant, device)
-      const headers = headersOf(telemetry, uid, topic, policies)
+      const isOwn = principal.kind === 'device'
+      const uid = isOwn ? principal.uid : names.uidOf(tenant, device)
+      const headers = new HeaderSet(headersOf(telemetry, uid, topic, policies, isOwn ? undefined : principal.name))
       return { lane: 'telemetry', topic, key: deviceKey(tenant, uid), headers, topicSum: crc32(topic) }
     }
     if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')

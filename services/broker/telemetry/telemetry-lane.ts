@@ -99,7 +99,8 @@ export class TelemetryLane implements Waiter, AnsweringLane {
       if (qos === 2) this.#exactlyOnce.add(id)
     } else tally.qos0Received += 1
     if (parts.retain) tally.retainIgnored += 1
-    const record = { key: route.key, value, ms, ns, scheme: clock.scheme, headers: route.headers }
+    const headers = route.headers.of(qos, parts.isDup, parts.retain)
+    const record = { key: route.key, value, ms, ns, scheme: clock.scheme, headers }
     forwarder.enqueue(record, route.topic, this.#waiterFor(qos))
     return undefined
   }

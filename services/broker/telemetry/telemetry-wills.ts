@@ -1,5 +1,6 @@
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
-import { deviceKey, headersOf, parseTelemetryTopic } from '../../../shared/topics.ts'
+import { headersOf } from '../../../shared/record.ts'
+import { deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { RouteRegistry } from './routes.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'

@@ -8,7 +8,8 @@ import { Faults } from '../../../shared/faults.ts'
 import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
 import { compareInstants, type LogRecord } from '../../../shared/telemetry.ts'
 import { isDeviceName } from '../../../shared/names.ts'
-import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, headersOf } from '../../../shared/topics.ts'
+import { headersOf } from '../../../shared/record.ts'
+import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
 import { FaultView } from '../letter-view.ts'
@@ -170,7 +171,8 @@ function writeRoute(app: Api, options: ApiParts<'registry' | 'log' | 'metrics' |
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
-      const headers = headersOf({ tenant, device, stream }, uid, topic, registry.policies)
+      const login = request.principal?.kind === 'application' ? request.principal.name : undefined
+      const headers = headersOf({ tenant, device, stream }, uid, topic, registry.policies, login)
       const record = { key: deviceKey(tenant, uid), value, ...options.stamp(value), headers }
       await table.policies.learn([record], (ids) => registry.policies.find(ids))
       const answer = checkPayload(record, table)
