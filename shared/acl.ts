@@ -1,13 +1,15 @@
 import { SluiceError } from './errors.ts'
 import type { AclRule, Principal, RuleAction } from './registry/port.ts'
-import { isReserved, isTopicFilter, isTopicName, matches, unionContains } from './topic-filter.ts'
-import { topicOfDevice } from './topics.ts'
+import { contains, isReserved, isTopicFilter, isTopicName, matches, overlaps, unionContains } from './topic-filter.ts'
+import { parseTenantTopic, topicOfDevice } from './topics.ts'
 
 /**
  * Who may publish and subscribe to what. Pure: the same principal and topic always give the same answer.
  *
  * Devices have fixed rules, the same for all: publish below `t/{tenant}/{device}/` but not `cmd` and `notice` with what
  * lies below them; subscribe to their own `cmd/#` and `notice`. Applications have the rules they were made with.
+ * A topic for several devices of a tenant is of whoever may publish the telemetry of every one of them: which ones a
+ * message names is known only when it is decoded, far from the login.
  * Everything is denied unless an allow rule allows it, and a deny rule wins over any allow rule, whatever their order.
  * Topics that begin with `$` are denied to everybody.
  */
@@ -27,7 +29,11 @@ export interface Explanation {
 /** May `principal` publish to `topic`? Invalid and reserved topics: no. */
 export function canPublish(principal: Principal, topic: string): boolean {
   if (isReserved(topic) || !isTopicName(topic)) return false
-  if (principal.kind === 'application') return allowsTopic(principal.rules, 'publish', topic)
+  if (principal.kind === 'application') {
+    const tenant = parseTenantTopic(topic)
+    if (tenant === undefined) return allowsTopic(principal.rules, 'publish', topic)
+    return explainTenant(principal, tenant).allowed
+  }
   const kind = belowDevice(principal, topic)
   return kind !== undefined && !isAtOrBelow(kind, 'cmd') && !isAtOrBelow(kind, 'notice')
 }
@@ -61,6 +67,8 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
   const valid = action === 'publish' ? isTopicName(topicOrFilter) : isTopicFilter(topicOrFilter)
   if (!valid) return verdict(false, `${shown} is not a valid topic ${action === 'publish' ? 'name' : 'filter'}`)
   if (isReserved(topicOrFilter)) return verdict(false, `${shown} begins with $, which is reserved for the broker`)
+  const tenant = action === 'publish' ? parseTenantTopic(topicOrFilter) : undefined
+  if (tenant !== undefined) return explainTenant(principal, tenant)
   const rules = rulesOf(principal).filter((rule) => rule.action === action)
   const covers = (candidates: readonly AclRule[]): boolean =>
     action === 'publish'
@@ -81,6 +89,22 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
   const own =
     principal.kind === 'device' ? `; its topics begin with ${topicOfDevice(principal.tenant, principal.device)}/` : ''
   return verdict(false, `no rule of ${JSON.stringify(principal.name)} allows it to ${action} to ${shown}${own}`)
+}
+
+/** May `principal` publish the telemetry of every device of the tenant, whatever it is called? */
+function explainTenant(principal: Principal, tenant: string): Explanation {
+  const devices = `t/${tenant}/+/telemetry`
+  const rules = rulesOf(principal).filter(({ action }) => action === 'publish')
+  const deny = rules.find(({ effect, topic }) => effect === 'deny' && overlaps(topic, devices))
+  const allow = rules.filter(({ effect }) => effect === 'allow')
+  const isAllowed = unionContains(filtersAsText(allow), devices)
+  if (isAllowed && deny === undefined) {
+    const rule = allow.find(({ topic }) => contains(topic, devices))
+    return { allowed: true, rule, reason: `allowed to publish to all of ${devices}` }
+  }
+  const why = isAllowed && deny !== undefined ? `denied by ${describeRule(deny)}` : 'not allowed by its rules'
+  const reason = `whoever publishes to t/${tenant}/telemetry must be allowed all of ${devices}, which is ${why}`
+  return { allowed: false, rule: isAllowed ? deny : undefined, reason }
 }
 
 /** The rules in force for a principal; those of a device are made up from its name. */

@@ -11,9 +11,14 @@
  * | `qos`   | `0` or `2`; absent for 1, and in records from before 0.3                                              |
  * | `dup`   | `1`: the client said that it may have sent it before                                                  |
  * | `retain` | `1`: it was to be retained, which telemetry is not                                                   |
+ * | `form`  | version of the canonical form in which it is, see decoders/handed-on.ts                                |
+ * | `from`  | the record that it was made from, {@link From}                                                        |
+ *
+ * The key is `{tenant}/{uid}`, what keeps a device's records in one partition, in order. Where the devices are known only
+ * when the payload is decoded it is `{tenant}/` with U+001E and the login, and the topic is that of the tenant.
  */
 import { REVISION_HEADER } from './policies/revision.ts'
-import { DEFAULT_STREAM, type TelemetryTopic } from './topics.ts'
+import { DEFAULT_STREAM, deviceKey, type TelemetryTopic } from './topics.ts'
 
 /** What knows the policies in force, see `Policies`. */
 interface Revisions {
@@ -43,6 +48,12 @@ export function headersOf(
   }
 }
 
+/** The same of what is published for several devices of a tenant: their topic says that, whatever the key. */
+export function headersOfSeveral(tenant: string, topic: string, policies: Revisions, login: string): RecordHeaders {
+  const rv = policies.revisionOf(tenant)
+  return rv === undefined ? { topic, login } : { topic, [REVISION_HEADER]: rv, login }
+}
+
 /** The headers of one route with those that tell how a message came: made once for each of the eleven other ways. */
 export class HeaderSet {
   readonly usual: RecordHeaders | undefined
@@ -62,4 +73,40 @@ export class HeaderSet {
       ...(isRetained ? { retain: '1' } : {}),
     })
   }
+}
+
+const OF_LOGIN = '\u001e'
+
+/** Key of what a login publishes for several devices of a tenant. */
+export function keyOfLogin(tenant: string, login: string): string {
+  return deviceKey(tenant, `${OF_LOGIN}${login}`)
+}
+
+/** The login of a {@link keyOfLogin}; undefined for the key of a device. */
+export function loginOfKey(key: string): string | undefined {
+  const slash = key.indexOf('/')
+  return slash >= 0 && key.startsWith(OF_LOGIN, slash + 1) ? key.slice(slash + 2) : undefined
+}
+
+/**
+ * Where the readings of a record that was handed on stood: which log (see `LogBatch.log`), and in it the record, and which
+ * of the records that were made of that one it is. Within a source they ascend.
+ */
+export interface From {
+  readonly log: string
+  readonly partition: number
+  readonly offset: number
+  readonly element: number
+}
+
+export function writeFrom({ log, partition, offset, element }: From): string {
+  return `${log}/${partition}/${offset}/${element}`
+}
+
+/** Inverse of {@link writeFrom}; undefined for what it never writes. */
+export function readFrom(text: string): From | undefined {
+  const [, log, ...numbers] = /^([^/]*)\/(\d{1,15})\/(\d{1,15})\/(\d{1,15})$/.exec(text) ?? []
+  const [partition, offset, element] = numbers.map(Number)
+  if (log === undefined || partition === undefined || offset === undefined || element === undefined) return undefined
+  return { log, partition, offset, element }
 }

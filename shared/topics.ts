@@ -23,6 +23,12 @@ export function parseTelemetryTopic(topic: string): TelemetryTopic | undefined {
   return device === undefined || stream === undefined ? undefined : { tenant, device, stream }
 }
 
+/** The tenant of a topic for readings of several devices, which the payload names: `t/{tenant}/telemetry`. */
+export function parseTenantTopic(topic: string): string | undefined {
+  const [root, tenant, kind, below] = topic.split('/', 4)
+  return root === 't' && kind === 'telemetry' && below === undefined && isName(tenant ?? '') ? tenant : undefined
+}
+
 /** The topic of a stream; the default stream has the short form. Inverse of {@link parseTelemetryTopic}. */
 export function formatTelemetryTopic({ tenant, device, stream }: TelemetryTopic): string {
   const base = `${topicOfDevice(tenant, device)}/telemetry`

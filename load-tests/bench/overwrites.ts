@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util'
 import { RecentValues } from '../../services/ingest-worker/recent-values.ts'
 import type { Slice } from '../../services/ingest-worker/slice.ts'
+import { Taken } from '../../services/ingest-worker/taken.ts'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 
@@ -28,7 +29,7 @@ const nothing = { inc: () => undefined, set: () => undefined }
 const metrics = { overwritten: nothing, rememberedTimes: nothing }
 const progress = {
   ...{ log: 'bench', partition: 0, end: 0, isNew: false },
-  ...{ storedMs: undefined, stored: 0, committed: 0, revoked: false },
+  ...{ storedMs: undefined, taken: new Taken(), note: undefined, stored: 0, committed: 0, revoked: false },
 }
 
 /** Of ten short rounds nearly the best: the others were disturbed by what else the machine does. */

@@ -1,7 +1,7 @@
-// Invariant: an offset is committed only after everything that it stands for is durable, in this order: dead letters,
-// latest states in the registry, points synced, commit. A crash in between repeats writes, which changes nothing.
+// Invariant: an offset is committed only after everything that it stands for is durable, in this order: what is handed
+// on, dead letters, latest states in the registry, points synced, commit. A crash in between repeats writes, which changes nothing.
 import { SluiceError, toSluiceError } from '../../shared/errors.ts'
-import type { LogConsumer } from '../../shared/log/port.ts'
+import type { LogConsumer, Position } from '../../shared/log/port.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { LatestStates } from './latest-states.ts'
@@ -102,7 +102,7 @@ export class Checkpoint {
   async #flushAndCommit(): Promise<void> {
     const { points, registry, latest, retry } = this.#options
     const positions = Array.from(this.#options.progress(), (progress) => {
-      return { progress, offset: progress.stored, ms: progress.storedMs }
+      return { progress, offset: progress.stored, ms: progress.storedMs, note: progress.note }
     })
     const dirty = latest.takeDirty()
     for (let from = 0; from < dirty.length; from += FLUSH_ROWS) {
@@ -114,11 +114,11 @@ export class Checkpoint {
     await retry.run('log', () => this.#commit(positions))
   }
 
-  async #commit(positions: readonly { progress: Progress; offset: number; ms: number | undefined }[]): Promise<void> {
+  async #commit(positions: readonly (Omit<Position, 'partition'> & { readonly progress: Progress })[]): Promise<void> {
     const due = positions.filter(({ progress, offset }) => !progress.revoked && offset > progress.committed)
     const consumer = this.#options.consumer()
     if (due.length === 0 || consumer === undefined) return
-    await consumer.commit(due.map(({ progress: { partition }, offset, ms }) => ({ partition, offset, ms })))
+    await consumer.commit(due.map(({ progress: { partition }, ...position }) => ({ partition, ...position })))
     for (const { progress, offset } of due) {
       progress.committed = offset
       this.#options.metrics.committed.set({ partition: progress.partition }, offset)

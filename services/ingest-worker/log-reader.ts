@@ -16,6 +16,7 @@ import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress, Slice } from './slice.ts'
+import { Taken } from './taken.ts'
 import type { Retry } from './retry.ts'
 
 /** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
@@ -156,7 +157,8 @@ export class LogReader {
   #decode(progress: Progress, firstOffset: number, records: readonly LogRecord[]): Slice {
     const { metrics, logger } = this.#options
     const started = performance.now()
-    const decoded = decodeRecords(records, this.#table)
+    const { repeats, note } = progress.taken.look(records)
+    const decoded = decodeRecords(records, this.#table, repeats)
     const seconds = (performance.now() - started) / 1000
     metrics.decodeSeconds.observe(seconds)
     metrics.useful.decoded(seconds)
@@ -164,22 +166,23 @@ export class LogReader {
     metrics.readings.inc(decoded.readings)
     metrics.nulls.inc(decoded.nulls)
     metrics.suspects.inc(decoded.suspects.length)
+    metrics.handedOnRepeats.inc(repeats.size)
     metrics.series.set(this.#table.size)
     for (const [record, { first, counts }] of decoded.faults) {
       if (!counts.has('decoder_failed')) continue
       const at = { code: 'decoder_failed', partition: progress.partition, offset: firstOffset + record }
       logger.error({ ...at, stack: first[0]?.detail }, 'a decoder failed; its record is a dead letter')
     }
-    return { progress, firstOffset, records, decoded }
+    return { progress, firstOffset, records, decoded, note }
   }
 
   #progressOf({ partition, firstOffset }: Pick<LogBatch, 'partition' | 'firstOffset'>): Progress {
     const known = this.#progress.get(partition)
     if (known !== undefined) return known
-    const assigned = this.#assigned.get(partition) ?? { log: '', end: firstOffset, isNew: false }
-    const { log, end, isNew } = assigned
+    const assigned = this.#assigned.get(partition) ?? { log: '', end: firstOffset, isNew: false, note: undefined }
+    const { log, end, isNew, note } = assigned
     const places = { stored: firstOffset, storedMs: undefined, committed: firstOffset }
-    const progress = { log, partition, end, isNew, ...places, revoked: false }
+    const progress = { log, partition, end, isNew, ...places, taken: Taken.read(note), note, revoked: false }
     this.#progress.set(partition, progress)
     return progress
   }

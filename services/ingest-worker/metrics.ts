@@ -24,6 +24,10 @@ export interface IngestMetrics {
   /** Points that took the place of another value of another message, as far as the worker remembers. */
   readonly overwritten: Counter
   readonly rememberedTimes: Gauge
+  /** Records appended for other devices than the one whose record held their readings. */
+  readonly handedOn: Counter
+  /** Of such records those that came again, and changed nothing. */
+  readonly handedOnRepeats: Counter
   readonly gap: Counter<'reason'>
   readonly retries: Counter<'dependency'>
   readonly failing: Gauge<'dependency' | 'code'>
@@ -70,6 +74,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
       'Points stored over another value of the same time, of another message, as far as the worker remembers',
     ),
     rememberedTimes: gauge('remembered_times', 'Times whose values are remembered to see overwrites; bounded'),
+    ...handOnCounters(registers),
     gap: counterBy(
       'gap_records_total',
       'Records that were gone before the worker read them: retention, damage, replaced (known ones of a lost log)',
@@ -99,5 +104,15 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     series: gauge('series', 'Series known to the decoder; bounded'),
     committed: gaugeBy('committed_offset', 'Offset at which the worker resumes after a restart', 'partition'),
     assigned: gaugeBy('assigned', '1 for each partition that is of this worker', 'partition'),
+  }
+}
+
+function handOnCounters(registers: Metrics[]): Pick<IngestMetrics, 'handedOn' | 'handedOnRepeats'> {
+  const name = 'sluice_ingest_handed_on_total'
+  const help = 'Records appended to the log with readings that stood in a record of several devices'
+  const again = 'Records handed on that came again, and changed nothing'
+  return {
+    handedOn: new Counter({ name, help, registers }),
+    handedOnRepeats: new Counter({ name: 'sluice_ingest_handed_on_repeats_total', help: again, registers }),
   }
 }

@@ -1,6 +1,7 @@
 import type { Checkpoint } from './checkpoint.ts'
 import type { DeadLetters } from './dead-letter.ts'
 import type { Gaps } from './gaps.ts'
+import type { HandOn } from './hand-on.ts'
 import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { RecentValues } from './recent-values.ts'
@@ -17,6 +18,7 @@ const BYTES_PER_POINT = 64
 
 export interface PipelineOptions {
   readonly writer: PointWriter
+  readonly handOn: HandOn
   readonly deadLetters: DeadLetters
   readonly gaps: Gaps
   readonly recent: RecentValues
@@ -135,11 +137,12 @@ export class Pipeline {
 
   /** Every step may be done again for the same slices and then changes nothing. */
   async #store(group: readonly Slice[]): Promise<void> {
-    const { writer, deadLetters, recent, gaps, latest, checkpoint, metrics } = this.#options
+    const { writer, handOn, deadLetters, recent, gaps, latest, checkpoint, metrics } = this.#options
     const started = performance.now()
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
-    const { stored, refusals, deleted } = await writer.write(slices)
+    const tooLarge = await handOn.append(slices)
+    const { stored, refusals, deleted } = await writer.write(slices, tooLarge)
     // Before anything of them is looked at that was received later.
     if (latest.erase(deleted)) recent.forget()
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
@@ -152,6 +155,7 @@ export class Pipeline {
     for (const slice of slices) {
       slice.progress.stored = slice.firstOffset + slice.records.length
       slice.progress.storedMs = slice.records.at(-1)?.ms ?? slice.progress.storedMs
+      slice.progress.note = slice.note ?? slice.progress.note
       records += slice.records.length
     }
     metrics.writeSeconds.observe((performance.now() - started) / 1000)

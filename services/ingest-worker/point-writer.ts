@@ -6,7 +6,7 @@ import { at, keep, nothingOf, type Accepted } from './accepted.ts'
 import type { DeletedReadings } from './deleted-readings.ts'
 import type { FieldTypes } from './field-types.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { Refusals, type Refusal, type Slice } from './slice.ts'
+import { Refusals, type LateFault, type Refusal, type Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** What became of some slices: their points, without those that the store refused, and what was refused of each record. */
@@ -45,9 +45,13 @@ export class PointWriter {
     this.#writePoints = options.writePoints
   }
 
-  /** Resolves when every field of the slices is visible in the store or among the refusals. Order is kept. */
-  async write(slices: readonly Slice[]): Promise<Written> {
+  /**
+   * Resolves when every field of the slices is visible in the store or among the refusals, which `faults` join. Order is
+   * kept.
+   */
+  async write(slices: readonly Slice[], faults: readonly LateFault[]): Promise<Written> {
     const refusals = new Refusals(slices)
+    for (const { slice, record, fault } of faults) refusals.add(slice, record, fault)
     const asTheyAre = await this.#types.pin(slices.map((slice) => slice.decoded.points.series))
     const deleted = await this.#deleted.view()
     const accepted = slices.map((slice) => this.#deleted.leaveOut(this.#fit(slice, asTheyAre, refusals), deleted))

@@ -2,6 +2,7 @@ import type { Decoded } from '../../shared/decoders/decode.ts'
 import { Faults, type Fault } from '../../shared/faults.ts'
 import type { LogGap } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
+import type { Taken } from './taken.ts'
 
 /** How far a partition is, from the moment it is ours until it is taken away. */
 export interface Progress {
@@ -14,6 +15,10 @@ export interface Progress {
   isNew: boolean
   /** Receive time of the last record that is stored, in ms; undefined before the first. */
   storedMs: number | undefined
+  /** What was taken of records that were handed on, of those that are decoded. */
+  taken: Taken
+  /** The same of those that are stored: what is committed with the position. */
+  note: string | undefined
   /** Offset behind the last record that is written, dead letters and all: what may be committed. */
   stored: number
   committed: number
@@ -29,6 +34,16 @@ export interface Slice {
   readonly decoded: Decoded
   /** What was lost right before it. */
   readonly gap?: LogGap
+  /** The note of the position behind it, where that is another one than before. */
+  readonly note?: string | undefined
+}
+
+/** Something is wrong with a record, found after it was decoded. */
+export interface LateFault {
+  readonly slice: Slice
+  /** Index of the record in the slice. */
+  readonly record: number
+  readonly fault: Fault
 }
 
 /** What was refused of one record, by the decoder or by the store: one dead letter. */

@@ -14,6 +14,7 @@ import { FieldBudget } from './field-budget.ts'
 import { DeletedReadings } from './deleted-readings.ts'
 import { FieldTypes } from './field-types.ts'
 import { Gaps } from './gaps.ts'
+import { HandOn } from './hand-on.ts'
 import { LimitNotes } from './limit-notes.ts'
 import { LatestStates } from './latest-states.ts'
 import { createIngestMetrics } from './metrics.ts'
@@ -88,10 +89,14 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   })
   const notes = new LimitNotes(shared)
   const budget = new FieldBudget({ ...shared, limits: settings, notes })
-  const types = new FieldTypes({ ...shared, budget })
   const pipeline = new Pipeline({
     ...shared,
-    writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
+    writer: new PointWriter({
+      ...shared,
+      types: new FieldTypes({ ...shared, budget }),
+      deleted: new DeletedReadings(shared),
+    }),
+    handOn: new HandOn({ ...shared, names: registry.names }),
     deadLetters: new DeadLetters(shared),
     recent,
     latest,

@@ -1,5 +1,6 @@
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import type { DeviceName } from '../../shared/registry/names.ts'
+import { loginOfKey } from '../../shared/record.ts'
 import { deviceKey, parseDeviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
 
 /** Which devices are asked for, by their names. */
@@ -29,8 +30,10 @@ export function ownerOf(names: DeviceNames, key: string, topic: string | undefin
   return { tenant: owner.tenant, device: published?.tenant === owner.tenant ? published.device : device }
 }
 
-/** {@link ownerOf} as `{tenant}/{device}`; the key itself where it is none of a device. */
+/** {@link ownerOf} as `{tenant}/{device}`, or the login that published for several; the key itself where it is neither. */
 export function shownOwner(names: DeviceNames, key: string, topic: string | undefined): string {
+  const login = loginOfKey(key)
+  if (login !== undefined) return login
   const owner = ownerOf(names, key, topic)
   return owner === undefined ? key : deviceKey(owner.tenant, owner.device)
 }

@@ -1,15 +1,19 @@
+import { ByDeviceDecoder } from './by-device.ts'
 import { DecodedColumns, type Decoded } from './decoded.ts'
+import { decodeHandedOn } from './handed-on.ts'
 import { SluiceError } from '../errors.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
 import { PolicyTable } from '../policies/policy-table.ts'
+import { loginOfKey } from '../record.ts'
 import { UNREADABLE, type LogRecord } from '../telemetry.ts'
 import {
   DEFAULT_STREAM,
   formatTelemetryTopic,
   parseDeviceKey,
   parseTelemetryTopic,
+  parseTenantTopic,
   type TelemetryTopic,
 } from '../topics.ts'
 
@@ -27,6 +31,7 @@ const MAX_STREAM_SERIES = 5000
 /** A defect of a decoder stops its record, not the partition behind it. */
 const DECODER_TRIES = 3
 const NO_DEFECTS: ReadonlyMap<number, string> = new Map()
+const NO_REPEATS: ReadonlySet<number> = new Set()
 
 export interface SeriesTableOptions {
   /** Bound of the series kept, >= 1; a run of records may exceed it by its own series until the next run. */
@@ -41,6 +46,7 @@ export interface SeriesTableOptions {
 export class SeriesTable {
   readonly decoder = new JsonDecoder()
   readonly policies = new PolicyTable()
+  readonly byDevice = new ByDeviceDecoder(this.decoder)
   readonly #half: number
   #young = new Map<string, StreamSeries>()
   #old = new Map<string, StreamSeries>()
@@ -80,12 +86,20 @@ export class SeriesTable {
     if (owner === undefined || parsed === undefined) return `${topic ?? key} does not name a device`
     if (owner.tenant !== parsed.tenant) return `the key ${key} does not match the topic ${topic}`
     const stream = 'stream' in parsed ? parsed.stream : DEFAULT_STREAM
-    const names = { tenant: owner.tenant, device: owner.device, stream }
-    // The default stream can be spelt in three ways, and is kept under one.
-    const own = stream === DEFAULT_STREAM ? idOfKey(key) : formatTelemetryTopic(names)
-    const found = this.#intern(own, names)
+    const found = this.#streamNamed(key, { tenant: owner.tenant, device: owner.device, stream })
     if (owner.device !== parsed.device) this.#young.set(alias, found)
     return found
+  }
+
+  /** A stream of the device that a key names, or what is wrong with that. */
+  streamOfDevice(key: string, stream: string): StreamSeries | string {
+    const owner = parseDeviceKey(key)
+    return owner === undefined ? `${key} does not name a device` : this.#streamNamed(key, { ...owner, stream })
+  }
+
+  #streamNamed(key: string, names: TelemetryTopic): StreamSeries {
+    // The default stream can be spelt in three ways, and is kept under one.
+    return this.#intern(names.stream === DEFAULT_STREAM ? idOfKey(key) : formatTelemetryTopic(names), names)
   }
 
   #intern(id: string, names: TelemetryTopic): StreamSeries {
@@ -112,16 +126,21 @@ function idOfKey(key: string): string {
  * learnt before (`PolicyTable.learn`): every field of every record is among the points or among the faults, alone
  * where it can be told from its neighbours. A record at which a decoder itself fails three times is one fault, code
  * `decoder_failed`. Times are the device's own, or else the record's receive time plus a step per element, see
- * stamps/scheme.ts.
+ * stamps/scheme.ts. What is not of the device that a record's key names is among `others`. Records whose index is in
+ * `repeats` give nothing.
  */
-export function decodeRecords(records: readonly LogRecord[], table: SeriesTable): Decoded {
+export function decodeRecords(
+  records: readonly LogRecord[],
+  table: SeriesTable,
+  repeats: ReadonlySet<number> = NO_REPEATS,
+): Decoded {
   const [unknown] = table.policies.missing(records)
   if (unknown !== undefined) throw new SluiceError('policy_unknown', `the policies ${unknown} were not looked up`)
   try {
-    return decodeRun(records, table, NO_DEFECTS)
+    return decodeRun(records, table, NO_DEFECTS, repeats)
   } catch {
     // Which record it was is found out below; a defect that does not come again was none of theirs.
-    return decodeRun(records, table, defectsOf(records, table))
+    return decodeRun(records, table, defectsOf(records, table), repeats)
   }
 }
 
@@ -131,7 +150,7 @@ function defectsOf(records: readonly LogRecord[], table: SeriesTable): Map<numbe
   for (const [index, record] of records.entries()) {
     for (let tries = 1; tries <= DECODER_TRIES; tries += 1) {
       try {
-        decodeRun([record], table, NO_DEFECTS)
+        decodeRun([record], table, NO_DEFECTS, NO_REPEATS)
         break
       } catch (error) {
         if (tries === DECODER_TRIES) defects.set(index, stackOf(error))
@@ -149,6 +168,7 @@ function decodeRun(
   records: readonly LogRecord[],
   table: SeriesTable,
   defects: ReadonlyMap<number, string>,
+  repeats: ReadonlySet<number>,
 ): DecodedColumns {
   const out = new DecodedColumns()
   table.beginRun()
@@ -158,6 +178,8 @@ function decodeRun(
       out.refuse(index, faultOfRecord('decoder_failed', defect))
       continue
     }
+    if (repeats.size > 0 && repeats.has(index)) continue
+    if (record.headers !== undefined && decodeOther(record, index, table, out)) continue
     const stream = table.streamOf(record)
     if (typeof stream === 'string') out.refuse(index, faultOfUnknown(record, stream))
     else {
@@ -174,4 +196,19 @@ function faultOfUnknown({ headers }: LogRecord, detail: string): Fault {
   return unreadable === undefined
     ? faultOfRecord('topic_unknown', detail)
     : faultOfRecord('batch_unreadable', unreadable)
+}
+
+/** True for a record whose payload is not that of one device: what was handed on, or holds several devices. */
+function decodeOther(record: LogRecord, index: number, table: SeriesTable, out: DecodedColumns): boolean {
+  if (record.headers?.['form'] !== undefined) {
+    const wrong = decodeHandedOn(record, index, (stream) => table.streamOfDevice(record.key, stream), out)
+    if (wrong !== undefined) out.refuse(index, faultOfRecord('form_unknown', wrong))
+    return true
+  }
+  // A device could be called as a login's key is; its topic is its own.
+  if (loginOfKey(record.key) === undefined || parseTenantTopic(record.headers?.['topic'] ?? '') === undefined)
+    return false
+  table.decoder.policy = table.policies.of(record, DEFAULT_STREAM)
+  table.byDevice.decode(record, index, out)
+  return true
 }

@@ -12,6 +12,16 @@ export interface Suspect {
   readonly detail: string
 }
 
+/** Readings of a device that stand in a record which is not its own: for the owner of the device to store. */
+export interface ReadingsOfDevice {
+  /** Index of the record in the decoded run. */
+  readonly record: number
+  /** Its name. */
+  readonly device: string
+  /** Of each series only field and type count. */
+  readonly points: PointBatch
+}
+
 /** What became of a run of records: every field of every reading is among the points, or null, or among the faults. */
 export interface Decoded {
   readonly points: PointBatch
@@ -25,6 +35,8 @@ export interface Decoded {
   readonly faults: ReadonlyMap<number, Faults>
   /** Codes `clock_suspect`, `clock_not_set`, `time_without_zone`. */
   readonly suspects: Suspect[]
+  /** In the order of the records, of which they are no points. */
+  readonly others: readonly ReadingsOfDevice[]
   /** Fields of stored readings that were null, and skipped. */
   readonly nulls: number
 }
@@ -52,6 +64,7 @@ export class DecodedColumns implements Decoded {
   readonly element: number[] = []
   readonly faults = new Map<number, Faults>()
   readonly suspects: Suspect[] = []
+  readonly others: ReadingsOfDevice[] = []
   readings = 0
   nulls = 0
   /** Runs of points of the reading in progress that have a time of their own. */

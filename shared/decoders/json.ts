@@ -1,21 +1,20 @@
 import { DecodedColumns } from './decoded.ts'
 import { StreamSeries } from './series.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
-import { toNanoseconds, type Instant, type LogRecord } from '../telemetry.ts'
+import { toNanoseconds, type LogRecord } from '../telemetry.ts'
 import { JsonReading } from './json-reading.ts'
 import { JsonScanner, REJECTED } from './json-scanner.ts'
 import { fieldOf, parseLines, type Line } from './line-protocol.ts'
 import { DEFAULT_POLICY } from '../policies/settings.ts'
 import { Senml } from './senml.ts'
 import { MAX_ELEMENTS, reservedElements } from '../stamps/reservation.ts'
-import { STAMP_STEP } from '../stamps/scheme.ts'
+import { laterBy } from '../stamps/scheme.ts'
 
 /** Readings in one payload. */
 export const MAX_READINGS = MAX_ELEMENTS
 /** Bytes of a text that is a value, in one line. */
 export const MAX_TEXT_BYTES = 256
 
-const NANOSECONDS_PER_MS = 1_000_000
 /** The field of a payload that is a value without a name. */
 const VALUE = 'value'
 
@@ -52,8 +51,11 @@ export class JsonDecoder {
     this.#senml = new Senml(this.#scanner, this.#reading)
   }
 
-  /** Appends to `out` what the payload of `record` holds. Never throws for bad input. */
-  decode(record: LogRecord, index: number, series: StreamSeries, out: DecodedColumns): void {
+  /**
+   * Appends to `out` what the payload of `record` holds, and gives how many readings that were, good and bad. Never throws
+   * for bad input.
+   */
+  decode(record: LogRecord, index: number, series: StreamSeries, out: DecodedColumns): number {
     const scanner = this.#scanner
     scanner.load(record.value)
     this.#out = out
@@ -65,12 +67,13 @@ export class JsonDecoder {
     const start = scanner.begin()
     const end = this.#payload(start, record, index)
     let failure = this.#failure(end)
-    if (failure === undefined) return
+    if (failure === undefined) return this.#readings
     out.rewind(mark, index)
     if (failure.code === 'payload_not_json' && this.#text(start, record, index)) failure = this.#failure(scanner.length)
-    if (failure === undefined) return
+    if (failure === undefined) return this.#readings
     out.rewind(mark, index)
     out.refuse(index, failure)
+    return this.#readings
   }
 
   /** Behind the payload, or SYNTAX where it is no JSON. */
@@ -136,7 +139,7 @@ export class JsonDecoder {
   #record(position: number, record: LogRecord, index: number): number {
     const element = this.#readings
     this.#readings += 1
-    const received = toNanoseconds(this.#stampOf(record, element))
+    const received = toNanoseconds(laterBy(record, element))
     const { end, isEmpty } = this.#senml.read(position, element, received)
     return isEmpty ? end : this.#finish(position, end, record, index, element)
   }
@@ -227,7 +230,7 @@ export class JsonDecoder {
     if (time.given) out.endReading(index, element, time.at.ms, time.at.ns)
     else if (element === 0) out.endReading(index, element, record.ms, record.ns)
     else {
-      const { ms, ns } = this.#stampOf(record, element)
+      const { ms, ns } = laterBy(record, element)
       out.endReading(index, element, ms, ns)
     }
     if (doubt !== undefined) out.suspects.push({ record: index, element, ...doubt })
@@ -236,11 +239,5 @@ export class JsonDecoder {
       const detail = 'another value for it at the same time comes before this one'
       out.refuse(index, { element, path, code: 'field_duplicate', detail })
     }
-  }
-
-  /** One stamp for the message, and a step for each of its elements; records of before had steps of a nanosecond. */
-  #stampOf(record: LogRecord, element: number): Instant {
-    const ns = record.ns + (record.scheme === undefined ? element : element * STAMP_STEP)
-    return { ms: record.ms + Math.floor(ns / NANOSECONDS_PER_MS), ns: ns % NANOSECONDS_PER_MS }
   }
 }

@@ -19,10 +19,12 @@ const LAST_PRINTABLE = 0x7e
 /**
  * How many readings a payload may hold, which is how many times its stamp reserves: one for a JSON object or a plain
  * value, else what its length allows; of a compressed one, the length that it declares. Part of the scheme of stamps: the
- * decoder asks again, so a payload must always give the same number.
+ * decoder asks again, so a payload must always give the same number. With `isOfSeveral` an object holds several devices,
+ * and the parts that the decoder asks about do not reserve more than the whole.
  */
-export function reservedElements(payload: Uint8Array): number {
+export function reservedElements(payload: Uint8Array, isOfSeveral = false): number {
   const { length } = payload
+  if (isOfSeveral) return elementsIn(length)
   if (length <= LEAST_BYTES) return 1
   let start = 0
   let first = payload[0] ?? 0

@@ -15,6 +15,8 @@ export function schemeOf(number: number): StampScheme {
   return number === UNSYNCHRONISED ? UNSYNCHRONISED : STAMP_SCHEME
 }
 
+const NANOSECONDS_PER_MS = 1_000_000
+
 /** Nanoseconds between the elements of a message, and ids that processes may have. */
 export const STAMP_STEP = 256
 
@@ -42,4 +44,13 @@ export function idOfStamp({ ms, ns }: Instant): number {
 /** The first nanosecond of a millisecond that belongs to an id. */
 export function firstNs(id: number, ms: number): number {
   return (id - (ms & 3) * 64) & (STAMP_STEP - 1)
+}
+
+/** The time of an element of a message: a step behind the one before it; records of before had steps of a nanosecond. */
+export function laterBy(
+  { ms, ns, scheme }: Instant & { readonly scheme?: StampScheme | undefined },
+  elements: number,
+): Instant {
+  const later = ns + (scheme === undefined ? elements : elements * STAMP_STEP)
+  return { ms: ms + Math.floor(later / NANOSECONDS_PER_MS), ns: later % NANOSECONDS_PER_MS }
 }

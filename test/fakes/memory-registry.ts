@@ -1,7 +1,7 @@
 import type { DeviceFields, StreamFields } from '../../shared/registry/fields-port.ts'
-import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { DeviceLimitRecord, Presence } from '../../shared/registry/presence-port.ts'
 import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
+import { SAME_NAMES, type DeviceNames } from '../../shared/registry/names-port.ts'
 import { streamKey } from '../../shared/topics.ts'
 import { TombstoneView, type Tombstones } from '../../shared/registry/tombstones-port.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
@@ -15,12 +15,12 @@ const unused = (): never => {
 
 /** What the worker uses of a registry, in memory. */
 export class MemoryRegistry {
+  names: DeviceNames = SAME_NAMES
   readonly types = new Map<string, FieldType>()
   readonly policies = new MemoryPolicies()
   readonly states = new Map<string, StreamState>()
   readonly streams = new Map<string, StreamFields>()
   readonly limits: DeviceLimitRecord[] = []
-  readonly names = SAME_NAMES
 
   readonly fields: DeviceFields = {
     of: async (devices) => {

@@ -4,8 +4,8 @@ import type { ErrorCode } from '../../../shared/errors.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { Policies } from '../../../shared/registry/policies-port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
-import { headersOf, HeaderSet } from '../../../shared/record.ts'
-import { deviceKey, faultOfTopic, parseTelemetryTopic } from '../../../shared/topics.ts'
+import { headersOf, headersOfSeveral, HeaderSet, keyOfLogin } from '../../../shared/record.ts'
+import { deviceKey, faultOfTopic, parseTelemetryTopic, parseTenantTopic } from '../../../shared/topics.ts'
 import type { Authorizer } from '../access/authorize.ts'
 
 /** What routes take of the registry; verdicts that are kept are kept for one epoch of it. */
@@ -25,6 +25,8 @@ export interface TelemetryRoute {
   readonly headers: HeaderSet
   /** CRC-32 of the topic, which the digest of a message begins with. */
   readonly topicSum: number
+  /** The payload holds several devices, whose readings are one message of this login until they are decoded. */
+  readonly isOfSeveral: boolean
 }
 
 /** To aedes: sessions, retained messages and subscribers. */
@@ -71,7 +73,14 @@ export function createRouter(
       const isOwn = principal.kind === 'device'
       const uid = isOwn ? principal.uid : names.uidOf(tenant, device)
       const headers = new HeaderSet(headersOf(telemetry, uid, topic, policies, isOwn ? undefined : principal.name))
-      return { lane: 'telemetry', topic, key: deviceKey(tenant, uid), headers, topicSum: crc32(topic) }
+      const key = deviceKey(tenant, uid)
+      return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: false }
+    }
+    const tenant = parseTenantTopic(topic)
+    if (tenant !== undefined) {
+      const headers = new HeaderSet(headersOfSeveral(tenant, topic, policies, principal.name))
+      const key = keyOfLogin(tenant, principal.name)
+      return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: true }
     }
     if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')
     return { lane: 'aedes', topic }

@@ -87,7 +87,7 @@ export class TelemetryLane implements Waiter, AnsweringLane {
       return this.#acknowledgeWithout(id, 2)
     }
     const first = repeats?.firstStamp(parts, digest)
-    if (first === undefined && !clock.stamp(reservedElements(value))) return 'node'
+    if (first === undefined && !clock.stamp(reservedElements(value, route.isOfSeveral))) return 'node'
     const stamp = first ?? clock
     const { ms, ns } = stamp
     repeats?.note(parts, digest, stamp, first === undefined)

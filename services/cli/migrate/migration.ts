@@ -119,9 +119,19 @@ async function movingTopics(source: MigrationPorts, name: string): Promise<Movin
   const committed = (await unconsumed(source)).map((lag) => lag.committed)
   const starts = (await source.log.offsets('telemetry.dead-letter')).map(({ start }) => start)
   return [
-    { topic: 'telemetry.raw', what: 'unconsumed log', from: committed, moved: (record) => record },
+    { topic: 'telemetry.raw', what: 'unconsumed log', from: committed, moved: withoutFrom },
     { topic: 'telemetry.dead-letter', what: 'dead letters', from: starts, moved: (record) => ofLog(record, name) },
   ]
+}
+
+/**
+ * What was handed on and is not stored yet goes on as if it had come by itself: its place in the source's log means nothing
+ * in the target's, whose partitions take it in another order. A copy of it would be stored as the same points.
+ */
+function withoutFrom(record: LogRecord): LogRecord {
+  if (record.headers?.['from'] === undefined) return record
+  const { from: _place, ...headers } = record.headers
+  return { ...record, headers }
 }
 
 /** A dead letter names its place in the source's log, which is another place in the target's. */

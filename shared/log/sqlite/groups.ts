@@ -121,7 +121,7 @@ export class Groups {
       throw error
     }
     for (const { partition, offset } of positions) this.#remember(topic, group, partition, offset)
-    for (const [name, note] of changed) this.#notes.set(name, note)
+    for (const [name, note] of changed) this.#keep(name, note)
   }
 
   #load(file: string): void {
@@ -132,8 +132,13 @@ export class Groups {
     for (const row of this.#database.prepare('SELECT * FROM settings').all()) {
       const name = String(row['name'])
       if (!isSetting(row)) throw damaged(file, `the setting ${name}`)
-      if (name.startsWith(NOTE) && row['value'] !== '') this.#notes.set(name, String(row['value']))
+      if (name.startsWith(NOTE)) this.#keep(name, String(row['value']))
     }
+  }
+
+  #keep(name: string, note: string): void {
+    if (note === '') this.#notes.delete(name)
+    else this.#notes.set(name, note)
   }
 
   #remember(topic: string, group: string, partition: number, offset: number): void {

@@ -21,9 +21,9 @@ it('acknowledges telemetry of each QoS when it is in the log', async () => {
   client.send(packet.pubrel(8))
   expect((await client.packetsUpTo(6)).at(-1)).toBe('pubcomp 8')
   expect(log.records.map(({ key, value, headers }) => [key, Buffer.from(value).toString(), headers])).toEqual([
-    ['a/1', 'zero', undefined],
+    ['a/1', 'zero', { qos: '0' }],
     ['a/1', 'one', undefined],
-    ['a/1', 'two', { topic: 't/a/1/telemetry/wind' }],
+    ['a/1', 'two', { topic: 't/a/1/telemetry/wind', qos: '2' }],
   ])
 })
 

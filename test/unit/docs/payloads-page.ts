@@ -1,4 +1,5 @@
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
+import { keyOfLogin } from '../../../shared/record.ts'
 import { Faults } from '../../../shared/faults.ts'
 import { idOf, type PolicyDocument } from '../../../shared/policies/document.ts'
 import { formatRevision, REVISION_HEADER } from '../../../shared/policies/revision.ts'
@@ -36,6 +37,24 @@ export async function describeOutcome(
     if (count > listed) lines.push(`${count - listed} more ${code}`)
   }
   lines.push(...suspects.map((suspect) => `${suspect.code}${of(suspect.element)}`))
+  return lines.join('; ')
+}
+
+/** The same of a payload for several devices: each point behind the name of its device. */
+export function describeSeveral(value: Uint8Array): string {
+  const headers = { topic: 't/demo/telemetry', login: 'gateway' }
+  const record = { key: keyOfLogin('demo', 'gateway'), value, ...received, scheme: 1, headers } as const
+  const { others, faults } = decodeRecords([record], new SeriesTable())
+  const lines = others.flatMap(({ device, points }) =>
+    points.series.map(({ field }, i) => {
+      const at = formatInstant({ ms: points.ms[i] ?? 0, ns: points.ns[i] ?? 0 })
+      return `${device}: ${field}=${write(points.values[i])} at ${at}`
+    }),
+  )
+  for (const { code, path, element } of faults.get(0)?.first ?? []) {
+    const of = (element ?? 0) > 0 ? ` [${element}]` : ''
+    lines.push(`${path === null ? '' : `${JSON.stringify(path)}: `}${code}${of}`)
+  }
   return lines.join('; ')
 }
 

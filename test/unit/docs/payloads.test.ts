@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ERRORS } from '../../../shared/errors.ts'
-import { describeOutcome } from './payloads-page.ts'
+import { describeOutcome, describeSeveral } from './payloads-page.ts'
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/payloads.md'), 'utf8')
 
@@ -17,6 +17,10 @@ const examples = rows(/^\| `(.+)` +\| `([^|]+)` +\|$/gm)
 describe('docs/payloads.md', () => {
   it.each(examples)('$payload', async ({ payload, outcome }) => {
     expect(await describeOutcome(Buffer.from(payload))).toBe(outcome)
+  })
+
+  it.each(rows(/^\| several: `(.+)` +\| `([^|]+)` +\|$/gm))('several devices: $payload', ({ payload, outcome }) => {
+    expect(describeSeveral(Buffer.from(payload))).toBe(outcome)
   })
 
   it('shows every code that the decoder has', () => {

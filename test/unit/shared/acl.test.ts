@@ -181,3 +181,38 @@ describe('rules from outside', () => {
     expect(() => checkRules([...rules, rule('allow publish a')])).toThrow(SluiceError)
   })
 })
+
+describe('the topic for several devices of a tenant', () => {
+  const TOPIC = 't/acme/telemetry'
+
+  it.each([
+    [['allow publish t/acme/+/telemetry'], true],
+    [['allow publish t/acme/+/telemetry/#'], true],
+    [['allow publish t/#'], true],
+    [['allow publish #', 'deny publish t/acme/+/cmd/#', 'deny publish t/other/p1/#'], true],
+    [['allow publish t/acme/p1/telemetry', 'allow publish t/acme/p2/telemetry'], false],
+    [['allow publish t/acme/telemetry'], false],
+    [['allow publish t/other/+/telemetry'], false],
+    [['allow subscribe t/acme/#'], false],
+    [['allow publish t/acme/#', 'deny publish t/acme/p1/#'], false],
+    [['allow publish t/acme/#', 'deny publish t/+/p1/telemetry'], false],
+    [[], false],
+  ] as const)('is of whoever may publish the telemetry of all of them: %j, %j', (rules, allowed) => {
+    const principal = application(...rules)
+    expect(canPublish(principal, TOPIC)).toBe(allowed)
+    expect(explain(principal, 'publish', TOPIC).allowed).toBe(allowed)
+  })
+
+  it('is of no device', () => {
+    expect(canPublish(device, TOPIC)).toBe(false)
+    expect(explain(device, 'publish', TOPIC)).toMatchObject({ allowed: false })
+  })
+
+  it('says which rule is in the way, and what is missing where none is', () => {
+    const denied = explain(application('allow publish t/#', 'deny publish t/acme/p1/#'), 'publish', TOPIC)
+    expect(denied.reason).toBe(
+      'whoever publishes to t/acme/telemetry must be allowed all of t/acme/+/telemetry, which is denied by deny publish t/acme/p1/#',
+    )
+    expect(explain(application(), 'publish', TOPIC).reason).toMatch(/t\/acme\/\+\/telemetry, which is not allowed/)
+  })
+})

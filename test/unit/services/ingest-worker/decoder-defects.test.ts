@@ -10,9 +10,10 @@ describe('a decoder that throws', () => {
     const decode: typeof JsonDecoder.prototype.decode = JsonDecoder.prototype.decode
     let left = times
     const spy = vi.spyOn(JsonDecoder.prototype, 'decode').mockImplementation(function (this: JsonDecoder, ...args) {
-      decode.apply(this, args)
+      const readings = decode.apply(this, args)
       // Behind the points that it has given already: they must not be stored half.
       if (Buffer.from(args[0].value).includes(mark) && left-- > 0) throw new TypeError('a defect')
+      return readings
     })
     onTestFinished(() => spy.mockRestore())
   }

@@ -9,6 +9,12 @@ import { EVERYTHING } from '../../../../broker-harness.ts'
 const router = createRouter(acl, SAME_REGISTRY)
 const device: Principal = { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' }
 const app: Principal = { kind: 'application', name: 'app', rules: EVERYTHING }
+/** May publish for one device, and not for those that a message may name. */
+const ofOne: Principal = {
+  kind: 'application',
+  name: 'one',
+  rules: [{ effect: 'allow', action: 'publish', topic: 't/a/1/#' }],
+}
 const outcome = (principal: Principal, topic: string): string => {
   const route = router(principal, topic)
   return route.lane === 'refused' ? route.code : route.lane
@@ -36,18 +42,23 @@ describe('createRouter', () => {
     [app, 't/a/1/cmd/x', 'aedes'],
     [app, 't/a/1/notice', 'aedes'],
     [app, 't/a/1/telemetry', 'telemetry'],
-    [app, 't/a/telemetry', 'topic_unknown'],
+    [app, 't/a/telemetry', 'telemetry'],
+    [device, 't/a/telemetry', 'not_authorised'],
+    [ofOne, 't/a/telemetry', 'not_authorised'],
     [app, 'house/door', 'aedes'],
   ])('%o to %s: %s', (principal, topic, expected) => {
     expect(outcome(principal, topic)).toBe(expected)
   })
 
-  it('keeps the key, and the topic as a header unless it is the default one', () => {
-    expect(router(device, 't/a/1/telemetry')).toMatchObject({ key: 'a/1', headers: undefined })
-    expect(router(device, 't/a/1/telemetry/wind')).toMatchObject({
-      key: 'a/1',
-      headers: { topic: 't/a/1/telemetry/wind' },
-    })
+  it('keeps the key, the topic as a header unless it is the default one, and the login unless it is the device', () => {
+    const made = (principal: Principal, topic: string) => {
+      const route = router(principal, topic)
+      return route.lane === 'telemetry' ? [route.key, route.headers.usual, route.isOfSeveral] : route
+    }
+    expect(made(device, 't/a/1/telemetry')).toEqual(['a/1', undefined, false])
+    expect(made(device, 't/a/1/telemetry/wind')).toEqual(['a/1', { topic: 't/a/1/telemetry/wind' }, false])
+    expect(made(app, 't/a/1/telemetry')).toEqual(['a/1', { login: 'app' }, false])
+    expect(made(app, 't/a/telemetry')).toEqual(['a/\u001eapp', { topic: 't/a/telemetry', login: 'app' }, true])
   })
 })
 

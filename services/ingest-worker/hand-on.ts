@@ -1,0 +1,124 @@
+import { encodeHandedOn, FORM } from '../../shared/decoders/handed-on.ts'
+import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
+import { REVISION_HEADER } from '../../shared/policies/revision.ts'
+import { headersOf, writeFrom } from '../../shared/record.ts'
+import type { DeviceNames } from '../../shared/registry/names-port.ts'
+import type { LogRecord } from '../../shared/telemetry.ts'
+import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
+import type { IngestMetrics } from './metrics.ts'
+import type { Retry } from './retry.ts'
+import type { LateFault, Slice } from './slice.ts'
+
+/** Records, and bytes of their values, per append. */
+const APPEND_RECORDS = 1000
+const APPEND_BYTES = 4 * 1024 * 1024
+
+/** What is handed on is decoded already. */
+const NO_POLICIES = { revisionOf: () => undefined }
+
+/** A record that is to be appended, and what it was made of. */
+interface Made {
+  readonly made: LogRecord
+  /** Index of the source in the slice. */
+  readonly record: number
+  readonly device: string
+}
+
+/**
+ * Appends readings that stand in records of several devices to the log again, under the key of their device: whoever owns
+ * its partition stores them. They keep the receive time of their record, and say where they come from, so that the owner
+ * knows a copy; see taken.ts.
+ */
+export class HandOn {
+  readonly #log: Pick<TelemetryLog, 'append'>
+  readonly #names: DeviceNames
+  readonly #retry: Retry
+  readonly #metrics: Pick<IngestMetrics, 'handedOn'>
+
+  constructor(options: {
+    log: Pick<TelemetryLog, 'append'>
+    names: DeviceNames
+    retry: Retry
+    metrics: Pick<IngestMetrics, 'handedOn'>
+  }) {
+    this.#log = options.log
+    this.#names = options.names
+    this.#retry = options.retry
+    this.#metrics = options.metrics
+  }
+
+  /**
+   * Resolves when all that the slices hold of other devices is durable in the log, in the order of the slices; called
+   * again with the same slices it appends copies. Gives what the log will never take.
+   */
+  async append(slices: readonly Slice[]): Promise<readonly LateFault[]> {
+    const refused: LateFault[] = []
+    for (const slice of slices) {
+      if (slice.decoded.others.length === 0) continue
+      for (const portion of portions(this.#recordsOf(slice))) {
+        const tooLarge = await this.#retry.run('log', () => this.#append(portion.map(({ made }) => made)))
+        for (const { made, record, device } of portion) {
+          if (!tooLarge.has(made)) continue
+          const detail = `the readings of device ${JSON.stringify(device)} are too large for a record of their own`
+          refused.push({ slice, record, fault: { element: null, path: null, code: 'payload_too_large', detail } })
+        }
+      }
+    }
+    return refused
+  }
+
+  async #append(records: readonly LogRecord[]): Promise<ReadonlySet<LogRecord>> {
+    try {
+      await this.#log.append('telemetry.raw', records)
+      this.#metrics.handedOn.inc(records.length)
+      return new Set()
+    } catch (error) {
+      if (!(error instanceof RecordsTooLarge)) throw error
+      this.#metrics.handedOn.inc(records.length - error.records.size)
+      return error.records
+    }
+  }
+
+  /** Numbered within their source in an order that the payload alone decides: a copy has the same number. */
+  *#recordsOf({ progress, firstOffset, records, decoded }: Slice): Generator<Made> {
+    let element = 0
+    let last = -1
+    for (const { record, device, points } of decoded.others) {
+      const source = records[record]
+      const tenant = source === undefined ? undefined : parseDeviceKey(source.key)?.tenant
+      if (source === undefined || tenant === undefined) continue
+      if (record !== last) element = 0
+      last = record
+      const uid = this.#names.uidOf(tenant, device)
+      const names = { tenant, device, stream: DEFAULT_STREAM }
+      const own = headersOf(names, uid, formatTelemetryTopic(names), NO_POLICIES)
+      const { topic: _ofSource, [REVISION_HEADER]: _used, ...others } = source.headers ?? {}
+      for (const value of encodeHandedOn(DEFAULT_STREAM, points)) {
+        const from = writeFrom({
+          log: progress.log,
+          partition: progress.partition,
+          offset: firstOffset + record,
+          element,
+        })
+        element += 1
+        const { ms, ns, scheme } = source
+        const headers = { ...others, ...own, form: FORM, from }
+        yield { made: { key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }, record, device }
+      }
+    }
+  }
+}
+
+function* portions(all: Iterable<Made>): Generator<Made[]> {
+  let portion: Made[] = []
+  let bytes = 0
+  for (const one of all) {
+    portion.push(one)
+    bytes += one.made.value.byteLength
+    if (portion.length < APPEND_RECORDS && bytes < APPEND_BYTES) continue
+    yield portion
+    portion = []
+    bytes = 0
+  }
+  if (portion.length > 0) yield portion
+}
