@@ -55,7 +55,7 @@ export class HandOn {
     const refused: LateFault[] = []
     for (const slice of slices) {
       if (slice.decoded.others.length === 0) continue
-      for (const portion of portions(this.#recordsOf(slice))) {
+      for (const portion of portions(this.#recordsOf(slice, refused))) {
         const tooLarge = await this.#retry.run('log', () => this.#append(portion.map(({ made }) => made)))
         for (const { made, record, device } of portion) {
           if (!tooLarge.has(made)) continue
@@ -80,7 +80,8 @@ export class HandOn {
   }
 
   /** Numbered within their source in an order that the payload alone decides: a copy has the same number. */
-  *#recordsOf({ progress, firstOffset, records, decoded }: Slice): Generator<Made> {
+  *#recordsOf(slice: Slice, refused: LateFault[]): Generator<Made> {
+    const { progress, firstOffset, records, decoded } = slice
     let element = 0
     let last = -1
     for (const { record, device, points } of decoded.others) {
@@ -93,6 +94,11 @@ export class HandOn {
       const names = { tenant, device, stream: DEFAULT_STREAM }
       const own = headersOf(names, uid, formatTelemetryTopic(names), NO_POLICIES)
       const { topic: _ofSource, [REVISION_HEADER]: _used, ...others } = source.headers ?? {}
+      const isKnown = this.#names.isKnown(tenant, device)
+      if (!isKnown) {
+        const detail = `there is no device ${JSON.stringify(device)}`
+        refused.push({ slice, record, fault: { element: null, path: null, code: 'device_unknown', detail } })
+      }
       for (const value of encodeHandedOn(DEFAULT_STREAM, points)) {
         const from = writeFrom({
           log: progress.log,
@@ -103,7 +109,7 @@ export class HandOn {
         element += 1
         const { ms, ns, scheme } = source
         const headers = { ...others, ...own, form: FORM, from }
-        yield { made: { key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }, record, device }
+        if (isKnown) yield { made: { key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }, record, device }
       }
     }
   }

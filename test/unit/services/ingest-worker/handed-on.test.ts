@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RecordsTooLarge } from '../../../../shared/log/port.ts'
 import { keyOfLogin } from '../../../../shared/record.ts'
+import { SAME_NAMES } from '../../../../shared/registry/names-port.ts'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
 import { withMethods } from '../../../../load-tests/reference/overriding.ts'
 import { withoutFrom } from '../../../variants/without-from.ts'
@@ -111,7 +112,7 @@ describe('what is handed on', () => {
   it('keeps stamp, login and unknown headers, goes by uid, and is counted by its owner alone', async () => {
     const world = new World(3)
     world.registry.names = {
-      epoch: 0,
+      ...SAME_NAMES,
       uidOf: (_tenant, device) => (device === 'renamed' ? 'bb' : device),
       nameOf: (_tenant, uid) => (uid === 'bb' ? 'renamed' : uid),
     }
@@ -150,6 +151,18 @@ describe('what is handed on', () => {
       { element: 1, path: null, code: 'name_invalid' },
     ])
     expect(second).toMatchObject({ code: 'payload_not_by_device', source: { partition: 2, offset: 1 } })
+  })
+
+  it('is refused for a device that nobody made, and the rest is stored', async () => {
+    const world = new World(3)
+    world.registry.names = { ...SAME_NAMES, isKnown: (_tenant, device) => device !== 'bb' }
+    await world.work()
+    await world.log.append('telemetry.raw', [ofGateway({ bb: { v: 1 }, a: { v: 2 } }, T)])
+    await world.settled()
+    expect(Object.values(stored(world))).toEqual([2])
+    expect(world.deadLetters()).toMatchObject([{ code: 'device_unknown', source: { partition: 2, offset: 0 } }])
+    // Numbers are those of the payload, whoever is known.
+    expect(world.log.records['telemetry.raw'][0]?.[0]?.headers?.['from']).toBe('memory/2/0/1')
   })
 
   it('and is too large for a record of its own is a fault of the source', async () => {
