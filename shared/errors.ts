@@ -41,7 +41,9 @@ export const ERRORS = {
   time_ahead: data(
     'The time is more than a day after the receive time: set the clock of the device. Nothing is stored; the letter has it.',
   ),
-  time_ancient: data('The time is before 2000, which the policy does not take: set the clock. The letter has the reading.'),
+  time_ancient: data(
+    'The time is before 2000, which the policy does not take: set the clock. The letter has the reading.',
+  ),
   time_restamped: data(
     'Stored at the receive time, as the policy says, because its own was before 2000 or a day ahead: set the clock.',
   ),

@@ -15,12 +15,9 @@ import type { FindDocuments } from '../../shared/policies/policy-table.ts'
 import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Progress, Slice } from './slice.ts'
+import { slicesByBytes, type Progress, type Slice } from './slice.ts'
 import { Taken } from './taken.ts'
 import type { Retry } from './retry.ts'
-
-/** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
-const SLICE_BYTES = 256 * 1024
 
 const NOTHING = new DecodedColumns()
 const NEVER = new AbortController().signal
@@ -230,19 +227,6 @@ export class LogReader {
       logger.fatal({ err: error }, 'the consumer stopped for good')
     }
   }
-}
-
-function* slicesByBytes(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
-  let from = 0
-  let bytes = 0
-  for (const [i, { value }] of records.entries()) {
-    bytes += value.length
-    if (bytes < SLICE_BYTES) continue
-    yield records.slice(from, i + 1)
-    from = i + 1
-    bytes = 0
-  }
-  if (from < records.length) yield from === 0 ? records : records.slice(from)
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

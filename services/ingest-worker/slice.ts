@@ -4,6 +4,9 @@ import type { LogGap } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { Taken } from './taken.ts'
 
+/** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
+const SLICE_BYTES = 256 * 1024
+
 /** How far a partition is, from the moment it is ours until it is taken away. */
 export interface Progress {
   /** Which log the offsets are of. */
@@ -86,4 +89,18 @@ function copyEntry([record, faults]: [number, Faults]): [number, Faults] {
   const copy = new Faults()
   copy.addAll(faults)
   return [record, copy]
+}
+
+/** Records in runs of which each is not much to decode in one go. */
+export function* slicesByBytes(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
+  let from = 0
+  let bytes = 0
+  for (const [i, { value }] of records.entries()) {
+    bytes += value.length
+    if (bytes < SLICE_BYTES) continue
+    yield records.slice(from, i + 1)
+    from = i + 1
+    bytes = 0
+  }
+  if (from < records.length) yield from === 0 ? records : records.slice(from)
 }
