@@ -89,13 +89,10 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   })
   const notes = new LimitNotes(shared)
   const budget = new FieldBudget({ ...shared, limits: settings, notes })
+  const types = new FieldTypes({ ...shared, budget })
   const pipeline = new Pipeline({
     ...shared,
-    writer: new PointWriter({
-      ...shared,
-      types: new FieldTypes({ ...shared, budget }),
-      deleted: new DeletedReadings(shared),
-    }),
+    writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
     handOn: new HandOn({ ...shared, names: registry.names }),
     deadLetters: new DeadLetters(shared),
     recent,
