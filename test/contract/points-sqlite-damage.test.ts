@@ -2,10 +2,13 @@ import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
+import { toSluiceError } from '../../shared/errors.ts'
+import type { PointStore } from '../../shared/points/port.ts'
 import type { Series } from '../../shared/telemetry.ts'
 import { tempFolder } from '../helpers.ts'
 import { DAY, MONTH, START } from './points-filled-folder.ts'
 import { allPages, batchOf, everySecond, pointsIn, seriesOf, streamOf, valuesOf } from './points-harness.ts'
+import { AMPLE, scanned } from './points-scan-model.ts'
 import { openEmbedded } from './points-sqlite-harness.ts'
 
 /** Three full chunks of one series in one file, closed. */
@@ -109,3 +112,76 @@ describe('a damaged file of chunks', () => {
     expect(await allPages(store, { ...query, from: second(10), to: second(400) })).toHaveLength(390)
   })
 })
+
+describe('a hot file that was cut', () => {
+  const devices = Array.from({ length: 60 }, (_, n) => seriesOf('float', { device: `${'pump-'.repeat(20)}${n}` }))
+
+  /** Opens the folder with the file cut at each page in turn, where it opens at all; returns how often it does. */
+  async function cutAtEachPage(
+    folder: string,
+    look: (store: PointStore, what: string) => Promise<void>,
+  ): Promise<number> {
+    const file = join(folder, 'raw.db')
+    const whole = readFileSync(file)
+    let opened = 0
+    for (let length = 4096; length < whole.length; length += 4096) {
+      for (const suffix of ['', '-wal', '-shm']) rmSync(`${file}${suffix}`, { force: true })
+      writeFileSync(file, whole.subarray(0, length))
+      const store = await openOrCode(folder)
+      if (typeof store === 'string') expect(store).toBe('store_corrupt')
+      else {
+        opened += 1
+        await look(store, `${length} bytes`)
+        await store.close()
+      }
+    }
+    return opened
+  }
+
+  it('answers all of a device, or says that something is missing', { timeout: 120_000 }, async () => {
+    const folder = join(tempFolder(), 'points')
+    const { store } = await openEmbedded(folder)
+    for (const series of devices) await store.write(everySecond(series, [1, 2, 3], START))
+    await store.sync()
+    await store.close()
+    const opened = await cutAtEachPage(folder, async (store, what) => {
+      for (const series of devices) {
+        expect(['1,2,3', 'store_corrupt'], what).toContain(await codeOr(valuesOf(store, series)))
+        const all = allPages(store, { ...streamOf(series), limit: 10 }).then((found) =>
+          found.map(([, , value]) => value),
+        )
+        expect(['1,2,3', 'store_corrupt'], what).toContain(await codeOr(all))
+      }
+      const scan = { selector: {}, tenant: 'acme', budget: AMPLE }
+      expect(await codeOr(scanned(store, scan).then(({ rows }) => rows))).toBe('store_corrupt')
+    })
+    expect(opened).toBeGreaterThan(0)
+  })
+
+  it('gives no new series the points of one of which the name is lost', { timeout: 120_000 }, async () => {
+    const folder = join(tempFolder(), 'points')
+    const { store, sealed } = await openEmbedded(folder, { sealAfterPoints: 1 })
+    await store.write(batchOf(devices.map((series, n) => ({ series, ...second(n), value: n }))))
+    await sealed()
+    await store.sync()
+    await store.close()
+    const opened = await cutAtEachPage(folder, async (store, what) => {
+      const others = ['one', 'other'].map((device) => seriesOf('float', { device }))
+      for (const series of others) await store.write(everySecond(series, [7], START))
+      for (const series of others) expect(['7', 'store_corrupt'], what).toContain(await codeOr(valuesOf(store, series)))
+    })
+    expect(opened).toBeGreaterThan(0)
+  })
+})
+
+async function openOrCode(folder: string): Promise<PointStore | string> {
+  try {
+    return (await openEmbedded(folder)).store
+  } catch (error) {
+    return toSluiceError(error).code
+  }
+}
+
+function codeOr(asked: Promise<readonly unknown[]>): Promise<string> {
+  return asked.then(String, (error: unknown) => toSluiceError(error).code)
+}

@@ -47,6 +47,8 @@ export class Catalogue {
   readonly #tenants = new Map<string, { readonly id: number; keepMs: number | undefined }>()
   readonly #tenantOf: number[] = []
   readonly #typeOf: number[] = []
+  /** Series of which a damaged file kept the points only. */
+  readonly nameless: number[] = []
   /** Series of which all points were deleted: they are not listed until one is written again. */
   readonly #hidden = new Set<number>()
   /** Those written again by the transaction that is open. */
@@ -67,6 +69,7 @@ export class Catalogue {
       if (int(row, 'id') !== Math.max(this.#tenantOf.length, 1)) throw new RangeError('a series is missing')
       this.#note(int(row, 'id'), int(row, 'tenant'), int(row, 'type'))
       if (int(row, 'hidden') === 1) this.#hidden.add(int(row, 'id'))
+      if (text(row, 'device') === '') this.nameless.push(int(row, 'id'))
     }
     this.#find = hot.db.prepare(
       'SELECT id FROM series WHERE tenant = ? AND device = ? AND stream = ? AND field = ? AND type = ?',

@@ -10,11 +10,11 @@ export interface HotGap {
 
 /** What is known of the points that a damaged hot database lost. Few, or none. */
 export class HotGaps {
-  readonly #file: string
+  readonly file: string
   readonly #bySeries = new Map<number, HotGap[]>()
 
   constructor(file: string, gaps: readonly HotGap[]) {
-    this.#file = file
+    this.file = file
     for (const gap of gaps) this.#bySeries.set(gap.series, [...(this.#bySeries.get(gap.series) ?? []), gap])
   }
 
@@ -28,7 +28,7 @@ export class HotGaps {
       ]
       const isAfter = !isBefore(from.ms, from.ns, span.to.ms, span.to.ns)
       if (isAfter || !isBefore(span.from.ms, span.from.ns, to.ms, to.ns)) continue
-      throw new Damage(this.#file, 'points were lost before they were sealed', { series, span: { from, to } })
+      throw new Damage(this.file, 'points were lost before they were sealed', { series, span: { from, to } })
     }
   }
 }

@@ -1,5 +1,5 @@
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { DATABASE_SUFFIXES } from '../../storage/damaged.ts'
 import { syncFolder } from '../../storage/folders.ts'
@@ -12,6 +12,7 @@ import { HOT_COLUMNS, hotValues, insertHot, isHotRow, missingLinks, type HotTabl
 import { prepareHotFile } from './hot-schema.ts'
 import { endRewind } from './rewind.ts'
 import { blob, int, one, optionalInt, readTable, toValue, type Row } from './row.ts'
+import { fillUp } from './salvaged-names.ts'
 
 /** Of a database that was made with SQLite's default. */
 export const HOT_PAGE_BYTES = 4096
@@ -53,9 +54,12 @@ export function salvageHot(file: string): HotSalvage | undefined {
   const links = [...batches.values(), ...erasures.values()].sort((a, b) => int(a, 'seq') - int(b, 'seq'))
   const dropped = sealed === undefined ? droppedBefore(links) : int(sealed, 'last')
   const live = links.filter((row) => int(row, 'seq') > dropped || row['range'] !== undefined)
-  const ends = { dropped, last: synced === undefined ? 0 : (optionalInt(synced, 'last') ?? 0) }
+  // Where the row is lost that says it, any number of batches may be.
+  const last = synced === undefined ? Infinity : (optionalInt(synced, 'last') ?? 0)
+  const ends = { dropped, last }
   const gaps = source.gapsOf(live, ends)
-  const lost = fillUp(tenants, series)
+  const whole = live.map(batchOf).filter((batch) => batch !== undefined)
+  const lost = fillUp(tenants, series, whole, join(dirname(file), 'chunks'))
   const known = [...source.rows('gap').values()].map((row) => {
     return { series: int(row, 'series'), fromMs: int(row, 'from_ms'), toMs: int(row, 'to_ms') }
   })
@@ -142,6 +146,7 @@ function stretchesOf(rows: readonly Row[]): HotGap[] {
 }
 
 function batchOf(row: Row): PackedBatch | undefined {
+  if (!(row['data'] instanceof Uint8Array)) return undefined
   try {
     return viewBatch(blob(row, 'data').slice())
   } catch (error) {
@@ -158,24 +163,6 @@ function droppedBefore(links: readonly Row[]): number {
     first = link
   }
   return first === undefined ? 0 : (optionalInt(first, 'prev') ?? 0)
-}
-
-/** Ids go up without a hole: they are names of chunks. Returns how many had to be filled up. */
-function fillUp(tenants: Rows, series: Rows): number {
-  let filled = 0
-  const last = Math.max(0, ...series.keys())
-  for (let id = 1; id <= last; id++) {
-    if (series.has(id)) continue
-    filled++
-    series.set(id, { id, tenant: 0, device: '', stream: '', field: '', type: 0, hidden: 1 })
-  }
-  for (const row of series.values()) {
-    const id = int(row, 'tenant')
-    if (id === 0 || tenants.has(id)) continue
-    filled++
-    tenants.set(id, { id, name: `lost-${id}`, keep_ms: null })
-  }
-  return filled
 }
 
 function copyAside(file: string): string {

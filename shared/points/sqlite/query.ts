@@ -7,6 +7,7 @@ import type { StoredSeries } from './catalogue.ts'
 import type { Run } from './columns.ts'
 import { windows } from './fold.ts'
 import type { QueryAnswer, SeriesColumns } from './messages.ts'
+import { checkNames } from './nameless.ts'
 import { pieces, slice, type Sources } from './read.ts'
 import { ALL_TIME, isBefore, type Span } from './time.ts'
 
@@ -15,6 +16,7 @@ export function runQuery(sources: Sources, query: CheckedQuery, now: number): Qu
   const { range, aggregate, resume } = query
   const { asked, leftOut } = askedSeries(query, sources.catalogue.seriesOf(range))
   const span = visibleSpan(sources, range, now)
+  if (range.field === undefined || asked.length === 0) checkNames(sources, range.tenant, span)
   const series: SeriesColumns[] = []
   let left = query.limit
   let room = PAGE_CHARACTERS

@@ -12,6 +12,7 @@ import {
 import { seedOf, type Chunk } from './chunk-row.ts'
 import type { Run } from './columns.ts'
 import type { Generation } from './generation.ts'
+import { checkNames } from './nameless.ts'
 import { isSummed, opened, parts, slice, unsealed, type Part, type Sources } from './read.ts'
 import { isBefore, type Span } from './time.ts'
 
@@ -101,6 +102,7 @@ export class ScanState {
     this.#sources = sources
     this.#scan = scan
     this.#span = { from: isBefore(from.ms, from.ns, keptFrom.ms, keptFrom.ns) ? keptFrom : from, to }
+    checkNames(sources, scan.tenant, this.#span)
     this.#unsealed = sources.generations.map((generation) => new Frozen(generation))
     this.#place = this.#lookFrom = resume
     if (devices === undefined) return
