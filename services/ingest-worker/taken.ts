@@ -17,8 +17,8 @@ export interface Looked {
 /**
  * How far one partition has taken what was handed on to it, by the partition that it comes from. Whoever hands on does it
  * in the order of its log, and begins again at a position before which all is handed on: so everything at or below the
- * highest that was taken is a repeat. Bounded by what a position can hold, which is some 200 sources in use; the source of
- * which nothing came for longest is forgotten first, and its late copies are taken for new ones.
+ * highest that was taken is a repeat. Bounded by what a position can hold, which is some 60 sources in use; the source of which
+ * nothing came for longest is forgotten first, and its late copies are taken for new ones.
  */
 export class Taken {
   /** By log and partition; the one that was last taken from comes last. */
