@@ -48,7 +48,7 @@ export class Model {
       this.#value += 1
       const to = it ?? this.#former.get(device) ?? this.#live().find(({ stored }) => stored === device)
       to?.values.push(this.#value)
-      return to === undefined ? 'not_found' : 'done'
+      return to === undefined ? 'device_unknown' : 'done'
     }
     if (kind === 'adopt') return this.#adopt(device, step.history)
     if (kind === 'make') return it === undefined ? this.#make(device) : 'already_exists'

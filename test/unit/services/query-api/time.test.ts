@@ -14,7 +14,10 @@ describe('times', () => {
     fc.assert(
       fc.property(instant, (time) => {
         expect(parseTime('from', String(writeTime(time, 'rfc3339')))).toEqual(time)
-        expect(parseTime('from', String(writeTime(time, 'ms')))).toEqual({ ms: time.ms, ns: 0 })
+        const looksLikeSeconds = time.ms >= 1e8 && time.ms < 1e11
+        const readAgain = () => parseTime('from', String(writeTime(time, 'ms')))
+        if (looksLikeSeconds) expect(readAgain).toThrow('seconds')
+        else expect(readAgain()).toEqual({ ms: time.ms, ns: 0 })
       }),
     )
   })
