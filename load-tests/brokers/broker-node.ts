@@ -48,6 +48,7 @@ const registry = {
   getApplication: async (name: string) => ({ name, rules: ALL, createdMs: 0, login: ENABLED }),
   onChange: () => () => undefined,
   names: SAME_NAMES,
+  policies: { epoch: 0, revisionOf: () => undefined },
   presence: { record: async () => {}, endNode: async () => {}, recordLimits: async () => {} },
 }
 

@@ -24,6 +24,7 @@ export async function startNullLogBroker(tls: CertificateFiles): Promise<Broker>
     },
     onChange: () => () => undefined,
     names: SAME_NAMES,
+    policies: { epoch: 0, revisionOf: () => undefined },
   } as unknown as Registry
   const settings = {
     ...loadConfig(brokerSettings, {}),
