@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { connectAsync } from 'mqtt'
+import { connectAsync, type MqttClient } from 'mqtt'
 import { expect, it, onTestFailed, onTestFinished } from 'vitest'
 import { ApiClient } from '../../../shared/api-client.ts'
-import { registerFleet } from '../../../services/simulator/fleet.ts'
+import { registerFleet, type FleetDevice } from '../../../services/simulator/fleet.ts'
 import { startHaproxy, type Haproxy } from '../../../load-tests/servers/haproxy.ts'
 import { simulate } from '../kill-in-mid-load.ts'
 import type { Cluster } from '../../../load-tests/cluster/cluster.ts'
@@ -73,6 +73,19 @@ async function expectKept(title: string, { fleet, simulation }: Load): Promise<v
   if (IS_FULL) expect(longest).toBeLessThan(BACK_WITHIN_MS)
 }
 
+/** Connects until every broker has one of the connections. */
+async function onEachBroker(cluster: Cluster, connect: () => Promise<MqttClient>): Promise<MqttClient[]> {
+  const clients: MqttClient[] = []
+  const busy = () => Promise.all(cluster.brokers.map((broker) => broker.metric('sluice_broker_connections')))
+  await expect
+    .poll(async () => {
+      clients.push(await connect())
+      return Math.min(...(await busy()))
+    }, PATIENCE)
+    .toBeGreaterThan(0)
+  return clients
+}
+
 /** HAProxy gives all nodes connections again. */
 function allUsable(haproxy: Haproxy): Promise<void> {
   return expect.poll(() => haproxy.usable(), PATIENCE).toEqual([true, true, true])
@@ -115,12 +128,19 @@ it(
     onTestFinished(() => haproxy.stop())
     await allUsable(haproxy)
     const api = new ApiClient({ url: cluster.url, token: cluster.token })
-    const [device] = await registerFleet(api, { tenant: `h${Date.now().toString(36)}`, prefix: 'known', count: 1 })
-    const { username, secret: password } = device ?? { username: '', secret: '' }
-    const connect = () => connectAsync(`mqtt://127.0.0.1:${haproxy.mqtt}`, { username, password, reconnectPeriod: 0 })
-    // Least connections: each broker lets it in.
-    const clients = [await connect()]
-    while (clients.length < 9) clients.push(await connect())
+    const tenant = `h${Date.now().toString(36)}`
+    const [marker, device] = await registerFleet(api, { tenant, prefix: 'known', count: 2 })
+    const connect = (login: FleetDevice | undefined) => {
+      const { username = '', secret: password = '' } = login ?? {}
+      return connectAsync(`mqtt://127.0.0.1:${haproxy.mqtt}`, { username, password, reconnectPeriod: 0 })
+    }
+    const username = device?.username ?? ''
+    // A broker that closes the marker has heard of everything before: what it hears of a login makes it ask again.
+    const markers = await onEachBroker(cluster, () => connect(marker))
+    const closed = markers.map((client) => new Promise<void>((resolve) => client.once('close', () => resolve())))
+    await api.post(`/v1/devices/${marker?.username}/revoke`, {})
+    await Promise.all(closed)
+    const clients = await onEachBroker(cluster, () => connect(device))
     const { process: mariadb } = deployment.servers.mariadb
     mariadb.signal('SIGSTOP')
     onTestFinished(() => mariadb.signal('SIGCONT'))
@@ -129,7 +149,7 @@ it(
     // Long enough for HAProxy to have asked each of them several times.
     for (let looks = 0; looks < 10; looks += 1) {
       expect(await haproxy.usable()).toEqual([true, true, true])
-      clients.push(await connect())
+      clients.push(await connect(device))
       await clients.at(-1)?.publishAsync(`t/${username}/telemetry`, `{"v":${looks}}`, { qos: 1 })
       await delay(300)
     }
