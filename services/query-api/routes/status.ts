@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { inTime } from '../../../shared/in-time.ts'
 import { INGEST_GROUP, type PartitionLag, type TelemetryLog } from '../../../shared/log/port.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { Api, ApiParts } from '../api.ts'
@@ -55,15 +56,11 @@ export function statusRoutes(app: Api, parts: ApiParts<'version' | 'status' | 'l
 }
 
 async function lagOf(log: Pick<TelemetryLog, 'lag'>, logger: Logger): Promise<readonly PartitionLag[] | undefined> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(resolve, LOG_LIMIT_MS, undefined)
   try {
-    return await Promise.race([log.lag('telemetry.raw', INGEST_GROUP), late])
+    return await inTime(log.lag('telemetry.raw', INGEST_GROUP), LOG_LIMIT_MS, 'log_unavailable')
   } catch (error) {
     logger.debug({ err: error }, 'what waits in the log is unknown')
     return undefined
-  } finally {
-    clearTimeout(timer)
   }
 }
 
