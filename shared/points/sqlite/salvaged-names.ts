@@ -1,6 +1,6 @@
-import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { PackedBatch } from './batch.ts'
+import { chunkPaths } from './chunk-paths.ts'
 import { int, optionalInt, readTable, type Row } from './row.ts'
 
 type Rows = Map<number, Row>
@@ -15,12 +15,10 @@ export function fillUp(tenants: Rows, series: Rows, batches: readonly PackedBatc
   let lastSeries = Math.max(0, ...series.keys())
   for (const batch of batches) for (const id of batch.series) lastSeries = Math.max(lastSeries, id)
   let lastTenant = Math.max(0, ...tenants.keys())
-  for (const tenant of existsSync(chunks) ? readdirSync(chunks).filter((name) => /^\d+$/.test(name)) : []) {
-    lastTenant = Math.max(lastTenant, Number(tenant))
-    for (const file of readdirSync(join(chunks, tenant)).filter((name) => name.endsWith('.db'))) {
-      const [row] = readTable(join(chunks, tenant, file), 'SELECT max(series) AS last FROM chunk') ?? []
-      lastSeries = Math.max(lastSeries, (row && optionalInt(row, 'last')) ?? 0)
-    }
+  for (const path of chunkPaths(chunks)) {
+    lastTenant = Math.max(lastTenant, parseInt(path, 10))
+    const [row] = readTable(join(chunks, path), 'SELECT max(series) AS last FROM chunk') ?? []
+    lastSeries = Math.max(lastSeries, (row && optionalInt(row, 'last')) ?? 0)
   }
   for (let id = 1; id <= lastSeries; id++) {
     if (series.has(id)) continue

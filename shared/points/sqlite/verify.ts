@@ -1,9 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { checkDatabase, type FileCheck, type Findings } from '../../storage/file-check.ts'
 import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { sizeOf } from '../../storage/folders.ts'
+import { chunkPaths } from './chunk-paths.ts'
 import { holds, tailCheckOf, toChunk, UNKNOWN } from './chunk-row.ts'
 import { CHUNK_FORMAT, CHUNK_PAGE_BYTES, CHUNK_TABLES } from './chunk-schema.ts'
 import { HOT_COLUMNS, isHotRow, missingLinks, type HotTable, type Link } from './hot-rows.ts'
@@ -30,9 +31,7 @@ export function* verifyPoints(folder: string): Generator<FileCheck> {
   let known: Known = { files: new Set(), lastSeries: undefined }
   yield checkHot(join(folder, 'raw.db'), (found) => (known = found))
   const root = join(folder, 'chunks')
-  const paths = existsSync(root) ? readdirSync(root, { recursive: true, encoding: 'utf8' }) : []
-  const present = paths.filter((path) => /^\d+\/\d+-\d\d\.db$/.test(path))
-  for (const path of [...new Set([...present, ...known.files])].sort()) {
+  for (const path of [...new Set([...chunkPaths(root), ...known.files])].sort()) {
     yield checkChunks(join(root, path), known)
   }
 }
