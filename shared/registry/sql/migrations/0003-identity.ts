@@ -1,5 +1,6 @@
 import { sql, type CreateTableBuilder, type Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 const NAME = 'varchar(64)'
@@ -13,10 +14,7 @@ const ENCODED = 'varchar(255)'
 export function identityMigration(flavour: SqlFlavour): Migration {
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      for (const table of newTables(db, flavour)) {
-        const made = table.ifNotExists()
-        await (flavour.tableOptions === undefined ? made : made.modifyEnd(flavour.tableOptions)).execute()
-      }
+      for (const table of newTables(db, flavour)) await makeTable(flavour, table)
       await addCredentialColumn(db)
       // What there was before becomes one credential for each login, by the login's name.
       await sql`update credentials set credential = principal where credential is null`.execute(db)

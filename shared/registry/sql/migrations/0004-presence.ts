@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 const NAME = 'varchar(64)'
@@ -33,10 +34,7 @@ export function presenceMigration(flavour: SqlFlavour): Migration {
           .addColumn('hits', 'bigint', (column) => column.notNull())
           .addPrimaryKeyConstraint('device_limits_key', ['tenant', 'device', 'code']),
       ]
-      for (const table of tables) {
-        const made = table.ifNotExists()
-        await (flavour.tableOptions === undefined ? made : made.modifyEnd(flavour.tableOptions)).execute()
-      }
+      for (const table of tables) await makeTable(flavour, table)
       const index = schema.createIndex('device_presence_by_node').ifNotExists().on('device_presence')
       await index.columns(['node', 'connected']).execute()
     },

@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import type { RegistrySchema } from '../schema.ts'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 const SLOTS = 64
@@ -11,7 +12,6 @@ export function stampSlotsMigration(flavour: SqlFlavour): Migration {
     async up(db: Kysely<unknown>): Promise<void> {
       const table = db.schema
         .createTable('stamp_slots')
-        .ifNotExists()
         .addColumn('slot', 'integer', (column) => column.primaryKey().notNull())
         .addColumn('holder', 'varchar(300)', (column) => column.notNull())
         .addColumn('lease', 'varchar(64)', (column) => column.notNull())
@@ -20,8 +20,7 @@ export function stampSlotsMigration(flavour: SqlFlavour): Migration {
         .addColumn('state', 'varchar(1000)', (column) => column.notNull())
         .addColumn('renewed_ms', 'bigint', (column) => column.notNull())
         .addColumn('given_back', 'integer', (column) => column.notNull())
-      const { tableOptions } = flavour
-      await (tableOptions === undefined ? table : table.modifyEnd(tableOptions)).execute()
+      await makeTable(flavour, table)
       const unused = { holder: '', lease: '', claim: '', claimed_ms: 0, state: '', renewed_ms: 0, given_back: 0 }
       const rows = Array.from({ length: SLOTS }, (_, slot) => ({ slot, ...unused }))
       const typed = db as Kysely<RegistrySchema> // of the table made above

@@ -1,5 +1,6 @@
 import { sql, type Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 /**
@@ -12,15 +13,13 @@ export function deviceUidsMigration(flavour: SqlFlavour): Migration {
       const { schema } = db
       const table = schema
         .createTable('device_identities')
-        .ifNotExists()
         .addColumn('tenant', 'varchar(64)', (column) => column.notNull())
         .addColumn('uid', 'varchar(128)', (column) => column.notNull())
         .addColumn('name', 'varchar(128)', (column) => column.notNull())
         .addColumn('created_ms', 'bigint', (column) => column.notNull())
         .addColumn('removed_ms', 'bigint')
         .addPrimaryKeyConstraint('device_identities_key', ['tenant', 'uid'])
-      const { tableOptions } = flavour
-      await (tableOptions === undefined ? table : table.modifyEnd(tableOptions)).execute()
+      await makeTable(flavour, table)
       const index = schema.createIndex('device_identities_by_name').ifNotExists().on('device_identities')
       await index.columns(['tenant', 'name']).execute()
       await schema

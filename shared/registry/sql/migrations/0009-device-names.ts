@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 /** Names of devices that are stored under something else. */
@@ -8,14 +9,12 @@ export function deviceNamesMigration(flavour: SqlFlavour): Migration {
     async up({ schema }: Kysely<unknown>): Promise<void> {
       const table = schema
         .createTable('device_names')
-        .ifNotExists()
         .addColumn('tenant', 'varchar(64)', (column) => column.notNull())
         .addColumn('name', 'varchar(128)', (column) => column.notNull())
         .addColumn('uid', 'varchar(128)', (column) => column.notNull())
         .addColumn('is_former', 'integer', (column) => column.notNull())
         .addPrimaryKeyConstraint('device_names_key', ['tenant', 'name'])
-      const { tableOptions } = flavour
-      await (tableOptions === undefined ? table : table.modifyEnd(tableOptions)).execute()
+      await makeTable(flavour, table)
       const index = schema.createIndex('device_names_by_uid').ifNotExists().on('device_names')
       await index.columns(['tenant', 'uid']).execute()
     },

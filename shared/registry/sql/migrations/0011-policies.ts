@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 /** Every policy that ever was: rows are never changed or deleted, because records of the log name them. */
@@ -8,7 +9,6 @@ export function policiesMigration(flavour: SqlFlavour): Migration {
     async up({ schema }: Kysely<unknown>): Promise<void> {
       const table = schema
         .createTable('policies')
-        .ifNotExists()
         .addColumn('scope', 'varchar(64)', (column) => column.notNull())
         .addColumn('revision', 'integer', (column) => column.notNull())
         .addColumn('id', 'varchar(64)', (column) => column.notNull())
@@ -16,8 +16,7 @@ export function policiesMigration(flavour: SqlFlavour): Migration {
         .addColumn('at_ms', 'bigint', (column) => column.notNull())
         .addColumn('who', 'varchar(256)', (column) => column.notNull())
         .addPrimaryKeyConstraint('policies_key', ['scope', 'revision'])
-      const { tableOptions } = flavour
-      await (tableOptions === undefined ? table : table.modifyEnd(tableOptions)).execute()
+      await makeTable(flavour, table)
       await schema.createIndex('policies_by_id').ifNotExists().on('policies').column('id').execute()
     },
   }

@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
+import { makeTable } from '../make-table.ts'
 import type { SqlFlavour } from '../sql-flavour.ts'
 
 /** Jobs, and what was deleted: a tombstone for each span of which nothing is stored again. */
@@ -34,10 +35,7 @@ export function jobsMigration(flavour: SqlFlavour): Migration {
           .addColumn('to_ns', 'integer', (column) => column.notNull())
           .addColumn('received_ms', 'bigint'),
       ]
-      for (const table of tables) {
-        const made = table.ifNotExists()
-        await (flavour.tableOptions === undefined ? made : made.modifyEnd(flavour.tableOptions)).execute()
-      }
+      for (const table of tables) await makeTable(flavour, table)
       const index = schema.createIndex('jobs_by_state').ifNotExists().on('jobs')
       await index.columns(['state', 'id']).execute()
     },
