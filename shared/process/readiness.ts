@@ -1,6 +1,6 @@
 import { Gauge } from 'prom-client'
-import { pause } from '../backoff.ts'
 import { toSluiceError } from '../errors.ts'
+import { orLate } from '../in-time.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 import type { TelemetryLog } from '../log/port.ts'
@@ -99,13 +99,6 @@ export class Readiness {
 }
 
 const NEW = { detail: 'no answer yet' }
-
-/** Resolves when the promise does, or after the time. */
-async function orLate(promise: Promise<unknown>, ms: number): Promise<void> {
-  const limit = new AbortController()
-  await Promise.race([promise, pause(ms, limit.signal)])
-  limit.abort()
-}
 
 function verdictOf({ name, isShared }: ReadinessCheck, result: { ok: boolean; detail?: string }): Verdict {
   return { name, ...(isShared === true ? { shared: true } : {}), ...result }

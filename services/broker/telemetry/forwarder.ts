@@ -2,6 +2,7 @@
 // record is durable before it is. A failed append is repeated with the same records before any newer one, so nothing
 // overtakes; only a record that the log will never take leaves its batch, as a dead letter.
 import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
+import { orLate } from '../../../shared/in-time.ts'
 import { toSluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import type { RecordsTooLarge, TelemetryLog } from '../../../shared/log/port.ts'
@@ -130,9 +131,7 @@ export class Forwarder {
     if (this.failingWith === 'disk_full') return false
     const drained = Promise.withResolvers<void>()
     this.#idle = drained.resolve
-    const limit = new AbortController()
-    await Promise.race([drained.promise, pause(limitMs, limit.signal)])
-    limit.abort()
+    await orLate(drained.promise, limitMs)
     return this.records === 0
   }
 

@@ -1,4 +1,5 @@
-import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
+import { BACKOFF, backoffMs } from '../../../shared/backoff.ts'
+import { orLate } from '../../../shared/in-time.ts'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { RecentSessions } from './recent-messages.ts'
@@ -86,10 +87,7 @@ export class RepeatMemory {
   /** Waits until everything that was told is written, or could not be; at most `limitMs`. */
   async drain(limitMs: number): Promise<void> {
     if (!this.#isWriting) return
-    const limit = new AbortController()
-    const idle = new Promise<void>((resolve) => this.#idle.push(resolve))
-    await Promise.race([idle, pause(limitMs, limit.signal)])
-    limit.abort()
+    await orLate(new Promise<void>((resolve) => this.#idle.push(resolve)), limitMs)
   }
 
   /** To be called when no connection is left. */

@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, ConfigResourceTypes } from 'kafkajs'
 import { SluiceError } from '../../errors.ts'
-import { inTime } from '../../in-time.ts'
+import { inTime, orLate } from '../../in-time.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Durability } from '../port.ts'
 import { toLogError } from './kafka-error.ts'
@@ -85,7 +84,7 @@ export async function withAdmin<T>(
     throw toLogError(error)
   } finally {
     // It waits for what is under way, which may be a login that is never answered.
-    await Promise.race([admin.disconnect(), sleep(DISCONNECT_LIMIT_MS, undefined, { ref: false })])
+    await orLate(admin.disconnect(), DISCONNECT_LIMIT_MS)
     // One that is left would keep the process for ever. Only an error makes kafkajs end the timer of a connection, too.
     for (const socket of sockets) socket.destroy(new SluiceError('closed', 'the topics were inspected'))
   }

@@ -1,4 +1,4 @@
-import { pause } from '../../backoff.ts'
+import { orLate } from '../../in-time.ts'
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Instant, PointBatch } from '../../telemetry.ts'
@@ -161,10 +161,7 @@ export class InfluxPoints implements PointStore {
 
   async #close(): Promise<void> {
     this.#closed = true
-    const limit = new AbortController()
-    const done = Promise.allSettled([this.#changes, this.#expiry?.close(), ...this.#queries])
-    await Promise.race([done, pause(CLOSE_MS, limit.signal)])
-    limit.abort()
+    await orLate(Promise.allSettled([this.#changes, this.#expiry?.close(), ...this.#queries]), CLOSE_MS)
     this.#parts.connection.close()
   }
 
