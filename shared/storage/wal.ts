@@ -6,6 +6,8 @@ const FRAME_HEADER_BYTES = 24
 /** The first word: the byte order of the checksums. */
 const LITTLE_ENDIAN = 0x377f0682
 const BIG_ENDIAN = 0x377f0683
+/** What a disk writes whole, or not at all: none has smaller ones. */
+const SECTOR_BYTES = 512
 /** Salts that differ in no more bits than this are the same, damaged: those of two rounds differ in about 16. */
 const DAMAGED_BITS = 2
 
@@ -17,7 +19,7 @@ export interface WalFrame {
   readonly bytes: Buffer
   /** Its checksum and that of the frame before it fit. */
   readonly isWhole: boolean
-  /** It is not whole, and one flipped bit is what is wrong with it: no write that was cut off leaves that. */
+  /** It alone is not whole, and one flipped bit is what is wrong with it: no write that was cut off leaves that. */
   readonly isFlipped: boolean
 }
 
@@ -37,6 +39,14 @@ export interface Wal {
 }
 
 type Sum = readonly [number, number]
+
+/** Where in its file a frame is. */
+interface FramePlace {
+  readonly bytes: Buffer
+  readonly from: number
+  readonly end: number
+  readonly isBigEndian: boolean
+}
 
 /** The frames that were written since the WAL was begun anew; undefined when it holds none. */
 export function readWal(file: string, pageBytes: number): Wal | undefined {
@@ -60,7 +70,8 @@ export function readWal(file: string, pageBytes: number): Wal | undefined {
     // Frames of an earlier round, which has other salts, may follow.
     if (differing <= DAMAGED_BITS) {
       const [page, pages] = [frame.readUInt32BE(0), frame.readUInt32BE(4)]
-      const isFlipped = fits ? differing > 0 : computed.some((one) => isOneBitOff(one, stored, pageBytes + 8))
+      const place = { bytes, from: at, end: at + frameBytes, isBigEndian }
+      const isFlipped = fits ? differing > 0 : computed.some((one) => isOneBitOff(one, stored, place))
       frames.push({
         page,
         pages,
@@ -72,7 +83,11 @@ export function readWal(file: string, pageBytes: number): Wal | undefined {
     seeds = fits ? [stored] : [stored, ...computed].slice(0, 3)
   }
   // After the last transaction may be frames of one that found no room.
-  const written = frames.slice(0, frames.findLastIndex(({ pages }) => pages > 0) + 1)
+  const all = frames.slice(0, frames.findLastIndex(({ pages }) => pages > 0) + 1)
+  // A bit that flips breaks one frame. Of several that a write left torn, the sums of one may look like it by chance:
+  // whole sectors of equal words that are gone differ in few bits.
+  const isOneBroken = all.filter(({ isWhole }) => !isWhole).length === 1
+  const written = isOneBroken ? all : all.map((frame) => ({ ...frame, isFlipped: false }))
   const lastBegins = written.slice(0, -1).findLastIndex(({ pages }) => pages > 0) + 1
   return {
     frames: written,
@@ -136,29 +151,40 @@ function checksum(bytes: Buffer, [first, second]: Sum, isBigEndian: boolean): Su
 
 /**
  * True when one flipped bit in the bytes that were summed, or in the sum that is stored, explains the difference. The
- * sums are linear modulo 2^32: what a word adds to them depends on how many words follow it, and on nothing else.
+ * sums are linear modulo 2^32: what a word adds to them depends on how many words follow it, and on nothing else. A
+ * sector that had one bit and now has none may as well never have been written: that is no flip.
  */
-function isOneBitOff(computed: Sum, stored: Sum, summedBytes: number): boolean {
+function isOneBitOff(computed: Sum, stored: Sum, { bytes, from, end, isBigEndian }: FramePlace): boolean {
   const [first, second] = [(stored[0] - computed[0]) >>> 0, (stored[1] - computed[1]) >>> 0]
-  if (first === 0 || second === 0) return isPowerOfTwo(first) || isPowerOfTwo(second)
-  const isBit = (a: number, b: number): boolean => {
+  if ((first === 0 && isPowerOfTwo(second)) || (second === 0 && isPowerOfTwo(first))) return true
+  const isBit = ([a, b]: Sum, at: number): boolean => {
+    const word = isBigEndian ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at)
     for (let bit = 0; bit < 32; bit++) {
       const [x, y] = [(a << bit) >>> 0, (b << bit) >>> 0]
-      if ((x === first && y === second) || (-x >>> 0 === first && -y >>> 0 === second)) return true
+      // A bit that is missing now makes the stored sum the larger one.
+      const isSet = ((word >>> bit) & 1) === 1
+      if (isSet ? -x >>> 0 === first && -y >>> 0 === second : x === first && y === second) {
+        return isSet || !isSectorEmpty(bytes, at)
+      }
     }
     return false
   }
-  // Of the last pair of words, and then of the pair before.
+  // Of the last pair of words, and then of the pair before; the salts and the sum itself are not summed.
   let [even, odd]: [Sum, Sum] = [
     [1, 1],
     [0, 1],
   ]
-  for (let at = 0; at < summedBytes; at += 8) {
-    if (isBit(...even) || isBit(...odd)) return true
+  for (let at = end - 8; at >= from; at -= at === from + FRAME_HEADER_BYTES ? FRAME_HEADER_BYTES : 8) {
+    if (isBit(even, at) || isBit(odd, at + 4)) return true
     even = stepped(even)
     odd = stepped(odd)
   }
   return false
+}
+
+function isSectorEmpty(bytes: Buffer, at: number): boolean {
+  const from = at - (at % SECTOR_BYTES)
+  return bytes.subarray(from, from + SECTOR_BYTES).every((byte) => byte === 0)
 }
 
 /** What one more pair of words makes of it. */

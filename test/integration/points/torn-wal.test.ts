@@ -79,7 +79,11 @@ describe('the WAL of the hot points after a power cut', () => {
         expect(await opened.metric('sluice_points_damaged_total')).toBe(0)
         await opened.store.close()
       }),
-      { numRuns: lasting({ gate: 20, long: 300 }) },
+      {
+        numRuns: lasting({ gate: 20, long: 300 }),
+        // Two sectors of equal words are gone, and the sums look as if one bit had flipped.
+        examples: [[[[1, 1], [1], [1, 8097, 8097, 1]], false, 18]],
+      },
     )
   })
 
