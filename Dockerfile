@@ -1,5 +1,5 @@
 # One image for every part of Sluice: the command chooses the entry point, and without one it is the one-process Sluice.
-#   docker build -t sluice:0.2.0 .
+#   docker build -t sluice:0.2.0 --build-arg COMMIT="$(git rev-parse HEAD)" .
 #   docker run --read-only --tmpfs /tmp -v sluice:/data -p 127.0.0.1:1883:1883 -p 127.0.0.1:8080:8080 sluice:0.2.0
 # To pin the base by digest too, take it from `docker buildx imagetools inspect node:26.10.0-trixie-slim` and append it
 # in both FROM lines: node:26.10.0-trixie-slim@sha256:...
@@ -19,6 +19,9 @@ COPY package.json LICENSE sluice ./
 COPY config config
 COPY shared shared
 COPY services services
+# Told by --version, /v1/status and the first line of the log; empty when it is not given.
+ARG COMMIT=
+RUN echo "$COMMIT" > commit
 # By number, so that an orchestrator can see that it is not root. Any other user does as well who may write /data.
 USER 1000:1000
 EXPOSE 1883 8080

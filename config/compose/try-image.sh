@@ -129,7 +129,7 @@ step() {
     HEALTHCHECK) healthcheck="[${rest#*CMD [}" ;;
     ENTRYPOINT) entrypoint=$rest ;;
     CMD) command=$rest ;;
-    EXPOSE | STOPSIGNAL) ;;
+    EXPOSE | STOPSIGNAL | ARG) ;;
     *) fail "cannot run $instruction" ;;
   esac
 }

@@ -34,6 +34,7 @@ const SECTIONS = [
   ['sluice_disk_', 'Disk'],
   ['sluice_cache_', 'Cache'],
   ['sluice_ready', 'Readiness'],
+  ['sluice_build_', 'Build'],
 ] as const
 
 /** docs/metrics.md as it must be, from what the processes register when they start. */

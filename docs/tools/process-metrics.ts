@@ -26,6 +26,7 @@ import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb/metrics.ts'
+import { thisBuild } from '../../shared/process/version.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { RegistrySchema } from '../../shared/registry/sql/schema.ts'
 import { openSqlRegistry } from '../../shared/registry/sql/sql-registry.ts'
@@ -91,7 +92,7 @@ async function startStandalone({ folder, releasers }: Surroundings, metrics: Met
     logger,
     metrics,
     releasers,
-    version: '',
+    build: thisBuild(),
     startBroker: EMBEDDED.startBroker,
   })
   return open('cluster', createMetrics({ defaults: false }))
@@ -144,7 +145,7 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
       settings,
       logger,
       metrics,
-      version: '',
+      build: thisBuild(),
     },
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'cluster', mqtt: undefined, readings: undefined }),

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { toSluiceError } from '../../shared/errors.ts'
+import { buildText, thisBuild } from '../../shared/process/version.ts'
 import { addAcl } from './commands/acl.ts'
 import { addApplications } from './commands/applications.ts'
 import { addAudit } from './commands/audit.ts'
@@ -22,10 +23,12 @@ import { Session, type Commands, type GlobalOptions, type Host } from './session
 
 const EXIT = { done: 0, failed: 1, usage: 2 } as const
 
-/** The tree of commands. `outcome` receives the exit code of the one that runs. */
-export function buildProgram(host: Host, outcome: { code: number }): Command {
+/** The tree of commands. `outcome` receives the exit code of the one that runs; `json` is for what commander prints itself. */
+export function buildProgram(host: Host, outcome: { code: number }, json = false): Command {
+  const build = thisBuild()
   const program = new Command('sluice')
     .description('MQTT telemetry ingestion in which an acknowledgement means stored')
+    .version(json ? JSON.stringify(build) : `sluice ${buildText(build)}`, '-V, --version', 'print the version and end')
     .option('--json', 'print only JSON on stdout')
     .option('--url <address>', 'address of the API (SLUICE_URL; default http://127.0.0.1:8080)')
     .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
@@ -73,7 +76,7 @@ export async function runCli(args: readonly string[], host: Host): Promise<numbe
   const outcome: { code: number } = { code: EXIT.done }
   const json = args.includes('--json')
   try {
-    await buildProgram(host, outcome).parseAsync([...args], { from: 'user' })
+    await buildProgram(host, outcome, json).parseAsync([...args], { from: 'user' })
     return outcome.code
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportFailure(error, json, host)

@@ -10,13 +10,14 @@ import type { PointStore } from '../../shared/points/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { Readiness } from '../../shared/process/readiness.ts'
+import type { Build } from '../../shared/process/version.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { Stamp } from '../../shared/stamps/scheme.ts'
 
 /** The server as routes see it. */
 export type Api = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
 
-/** What the process tells of itself beside the version. */
+/** What the process tells of itself beside its build. */
 export interface ProcessStatus {
   readonly mode: 'standalone' | 'cluster'
   /** Where devices connect; undefined when this process has no broker. */
@@ -39,7 +40,7 @@ export interface ApiOptions {
   readonly status: () => ProcessStatus
   readonly readiness: Pick<Readiness, 'ask'>
   readonly settings: Config<typeof queryApiSettings>
-  readonly version: string
+  readonly build: Build
   readonly logger: Logger
   readonly metrics: Metrics
   /** Static files of the page. */

@@ -19,7 +19,7 @@ import { portChecks } from '../../shared/process/readiness.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
-import { packageVersion } from '../../shared/process/version.ts'
+import { thisBuild } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
 import { createApi } from './app.ts'
 
@@ -43,7 +43,7 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
     stamp: (payload) => stamps.clock.stampOf(payload),
     workers: () => owners.list(),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
-    version: packageVersion(),
+    build: thisBuild(),
     publicFolder: new URL('public/', import.meta.url),
   })
   releasers.own('query api', api, (it) => it.close())

@@ -16,7 +16,7 @@ import { openSqliteRegistry } from '../../shared/registry/sqlite/open.ts'
 import { openSqliteSessions } from '../../shared/sessions/sqlite/open.ts'
 import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { runProcess } from '../../shared/process/service-process.ts'
-import { packageVersion } from '../../shared/process/version.ts'
+import { thisBuild } from '../../shared/process/version.ts'
 import { DiskSpace } from '../../shared/storage/disk-space.ts'
 import { makeFilesPrivate, makePrivateFolder } from '../../shared/storage/folders.ts'
 import { createBroker, type Broker } from '../broker/broker.ts'
@@ -63,6 +63,7 @@ export function runStandalone(
     const env = options.lan ? { BIND_ADDRESS: '0.0.0.0' } : {}
     const config = { ...loadConfig(standaloneSettings), ...env }
     const logger = createLogger(config.LOG_LEVEL)
+    logger.info({ pid: process.pid, ...thisBuild() }, 'starting')
     const metrics = createMetrics({ defaults: true })
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
     makeFilesPrivate(folder)
@@ -79,7 +80,7 @@ export async function startStandalone(
   { openPorts, startBroker }: Composition,
 ): Promise<void> {
   const { config, folder, logger, metrics, releasers } = context
-  const version = packageVersion()
+  const build = thisBuild()
   const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
   keepBeforeUpgrade(folder, logger)
   const ports = await openPorts({ ...context, disk }).catch((error: unknown) => {
@@ -87,9 +88,9 @@ export async function startStandalone(
   })
   const first = await firstStart(ports.registry, folder)
   const hold = async () => openSlotFile(join(folder, 'stamps.json'))
-  const addresses = await startServices({ config, ports, disk, hold, logger, metrics, releasers, version, startBroker })
+  const addresses = await startServices({ config, ports, disk, hold, logger, metrics, releasers, build, startBroker })
   // Whoever started the process waits for this line, whatever level it logs at.
-  logger.child({}, { level: 'info' }).info({ pid: process.pid, ...addresses, folder, version }, 'ready')
+  logger.child({}, { level: 'info' }).info({ pid: process.pid, ...addresses, folder, version: build.version }, 'ready')
   const shown = (address: Address) => (options.lan ? { ...address, host: lanAddress() } : address)
   const { mqtt, http, ...others } = addresses
   const more = Object.entries(others).map(([kind, address]) => ({ kind, ...shown(address) }))
@@ -102,7 +103,7 @@ export async function startStandalone(
     lan: options.lan,
     folder,
     first,
-    version,
+    version: build.version,
   })
 }
 

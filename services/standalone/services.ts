@@ -10,6 +10,7 @@ import type { LocalSessionStore } from '../../shared/sessions/port.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import type { HeldSlot } from '../../shared/stamps/slot.ts'
 import { portChecks, Readiness, type ReadinessCheck } from '../../shared/process/readiness.ts'
+import type { Build } from '../../shared/process/version.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { readinessOf, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
@@ -34,7 +35,7 @@ export interface ServiceContext {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly releasers: Releasers
-  readonly version: string
+  readonly build: Build
   readonly startBroker: (options: BrokerOptions) => Promise<Broker>
 }
 
@@ -48,7 +49,7 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  * Whatever is started is owned by `releasers`. Resolves when all of them accept work.
  */
 export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
-  const { config, ports, disk, hold, logger, metrics, releasers, version, startBroker } = context
+  const { config, ports, disk, hold, logger, metrics, releasers, build, startBroker } = context
   const waitForClockMs = config.WAIT_FOR_CLOCK * 1000
   const stamps = await openStamps({ log: ports.log, hold, node: 'standalone', waitForClockMs, logger, metrics })
   releasers.own('stamps', stamps, (it) => it.close())
@@ -85,7 +86,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     readiness,
-    version,
+    build,
     publicFolder: PUBLIC_FOLDER,
   })
   releasers.own('query api', api, (it) => it.close())

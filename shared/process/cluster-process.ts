@@ -6,6 +6,7 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { startOperationsServer } from './operations-server.ts'
 import { Readiness, type ReadinessCheck } from './readiness.ts'
 import { runProcess } from './service-process.ts'
+import { thisBuild } from './version.ts'
 import type { Waiting } from './wait-for-server.ts'
 
 /** What every process of a cluster is told. */
@@ -54,6 +55,7 @@ export function runClusterProcess<S extends Settings>(
   return runProcess(async ({ releasers, stopping }) => {
     const config = loadConfig(settings) as Config<S> & ClusterProcessConfig
     const logger = createLogger(config.LOG_LEVEL).child({ service })
+    logger.info({ pid: process.pid, ...thisBuild() }, 'starting')
     const metrics = createMetrics({ defaults: true })
     const checks: ReadinessCheck[] = []
     const start = { isDone: false, waitsFor: 'its dependencies' }

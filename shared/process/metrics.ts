@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { thisBuild } from './version.ts'
 
 /** One registry per process, handed to each part; a part makes its own `sluice_*` metrics in it, in base units. */
 export type Metrics = Registry
@@ -7,6 +8,13 @@ export type Metrics = Registry
 export function createMetrics(options: { defaults: boolean }): Metrics {
   const registry = new Registry()
   if (options.defaults) collectDefaultMetrics({ register: registry })
+  const { version, node } = thisBuild()
+  new Gauge({
+    name: 'sluice_build_info',
+    help: 'Always 1; the labels name what runs',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  }).set({ version, node }, 1)
   return registry
 }
 

@@ -28,6 +28,8 @@ const Unstored = Type.Object(
 
 const Status = Type.Object({
   version: Type.String(),
+  commit: Type.Union([Type.String(), Type.Null()], { description: 'Of Git; null when it is not known.' }),
+  node: Type.String({ description: 'Version of Node.js.' }),
   mode: Type.Enum(['standalone', 'cluster']),
   mqtt: Type.Union([Type.Object({ host: Type.String(), port: Type.Integer() }), Type.Null()]),
   readings: Type.Union([Type.Integer(), Type.Null()], { description: 'Stored since the start of this process.' }),
@@ -35,8 +37,8 @@ const Status = Type.Object({
 })
 
 /** What snippets on the page and in the CLI are filled in with, and what waits in the log. */
-export function statusRoutes(app: Api, parts: ApiParts<'version' | 'status' | 'log' | 'logger'>): void {
-  const { version, status, log, logger } = parts
+export function statusRoutes(app: Api, parts: ApiParts<'build' | 'status' | 'log' | 'logger'>): void {
+  const { build, status, log, logger } = parts
   const schema = {
     tags: ['operation'],
     summary: 'Version, mode, where devices connect, and what waits in the log',
@@ -46,7 +48,9 @@ export function statusRoutes(app: Api, parts: ApiParts<'version' | 'status' | 'l
     const { mode, mqtt, readings } = status()
     const lag = await lagOf(log, logger)
     return {
-      version,
+      version: build.version,
+      commit: build.commit ?? null,
+      node: build.node,
       mode,
       mqtt: mqtt === undefined ? null : { ...mqtt },
       readings: readings ?? null,

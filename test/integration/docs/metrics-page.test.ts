@@ -1,10 +1,22 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { documentedMetrics, metricsFile, metricsPage } from '../../../docs/tools/metrics-page.ts'
+import { thisBuild } from '../../../shared/process/version.ts'
 import { startServer } from '../../e2e/server.ts'
 
 it('docs/metrics.md is what `npm run docs:metrics` writes from the metrics that the processes register', async () => {
   expect(readFileSync(metricsFile, 'utf8')).toBe(await metricsPage())
+})
+
+it('what runs is told by the first line of the log, the status and the metrics', async () => {
+  const { url, token, log } = await startServer()
+  const { version, commit, node } = thisBuild()
+  expect(JSON.parse(log().split('\n', 1)[0] ?? '')).toMatchObject({ msg: 'starting', version, node })
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  expect(metrics).toContain(`sluice_build_info{version="${version}",node="${node}"} 1\n`)
+  const headers = { authorization: `Bearer ${token}` }
+  const status = await (await fetch(`${url}/v1/status`, { headers })).json()
+  expect(status).toMatchObject({ version, commit: commit ?? null, node })
 })
 
 it('the one-process Sluice exposes the metrics that the page names', async () => {

@@ -53,7 +53,7 @@ export async function openApi({
     readiness,
     workers: async () => [{ id: 'one', host: '10.0.0.1', partitions: [0] }],
     settings: loadConfig(queryApiSettings, {}),
-    version: '0.0.0-test',
+    build: { version: '0.0.0-test', commit: undefined, node: 'v0.0.0-test' },
     logger,
     metrics,
     publicFolder: tempFolder(),

@@ -109,7 +109,8 @@ it.each([
 it('status fills in snippets', async () => {
   const status = () => ({ mode: 'standalone' as const, mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 })
   const { call } = await openApi({ status })
-  const expected = { version: '0.0.0-test', mode: 'standalone', mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 }
+  const build = { version: '0.0.0-test', commit: null, node: 'v0.0.0-test' }
+  const expected = { ...build, mode: 'standalone', mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 }
   expect((await call('GET', '/v1/status')).body).toMatchObject(expected)
 })
 

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
 import { buildProgram, runCli } from '../../../../services/cli/program.ts'
 import type { Host } from '../../../../services/cli/session.ts'
+import { thisBuild } from '../../../../shared/process/version.ts'
 
 function silentHost(): Host & { output: { stdout: string; stderr: string } } {
   const output = { stdout: '', stderr: '' }
@@ -78,6 +79,18 @@ describe('the command line', () => {
     expect(JSON.parse(stdout)).toEqual({ error: { code: 'usage', message: "error: unknown command 'frobnicate'" } })
     expect(code).toBe(2)
   })
+
+  it.each([['--version'], ['-V'], ['status', '--version'], ['-V', '--url', 'http://127.0.0.1:1']])(
+    '%j %j tells the version, exit 0, without asking anybody',
+    async (...args) => {
+      const { version } = thisBuild()
+      const { code, stdout, stderr } = await run(args)
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout).toMatch(/^sluice \S+ \((commit [0-9a-f]{12}, )?Node v\d+\.\d+\.\d+\)\n$/)
+      expect(stdout).toContain(`sluice ${version} `)
+      expect(JSON.parse((await run([...args, '--json'])).stdout)).toEqual(JSON.parse(JSON.stringify(thisBuild())))
+    },
+  )
 
   it.each([...verbs.map(([name]) => name), ''])('%s --help explains itself with its options, exit 0', async (name) => {
     const { code, stdout, stderr } = await run([...name.split(' ').filter(Boolean), '--help'])
