@@ -2,7 +2,8 @@ import { decodeFieldValue, encodeFieldValue, type StoredValue } from './field-va
 import type { FieldState, FieldValue, StreamState } from './registry/port.ts'
 import { spans, type Tombstone } from './registry/tombstones-port.ts'
 import { compareInstants, kindOf, type FieldType, type Instant, type PointValue, type Series } from './telemetry.ts'
-import { streamKey, type TelemetryTopic } from './topics.ts'
+import { encodeName } from './names.ts'
+import type { TelemetryTopic } from './topics.ts'
 
 /** A time further ahead of the receive time never becomes the latest: one wrong clock would hide all later values. */
 export const MAX_AHEAD_MS = 5 * 60_000
@@ -15,7 +16,7 @@ export const MAX_LATEST_FIELDS = 1000
 
 /** Where in the cache the latest state of a stream lies. */
 export function latestKey(tenant: string, device: string, stream: string): string {
-  return `latest:${streamKey({ tenant, device, stream })}`
+  return `latest:${tenant}/${encodeName(device)}/${encodeName(stream)}`
 }
 
 /** Behind the value the last number, where the value is none. */

@@ -93,7 +93,7 @@ export function deviceKey(tenant: string, device: string): string {
 
 /** Identity of a stream as one text: no two have the same. */
 export function streamKey({ tenant, device, stream }: TelemetryTopic): string {
-  return `${tenant}/${encodeName(device)}/${encodeName(stream)}`
+  return `${tenant}/${device.length}/${device}/${stream}`
 }
 
 /** What the type of a field is pinned for, in all devices of a tenant; its name may hold a slash, but comes last. */

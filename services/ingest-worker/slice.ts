@@ -95,8 +95,8 @@ function copyEntry([record, faults]: [number, Faults]): [number, Faults] {
 export function* slicesByBytes(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
   let from = 0
   let bytes = 0
-  for (const [i, { value }] of records.entries()) {
-    bytes += value.length
+  for (let i = 0; i < records.length; i++) {
+    bytes += records[i]?.value.length ?? 0
     if (bytes < SLICE_BYTES) continue
     yield records.slice(from, i + 1)
     from = i + 1

@@ -172,8 +172,10 @@ function decodeRun(
 ): DecodedColumns {
   const out = new DecodedColumns()
   table.beginRun()
-  for (const [index, record] of records.entries()) {
-    const defect = defects.get(index)
+  let next = 0
+  for (const record of records) {
+    const index = next++
+    const defect = defects.size > 0 ? defects.get(index) : undefined
     if (defect !== undefined) {
       out.refuse(index, faultOfRecord('decoder_failed', defect))
       continue

@@ -85,8 +85,8 @@ export class JsonTime {
     if (end < 0) return end
     if (this.given) return this.#refuse(end, 'time_invalid', `both ${quote(this.#key)} and ${quote(key)} are times`)
     const problem = isText ? this.#fromText(start, end, this.at) : timeFromNumber(scanner.buffer, start, end, this.at)
-    const written = () => shorten(isText ? quote(scanner.text(start, end)) : scanner.text(start, end))
-    this.#take(problem, key, written)
+    if (problem === undefined && this.#isPlausible()) this.#give(key)
+    else this.#take(problem, key, shorten(isText ? quote(scanner.text(start, end)) : scanner.text(start, end)))
     this.isKept = problem === 'time_without_zone'
     return isText ? end + 1 : end
   }
@@ -116,7 +116,7 @@ export class JsonTime {
   /** A time that was read by another decoder, from the digits of a number, as that of `read`. */
   readDigits(digits: string, key: string): void {
     const bytes = Buffer.from(digits)
-    this.#take(timeFromNumber(bytes, 0, bytes.length, this.at), key, () => shorten(digits))
+    this.#take(timeFromNumber(bytes, 0, bytes.length, this.at), key, shorten(digits))
   }
 
   /** A time that was computed, in nanoseconds since 1970. */
@@ -125,7 +125,7 @@ export class JsonTime {
     const at: Instant = isInRange ? fromNanoseconds(nanoseconds) : { ms: 0, ns: 0 }
     this.at.ms = at.ms
     this.at.ns = at.ns
-    this.#take(isInRange ? undefined : 'time_out_of_range', key, () => `${nanoseconds} ns`)
+    this.#take(isInRange ? undefined : 'time_out_of_range', key, `${nanoseconds} ns`)
   }
 
   /** All of the reading was read. */
@@ -141,21 +141,28 @@ export class JsonTime {
       this.#doubtful('clock_suspect', `the device's time is ${formatInstant(this.at)}`)
   }
 
-  #take(problem: TimeProblem | undefined, key: string, written: () => string): void {
+  #take(problem: TimeProblem | undefined, key: string, written: string): void {
     if (problem === 'time_invalid' || problem === 'time_out_of_range') {
-      this.#refuse(0, problem, `${quote(key)} is ${written()}, which ${DETAIL[problem]}`)
+      this.#refuse(0, problem, `${quote(key)} is ${written}, which ${DETAIL[problem]}`)
     } else if (problem !== undefined) {
-      this.#doubtful(problem, `${quote(key)} is ${written()}, which ${DETAIL[problem]}`)
+      this.#doubtful(problem, `${quote(key)} is ${written}, which ${DETAIL[problem]}`)
     } else if (this.at.ms < NOT_SET_BEFORE_MS) {
-      this.#doubtful('clock_not_set', `${quote(key)} is ${written()}, which ${DETAIL.clock_not_set}`)
+      this.#doubtful('clock_not_set', `${quote(key)} is ${written}, which ${DETAIL.clock_not_set}`)
     } else if (this.at.ms > this.#receivedMs + MAX_AHEAD_MS && this.policy.time_future !== 'accept') {
       this.#misplaced('time_ahead', key, this.policy.time_future)
     } else if (this.at.ms < SUSPECT_BEFORE_MS && this.policy.time_ancient !== 'accept') {
       this.#misplaced('time_ancient', key, this.policy.time_ancient)
-    } else {
-      this.given = true
-      this.#key = key
-    }
+    } else this.#give(key)
+  }
+
+  #give(key: string): void {
+    this.given = true
+    this.#key = key
+  }
+
+  /** A time of which nothing is to be said, as nearly all are: their text is not needed. */
+  #isPlausible(): boolean {
+    return this.at.ms >= SUSPECT_BEFORE_MS && this.at.ms <= this.#receivedMs + MAX_AHEAD_MS
   }
 
   #misplaced(code: 'time_ahead' | 'time_ancient', key: string, rule: 'restamp' | 'quarantine'): void {

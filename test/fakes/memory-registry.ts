@@ -2,7 +2,7 @@ import type { DeviceFields, StreamFields } from '../../shared/registry/fields-po
 import type { DeviceLimitRecord, Presence } from '../../shared/registry/presence-port.ts'
 import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
 import { SAME_NAMES, type DeviceNames } from '../../shared/registry/names-port.ts'
-import { streamKey } from '../../shared/topics.ts'
+import { deviceKey } from '../../shared/topics.ts'
 import { TombstoneView, type Tombstones } from '../../shared/registry/tombstones-port.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
 import { MemoryPolicies } from './memory-policies.ts'
@@ -27,7 +27,7 @@ export class MemoryRegistry {
       return [...this.streams.values()].filter((row) => devices.some((one) => isSameDevice(one, row)))
     },
     write: async (rows) => {
-      for (const row of rows) this.streams.set(streamKey(row), row)
+      for (const row of rows) this.streams.set(nameOf(row), row)
     },
     countOf: async (tenant) => {
       const rows = [...this.streams.values()].filter((row) => row.tenant === tenant)
@@ -62,17 +62,21 @@ export class MemoryRegistry {
   }
 
   async readStreams(streams: readonly TelemetryTopic[]): Promise<readonly (StreamState | undefined)[]> {
-    return streams.map((names) => this.states.get(streamKey(names)))
+    return streams.map((names) => this.states.get(nameOf(names)))
   }
 
   async writeState(rows: readonly StreamState[]): Promise<void> {
     for (const row of rows) {
-      const known = this.states.get(streamKey(row))
-      if (known?.log !== row.log || row.offset > known.offset) this.states.set(streamKey(row), row)
+      const known = this.states.get(nameOf(row))
+      if (known?.log !== row.log || row.offset > known.offset) this.states.set(nameOf(row), row)
     }
   }
 }
 
 function isSameDevice(a: { tenant: string; device: string }, b: { tenant: string; device: string }): boolean {
   return a.tenant === b.tenant && a.device === b.device
+}
+
+function nameOf({ tenant, device, stream }: { tenant: string; device: string; stream: string }): string {
+  return `${deviceKey(tenant, device)}/${stream}`
 }

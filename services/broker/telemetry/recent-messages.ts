@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import { LruMap } from '../../../shared/lru.ts'
+import { crc32OfShort } from './short-crc.ts'
 import type { Digest } from './unreleased.ts'
 
 /** Messages that are remembered of one connection. */
@@ -23,7 +23,7 @@ const LENGTH = 2 ** 21
  * number never look alike.
  */
 export function digestOf(topicSum: number, payload: Uint8Array): Digest {
-  return crc32(payload, topicSum) * LENGTH + (payload.byteLength % LENGTH)
+  return crc32OfShort(payload, topicSum) * LENGTH + (payload.byteLength % LENGTH)
 }
 
 function keyOf(id: number, qos: number): number {
@@ -59,14 +59,16 @@ export class RecentMessages {
   repeatable(unanswered: number, heardMs: number): Repeatable | undefined {
     const ring = this.#ring
     if (ring === undefined) return undefined
-    const kept: number[] = []
+    const kept = new Float64Array(MOST * FIELDS)
+    let length = 0
     for (let number = Math.max(0, this.#count - MOST); number < this.#count; number += 1) {
-      const message = ring.subarray((number % MOST) * FIELDS, (number % MOST) * FIELDS + FIELDS)
-      const [id = 0, , ms = 0] = message
-      const mayBeUnknown = id < EXACTLY_ONCE && heardMs - ms < ARRIVED_MS
-      if (number >= this.#count - unanswered || mayBeUnknown) kept.push(...message)
+      const from = (number % MOST) * FIELDS
+      const mayBeUnknown = (ring[from] ?? 0) < EXACTLY_ONCE && heardMs - (ring[from + 2] ?? 0) < ARRIVED_MS
+      if (number < this.#count - unanswered && !mayBeUnknown) continue
+      for (let i = 0; i < FIELDS; i++) kept[length + i] = ring[from + i] ?? 0
+      length += FIELDS
     }
-    return kept.length === 0 ? undefined : new Repeatable(Float64Array.from(kept))
+    return length === 0 ? undefined : new Repeatable(kept.slice(0, length))
   }
 }
 
