@@ -16,6 +16,7 @@ import { parseCredentialKey } from '../shared/registry/credentials.ts'
 import { brokerSettings } from './broker.ts'
 import { drainSeconds } from './listeners.ts'
 import { ingestWorkerSettings, lingerMs } from './ingest-worker.ts'
+import { metricsSettings } from './metrics.ts'
 import { queryApiSettings } from './query-api.ts'
 
 /** `host:port`, separated by commas. */
@@ -49,6 +50,7 @@ const processSettings = {
     min: 0,
     max: 65_535,
   }),
+  ...metricsSettings,
 } as const
 
 /** What every process has that stamps messages. */

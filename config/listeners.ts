@@ -90,7 +90,8 @@ export function list(about: string, isValid: (entry: string) => boolean, what: s
   }
 }
 
-function isNetwork(entry: string): boolean {
+/** An address, or a network such as 10.0.0.0/8. */
+export function isNetwork(entry: string): boolean {
   const [address = '', prefix, ...rest] = entry.split('/')
   const family = isIP(address)
   if (family === 0 || rest.length > 0) return false

@@ -1,6 +1,7 @@
 import { integer, port } from '../shared/config.ts'
 import { brokerSettings } from './broker.ts'
 import { list } from './listeners.ts'
+import { metricsSettings } from './metrics.ts'
 
 /** Settings of the HTTP API. Where it listens and how long a payload may be is the same as for MQTT. */
 export const queryApiSettings = {
@@ -29,5 +30,6 @@ export const queryApiSettings = {
     (entry) => /^[\w.-]+$/.test(entry),
     'a host name without port',
   ),
+  ...metricsSettings,
   HTTP_STREAMS_MAX: integer(64, 'Maximum live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
 } as const

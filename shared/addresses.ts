@@ -1,4 +1,4 @@
-import { isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6 } from 'node:net'
 
 /** True for an address, or the name localhost, that only this machine reaches. */
 export function isLoopback(host: string): boolean {
@@ -10,6 +10,21 @@ export function isLoopback(host: string): boolean {
 export function withoutMapping(address: string): string {
   const lower = address.toLowerCase()
   return lower.startsWith('::ffff:') && lower.includes('.') ? lower.slice(7) : lower
+}
+
+/** Whether an address is one of these addresses and networks (`10.0.0.0/8`). What is no address is none of them. */
+export function networksOf(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList()
+  for (const network of networks) {
+    const [address = '', prefix] = network.split('/')
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
+    if (prefix === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(prefix), family)
+  }
+  return (text) => {
+    const address = withoutMapping(text).split('%')[0] ?? ''
+    return isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  }
 }
 
 /** Who shares limits: an IPv4 address, or the /64 of an IPv6 address, which is one site. */

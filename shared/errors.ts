@@ -69,6 +69,10 @@ export const ERRORS = {
   certificate_refused: refused(401, 'Use a client certificate that is valid, not revoked, and of MQTT_TLS_CA_FILE.'),
   token_missing: refused(401, 'Send "Authorization: Bearer <token>"; the admin token is in DATA_DIR/admin-token.'),
   token_invalid: refused(401, 'Unknown token; the admin token is in DATA_DIR/admin-token.'),
+  metrics_refused: refused(
+    401,
+    'Send METRICS_TOKEN as a bearer token, or name the address of the scraper in METRICS_FROM.',
+  ),
   session_ended: refused(401, 'Open another one with the token; the admin token is in DATA_DIR/admin-token.'),
   protocol_version: refused(400, 'Configure the client for MQTT 5 or 3.1.1, without an Authentication Method.'),
   protocol_violation: refused(400, 'The client violated the MQTT specification; the detail names the clause.'),

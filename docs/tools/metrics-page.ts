@@ -46,9 +46,8 @@ export async function metricsPage(): Promise<string> {
   })
   const page = `# Metrics
 
-Every process answers \`GET /metrics\` in the Prometheus text format: the one-process Sluice on \`HTTP_PORT\` (from another
-host with a token of the API, as \`Authorization: Bearer\`), each process of a cluster on \`OPS_PORT\` without one
-([settings](configuration.md)). No metric has a label per device. Counters start at zero with the process. In addition to
+Every process answers \`GET /metrics\` in the Prometheus text format: the one-process Sluice and the API on
+\`HTTP_PORT\`, each process of a cluster on \`OPS_PORT\`. Who may read them is said in [security](../SECURITY.md#metrics). No metric has a label per device. Counters start at zero with the process. In addition to
 these, each process exposes the usual metrics of Node.js and of the process (\`nodejs_*\`, \`process_*\`).
 
 A dot marks the processes that expose a metric. A histogram \`name\` is exposed as \`name_bucket\`, \`name_sum\` and

@@ -26,6 +26,7 @@ import { openSlotFile } from '../../shared/stamps/slot-file.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb/metrics.ts'
+import { Scrapers } from '../../shared/process/scrapers.ts'
 import { thisBuild } from '../../shared/process/version.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { RegistrySchema } from '../../shared/registry/sql/schema.ts'
@@ -157,7 +158,8 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
 async function startOperations({ releasers }: Surroundings, metrics: Metrics): Promise<void> {
   const readiness = new Readiness({ checks: () => [], logger, metrics })
   releasers.own('readiness', readiness, async (it) => it.close())
-  const server = await startOperationsServer({ host: '127.0.0.1', port: 0, readiness, metrics })
+  const scrapers = new Scrapers({ METRICS_TOKEN: undefined, METRICS_FROM: [] })
+  const server = await startOperationsServer({ host: '127.0.0.1', port: 0, readiness, metrics, scrapers })
   releasers.own('operations server', server, (it) => it.close())
 }
 

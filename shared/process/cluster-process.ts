@@ -5,6 +5,7 @@ import { createLogger, type Logger } from './logger.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { startOperationsServer } from './operations-server.ts'
 import { Readiness, type ReadinessCheck } from './readiness.ts'
+import { Scrapers } from './scrapers.ts'
 import { runProcess } from './service-process.ts'
 import { thisBuild } from './version.ts'
 import type { Waiting } from './wait-for-server.ts'
@@ -14,6 +15,8 @@ export interface ClusterProcessConfig {
   readonly LOG_LEVEL: string
   readonly OPS_ADDRESS: string
   readonly OPS_PORT: number
+  readonly METRICS_TOKEN: string | undefined
+  readonly METRICS_FROM: readonly string[]
 }
 
 /** What every adapter is opened with, beside its own options. */
@@ -70,6 +73,7 @@ export function runClusterProcess<S extends Settings>(
       port: config.OPS_PORT,
       readiness,
       metrics,
+      scrapers: new Scrapers(config),
     })
     releasers.own('operations server', operations, (it) => it.close())
     const watch = (...added: ReadinessCheck[]) => void checks.push(...added)

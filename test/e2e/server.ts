@@ -81,8 +81,9 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 }
 
 /** A metric without labels, as the server tells it. */
-export async function metricOf({ url }: Pick<Server, 'url'>, name: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text()
+export async function metricOf({ url, token }: Pick<Server, 'url' | 'token'>, name: string): Promise<number> {
+  const headers = { authorization: `Bearer ${token}` }
+  const text = await (await fetch(`${url}/metrics`, { headers })).text()
   const line = text.split('\n').find((candidate) => candidate.startsWith(`${name} `))
   return Number(line?.split(' ').at(-1))
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { BlockList, isIPv6, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { BrokerSettings } from '../../../config/broker.ts'
 import { SluiceError, type ErrorCode } from '../../../shared/errors.ts'
@@ -9,7 +9,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Origin } from './origin.ts'
 import { Admission } from './admission.ts'
-import { isLoopback, withoutMapping } from '../../../shared/addresses.ts'
+import { isLoopback, networksOf, withoutMapping } from '../../../shared/addresses.ts'
 import { exposeListeners } from './listener-metrics.ts'
 import { readProxyHeader } from './proxy-reader.ts'
 import { openPort } from './tcp.ts'
@@ -101,7 +101,7 @@ class Front {
   readonly #admission: Admission
   readonly #tls: TlsEndpoint | undefined
   readonly #webSocket: WebSocketEndpoint
-  readonly #proxies: BlockList | undefined
+  readonly #isProxy: ((address: string) => boolean) | undefined
   readonly #accepted = new Map<ListenerKind, number>()
   readonly #onError = (error: Error): void => this.#options.logger.debug({ reason: error.message }, 'socket error')
 
@@ -147,7 +147,7 @@ class Front {
       onRefused: () => admission.count('websocket_refused'),
     })
     this.#webSocket = releasers.own('web sockets', webSocket, (it) => it.close())
-    if (settings.MQTT_PROXY_PROTOCOL === 'on') this.#proxies = blockListOf(settings.MQTT_PROXY_FROM)
+    if (settings.MQTT_PROXY_PROTOCOL === 'on') this.#isProxy = networksOf(settings.MQTT_PROXY_FROM)
     exposeListeners({ admission, tls, accepted: this.#accepted }, metrics)
   }
 
@@ -156,7 +156,7 @@ class Front {
     // It has gone already.
     if (peer === '') return void socket.destroy()
     this.#listenToErrors(socket)
-    const isProxy = this.#proxies?.check(peer, isIPv6(peer) ? 'ipv6' : 'ipv4')
+    const isProxy = this.#isProxy?.(peer)
     if (isProxy === false) return this.#admission.turnAway(socket, 'proxy_unlisted')
     this.#admission.arrive(socket, isProxy === true || isLoopback(peer), () => {
       if (isProxy === undefined) return this.#enter(kind, socket, peer)
@@ -194,15 +194,4 @@ class Front {
   #listenToErrors(socket: Socket): void {
     socket.on('error', this.#onError)
   }
-}
-
-function blockListOf(networks: readonly string[]): BlockList {
-  const list = new BlockList()
-  for (const network of networks) {
-    const [address = '', prefix] = network.split('/')
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4'
-    if (prefix === undefined) list.addAddress(address, family)
-    else list.addSubnet(address, Number(prefix), family)
-  }
-  return list
 }

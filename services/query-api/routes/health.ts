@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { isLoopback } from '../../../shared/addresses.ts'
+import { isHandedOn, Scrapers } from '../../../shared/process/scrapers.ts'
 import type { Api, ApiParts } from '../api.ts'
 import type { Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'
@@ -18,13 +18,14 @@ const Readiness = Type.Object({
   checks: Type.Array(Check),
 })
 
-/** For machines that watch Sluice. None of it needs a token, but for /metrics asked from another host. */
+/** For machines that watch Sluice. None of it needs a token but /metrics: a proxy on this host hands on whoever asks. */
 export function healthRoutes(
   app: Api,
-  options: ApiParts<'readiness' | 'metrics'>,
+  options: ApiParts<'readiness' | 'metrics' | 'settings'>,
   authentication: Authentication,
 ): void {
   const open = { tags: ['operation'], security: [] }
+  const scrapers = new Scrapers(options.settings)
   const alive = Type.Object({ status: Type.Literal('ok') })
   app.get(
     '/healthz',
@@ -52,12 +53,14 @@ export function healthRoutes(
     '/metrics',
     {
       onRequest: async (request) => {
-        if (!isLoopback(request.socket.remoteAddress ?? '')) await authentication.check(request)
+        const { ip: address, headers } = request
+        if (scrapers.mayRead({ address, isHandedOn: isHandedOn(headers), headers })) return
+        await authentication.check(request)
       },
       schema: {
         tags: ['operation'],
         summary: 'Metrics for Prometheus',
-        description: 'Needs no token when requested from the host itself.',
+        description: 'With METRICS_TOKEN or an API key; without either from the addresses of METRICS_FROM.',
         produces: ['text/plain'],
         response: { 200: Type.String(), ...problemResponses },
       },

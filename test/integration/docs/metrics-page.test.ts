@@ -12,15 +12,15 @@ it('what runs is told by the first line of the log, the status and the metrics',
   const { url, token, log } = await startServer()
   const { version, commit, node } = thisBuild()
   expect(JSON.parse(log().split('\n', 1)[0] ?? '')).toMatchObject({ msg: 'starting', version, node })
-  const metrics = await (await fetch(`${url}/metrics`)).text()
-  expect(metrics).toContain(`sluice_build_info{version="${version}",node="${node}"} 1\n`)
   const headers = { authorization: `Bearer ${token}` }
+  const metrics = await (await fetch(`${url}/metrics`, { headers })).text()
+  expect(metrics).toContain(`sluice_build_info{version="${version}",node="${node}"} 1\n`)
   const status = await (await fetch(`${url}/v1/status`, { headers })).json()
   expect(status).toMatchObject({ version, commit: commit ?? null, node })
 })
 
 it('the one-process Sluice exposes the metrics that the page names', async () => {
-  const { url } = await startServer()
+  const { url } = await startServer({ env: { METRICS_FROM: '127.0.0.1' } })
   const text = await (await fetch(`${url}/metrics`)).text()
   const exposed = [...text.matchAll(/^# TYPE (sluice_\S+) /gm)].map(([, name]) => name)
   expect(exposed.sort()).toEqual(documentedMetrics(readFileSync(metricsFile, 'utf8'), 'standalone').sort())

@@ -89,7 +89,9 @@ it('a client that goes while it comes leaves nothing behind', async () => {
   }, PATIENCE)
   gate.resolve()
   await vi.waitFor(async () => {
-    expect((await app.inject('/metrics')).body).toMatch(/^sluice_http_streams 0$/m)
+    expect((await app.inject({ url: '/metrics', headers: { authorization: `Bearer ${token}` } })).body).toMatch(
+      /^sluice_http_streams 0$/m,
+    )
     expect(log.reading).toBe(0)
   }, PATIENCE)
 })

@@ -1,6 +1,10 @@
 import { expect, it } from 'vitest'
+import { queryApiSettings } from '../../../config/query-api.ts'
+import { loadConfig } from '../../../shared/config.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { openApi } from './api.ts'
+
+const withEnv = (env: Record<string, string>) => loadConfig(queryApiSettings, env)
 
 it('healthz says the process answers, whatever else is broken', async () => {
   const { call, registry } = await openApi()
@@ -73,7 +77,7 @@ it('metrics: by route template, never by what clients make up', async () => {
   await call('GET', '/v1/devices/demo/first')
   await call('GET', '/v1/devices/demo/second')
   await call('GET', '/made-up')
-  const { status, text } = await call('GET', '/metrics', { token: null })
+  const { status, text } = await call('GET', '/metrics')
   expect(status).toBe(200)
   expect(text).toContain(
     'sluice_http_request_seconds_count{method="GET",route="/v1/devices/:tenant/:device",status="404"} 2',
@@ -82,28 +86,38 @@ it('metrics: by route template, never by what clients make up', async () => {
   expect(text).not.toMatch(/demo|made-up/)
 })
 
-it('metrics need a token when another host asks', async () => {
-  const { app, token } = await openApi()
-  const ask = (headers: Record<string, string>) =>
-    app.inject({ url: '/metrics', remoteAddress: '192.168.1.5', headers })
-  expect((await ask({})).statusCode).toBe(401)
-  expect((await ask({ 'x-forwarded-for': '127.0.0.1' })).statusCode).toBe(401)
-  expect((await ask({ authorization: `Bearer ${token}` })).statusCode).toBe(200)
+it('metrics need a token, from this host, too: a proxy on it hands on whoever asks', async () => {
+  const { app, token } = await openApi({ settings: withEnv({ METRICS_TOKEN: 'scraper' }) })
+  const ask = async (headers: Record<string, string>) =>
+    (await app.inject({ url: '/metrics', remoteAddress: '127.0.0.1', headers })).statusCode
+  expect(await ask({})).toBe(401)
+  expect(await ask({ authorization: `Bearer ${token}` })).toBe(200)
+  expect(await ask({ authorization: 'Bearer scraper' })).toBe(200)
+  for (const wrong of ['Bearer scrapers', 'Bearer scrape', 'Bearer', 'Basic scraper', 'scraper']) {
+    expect(await ask({ authorization: wrong }), wrong).toBe(401)
+  }
+  const reading = await app.inject({ url: '/v1/devices', headers: { authorization: 'Bearer scraper' } })
+  expect(reading.statusCode).toBe(401)
 })
 
 it.each([
-  ['127.0.0.1', 200],
-  ['127.8.8.8', 200],
-  ['::1', 200],
-  ['::ffff:127.0.0.1', 200],
-  ['::FFFF:127.0.0.1', 200],
-  ['::ffff:10.0.0.1', 401],
-  ['192.168.1.1', 401],
-  ['128.0.0.1', 401],
-  ['fe80::1', 401],
-])('metrics asked without a token from %s: %i', async (remoteAddress, expected) => {
-  const { app } = await openApi()
-  expect((await app.inject({ url: '/metrics', remoteAddress })).statusCode).toBe(expected)
+  ['127.0.0.1', 401],
+  ['::1', 401],
+  ['10.1.2.3', 200],
+  ['::ffff:10.1.2.3', 200],
+  ['192.0.2.9', 200],
+  ['192.0.2.8', 401],
+  ['2001:db8::7', 200],
+  ['2001:db9::7', 401],
+  ['fe80::1%eth0', 401],
+])('metrics asked without a token from %s, where networks are named: %i', async (remoteAddress, expected) => {
+  const settings = withEnv({ METRICS_FROM: '10.0.0.0/8, 192.0.2.9,2001:db8::/32' })
+  const { app } = await openApi({ settings })
+  const ask = async (headers = {}) => (await app.inject({ url: '/metrics', remoteAddress, headers })).statusCode
+  expect(await ask()).toBe(expected)
+  for (const name of ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via', 'x-forwarded-host']) {
+    expect(await ask({ [name]: '10.1.2.3' }), `handed on with ${name}`).toBe(401)
+  }
 })
 
 it('status fills in snippets', async () => {
@@ -162,7 +176,7 @@ it('readyz: a shared server that fails or hangs is told, at once, and leaves the
     { name: 'points', shared: true, ok: false, detail: 'no answer yet' },
     { name: 'broker', ok: true },
   ])
-  const { text } = await call('GET', '/metrics', { token: null })
+  const { text } = await call('GET', '/metrics')
   expect(text).toContain('sluice_ready{check="registry"} 0')
   expect(text).toContain('sluice_ready{check="broker"} 1')
   failing.add('broker')

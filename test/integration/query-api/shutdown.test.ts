@@ -34,12 +34,12 @@ async function openListening() {
 }
 
 it('what is in flight is finished before close resolves, idle connections do not hold it up', async () => {
-  const { app, log, post } = await openListening()
+  const { app, log, post, token } = await openListening()
   await post('{"n":0}')
   const gate = Promise.withResolvers<void>()
   log.appendGate = gate.promise
   const inFlight = Array.from({ length: 20 }, (_, n) => post(`{"n":${n}}`))
-  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(20), PATIENCE)
+  await vi.waitFor(async () => expect(await pendingAppends(app, token)).toBe(20), PATIENCE)
   let closed = false
   const closing = app.close().then(() => (closed = true))
   await vi.waitFor(() => expect(app.server.listening).toBe(false), PATIENCE)
@@ -51,8 +51,8 @@ it('what is in flight is finished before close resolves, idle connections do not
   expect(log.records('telemetry.raw')).toHaveLength(21)
 })
 
-async function pendingAppends(app: Awaited<ReturnType<typeof openApi>>['app']): Promise<number> {
-  const { body } = await app.inject('/metrics')
+async function pendingAppends(app: Awaited<ReturnType<typeof openApi>>['app'], token: string): Promise<number> {
+  const { body } = await app.inject({ url: '/metrics', headers: { authorization: `Bearer ${token}` } })
   return Number(/^sluice_http_appends_pending (\d+)$/m.exec(body)?.[1])
 }
 
@@ -86,10 +86,10 @@ it('a live view whose client does not read is cut off', async () => {
 })
 
 it('a request that does not end is cut off after 5 s', async () => {
-  const { app, log, post } = await openListening()
+  const { app, log, post, token } = await openListening()
   log.appendGate = new Promise(() => undefined)
   const inFlight = post('{"n":1}').catch((error: NodeJS.ErrnoException) => error.code)
-  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1), PATIENCE)
+  await vi.waitFor(async () => expect(await pendingAppends(app, token)).toBe(1), PATIENCE)
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => void vi.useRealTimers())
   const closing = app.close()
@@ -108,7 +108,7 @@ it('a request that comes on an open connection while it closes is told so', asyn
   const head = `GET /v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n`
   socket.write(head)
   await once(socket, 'connect')
-  await vi.waitFor(async () => expect(await pendingAppends(app)).toBe(1), PATIENCE)
+  await vi.waitFor(async () => expect(await pendingAppends(app, token)).toBe(1), PATIENCE)
   const closing = app.close()
   await vi.waitFor(() => expect(app.server.listening).toBe(false), PATIENCE)
   let answer = ''
