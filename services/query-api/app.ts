@@ -33,6 +33,7 @@ import { registerPage } from './routes/page.ts'
 import { pendingRoutes } from './routes/pending.ts'
 import { policyRoutes } from './routes/policies.ts'
 import { readingDeleteRoutes } from './routes/readings-delete.ts'
+import { readingPostRoute } from './routes/readings-post.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { statusRoutes } from './routes/status.ts'
@@ -125,6 +126,7 @@ function administrationRoutes(app: Api, options: ApiOptions): void {
 function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   latestRoutes(app, options)
   readingRoutes(app, options)
+  readingPostRoute(app, options)
   manyReadingRoutes(app, options)
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)

@@ -2,7 +2,7 @@ import { Counter } from 'prom-client'
 import { LruMap } from '../../../shared/lru.ts'
 import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
-import type { RateName } from './rates.ts'
+import type { RateName } from '../../../shared/rates.ts'
 
 /** Limits that act on a login. Those of an address, before any login, are the listeners'. */
 export type LimitName = RateName | 'in_flight' | 'packet_size' | 'topic' | 'subscriptions' | 'sessions' | 'will'

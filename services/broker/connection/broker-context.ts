@@ -13,7 +13,7 @@ import { createAuthenticator, type Authenticator } from '../access/authenticate.
 import { createAuthorizer, type Authorizer } from '../access/authorize.ts'
 import { LimitReports, noticeOf, type LimitHit } from '../access/limit-reports.ts'
 import { NewDevices } from '../access/new-devices.ts'
-import { Rates } from '../access/rates.ts'
+import { Rates } from '../../../shared/rates.ts'
 import { Backpressure } from '../telemetry/backpressure.ts'
 import { Cluster, type ClusterOptions } from '../cluster/cluster.ts'
 import { Invariants } from '../invariants.ts'

@@ -1,7 +1,7 @@
 // Invariant: what a login took is given back once, however the connection ends, and in the order that `Client` names.
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { Lease } from '../../../shared/sessions/port.ts'
-import type { Allowance } from '../access/rates.ts'
+import type { Allowance } from '../../../shared/rates.ts'
 import type { Protocol } from '../mqtt/protocol.ts'
 import { Mqtt5 } from '../mqtt/v5/protocol.ts'
 import { AedesLane } from '../sessions/aedes-lane.ts'

@@ -1,4 +1,4 @@
-import type { Principal } from '../../../shared/registry/port.ts'
+import type { Principal } from './registry/port.ts'
 
 /** What is counted, and for whom. */
 export type RateName = 'message_rate' | 'byte_rate' | 'tenant_message_rate' | 'tenant_byte_rate'

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { Rates, type RateSettings } from '../../../../../services/broker/access/rates.ts'
-import type { Principal } from '../../../../../shared/registry/port.ts'
+import { Rates, type RateSettings } from '../../../shared/rates.ts'
+import type { Principal } from '../../../shared/registry/port.ts'
 
 const NONE: RateSettings = {
   DEVICE_MESSAGES_PER_SECOND: 0,
