@@ -2,17 +2,23 @@ import { integer } from '../shared/config.ts'
 
 const perSecond = (about: string, max: number) => integer(0, `${about} 0 = no limit.`, { min: 0, max })
 
-/** What one login and one tenant may ask of a broker node. A rate slows the reading of a socket, it never closes it. */
+/** What one login and one tenant may ask of a node. A rate slows the reading of a socket, it never closes it; over HTTP it is 429. */
 export const brokerLimits = {
   // Off: a limit nobody chose would slow a backlog down that a device sends after an outage, which is what it is for.
-  DEVICE_MESSAGES_PER_SECOND: perSecond('Messages that one login may publish per second and node.', 1_000_000),
-  DEVICE_BYTES_PER_SECOND: perSecond('Bytes of PUBLISH that one login may send per second and node.', 1e9),
+  DEVICE_MESSAGES_PER_SECOND: perSecond(
+    'Messages that one login may publish, or post over HTTP, per second and node.',
+    1_000_000,
+  ),
+  DEVICE_BYTES_PER_SECOND: perSecond(
+    'Bytes of PUBLISH, or of payloads posted over HTTP, that one login may send per second and node.',
+    1e9,
+  ),
   TENANT_MESSAGES_PER_SECOND: perSecond(
-    'Messages that the devices of one tenant may publish per second and node.',
+    'Messages that the devices of one tenant may publish, or post over HTTP, per second and node.',
     1e7,
   ),
   TENANT_BYTES_PER_SECOND: perSecond(
-    'Bytes of PUBLISH that the devices of one tenant may send per second and node.',
+    'Bytes of PUBLISH, or of payloads posted over HTTP, that the devices of one tenant may send per second and node.',
     1e10,
   ),
   // A device that reports once a minute and was away for ten seconds is not slowed at any sensible rate.

@@ -1,4 +1,5 @@
 import { integer, port } from '../shared/config.ts'
+import { brokerLimits } from './broker-limits.ts'
 import { brokerSettings } from './broker.ts'
 import { list } from './listeners.ts'
 import { metricsSettings } from './metrics.ts'
@@ -8,6 +9,11 @@ export const queryApiSettings = {
   BIND_ADDRESS: brokerSettings.BIND_ADDRESS,
   MAX_PACKET_BYTES: brokerSettings.MAX_PACKET_BYTES,
   WAIT_FOR_CLOCK: brokerSettings.WAIT_FOR_CLOCK,
+  DEVICE_MESSAGES_PER_SECOND: brokerLimits.DEVICE_MESSAGES_PER_SECOND,
+  DEVICE_BYTES_PER_SECOND: brokerLimits.DEVICE_BYTES_PER_SECOND,
+  TENANT_MESSAGES_PER_SECOND: brokerLimits.TENANT_MESSAGES_PER_SECOND,
+  TENANT_BYTES_PER_SECOND: brokerLimits.TENANT_BYTES_PER_SECOND,
+  RATE_BURST_SECONDS: brokerLimits.RATE_BURST_SECONDS,
   HTTP_PORT: port(8080, 'Port of the HTTP API and the page; 0 = chosen by the system.'),
   HTTP_CONNECTIONS_MAX: integer(
     1000,

@@ -1,3 +1,4 @@
+import { gaugeOf, type Metrics } from './process/metrics.ts'
 import type { Principal } from './registry/port.ts'
 
 /** What is counted, and for whom. */
@@ -48,6 +49,16 @@ class Bucket implements Rate {
   take(count: number): void {
     this.#tokens -= count
   }
+
+  /** Milliseconds until there is room. */
+  waitMs(nowMs: number): number {
+    return this.hasRoom(nowMs) ? 0 : Math.ceil(((1 - this.#tokens) * 1000) / this.rate)
+  }
+
+  isFull(nowMs: number): boolean {
+    this.hasRoom(nowMs)
+    return this.#tokens >= this.#size
+  }
 }
 
 /** What one login may still send; shared by all its connections to this node, and in part by its tenant's. */
@@ -70,6 +81,12 @@ export class Allowance {
     return undefined
   }
 
+  /** Milliseconds until a message need not wait. */
+  waitMs(): number {
+    const now = this.#now()
+    return Math.max(0, ...[...this.#messages, ...this.#bytes].map((bucket) => bucket.waitMs(now)))
+  }
+
   /** A message was taken. */
   take(bytes: number): void {
     for (const bucket of this.#messages) bucket.take(1)
@@ -87,23 +104,36 @@ export interface Paced {
   progress(): void
 }
 
+/** Rates that are remembered of who has left and not made up for what it sent; at 200 bytes each 20 MB. The oldest go first. */
+const MAX_LEFT = 100_000
 /** How often those that wait try again: often enough for a smooth flow, too rarely to cost anything. */
 const RETRY_MS = 50
 
 /**
- * Message and byte rates per login and per tenant, on this node. A rate slows the reading of a socket and never closes
- * it; without a limit there is no allowance, and nothing is counted.
+ * Message and byte rates per login and per tenant, on this node, over MQTT and HTTP together where one process has both. A
+ * rate slows the reading of a socket and never closes it, and over HTTP says when to come back; without a limit there is no
+ * allowance, and nothing is counted. What is used up stays used up for who leaves and comes again.
  */
 export class Rates {
   readonly #settings: RateSettings
   readonly #now: () => number
   readonly #kept = new Map<string, Kept>()
+  /** Keys of `#kept` that nobody uses, who left first is first. */
+  readonly #left = new Set<string>()
   readonly #waiting = new Set<Paced>()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(settings: RateSettings, now: () => number = () => performance.now()) {
+  constructor(settings: RateSettings, metrics?: Metrics, now: () => number = () => performance.now()) {
     this.#settings = settings
     this.#now = now
+    if (metrics === undefined) return
+    const help = 'Logins and tenants of which it is remembered how much of their rates they have used up'
+    gaugeOf(metrics, 'sluice_rates_kept', help, () => this.size)
+  }
+
+  /** Logins and tenants whose rates are remembered. */
+  get size(): number {
+    return this.#kept.size
   }
 
   /** Connections that wait for their rate. */
@@ -160,17 +190,29 @@ export class Rates {
   #keep(key: string | undefined, rates: readonly (readonly [RateName, number])[]) {
     const limited = rates.filter(([, rate]) => rate > 0)
     if (key === undefined || limited.length === 0) return { buckets: [], leave: () => undefined }
+    this.#forgetFull()
     const { RATE_BURST_SECONDS: burst } = this.#settings
     const known = this.#kept.get(key)
     const buckets = known?.buckets ?? limited.map(([name, rate]) => new Bucket(name, rate, burst, this.#now()))
     const kept = known ?? { buckets, users: 0 }
     kept.users += 1
     this.#kept.set(key, kept)
+    this.#left.delete(key)
     const leave = (): void => {
       kept.users -= 1
-      // A login that reconnects starts with a full bucket: the rate of connections is limited elsewhere.
-      if (kept.users === 0) this.#kept.delete(key)
+      if (kept.users === 0) this.#left.add(key)
     }
     return { buckets, leave }
+  }
+
+  /** Those of who left that are full again tell nothing more. The first have left first, and are mostly full first. */
+  #forgetFull(): void {
+    const now = this.#now()
+    for (const key of this.#left) {
+      const isFull = this.#kept.get(key)?.buckets.every((bucket) => bucket.isFull(now)) ?? true
+      if (!isFull && this.#left.size <= MAX_LEFT) return
+      this.#left.delete(key)
+      this.#kept.delete(key)
+    }
   }
 }

@@ -33,6 +33,7 @@ const SECTIONS = [
   ['sluice_registry_', 'Registry'],
   ['sluice_disk_', 'Disk'],
   ['sluice_cache_', 'Cache'],
+  ['sluice_rates_', 'Rates'],
   ['sluice_ready', 'Readiness'],
   ['sluice_build_', 'Build'],
 ] as const

@@ -28,6 +28,7 @@ import { openStamps } from '../../shared/stamps/stamps.ts'
 import { MariadbMetrics } from '../../shared/registry/mariadb/metrics.ts'
 import { Scrapers } from '../../shared/process/scrapers.ts'
 import { thisBuild } from '../../shared/process/version.ts'
+import { Rates } from '../../shared/rates.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { RegistrySchema } from '../../shared/registry/sql/schema.ts'
 import { openSqlRegistry } from '../../shared/registry/sql/sql-registry.ts'
@@ -144,6 +145,7 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
       workers: async () => [],
       readiness: NOT_ASKED,
       settings,
+      rates: new Rates(settings, metrics),
       logger,
       metrics,
       build: thisBuild(),

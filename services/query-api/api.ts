@@ -11,6 +11,7 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { Readiness } from '../../shared/process/readiness.ts'
 import type { Build } from '../../shared/process/version.ts'
+import type { Rates } from '../../shared/rates.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import type { Stamp } from '../../shared/stamps/scheme.ts'
 
@@ -39,6 +40,8 @@ export interface ApiOptions {
   readonly stamp: (payload: Uint8Array) => Stamp
   readonly status: () => ProcessStatus
   readonly readiness: Pick<Readiness, 'ask'>
+  /** Of those who send readings, shared with the broker where this process has one. */
+  readonly rates: Rates
   readonly settings: Config<typeof queryApiSettings>
   readonly build: Build
   readonly logger: Logger

@@ -19,6 +19,7 @@ import { portChecks } from '../../shared/process/readiness.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import { leaseSlots } from '../../shared/stamps/slot-lease.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
+import { Rates } from '../../shared/rates.ts'
 import { thisBuild } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
 import { createApi } from './app.ts'
@@ -43,6 +44,7 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
     stamp: (payload) => stamps.clock.stampOf(payload),
     workers: () => owners.list(),
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
+    rates: new Rates(config, metrics),
     build: thisBuild(),
     publicFolder: new URL('public/', import.meta.url),
   })

@@ -80,7 +80,10 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     const invalid = body.code === 'token_invalid' ? ', error="invalid_token"' : ''
     reply.header('www-authenticate', `Bearer realm="sluice"${invalid}`)
   }
-  if (ERRORS[body.code as ErrorCode].canRetry) reply.header('retry-after', '1')
+  if (ERRORS[body.code as ErrorCode].canRetry) {
+    const afterMs = (error instanceof SluiceError ? error.retryAfterMs : undefined) ?? 0
+    reply.header('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))))
+  }
   return reply.code(body.status).type(PROBLEM_TYPE).send(body)
 }
 

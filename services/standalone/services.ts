@@ -11,6 +11,7 @@ import { openStamps } from '../../shared/stamps/stamps.ts'
 import type { HeldSlot } from '../../shared/stamps/slot.ts'
 import { portChecks, Readiness, type ReadinessCheck } from '../../shared/process/readiness.ts'
 import type { Build } from '../../shared/process/version.ts'
+import { Rates } from '../../shared/rates.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { readinessOf, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
@@ -61,7 +62,8 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const worker = await startIngestWorker(shared)
   releasers.own('ingest worker', worker, (it) => it.close())
 
-  const broker = await startBroker({ ...shared, clock })
+  const rates = new Rates(config, metrics)
+  const broker = await startBroker({ ...shared, clock, rates })
   releasers.own('broker', broker, (it) => it.close())
 
   const checks = [
@@ -86,6 +88,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     readiness,
+    rates,
     build,
     publicFolder: PUBLIC_FOLDER,
   })

@@ -45,6 +45,8 @@ export interface BrokerOptions {
   readonly metrics: Metrics
   /** Other nodes share sessions, and get what their subscribers want; undefined for the only node. */
   readonly cluster?: ClusterOptions
+  /** Shared with other ways into the log, where this process has others. */
+  readonly rates?: Rates
   /** Sessions of the only node. */
   readonly sessions?: LocalSessionStore
 }
@@ -136,7 +138,7 @@ export async function openBrokerContext(
   observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
 
   const node = cluster?.id ?? STANDALONE
-  const rates = releasers.own('rates', new Rates(settings), closing)
+  const rates = releasers.own('rates', options.rates ?? new Rates(settings, metrics), closing)
   const limits = new LimitReports({
     metrics,
     notify: (device, hit) => sessions.tell(`${topicOfDevice(device.tenant, device.device)}/notice`, noticeOf(hit)),

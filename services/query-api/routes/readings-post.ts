@@ -12,6 +12,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { FaultView } from '../letter-view.ts'
 import { PayloadRejected, problemResponses } from '../problem.ts'
 import { publisherOf } from '../publisher.ts'
+import { createPacer, deviceLogin } from '../reading-rates.ts'
 import { DeviceParams } from './devices.ts'
 import { Stream, streamOf } from './readings.ts'
 
@@ -29,7 +30,7 @@ const MAX_SERIES = 20_000
 /** Payloads that wait for the log, of at most MAX_PACKET_BYTES each. More are told to come back. */
 const MAX_PENDING = 256
 
-type PostParts = ApiParts<'registry' | 'log' | 'metrics' | 'settings' | 'stamp'>
+type PostParts = ApiParts<'registry' | 'log' | 'metrics' | 'settings' | 'stamp' | 'rates'>
 
 /** The way of readings into the log over HTTP. */
 export function readingPostRoute(app: Api, options: PostParts): void {
@@ -45,6 +46,7 @@ function writeRoute(app: Api, options: PostParts): void {
     help: 'Payloads posted over HTTP that are not yet in the log',
     registers: [metrics],
   })
+  const takeAtRate = createPacer(options)
   let pending = 0
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -76,13 +78,14 @@ function writeRoute(app: Api, options: PostParts): void {
       if (request.principal !== undefined && !canPublishAs(registry.names, request.principal, topic)) {
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
       }
-      const { uid } = await publisherOf(registry, request.principal, { tenant, device })
+      const named = await publisherOf(registry, request.principal, { tenant, device })
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
       const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+      takeAtRate(request.principal ?? deviceLogin(named), value.length)
       const login = request.principal?.kind === 'application' ? request.principal.name : undefined
-      const headers = headersOf({ tenant, device, stream }, uid, topic, registry.policies, login)
-      const record = { key: deviceKey(tenant, uid), value, ...options.stamp(value), headers }
+      const headers = headersOf({ tenant, device, stream }, named.uid, topic, registry.policies, login)
+      const record = { key: deviceKey(tenant, named.uid), value, ...options.stamp(value), headers }
       await table.policies.learn([record], (ids) => registry.policies.find(ids))
       const answer = checkPayload(record, table)
       try {

@@ -9,6 +9,7 @@ import { createApi } from '../../../services/query-api/app.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { Readiness, type ReadinessCheck } from '../../../shared/process/readiness.ts'
+import { Rates } from '../../../shared/rates.ts'
 import { tempFolder } from '../../helpers.ts'
 import { MemoryCache, MemoryNodes, MemoryLog, MemoryPoints } from './memory-ports.ts'
 import { MemoryRegistry } from './memory-registry.ts'
@@ -20,6 +21,8 @@ export interface Answer {
   readonly body: Record<string, unknown>
   readonly text: string
 }
+
+const queryApiDefaults = loadConfig(queryApiSettings, {})
 
 type Call = (
   method: 'GET' | 'POST' | 'PUT' | 'DELETE',
@@ -48,11 +51,12 @@ export async function openApi({
   let stamped = 0
   const app = await createApi({
     ...ports,
+    rates: new Rates(queryApiDefaults),
     stamp: (payload) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, payload.length)), scheme: 1 }),
     status: () => ({ mode: 'standalone', mqtt: { host: '127.0.0.1', port: 1883 }, readings: 0 }),
     readiness,
     workers: async () => [{ id: 'one', host: '10.0.0.1', partitions: [0] }],
-    settings: loadConfig(queryApiSettings, {}),
+    settings: queryApiDefaults,
     build: { version: '0.0.0-test', commit: undefined, node: 'v0.0.0-test' },
     logger,
     metrics,

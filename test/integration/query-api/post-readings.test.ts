@@ -4,8 +4,11 @@ import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
+import { queryApiSettings } from '../../../config/query-api.ts'
+import { loadConfig } from '../../../shared/config.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { SluiceError } from '../../../shared/errors.ts'
+import { Rates, type RateSettings } from '../../../shared/rates.ts'
 import { openApi } from './api.ts'
 
 const PATH = '/v1/devices/demo/first/readings'
@@ -186,4 +189,51 @@ it('the same readings by HTTP many times at once are all there', async () => {
   const hashes = new Set(records.map(({ value }) => createHash('sha1').update(value).digest('hex')))
   expect(hashes.size).toBe(100)
   expect(new Set(records.map(({ ns }) => ns)).size).toBe(100)
+})
+
+/** Two devices of a tenant and one of another, with rates whose clock stands still unless it is moved. */
+async function openWithRates(settings: Partial<RateSettings>) {
+  const clock = { ms: 0 }
+  const rates = new Rates(
+    { ...loadConfig(queryApiSettings, {}), RATE_BURST_SECONDS: 1, ...settings },
+    undefined,
+    () => clock.ms,
+  )
+  const api = await openApi({ rates })
+  for (const tenant of ['demo', 'other']) {
+    for (const device of ['first', 'second']) await api.call('POST', '/v1/devices', { payload: { tenant, device } })
+  }
+  const post = (name: string, payload = '{"a":1}') => api.call('POST', `/v1/devices/${name}/readings`, { payload })
+  return { ...api, clock, post }
+}
+
+it('rates of a device and of its tenant hold over HTTP: 429, when to come back, and nothing in the log', async () => {
+  const { post, clock, log, metrics } = await openWithRates({
+    DEVICE_MESSAGES_PER_SECOND: 2,
+    TENANT_MESSAGES_PER_SECOND: 3,
+  })
+  const codes = async (...names: string[]) => {
+    const answers = []
+    for (const name of names) answers.push((await post(name)).status)
+    return answers
+  }
+  expect(await codes('demo/first', 'demo/first', 'demo/first')).toEqual([202, 202, 429])
+  expect(await codes('demo/second', 'demo/second', 'other/first')).toEqual([202, 429, 202])
+  expect(await post('demo/first')).toMatchObject({
+    headers: { 'retry-after': '1' },
+    body: { code: 'rate_limited', detail: 'demo/first has used up message_rate, 2 per second.' },
+  })
+  expect(log.records('telemetry.raw')).toHaveLength(4)
+  expect(await metrics.metrics()).toContain('sluice_http_rate_limited_total{limit="tenant_message_rate"} 1')
+  clock.ms += 1_000
+  expect(await codes('demo/first', 'demo/first')).toEqual([202, 202])
+})
+
+it('a payload of more bytes than the rate allows is taken, and paid for afterwards', async () => {
+  const { post, clock } = await openWithRates({ DEVICE_BYTES_PER_SECOND: 100 })
+  expect((await post('demo/first', `{"a":"${'x'.repeat(992)}"}`)).status).toBe(202)
+  expect(await post('demo/first')).toMatchObject({ status: 429, headers: { 'retry-after': '10' } })
+  expect((await post('demo/second')).status).toBe(202)
+  clock.ms += 10_000
+  expect((await post('demo/first')).status).toBe(202)
 })

@@ -18,7 +18,7 @@ function device(tenant: string, name: string): Principal {
 /** Rates whose clock is set by the test, in ms. */
 function rates(settings: Partial<RateSettings>) {
   const clock = { ms: 0 }
-  const made = new Rates({ ...NONE, ...settings }, () => clock.ms)
+  const made = new Rates({ ...NONE, ...settings }, undefined, () => clock.ms)
   const enter = (principal: Principal) => {
     const entered = made.enter(principal)
     if (entered === undefined) throw new Error('nothing is limited')
@@ -90,6 +90,16 @@ describe('who shares what', () => {
     expect(stranger.take(1)).toBeUndefined()
   })
 
+  it('of those who have left a bounded number is remembered', () => {
+    const { enter, rates: made } = rates({ DEVICE_MESSAGES_PER_SECOND: 1 })
+    for (let n = 0; n < 100_100; n += 1) {
+      const { allowance, leave } = enter(device('a', String(n)))
+      allowance.take(1)
+      leave()
+    }
+    expect(made.size).toBeLessThanOrEqual(100_002)
+  })
+
   it('an application has its own rate and no tenant', () => {
     const app: Principal = { kind: 'application', name: 'a', rules: [] }
     const { enter, rates: made } = rates({ DEVICE_MESSAGES_PER_SECOND: 1, TENANT_MESSAGES_PER_SECOND: 1 })
@@ -100,14 +110,20 @@ describe('who shares what', () => {
     made.close()
   })
 
-  it('nothing is kept when the last connection has left', () => {
-    const { enter } = rates({ DEVICE_MESSAGES_PER_SECOND: 1 })
+  it('who leaves and comes again gets no second burst, and is forgotten once there is nothing to remember', () => {
+    const { clock, enter, rates: made } = rates({ DEVICE_MESSAGES_PER_SECOND: 1 })
     const one = enter(device('a', '1'))
     const two = enter(device('a', '1'))
     one.allowance.take(1)
     one.leave()
     expect(two.allowance.take(1)).toBe('message_rate')
     two.leave()
+    const again = enter(device('a', '1'))
+    expect(again.allowance.take(1)).toBe('message_rate')
+    again.leave()
+    clock.ms += 1_000
+    enter(device('a', '2')).leave()
+    expect(made.size).toBe(1)
     expect(enter(device('a', '1')).allowance.take(1)).toBeUndefined()
   })
 })
