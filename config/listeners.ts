@@ -32,7 +32,7 @@ export const listenerSettings = {
     'Whether connections begin with a PROXY protocol header, version 1 or 2.',
   ),
   MQTT_PROXY_FROM: list(
-    'Addresses or networks of the proxies, separated by commas; PROXY headers from others are refused.',
+    'Addresses or networks of the proxies, separated by commas; PROXY headers from others are refused. Without them: of proxies before MQTT_WS_PORT, whose X-Forwarded-For is believed.',
     isNetwork,
     'an address or network',
   ),

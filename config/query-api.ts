@@ -1,7 +1,7 @@
 import { integer, port } from '../shared/config.ts'
 import { brokerLimits } from './broker-limits.ts'
 import { brokerSettings } from './broker.ts'
-import { list } from './listeners.ts'
+import { isNetwork, list } from './listeners.ts'
 import { metricsSettings } from './metrics.ts'
 
 /** Settings of the HTTP API. Where it listens and how long a payload may be is the same as for MQTT. */
@@ -23,7 +23,7 @@ export const queryApiSettings = {
   // A browser opens six, a proxy with a pool some dozens.
   HTTP_CONNECTIONS_PER_ADDRESS: integer(
     256,
-    'Maximum open HTTP connections per client address (IPv6: per /64); loopback has no limit. 0 = off.',
+    'Maximum open HTTP connections per client address (IPv6: per /64); loopback and proxies have no limit. 0 = off.',
     { min: 0, max: 100_000 },
   ),
   HTTP_REQUEST_SECONDS: integer(
@@ -37,5 +37,10 @@ export const queryApiSettings = {
     'a host name without port',
   ),
   ...metricsSettings,
+  HTTP_PROXY_FROM: list(
+    'Addresses or networks of the proxies in front of HTTP_PORT, separated by commas; X-Forwarded-For of others means nothing.',
+    isNetwork,
+    'an address or network',
+  ),
   HTTP_STREAMS_MAX: integer(64, 'Maximum live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
 } as const

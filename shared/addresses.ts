@@ -27,6 +27,26 @@ export function networksOf(networks: readonly string[]): (address: string) => bo
   }
 }
 
+/**
+ * The address of a client: that of its socket, or, where a listed proxy has that, the last one in `X-Forwarded-For` that no
+ * listed proxy has. What others write there stands further to the left and means nothing; neither does what is no address.
+ */
+export function clientAddress(peer: string, forwardedFor: unknown, isProxy: (address: string) => boolean): string {
+  const named = typeof forwardedFor === 'string' ? forwardedFor.split(',') : []
+  let address = peer
+  while (isProxy(address)) {
+    const before = withoutPort(named.pop()?.trim() ?? '')
+    if (isIP(before) === 0) break
+    address = before
+  }
+  return address
+}
+
+/** Some proxies write `192.0.2.1:4711` and `[2001:db8::1]:4711`. */
+function withoutPort(text: string): string {
+  return /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text
+}
+
 /** Who shares limits: an IPv4 address, or the /64 of an IPv6 address, which is one site. */
 export function siteOf(address: string): string {
   const plain = withoutMapping(address)

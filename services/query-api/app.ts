@@ -1,8 +1,10 @@
 import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyRequest } from 'fastify'
+import { clientAddress, networksOf } from '../../shared/addresses.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import { HttpConnections, httpTimeouts, type HttpLimits } from '../../shared/process/http-connections.ts'
+import { isHandedOn } from '../../shared/process/scrapers.ts'
 import type { Api, ApiOptions } from './api.ts'
 import { Authentication } from './authentication.ts'
 import { BrowserSessions } from './browser-sessions.ts'
@@ -60,6 +62,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
     listener: 'http',
     connections: options.settings.HTTP_CONNECTIONS_MAX,
     perAddress: options.settings.HTTP_CONNECTIONS_PER_ADDRESS,
+    isExempt: networksOf(options.settings.HTTP_PROXY_FROM),
     requestMs: options.settings.HTTP_REQUEST_SECONDS * 1_000,
   }
   const app = createServer(options, limits)
@@ -164,7 +167,15 @@ function createServer(options: ApiOptions, limits: HttpLimits): Api {
       reply,
     ),
   )
+  const isProxy = networksOf(options.settings.HTTP_PROXY_FROM)
+  app.addHook('onRequest', async (request) => {
+    const { headers, socket } = request.raw
+    request.client = clientAddress(socket.remoteAddress ?? '', headers['x-forwarded-for'], isProxy)
+    request.isHandedOn = isHandedOn(headers) && !isProxy(socket.remoteAddress ?? '')
+  })
   app.addHook('onRequest', forgetTypeOfNothing)
+  app.decorateRequest('client', '')
+  app.decorateRequest('isHandedOn', false)
   app.decorateRequest('who', '')
   app.decorateRequest('principal', undefined)
   app.decorateRequest('session', undefined)

@@ -8,6 +8,10 @@ import { hashOf, isSessionToken, type BrowserSessions } from './browser-sessions
 
 declare module 'fastify' {
   interface FastifyRequest {
+    /** Address of the client, behind the proxies of HTTP_PROXY_FROM. */
+    client: string
+    /** Whether a proxy that is not listed handed the request on, and says so. */
+    isHandedOn: boolean
     /** Name of the API key or login that made the request; empty before it is known. */
     who: string
     /** Set when the request came with the token of a device or application instead of an API key. */

@@ -24,6 +24,6 @@ export function observeRequests(app: Api, metrics: Metrics): void {
     const level = status >= 500 ? 'warn' : QUIET.test(route) ? 'debug' : 'info'
     const path = request.url.split('?')[0]
     const ms = Math.round(reply.elapsedTime * 10) / 10
-    request.log[level]({ method, path, status, ms, who: request.who, from: request.ip }, 'request')
+    request.log[level]({ method, path, status, ms, who: request.who, from: request.client }, 'request')
   })
 }

@@ -18,6 +18,8 @@ export interface HttpLimits {
   readonly connections: number
   /** Of one address (IPv6: one /64), loopback excepted; 0 = no limit. */
   readonly perAddress: number
+  /** Addresses of proxies, which have no such limit. */
+  readonly isExempt?: (address: string) => boolean
   /** For the header and the body of a request together. */
   readonly requestMs: number
 }
@@ -76,9 +78,10 @@ export class HttpConnections {
   }
 
   #arrive(socket: Socket): void {
-    const { connections, perAddress } = this.#limits
+    const { connections, perAddress, isExempt } = this.#limits
     const address = socket.remoteAddress ?? ''
-    const site = perAddress === 0 || isLoopback(address) ? undefined : siteOf(address)
+    const isFree = perAddress === 0 || isLoopback(address) || isExempt?.(address) === true
+    const site = isFree ? undefined : siteOf(address)
     const giveBack = site === undefined ? () => {} : this.#perSite.take(site)
     if (giveBack === undefined) return this.#turnAway(socket, 'address_full')
     socket.once('close', giveBack)

@@ -9,7 +9,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Origin } from './origin.ts'
 import { Admission } from './admission.ts'
-import { isLoopback, networksOf, withoutMapping } from '../../../shared/addresses.ts'
+import { clientAddress, isLoopback, networksOf, withoutMapping } from '../../../shared/addresses.ts'
 import { exposeListeners } from './listener-metrics.ts'
 import { readProxyHeader } from './proxy-reader.ts'
 import { openPort } from './tcp.ts'
@@ -91,8 +91,8 @@ export function checkListenerSettings(settings: BrokerSettings): void {
   if (settings.MQTT_ANONYMOUS_AS === undefined) return
   if (!isLoopback(settings.BIND_ADDRESS))
     throw refuse('MQTT_ANONYMOUS_AS: anonymous clients are accepted on loopback only')
-  if (settings.MQTT_PROXY_PROTOCOL === 'on')
-    throw refuse('MQTT_ANONYMOUS_AS: cannot be combined with MQTT_PROXY_PROTOCOL')
+  if (settings.MQTT_PROXY_PROTOCOL === 'on' || settings.MQTT_PROXY_FROM.length > 0)
+    throw refuse('MQTT_ANONYMOUS_AS: cannot be combined with MQTT_PROXY_PROTOCOL or MQTT_PROXY_FROM')
 }
 
 /** The steps from an accepted socket to a client: its turn, PROXY header, limits of its address, TLS, WebSocket. */
@@ -101,7 +101,9 @@ class Front {
   readonly #admission: Admission
   readonly #tls: TlsEndpoint | undefined
   readonly #webSocket: WebSocketEndpoint
-  readonly #isProxy: ((address: string) => boolean) | undefined
+  readonly #isProxy: (address: string) => boolean
+  /** Whether connections begin with a PROXY header. */
+  readonly #hasHeaders: boolean
   readonly #accepted = new Map<ListenerKind, number>()
   readonly #onError = (error: Error): void => this.#options.logger.debug({ reason: error.message }, 'socket error')
 
@@ -147,7 +149,8 @@ class Front {
       onRefused: () => admission.count('websocket_refused'),
     })
     this.#webSocket = releasers.own('web sockets', webSocket, (it) => it.close())
-    if (settings.MQTT_PROXY_PROTOCOL === 'on') this.#isProxy = networksOf(settings.MQTT_PROXY_FROM)
+    this.#isProxy = networksOf(settings.MQTT_PROXY_FROM)
+    this.#hasHeaders = settings.MQTT_PROXY_PROTOCOL === 'on'
     exposeListeners({ admission, tls, accepted: this.#accepted }, metrics)
   }
 
@@ -156,10 +159,13 @@ class Front {
     // It has gone already.
     if (peer === '') return void socket.destroy()
     this.#listenToErrors(socket)
-    const isProxy = this.#isProxy?.(peer)
-    if (isProxy === false) return this.#admission.turnAway(socket, 'proxy_unlisted')
-    this.#admission.arrive(socket, isProxy === true || isLoopback(peer), () => {
-      if (isProxy === undefined) return this.#enter(kind, socket, peer)
+    const isProxy = this.#isProxy(peer)
+    if (this.#hasHeaders && !isProxy) return this.#admission.turnAway(socket, 'proxy_unlisted')
+    // A proxy of HTTP has no PROXY header; whom it speaks for is said by the upgrade.
+    const speaksFor = isProxy && (this.#hasHeaders || kind === 'ws' || kind === 'wss')
+    this.#admission.arrive(socket, speaksFor || isLoopback(peer), () => {
+      if (!speaksFor) return this.#enter(kind, socket, peer)
+      if (!this.#hasHeaders) return this.#begin(kind, socket, peer)
       readProxyHeader(
         socket,
         // Without an address it is the proxy that asks whether we are there.
@@ -175,19 +181,34 @@ class Front {
   }
 
   #begin(kind: ListenerKind, socket: Socket, remoteAddress: string): void {
-    const open = (stream: Duplex, certificateName?: string): void => {
+    const open = (stream: Duplex, certificateName?: string, address = remoteAddress): void => {
       this.#admission.complete(socket)
       this.#accepted.set(kind, (this.#accepted.get(kind) ?? 0) + 1)
-      const origin = { listener: kind, remoteAddress, ...(certificateName === undefined ? {} : { certificateName }) }
+      const origin = {
+        listener: kind,
+        remoteAddress: address,
+        ...(certificateName === undefined ? {} : { certificateName }),
+      }
       this.#options.onConnection(stream, origin)
     }
     if (kind === 'tcp') return open(socket)
-    if (kind === 'ws') return this.#webSocket.upgrade(socket, open)
+    const upgrade = (under: Socket, name?: string): void =>
+      this.#webSocket.upgrade(under, (stream, forwardedFor) => {
+        this.#enterBehind(socket, remoteAddress, forwardedFor, (address) => open(stream, name, address))
+      })
+    if (kind === 'ws') return upgrade(socket)
     this.#tls?.secure(socket, (secure, name) => {
       this.#listenToErrors(secure)
       if (kind === 'tls') return open(secure, name)
-      this.#webSocket.upgrade(secure, (stream) => open(stream, name))
+      upgrade(secure, name)
     })
+  }
+
+  /** The client of a WebSocket that came through a proxy of HTTP: from here on its own address counts, and has its limits. */
+  #enterBehind(socket: Socket, peer: string, forwardedFor: unknown, open: (address: string) => void): void {
+    const address = this.#hasHeaders ? peer : clientAddress(peer, forwardedFor, this.#isProxy)
+    if (address === peer) return open(peer)
+    this.#admission.enter(socket, address, () => open(address))
   }
 
   /** From the first moment: a connection that is reset without a listener would end the process. */

@@ -15,6 +15,9 @@ export interface WebSocketOptions {
   readonly onRefused: (reason: string) => void
 }
 
+/** With what the request says in X-Forwarded-For. */
+type Opened = (stream: WebSocketStream, forwardedFor: unknown) => void
+
 const MAX_HEADER_BYTES = 8 * 1024
 /** The one of the specification, and an older one that some clients of MQTT 3.1 name, as Mosquitto takes it. */
 const PROTOCOLS = ['mqtt', 'mqttv3.1']
@@ -28,7 +31,7 @@ export class WebSocketEndpoint {
   readonly #http: Server
   readonly #upgrader: WebSocketServer
   readonly #options: WebSocketOptions
-  readonly #opened = new WeakMap<object, (stream: WebSocketStream) => void>()
+  readonly #opened = new WeakMap<object, Opened>()
 
   constructor(options: WebSocketOptions) {
     this.#options = options
@@ -55,7 +58,7 @@ export class WebSocketEndpoint {
   }
 
   /** Takes a connection, TLS or not; `opened` is called when it has become a WebSocket. */
-  upgrade(socket: Socket, opened: (stream: WebSocketStream) => void): void {
+  upgrade(socket: Socket, opened: Opened): void {
     this.#opened.set(socket, opened)
     this.#http.emit('connection', socket)
   }
@@ -74,7 +77,7 @@ export class WebSocketEndpoint {
       return
     }
     this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#opened.get(socket)?.(new WebSocketStream(webSocket))
+      this.#opened.get(socket)?.(new WebSocketStream(webSocket), request.headers['x-forwarded-for'])
     })
   }
 

@@ -113,8 +113,8 @@ export function claimRoute(app: Api, options: ApiParts<'registry' | 'points' | '
     },
     async (request, reply) => {
       const { key, device } = request.body
-      if (failed.isLimited(request.ip)) {
-        throw new SluiceError('login_rate_limited', `Too many refused claims from ${request.ip}.`)
+      if (failed.isLimited(request.client)) {
+        throw new SluiceError('login_rate_limited', `Too many refused claims from ${request.client}.`)
       }
       try {
         const { keyId, ...made } = await options.registry.claimKeys.claim(key, device, (tenant) =>
@@ -124,7 +124,7 @@ export function claimRoute(app: Api, options: ApiParts<'registry' | 'points' | '
         await recordAction(options, request, 'device.claim', made.username)
         return reply.code(201).send(made)
       } catch (error) {
-        if (toSluiceError(error).code === 'claim_refused') failed.note(request.ip)
+        if (toSluiceError(error).code === 'claim_refused') failed.note(request.client)
         throw error
       }
     },

@@ -1,5 +1,5 @@
 import Type from 'typebox'
-import { isHandedOn, Scrapers } from '../../../shared/process/scrapers.ts'
+import { Scrapers } from '../../../shared/process/scrapers.ts'
 import type { Api, ApiParts } from '../api.ts'
 import type { Authentication } from '../authentication.ts'
 import { problemResponses } from '../problem.ts'
@@ -53,8 +53,8 @@ export function healthRoutes(
     '/metrics',
     {
       onRequest: async (request) => {
-        const { ip: address, headers } = request
-        if (scrapers.mayRead({ address, isHandedOn: isHandedOn(headers), headers })) return
+        const { client: address, headers } = request
+        if (scrapers.mayRead({ address, isHandedOn: request.isHandedOn, headers })) return
         await authentication.check(request)
       },
       schema: {

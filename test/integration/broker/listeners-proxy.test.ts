@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { WebSocket } from 'ws'
 import type { BrokerSettings } from '../../../config/broker.ts'
 import { startBroker, type Harness } from '../../broker-harness.ts'
 import { TestAuthority } from '../../certificates.ts'
@@ -99,9 +100,59 @@ describe('behind a proxy', () => {
   it.each([
     [{ MQTT_PROXY_FROM: [] }, 'MQTT_PROXY_PROTOCOL'],
     [{ MQTT_ANONYMOUS_AS: 'lab' }, 'MQTT_ANONYMOUS_AS'],
+    [{ MQTT_ANONYMOUS_AS: 'lab', MQTT_PROXY_PROTOCOL: 'off' as const }, 'MQTT_ANONYMOUS_AS'],
   ])('does not start with %j', async (settings, name) => {
     const message = expect.stringContaining(name) as string
     await expect(startBroker({ ...BEHIND, ...settings })).rejects.toMatchObject({ code: 'setting_invalid', message })
+  })
+})
+
+describe('behind a proxy of HTTP, which speaks WebSocket to us', () => {
+  const WEB = { MQTT_WS_PORT: 0, MQTT_PROXY_FROM: ['127.0.0.1', '10.0.0.0/8'] } as const
+  type Connect = Parameters<typeof packet.connect>[0]
+  /** What the client gets: its CONNACK, or nothing because it was turned away. */
+  const webFrom = async (
+    harness: Harness,
+    forwardedFor: string,
+    options: Connect | 'no connect' = {},
+  ): Promise<string> => {
+    const headers = { 'x-forwarded-for': forwardedFor }
+    const socket = new WebSocket(`ws://127.0.0.1:${harness.broker.addresses.ws?.port}`, 'mqtt', { headers })
+    onTestFinished(() => socket.terminate())
+    const { promise, resolve } = Promise.withResolvers<string>()
+    socket.on('open', () => socket.send(options === 'no connect' ? packet.pingreq : packet.connect(options)))
+    socket.on('message', (data: Buffer) => resolve(data.toString('hex')))
+    socket.on('close', () => resolve('closed'))
+    socket.on('error', () => undefined)
+    return promise
+  }
+
+  it('limits are those of the client that a listed proxy names, whatever the client wrote before', async () => {
+    const harness = await startBroker({ ...WEB, MAX_CONNECTIONS_PER_ADDRESS: 2 })
+    const ask = (n: number, forwardedFor: string) => webFrom(harness, forwardedFor, { clientId: String(n) })
+    expect(await ask(1, '203.0.113.7')).toBe('20020000')
+    expect(await ask(2, '192.0.2.1, 203.0.113.7')).toBe('20020000')
+    expect(await ask(3, '192.0.2.2, 203.0.113.7:4711, 10.1.2.3')).toBe('closed')
+    expect(await ask(4, '203.0.113.7, 203.0.113.8')).toBe('20020000')
+    expect(await turnedAway(harness, 'address_full')).toBe(1)
+  })
+
+  it('refusals name that client', async () => {
+    const harness = await startBroker(WEB)
+    await webFrom(harness, '203.0.113.7', 'no connect')
+    await expect
+      .poll(() => harness.log.letters.at(-1))
+      .toMatchObject({ who: '203.0.113.7', code: 'protocol_violation' })
+  })
+
+  it('a proxy that is not listed names nobody', async () => {
+    const harness = await startBroker({
+      MQTT_WS_PORT: 0,
+      MQTT_PROXY_FROM: ['192.0.2.1'],
+      MAX_CONNECTIONS_PER_ADDRESS: 1,
+    })
+    const ask = (n: number) => webFrom(harness, '203.0.113.7', { clientId: String(n) })
+    expect([await ask(1), await ask(2)]).toEqual(['20020000', '20020000'])
   })
 })
 

@@ -4,12 +4,15 @@ import { deadLetterToRecord, type DeadLetter } from '../../../shared/dead-letter
 import { createLogger } from '../../../shared/process/logger.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { newApiKey } from '../../../shared/registry/credentials.ts'
+import { queryApiSettings } from '../../../config/query-api.ts'
+import type { ApiOptions } from '../../../services/query-api/api.ts'
+import { loadConfig } from '../../../shared/config.ts'
 import { openSqliteRegistry } from '../../../shared/registry/sqlite/open.ts'
 import { tempFolder } from '../../helpers.ts'
 import { caller, openApi } from './api.ts'
 
 /** The API on the real registry. */
-async function openWithRegistry() {
+async function openWithRegistry(overrides: Partial<ApiOptions> = {}) {
   const file = join(tempFolder(), 'registry.db')
   const metrics = createMetrics({ defaults: false })
   const logger = createLogger('silent')
@@ -17,10 +20,10 @@ async function openWithRegistry() {
   onTestFinished(() => registry.close())
   const key = newApiKey()
   await registry.setAdminKey(key)
-  const { app, log } = await openApi({ registry })
+  const { app, log, logged } = await openApi({ registry, ...overrides })
   const call = caller(app, key)
   const post = (url: string, payload: object = {}) => call('POST', url, { payload })
-  return { call, post, registry, log }
+  return { call, post, registry, log, logged }
 }
 
 it('rotates: both work until the new one is used, and the device shows them without a secret', async () => {
@@ -97,6 +100,29 @@ it('claims that fail are limited by address', async () => {
   expect(answers[0]?.status).toBe(401)
   expect(await claim('192.0.2.1')).toMatchObject({ status: 429, body: { code: 'login_rate_limited' } })
   expect((await claim('192.0.2.2')).status).toBe(401)
+})
+
+it('claims that fail are limited by the address behind listed proxies, and by no address that a client makes up', async () => {
+  const settings = loadConfig(queryApiSettings, { HTTP_PROXY_FROM: '127.0.0.1,10.0.0.0/8' })
+  const { call, logged } = await openWithRegistry({ settings })
+  const claim = (forwardedFor: string, remoteAddress = '127.0.0.1') => {
+    const headers = { 'x-forwarded-for': forwardedFor }
+    return call('POST', '/v1/claims', {
+      payload: { key: 'slc_guess', device: 'p' },
+      token: null,
+      remoteAddress,
+      headers,
+    })
+  }
+  const made = Array.from({ length: 40 }, (_, n) => claim(`198.51.100.${n}, 203.0.113.7, 10.1.2.3`))
+  expect((await Promise.all(made))[0]?.status).toBe(401)
+  expect(await claim('203.0.113.7')).toMatchObject({ status: 429, body: { code: 'login_rate_limited' } })
+  expect((await claim('203.0.113.8')).status).toBe(401)
+  // One who comes past the proxies is who he is.
+  expect((await claim('203.0.113.7', '192.0.2.9')).status).toBe(401)
+  const lines = logged.map((line) => JSON.parse(line) as { msg: string; from?: string })
+  expect(lines.findLast(({ msg }) => msg === 'request')).toMatchObject({ from: '192.0.2.9' })
+  expect(lines.filter(({ msg, from }) => msg === 'request' && from === '203.0.113.7')).toHaveLength(41)
 })
 
 it('makes those of many that do not exist, says which do, and removes many', async () => {

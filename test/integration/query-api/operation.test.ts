@@ -120,6 +120,17 @@ it.each([
   }
 })
 
+it('metrics behind a listed proxy are for the address that it names', async () => {
+  const { app } = await openApi({ settings: withEnv({ METRICS_FROM: '192.0.2.9', HTTP_PROXY_FROM: '127.0.0.1' }) })
+  const ask = async (forwardedFor: string, remoteAddress = '127.0.0.1') => {
+    const headers = { 'x-forwarded-for': forwardedFor }
+    return (await app.inject({ url: '/metrics', remoteAddress, headers })).statusCode
+  }
+  expect(await ask('192.0.2.9')).toBe(200)
+  expect(await ask('192.0.2.9, 192.0.2.8')).toBe(401)
+  expect(await ask('192.0.2.9', '192.0.2.8')).toBe(401)
+})
+
 it('status fills in snippets', async () => {
   const status = () => ({ mode: 'standalone' as const, mqtt: { host: '10.0.0.9', port: 1884 }, readings: 42 })
   const { call } = await openApi({ status })
