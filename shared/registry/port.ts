@@ -1,4 +1,4 @@
-import type { FieldType, Instant, PointValue } from '../telemetry.ts'
+import type { FieldType, Instant, PointValue, Series } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 import type { DeviceFields } from './fields-port.ts'
 import type { Jobs } from './jobs-port.ts'
@@ -102,14 +102,11 @@ export interface StreamState {
   readonly log: string
   readonly partition: number
   readonly offset: number
+  /** What the worker that owns the stream keeps of values of the same time; a text of its own. */
+  readonly kept?: string | undefined
 }
 
-export interface FieldDeclaration {
-  readonly tenant: string
-  readonly stream: string
-  readonly field: string
-  readonly type: FieldType
-}
+export type FieldDeclaration = Pick<Series, 'tenant' | 'stream' | 'field' | 'type'>
 
 export interface AuditEntry {
   readonly who: string

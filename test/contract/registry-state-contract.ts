@@ -17,7 +17,7 @@ const field = (value: FieldState['value'], type: FieldType, ns = 0): FieldState 
 
 function state(offset: number, overrides: Partial<StreamState> = {}): StreamState {
   const fields = { offset: field(offset, 'integer') }
-  const place = { log: 'l', partition: 0, offset }
+  const place = { log: 'l', partition: 0, offset, kept: `kept at ${offset}` }
   return { tenant: 'acme', device: 'p1', stream: 's', fields, lastSeenMs: offset, ...place, ...overrides }
 }
 
@@ -67,6 +67,16 @@ export function describeState(name: string, make: MakeRegistryHarness): void {
       expect(read).toEqual(written)
       expect(Object.keys(read?.fields ?? {})).toEqual(Object.keys(fields))
       expect(Object.is(read?.fields['zero']?.value, -0)).toBe(true)
+    })
+
+    it('has what its worker keeps, nothing or as much as it likes', async () => {
+      const registry = await openRegistry(await make())
+      const kept = `"\\ü`.repeat(100_000)
+      await registry.writeState([state(1, { stream: 'a', kept: undefined }), state(1, { stream: 'b', kept })])
+      const states = await registry.readState('acme', 'p1')
+      expect(states).toEqual([state(1, { stream: 'a', kept: undefined }), state(1, { stream: 'b', kept })])
+      await registry.writeState([state(2, { stream: 'a', kept }), state(2, { stream: 'b', kept: undefined })])
+      expect((await registry.readState('acme', 'p1')).map((one) => one.kept)).toEqual([kept, undefined])
     })
 
     it('never goes back', async () => {

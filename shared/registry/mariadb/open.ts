@@ -168,6 +168,7 @@ const IS_LATER = 'values(log_id) <> log_id or values(log_partition) <> log_parti
 const KEEP_LATER = `on duplicate key update
   fields = if(${IS_LATER}, values(fields), fields),
   last_seen_ms = if(${IS_LATER}, values(last_seen_ms), last_seen_ms),
+  kept = if(${IS_LATER}, values(kept), kept),
   log_offset = if(${IS_LATER}, values(log_offset), log_offset),
   log_partition = values(log_partition),
   log_id = values(log_id)`
@@ -183,16 +184,20 @@ async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRo
   }
 }
 
+function unitsOf({ fields, kept }: StateRow): number {
+  return fields.length + (kept?.length ?? 0)
+}
+
 /** Rows in the order given, cut where a statement would become too long; a row that is too long alone stands alone. */
 function* statementsOf(rows: readonly StateRow[]): Generator<readonly StateRow[]> {
   let from = 0
   let units = 0
   for (const [index, row] of rows.entries()) {
-    units += row.fields.length
+    units += unitsOf(row)
     if (units <= MAX_STATEMENT_UNITS || index === from) continue
     yield rows.slice(from, index)
     from = index
-    units = row.fields.length
+    units = unitsOf(row)
   }
   if (from < rows.length) yield rows.slice(from)
 }

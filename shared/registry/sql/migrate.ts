@@ -15,6 +15,7 @@ import { deviceFieldsMigration } from './migrations/0010-device-fields.ts'
 import { policiesMigration } from './migrations/0011-policies.ts'
 import { madeDevicesMigration } from './migrations/0012-made-devices.ts'
 import { jobsMigration } from './migrations/0013-jobs.ts'
+import { keptValuesMigration } from './migrations/0014-kept-values.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -31,6 +32,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0011-policies': policiesMigration,
   '0012-made-devices': madeDevicesMigration,
   '0013-jobs': jobsMigration,
+  '0014-kept-values': keptValuesMigration,
 }
 
 /** Their names, in order. */

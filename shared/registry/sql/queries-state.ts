@@ -86,7 +86,7 @@ async function typesOf(db: Db, fields: readonly FieldDeclaration[]): Promise<Map
   return types
 }
 
-function toRow({ tenant, device, stream, fields, lastSeenMs, log, partition, offset }: StreamState): StateRow {
+function toRow({ tenant, device, stream, fields, lastSeenMs, log, partition, offset, kept }: StreamState): StateRow {
   return {
     tenant,
     device,
@@ -96,13 +96,15 @@ function toRow({ tenant, device, stream, fields, lastSeenMs, log, partition, off
     log_id: log,
     log_partition: partition,
     log_offset: offset,
+    kept: kept ?? null,
   }
 }
 
 function toState(row: StateRow): StreamState {
   const { tenant, device, stream, last_seen_ms: lastSeenMs } = row
   const position = { log: row.log_id, partition: row.log_partition, offset: row.log_offset }
-  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, ...position }
+  const kept = row.kept === null ? {} : { kept: row.kept }
+  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, ...position, ...kept }
 }
 
 /** Items with the same key together, in the order in which the keys first appear. */

@@ -102,6 +102,8 @@ export interface RegistrySchema {
     log_id: string
     log_partition: number
     log_offset: number
+    /** See `StreamState.kept`. */
+    kept: string | null
   }
   /** Sessions of devices: those that are connected, and of each device the last that was. */
   device_presence: {

@@ -48,4 +48,5 @@ export const STATE_COLUMNS = [
   'log_id',
   'log_partition',
   'log_offset',
+  'kept',
 ] as const satisfies (keyof StateRow)[]

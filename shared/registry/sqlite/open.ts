@@ -142,7 +142,8 @@ async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRo
       last_seen_ms = excluded.last_seen_ms,
       log_id = excluded.log_id,
       log_partition = excluded.log_partition,
-      log_offset = excluded.log_offset
+      log_offset = excluded.log_offset,
+      kept = excluded.kept
     where excluded.log_id <> device_state.log_id or excluded.log_partition <> device_state.log_partition
       or excluded.log_offset > device_state.log_offset
   `.execute(db)
