@@ -52,7 +52,7 @@ export const ERRORS = {
   ),
   clock_suspect: data('The reading was stored, but its time is before 2000: set the clock of the device.'),
   overwritten: data(
-    'Stored, but another message had a value for the same time, which is gone. Send times that tell readings apart: with milliseconds, or one device for each source. Told once per device and hour.',
+    'Stored, but another message had a value for the same time, which is gone. Send times that tell readings apart (with milliseconds, or one device for each source), or set the policy same_time=keep. Told once per device and hour.',
   ),
   type_conflict: data(
     'The field was declared integer, or InfluxDB has values of another type under its name; send what it takes, or use another field name.',

@@ -12,6 +12,7 @@
  * | `dup`   | `1`: the client said that it may have sent it before                                                  |
  * | `retain` | `1`: it was to be retained, which telemetry is not                                                   |
  * | `form`  | version of the canonical form in which it is, see decoders/handed-on.ts                                |
+ * | `st`    | beside `form`: `keep` or `last`, the policy `same_time`, where that is not what is built in              |
  * | `from`  | the record that it was made from, {@link From}                                                        |
  *
  * The key is `{tenant}/{uid}`, what keeps a device's records in one partition, in order. Where the devices are known only
@@ -24,6 +25,9 @@ import { DEFAULT_STREAM, deviceKey, type TelemetryTopic } from './topics.ts'
 interface Revisions {
   revisionOf(tenant: string): string | undefined
 }
+
+/** What is decided when the readings of a record that was handed on are stored. */
+export const SAME_TIME_HEADER = 'st'
 
 export type RecordHeaders = Readonly<Record<string, string>>
 

@@ -1,7 +1,7 @@
 import { encodeHandedOn, FORM } from '../../shared/decoders/handed-on.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
 import { REVISION_HEADER } from '../../shared/policies/revision.ts'
-import { headersOf, writeFrom } from '../../shared/record.ts'
+import { headersOf, SAME_TIME_HEADER, writeFrom } from '../../shared/record.ts'
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
@@ -94,6 +94,7 @@ export class HandOn {
       const names = { tenant, device, stream: DEFAULT_STREAM }
       const own = headersOf(names, uid, formatTelemetryTopic(names), NO_POLICIES)
       const { topic: _ofSource, [REVISION_HEADER]: _used, ...others } = source.headers ?? {}
+      const rule = decoded.sameTimes?.get(record)
       const isKnown = this.#names.isKnown(tenant, device)
       if (!isKnown) {
         const detail = `there is no device ${JSON.stringify(device)}`
@@ -108,7 +109,13 @@ export class HandOn {
         })
         element += 1
         const { ms, ns, scheme } = source
-        const headers = { ...others, ...own, form: FORM, from }
+        const headers = {
+          ...others,
+          ...own,
+          form: FORM,
+          ...(rule === undefined ? {} : { [SAME_TIME_HEADER]: rule }),
+          from,
+        }
         if (isKnown) yield { made: { key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }, record, device }
       }
     }

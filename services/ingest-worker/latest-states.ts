@@ -4,12 +4,13 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import { TombstoneView, type Tombstone } from '../../shared/registry/tombstones-port.ts'
 import { compareText } from '../../shared/text-order.ts'
-import { streamKey, type TelemetryTopic } from '../../shared/topics.ts'
 import type { Gaps } from './gaps.ts'
+import { KeptValues } from './kept-values.ts'
 import { checkPosition } from './log-replaced.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
+import { runsByRecord, type Run } from './runs.ts'
 import type { Accepted } from './accepted.ts'
 
 /** Streams asked for in one call. */
@@ -23,6 +24,8 @@ interface Entry {
   readonly key: string
   readonly state: LatestStream
   readonly progress: Progress
+  /** Where values of the same time go; as text until somebody asks. */
+  kept: KeptValues | string | undefined
   /** Version that the registry has, or had when it was loaded. */
   flushed: number
 }
@@ -92,10 +95,23 @@ export class LatestStates {
   async merge(stored: readonly Accepted[]): Promise<void> {
     const runs = stored.flatMap(runsByRecord)
     await this.#load(runs)
-    for (const run of runs) this.#mergeRun(run)
+    for (const run of runs) if (!run.part.slice.progress.revoked) this.#mergeRun(run)
     this.#evict()
     this.#metrics.latestStreams.set(this.#entries.size)
     this.#publish()
+  }
+
+  /** Where values of the same time go, by the key of the run; loaded where it is not known. */
+  async keptOf(runs: readonly Run[]): Promise<ReadonlyMap<string, KeptValues>> {
+    await this.#load(runs)
+    const found = new Map<string, KeptValues>()
+    for (const { key } of runs) {
+      const entry = this.#entries.get(key)
+      if (entry === undefined || found.has(key)) continue
+      if (!(entry.kept instanceof KeptValues)) entry.kept = KeptValues.read(entry.kept)
+      found.set(key, entry.kept)
+    }
+    return found
   }
 
   /** What changed since the last call, by tenant, device and stream: flushes in one order cannot lock each other out. */
@@ -103,7 +119,7 @@ export class LatestStates {
     const dirty = Array.from(this.#dirty, (entry) => ({
       entry,
       version: entry.state.version,
-      row: entry.state.toState(),
+      row: { ...entry.state.toState(), ...keptIn(entry) },
     }))
     this.#dirty = new Set()
     return dirty.sort((a, b) => compareText(a.entry.key, b.entry.key))
@@ -148,7 +164,8 @@ export class LatestStates {
           state,
           this.#deleted.of(tenant, device).filter(({ receivedMs }) => receivedMs === undefined),
         )
-        this.#entries.set(run.key, { key: run.key, state, progress: run.part.slice.progress, flushed: state.version })
+        const { progress } = run.part.slice
+        this.#entries.set(run.key, { key: run.key, state, progress, kept: states[i]?.kept, flushed: state.version })
       }
     }
   }
@@ -217,34 +234,12 @@ export class LatestStates {
   }
 }
 
+/** As it goes into the registry. */
+function keptIn({ kept, progress }: Entry): Pick<StreamState, 'kept'> {
+  if (kept === undefined) return {}
+  return { kept: typeof kept === 'string' ? kept : kept.write(progress) }
+}
+
 function eraseAll(state: LatestStream, tombstones: readonly Tombstone[]): boolean {
   return tombstones.map((tombstone) => state.erase(tombstone)).includes(true)
-}
-
-/** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */
-interface Run {
-  readonly key: string
-  readonly names: TelemetryTopic
-  readonly part: Accepted
-  /** Index of the record in the slice. */
-  readonly index: number
-  readonly from: number
-  readonly to: number
-}
-
-function runsByRecord(part: Accepted): Run[] {
-  const { record, points } = part
-  const runs: Run[] = []
-  for (let from = 0; from < record.length;) {
-    const index = record[from] ?? 0
-    let to = from + 1
-    while (to < record.length && record[to] === index) to++
-    const names = points.series[from]
-    if (names !== undefined) {
-      const { tenant, device, stream } = names
-      runs.push({ key: streamKey(names), names: { tenant, device, stream }, part, index, from, to })
-    }
-    from = to
-  }
-  return runs
 }

@@ -24,6 +24,8 @@ export interface IngestMetrics {
   /** Points that took the place of another value of another message, as far as the worker remembers. */
   readonly overwritten: Counter
   readonly rememberedTimes: Gauge
+  /** Values that have the time of another one, and stand behind it. */
+  readonly keptValues: Counter
   /** Records appended for other devices than the one whose record held their readings. */
   readonly handedOn: Counter
   /** Of such records those that came again, and changed nothing. */
@@ -69,11 +71,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     deleted: counter('deleted_points_total', 'Points not stored, because their readings were deleted'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),
-    overwritten: counter(
-      'overwritten_total',
-      'Points stored over another value of the same time, of another message, as far as the worker remembers',
-    ),
-    rememberedTimes: gauge('remembered_times', 'Times whose values are remembered to see overwrites; bounded'),
+    ...sameTimeMetrics(registers),
     ...handOnCounters(registers),
     gap: counterBy(
       'gap_records_total',
@@ -104,6 +102,18 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     series: gauge('series', 'Series known to the decoder; bounded'),
     committed: gaugeBy('committed_offset', 'Offset at which the worker resumes after a restart', 'partition'),
     assigned: gaugeBy('assigned', '1 for each partition that is of this worker', 'partition'),
+  }
+}
+
+/** What became of values that have the time of another one. */
+function sameTimeMetrics(registers: Metrics[]): Pick<IngestMetrics, 'overwritten' | 'rememberedTimes' | 'keptValues'> {
+  const over = 'Points stored over another value of the same time, of another message, as far as the worker remembers'
+  const remembered = 'Times whose values are remembered to see overwrites; bounded'
+  const kept = 'Values that stand behind another one of the same time, by the policy same_time'
+  return {
+    overwritten: new Counter({ name: 'sluice_ingest_overwritten_total', help: over, registers }),
+    rememberedTimes: new Gauge({ name: 'sluice_ingest_remembered_times', help: remembered, registers }),
+    keptValues: new Counter({ name: 'sluice_ingest_kept_values_total', help: kept, registers }),
   }
 }
 

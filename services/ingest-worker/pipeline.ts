@@ -7,6 +7,7 @@ import type { IngestMetrics } from './metrics.ts'
 import type { RecentValues } from './recent-values.ts'
 import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
+import type { SameTimes } from './same-times.ts'
 import type { PointWriter } from './point-writer.ts'
 
 /** Decoded points that may wait for their write, in writes: enough that decoding never waits for a store that keeps up. */
@@ -18,6 +19,7 @@ const BYTES_PER_POINT = 64
 
 export interface PipelineOptions {
   readonly writer: PointWriter
+  readonly sameTimes: SameTimes
   readonly handOn: HandOn
   readonly deadLetters: DeadLetters
   readonly gaps: Gaps
@@ -137,8 +139,9 @@ export class Pipeline {
 
   /** Every step may be done again for the same slices and then changes nothing. */
   async #store(group: readonly Slice[]): Promise<void> {
-    const { writer, handOn, deadLetters, recent, gaps, latest, checkpoint, metrics } = this.#options
+    const { writer, sameTimes, handOn, deadLetters, recent, gaps, latest, checkpoint, metrics } = this.#options
     const started = performance.now()
+    const moved = await sameTimes.place(group.filter(({ progress }) => !progress.revoked))
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
     const tooLarge = await handOn.append(slices)
@@ -159,7 +162,7 @@ export class Pipeline {
       records += slice.records.length
     }
     metrics.writeSeconds.observe((performance.now() - started) / 1000)
-    await checkpoint.note(records)
+    await checkpoint.note(records + moved)
   }
 
   #giveUp({ decoded }: Slice): void {

@@ -1,10 +1,11 @@
 // Invariant: 8 MiB, whatever comes: every column has its length from the beginning. What does not fit any more is
 // forgotten, the oldest first, and an overwrite of it is not seen.
-import type { PointValue, Series } from '../../shared/telemetry.ts'
+import type { Series } from '../../shared/telemetry.ts'
 import { formatInstant } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Accepted } from './accepted.ts'
 import type { Slice } from './slice.ts'
+import { markOf } from './value-mark.ts'
 import { ValueTable } from './value-table.ts'
 
 /** Series whose newest value is remembered: as many as the decoder keeps. 24 bytes each. */
@@ -130,20 +131,4 @@ export function describeOverwrite({ part, point, before }: Overwrite): string {
   if (typeof value === 'boolean') return `"${one?.field}" was ${before === 1} at ${time}, and is ${value} now`
   if (typeof value === 'number') return `"${one?.field}" was ${before} at ${time}, and is ${value} now`
   return `"${one?.field}" had another value at ${time}`
-}
-
-/** Of numbers and booleans the value itself; of texts 53 bits, which two texts share once in 10^16. */
-function markOf(value: Exclude<PointValue, number>): number {
-  if (typeof value === 'boolean') return value ? 1 : 0
-  const text = String(value)
-  // Two hashes side by side, over UTF-16 code units: FNV-1a, and one of the same kind with another prime.
-  let high = 0x811c9dc5
-  let low = 0x9e3779b9
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    high = Math.imul(high ^ unit, 0x01000193)
-    low = Math.imul(low ^ unit, 0x85ebca6b)
-    low ^= low >>> 13
-  }
-  return (high & 0x1fffff) * 0x1_0000_0000 + (low >>> 0)
 }

@@ -22,6 +22,7 @@ import { Pipeline } from './pipeline.ts'
 import { RecentValues } from './recent-values.ts'
 import { RetentionWatch } from './retention-watch.ts'
 import { closed, Retry } from './retry.ts'
+import { SameTimes } from './same-times.ts'
 import { PointWriter } from './point-writer.ts'
 
 /** What the worker asks of the registry. */
@@ -93,6 +94,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const pipeline = new Pipeline({
     ...shared,
     writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
+    sameTimes: new SameTimes({ latest, metrics }),
     handOn: new HandOn({ ...shared, names: registry.names }),
     deadLetters: new DeadLetters(shared),
     recent,

@@ -6,7 +6,7 @@ import { faultOfRecord, type Fault } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
 import { PolicyTable } from '../policies/policy-table.ts'
-import { loginOfKey } from '../record.ts'
+import { loginOfKey, SAME_TIME_HEADER } from '../record.ts'
 import { UNREADABLE, type LogRecord } from '../telemetry.ts'
 import {
   DEFAULT_STREAM,
@@ -186,6 +186,7 @@ function decodeRun(
     if (typeof stream === 'string') out.refuse(index, faultOfUnknown(record, stream))
     else {
       table.decoder.policy = table.policies.of(record, stream.stream)
+      out.setSameTime(index, table.decoder.policy.same_time)
       table.decoder.decode(record, index, stream, out)
     }
   }
@@ -203,6 +204,8 @@ function faultOfUnknown({ headers }: LogRecord, detail: string): Fault {
 /** True for a record whose payload is not that of one device: what was handed on, or holds several devices. */
 function decodeOther(record: LogRecord, index: number, table: SeriesTable, out: DecodedColumns): boolean {
   if (record.headers?.['form'] !== undefined) {
+    const rule = record.headers[SAME_TIME_HEADER]
+    if (rule === 'keep' || rule === 'last') out.setSameTime(index, rule)
     const wrong = decodeHandedOn(record, index, (stream) => table.streamOfDevice(record.key, stream), out)
     if (wrong !== undefined) out.refuse(index, faultOfRecord('form_unknown', wrong))
     return true
@@ -211,6 +214,7 @@ function decodeOther(record: LogRecord, index: number, table: SeriesTable, out: 
   if (loginOfKey(record.key) === undefined || parseTenantTopic(record.headers?.['topic'] ?? '') === undefined)
     return false
   table.decoder.policy = table.policies.of(record, DEFAULT_STREAM)
+  out.setSameTime(index, table.decoder.policy.same_time)
   table.byDevice.decode(record, index, out)
   return true
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../errors.ts'
 import { Faults, type Fault } from '../faults.ts'
+import { DEFAULT_POLICY, type SameTime } from '../policies/settings.ts'
 import type { PointBatch, PointValue, Series } from '../telemetry.ts'
 
 /** A stored reading whose time is doubtful, or is not that of the device. */
@@ -39,6 +40,8 @@ export interface Decoded {
   readonly others: readonly ReadingsOfDevice[]
   /** Fields of stored readings that were null, and skipped. */
   readonly nulls: number
+  /** By the index of the record what its policy says of values of the same time, where that is not what is built in. */
+  readonly sameTimes: ReadonlyMap<number, SameTime> | undefined
 }
 
 /** How far a decoder got, to come back to when a payload turns out to be unreadable at its end. */
@@ -67,6 +70,7 @@ export class DecodedColumns implements Decoded {
   readonly others: ReadingsOfDevice[] = []
   readings = 0
   nulls = 0
+  sameTimes: Map<number, SameTime> | undefined
   /** Runs of points of the reading in progress that have a time of their own. */
   readonly #placed: Placed[] = []
 
@@ -155,6 +159,11 @@ export class DecodedColumns implements Decoded {
   mark(): Mark {
     const { readings, suspects, nulls } = this
     return { points: this.points.ms.length, readings, suspects: suspects.length, nulls }
+  }
+
+  /** What the policy of the record says of values of the same time. */
+  setSameTime(record: number, rule: SameTime): void {
+    if (rule !== DEFAULT_POLICY.same_time) (this.sameTimes ??= new Map()).set(record, rule)
   }
 
   /** Something of the record is refused. */

@@ -12,10 +12,18 @@ export interface PolicySettings {
   readonly time_future?: TimeRule
   /** What becomes of a reading whose time is before 2000. */
   readonly time_ancient?: TimeRule
+  /** What becomes of a value that has the time of another one of its field and kind. */
+  readonly same_time?: SameTime
 }
 
 /** Stored at its time, or at the receive time with a note, or not stored but kept as a letter. */
 export type TimeRule = 'accept' | 'restamp' | 'quarantine'
+
+/**
+ * Both are kept, or the later one takes the place of the other. By kind: texts and booleans whose time has no fraction of a
+ * second are kept, of others the last one is.
+ */
+export type SameTime = 'by_kind' | 'keep' | 'last'
 
 export type SettingName = keyof PolicySettings
 
@@ -29,6 +37,7 @@ export const DEFAULT_POLICY: Policy = {
   time_zone: 'none',
   time_future: 'quarantine',
   time_ancient: 'accept',
+  same_time: 'by_kind',
 }
 
 const MAX_TIME_KEYS = 16
@@ -48,6 +57,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   time_zone: { takes: 'the IANA name of a time zone, such as Europe/Berlin, or none', allows: isZone },
   time_future: oneOf('accept', 'restamp', 'quarantine'),
   time_ancient: oneOf('accept', 'restamp', 'quarantine'),
+  same_time: oneOf('by_kind', 'keep', 'last'),
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]

@@ -1,0 +1,31 @@
+import { streamKey, type TelemetryTopic } from '../../shared/topics.ts'
+import type { Accepted } from './accepted.ts'
+
+/** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */
+export interface Run {
+  readonly key: string
+  readonly names: TelemetryTopic
+  readonly part: Accepted
+  /** Index of the record in the slice. */
+  readonly index: number
+  readonly from: number
+  readonly to: number
+}
+
+/** The points of the part, record by record. */
+export function runsByRecord(part: Accepted): Run[] {
+  const { record, points } = part
+  const runs: Run[] = []
+  for (let from = 0; from < record.length;) {
+    const index = record[from] ?? 0
+    let to = from + 1
+    while (to < record.length && record[to] === index) to++
+    const names = points.series[from]
+    if (names !== undefined) {
+      const { tenant, device, stream } = names
+      runs.push({ key: streamKey(names), names: { tenant, device, stream }, part, index, from, to })
+    }
+    from = to
+  }
+  return runs
+}
