@@ -17,6 +17,7 @@ import { brokerSettings } from './broker.ts'
 import { drainSeconds } from './listeners.ts'
 import { ingestWorkerSettings, lingerMs } from './ingest-worker.ts'
 import { metricsSettings } from './metrics.ts'
+import { pointRetentionMs, pointSettings } from './points.ts'
 import { queryApiSettings } from './query-api.ts'
 
 /** `host:port`, separated by commas. */
@@ -143,6 +144,7 @@ export const influxSettings = {
   INFLUX_ORG: text('sluice', 'Organisation in InfluxDB.'),
   INFLUX_BUCKET: text('telemetry', 'Bucket of the points; created if it is missing and the token permits it.'),
   INFLUX_TOKEN: requiredSecret('Token for InfluxDB: the workers write with theirs, the API reads with its own.'),
+  ...pointSettings,
 } as const
 
 /** What `openInfluxPoints` takes, from the settings. */
@@ -152,6 +154,7 @@ export function influxOptions(config: Config<typeof influxSettings>) {
     org: config.INFLUX_ORG,
     bucket: config.INFLUX_BUCKET,
     token: secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN),
+    retentionMs: pointRetentionMs(config),
   }
 }
 

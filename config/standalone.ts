@@ -2,6 +2,7 @@ import { integer, oneOf, optionalText, secret, text, type Config, type Setting }
 import { parseReserve } from '../shared/storage/disk-reserve.ts'
 import { brokerSettings } from './broker.ts'
 import { ingestWorkerSettings } from './ingest-worker.ts'
+import { pointSettings } from './points.ts'
 import { queryApiSettings } from './query-api.ts'
 
 /** Settings of the one-process deployment: those of its services and what belongs to the process. */
@@ -23,6 +24,7 @@ export const standaloneSettings = {
     },
   ),
   DISK_RESERVE: diskReserve(),
+  ...pointSettings,
   POINT_READERS: integer(1, 'Threads that unpack stored points for queries of many series.', { min: 1, max: 16 }),
   CACHE_ENTRIES: integer(50_000, 'Latest values kept in memory for the API, about 1 KB each.', {
     min: 0,

@@ -15,6 +15,7 @@ import { addJobs } from './commands/jobs.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addImport } from './commands/import.ts'
 import { addReadings } from './commands/readings.ts'
+import { addRetention } from './commands/retention.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
@@ -63,6 +64,7 @@ const COMMANDS = [
   addSimulate,
   addTail,
   addReadings,
+  addRetention,
   addDeadLetters,
   addJobs,
   addDoctor,

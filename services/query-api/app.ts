@@ -38,6 +38,7 @@ import { readingDeleteRoutes } from './routes/readings-delete.ts'
 import { readingPostRoute } from './routes/readings-post.ts'
 import { readingRoutes } from './routes/readings.ts'
 import { endSessionRoute, openSessionRoute } from './routes/session.ts'
+import { retentionRoutes } from './routes/retention.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
 import { workerRoutes } from './routes/workers.ts'
@@ -131,6 +132,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   readingRoutes(app, options)
   readingPostRoute(app, options)
   manyReadingRoutes(app, options)
+  retentionRoutes(app, options)
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)
   jobRoutes(app, options)

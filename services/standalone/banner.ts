@@ -11,6 +11,8 @@ export interface StartFacts {
   readonly folder: string
   readonly first: FirstStart
   readonly version: string
+  /** Days that readings are kept at most; 0 = for ever. */
+  readonly keepDays: number
 }
 
 const WAYS: Readonly<Record<string, string>> = { tls: 'MQTTS   ', ws: 'WS      ', wss: 'WSS     ' }
@@ -31,11 +33,16 @@ export function banner(facts: StartFacts, { showToken }: { showToken: boolean })
     `  HTTP    ${url}  (API description: ${url}/docs)`,
     `  Page    ${url}/${showToken ? `#token=${first.token}` : '  (asks for the token)'}`,
     `  Data    ${facts.folder}`,
+    `  Keeps   readings ${keptText(facts.keepDays)}  (./sluice retention)`,
     `  Token   ${first.tokenFile}`,
     '',
   ]
   if (facts.lan) lines.push('  Others on this network can read plain MQTT and HTTP.', '')
   return [...lines, ...tryIt(facts, url), ''].join('\n')
+}
+
+function keptText(days: number): string {
+  return days === 0 ? 'for ever' : `for ${days} days at most`
 }
 
 function tryIt({ mqtt, first }: StartFacts, url: string): string[] {

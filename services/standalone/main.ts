@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
+import { pointRetentionMs } from '../../config/points.ts'
 import { standaloneSettings, type StandaloneConfig } from '../../config/standalone.ts'
 import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import { loadConfig } from '../../shared/config.ts'
@@ -104,6 +105,7 @@ export async function startStandalone(
     folder,
     first,
     version: build.version,
+    keepDays: config.POINT_RETENTION_DAYS,
   })
 }
 
@@ -130,7 +132,8 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
   }
   const log = releasers.own('log', await openSqliteLog(logOptions), (it) => it.close())
   const readers = config.POINT_READERS
-  const pointsOptions = { folder: join(folder, 'points'), room: disk.room('points'), readers, ...shared }
+  const keepMs = pointRetentionMs(config)
+  const pointsOptions = { folder: join(folder, 'points'), room: disk.room('points'), readers, keepMs, ...shared }
   const points = releasers.own('points', await openSqlitePoints(pointsOptions), (it) => it.close())
   const registryOptions = {
     file: join(folder, 'registry.db'),

@@ -144,6 +144,14 @@ export interface DeviceOfPoints {
   readonly device: string
 }
 
+/** How long points are kept, by their own time. */
+export interface Retention {
+  /** Of all tenants at most, in ms; undefined = for ever. A longer one of a tenant has no effect beyond it. */
+  readonly mostMs: number | undefined
+  /** Tenants that have one of their own, by name. */
+  readonly tenants: readonly { readonly tenant: string; readonly keepMs: number }[]
+}
+
 /** One point that the store refused for what it is; the others of its batch are stored. */
 export interface RejectedPoint {
   /** Index into the batch. */
@@ -203,6 +211,8 @@ export interface PointStore {
 
   /** How long points of a tenant are kept, by their own time, in whole milliseconds; undefined = for ever (the default). */
   setRetention(tenant: string, keepMs: number | undefined): Promise<void>
+
+  retention(): Promise<Retention>
 
   /**
    * Writes a consistent copy that can be opened as a store into an empty or absent folder. Error: `unsupported` of a

@@ -92,12 +92,14 @@ export function describePointDeletes(name: string, make: MakePointsHarness): voi
       await store.setRetention('acme', 30 * DAY)
       for (let round = 0; round < 2; round++) {
         expect(await Promise.all(tenants.map((series) => valuesOf(store, series)))).toEqual([[10, 0], days])
+        expect((await store.retention()).tenants).toEqual([{ tenant: 'acme', keepMs: 30 * DAY }])
         await harness.rest()
         await store.close()
         store = await openStore(harness)
       }
       await store.setRetention('acme', undefined)
       expect((await valuesOf(store, seriesOf('integer'))).slice(-2)).toEqual([10, 0])
+      expect((await store.retention()).tenants).toEqual([])
       await expect(store.setRetention('acme', -1)).rejects.toMatchObject({ code: 'bad_request' })
     })
   })

@@ -7,7 +7,7 @@ import { openSqlitePoints, type SqlitePointsOptions } from '../../shared/points/
 import { tempFolder } from '../helpers.ts'
 import type { PointsHarness } from './points-harness.ts'
 
-type SealOptions = Pick<SqlitePointsOptions, 'sealAfterPoints' | 'sealAfterMs'>
+type SealOptions = Pick<SqlitePointsOptions, 'sealAfterPoints' | 'sealAfterMs' | 'keepMs'>
 
 export interface Embedded {
   readonly store: PointStore

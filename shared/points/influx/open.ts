@@ -16,7 +16,7 @@ export interface InfluxPointsOptions extends Waiting {
   /** Asked at the start, and again when the server refuses the last one. */
   readonly token: () => string
   /** How long the bucket keeps points, whole milliseconds, at least an hour; absent: what it says, or for ever. */
-  readonly retentionMs?: number
+  readonly retentionMs?: number | undefined
   /**
    * How often points past the retention of their tenant are deleted; absent: another process does it. They are not
    * seen either way.

@@ -1,5 +1,7 @@
 import { flux } from '@influxdata/influxdb-client'
 import type { Instant } from '../../telemetry.ts'
+import { compareText } from '../../text-order.ts'
+import type { Retention } from '../port.ts'
 import { cellOf } from './csv.ts'
 import { ALL_TIME, instant } from './flux.ts'
 import { escapeKey } from './lines.ts'
@@ -50,6 +52,15 @@ export class TenantRetention {
     return [...this.#known].flatMap(([tenant, { keepMs, expiredMs }]) => {
       return keepMs > 0 && expiredMs < before ? { tenant, keepMs } : []
     })
+  }
+
+  /** What was set, by tenant. */
+  async list(): Promise<Retention['tenants']> {
+    await this.#refresh()
+    const set = Array.from(this.#known, ([tenant, { keepMs }]) => ({ tenant, keepMs })).filter(
+      ({ keepMs }) => keepMs > 0,
+    )
+    return set.sort((a, b) => compareText(a.tenant, b.tenant))
   }
 
   async set(tenant: string, keepMs: number | undefined): Promise<void> {

@@ -136,6 +136,10 @@ export class InfluxPoints implements PointStore {
     await this.#change(() => this.#retention.set(tenant, keepMs))
   }
 
+  async retention(): ReturnType<PointStore['retention']> {
+    return { mostMs: this.#parts.keepMs, tenants: await this.#ask(() => this.#retention.list()) }
+  }
+
   async snapshot(): Promise<void> {
     throw new SluiceError(
       'unsupported',

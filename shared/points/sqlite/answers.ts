@@ -1,7 +1,7 @@
 import type { PointDatabase } from './database.ts'
 import type { Answer, Request } from './messages.ts'
 
-const QUESTIONS = ['query', 'scan', 'scanStep', 'scanEnd', 'series', 'devices'] as const
+const QUESTIONS = ['query', 'scan', 'scanStep', 'scanEnd', 'series', 'devices', 'retention'] as const
 
 /** A request that leaves the store as it is. */
 type Question = Extract<Request, { question: (typeof QUESTIONS)[number] }>
@@ -24,6 +24,8 @@ export function answerTo(database: PointDatabase, request: Question): Answer {
     case 'series':
       return database.series(request.ask.tenant, request.ask.device)
     case 'devices':
-      return database.devices(request.ask.after, request.ask.limit)
+      return database.catalogue.devices(request.ask.after, request.ask.limit)
+    case 'retention':
+      return database.catalogue.tenants.retention()
   }
 }

@@ -5,14 +5,14 @@ import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
 import type { ScanSeries } from '../scan-check.ts'
 import { checked, hotValues, insertHot } from './hot-rows.ts'
 import type { HotDatabase } from './hot.ts'
-import { int, optionalInt, text } from './row.ts'
+import { int, text } from './row.ts'
+import { Tenants } from './tenants.ts'
 
 /** Types by the number they are stored as; only ever added to. */
 const TYPES: readonly FieldType[] = ['float', 'integer', 'boolean', 'string']
 
 const SET_HIDDEN = `UPDATE series SET hidden = ?1,
   crc = row_check('series', id, tenant, device, stream, field, type, ?1) WHERE id = ?2`
-const SET_KEEP = "UPDATE tenant SET keep_ms = ?1, crc = row_check('tenant', id, name, ?1) WHERE name = ?2"
 
 /** The index has types as they are stored, ascending, which is the answer's order turned round. */
 const LIST = `SELECT id, device, stream, field FROM series WHERE tenant = ? AND (device, stream, field) >= (?, ?, ?)
@@ -44,7 +44,7 @@ export class Catalogue {
   readonly #insert: StatementSync
   readonly #list: StatementSync
   readonly #listOf: StatementSync
-  readonly #tenants = new Map<string, { readonly id: number; keepMs: number | undefined }>()
+  readonly tenants: Tenants
   readonly #tenantOf: number[] = []
   readonly #typeOf: number[] = []
   /** Series of which a damaged file kept the points only. */
@@ -54,16 +54,10 @@ export class Catalogue {
   /** Those written again by the transaction that is open. */
   readonly #shown = new Set<number>()
   #unsaved = new Map<string, Unsaved>()
-  #unsavedTenants: string[] = []
-  #lastTenant = 0
 
-  constructor(hot: HotDatabase) {
+  constructor(hot: HotDatabase, mostMs?: number) {
     this.#hot = hot
-    for (const row of hot.db.prepare('SELECT * FROM tenant').iterate()) {
-      checked('tenant', row)
-      this.#tenants.set(text(row, 'name'), { id: int(row, 'id'), keepMs: optionalInt(row, 'keep_ms') })
-      this.#lastTenant = Math.max(this.#lastTenant, int(row, 'id'))
-    }
+    this.tenants = new Tenants(hot, mostMs)
     for (const row of hot.db.prepare('SELECT * FROM series ORDER BY id').iterate()) {
       checked('series', row)
       if (int(row, 'id') !== Math.max(this.#tenantOf.length, 1)) throw new RangeError('a series is missing')
@@ -81,7 +75,7 @@ export class Catalogue {
 
   /** The id of a series, made when it is new. */
   idOf(series: Series): number {
-    const tenant = this.#tenantFor(series.tenant)
+    const tenant = this.tenants.idFor(series.tenant)
     const type = TYPES.indexOf(series.type)
     const key = JSON.stringify([tenant, series.device, series.stream, series.field, type])
     const unsaved = this.#unsaved.get(key)
@@ -98,9 +92,7 @@ export class Catalogue {
   save(): void {
     // What an earlier transaction showed and did not commit is hidden still.
     this.#shown.clear()
-    for (const name of this.#unsavedTenants) {
-      this.#hot.db.prepare(insertHot('tenant')).run(...hotValues('tenant', [this.tenantId(name) ?? 0, name, null]))
-    }
+    this.tenants.save()
     for (const { id, series } of this.#unsaved.values()) {
       const { device, stream, field } = series
       const values = [id, this.tenantOf(id), device, stream, field, TYPES.indexOf(series.type), 0]
@@ -110,7 +102,7 @@ export class Catalogue {
 
   saved(): void {
     if (this.#unsaved.size > 0) this.#unsaved = new Map()
-    if (this.#unsavedTenants.length > 0) this.#unsavedTenants = []
+    this.tenants.saved()
     for (const id of this.#shown) this.#hidden.delete(id)
     this.#shown.clear()
   }
@@ -135,7 +127,7 @@ export class Catalogue {
   nameOf(id: number): string {
     const row = this.#hot.db.prepare('SELECT device, stream, field FROM series WHERE id = ?').get(id)
     if (row === undefined) return `series ${id}`
-    const tenant = [...this.#tenants].find(([, known]) => known.id === this.tenantOf(id))?.[0]
+    const tenant = this.tenants.nameOf(this.tenantOf(id))
     return `${tenant ?? '?'}/${text(row, 'device')} ${text(row, 'stream')} ${text(row, 'field')}`
   }
 
@@ -147,26 +139,14 @@ export class Catalogue {
     return this.#tenantOf[id] ?? 0
   }
 
-  tenantId(name: string): number | undefined {
-    return this.#tenants.get(name)?.id
-  }
-
-  /** How long points of a tenant are kept; undefined = for ever. */
-  keepMs(tenant: number | string): number | undefined {
-    if (typeof tenant === 'string') return this.#tenants.get(tenant)?.keepMs
-    for (const known of this.#tenants.values()) if (known.id === tenant) return known.keepMs
-    return undefined
-  }
-
   setKeepMs(tenant: string, keepMs: number | undefined): void {
-    this.#tenantFor(tenant)
+    this.tenants.idFor(tenant)
     this.#hot.transaction(() => {
       this.save()
-      this.#hot.db.prepare(SET_KEEP).run(keepMs ?? null, tenant)
+      this.tenants.writeKeepMs(tenant, keepMs)
     })
     this.saved()
-    const known = this.#tenants.get(tenant)
-    if (known !== undefined) known.keepMs = keepMs
+    this.tenants.kept(tenant, keepMs)
   }
 
   /** Series of a device that have points, or had some until they expired, by stream, field (code unit order) and type. */
@@ -181,7 +161,7 @@ export class Catalogue {
    * most `limit`. Hidden ones, too: the list is the same at any time but for what is new.
    */
   list({ tenant, device, from, limit }: SeriesPage): (ScanSeries & { readonly id: number })[] {
-    const id = this.tenantId(tenant)
+    const id = this.tenants.idOf(tenant)
     if (id === undefined) return []
     const values = [from.device, from.stream, from.field, limit]
     const rows = device === undefined ? this.#list.all(id, ...values) : this.#listOf.all(id, device, ...values)
@@ -197,10 +177,10 @@ export class Catalogue {
     const query = this.#hot.db.prepare(
       'SELECT DISTINCT device FROM series WHERE tenant = ? AND hidden = 0 AND device > ? ORDER BY device LIMIT ?',
     )
-    for (const tenant of [...this.#tenants.keys()].sort()) {
+    for (const tenant of this.tenants.names) {
       if (after !== undefined && tenant < after.tenant) continue
       const behind = tenant === after?.tenant ? after.device : ''
-      const rows = query.all(this.tenantId(tenant) ?? 0, behind, limit - found.length)
+      const rows = query.all(this.tenants.idOf(tenant) ?? 0, behind, limit - found.length)
       for (const row of rows) found.push({ tenant, device: text(row, 'device') })
       if (found.length >= limit) break
     }
@@ -213,7 +193,7 @@ export class Catalogue {
   }
 
   #select({ tenant, device, stream, field }: Omit<DeleteRange, 'from' | 'to'> & { field?: string }): StoredSeries[] {
-    const id = this.tenantId(tenant)
+    const id = this.tenants.idOf(tenant)
     if (id === undefined) return []
     const conditions = ['tenant = ?']
     const values: (string | number)[] = [id]
@@ -228,15 +208,6 @@ export class Catalogue {
       const series = int(row, 'id')
       return { id: series, stream: text(row, 'stream'), field: text(row, 'field'), type: this.typeOf(series) }
     })
-  }
-
-  #tenantFor(name: string): number {
-    const known = this.#tenants.get(name)
-    if (known !== undefined) return known.id
-    const id = ++this.#lastTenant
-    this.#tenants.set(name, { id, keepMs: undefined })
-    this.#unsavedTenants.push(name)
-    return id
   }
 
   #note(id: number, tenant: number, type: number): void {

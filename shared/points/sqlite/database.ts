@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { SluiceError } from '../../errors.ts'
 import { makeFolder, sizeOf } from '../../storage/folders.ts'
 import type { CheckedQuery } from '../cursor.ts'
-import type { DeleteRange, DeviceOfPoints } from '../port.ts'
+import type { DeleteRange } from '../port.ts'
 import { viewBatch, type PackedBatch } from './batch.ts'
 import { Catalogue } from './catalogue.ts'
 import { ChunkFiles } from './chunk-files.ts'
@@ -35,7 +35,7 @@ const TIDY_PAGES = 256
 export class PointDatabase {
   readonly #folder: string
   readonly #hot: HotDatabase
-  readonly #catalogue: Catalogue
+  readonly catalogue: Catalogue
   readonly #files: ChunkFiles
   readonly #sources: Sources
   readonly #generations: Generation[] = [new Generation()]
@@ -50,7 +50,7 @@ export class PointDatabase {
   #pending: Erasure[] = []
 
   /** `onDamage` is told of each damage that is found and repaired. Opened by openPointDatabase. */
-  constructor({ folder, sealAfterPoints, sealAfterMs }: ThreadOptions, onDamage: (detail: string) => void) {
+  constructor({ folder, sealAfterPoints, sealAfterMs, keepMs }: ThreadOptions, onDamage: (detail: string) => void) {
     this.#folder = folder
     makeFolder(folder)
     const file = join(folder, 'raw.db')
@@ -60,9 +60,9 @@ export class PointDatabase {
     }
     this.#hot = new HotDatabase(file)
     try {
-      this.#catalogue = new Catalogue(this.#hot)
-      this.#names = new NamedSeries(this.#catalogue)
-      const catalogue = this.#catalogue
+      this.catalogue = new Catalogue(this.#hot, keepMs)
+      this.#names = new NamedSeries(this.catalogue)
+      const catalogue = this.catalogue
       this.#files = new ChunkFiles(chunks, listedFiles(this.#hot.db), {
         typeOf: (series) => catalogue.typeOf(series),
         onBroken: () => this.sealer.abort(),
@@ -97,11 +97,11 @@ export class PointDatabase {
     const writtenAt = Date.now()
     const stored = parts.filter((part) => part.count > 0).map((batch) => ({ batch, seq: this.#hot.nextSeq() }))
     this.#hot.transaction(() => {
-      this.#catalogue.save()
-      for (const { batch } of stored) this.#catalogue.show(batch.series)
+      this.catalogue.save()
+      for (const { batch } of stored) this.catalogue.show(batch.series)
       for (const { batch, seq } of stored) this.#hot.addBatch({ seq, writtenAt, data: batch.bytes })
     })
-    this.#catalogue.saved()
+    this.catalogue.saved()
     for (const { batch, seq } of stored) this.#append(batch, seq, writtenAt)
     const { rawPoints } = this
     return requests.map(() => ({ rawPoints }))
@@ -116,12 +116,8 @@ export class PointDatabase {
   }
 
   series(tenant: string, device: string): Calls['series']['answer'] {
-    const found = this.#catalogue.seriesOf({ tenant, device })
+    const found = this.catalogue.seriesOf({ tenant, device })
     return found.map(({ stream, field, type }) => ({ stream, field, type }))
-  }
-
-  devices(after: DeviceOfPoints | undefined, limit: number): DeviceOfPoints[] {
-    return this.#catalogue.devices(after, limit)
   }
 
   /**
@@ -136,13 +132,13 @@ export class PointDatabase {
     const { from = ALL_TIME.from, to } = range
     const whole = from.ms === 0 && from.ns === 0 && to === undefined
     this.#hot.transaction(() => {
-      this.#catalogue.save()
+      this.catalogue.save()
       this.#hot.addErasure(erasure)
-      if (whole) this.#catalogue.hide(this.#catalogue.covered(range))
-      forgetGaps(this.#hot.db, this.#catalogue.covered(range), spanOf(range))
+      if (whole) this.catalogue.hide(this.catalogue.covered(range))
+      forgetGaps(this.#hot.db, this.catalogue.covered(range), spanOf(range))
     })
     this.#sources.gaps = this.#gaps()
-    this.#catalogue.saved()
+    this.catalogue.saved()
     this.#hot.sync()
     eraseFromMemory(this.#sources, range)
     this.#pending.push(erasure)
@@ -150,7 +146,7 @@ export class PointDatabase {
   }
 
   setRetention(tenant: string, keepMs: number | undefined): void {
-    this.#catalogue.setKeepMs(tenant, keepMs)
+    this.catalogue.setKeepMs(tenant, keepMs)
     this.#hot.sync()
     this.expire()
   }
@@ -158,7 +154,7 @@ export class PointDatabase {
   /** Removes the files of which every point is past its tenant's retention. */
   expire(): void {
     for (const name of this.#files.all()) {
-      const keepMs = this.#catalogue.keepMs(name.tenant)
+      const keepMs = this.catalogue.tenants.keepMs(name.tenant)
       if (keepMs === undefined || monthStart(name.month + 1) > Date.now() - keepMs) continue
       this.sealer.abort()
       this.scans.endAll()
@@ -212,7 +208,7 @@ export class PointDatabase {
   }
 
   #append(batch: PackedBatch, seq: number, writtenAt: number): void {
-    this.#generations.at(-1)?.append(batch, seq, writtenAt, (series) => this.#catalogue.typeOf(series))
+    this.#generations.at(-1)?.append(batch, seq, writtenAt, (series) => this.catalogue.typeOf(series))
   }
 
   /** Brings the unsealed points back, each delete at its place in the order of writes. Nothing is sealed meanwhile. */

@@ -18,7 +18,7 @@ export function eraseFromMemory({ catalogue, generations }: Sources, range: Dele
 /** Takes the points of a delete out of the chunks, durably. Doing it twice does no harm. */
 export function eraseFromFiles(sources: Sources, range: DeleteRange): void {
   const { catalogue, files } = sources
-  const tenant = catalogue.tenantId(range.tenant)
+  const tenant = catalogue.tenants.idOf(range.tenant)
   if (tenant === undefined) return
   const span = spanOf(range)
   const everything = range.device === undefined && range.stream === undefined

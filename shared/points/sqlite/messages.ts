@@ -1,7 +1,7 @@
 import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-client.ts'
 import type { Series } from '../../telemetry.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
-import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints, KnownSeries, Retention } from '../port.ts'
 import type { CheckedScan } from '../scan-check.ts'
 import type { ScanStep } from './scan-state.ts'
 import type { BegunScan } from './scans.ts'
@@ -21,7 +21,8 @@ export interface Calls {
   }
   devices: { ask: { after: DeviceOfPoints | undefined; limit: number }; answer: readonly DeviceOfPoints[] }
   delete: { ask: DeleteRange; answer: undefined }
-  retention: { ask: { tenant: string; keepMs: number | undefined }; answer: undefined }
+  setRetention: { ask: { tenant: string; keepMs: number | undefined }; answer: undefined }
+  retention: { ask: undefined; answer: Retention }
   snapshot: { ask: { folder: string }; answer: undefined }
   close: { ask: undefined; answer: undefined }
 }
@@ -86,4 +87,6 @@ export interface ThreadOptions {
   readonly folder: string
   readonly sealAfterPoints: number
   readonly sealAfterMs: number
+  /** How long points of any tenant are kept at most; undefined = for ever. */
+  readonly keepMs: number | undefined
 }

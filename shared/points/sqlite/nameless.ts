@@ -10,7 +10,7 @@ export function checkNames({ catalogue, files, generations, gaps }: Sources, ten
   gaps.check(0, span)
   const { nameless } = catalogue
   if (nameless.length === 0) return
-  const own = catalogue.tenantId(tenant)
+  const own = catalogue.tenants.idOf(tenant)
   const months = files
     .all()
     .filter((name) => name.tenant === own && files.months(name.tenant, span).includes(name.month))

@@ -37,6 +37,8 @@ export interface SqlitePointsOptions {
   readonly sealAfterPoints?: number
   /** The longest that points wait for that, in ms; at 0 nothing stays unsealed. Default one day. */
   readonly sealAfterMs?: number
+  /** How long points of any tenant are kept at most, in whole ms; absent: for ever. */
+  readonly keepMs?: number | undefined
   /** Threads that unpack chunks for scans, started by the first one. Default 1. */
   readonly readers?: number
   /** Nothing is written while there is none; deletes are. */
@@ -48,9 +50,9 @@ export interface SqlitePointsOptions {
  * are handed over, not copied. Errors: `data_locked`, `data_newer`, `data_unwritable`, `disk_full`, `store_corrupt`.
  */
 export async function openSqlitePoints(options: SqlitePointsOptions): Promise<PointStore> {
-  const { folder, logger, metrics, sealAfterPoints = SEAL_AFTER_POINTS, sealAfterMs = SEAL_AFTER_MS } = options
+  const { folder, logger, metrics, sealAfterPoints = SEAL_AFTER_POINTS, sealAfterMs = SEAL_AFTER_MS, keepMs } = options
   const figures = new PointsMetrics(metrics)
-  const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs }
+  const workerData: ThreadOptions = { folder, sealAfterPoints, sealAfterMs, keepMs }
   const seals = new SealMetrics(metrics)
   const { room = ANY_ROOM } = options
   const toPointsError = noticing(room, toError)
@@ -155,7 +157,11 @@ class SqlitePoints implements PointStore {
     if (keepMs !== undefined && (!Number.isSafeInteger(keepMs) || keepMs < 1)) {
       throw new SluiceError('bad_request', `retention: ${keepMs} is not a whole number of milliseconds from 1`)
     }
-    await this.#line.ask('retention', { tenant, keepMs })
+    await this.#line.ask('setRetention', { tenant, keepMs })
+  }
+
+  retention(): ReturnType<PointStore['retention']> {
+    return this.#line.ask('retention', undefined)
   }
 
   async snapshot(folder: string): Promise<void> {

@@ -42,7 +42,7 @@ export function runQuery(sources: Sources, query: CheckedQuery, now: number): Qu
 /** What of a range is to be seen: points past the retention are not, also while their file is still there. */
 function visibleSpan({ catalogue }: Sources, range: CheckedQuery['range'], now: number): Span {
   const { from = ALL_TIME.from, to = ALL_TIME.to } = range
-  const keepMs = catalogue.keepMs(range.tenant)
+  const keepMs = catalogue.tenants.keepMs(range.tenant)
   const kept = { ms: keepMs === undefined ? 0 : Math.max(0, now - keepMs), ns: 0 }
   return { from: isBefore(from.ms, from.ns, kept.ms, kept.ns) ? kept : from, to }
 }

@@ -44,7 +44,7 @@ export class Scans {
   begin(scan: CheckedScan, points: number): BegunScan {
     const sources = this.#parts.sources()
     return mending(sources, () => {
-      const keepMs = sources.catalogue.keepMs(scan.tenant)
+      const keepMs = sources.catalogue.tenants.keepMs(scan.tenant)
       const keptFrom = { ms: keepMs === undefined ? 0 : Math.max(0, Date.now() - keepMs), ns: 0 }
       const state = new ScanState(sources, scan, keptFrom)
       const step = state.step(points)

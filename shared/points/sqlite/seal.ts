@@ -52,7 +52,7 @@ export function* seal(sources: Sources, generation: Generation, now: number): Ge
   const { catalogue, files } = sources
   const sealed = { chunks: 0, overwritten: 0 }
   for (const [tenant, series] of byTenant(generation, catalogue.tenantOf.bind(catalogue))) {
-    const keepMs = catalogue.keepMs(tenant)
+    const keepMs = catalogue.tenants.keepMs(tenant)
     for (const [month, points] of yield* byMonth(generation, series)) {
       // Expired while it was not sealed: nobody sees it, and its file would go at once.
       if (keepMs !== undefined && monthStart(month + 1) <= now - keepMs) continue

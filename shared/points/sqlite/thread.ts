@@ -160,7 +160,7 @@ class PointThread {
         return void this.#sync()
       case 'delete':
         return void database.delete(request.ask)
-      case 'retention':
+      case 'setRetention':
         return void database.setRetention(request.ask.tenant, request.ask.keepMs)
       case 'close':
         clearTimeout(this.#timer)

@@ -66,6 +66,7 @@ export class MemoryPoints implements PointStore {
   delete = unused
   devices = unused
   setRetention = unused
+  retention = unused
   snapshot = unused
   scan = unused
   close = async () => {}
