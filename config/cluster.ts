@@ -70,6 +70,11 @@ const kafkaSettings = {
   KAFKA_SASL: oneOf('none', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'How to log in to Kafka.'),
   KAFKA_USERNAME: optionalText('Username for Kafka.'),
   KAFKA_PASSWORD: secret('Password for Kafka; a file is re-read at each login.'),
+  KAFKA_MANAGE_TOPICS: oneOf(
+    'on',
+    ['on', 'off'],
+    'Whether topics are made, and given retention that was changed here; `off` for those that others make.',
+  ),
   // A topic's name has at most 249 characters.
   KAFKA_TOPIC_PREFIX: kafkaName(
     200,
@@ -79,7 +84,10 @@ const kafkaSettings = {
     249,
     'Consumer group of the workers; `ingest-worker` behind the prefix when unset. A new one reads all of the log.',
   ),
-  LOG_PARTITIONS: integer(12, 'Partitions of the log; fixed when the topics are created.', { min: 1, max: 1_000 }),
+  LOG_PARTITIONS: integer(12, 'Partitions of a new log; one that is there keeps those that it has.', {
+    min: 1,
+    max: 1_000,
+  }),
   LOG_REPLICATION: oneOf(
     '1',
     ['1', '3'],
@@ -101,6 +109,7 @@ export function kafkaOptions(config: KafkaConfig, clientId: string) {
     brokers: config.KAFKA_BROKERS,
     prefix: config.KAFKA_TOPIC_PREFIX,
     ...(config.KAFKA_GROUP === '' ? {} : { group: config.KAFKA_GROUP }),
+    managesTopics: config.KAFKA_MANAGE_TOPICS === 'on',
     partitions: config.LOG_PARTITIONS,
     replication: config.LOG_REPLICATION === '3' ? (3 as const) : (1 as const),
     retention: { ageMs: config.LOG_RETENTION_HOURS * 3_600_000 },
@@ -191,6 +200,9 @@ const sessionsSettings = {
 export function redisSessionsOptions() {
   return { url: secretReader('REDIS_SESSIONS_URL', sessionsSettings.REDIS_SESSIONS_URL) }
 }
+
+/** What commands need that look after the topics: those of any process. */
+export const topicSettings = { ...kafkaSettings, ...registrySettings }
 
 export const brokerProcessSettings = {
   ...brokerSettings,

@@ -108,9 +108,10 @@ export const ERRORS = {
 
   // Dependencies and the local system.
   log_unavailable: transient('The log does not answer; clients keep their messages until it does.'),
-  log_refused: configuration(
-    'Kafka rejects the login or the certificate: correct the KAFKA_ settings; password files are re-read.',
-  ),
+  log_refused: configuration('Kafka rejects the login or a right is missing: see KAFKA_ settings and docs/deploy.md.'),
+  log_topic_missing: configuration('Make the topic as docs/deploy.md says, or set KAFKA_MANAGE_TOPICS=on.'),
+  log_topic_refused: configuration('Kafka refuses the topic as Sluice makes it: docs/deploy.md says how to make it.'),
+  log_not_durable: configuration('Mend in Kafka what the detail names; `./sluice log apply` does it for settings.'),
   store_unavailable: transient('The point store does not answer; the log keeps everything until it does.'),
   store_rewound: transient('A disk sync failed; what was stored since the last good one is read from the log again.'),
   registry_unavailable: transient('The registry does not answer; see /readyz.'),
@@ -145,9 +146,7 @@ export const ERRORS = {
   log_replaced: configuration(
     'The log was deleted, cut or restored from a copy: positions begin anew. Records of the old one that were not stored are gone.',
   ),
-  log_partitions_changed: configuration(
-    'The number of partitions is fixed when the log is created; restore the setting.',
-  ),
+  log_partitions_changed: configuration('The log keeps its number of partitions: restore the setting, or the topic.'),
   log_corrupt: configuration(
     'A part of the log is damaged: it is kept as .damaged and skipped; what is lost of it is counted as a gap.',
   ),

@@ -16,8 +16,9 @@ type Through = (log: TelemetryLog) => TelemetryLog | Promise<TelemetryLog>
 export function runBroker(through: Through = (log) => log): Promise<number> {
   return runClusterProcess(brokerProcessSettings, 'broker', async (context) => {
     const { config, logger, metrics, releasers, open, watch } = context
-    const log = await through(await open('log', openKafkaLog, kafkaOptions(config, 'broker')))
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
+    const { facts } = registry
+    const log = await through(await open('log', openKafkaLog, { ...kafkaOptions(config, 'broker'), facts }))
     const isPortShared = config.MQTT_REUSE_PORT === 'on'
     const node = nodeName('broker', { id: config.NODE_ID, port: config.MQTT_PORT, isPortShared })
     const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })

@@ -12,6 +12,7 @@ import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addPolicies } from './commands/policies.ts'
 import { addJobs } from './commands/jobs.ts'
+import { addLog } from './commands/log.ts'
 import { addMigrate } from './commands/migrate.ts'
 import { addImport } from './commands/import.ts'
 import { addReadings } from './commands/readings.ts'
@@ -69,6 +70,7 @@ const COMMANDS = [
   addJobs,
   addDoctor,
   addMigrate,
+  addLog,
   addCert,
   addConfig,
 ] as const

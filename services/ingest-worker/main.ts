@@ -22,10 +22,11 @@ type Ports = Pick<IngestWorkerOptions, 'log' | 'points' | 'registry' | 'cache'>
 export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => ports): Promise<number> {
   return runClusterProcess(ingestWorkerProcessSettings, 'ingest-worker', async (context) => {
     const { config, logger, metrics, releasers, open, watch } = context
-    const log = await open('log', openKafkaLog, kafkaOptions(config, 'ingest-worker'))
+    const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
+    const { facts } = registry
+    const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'ingest-worker'), facts })
     const expiring = { ...influxOptions(config), expireEveryMs: EXPIRE_EVERY_MS }
     const points = await open('points', openInfluxPoints, expiring)
-    const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const cache = await open('cache', openRedisCache, redisCacheOptions())
     const ports = through({ log, points, registry, cache })
     const worker = await startIngestWorker({ ...ports, settings: config, logger, metrics })

@@ -26,9 +26,10 @@ import { createApi } from './app.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
   const { config, logger, metrics, releasers, open, watch, readiness } = context
-  const log = await open('log', openKafkaLog, kafkaOptions(config, 'query-api'))
-  const points = await open('points', openInfluxPoints, influxOptions(config))
   const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
+  const { facts } = registry
+  const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'query-api'), facts })
+  const points = await open('points', openInfluxPoints, influxOptions(config))
   const cache = await open('cache', openRedisCache, redisCacheOptions())
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
   await registry.setAdminKey(config.ADMIN_TOKEN)

@@ -1,5 +1,6 @@
 import type { FieldType, Instant, PointValue, Series } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import type { Facts } from './facts-port.ts'
 import type { DeviceFields } from './fields-port.ts'
 import type { Jobs } from './jobs-port.ts'
 import type { DeviceNames } from './names-port.ts'
@@ -180,6 +181,7 @@ export interface Registry {
   readonly tombstones: Tombstones
   readonly names: DeviceNames
   readonly fields: DeviceFields
+  readonly facts: Facts
   readonly policies: Policies
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
@@ -219,28 +221,5 @@ export interface Registry {
   /** The newest first; `before` is the id where the page before ended. `limit` 1 to 1,000. */
   listAudit(query: { before?: number; limit: number }): Promise<readonly AuditRecord[]>
 
-  close(): Promise<void>
-}
-
-/** A row of a table as it is stored: column to value. */
-export type TableRow = Readonly<Record<string, string | number | null>>
-
-/**
- * The tables of a registry as they are, hashes of credentials with them: for moving a registry to another database with
- * the same credential key. Facts of one installation (revisions, audit) are not among them. Errors:
- * `registry_unavailable`, `disk_full`, `closed`.
- */
-export interface RegistryTables {
-  /** In the order in which rows go in: what others name comes first. */
-  readonly names: readonly string[]
-  /** Rows in the order of the key, those behind the key of `after`; fewer than `limit` only at the end. */
-  page(
-    table: string,
-    page: { readonly after?: TableRow | undefined; readonly limit: number },
-  ): Promise<readonly TableRow[]>
-  /** The rows with the keys of these, in the order asked; undefined where there is none. */
-  find(table: string, rows: readonly TableRow[]): Promise<readonly (TableRow | undefined)[]>
-  /** Inserts the rows whose key is absent; existing ones stay as they are. All or none, told to other processes. */
-  insert(table: string, rows: readonly TableRow[]): Promise<void>
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import { rememberingRegistry } from '../variants/remembering-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
 import { describeClaims } from './registry-claims-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
+import { describeFacts } from './registry-facts-contract.ts'
 import { openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
@@ -34,6 +35,7 @@ describeStampSlots('MariaDB registry', make)
 describeUids('MariaDB registry', make)
 describeJobs('MariaDB registry', make, true)
 describeTombstones('MariaDB registry', make)
+describeFacts('MariaDB registry', make)
 
 describe('the contract sees', () => {
   it('a registry that folds the case of names', async () => {

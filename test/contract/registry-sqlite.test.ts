@@ -14,6 +14,7 @@ import { rememberingRegistry } from '../variants/remembering-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
 import { describeClaims } from './registry-claims-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
+import { describeFacts } from './registry-facts-contract.ts'
 import { createDevice, openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
@@ -56,6 +57,7 @@ describeStampSlots('SQLite registry', make)
 describeUids('SQLite registry', make)
 describeJobs('SQLite registry', make, false)
 describeTombstones('SQLite registry', make)
+describeFacts('SQLite registry', make)
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error
 

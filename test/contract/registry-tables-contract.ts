@@ -1,5 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { RegistryTables, TableRow } from '../../shared/registry/port.ts'
+import type { RegistryTables, TableRow } from '../../shared/registry/tables-port.ts'
 import { createDevice, openRegistry, SIMILAR_FIELDS, SIMILAR_NAMES, type RegistryHarness } from './registry-harness.ts'
 
 export interface TablesHarness extends RegistryHarness {

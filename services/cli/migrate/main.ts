@@ -125,7 +125,7 @@ async function openTarget(
   try {
     const registryOptions = { url: config.MARIADB_URL, credentialKey, ...shared }
     const tables = releasers.own('registry', await openMariadbTables(registryOptions), (it) => it.close())
-    const logOptions = { ...kafkaOptions(config, 'migrate'), ...shared }
+    const logOptions = { ...kafkaOptions(config, 'migrate'), facts: tables.facts, ...shared }
     const log = releasers.own('log', await openKafkaLog(logOptions), (it) => it.close())
     const { INFLUX_URL: url, INFLUX_ORG: org, INFLUX_BUCKET: bucket } = config
     const token = secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN, env)

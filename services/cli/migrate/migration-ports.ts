@@ -1,6 +1,6 @@
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
-import type { RegistryTables } from '../../../shared/registry/port.ts'
+import type { RegistryTables } from '../../../shared/registry/tables-port.ts'
 
 /** One deployment, as a migration sees it. */
 export interface MigrationPorts {

@@ -1,4 +1,4 @@
-import type { TableRow } from '../../../shared/registry/port.ts'
+import type { TableRow } from '../../../shared/registry/tables-port.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { createHash } from 'node:crypto'
 import type { Comparison, Differences, MigrationPorts, Step } from './migration-ports.ts'

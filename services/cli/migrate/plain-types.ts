@@ -1,4 +1,4 @@
-import type { RegistryTables } from '../../../shared/registry/port.ts'
+import type { RegistryTables } from '../../../shared/registry/tables-port.ts'
 import type { FieldType, Series } from '../../../shared/telemetry.ts'
 import { fieldKey } from '../../../shared/topics.ts'
 import { persist } from './retry.ts'

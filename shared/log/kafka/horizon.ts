@@ -1,7 +1,7 @@
 import type { Horizon } from '../port.ts'
 import { createEncoder, type Request } from './kafkajs-internals.ts'
 import { request } from './requests.ts'
-import type { TopicRetention } from './topics.ts'
+import type { TopicRetention } from './topic-settings.ts'
 
 /** What waits in a partition. */
 export interface Backlog {

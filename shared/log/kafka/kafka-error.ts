@@ -50,6 +50,10 @@ export function partitionError(code: number, what: string): SluiceError {
 
 const DENIED = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION|^UNSUPPORTED_SASL|^ILLEGAL_SASL/
 
+/** What Kafka says of a topic that is to be made, or changed, in a way that it does not take. */
+const REFUSED_TOPIC =
+  /^(POLICY_VIOLATION|INVALID_CONFIG|INVALID_REPLICATION_FACTOR|INVALID_PARTITIONS|INVALID_TOPIC_EXCEPTION|INVALID_REQUEST)$/
+
 /** What `tls` says of a certificate, of ours or of the server's, and of a server that speaks no TLS. */
 const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|^ERR_SSL/
 
@@ -59,21 +63,48 @@ const STALE_TYPES: ReadonlySet<string> = new Set(['NOT_COORDINATOR_FOR_GROUP', '
 interface KafkajsError extends Error {
   readonly type?: string
   readonly code?: string
+  readonly topic?: string
+  /** Of a request about several topics: what became of each that failed. */
+  readonly errors?: readonly KafkajsError[]
 }
 
-/** Anything that kafkajs throws: what only somebody can mend is `log_refused`, the rest `log_unavailable`. */
+/** Anything that kafkajs throws: what only somebody can mend is `log_refused` or `log_topic_refused`, the rest `log_unavailable`. */
 export function toLogError(error: unknown): SluiceError {
+  const parts = partsOf(error)
+  const ours = parts.find((part): part is KafkajsError & SluiceError => part instanceof SluiceError)
+  if (ours !== undefined) return ours
+  const isDenied = parts.some(
+    ({ name, type, code }) =>
+      name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '') || UNTRUSTED.test(code ?? ''),
+  )
+  const isRefused = parts.some(({ type }) => REFUSED_TOPIC.test(type ?? ''))
+  const code = isDenied ? 'log_refused' : isRefused ? 'log_topic_refused' : 'log_unavailable'
+  return new SluiceError(code, `Kafka: ${textOf(error)}`, { cause: error })
+}
+
+/** Names the topic and the cause of each part; the message of the whole says nothing. */
+function textOf(error: unknown): string {
+  const [whole, ...rest] = partsOf(error)
+  if (whole === undefined) return String(error)
+  const about = [whole, ...rest].find(({ errors }) => errors !== undefined)
+  if (about?.errors === undefined) return whole.message
+  const each = about.errors.map(({ topic, type, message }) => `${topic ?? 'a topic'}: ${type ?? 'error'}, ${message}`)
+  return `${about.message}: ${each.join('; ')}`
+}
+
+/** The error, those of its parts, and their causes. */
+function partsOf(error: unknown): KafkajsError[] {
+  const parts: KafkajsError[] = []
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if (at instanceof SluiceError) return at
-    const { name, type, code, message } = at as KafkajsError
-    const isDenied = name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '')
-    if (isDenied || UNTRUSTED.test(code ?? '')) {
-      return new SluiceError('log_refused', `Kafka: ${message}`, { cause: error })
-    }
+    const part = at as KafkajsError
+    parts.push(part, ...(part.errors ?? []))
   }
-  return new SluiceError('log_unavailable', `Kafka: ${error instanceof Error ? error.message : String(error)}`, {
-    cause: error,
-  })
+  return parts
+}
+
+/** Kafka gave this as the cause, of the whole or of a part. Source: Kafka protocol guide, "Error Codes". */
+export function isCausedBy(error: unknown, type: string): boolean {
+  return partsOf(error).some((part) => part.type === type)
 }
 
 /** The protocol's name of an error that kafkajs threw, also from within one of ours. */

@@ -2,11 +2,10 @@ import type { Admin } from 'kafkajs'
 import { LETTER_ROOM_BYTES } from '../../dead-letter.ts'
 import { toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
-import { TOPIC_RESOURCE, type TopicState } from './topics.ts'
+import { alterTopic } from './topic-settings.ts'
+import type { TopicState } from './topic-state.ts'
 
 const SETTING = 'max.message.bytes'
-/** `ConfigSource.TOPIC_CONFIG`: what was set for the topic itself. */
-const OF_THE_TOPIC = 1
 
 /**
  * A dead letter holds a whole record and its faults: where the topic of the letters takes no more than that of the records
@@ -24,7 +23,7 @@ export async function makeLetterRoom(
   if (state === undefined || state.maxBatchBytes >= needed) return
   const about = { topic: letters, setting: SETTING, from: state.maxBatchBytes, to: needed }
   try {
-    await withAdmin((admin) => raise(admin, letters, needed))
+    await withAdmin((admin) => alterTopic(admin, letters, { [SETTING]: String(needed) }))
     states.set(letters, { ...state, maxBatchBytes: needed })
     logger.info(about, 'topic setting raised, so that it takes the largest records as dead letters')
   } catch (error) {
@@ -34,15 +33,4 @@ export async function makeLetterRoom(
       'the topic does not take the largest records as dead letters, which keep their first 4 KiB; please raise its setting',
     )
   }
-}
-
-async function raise(admin: Admin, name: string, bytes: number): Promise<void> {
-  const resource = { type: TOPIC_RESOURCE, name }
-  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
-  // A setting of the topic that is not named goes back to the default.
-  const others = (resources[0]?.configEntries ?? [])
-    .filter(({ configName, configSource }) => configName !== SETTING && Number(configSource) === OF_THE_TOPIC)
-    .map(({ configName, configValue }) => ({ name: configName, value: configValue }))
-  const configEntries = [...others, { name: SETTING, value: String(bytes) }]
-  await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] })
 }

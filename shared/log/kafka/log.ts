@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SluiceError, toSluiceError } from '../../errors.ts'
-import type { Logger } from '../../process/logger.ts'
+import { SluiceError } from '../../errors.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import type { LogMetrics } from '../log-metrics.ts'
 import { partitionOf } from '../partition.ts'
@@ -18,12 +17,11 @@ import type {
 import type { KafkaClient } from './client.ts'
 import { Feeds } from './feeds.ts'
 import { GroupConsumer } from './group-consumer.ts'
-import type { KafkaMetrics } from './metrics.ts'
 import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
 import { Reading } from './reading.ts'
 import { SharedAnswer } from './shared-answer.ts'
-import type { TopicRetention, TopicState } from './topics.ts'
+import { TopicWatch, type TopicWatchParts } from './topic-watch.ts'
 
 /** A fetch of a follower may wait this long for a record; one that knows that there are more need not. */
 const CONSUME_WAIT_MS = 100
@@ -33,25 +31,16 @@ const SCAN_WAIT_MS = 5
 const READ_PACE_MS = 15
 /** What was appended before closing has this long to become durable. */
 const DRAIN_LIMIT_MS = 4_000
-const DURABILITY_EVERY_MS = 30_000
 /** Kafka's own default, for a topic that does not say. */
 const UNKNOWN_BATCH_BYTES = 1024 * 1024
 
-export interface KafkaLogParts {
+export interface KafkaLogParts extends TopicWatchParts {
   readonly partitions: number
   /** What a group is called in Kafka. */
   readonly groupName: (group: string) => string
   readonly silenceMs: number
-  readonly names: Readonly<Record<LogTopic, string>>
-  /** Of a partition. */
-  readonly retention: Readonly<Record<LogTopic, TopicRetention>>
-  readonly states: ReadonlyMap<string, TopicState>
-  /** Compares the topics again. */
-  readonly inspect: () => Promise<ReadonlyMap<string, TopicState>>
   readonly newClient: () => KafkaClient
-  readonly logger: Logger
   readonly logMetrics: (topic: LogTopic) => LogMetrics
-  readonly kafkaMetrics: KafkaMetrics
 }
 
 /** A client and the partitions read over it. */
@@ -74,17 +63,19 @@ export class KafkaLog implements TelemetryLog {
   readonly #following: Source
   readonly #positions: Positions
   readonly #offsets: Readonly<Record<LogTopic, SharedAnswer<readonly PartitionOffsets[]>>>
-  readonly #durability: SharedAnswer<Durability>
+  readonly #topics: TopicWatch
   readonly #consumers = new Set<GroupConsumer>()
   /** Readings whose first offset is not settled yet. */
   readonly #beginning = new Set<Reading>()
-  #inspected: { readonly atMs: number; readonly durability: Durability }
   #closing: Promise<void> | undefined
 
   constructor(parts: KafkaLogParts) {
     this.#parts = parts
     this.partitions = parts.partitions
     this.#all = Array.from({ length: parts.partitions }, (_, partition) => partition)
+    this.#topics = new TopicWatch(parts, (topic, { maxBatchBytes }) => {
+      this.#producers[topic].maxBatchBytes = maxBatchBytes
+    })
     this.#producing = parts.newClient()
     this.#scanning = this.#source(SCAN_WAIT_MS, 0)
     this.#following = this.#source(FOLLOW_WAIT_MS, READ_PACE_MS)
@@ -98,8 +89,6 @@ export class KafkaLog implements TelemetryLog {
       'telemetry.raw': offsets('telemetry.raw'),
       'telemetry.dead-letter': offsets('telemetry.dead-letter'),
     }
-    this.#inspected = this.#noteStates(parts.states)
-    this.#durability = new SharedAnswer(() => this.#inspect())
   }
 
   partitionOf(key: string): number {
@@ -163,14 +152,15 @@ export class KafkaLog implements TelemetryLog {
 
   async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
     this.#checkOpen()
-    const { names, groupName, retention } = this.#parts
-    return this.#positions.lag(names[topic], groupName(group), this.#all, retention[topic])
+    const { names, groupName } = this.#parts
+    // That of the topic, whoever set it: by it Kafka removes.
+    const retention = this.#topics.state(topic)?.retention ?? {}
+    return this.#positions.lag(names[topic], groupName(group), this.#all, retention)
   }
 
   async durability(): Promise<Durability> {
     this.#checkOpen()
-    if (performance.now() - this.#inspected.atMs < DURABILITY_EVERY_MS) return this.#inspected.durability
-    return this.#durability.ask()
+    return this.#topics.durability()
   }
 
   close(): Promise<void> {
@@ -220,30 +210,5 @@ export class KafkaLog implements TelemetryLog {
   async *#batches(reading: Reading, { feeds }: Source): AsyncGenerator<LogBatch> {
     this.#checkOpen()
     yield* reading.batches(feeds)
-  }
-
-  async #inspect(): Promise<Durability> {
-    try {
-      const states = await this.#parts.inspect()
-      for (const [topic, producer] of Object.entries(this.#producers)) {
-        const state = states.get(this.#parts.names[topic as LogTopic])
-        if (state !== undefined) producer.maxBatchBytes = state.maxBatchBytes
-      }
-      this.#inspected = this.#noteStates(states)
-      return this.#inspected.durability
-    } catch (error) {
-      return { ok: false, detail: toSluiceError(error).message }
-    }
-  }
-
-  #noteStates(states: ReadonlyMap<string, TopicState>): { atMs: number; durability: Durability } {
-    const each = [...states.values()].map(({ durability }) => durability)
-    const weak = each.filter(({ ok }) => !ok)
-    const detail = (weak.length > 0 ? weak : each).map((one) => one.detail).join('; ')
-    const durability = { ok: weak.length === 0, detail }
-    this.#parts.kafkaMetrics.durable(durability.ok)
-    if (!durability.ok)
-      this.#parts.logger.warn({ detail }, 'with the present topic settings acknowledged records may be lost')
-    return { atMs: performance.now(), durability }
   }
 }

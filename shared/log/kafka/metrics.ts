@@ -12,6 +12,8 @@ export interface KafkaMetrics {
   fetchFailed(): void
   rebalanced(group: string): void
   durable(isDurable: boolean): void
+  /** How a topic is. */
+  state(topic: LogTopic, state: { differences: number; unused: number; unread: number | undefined }): void
 }
 
 const BYTE_BUCKETS = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6]
@@ -43,6 +45,11 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
   const durable = new Gauge(
     about('topics_durable', '1 when an acknowledged record survives the loss of a Kafka broker, or of power', []),
   )
+  const differences = new Gauge(
+    about('topic_differences', 'Settings of a topic that are not as Sluice is told, and break no promise', ['topic']),
+  )
+  const unused = new Gauge(about('unused_partitions', 'Partitions of a topic that the log does not use', ['topic']))
+  const unread = new Gauge(about('unread_records', 'Records that others put into partitions not used', ['topic']))
   return {
     produced(topic, bytes, seconds) {
       requestBytes.observe({ topic }, bytes)
@@ -57,5 +64,10 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
     fetchFailed: () => fetchFailures.inc(),
     rebalanced: (group) => rebalances.inc({ group }),
     durable: (isDurable) => durable.set(isDurable ? 1 : 0),
+    state(topic, state) {
+      differences.set({ topic }, state.differences)
+      unused.set({ topic }, state.unused)
+      if (state.unread !== undefined) unread.set({ topic }, state.unread)
+    },
   }
 }

@@ -1,5 +1,4 @@
 import type { Admin } from 'kafkajs'
-import { LETTER_ROOM_BYTES } from '../../dead-letter.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
 import { untilReached, type Waiting } from '../../process/wait-for-server.ts'
@@ -9,29 +8,18 @@ import { createKafkaMetrics } from './metrics.ts'
 import type { ClientOptions } from './client-options.ts'
 import { makeLetterRoom } from './letter-room.ts'
 import { KafkaLog } from './log.ts'
-import { ensureTopics, perPartition, withAdmin, type TopicRetention, type TopicSpec } from './topics.ts'
-import type { LogTopic, TelemetryLog } from '../port.ts'
-
-/** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
-const DEAD_LETTERS: TopicRetention = { ageMs: 30 * 24 * 60 * 60 * 1000, bytes: 256 * 1024 * 1024 }
-
-/** A record is at most 64 KiB, a batch of the broker 4 MiB before it is encoded. */
-const MAX_BATCH_BYTES = 8 * 1024 * 1024
+import { agreedPartitions, applyChanged } from './topic-notes.ts'
+import { specsOf, type TopicPlan, type TopicSpecs } from './topic-plan.ts'
+import type { TopicState } from './topic-state.ts'
+import { inspectTopics, makeMissing, withAdmin } from './topics.ts'
+import type { TelemetryLog } from '../port.ts'
 
 /** Long behind every timeout of a request: what is silent for so long will not come back by itself. */
 const SILENCE_MS = 60_000
 
-export interface KafkaLogOptions extends ClientOptions, Waiting {
-  /** Of each topic, when it is made; another number later is an error. */
-  readonly partitions: number
-  /** 3 with two of them in sync, or 1 with every batch flushed to the disk. */
-  readonly replication: 1 | 3
-  /** Of telemetry; without a bound it is kept for ever. */
-  readonly retention: TopicRetention
-  /** Of dead letters; 30 days and 256 MiB by default. */
-  readonly deadLetterRetention?: TopicRetention
-  /** Goes before the names of topics and groups, where several installations share a cluster. Empty by default. */
-  readonly prefix?: string
+export interface KafkaLogOptions extends ClientOptions, TopicPlan, Waiting {
+  /** Whether topics are made and changed, or only looked at; they are unless given. */
+  readonly managesTopics?: boolean
   /** What the group of the ingest workers is called in Kafka; its name behind the prefix by default. */
   readonly group?: string
   /** A consumer that hears nothing from Kafka for so long ends, with `log_unavailable`; 60,000 unless given. */
@@ -42,66 +30,49 @@ export interface KafkaLogOptions extends ClientOptions, Waiting {
 
 /**
  * Opens the log on Kafka 3.0 or newer; topics that are missing are made. While Kafka cannot be reached, or refuses the
- * login, it is tried again for ever. Errors: `log_partitions_changed`, `setting_invalid` (topics that exist with other
- * settings), `closed`.
+ * login or a topic, it is tried again for ever. A topic that is not as it should be is a state of the log (`durability`,
+ * metrics) and no error. Errors: `log_partitions_changed`, `closed`, those of the facts.
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryLog> {
-  const { partitions, replication, retention, prefix = '', logger } = options
-  const specs: Record<LogTopic, TopicSpec> = {
-    'telemetry.raw': {
-      name: `${prefix}telemetry.raw`,
-      partitions,
-      replication,
-      retention,
-      maxBatchBytes: MAX_BATCH_BYTES,
-    },
-    'telemetry.dead-letter': {
-      name: `${prefix}telemetry.dead-letter`,
-      partitions,
-      replication,
-      retention: options.deadLetterRetention ?? DEAD_LETTERS,
-      // A letter holds a whole record.
-      maxBatchBytes: MAX_BATCH_BYTES + LETTER_ROOM_BYTES,
-    },
-  }
-  const kafkaMetrics = createKafkaMetrics(options.metrics)
-  const inspect = () => ensureTopics(options, Object.values(specs), logger)
-  const { signal, onWaiting } = options
-  const states = await untilReached(inspect, {
+  const { prefix = '', logger, signal, onWaiting, managesTopics = true } = options
+  const { specs, states } = await untilReached(() => prepareTopics(options), {
     ...{ what: 'the log on Kafka', signal, onWaiting, logger },
-    alsoWaitFor: ['log_refused'],
+    alsoWaitFor: ['log_refused', 'log_topic_refused', 'log_topic_missing', 'registry_refused'],
   })
+  const all = Object.values(specs)
   const names = {
     'telemetry.raw': specs['telemetry.raw'].name,
     'telemetry.dead-letter': specs['telemetry.dead-letter'].name,
   }
   const change = <T>(use: (admin: Admin) => Promise<T>) => withAdmin(options, logger, use)
-  await makeLetterRoom(
-    { records: names['telemetry.raw'], letters: names['telemetry.dead-letter'] },
-    states,
-    change,
-    logger,
-  )
-  const newClient = () =>
-    new KafkaClient(
-      options,
-      Object.values(specs).map(({ name }) => name),
-      logger,
-    )
+  const topics = { records: names['telemetry.raw'], letters: names['telemetry.dead-letter'] }
+  if (managesTopics) await makeLetterRoom(topics, states, change, logger)
   return new KafkaLog({
-    partitions,
+    partitions: specs['telemetry.raw'].partitions,
     groupName: (group) => options.group ?? prefix + group,
     silenceMs: options.silenceMs ?? SILENCE_MS,
     names,
-    retention: {
-      'telemetry.raw': perPartition(specs['telemetry.raw']),
-      'telemetry.dead-letter': perPartition(specs['telemetry.dead-letter']),
-    },
     states,
-    inspect,
-    newClient,
+    inspect: () => withAdmin(options, logger, (admin) => inspectTopics(admin, all, logger)),
+    newClient: () => new KafkaClient(options, Object.values(names), logger),
     logger,
     logMetrics: createLogMetrics(options.metrics),
-    kafkaMetrics,
+    kafkaMetrics: createKafkaMetrics(options.metrics),
+  })
+}
+
+async function prepareTopics(
+  options: KafkaLogOptions,
+): Promise<{ specs: TopicSpecs; states: Map<string, TopicState> }> {
+  const { partitions: wanted, prefix = '', facts, managesTopics = true, logger } = options
+  return withAdmin(options, logger, async (admin) => {
+    const about = { topic: `${prefix}telemetry.raw`, wanted, facts, managesTopics, logger }
+    const specs = specsOf(options, await agreedPartitions(admin, about))
+    const all = Object.values(specs)
+    if (managesTopics) {
+      await makeMissing(admin, all, logger)
+      if (facts !== undefined) for (const spec of all) await applyChanged(admin, spec, facts, logger)
+    }
+    return { specs, states: await inspectTopics(admin, all, logger) }
   })
 }

@@ -6,7 +6,7 @@ import type { KafkaClient } from './client.ts'
 import { type CommitNote, readNote } from './commit-note.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
 import { decodeRecordBatches, type Run } from './record-batch.ts'
-import type { TopicRetention } from './topics.ts'
+import type { TopicRetention } from './topic-settings.ts'
 import { type Backlog, horizonOf, sizesRequest } from './horizon.ts'
 import { fetchRequest, ListedTime, type ListedOffset, listOffsetsRequest } from './requests.ts'
 

@@ -8,6 +8,7 @@ import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
 import { SqlCredentials } from './credential-store.ts'
 import { DeviceNameCache } from './device-name-cache.ts'
+import { SqlFacts } from './fact-store.ts'
 import { SqlDeviceFields } from './field-store.ts'
 import { CredentialUses } from './credential-uses.ts'
 import { credentialHashes, type CredentialHashes } from '../credentials.ts'
@@ -62,6 +63,7 @@ class SqlRegistry implements Registry {
   readonly presence: Presence
   readonly stampSlots: SqlStampSlots
   readonly fields: SqlDeviceFields
+  readonly facts: SqlFacts
   readonly jobs: SqlJobs
   readonly tombstones: SqlTombstones
   readonly names: DeviceNameCache
@@ -83,6 +85,7 @@ class SqlRegistry implements Registry {
     this.claimKeys = new SqlClaimKeys(database, changes, flavour, hashes)
     this.presence = new SqlPresence(database, flavour)
     this.fields = new SqlDeviceFields(database)
+    this.facts = new SqlFacts(database, flavour)
     this.stampSlots = new SqlStampSlots(database, flavour)
     this.jobs = new SqlJobs(database, flavour)
     this.tombstones = new SqlTombstones(database, flavour, parts.metrics)

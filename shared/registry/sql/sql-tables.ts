@@ -3,8 +3,9 @@ import { SluiceError } from '../../errors.ts'
 import { deviceKey } from '../../topics.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { credentialHashes } from '../credentials.ts'
+import { SqlFacts } from './fact-store.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
-import type { RegistryTables, TableRow } from '../port.ts'
+import type { RegistryTables, TableRow } from '../tables-port.ts'
 import { POLICIES_CHANGED } from './policy-store.ts'
 import { prepareRegistry } from './prepare.ts'
 import { chunks } from './queries-rows.ts'
@@ -74,11 +75,13 @@ export async function openSqlTables(options: SqlRegistryOptions): Promise<Regist
 
 class SqlTables implements RegistryTables {
   readonly names = Object.keys(MOVING_TABLES)
+  readonly facts: SqlFacts
   readonly #database: RegistryDatabase
   readonly #changes: ChangeFeed
   readonly #flavour: SqlFlavour
 
   constructor(database: RegistryDatabase, changes: ChangeFeed, flavour: SqlFlavour) {
+    this.facts = new SqlFacts(database, flavour)
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour

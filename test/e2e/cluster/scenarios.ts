@@ -11,6 +11,7 @@ export const SCENARIOS = {
   'broker kill -9': 'processes',
   'rolling restart of everything': 'processes',
   'Kafka hangs': 'kafka',
+  'topic changed by somebody': 'topic',
   'one of three Kafka brokers killed': 'leader-move',
   'InfluxDB answers 503': 'influxdb',
   'InfluxDB answers 429 with Retry-After': 'influxdb',

@@ -24,7 +24,7 @@ async function nowhere(): Promise<Record<string, string>> {
 }
 
 it.each(['ingest-worker', 'query-api'])(
-  'the %s waits for a Kafka that is away, says so, and stops when told',
+  'the %s waits for servers that are away, says so, and stops when told',
   async (service) => {
     const env = await nowhere()
     const args = ['--disable-warning=ExperimentalWarning', join(root, `services/${service}/main.ts`)]
@@ -36,7 +36,7 @@ it.each(['ingest-worker', 'query-api'])(
     await vi.waitFor(async () => expect((await ask('/healthz')).status).toBe(200), PATIENCE)
     await vi.waitFor(async () => {
       const answer = await ask('/readyz')
-      const detail = 'waiting for log: log_unavailable'
+      const detail = 'waiting for registry: registry_unavailable'
       expect(answer.status).toBe(503)
       expect(await answer.json()).toEqual({ ready: false, checks: [{ name: 'start', ok: false, detail }] })
     }, PATIENCE)

@@ -1,12 +1,10 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { SluiceError } from '../../../shared/errors.ts'
 import type { LogBatch, TelemetryLog } from '../../../shared/log/port.ts'
 import { codeOf, keyIn, PARTITIONS, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka, useKafka } from '../../contract/log-kafka-harness.ts'
 import { groupFromEnd } from '../../variants/group-from-end.ts'
-import { withAdmin } from './leader-move.ts'
 
 const cluster = useKafka(1)
 
@@ -147,37 +145,6 @@ describe('the client under a new Node', () => {
     await appendEach(log, 'one')
     await log.offsets(RAW)
     expect(warnings).toEqual([])
-  })
-})
-
-describe('topics that exist', () => {
-  it('with another number of partitions or other settings stop the start, with what differs', async () => {
-    const { prefix } = await open()
-    expect(await codeOf(openOnKafka(cluster.kafka, { prefix, partitions: 5 }))).toBe('log_partitions_changed')
-    const opening = openOnKafka(cluster.kafka, { prefix, retention: { ageMs: 3_600_000 } })
-    await expect(opening).rejects.toThrow(SluiceError)
-    await expect(opening).rejects.toThrow(/retention\.ms is -1 instead of 3600000/)
-  })
-
-  it('say what an acknowledgement is worth', async () => {
-    const { log } = await open()
-    expect(await log.durability()).toMatchObject({ ok: true })
-    const prefix = newPrefix()
-    await withAdmin(cluster.kafka, (admin) =>
-      admin.createTopics({
-        topics: ['telemetry.raw', 'telemetry.dead-letter'].map((name) => ({
-          topic: prefix + name,
-          numPartitions: PARTITIONS,
-          configEntries: [{ name: 'retention.ms', value: '-1' }],
-        })),
-      }),
-    )
-    const weak = await openOnKafka(cluster.kafka, { prefix, deadLetterRetention: {} })
-    onTestFinished(() => weak.close())
-    expect(await weak.durability()).toMatchObject({
-      ok: false,
-      detail: expect.stringContaining('flush.messages') as string,
-    })
   })
 })
 

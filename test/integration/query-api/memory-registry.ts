@@ -51,6 +51,7 @@ export class MemoryRegistry implements Registry {
     limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],
   }
   readonly fields = { of: unused, write: unused, countOf: unused }
+  readonly facts = { get: unused, keep: unused, put: unused }
   readonly policies = new MemoryPolicies()
   readonly stampSlots = { change: unused, read: unused }
   readonly jobs = {

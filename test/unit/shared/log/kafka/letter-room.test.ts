@@ -6,12 +6,12 @@ import { makeLetterRoom } from '../../../../../shared/log/kafka/letter-room.ts'
 import { createLogger } from '../../../../../shared/process/logger.ts'
 
 const NAMES = { records: 'raw', letters: 'dead' }
-const durability = { ok: true, detail: '' }
+const state = { durability: { ok: true, detail: '' }, retention: {}, differences: [], unused: 0, unread: 0 }
 
 function statesOf(raw: number, dead: number) {
   return new Map([
-    ['raw', { durability, maxBatchBytes: raw }],
-    ['dead', { durability, maxBatchBytes: dead }],
+    ['raw', { ...state, maxBatchBytes: raw }],
+    ['dead', { ...state, maxBatchBytes: dead }],
   ])
 }
 
