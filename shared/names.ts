@@ -1,4 +1,5 @@
 import { SluiceError } from './errors.ts'
+import { printable, UNSEEN } from './printable.ts'
 
 /**
  * Names, and how they stand in topics and keys. They are compared byte by byte and never normalised: `Küche` written with
@@ -50,15 +51,6 @@ export function decodeName(text: string): string | undefined {
   return encodeName(name) === text && isDeviceName(name) ? name : undefined
 }
 
-/** What a person does not see, or sees elsewhere than it stands: in no name that people make. */
-const UNSEEN: readonly (readonly [pattern: RegExp, what: string])[] = [
-  [/\p{Cc}|[\u2028\u2029]/u, 'control character'],
-  [/\p{Bidi_Control}/u, 'character that changes the direction of text'],
-  // Variation selectors choose the picture of an emoji.
-  [/(?![\ufe00-\ufe0f])\p{Default_Ignorable_Code_Point}/u, 'character of no width'],
-  [/\p{Noncharacter_Code_Point}/u, 'code point that is no character'],
-]
-
 /**
  * Checks the name of a device that somebody makes. Errors: `name_invalid` (its form, `.` and `..`), `name_character_invalid`
  * (characters that nobody sees; the message names the first as U+XXXX).
@@ -93,17 +85,4 @@ function checkNotDots(what: string, name: string): void {
 /** `U+202E` */
 function codePoint(character: string): string {
   return `U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
-}
-
-const UNPRINTABLE = new RegExp(UNSEEN.map(([pattern]) => pattern.source).join('|'), 'gu')
-
-/**
- * A text from outside for a terminal: what could steer it, or would not be seen, as an escape, `\x1b` for ESC and
- * `\u{202e}` beyond.
- */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (character) => {
-    const code = (character.codePointAt(0) ?? 0).toString(16)
-    return code.length <= 2 ? `\\x${code.padStart(2, '0')}` : `\\u{${code}}`
-  })
 }

@@ -1,4 +1,4 @@
-import { printable } from './names.ts'
+import { printable } from './printable.ts'
 
 /** Between two columns. */
 const GAP = '  '

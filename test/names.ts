@@ -60,3 +60,47 @@ export const HOSTILE_NAMES = [
   'x'.repeat(128),
   '/'.repeat(128),
 ]
+
+/** Text that somebody sends who wants it to be more than text, in terminals, pages, logs and queries. */
+export const anyText = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom(
+        ...pieces,
+        ...odd,
+        '\u001b[31m',
+        '\u001b]0;title\u0007',
+        '\u009b2J',
+        '\u2028',
+        '\ufeff',
+        '\u034f',
+      ),
+      fc.constantFrom(
+        '\u3164',
+        '\u{e0041}',
+        '\uffff',
+        '\u2066',
+        '\nforged',
+        '\r\u001b[Kforged',
+        '<img src=x onerror=alert(1)>',
+      ),
+      fc.constantFrom('") |> drop()', '" or true', '${1+1}', '\\', '\\"', '//', '```', '0', '😀❤️'),
+      fc.string({ unit: 'binary', maxLength: 4 }),
+    ),
+    { minLength: 1, maxLength: 8 },
+  )
+  .map((parts) => parts.join('').toWellFormed())
+
+/**
+ * What of a text steers a terminal or is not seen, said otherwise than in the product: by the general categories of Unicode and
+ * by the names of what has none that tells.
+ */
+export function unseenIn(text: string): string[] {
+  return [...text].filter((character) => {
+    if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(character)) return true
+    if (/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(character)) return true
+    return /[\u00ad\u034f\u115f\u1160\u180e\u200b-\u200d\u2060-\u2064\u3164\ufeff\uffa0\uffff\u{e0000}-\u{e007f}]/u.test(
+      character,
+    )
+  })
+}

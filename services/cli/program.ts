@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { toSluiceError } from '../../shared/errors.ts'
+import { printable, printableLines } from '../../shared/printable.ts'
 import { buildText, thisBuild } from '../../shared/process/version.ts'
 import { addAcl } from './commands/acl.ts'
 import { addApplications } from './commands/applications.ts'
@@ -21,7 +22,7 @@ import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
 import { addUp } from './commands/up.ts'
-import { Session, type Commands, type GlobalOptions, type Host } from './session.ts'
+import { jsonLine, Session, type Commands, type GlobalOptions, type Host } from './session.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2 } as const
 
@@ -34,7 +35,10 @@ export function buildProgram(host: Host, outcome: { code: number }, json = false
     .option('--json', 'print only JSON on stdout')
     .option('--url <address>', 'address of the API (SLUICE_URL; default http://127.0.0.1:8080)')
     .configureHelp({ showGlobalOptions: true, helpWidth: 110 })
-    .configureOutput({ writeOut: host.stdout, writeErr: host.stderr })
+    .configureOutput({
+      writeOut: host.stdout,
+      writeErr: (text) => host.stderr(printableLines(text, { colors: false })),
+    })
     .showHelpAfterError('(see --help)')
     .exitOverride()
   const commands: Commands = {
@@ -85,15 +89,15 @@ export async function runCli(args: readonly string[], host: Host): Promise<numbe
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportFailure(error, json, host)
     if (error.exitCode === 0) return EXIT.done
-    if (json) host.stdout(`${JSON.stringify({ error: { code: 'usage', message: error.message } })}\n`)
+    if (json) host.stdout(jsonLine({ error: { code: 'usage', message: error.message } }))
     return EXIT.usage
   }
 }
 
 function reportFailure(error: unknown, json: boolean, host: Host): number {
   const { code, message, kind } = toSluiceError(error)
-  if (json) host.stdout(`${JSON.stringify({ error: { code, message, fix: kind.fix } })}\n`)
+  if (json) host.stdout(jsonLine({ error: { code, message, fix: kind.fix } }))
   const fix = code === 'command_failed' ? '' : ` ${kind.fix}`
-  host.stderr(`sluice: ${message}${/[.!?]$/.test(message) ? '' : '.'}${fix}\n`)
+  host.stderr(`sluice: ${printable(message)}${/[.!?]$/.test(message) ? '' : '.'}${fix}\n`)
   return EXIT.failed
 }

@@ -6,6 +6,7 @@ import { cliSettings } from '../../config/cli.ts'
 import { loadConfig, type Config, type Environment } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import { ApiClient } from '../../shared/api-client.ts'
+import { printable, printableJson, printableLines } from '../../shared/printable.ts'
 
 /** What a command may use of the process it runs in; `main.ts` makes it. */
 export interface Host {
@@ -24,6 +25,11 @@ export interface Host {
   readonly env?: Environment
   /** From the first call on, the first SIGINT or SIGTERM aborts the signal and the second one ends the process. */
   readonly interruption: () => AbortSignal
+}
+
+/** A line of JSON for programs, in which a person who looks at it sees everything. */
+export function jsonLine(value: unknown): string {
+  return `${printableJson(JSON.stringify(value))}\n`
 }
 
 export interface GlobalOptions {
@@ -57,12 +63,14 @@ export class Session {
 
   /** The result of the command: JSON for programs, text for people. */
   result(value: unknown, text: () => string): void {
-    this.host.stdout(this.json ? `${JSON.stringify(value)}\n` : `${text()}\n`)
+    this.host.stdout(
+      this.json ? jsonLine(value) : `${printableLines(text(), { colors: this.color.isColorSupported })}\n`,
+    )
   }
 
   /** A remark for a person, apart from the result. */
   note(line: string): void {
-    this.host.stderr(`${line}\n`)
+    this.host.stderr(`${printable(line)}\n`)
   }
 
   #token(): string {

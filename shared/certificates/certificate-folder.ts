@@ -3,7 +3,8 @@ import { dirname, join } from 'node:path'
 import { SluiceError } from '../errors.ts'
 import { makePrivateFolder } from '../storage/folders.ts'
 import { replaceFile } from '../storage/replace-file.ts'
-import { checkNewDeviceName, checkNewName, encodeName, printable } from '../names.ts'
+import { checkNewDeviceName, checkNewName, encodeName } from '../names.ts'
+import { printable } from '../printable.ts'
 import { parseDeviceKey } from '../topics.ts'
 import {
   createAuthority,

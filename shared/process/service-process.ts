@@ -1,4 +1,5 @@
 import { SluiceError, toSluiceError } from '../errors.ts'
+import { printable } from '../printable.ts'
 import { Releasers } from './releasers.ts'
 import type { Logger } from './logger.ts'
 
@@ -76,5 +77,5 @@ async function closeOrExit(releasers: Releasers): Promise<void> {
 
 function reportFailure(error: unknown): void {
   const { code, message, kind } = toSluiceError(error)
-  process.stderr.write(`sluice: ${message} (${code}). ${kind.fix}\n`)
+  process.stderr.write(`sluice: ${printable(message)} (${code}). ${kind.fix}\n`)
 }

@@ -2,6 +2,7 @@ import { Argument } from 'commander'
 import type { AclRule, RuleAction } from '../../../shared/registry/port.ts'
 import { describeRule } from '../../../shared/acl.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
+import { printable } from '../../../shared/printable.ts'
 
 interface Verdict {
   readonly who: string
@@ -27,7 +28,7 @@ async function explain(session: Session, who: string, action: RuleAction, topic:
     const answer = `${verdict.allowed ? 'yes' : 'no'}: ${verdict.reason}`
     const rules = verdict.rules.map((rule) => `  ${describeRule(rule)}`)
     const list = rules.length === 0 ? [`${who} has no ${action} rules.`] : [`Its ${action} rules:`, ...rules]
-    return [answer, '', ...list].join('\n')
+    return [answer, '', ...list].map(printable).join('\n')
   })
   return verdict.allowed ? 0 : 1
 }

@@ -5,6 +5,7 @@ import type { DeviceName } from '../argument-parsers.ts'
 import { parseDeviceCsv, type DeviceRow, type LineProblem } from '../device-csv.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 import type { NewLogin } from './login-text.ts'
+import { printable } from '../../../shared/printable.ts'
 
 /** Devices per request: what the API takes. */
 const CHUNK = 1_000
@@ -52,7 +53,7 @@ async function importDevices(session: Session, file: string, options: ImportOpti
   const result = { made, dryRun, failed, credentials: credentials === undefined ? null : out }
   session.result(result, () => {
     const head = `${made} ${made === 1 ? 'device' : 'devices'} ${dryRun ? 'would be created' : 'created'}, ${failed.length} not`
-    return [`${head}.`, ...failed.map(({ line, problem }) => `line ${line}: ${problem}`)].join('\n')
+    return [`${head}.`, ...failed.map(({ line, problem }) => printable(`line ${line}: ${problem}`))].join('\n')
   })
   return failed.length === 0 ? 0 : 1
 }

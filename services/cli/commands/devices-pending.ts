@@ -4,6 +4,7 @@ import { parseDeviceName, type DeviceName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
 import { loginText, type NewLogin } from './login-text.ts'
+import { printable } from '../../../shared/printable.ts'
 
 interface PendingAnswer extends DeviceName {
   readonly by: 'login' | 'topic'
@@ -34,7 +35,7 @@ async function listPending(session: Session): Promise<void> {
       return [`${it.tenant}/${it.device}`, it.lastAt, String(it.times), seen]
     })
     const table = textTable(['device', 'last', 'times', 'refused'], rows)
-    return `${table}\n\nAccept one: ./sluice devices accept ${answer.pending[0]?.tenant}/${answer.pending[0]?.device}`
+    return `${table}\n\n${printable(`Accept one: ./sluice devices accept ${answer.pending[0]?.tenant}/${answer.pending[0]?.device}`)}`
   })
 }
 

@@ -8,6 +8,7 @@ import {
   type DeviceName,
 } from '../argument-parsers.ts'
 import { devicePath } from '../../../shared/api-client.ts'
+import { printable } from '../../../shared/printable.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
@@ -167,7 +168,7 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       it.last ?? '',
     ])
     const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.stream, field.field, field.type]))
-    const lines = head.map(([name, value]) => `${name.padEnd(10)} ${value}`.trimEnd())
+    const lines = head.map(([name, value]) => `${name.padEnd(10)} ${printable(value)}`.trimEnd())
     const columns = ['credential', 'kind', 'username', 'created', 'last used', 'ends']
     if (credentials.length > 0) lines.push('', textTable(columns, credentials))
     if (fields.length > 0) lines.push('', textTable(['stream', 'field', 'type'], fields))

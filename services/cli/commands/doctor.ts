@@ -17,6 +17,7 @@ import type { DeviceName } from '../argument-parsers.ts'
 import { checkLookAlikes, MAX_COMPARED } from '../doctor/look-alikes.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
+import { printable } from '../../../shared/printable.ts'
 
 /** What a running Sluice says of itself. */
 interface Running {
@@ -125,6 +126,6 @@ async function askRunning(session: Session): Promise<Running | undefined> {
 
 function text({ check, health, detail, fix }: Finding, { color }: Session): string {
   const paint: Record<Health, (word: string) => string> = { ok: color.green, warn: color.yellow, fail: color.red }
-  const line = `${paint[health](health.padEnd(4))}  ${check.padEnd(12)} ${detail}`
+  const line = `${paint[health](health.padEnd(4))}  ${check.padEnd(12)} ${printable(detail)}`
   return fix === undefined ? line : `${line}\n${' '.repeat(19)}${fix}`
 }

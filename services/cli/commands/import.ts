@@ -2,6 +2,7 @@ import { describeRule } from '../../../shared/acl.ts'
 import { planImport, type ImportedLogin, type ImportPlan } from '../mosquitto/import-plan.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
+import { printable } from '../../../shared/printable.ts'
 
 interface Outcome {
   readonly username: string
@@ -39,7 +40,7 @@ async function importMosquitto(session: Session, file: string, options: { dryRun
   }
   const failed = outcomes.filter(({ imported }) => !imported)
   session.result({ logins: outcomes, notCarriedOver: plan.notes }, () => {
-    const lines = failed.map(({ username, code, detail }) => `  ${username}: ${code}: ${detail}`)
+    const lines = failed.map(({ username, code, detail }) => printable(`  ${username}: ${code}: ${detail}`))
     return [`Imported ${outcomes.length - failed.length} of ${outcomes.length} logins.`, ...lines].join('\n')
   })
   return failed.length === 0 ? 0 : 1

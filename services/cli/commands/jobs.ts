@@ -2,6 +2,7 @@ import { wholeNumber } from '../argument-parsers.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
+import { printable } from '../../../shared/printable.ts'
 
 /** A job as the API shows it. */
 export interface JobAnswer {
@@ -71,7 +72,7 @@ export async function followJob(session: Session, made: JobAnswer): Promise<Exit
 }
 
 function describeJob(job: JobAnswer): string {
-  return `Job ${job.id} (${job.kind}) is ${job.state}. ${lineOf(job)}`.trimEnd()
+  return printable(`Job ${job.id} (${job.kind}) is ${job.state}. ${lineOf(job)}`.trimEnd())
 }
 
 function lineOf({ counts, progress }: JobAnswer): string {

@@ -1,3 +1,5 @@
+import { printable } from '../../../shared/printable.ts'
+
 /** A login as the API answers it when it makes one. */
 export interface NewLogin {
   readonly username: string
@@ -8,9 +10,9 @@ export interface NewLogin {
 /** The credentials as a person needs them; they are not shown again. */
 export function loginText(what: string, { username, secret, token }: NewLogin): string {
   return [
-    `Created ${what}. The secret and the token are not shown again:`,
+    printable(`Created ${what}.`) + ` The secret and the token are not shown again:`,
     '',
-    `  username  ${username}`,
+    printable(`  username  ${username}`),
     `  secret    ${secret}`,
     `  token     ${token}   (as the username, with no password)`,
   ].join('\n')

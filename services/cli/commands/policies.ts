@@ -5,6 +5,7 @@ import { isSettingName, SETTING_NAMES, SETTINGS, type SettingName } from '../../
 import { textTable } from '../../../shared/text-table.ts'
 import { parseName, wholeNumber } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
+import { printable } from '../../../shared/printable.ts'
 
 interface RevisionAnswer {
   readonly tenant: string | null
@@ -148,7 +149,7 @@ async function showHistory(session: Session, { tenant, limit }: Place & { limit:
 
 function nameOf(tenant: string | null, stream?: string): string {
   if (tenant === null) return 'The default of all tenants'
-  return stream === undefined ? `Tenant ${tenant}` : `Stream ${stream} of ${tenant}`
+  return printable(stream === undefined ? `Tenant ${tenant}` : `Stream ${stream} of ${tenant}`)
 }
 
 function shown(value: unknown): string {

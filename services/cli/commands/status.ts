@@ -4,6 +4,7 @@ import { checksOf, failingServers } from '../ready-checks.ts'
 import { listWorkers, shownWorkers } from '../workers.ts'
 import type { Commands, Session } from '../session.ts'
 import { textTable } from '../../../shared/text-table.ts'
+import { printable } from '../../../shared/printable.ts'
 
 interface Node {
   readonly id: string
@@ -45,14 +46,14 @@ async function showStatus(session: Session): Promise<0 | 1> {
     const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
       ([, value]) => value !== null,
     )
-    const lines = values.map(([name, value]) => `${name.padEnd(10)} ${shown(value)}`)
+    const lines = values.map(([name, value]) => printable(`${name.padEnd(10)} ${shown(value)}`))
     return [
       ...lines,
       ...(unstored === undefined || unstored === null ? [] : [`log        ${unstoredText(unstored)}`]),
-      ...lossesText(losses).map((text) => `lost       ${text}`),
+      ...lossesText(losses).map((text) => printable(`lost       ${text}`)),
       ...shownDisk(readiness.body),
-      ...failingServers(readiness.body).map((text) => `failing    ${text}`),
-      ...(ready ? [] : [`readyz     ${shown(readiness.body)}`]),
+      ...failingServers(readiness.body).map((text) => printable(`failing    ${text}`)),
+      ...(ready ? [] : [printable(`readyz     ${shown(readiness.body)}`)]),
       ...(stores ? [] : ['workers    none lives: nothing is stored, and the log keeps what devices send']),
       ...shownNodes(nodes),
       ...shownWorkers(workers),
@@ -64,7 +65,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
 /** How full the disk is, or that it is full. */
 function shownDisk(readiness: unknown): string[] {
   return checksOf(readiness).flatMap(({ name, detail }) =>
-    name === 'disk' && detail !== undefined ? [`disk       ${detail}`] : [],
+    name === 'disk' && detail !== undefined ? [printable(`disk       ${detail}`)] : [],
   )
 }
 

@@ -1,8 +1,8 @@
 import type { EventSourceMessage } from 'eventsource-parser'
 import { parseTenantOrDevice, wholeNumber } from '../argument-parsers.ts'
 import { readEvents } from '../event-stream.ts'
-import { printable } from '../../../shared/names.ts'
-import type { Commands, Session } from '../session.ts'
+import { printable } from '../../../shared/printable.ts'
+import { jsonLine, type Commands, type Session } from '../session.ts'
 
 interface ReadingEvent {
   readonly tenant: string
@@ -42,7 +42,7 @@ async function tail(
     const body = await session.api.stream('/v1/stream', { ...filter }, signal)
     let left = limit
     for await (const event of readEvents(body)) {
-      session.host.stdout(session.json ? jsonLine(event) : `${line(event, session)}\n`)
+      session.host.stdout(session.json ? eventLine(event) : `${line(event, session)}\n`)
       left -= 1
       if (left <= 0) return 0
     }
@@ -56,8 +56,8 @@ async function tail(
   return 1
 }
 
-function jsonLine({ event = 'message', data }: EventSourceMessage): string {
-  return `${JSON.stringify({ event, ...(JSON.parse(data) as object) })}\n`
+function eventLine({ event = 'message', data }: EventSourceMessage): string {
+  return jsonLine({ event, ...(JSON.parse(data) as object) })
 }
 
 function line({ event = 'message', data }: EventSourceMessage, { color }: Session): string {
@@ -78,6 +78,6 @@ function line({ event = 'message', data }: EventSourceMessage, { color }: Sessio
     case 'skipped':
       return color.yellow(`... ${String((JSON.parse(data) as { records?: number }).records)} skipped: too fast to show`)
     default:
-      return `${event} ${printable(data)}`
+      return printable(`${event} ${data}`)
   }
 }

@@ -1,4 +1,4 @@
-import { printable } from '../../../shared/names.ts'
+import { printable } from '../../../shared/printable.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { DeviceName } from '../argument-parsers.ts'
 import type { Finding } from './health-checks.ts'

@@ -1,4 +1,4 @@
-import { byId, make } from './dom.js'
+import { byId, make, visible } from './dom.js'
 
 /** Devices offered; the one that was offered longest ago and is not shown gives way. */
 const MAX_DEVICES = 500
@@ -51,7 +51,7 @@ export class Choices {
       streams = new Set()
       this.#makeRoom()
       this.#known.set(name, streams)
-      this.#device.append(make('option', { value: name }, name))
+      this.#device.append(make('option', { value: name }, visible(name, 200)))
     }
     if (stream === undefined || streams.has(stream) || streams.size >= MAX_STREAMS) return
     streams.add(stream)
@@ -73,7 +73,9 @@ export class Choices {
   /** @param {ReadonlySet<string>} streams */
   #listStreams(streams) {
     const chosen = this.#stream.value
-    this.#stream.replaceChildren(...[...streams].map((stream) => make('option', { value: stream }, stream)))
+    this.#stream.replaceChildren(
+      ...[...streams].map((stream) => make('option', { value: stream }, visible(stream, 200))),
+    )
     if (streams.has(chosen)) this.#stream.value = chosen
     byId('stream-choice', HTMLElement).hidden = streams.size < 2
   }

@@ -40,8 +40,9 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-// C0 and C1 controls, zero-width and bidirectional marks: each can make text look like other text.
-const DECEIVING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g
+// As in shared/printable.ts, but for line feeds: each can make text look like other text.
+const DECEIVING =
+  /(?!\n)\p{Cc}|[\u2028\u2029]|\p{Bidi_Control}|(?![\ufe00-\ufe0f])\p{Default_Ignorable_Code_Point}|\p{Noncharacter_Code_Point}/gu
 
 /**
  * Foreign text as it may be shown: at most `limit` characters, invisible and direction-changing characters spelled out.
@@ -50,9 +51,10 @@ const DECEIVING = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u
  */
 export function visible(text, limit) {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
-  return cut
-    .toWellFormed()
-    .replace(DECEIVING, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return cut.toWellFormed().replace(DECEIVING, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16)
+    return code.length > 4 ? `\\u{${code}}` : `\\u${code.padStart(4, '0')}`
+  })
 }
 
 /**
