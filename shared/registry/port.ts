@@ -3,6 +3,7 @@ import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 import type { Facts } from './facts-port.ts'
 import type { DeviceFields } from './fields-port.ts'
 import type { Jobs } from './jobs-port.ts'
+import type { LetterNotes } from './letters-port.ts'
 import type { DeviceNames } from './names-port.ts'
 import type { DeviceName, NewCredentials } from './names.ts'
 import type { Policies } from './policies-port.ts'
@@ -178,6 +179,7 @@ export interface Registry {
   readonly presence: Presence
   readonly stampSlots: StampSlots
   readonly jobs: Jobs
+  readonly letterNotes: LetterNotes
   readonly tombstones: Tombstones
   readonly names: DeviceNames
   readonly fields: DeviceFields

@@ -9,6 +9,7 @@ import { openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
 import { describeJobs } from './registry-jobs-contract.ts'
+import { describeLetterNotes } from './registry-letters-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
 import { describePolicies } from './registry-policies-contract.ts'
@@ -34,6 +35,7 @@ describeTables('MariaDB registry', make)
 describeStampSlots('MariaDB registry', make)
 describeUids('MariaDB registry', make)
 describeJobs('MariaDB registry', make, true)
+describeLetterNotes('MariaDB registry', make)
 describeTombstones('MariaDB registry', make)
 describeFacts('MariaDB registry', make)
 

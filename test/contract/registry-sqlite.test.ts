@@ -19,6 +19,7 @@ import { createDevice, openRegistry } from './registry-harness.ts'
 import { checkRotation, describeIdentity } from './registry-identity-contract.ts'
 import { describeImports } from './registry-imports-contract.ts'
 import { describeJobs } from './registry-jobs-contract.ts'
+import { describeLetterNotes } from './registry-letters-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { describePolicies } from './registry-policies-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
@@ -56,6 +57,7 @@ describeTables('SQLite registry', make)
 describeStampSlots('SQLite registry', make)
 describeUids('SQLite registry', make)
 describeJobs('SQLite registry', make, false)
+describeLetterNotes('SQLite registry', make)
 describeTombstones('SQLite registry', make)
 describeFacts('SQLite registry', make)
 

@@ -16,6 +16,7 @@ import { policiesMigration } from './migrations/0011-policies.ts'
 import { madeDevicesMigration } from './migrations/0012-made-devices.ts'
 import { jobsMigration } from './migrations/0013-jobs.ts'
 import { keptValuesMigration } from './migrations/0014-kept-values.ts'
+import { letterNotesMigration } from './migrations/0015-letter-notes.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -33,6 +34,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0012-made-devices': madeDevicesMigration,
   '0013-jobs': jobsMigration,
   '0014-kept-values': keptValuesMigration,
+  '0015-letter-notes': letterNotesMigration,
 }
 
 /** Their names, in order. */

@@ -1,6 +1,7 @@
 import type { Generated } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
 import type { JobState } from '../jobs-port.ts'
+import type { LetterState } from '../letters-port.ts'
 import type { RuleAction, RuleEffect } from '../port.ts'
 
 /**
@@ -170,6 +171,8 @@ export interface RegistrySchema {
     lease_ms: number
     cancel_asked: number
   }
+  /** See `LetterNote`. */
+  letter_notes: { id: string; state: LetterState; tries: number; job: number; at_ms: number; who: string }
   /** What was deleted, see `Tombstone`. */
   tombstones: {
     id: string

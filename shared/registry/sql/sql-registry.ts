@@ -13,6 +13,7 @@ import { SqlDeviceFields } from './field-store.ts'
 import { CredentialUses } from './credential-uses.ts'
 import { credentialHashes, type CredentialHashes } from '../credentials.ts'
 import { SqlJobs } from './job-store.ts'
+import { SqlLetterNotes } from './letter-store.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from '../identity-port.ts'
 import { LoginVerifier } from './login-verifier.ts'
@@ -65,6 +66,7 @@ class SqlRegistry implements Registry {
   readonly fields: SqlDeviceFields
   readonly facts: SqlFacts
   readonly jobs: SqlJobs
+  readonly letterNotes: SqlLetterNotes
   readonly tombstones: SqlTombstones
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
@@ -88,6 +90,7 @@ class SqlRegistry implements Registry {
     this.facts = new SqlFacts(database, flavour)
     this.stampSlots = new SqlStampSlots(database, flavour)
     this.jobs = new SqlJobs(database, flavour)
+    this.letterNotes = new SqlLetterNotes(database)
     this.tombstones = new SqlTombstones(database, flavour, parts.metrics)
   }
 

@@ -38,7 +38,7 @@ const MOVING_TABLES = {
 
 /**
  * Facts of one database: its key's fingerprint, which login changed last, who is connected, what devices have made up, who
- * stamps, what is being done, who did what.
+ * stamps, what is being done, what was done about letters of its log, who did what.
  */
 export const STAYING_TABLES: readonly (keyof RegistrySchema)[] = [
   'registry_facts',
@@ -50,6 +50,7 @@ export const STAYING_TABLES: readonly (keyof RegistrySchema)[] = [
   'device_fields',
   'stamp_slots',
   'jobs',
+  'letter_notes',
   'audit_log',
 ]
 

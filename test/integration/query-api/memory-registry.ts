@@ -62,6 +62,7 @@ export class MemoryRegistry implements Registry {
     save: unused,
     cancel: unused,
   }
+  readonly letterNotes = { of: async () => new Map(), put: unused, trim: unused }
   readonly tombstones = {
     current: async () => new TombstoneView(),
     put: unused,
