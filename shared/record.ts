@@ -14,11 +14,13 @@
  * | `form`  | version of the canonical form in which it is, see decoders/handed-on.ts                                |
  * | `st`    | beside `form`: `keep` or `last`, the policy `same_time`, where that is not what is built in              |
  * | `from`  | the record that it was made from, {@link From}                                                        |
+ * | `replay` | of a record that was made from a dead letter: the try, from 1 on; see {@link isReplay}               |
  *
  * The key is `{tenant}/{uid}`, what keeps a device's records in one partition, in order. Where the devices are known only
  * when the payload is decoded it is `{tenant}/` with U+001E and the login, and the topic is that of the tenant.
  */
 import { REVISION_HEADER } from './policies/revision.ts'
+import type { LogRecord } from './telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, type TelemetryTopic } from './topics.ts'
 
 /** What knows the policies in force, see `Policies`. */
@@ -101,6 +103,16 @@ export interface From {
   readonly partition: number
   readonly offset: number
   readonly element: number
+}
+
+/** How often what it holds was replayed, this time included; 0 for a record that nobody replayed. */
+export function replaysOf(headers: LogRecord['headers']): number {
+  return Number(headers?.['replay'] ?? 0)
+}
+
+/** Whether its readings are stored only where the store has no value in their place. */
+export function isReplay({ headers }: LogRecord): boolean {
+  return headers?.['replay'] !== undefined
 }
 
 export function writeFrom({ log, partition, offset, element }: From): string {

@@ -49,7 +49,7 @@ describe('import arrows', () => {
     const adapter = /^shared\/(log|points|registry|cache)\/(?!([a-z]+-)?port\.ts$)/
     // Nor what says what the values of a port mean, nor what looks into the files of an engine without opening it.
     const pure =
-      /^shared\/(log\/partition|points\/(aggregate|scan-columns)|registry\/(credentials|names)|[a-z]+\/sqlite\/verify)\.ts$/
+      /^shared\/(log\/partition|points\/(aggregate|scan-columns|stored-values)|registry\/(credentials|names)|[a-z]+\/sqlite\/verify)\.ts$/
     const wrong = (source: Source) => source.imports.some((path) => adapter.test(path) && !pure.test(path))
     expect(
       offenders(

@@ -1,10 +1,9 @@
-import { encodeHandedOn, FORM } from '../../shared/decoders/handed-on.ts'
+import { recordsForOwner } from '../../shared/decoders/for-owner.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
-import { REVISION_HEADER } from '../../shared/policies/revision.ts'
-import { headersOf, SAME_TIME_HEADER, writeFrom } from '../../shared/record.ts'
+import { SAME_TIME_HEADER, writeFrom } from '../../shared/record.ts'
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
-import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic, parseDeviceKey } from '../../shared/topics.ts'
+import { DEFAULT_STREAM, parseDeviceKey } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Retry } from './retry.ts'
 import type { LateFault, Slice } from './slice.ts'
@@ -12,9 +11,6 @@ import type { LateFault, Slice } from './slice.ts'
 /** Records, and bytes of their values, per append. */
 const APPEND_RECORDS = 1000
 const APPEND_BYTES = 4 * 1024 * 1024
-
-/** What is handed on is decoded already. */
-const NO_POLICIES = { revisionOf: () => undefined }
 
 /** A record that is to be appended, and what it was made of. */
 interface Made {
@@ -90,34 +86,19 @@ export class HandOn {
       if (source === undefined || tenant === undefined) continue
       if (record !== last) element = 0
       last = record
-      const uid = this.#names.uidOf(tenant, device)
-      const names = { tenant, device, stream: DEFAULT_STREAM }
-      const own = headersOf(names, uid, formatTelemetryTopic(names), NO_POLICIES)
-      const { topic: _ofSource, [REVISION_HEADER]: _used, ...others } = source.headers ?? {}
       const rule = decoded.sameTimes?.get(record)
       const isKnown = this.#names.isKnown(tenant, device)
       if (!isKnown) {
         const detail = `there is no device ${JSON.stringify(device)}`
         refused.push({ slice, record, fault: { element: null, path: null, code: 'device_unknown', detail } })
       }
-      for (const value of encodeHandedOn(DEFAULT_STREAM, points)) {
-        const from = writeFrom({
-          log: progress.log,
-          partition: progress.partition,
-          offset: firstOffset + record,
-          element,
-        })
-        element += 1
-        const { ms, ns, scheme } = source
-        const headers = {
-          ...others,
-          ...own,
-          form: FORM,
-          ...(rule === undefined ? {} : { [SAME_TIME_HEADER]: rule }),
-          from,
-        }
-        if (isKnown) yield { made: { key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }, record, device }
-      }
+      const owner = { tenant, device, uid: this.#names.uidOf(tenant, device), stream: DEFAULT_STREAM }
+      const { log, partition } = progress
+      const mark = () => ({
+        ...(rule === undefined ? {} : { [SAME_TIME_HEADER]: rule }),
+        from: writeFrom({ log, partition, offset: firstOffset + record, element: element++ }),
+      })
+      for (const made of recordsForOwner(source, owner, points, mark)) if (isKnown) yield { made, record, device }
     }
   }
 }

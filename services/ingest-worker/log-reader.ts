@@ -15,7 +15,7 @@ import type { FindDocuments } from '../../shared/policies/policy-table.ts'
 import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { slicesByBytes, type Progress, type Slice } from './slice.ts'
+import { slicesOf, type Progress, type Slice } from './slice.ts'
 import { Taken } from './taken.ts'
 import type { Retry } from './retry.ts'
 
@@ -112,7 +112,7 @@ export class LogReader {
     const progress = this.#progressOf(batch)
     const { retry } = this.#options
     let firstOffset = batch.firstOffset
-    for (const records of slicesByBytes(batch.records)) {
+    for (const records of slicesOf(batch.records)) {
       // Not taken, and not refused: the consumer is about to be closed, and the next one reads it again.
       if (this.#parked) return untilAborted(signal)
       if (firstOffset > batch.firstOffset) await nextTurn()

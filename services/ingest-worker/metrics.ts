@@ -20,6 +20,8 @@ export interface IngestMetrics {
   readonly revoked: Counter
   /** Points of readings that were deleted before they were stored. */
   readonly deleted: Counter
+  /** Points of replayed records in whose place the store has another value. */
+  readonly superseded: Counter
   readonly suspects: Counter
   /** Points that took the place of another value of another message, as far as the worker remembers. */
   readonly overwritten: Counter
@@ -70,6 +72,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     deleted: counter('deleted_points_total', 'Points not stored, because their readings were deleted'),
+    superseded: counter('superseded_points_total', 'Points of a replay not stored: there is another value by now'),
     suspects: counter('clock_suspects_total', 'Readings stored with a suspect time'),
     ...sameTimeMetrics(registers),
     ...handOnCounters(registers),

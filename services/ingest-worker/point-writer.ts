@@ -2,11 +2,12 @@ import { SluiceError } from '../../shared/errors.ts'
 import type { PointStore, RejectedPoint } from '../../shared/points/port.ts'
 import type { TombstoneView } from '../../shared/registry/tombstones-port.ts'
 import type { PointBatch } from '../../shared/telemetry.ts'
-import { at, keep, nothingOf, type Accepted } from './accepted.ts'
+import { at, concatenate, keep, nothingOf, type Accepted } from './accepted.ts'
 import type { DeletedReadings } from './deleted-readings.ts'
 import type { FieldTypes } from './field-types.ts'
 import type { IngestMetrics } from './metrics.ts'
-import { Refusals, type LateFault, type Refusal, type Slice } from './slice.ts'
+import { Replayed } from './replayed.ts'
+import { isOfReplays, Refusals, type LateFault, type Refusal, type Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** What became of some slices: their points, without those that the store refused, and what was refused of each record. */
@@ -23,6 +24,7 @@ const isAboutPoints = (error: SluiceError) => error.kind.class === 'data' || err
 /** Brings decoded slices into the point store: types first, then one write for as many points as go together. */
 export class PointWriter {
   readonly #points: Pick<PointStore, 'write'>
+  readonly #replayed: Replayed
   readonly #types: FieldTypes
   readonly #deleted: DeletedReadings
   readonly #retry: Retry
@@ -30,7 +32,7 @@ export class PointWriter {
   readonly #writePoints: number
 
   constructor(options: {
-    points: Pick<PointStore, 'write'>
+    points: Pick<PointStore, 'write' | 'query'>
     types: FieldTypes
     deleted: DeletedReadings
     retry: Retry
@@ -38,6 +40,7 @@ export class PointWriter {
     writePoints: number
   }) {
     this.#points = options.points
+    this.#replayed = new Replayed(options)
     this.#types = options.types
     this.#deleted = options.deleted
     this.#retry = options.retry
@@ -55,11 +58,20 @@ export class PointWriter {
     const asTheyAre = await this.#types.pin(slices.map((slice) => slice.decoded.points.series))
     const deleted = await this.#deleted.view()
     const accepted = slices.map((slice) => this.#deleted.leaveOut(this.#fit(slice, asTheyAre, refusals), deleted))
+    const stored: Accepted[] = []
+    // What comes before a replay has to be stored when it is looked for.
+    for (const { parts, isOfReplay } of runsOf(accepted)) {
+      const wanted = isOfReplay ? await this.#replayed.leaveOut(parts) : parts
+      stored.push(...(await this.#store(wanted, refusals)))
+    }
+    return { stored, refusals: refusals.list(), deleted }
+  }
+
+  async #store(accepted: readonly Accepted[], refusals: Refusals): Promise<readonly Accepted[]> {
     const batch = concatenate(accepted.map(({ points }) => points))
     const rejected = await this.#writeAll(batch)
     this.#metrics.points.inc(batch.series.length - rejected.length)
-    const stored = rejected.length === 0 ? accepted : withoutRejected(accepted, rejected, refusals)
-    return { stored, refusals: refusals.list(), deleted }
+    return rejected.length === 0 ? accepted : withoutRejected(accepted, rejected, refusals)
   }
 
   /** The slice's points as the types in force have them, without those that do not fit. */
@@ -110,6 +122,18 @@ export class PointWriter {
   }
 }
 
+/** In order: what was replayed apart from what was not. */
+function runsOf(accepted: readonly Accepted[]): { readonly parts: Accepted[]; readonly isOfReplay: boolean }[] {
+  const runs: { readonly parts: Accepted[]; readonly isOfReplay: boolean }[] = []
+  for (const part of accepted) {
+    const isOfReplay = isOfReplays(part.slice)
+    const last = runs.at(-1)
+    if (last?.isOfReplay === isOfReplay) last.parts.push(part)
+    else runs.push({ parts: [part], isOfReplay })
+  }
+  return runs
+}
+
 /** Takes the points that the store refused out of the slices: each is a fault of its field alone. */
 function withoutRejected(
   accepted: readonly Accepted[],
@@ -133,17 +157,6 @@ function withoutRejected(
     base += record.length
     return kept
   })
-}
-
-function concatenate(batches: readonly PointBatch[]): PointBatch {
-  const [first] = batches
-  if (batches.length === 1 && first !== undefined) return first
-  return {
-    series: batches.flatMap(({ series }) => series),
-    ms: batches.flatMap(({ ms }) => ms),
-    ns: batches.flatMap(({ ns }) => ns),
-    values: batches.flatMap(({ values }) => values),
-  }
 }
 
 function slicePoints(batch: PointBatch, from: number, to: number): PointBatch {

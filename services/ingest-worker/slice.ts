@@ -1,6 +1,7 @@
 import type { Decoded } from '../../shared/decoders/decode.ts'
 import { Faults, type Fault } from '../../shared/faults.ts'
 import type { LogGap } from '../../shared/log/port.ts'
+import { isReplay } from '../../shared/record.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { Taken } from './taken.ts'
 
@@ -33,12 +34,18 @@ export interface Progress {
 export interface Slice {
   readonly progress: Progress
   readonly firstOffset: number
+  /** Replayed ones are never beside others. */
   readonly records: readonly LogRecord[]
   readonly decoded: Decoded
   /** What was lost right before it. */
   readonly gap?: LogGap
   /** The note of the position behind it, where that is another one than before. */
   readonly note?: string | undefined
+}
+
+/** Whether its records were replayed. */
+export function isOfReplays({ records: [first] }: Slice): boolean {
+  return first !== undefined && isReplay(first)
 }
 
 /** Something is wrong with a record, found after it was decoded. */
@@ -91,12 +98,21 @@ function copyEntry([record, faults]: [number, Faults]): [number, Faults] {
   return [record, copy]
 }
 
-/** Records in runs of which each is not much to decode in one go. */
-export function* slicesByBytes(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
+/** Records in runs of which each is not much to decode in one go, those that were replayed apart from the others. */
+export function* slicesOf(records: readonly LogRecord[]): Generator<readonly LogRecord[]> {
   let from = 0
   let bytes = 0
+  let isOfReplay = false
   for (let i = 0; i < records.length; i++) {
-    bytes += records[i]?.value.length ?? 0
+    const record = records[i]
+    if (record === undefined) continue
+    if (isReplay(record) !== isOfReplay) {
+      isOfReplay = !isOfReplay
+      if (i > from) yield records.slice(from, i)
+      from = i
+      bytes = 0
+    }
+    bytes += record.value.length
     if (bytes < SLICE_BYTES) continue
     yield records.slice(from, i + 1)
     from = i + 1

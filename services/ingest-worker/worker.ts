@@ -33,7 +33,7 @@ export type WorkerRegistry = Pick<
 
 export interface IngestWorkerOptions {
   readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>
-  readonly points: Pick<PointStore, 'write' | 'sync'>
+  readonly points: Pick<PointStore, 'write' | 'query' | 'sync'>
   readonly registry: WorkerRegistry
   readonly cache: Pick<Cache, 'setMany'>
   readonly settings: Config<typeof ingestWorkerSettings>

@@ -73,7 +73,8 @@ export class ByDeviceDecoder {
       if (faults !== undefined) out.refuseAll(index, ofDevice(faults, first, device))
       for (const suspect of one.suspects) out.suspects.push({ ...suspect, element: first + suspect.element })
       out.nulls += one.nulls
-      if (one.readings > 0) out.others.push({ record: index, device, points: one.points })
+      const element = one.element.map((own) => first + own)
+      if (one.readings > 0) out.others.push({ record: index, device, points: one.points, element })
     }
     return undefined
   }

@@ -21,6 +21,8 @@ export interface ReadingsOfDevice {
   readonly device: string
   /** Of each series only field and type count. */
   readonly points: PointBatch
+  /** Per point, as in {@link Decoded}. */
+  readonly element: readonly number[]
 }
 
 /** What became of a run of records: every field of every reading is among the points, or null, or among the faults. */
