@@ -28,6 +28,7 @@ import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
 import { jobRoutes } from './routes/jobs.ts'
+import { letterJobRoutes } from './routes/letter-jobs.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { manyReadingRoutes } from './routes/many-readings.ts'
 import { nodeRoutes } from './routes/nodes.ts'
@@ -135,6 +136,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   retentionRoutes(app, options)
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)
+  letterJobRoutes(app, options, runner)
   jobRoutes(app, options)
   statusRoutes(app, options)
   nodeRoutes(app, options)

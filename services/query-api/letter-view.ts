@@ -84,7 +84,7 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
   const isOfRecord = stage === 'decode' || stage === 'store'
   const faults = faultsOf(letter)
   return {
-    id: sourceId(letter) ?? `refused/${partition}/${offset}`,
+    id: letterId(letter, { partition, offset }),
     kind: kindOf(letter),
     stage,
     code: letter.code,
@@ -103,6 +103,11 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
       source === undefined ? null : { log: letter.log ?? THIS_LOG, partition: source.partition, offset: source.offset },
     ...viewPayload(letter.payload, payloadBytes),
   }
+}
+
+/** What tells a letter from others, wherever its copies lie. */
+export function letterId(letter: DeadLetter, { partition, offset }: { partition: number; offset: number }): string {
+  return sourceId(letter) ?? `refused/${partition}/${offset}`
 }
 
 /** The id of a letter; undefined for what was refused before the log. */

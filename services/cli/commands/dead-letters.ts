@@ -1,7 +1,8 @@
-import { Option } from 'commander'
+import { Option, type Command } from 'commander'
 import { parseName, wholeNumber } from '../argument-parsers.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
+import { addLetterJobs } from './letter-jobs.ts'
 import { LETTER_KINDS } from '../../../shared/dead-letter.ts'
 import { ERRORS, isErrorCode } from '../../../shared/errors.ts'
 import type { Fault } from '../../../shared/faults.ts'
@@ -15,13 +16,16 @@ interface DeadLetterAnswer {
   readonly receivedAt: string
 }
 
-interface ListOptions {
+interface Filter {
   readonly tenant?: string
   readonly device?: string
   readonly from?: string
   readonly to?: string
   readonly code?: string
   readonly kind?: string
+}
+
+interface ListOptions extends Filter {
   readonly limit: number
 }
 
@@ -29,19 +33,24 @@ interface ListOptions {
 const SHOWN_FAULTS = 10
 
 export function addDeadLetters({ program, run }: Commands): void {
-  program
+  const letters = program
     .command('dead-letters')
     .description('what could not be stored, clients and messages that were refused, and warnings')
-    .command('list')
-    .description('list dead letters, newest first')
+  filtered(letters.command('list').description('list dead letters, newest first'))
+    .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
+    .action(run(listDeadLetters))
+  addLetterJobs(letters, run, filtered)
+}
+
+/** The options by which letters are chosen. */
+function filtered(command: Command): Command {
+  return command
     .option('--tenant <name>', 'only this tenant', parseName)
     .option('--device <name>', 'only of devices with this name')
     .option('--code <code>', 'only with this error code')
     .option('--from <time>', 'failed then or later: RFC 3339 or ms since 1970')
     .option('--to <time>', 'failed before')
     .addOption(new Option('--kind <kind>', 'only this kind').choices([...LETTER_KINDS]))
-    .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
-    .action(run(listDeadLetters))
 }
 
 async function listDeadLetters(session: Session, { limit, ...filter }: ListOptions): Promise<void> {

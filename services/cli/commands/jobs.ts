@@ -75,7 +75,8 @@ function describeJob(job: JobAnswer): string {
   return printable(`Job ${job.id} (${job.kind}) is ${job.state}. ${lineOf(job)}`.trimEnd())
 }
 
-function lineOf({ counts, progress }: JobAnswer): string {
+/** How far a job is, in one line. */
+export function lineOf({ counts, progress }: Pick<JobAnswer, 'counts' | 'progress'>): string {
   const counted = Object.entries(counts).map(([name, count]) => `${name} ${count}`)
   return [counted.join(', '), progress].filter((part) => part !== '').join('; ')
 }

@@ -1,11 +1,12 @@
 import { pause } from '../../../shared/backoff.ts'
-import { INGEST_GROUP, type PartitionLag, type TelemetryLog } from '../../../shared/log/port.ts'
+import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { DeleteRange, PointStore } from '../../../shared/points/port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { Tombstone } from '../../../shared/registry/tombstones-port.ts'
 import { formatInstant, type Instant } from '../../../shared/telemetry.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { JobHandler, JobRun } from './job-runner.ts'
+import { endsOf, recordsLeft } from './when-stored.ts'
 
 export const DELETE_READINGS = 'readings delete'
 
@@ -85,12 +86,10 @@ function rangeOf({ tenant, uid, stream, from, to }: Tombstone): DeleteRange {
  * it took up before it knew of the tombstone.
  */
 async function whenStored({ log }: DeleteSources, { tenant, uid }: Tombstone, run: JobRun): Promise<void> {
-  const partition = log.partitionOf(deviceKey(tenant, uid))
-  const end = (await log.offsets('telemetry.raw')).find((one) => one.partition === partition)?.end ?? 0
+  const ends = await endsOf(log, new Set([log.partitionOf(deviceKey(tenant, uid))]))
   for (let told = -1; ;) {
     run.signal.throwIfAborted()
-    const lag = (await log.lag('telemetry.raw', INGEST_GROUP)).find((one) => one.partition === partition)
-    const left = leftOf(lag, end)
+    const left = await recordsLeft(log, ends)
     if (left === 0) return
     if (left !== told) {
       await run.save({ progress: `Deleted. Waiting for the workers to pass ${left} records that came before.` })
@@ -98,10 +97,4 @@ async function whenStored({ log }: DeleteSources, { tenant, uid }: Tombstone, ru
     told = left
     await pause(LOOK_EVERY_MS, run.signal)
   }
-}
-
-/** Records before `end` that are not committed. */
-function leftOf(lag: PartitionLag | undefined, end: number): number {
-  if (lag === undefined || lag.records === 0) return 0
-  return Math.max(0, Math.min(lag.records, end - lag.committed))
 }

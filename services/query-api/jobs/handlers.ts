@@ -1,8 +1,14 @@
 import type { ApiParts } from '../api.ts'
 import { DELETE_READINGS, deleteReadings } from './delete-readings.ts'
+import { DISCARD_LETTERS, discardLetters } from './discard-letters.ts'
 import type { JobHandlers } from './job-runner.ts'
+import { REPLAY_LETTERS, replayLetters } from './replay-letters.ts'
 
 /** Every kind of job, and who does it. */
 export function jobHandlers(options: ApiParts<'log' | 'points' | 'registry'>): JobHandlers {
-  return { [DELETE_READINGS]: deleteReadings(options) }
+  return {
+    [DELETE_READINGS]: deleteReadings(options),
+    [REPLAY_LETTERS]: replayLetters(options),
+    [DISCARD_LETTERS]: discardLetters(options),
+  }
 }

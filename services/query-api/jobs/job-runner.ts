@@ -19,6 +19,7 @@ const RENEW_EVERY_MS = JOB_LEASE_MS / 6
 
 /** What a kind of job is given to work with. */
 export interface JobRun {
+  /** As it was saved last. */
   readonly job: Job
   /** Aborted when the process closes, somebody cancels, or the job is another process's: stop, and say nothing. */
   readonly signal: AbortSignal
@@ -126,7 +127,7 @@ export class JobRunner {
     const holding = new Holding(this.#options.jobs, owner, job, this.#ending.signal)
     logger.info(at, 'a job begins, or goes on')
     try {
-      const done = await this.#attempts(job, handler, holding)
+      const done = await this.#attempts(handler, holding)
       await this.#end(job, holding, { state: 'done', ...done })
     } catch (caught) {
       const error = toSluiceError(caught)
@@ -143,12 +144,13 @@ export class JobRunner {
     }
   }
 
-  async #attempts(job: Job, handler: JobHandler, holding: Holding) {
-    const run = { job, signal: holding.signal, save: (change: JobChange) => holding.save(change) }
+  async #attempts(handler: JobHandler, holding: Holding) {
+    const { signal } = holding
+    const save = (change: JobChange) => holding.save(change)
     for (let failures = 1; ; failures++) {
-      holding.signal.throwIfAborted()
+      signal.throwIfAborted()
       try {
-        return await handler.run(run)
+        return await handler.run({ job: holding.job, signal, save })
       } catch (caught) {
         const error = toSluiceError(caught)
         if (holding.signal.aborted || !error.canRetry) throw error
@@ -170,7 +172,7 @@ export class JobRunner {
 class Holding {
   readonly #jobs: Pick<Jobs, 'save'>
   readonly owner: string
-  readonly #job: Job
+  #job: Job
   readonly #stopping = new AbortController()
   readonly #timer: NodeJS.Timeout
   readonly #closed: AbortSignal
@@ -193,6 +195,10 @@ class Holding {
     return this.#stopping.signal
   }
 
+  get job(): Job {
+    return this.#job
+  }
+
   get stop(): Stop | undefined {
     return this.#stop
   }
@@ -201,6 +207,7 @@ class Holding {
     this.signal.throwIfAborted()
     const began = performance.now()
     const held = await this.#jobs.save(this.#job.id, this.owner, change)
+    if (held !== 'lost') this.#job = { ...this.#job, ...change }
     if (held !== 'held') this.#abort(held)
     else this.#renewed = began
     this.signal.throwIfAborted()

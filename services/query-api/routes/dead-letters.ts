@@ -8,14 +8,19 @@ import { newestLetters, type LetterFilter } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
 import { parseTime } from '../time.ts'
 
+/** Which letters are asked for. */
+export const LetterFilters = {
+  tenant: Type.Optional(Type.String()),
+  device: Type.Optional(Type.String({ description: 'Of one tenant, or of all.' })),
+  code: Type.Optional(Type.String({ description: 'A code of docs/errors.md: of any fault of a letter.' })),
+  from: Type.Optional(Type.String({ description: 'Failed then or later: RFC 3339 or milliseconds since 1970.' })),
+  to: Type.Optional(Type.String({ description: 'Failed before: RFC 3339 or milliseconds since 1970.' })),
+  kind: Type.Optional(Type.Enum([...LETTER_KINDS])),
+}
+
 const Query = Type.Object(
   {
-    tenant: Type.Optional(Type.String()),
-    device: Type.Optional(Type.String({ description: 'Of one tenant, or of all.' })),
-    code: Type.Optional(Type.String({ description: 'A code of docs/errors.md: of any fault of a letter.' })),
-    from: Type.Optional(Type.String({ description: 'Failed then or later: RFC 3339 or milliseconds since 1970.' })),
-    to: Type.Optional(Type.String({ description: 'Failed before: RFC 3339 or milliseconds since 1970.' })),
-    kind: Type.Optional(Type.Enum([...LETTER_KINDS])),
+    ...LetterFilters,
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
     cursor: Type.Optional(Type.String({ maxLength: 4096 })),
   },
@@ -23,7 +28,14 @@ const Query = Type.Object(
 )
 
 /** Errors: `bad_request` for a code that is none, or a span that ends before it begins. */
-function filterOf({ tenant, device, code, kind, from, to }: Static<typeof Query>): LetterFilter {
+export function filterOf({
+  tenant,
+  device,
+  code,
+  kind,
+  from,
+  to,
+}: Omit<Static<typeof Query>, 'limit' | 'cursor'>): LetterFilter {
   if (code !== undefined && !isErrorCode(code)) {
     throw new SluiceError('bad_request', 'parameter "code" is not one of docs/errors.md')
   }

@@ -9,6 +9,7 @@ import { startIngestWorker } from '../../../services/ingest-worker/worker.ts'
 import { openMemoryCache } from '../../../shared/cache/memory/open.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import { Releasers } from '../../../shared/process/releasers.ts'
+import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { openSqliteLog } from '../../../shared/log/sqlite/open.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openSqlitePoints } from '../../../shared/points/sqlite/open.ts'
@@ -21,10 +22,17 @@ import { caller, openApi } from './api.ts'
 /** One for all: a folder may be opened again. */
 const CREDENTIAL_KEY = randomBytes(32)
 
+interface RealOptions {
+  readonly folder?: string
+  readonly isIdle?: boolean
+  /** What the worker takes for the log. */
+  readonly ofWorker?: (log: TelemetryLog) => TelemetryLog
+}
+
 /** The API on the embedded adapters, with a worker that stores, at once or when it is asked to. */
 export async function openReal(
   through: (registry: Registry) => Registry = (registry) => registry,
-  { folder = tempFolder(), isIdle = false }: { folder?: string; isIdle?: boolean } = {},
+  { folder = tempFolder(), isIdle = false, ofWorker = (log) => log }: RealOptions = {},
 ) {
   const releasers = new Releasers()
   onTestFinished(() => releasers.close())
@@ -47,7 +55,8 @@ export async function openReal(
   const ports = { log, points, registry, cache }
   const startWorker = async () => {
     const settings = loadConfig(ingestWorkerSettings, { INGEST_CHECKPOINT_MS: '50' })
-    releasers.own('worker', await startIngestWorker({ ...ports, ...common, settings }), (it) => it.close())
+    const worker = await startIngestWorker({ ...ports, log: ofWorker(log), ...common, settings })
+    releasers.own('worker', worker, (it) => it.close())
   }
   if (!isIdle) await startWorker()
   // The embedded log lets go of dead letters by their receive time: it must be now.

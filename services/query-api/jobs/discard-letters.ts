@@ -1,0 +1,29 @@
+import type { TelemetryLog } from '../../../shared/log/port.ts'
+import type { Registry } from '../../../shared/registry/port.ts'
+import type { JobHandler } from './job-runner.ts'
+import { goThroughLetters, type NotedLetter } from './letters-job.ts'
+
+export const DISCARD_LETTERS = 'letters discard'
+
+/** Notes that letters are to be left as they are. They stay in the log, and can be listed, until its retention removes them. */
+export function discardLetters(sources: {
+  readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
+  readonly registry: Pick<Registry, 'letterNotes' | 'names'>
+}): JobHandler {
+  return {
+    async run(run) {
+      const counts = await goThroughLetters(sources, run, async (letters) => {
+        const open = letters.filter(isOpen)
+        const notes = open.map(({ id, note }) => ({ id, state: 'discarded' as const, tries: note?.tries ?? 0 }))
+        return { notes, counts: { letters: open.length, skipped: letters.length - open.length } }
+      })
+      return { counts, progress: 'Every letter that was asked for was looked at.' }
+    },
+    cancelled: async () => 'What was discarded so far stays so.',
+  }
+}
+
+/** Nothing was done about it that settles it. */
+export function isOpen({ note }: NotedLetter): boolean {
+  return note?.state !== 'replayed' && note?.state !== 'discarded'
+}

@@ -1,0 +1,81 @@
+import { pause } from '../../../shared/backoff.ts'
+import type { TelemetryLog } from '../../../shared/log/port.ts'
+import type { JobCounts } from '../../../shared/registry/jobs-port.ts'
+import type { DeviceNames } from '../../../shared/registry/names-port.ts'
+import type { LetterNote, LetterNotes } from '../../../shared/registry/letters-port.ts'
+import type { LetterFilter } from '../letters.ts'
+import { letterMatches } from '../letters.ts'
+import { allLetters, PAGE_LETTERS, readPage, type Stretches, type WholeLetter } from '../replay/letter-pages.ts'
+import type { JobRun } from './job-runner.ts'
+
+/** Letters that something is to be done about. */
+export interface LettersSpec {
+  readonly filter: LetterFilter
+  /** Letters a second, at most. */
+  readonly rate: number
+}
+
+/** A letter, and what was done about it before. */
+export interface NotedLetter extends WholeLetter {
+  readonly note: LetterNote | undefined
+}
+
+export interface PageDone {
+  readonly counts: JobCounts
+  /** What is to be noted about letters of the page; the others are passed over. */
+  readonly notes: readonly Pick<LetterNote, 'id' | 'state' | 'tries'>[]
+}
+
+interface Sources {
+  readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
+  readonly registry: { readonly names: DeviceNames; readonly letterNotes: LetterNotes }
+}
+
+/**
+ * Goes through the letters that were there when the job began, page by page, each letter once. Where the process ended in
+ * between, the page that it was at is done again: `doPage` must then change nothing.
+ */
+export async function goThroughLetters(
+  { log, registry }: Sources,
+  run: JobRun,
+  doPage: (letters: readonly NotedLetter[]) => Promise<PageDone>,
+): Promise<JobCounts> {
+  const { filter, rate } = run.job.spec as LettersSpec // written by the route
+  const { id: job, who } = run.job
+  const { letterNotes, names } = registry
+  let left = run.job.position as Stretches | undefined // written below
+  let counts = run.job.counts
+  if (left === undefined) {
+    await letterNotes.trim()
+    left = await allLetters(log)
+    await run.save({ position: left })
+  }
+  for (;;) {
+    run.signal.throwIfAborted()
+    const started = performance.now()
+    const page = await readPage(log, left, Math.min(PAGE_LETTERS, rate), run.signal)
+    if (page === undefined) return counts
+    const asked = page.letters.filter(({ letter }) => letterMatches(names, filter, letter))
+    const known = await letterNotes.of(asked.map(({ id }) => id))
+    const noted = asked.map((one) => ({ ...one, note: known.get(one.id) }))
+    const done = await doPage(noted.filter(({ note }) => note?.job !== job))
+    left = page.left
+    counts = sumOf(counts, done.counts)
+    try {
+      await run.save({ position: left, counts, progress: `${records(left)} records of letters are left.` })
+    } finally {
+      // Counted first: a letter that is not noted is done again and then changes nothing, one that was is not counted again.
+      await letterNotes.put(done.notes.map((note) => ({ ...note, job, who, atMs: Date.now() })))
+    }
+    await pause(Math.max(0, (done.notes.length * 1000) / rate - (performance.now() - started)), run.signal)
+  }
+}
+
+function records(left: Stretches): number {
+  return left.reduce((sum, { from, to }) => sum + to - from, 0)
+}
+
+export function sumOf(a: JobCounts, b: JobCounts): JobCounts {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  return Object.fromEntries(Array.from(names, (name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]))
+}
