@@ -6,7 +6,7 @@ import { overriding } from '../../load-tests/reference/overriding.ts'
  * The worker as it is, killed at one exact point of its work: `killed-worker.ts <point> <count>`, when it is there for the
  * so manyth time.
  */
-const POINTS = ['before-write', 'between-stores', 'after-both', 'before-commit'] as const
+const POINTS = ['after-hand-on', 'before-write', 'between-stores', 'after-both', 'before-commit'] as const
 
 const [point, count] = process.argv.slice(2)
 if (!POINTS.some((known) => known === point)) throw new Error(`the point is one of ${POINTS.join(', ')}`)
@@ -31,9 +31,15 @@ process.exitCode = await runIngestWorker((ports) => {
     }
     return overriding(consumer, { commit })
   }
+  const append: TelemetryLog['append'] = async (topic, records) => {
+    const ends = await log.append(topic, records)
+    // Letters are appended, too.
+    if (topic === 'telemetry.raw') await passing('after-hand-on')
+    return ends
+  }
   return {
     ...ports,
-    log: overriding(log, { consume }),
+    log: overriding(log, { append, consume }),
     points: overriding(points, {
       async write(batch) {
         await passing('before-write')
