@@ -1,6 +1,15 @@
 import { SluiceError } from './errors.ts'
 import type { AclRule, Principal, RuleAction } from './registry/port.ts'
-import { contains, isReserved, isTopicFilter, isTopicName, matches, overlaps, unionContains } from './topic-filter.ts'
+import {
+  contains,
+  faultOfBounds,
+  isReserved,
+  isTopicFilter,
+  isTopicName,
+  matches,
+  overlaps,
+  unionContains,
+} from './topic-filter.ts'
 import { parseTenantTopic, topicOfDevice } from './topics.ts'
 
 /**
@@ -65,7 +74,11 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
   const shown = JSON.stringify(topicOrFilter.slice(0, 128))
   const verdict = (allowed: boolean, reason: string, rule?: AclRule): Explanation => ({ allowed, rule, reason })
   const valid = action === 'publish' ? isTopicName(topicOrFilter) : isTopicFilter(topicOrFilter)
-  if (!valid) return verdict(false, `${shown} is not a valid topic ${action === 'publish' ? 'name' : 'filter'}`)
+  if (!valid) {
+    const why = faultOfBounds(topicOrFilter)
+    const what = `${shown} is not a valid topic ${action === 'publish' ? 'name' : 'filter'}`
+    return verdict(false, why === undefined ? what : `${what}: ${why}`)
+  }
   if (isReserved(topicOrFilter)) return verdict(false, `${shown} begins with $, which is reserved for the broker`)
   const tenant = action === 'publish' ? parseTenantTopic(topicOrFilter) : undefined
   if (tenant !== undefined) return explainTenant(principal, tenant)
@@ -85,10 +98,22 @@ export function explain(principal: Principal, action: RuleAction, topicOrFilter:
     const rule = single(allow)
     return verdict(true, `allowed by ${rule === undefined ? 'several rules together' : describeRule(rule)}`, rule)
   }
-  // Who writes a name as it is has a topic of other levels.
-  const own =
-    principal.kind === 'device' ? `; its topics begin with ${topicOfDevice(principal.tenant, principal.device)}/` : ''
+  const own = principal.kind === 'device' ? whyNotOwn(principal, topicOrFilter) : ''
   return verdict(false, `no rule of ${JSON.stringify(principal.name)} allows it to ${action} to ${shown}${own}`)
+}
+
+const OWN_LEVELS = ['level 1', 'the tenant', 'the device'] as const
+
+/** What of a topic makes it another's. Who writes a name as it is has a topic of other levels, too. */
+function whyNotOwn({ tenant, device }: Principal & { kind: 'device' }, topic: string): string {
+  const own = topicOfDevice(tenant, device)
+  const levels = topic.split('/')
+  const differs = own.split('/').findIndex((level, index) => levels[index] !== level)
+  const begin = `its topics begin with ${own}/`
+  if (differs < 0) return `; ${begin}`
+  const level = levels[differs]
+  const wrong = level === undefined ? 'is missing' : `${JSON.stringify(level.slice(0, 128))} is not its own`
+  return `; ${OWN_LEVELS[differs] ?? ''} ${wrong}: ${begin}`
 }
 
 /** May `principal` publish the telemetry of every device of the tenant, whatever it is called? */

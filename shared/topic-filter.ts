@@ -46,6 +46,15 @@ function isBounded(text: string): boolean {
   return levels <= MAX_TOPIC_LEVELS
 }
 
+/** Which bound a topic name or filter breaks; undefined when none. Not for hot paths. */
+export function faultOfBounds(text: string): string | undefined {
+  const bytes = Buffer.byteLength(text)
+  if (text === '') return 'it is empty'
+  if (bytes > MAX_TOPIC_BYTES) return `it has ${bytes} bytes: at most ${MAX_TOPIC_BYTES} are possible`
+  const levels = text.split('/').length
+  return levels > MAX_TOPIC_LEVELS ? `it has ${levels} levels: at most ${MAX_TOPIC_LEVELS} are possible` : undefined
+}
+
 /**
  * Whether a valid filter matches a valid topic name. A wildcard in the first level does not match topics that begin
  * with `$` [MQTT-4.7.2-1]; `a/#` matches `a` too (MQTT 3.1.1, 4.7.1.2). Allocates nothing.

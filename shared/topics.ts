@@ -1,4 +1,5 @@
 import type { ErrorCode } from './errors.ts'
+import { nearest } from './nearest.ts'
 import { decodeName, encodeName, isDeviceName, isName, MAX_NAME_BYTES } from './names.ts'
 
 /** The topic grammar: `t/{tenant}/{device}/telemetry[/{stream}]` and the other topics below a device. */
@@ -63,14 +64,41 @@ export function faultOfTopic(topic: string): TopicFault | undefined {
 
 function faultOfLevel(part: 'device' | 'stream', level: string | undefined): TopicFault | undefined {
   if (level === undefined || decodeName(level) !== undefined) return undefined
-  const shown = JSON.stringify(level.slice(0, 128))
-  if (level === '') return { code: 'topic_unknown', detail: `the ${part} is empty` }
+  const shown = quoted(level)
+  if (level === '') return { code: 'topic_unknown', detail: `level ${part === 'device' ? 3 : 5}: the ${part} is empty` }
   // One name has one encoding, so whatever is decoded and encoded again was to be written like this.
   const meant = encodeName(decodeLoosely(level))
   if (meant === level)
     return { code: 'topic_unknown', detail: `the ${part} ${shown} is longer than ${MAX_NAME_BYTES} bytes` }
   const detail = `the ${part} ${shown} is not encoded as names are: was ${JSON.stringify(meant.slice(0, 128))} meant?`
   return { code: 'topic_encoding_invalid', detail }
+}
+
+/** What lies below `t/{tenant}/{device}/`. */
+const KINDS = ['telemetry', 'status', 'cmd', 'notice']
+
+/**
+ * Why a topic below `t/` whose names are in order (see {@link faultOfTopic}) is none of those of a device: the level that makes it
+ * none, and what should stand there. Not for hot paths.
+ */
+export function whyUnknown(topic: string): string {
+  const [, tenant, device, kind, , beyond] = topic.split('/', 7)
+  if (tenant === undefined) return 'level 2, the tenant, is missing'
+  if (!isName(tenant)) return `level 2, the tenant ${quoted(tenant)}, is not 1 to 64 characters of A-Z a-z 0-9 _ . -`
+  if (device === undefined) return 'level 3, the device, is missing'
+  const must = 'telemetry, status, cmd or notice'
+  if (kind === undefined) return `level 4 is missing: it must be ${must}`
+  if (!KINDS.includes(kind)) {
+    const meant = nearest(kind, KINDS)
+    return `level 4 is ${quoted(kind)}: it must be ${must}${meant === undefined ? '' : `; was "${meant}" meant?`}`
+  }
+  if (beyond === undefined) return `level 4 is ${quoted(kind)}, which is not published to like this`
+  return `level 6, ${quoted(beyond)}, is one too many: a stream is one level, in which / is written as %2F`
+}
+
+/** A level as a message shows it. */
+function quoted(level: string): string {
+  return JSON.stringify(level.slice(0, MAX_NAME_BYTES))
 }
 
 const TRIPLETS = /(?:%[0-9A-Fa-f]{2})+/g

@@ -1,11 +1,11 @@
 import { crc32 } from 'node:zlib'
-import { isReserved, isTopicName, MAX_TOPIC_BYTES, MAX_TOPIC_LEVELS } from '../../../shared/topic-filter.ts'
+import { faultOfBounds, isReserved, isTopicName } from '../../../shared/topic-filter.ts'
 import type { ErrorCode } from '../../../shared/errors.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
 import type { Policies } from '../../../shared/registry/policies-port.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import { headersOf, headersOfSeveral, HeaderSet, keyOfLogin } from '../../../shared/record.ts'
-import { deviceKey, faultOfTopic, parseTelemetryTopic, parseTenantTopic } from '../../../shared/topics.ts'
+import { deviceKey, faultOfTopic, parseTelemetryTopic, parseTenantTopic, whyUnknown } from '../../../shared/topics.ts'
 import type { Authorizer } from '../access/authorize.ts'
 
 /** What routes take of the registry; verdicts that are kept are kept for one epoch of it. */
@@ -56,9 +56,13 @@ export function createRouter(
 ): Router {
   return (principal, topic) => {
     const refuse = (code: ErrorCode, detail: string): RefusedRoute => ({ lane: 'refused', topic, code, detail })
-    if (isReserved(topic)) return refuse('topic_reserved', 'the topic begins with $')
+    if (isReserved(topic))
+      return refuse(
+        'topic_reserved',
+        `level 1 is ${JSON.stringify(topic.split('/', 1)[0]?.slice(0, 128))}, which begins with $`,
+      )
     if (!isTopicName(topic)) {
-      return refuse('topic_invalid', `more than ${MAX_TOPIC_BYTES} bytes or ${MAX_TOPIC_LEVELS} levels`)
+      return refuse('topic_invalid', faultOfBounds(topic) ?? 'the topic has a wildcard or a control character')
     }
     // Before the rules, which would only say that such a topic is not one's own.
     const fault = faultOfTopic(topic)
@@ -82,7 +86,7 @@ export function createRouter(
       const key = keyOfLogin(tenant, principal.name)
       return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: true }
     }
-    if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', 'not a telemetry, status, cmd or notice topic')
+    if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', whyUnknown(topic))
     return { lane: 'aedes', topic }
   }
 }

@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { PointQuery, SeriesPoints } from '../../../shared/points/port.ts'
 import { compareInstants } from '../../../shared/telemetry.ts'
-import { isDeviceName } from '../../../shared/names.ts'
+import { isDeviceName, MAX_NAME_BYTES } from '../../../shared/names.ts'
 import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
@@ -107,7 +107,11 @@ export function readingRoutes(app: Api, options: ApiParts<'registry' | 'points'>
 
 /** Errors: `name_invalid`. */
 export function streamOf(stream: string): string {
-  if (!isDeviceName(stream)) throw new SluiceError('name_invalid', 'parameter "stream" is not a name')
+  if (!isDeviceName(stream)) {
+    const why =
+      stream === '' ? 'is empty' : `has ${Buffer.byteLength(stream)} bytes: at most ${MAX_NAME_BYTES} are possible`
+    throw new SluiceError('name_invalid', `parameter "stream" ${why}`)
+  }
   return stream
 }
 

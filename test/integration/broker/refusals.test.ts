@@ -67,18 +67,23 @@ describe('a refused PUBLISH', () => {
   })
 
   it.each([
-    ['t/a/1/telemetri', 'topic_unknown'],
-    ['t/a/1/telemetry/with%20space', 'topic_encoding_invalid'],
-    ['$SYS/x/new/clients', 'topic_reserved'],
-    ['t/a/1/cmd/x', 'not_authorised'],
-    ['t/a/1/telemetry/'.padEnd(1025, 'y'), 'topic_invalid'],
-    ['t/a/1/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p', 'topic_invalid'],
-  ])('to %.40s is acknowledged, dropped and listed as %s', async (topic, code) => {
+    ['t/a/1/telemetri', 'topic_unknown', 'level 4 is "telemetri": it must be telemetry, status, cmd or notice; was "telemetry" meant?'], // prettier-ignore
+    ['t/a/1/telemetry/x/y', 'topic_unknown', 'level 6, "y", is one too many'],
+    ['t/a/1/telemetry/with%20space', 'topic_encoding_invalid', 'the stream "with%20space"'],
+    ['$SYS/x/new/clients', 'topic_reserved', 'level 1 is "$SYS"'],
+    ['t/a/1/cmd/x', 'not_authorised', 'denied by deny publish t/a/1/cmd/#'],
+    ['t/b/1/telemetry', 'not_authorised', 'the tenant "b" is not its own'],
+    ['t/a/2/telemetry', 'not_authorised', 'the device "2" is not its own: its topics begin with t/a/1/'],
+    ['t/a/1/telemetry/'.padEnd(1025, 'y'), 'topic_invalid', 'it has 1025 bytes: at most 1024'],
+    ['t/a/1/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p', 'topic_invalid', 'it has 19 levels: at most 16'],
+  ])('to %.40s is acknowledged, dropped and listed as %s, with the part that is wrong', async (topic, code, why) => {
     const harness = await startBroker()
     const client = await logIn(harness.port)
     client.send(packet.publish(topic, 'x', { qos: 1, id: 3 }), packet.publish(topic, 'x'), packet.pingreq)
     expect((await client.packetsUpTo(3)).slice(1).toSorted()).toEqual(['pingresp', 'puback 3'])
+    const said = expect.stringContaining(why) as string
     expect((await letters(harness, 2)).map((letter) => letter.code)).toEqual([code, code])
+    for (const { detail } of harness.log.letters) expect(detail).toEqual(said)
     expect(harness.log.records).toEqual([])
     expect(await harness.metric('sluice_broker_qos0_refused_total')).toBe(1)
   })

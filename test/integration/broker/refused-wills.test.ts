@@ -92,7 +92,7 @@ describe('a will that may not be published', () => {
       return connack?.properties?.userProperties?.['will'] as string | undefined
     }
     expect(await told({})).toBe(
-      'left out: no rule of "a/1" allows it to publish to "tele/LWT"; its topics begin with t/a/1/',
+      'left out: no rule of "a/1" allows it to publish to "tele/LWT"; level 1 "tele" is not its own: its topics begin with t/a/1/',
     )
     expect(await told({ maximumPacketSize: 150 })).toBeUndefined()
   })

@@ -11,6 +11,7 @@ import {
   parseTelemetryTopic,
   streamKey,
   topicOfDevice,
+  whyUnknown,
 } from '../../../shared/topics.ts'
 import { tenantName, wideName } from '../../names.ts'
 
@@ -114,4 +115,27 @@ it('no two streams have the same key, and no two fields', () => {
     }),
     { numRuns: 2_000 },
   )
+})
+
+describe('a topic below t/ that is none of those of a device names the level', () => {
+  it.each([
+    ['t', 'level 2, the tenant, is missing'],
+    ['t/a b/c/telemetry', 'level 2, the tenant "a b", is not 1 to 64 characters'],
+    ['t//c/telemetry', 'level 2, the tenant "", is not'],
+    ['t/a', 'level 3, the device, is missing'],
+    ['t/a/b', 'level 4 is missing: it must be telemetry, status, cmd or notice'],
+    ['t/a/b/Telemetry', 'level 4 is "Telemetry": it must be telemetry, status, cmd or notice; was "telemetry" meant?'],
+    ['t/a/b/temperature', /level 4 is "temperature": it must be telemetry, status, cmd or notice$/],
+    ['t/a/b/telemetry/x/y/z', 'level 6, "y", is one too many'],
+  ])('%s', (topic, said) => {
+    expect(whyUnknown(topic)).toMatch(said)
+  })
+
+  it('never throws, and shows no more than a name of what stands there', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(wideName, fc.string({ maxLength: 1000 })), { maxLength: 8 }), (levels) => {
+        expect(whyUnknown(['t', ...levels].join('/')).length).toBeLessThan(1000)
+      }),
+    )
+  })
 })
