@@ -61,12 +61,17 @@ export async function goThroughLetters(
     const done = await doPage(noted.filter(({ note }) => note?.job !== job))
     left = page.left
     counts = sumOf(counts, done.counts)
+    const notes = done.notes.map((note) => ({ ...note, job, who, atMs: Date.now() }))
+    run.signal.throwIfAborted()
     try {
       await run.save({ position: left, counts, progress: `${records(left)} records of letters are left.` })
-    } finally {
-      // Counted first: a letter that is not noted is done again and then changes nothing, one that was is not counted again.
-      await letterNotes.put(done.notes.map((note) => ({ ...note, job, who, atMs: Date.now() })))
+    } catch (error) {
+      // Written, and somebody ended the job.
+      if (run.signal.aborted) await letterNotes.put(notes)
+      throw error
     }
+    // Behind it: what is not noted may be done again, and what is noted is not counted again.
+    await letterNotes.put(notes)
     await pause(Math.max(0, (done.notes.length * 1000) / rate - (performance.now() - started)), run.signal)
   }
 }

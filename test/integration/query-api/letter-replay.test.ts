@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest'
 import { overriding } from '../../../load-tests/reference/overriding.ts'
+import { SluiceError } from '../../../shared/errors.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { keyOfLogin } from '../../../shared/record.ts'
+import type { Jobs } from '../../../shared/registry/jobs-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
 import { PATIENCE } from '../../patience.ts'
@@ -121,6 +123,28 @@ describe('replaying letters', () => {
 
   it('is seen to fail where nobody knows what was deleted', async () => {
     await expect(checkDeleted(deaf)).rejects.toThrow('to deeply equal')
+  })
+
+  it('does a page again that was not noted as done, and that changes nothing', async () => {
+    let isFirst = true
+    const failsOnce = (registry: Registry): Registry => {
+      const save: Jobs['save'] = async (id, owner, change) => {
+        if (isFirst && change.counts !== undefined) {
+          isFirst = false
+          throw new SluiceError('registry_unavailable', 'not now')
+        }
+        return registry.jobs.save(id, owner, change)
+      }
+      return overriding(registry, { jobs: overriding(registry.jobs, { save }) })
+    }
+    const real = await open(failsOnce)
+    await sendBoth(real)
+    await accept(real)
+    expect(await job(real, 'replay')).toEqual({ letters: 1, skipped: 0, ...NO_POINTS, unchanged: 2 })
+    expect(isFirst).toBe(false)
+    const ends = (await real.log.offsets('telemetry.raw')).map(({ end }) => end)
+    expect(ends.reduce((sum, end) => sum + end, 0)).toBe(2)
+    expect(await job(real, 'replay')).toEqual({ letters: 0, skipped: 1 })
   })
 
   it('of two values for one place stores the one that was sent later', async () => {
