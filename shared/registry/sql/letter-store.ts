@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { MAX_LETTER_NOTES, type LetterNote, type LetterNotes } from '../letters-port.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -43,7 +44,8 @@ export class SqlLetterNotes implements LetterNotes {
   async trim(keep = MAX_LETTER_NOTES): Promise<void> {
     await this.#database.run(async (db) => {
       const newest = db.selectFrom('letter_notes').select('at_ms').orderBy('at_ms', 'desc')
-      const first = await newest.offset(keep).limit(1).executeTakeFirst()
+      // MariaDB takes no text there, as which numbers are bound.
+      const first = await newest.offset(sql.lit(keep)).limit(1).executeTakeFirst()
       if (first === undefined) return
       await db.deleteFrom('letter_notes').where('at_ms', '<=', first.at_ms).execute()
     })
