@@ -16,7 +16,7 @@ import { parseCredentialKey } from '../shared/registry/credentials.ts'
 import { brokerSettings } from './broker.ts'
 import { drainSeconds } from './listeners.ts'
 import { ingestWorkerSettings, lingerMs } from './ingest-worker.ts'
-import { metricsSettings } from './metrics.ts'
+import { metricsSettings, OPS_ADDRESS } from './metrics.ts'
 import { pointRetentionMs, pointSettings } from './points.ts'
 import { queryApiSettings } from './query-api.ts'
 
@@ -46,7 +46,7 @@ const kafkaName = (longest: number, about: string): Setting<string> => ({
 /** What every process of a cluster has. */
 const processSettings = {
   LOG_LEVEL: oneOf('info', ['trace', 'debug', 'info', 'warn', 'error', 'fatal'], 'Lowest severity that is logged.'),
-  OPS_ADDRESS: text('127.0.0.1', 'Listening address of /healthz, /readyz and /metrics.'),
+  OPS_ADDRESS,
   OPS_PORT: integer(8081, 'Port of /healthz, /readyz and /metrics; 0 = chosen by the system.', {
     min: 0,
     max: 65_535,

@@ -71,7 +71,7 @@ export function drainSeconds(fallback: number): Setting<number> {
   )
 }
 
-function optionalPort(about: string): Setting<number | undefined> {
+export function optionalPort(about: string): Setting<number | undefined> {
   const { parse } = port(0, about)
   return { default: undefined, about, parse: (text) => (text === 'off' ? undefined : parse(text)) }
 }

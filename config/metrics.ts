@@ -1,4 +1,4 @@
-import { secret } from '../shared/config.ts'
+import { secret, text } from '../shared/config.ts'
 import { isNetwork, list } from './listeners.ts'
 
 /** Who may read `/metrics`, in every process. */
@@ -10,3 +10,5 @@ export const metricsSettings = {
     'an address or network',
   ),
 } as const
+
+export const OPS_ADDRESS = text('127.0.0.1', 'Listening address of /healthz, /readyz and /metrics.')

@@ -2,6 +2,8 @@ import { integer, oneOf, optionalText, secret, text, type Config, type Setting }
 import { parseReserve } from '../shared/storage/disk-reserve.ts'
 import { brokerSettings } from './broker.ts'
 import { ingestWorkerSettings } from './ingest-worker.ts'
+import { optionalPort } from './listeners.ts'
+import { OPS_ADDRESS } from './metrics.ts'
 import { pointSettings } from './points.ts'
 import { queryApiSettings } from './query-api.ts'
 
@@ -30,6 +32,10 @@ export const standaloneSettings = {
     min: 0,
     max: 10_000_000,
   }),
+  OPS_ADDRESS,
+  OPS_PORT: optionalPort(
+    'Port of /healthz, /readyz and /metrics on a listener of their own, which clients cannot fill; off when unset.',
+  ),
   PUBLIC_URL: optionalText('Address for the printed link to the page, if it differs from the listener.'),
 } as const
 

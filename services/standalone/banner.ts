@@ -15,7 +15,7 @@ export interface StartFacts {
   readonly keepDays: number
 }
 
-const WAYS: Readonly<Record<string, string>> = { tls: 'MQTTS   ', ws: 'WS      ', wss: 'WSS     ' }
+const WAYS: Readonly<Record<string, string>> = { tls: 'MQTTS   ', ws: 'WS      ', wss: 'WSS     ', ops: 'Probes  ' }
 
 /**
  * What a person sees when Sluice is ready: where it listens, and commands that work when pasted. `showToken` puts the

@@ -9,7 +9,9 @@ import type { PointStore } from '../../shared/points/port.ts'
 import type { LocalSessionStore } from '../../shared/sessions/port.ts'
 import { openStamps } from '../../shared/stamps/stamps.ts'
 import type { HeldSlot } from '../../shared/stamps/slot.ts'
+import { startOperationsServer } from '../../shared/process/operations-server.ts'
 import { portChecks, Readiness, type ReadinessCheck } from '../../shared/process/readiness.ts'
+import { Scrapers } from '../../shared/process/scrapers.ts'
 import type { Build } from '../../shared/process/version.ts'
 import { Rates } from '../../shared/rates.ts'
 import type { Registry } from '../../shared/registry/port.ts'
@@ -41,7 +43,7 @@ export interface ServiceContext {
 }
 
 /** Where the process listens: MQTT in every way that is on, and HTTP. */
-export type ServiceAddresses = Broker['addresses'] & { readonly http: Address }
+export type ServiceAddresses = Broker['addresses'] & { readonly http: Address; readonly ops?: Address }
 
 const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
 
@@ -94,5 +96,18 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   })
   releasers.own('query api', api, (it) => it.close())
   const http = await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT')
-  return { ...broker.addresses, http }
+  return { ...broker.addresses, http, ...(await startOperations(context, readiness)) }
+}
+
+/** For probes and scrapers alone, where it is asked for. */
+async function startOperations(
+  { config, metrics, releasers }: ServiceContext,
+  readiness: Readiness,
+): Promise<{ ops?: Address }> {
+  const { OPS_ADDRESS: host, OPS_PORT: port } = config
+  if (port === undefined) return {}
+  const scrapers = new Scrapers(config)
+  const server = await startOperationsServer({ host, port, readiness, metrics, scrapers })
+  releasers.own('operations server', server, (it) => it.close())
+  return { ops: { host, port: server.port } }
 }
