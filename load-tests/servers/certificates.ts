@@ -7,7 +7,7 @@ import { requireTools } from './tools.ts'
 const run = promisify(execFile)
 
 /** Paths of PEM files. */
-interface Certificate {
+export interface Certificate {
   readonly certificate: string
   readonly key: string
 }

@@ -4,7 +4,8 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { cachedBuild } from './cache-folder.ts'
-import { freePorts, ServerProcess } from './server-process.ts'
+import type { Certificate } from './certificates.ts'
+import { freePorts, portAnswers, ServerProcess } from './server-process.ts'
 import { requireTools } from './tools.ts'
 
 const run = promisify(execFile)
@@ -59,8 +60,11 @@ export async function installInfluxdb(): Promise<string> {
   return join(folder, 'influxd')
 }
 
-/** Starts a server below `folder` and makes its organisation and operator token. */
-export async function startInfluxdb(folder: string, options: { port?: number } = {}): Promise<Influxdb> {
+/** Starts a server below `folder` and makes its organisation and operator token; over TLS with a certificate. */
+export async function startInfluxdb(
+  folder: string,
+  options: { port?: number; tls?: Certificate } = {},
+): Promise<Influxdb> {
   const binary = await installInfluxdb()
   const port = options.port ?? (await freePorts(1))[0] ?? 0
   const url = `http://127.0.0.1:${port}`
@@ -79,7 +83,15 @@ export async function startInfluxdb(folder: string, options: { port?: number } =
   const process = new ServerProcess({ name: 'InfluxDB', command: binary, args, logFile, probe: () => isHealthy(url) })
   await process.start()
   const token = await setUp(url, join(home, 'token'))
-  return { url, org: 'sluice', token, process, stop: () => process.stop('SIGKILL') }
+  if (options.tls === undefined) return { url, org: 'sluice', token, process, stop: () => process.stop('SIGKILL') }
+  await process.stop()
+  const { certificate, key } = options.tls
+  const secure = new ServerProcess({
+    ...{ name: 'InfluxDB', command: binary, logFile, probe: portAnswers(port) },
+    args: [...args, '--tls-cert', certificate, '--tls-key', key],
+  })
+  await secure.start()
+  return { url: `https://127.0.0.1:${port}`, org: 'sluice', token, process: secure, stop: () => secure.stop('SIGKILL') }
 }
 
 async function isHealthy(url: string): Promise<boolean> {

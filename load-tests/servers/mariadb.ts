@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { Certificate } from './certificates.ts'
 import { freePorts, portAnswers, ServerProcess } from './server-process.ts'
 import { findCommand, installPackages } from './tools.ts'
 
@@ -21,8 +22,11 @@ export function installMariadb(): Promise<void> {
   ])
 }
 
-/** Starts a server below `folder` with the database and the user `sluice`. */
-export async function startMariadb(folder: string, options: { port?: number } = {}): Promise<Mariadb> {
+/** Starts a server below `folder` with the database and the user `sluice`; its URL asks for TLS where there is a certificate. */
+export async function startMariadb(
+  folder: string,
+  options: { port?: number; tls?: Certificate } = {},
+): Promise<Mariadb> {
   await installMariadb()
   const port = options.port ?? (await freePorts(1))[0] ?? 0
   const home = join(folder, 'mariadb')
@@ -42,6 +46,7 @@ CREATE USER IF NOT EXISTS sluice@127.0.0.1 IDENTIFIED BY 'sluice-test';
 GRANT ALL ON \`sluice%\`.* TO sluice@127.0.0.1;
 `,
   )
+  const { tls } = options
   const args = [
     ...common,
     ...[
@@ -50,11 +55,13 @@ GRANT ALL ON \`sluice%\`.* TO sluice@127.0.0.1;
       `--socket=${join(home, 's.sock')}`,
       `--pid-file=${join(home, 'pid')}`,
     ],
+    ...(tls === undefined ? [] : [`--ssl-cert=${tls.certificate}`, `--ssl-key=${tls.key}`]),
     ...[`--init-file=${init}`, '--innodb-buffer-pool-size=64M', '--skip-name-resolve', '--max-connections=200'],
   ]
   const logFile = join(home, 'server.log')
   const command = findCommand('mariadbd') ?? 'mariadbd'
   const process = new ServerProcess({ name: 'MariaDB', command, args, logFile, probe: portAnswers(port) })
   await process.start()
-  return { url: `mariadb://sluice:sluice-test@127.0.0.1:${port}/sluice`, process, stop: () => process.stop('SIGKILL') }
+  const url = `mariadb://sluice:sluice-test@127.0.0.1:${port}/sluice${tls === undefined ? '' : '?ssl=true'}`
+  return { url, process, stop: () => process.stop('SIGKILL') }
 }

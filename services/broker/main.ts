@@ -1,4 +1,5 @@
-import { brokerProcessSettings, redisSessionsOptions, kafkaOptions, mariadbOptions } from '../../config/cluster.ts'
+import { brokerProcessSettings, redisSessionsOptions, mariadbOptions } from '../../config/cluster.ts'
+import { kafkaOptions } from '../../config/kafka.ts'
 import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
@@ -24,7 +25,7 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
     const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
     const { clock } = stamps
-    const link = await open('sessions', openRedisLink, redisSessionsOptions())
+    const link = await open('sessions', openRedisLink, redisSessionsOptions(config))
     const cluster = { link, nodeId: config.NODE_ID }
     const broker = await createBroker({ log, registry, clock, settings: config, logger, metrics, cluster })
     releasers.own('broker', broker, (it) => it.close())

@@ -1,10 +1,5 @@
-import {
-  influxOptions,
-  ingestWorkerProcessSettings,
-  kafkaOptions,
-  mariadbOptions,
-  redisCacheOptions,
-} from '../../config/cluster.ts'
+import { influxOptions, ingestWorkerProcessSettings, mariadbOptions, redisCacheOptions } from '../../config/cluster.ts'
+import { kafkaOptions } from '../../config/kafka.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
@@ -27,7 +22,7 @@ export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => po
     const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'ingest-worker'), facts })
     const expiring = { ...influxOptions(config), expireEveryMs: EXPIRE_EVERY_MS }
     const points = await open('points', openInfluxPoints, expiring)
-    const cache = await open('cache', openRedisCache, redisCacheOptions())
+    const cache = await open('cache', openRedisCache, redisCacheOptions(config))
     const ports = through({ log, points, registry, cache })
     const worker = await startIngestWorker({ ...ports, settings: config, logger, metrics })
     releasers.own('ingest worker', worker, (it) => it.close())

@@ -1,11 +1,11 @@
 import {
   influxOptions,
-  kafkaOptions,
   mariadbOptions,
   queryApiProcessSettings,
   redisCacheOptions,
   redisSessionsOptions,
 } from '../../config/cluster.ts'
+import { kafkaOptions } from '../../config/kafka.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { listenHttp } from '../../shared/process/listen.ts'
@@ -30,8 +30,8 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const { facts } = registry
   const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'query-api'), facts })
   const points = await open('points', openInfluxPoints, influxOptions(config))
-  const cache = await open('cache', openRedisCache, redisCacheOptions())
-  const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions())
+  const cache = await open('cache', openRedisCache, redisCacheOptions(config))
+  const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions(config))
   await registry.setAdminKey(config.ADMIN_TOKEN)
   const owners = await open('workers', openGroupOwners, kafkaOptions(config, 'query-api'))
   const lag = new LagWatch({ log, logger, metrics })

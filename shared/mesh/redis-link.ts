@@ -4,10 +4,9 @@ import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../process/logger.ts'
 import { gaugeOf, type Metrics } from '../process/metrics.ts'
 import { RedisAvailability } from '../redis/availability.ts'
-import { redisClient, type RedisUrl } from '../redis/connection.ts'
+import { redisClient, type RedisAddress } from '../redis/connection.ts'
 
-export interface RedisLinkOptions {
-  readonly url: RedisUrl
+export interface RedisLinkOptions extends RedisAddress {
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -48,15 +47,19 @@ export class RedisLink {
   readonly #sent = new Set<string>()
   #pending = 0
 
-  constructor({ url, logger, metrics }: RedisLinkOptions) {
+  constructor({ url, ca, logger, metrics }: RedisLinkOptions) {
     const common = {
       maxRetriesPerRequest: 0,
       connectTimeout: START_TIMEOUT_MS,
       commandTimeout: COMMAND_TIMEOUT_MS,
     }
-    this.#commands = redisClient(url, 'sessions', logger, { ...common, socketTimeout: SOCKET_TIMEOUT_MS })
+    this.#commands = redisClient({ url, ca }, 'sessions', logger, { ...common, socketTimeout: SOCKET_TIMEOUT_MS })
     // Nothing may come for hours here: the commands of the same server tell whether it lives.
-    this.#listener = redisClient(url, 'sessions', logger, { ...common, autoResubscribe: false, keepAlive: 10_000 })
+    this.#listener = redisClient({ url, ca }, 'sessions', logger, {
+      ...common,
+      autoResubscribe: false,
+      keepAlive: 10_000,
+    })
     this.#availability = new RedisAvailability({
       clients: [this.#commands, this.#listener],
       role: 'sessions',

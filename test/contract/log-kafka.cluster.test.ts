@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { brokerProcessSettings, kafkaOptions } from '../../config/cluster.ts'
+import { brokerProcessSettings } from '../../config/cluster.ts'
+import { kafkaOptions } from '../../config/kafka.ts'
 import { loadConfig } from '../../shared/config.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import { withAdmin } from '../integration/log/leader-move.ts'

@@ -10,6 +10,12 @@ import { createMetrics } from '../../shared/process/metrics.ts'
 import { tempFolder } from '../helpers.ts'
 import { startRedis, type RedisRole } from '../../load-tests/servers/redis.ts'
 
+const NO_CA = {
+  REDIS_SESSIONS_URL: '',
+  REDIS_SESSIONS_CA_FILE: undefined,
+  REDIS_CACHE_URL: '',
+  REDIS_CACHE_CA_FILE: undefined,
+}
 const logger = createLogger('silent')
 
 /** A server with a login whose URL is in a file, as a service is given it. */
@@ -40,7 +46,11 @@ async function ownLogin(role: RedisRole, setting: string) {
 
 it('sessions: a password that the server no longer takes is read again from its file', async () => {
   const { write, change } = await ownLogin('sessions', 'REDIS_SESSIONS_URL')
-  const link = await openRedisLink({ ...redisSessionsOptions(), logger, metrics: createMetrics({ defaults: false }) })
+  const link = await openRedisLink({
+    ...redisSessionsOptions(NO_CA),
+    logger,
+    metrics: createMetrics({ defaults: false }),
+  })
   onTestFinished(() => link.close())
   expect(await link.run((redis) => redis.set('key', 'value'))).toBe('OK')
   await change('second@2')
@@ -52,7 +62,11 @@ it('sessions: a password that the server no longer takes is read again from its 
 
 it('cache: the same', async () => {
   const { write, change } = await ownLogin('cache', 'REDIS_CACHE_URL')
-  const cache = await openRedisCache({ ...redisCacheOptions(), logger, metrics: createMetrics({ defaults: false }) })
+  const cache = await openRedisCache({
+    ...redisCacheOptions(NO_CA),
+    logger,
+    metrics: createMetrics({ defaults: false }),
+  })
   onTestFinished(() => cache.close())
   await cache.setMany([{ key: 'key', value: 'value' }], 60_000)
   await change('second@2')

@@ -1,9 +1,9 @@
-import { kafkaOptions, topicSettings } from '../../../config/cluster.ts'
+import { mariadbOptions, topicSettings } from '../../../config/cluster.ts'
+import { kafkaOptions } from '../../../config/kafka.ts'
 import { loadConfig, type Environment } from '../../../shared/config.ts'
 import { applyTopics, type AppliedTopic } from '../../../shared/log/kafka/apply-topics.ts'
 import { createLogger } from '../../../shared/process/logger.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
-import { parseCredentialKey } from '../../../shared/registry/credentials.ts'
 import { openMariadbTables } from '../../../shared/registry/mariadb/open.ts'
 
 export type AppliedTopics = readonly AppliedTopic[]
@@ -12,9 +12,8 @@ export type AppliedTopics = readonly AppliedTopic[]
 export async function runApply(env: Environment | undefined): Promise<AppliedTopics> {
   const config = loadConfig(topicSettings, env)
   const logger = createLogger('warn')
-  const credentialKey = parseCredentialKey(config.CREDENTIAL_KEY, 'CREDENTIAL_KEY')
   const metrics = createMetrics({ defaults: false })
-  const tables = await openMariadbTables({ url: config.MARIADB_URL, credentialKey, logger, metrics })
+  const tables = await openMariadbTables({ ...mariadbOptions(config), url: config.MARIADB_URL, logger, metrics })
   try {
     return await applyTopics({ ...kafkaOptions(config, 'log'), facts: tables.facts, logger })
   } finally {

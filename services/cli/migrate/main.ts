@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { influxSettings, kafkaOptions } from '../../../config/cluster.ts'
+import { influxSettings } from '../../../config/cluster.ts'
+import { kafkaOptions } from '../../../config/kafka.ts'
+import { pemReader } from '../../../config/pem-files.ts'
 import { migrateSettings } from '../../../config/migrate.ts'
 import { loadConfig, secretReader, type Config, type Environment } from '../../../shared/config.ts'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
@@ -123,13 +125,15 @@ async function openTarget(
   const logger: Logger = createLogger('warn')
   const shared = { logger, metrics: createMetrics({ defaults: false }), signal }
   try {
-    const registryOptions = { url: config.MARIADB_URL, credentialKey, ...shared }
+    const registryCa = pemReader('MARIADB_CA_FILE', config.MARIADB_CA_FILE)
+    const registryOptions = { url: config.MARIADB_URL, ca: registryCa, credentialKey, ...shared }
     const tables = releasers.own('registry', await openMariadbTables(registryOptions), (it) => it.close())
     const logOptions = { ...kafkaOptions(config, 'migrate'), facts: tables.facts, ...shared }
     const log = releasers.own('log', await openKafkaLog(logOptions), (it) => it.close())
     const { INFLUX_URL: url, INFLUX_ORG: org, INFLUX_BUCKET: bucket } = config
     const token = secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN, env)
-    const pointsOptions = { url, org, bucket, token, ...shared }
+    const ca = pemReader('INFLUX_CA_FILE', config.INFLUX_CA_FILE)
+    const pointsOptions = { url, org, bucket, token, ca, ...shared }
     const points = releasers.own('points', await openInfluxPoints(pointsOptions), (it) => it.close())
     return { log, points, tables }
   } catch (error) {

@@ -4,10 +4,9 @@ import type { Logger } from '../../process/logger.ts'
 import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import type { Cache } from '../port.ts'
 import { isReply, RedisAvailability } from '../../redis/availability.ts'
-import { redisClient, type RedisUrl } from '../../redis/connection.ts'
+import { redisClient, type RedisAddress } from '../../redis/connection.ts'
 
-export interface RedisCacheOptions {
-  readonly url: RedisUrl
+export interface RedisCacheOptions extends RedisAddress {
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -30,8 +29,8 @@ const PREFIX = 'sluice:'
  * nothing waits, and it comes back by itself. It opens without Redis too. Errors: `setting_invalid` (the URL),
  * `redis_misconfigured` (a memory policy that never evicts).
  */
-export async function openRedisCache({ url, logger, metrics }: RedisCacheOptions): Promise<Cache> {
-  const client = redisClient(url, 'cache', logger, {
+export async function openRedisCache({ url, ca, logger, metrics }: RedisCacheOptions): Promise<Cache> {
+  const client = redisClient({ url, ca }, 'cache', logger, {
     maxRetriesPerRequest: 1,
     commandTimeout: COMMAND_TIMEOUT_MS,
     socketTimeout: SOCKET_TIMEOUT_MS,

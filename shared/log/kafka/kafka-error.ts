@@ -1,4 +1,5 @@
 import { SluiceError } from '../../errors.ts'
+import { isUntrusted } from '../../untrusted.ts'
 
 /** Error codes of the protocol that are told apart. Source: Kafka protocol guide, "Error Codes". */
 export const KafkaCode = {
@@ -54,9 +55,6 @@ const DENIED = /AUTHORIZATION_FAILED$|^SASL_AUTHENTICATION|^UNSUPPORTED_SASL|^IL
 const REFUSED_TOPIC =
   /^(POLICY_VIOLATION|INVALID_CONFIG|INVALID_REPLICATION_FACTOR|INVALID_PARTITIONS|INVALID_TOPIC_EXCEPTION|INVALID_REQUEST)$/
 
-/** What `tls` says of a certificate, of ours or of the server's, and of a server that speaks no TLS. */
-const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|^ERR_TLS|^ERR_SSL/
-
 const STALE_NAMES = /^KafkaJS(BrokerNotFound|RequestTimeoutError|LockTimeout|Connection)/
 const STALE_TYPES: ReadonlySet<string> = new Set(['NOT_COORDINATOR_FOR_GROUP', 'GROUP_COORDINATOR_NOT_AVAILABLE'])
 
@@ -74,8 +72,7 @@ export function toLogError(error: unknown): SluiceError {
   const ours = parts.find((part): part is KafkajsError & SluiceError => part instanceof SluiceError)
   if (ours !== undefined) return ours
   const isDenied = parts.some(
-    ({ name, type, code }) =>
-      name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '') || UNTRUSTED.test(code ?? ''),
+    ({ name, type, code }) => name === 'KafkaJSSASLAuthenticationError' || DENIED.test(type ?? '') || isUntrusted(code),
   )
   const isRefused = parts.some(({ type }) => REFUSED_TOPIC.test(type ?? ''))
   const code = isDenied ? 'log_refused' : isRefused ? 'log_topic_refused' : 'log_unavailable'

@@ -163,13 +163,12 @@ const RETRY = { retries: 1, initialRetryTime: 50, maxRetryTime: 200 }
 export function createAdmin(options: ClientOptions, logger: Logger, sockets: Set<Socket>): Admin {
   RequestQueue.prototype.scheduleCheckPendingRequests = scheduleCheckPendingRequests
   const { brokers, clientId, sasl } = options
-  const tls = toTls(options)
   const kafka = new Kafka({
     brokers: brokers.map(seedOf),
     clientId,
-    ssl: tls ?? false,
+    ssl: options.ssl !== undefined && options.ssl !== false,
     ...(sasl === undefined ? {} : { sasl: toSasl(sasl) }),
-    socketFactory: (target) => openSocket({ ...target, ssl: tls }, sockets),
+    socketFactory: (target) => openSocket({ ...target, ssl: toTls(options) }, sockets),
     connectionTimeout: CONNECTION_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     logLevel: WARN,
@@ -197,11 +196,10 @@ export function createCluster(
   const cluster = new ClusterOfKafkajs({
     brokers: options.brokers.map(seedOf),
     clientId: options.clientId,
-    ssl: toTls(options),
     sasl: options.sasl === undefined ? null : toSasl(options.sasl),
     logger: loggers.createLogger({ level: WARN, logCreator: () => (entry) => forward(entry, logger) }),
     socketFactory(target: SocketTarget) {
-      const socket = openSocket(target, sockets)
+      const socket = openSocket({ ...target, ssl: toTls(options) }, sockets)
       if (closed.aborted) socket.destroy(new Error('the log is closed'))
       return socket
     },

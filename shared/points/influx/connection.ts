@@ -1,5 +1,5 @@
 import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import { Agent as HttpsAgent, type AgentOptions } from 'node:https'
 import { HttpError, InfluxDB, type SendOptions } from '@influxdata/influxdb-client'
 import { SluiceError } from '../../errors.ts'
 import { InfluxRefusal, toStoreError } from './answers.ts'
@@ -15,6 +15,7 @@ const MAX_SOCKETS = 16
 
 export interface ConnectionOptions {
   readonly url: string
+  readonly ca?: (() => string) | undefined
   readonly token: () => string
   readonly metrics: InfluxMetrics
 }
@@ -41,8 +42,7 @@ export class InfluxConnection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options
-    const Agent = options.url.startsWith('https:') ? HttpsAgent : HttpAgent
-    this.#agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS })
+    this.#agent = agentFor(options)
     this.#token = options.token()
     this.#client = this.#clientWith(this.#token)
   }
@@ -140,6 +140,28 @@ export class InfluxConnection {
 
   #clientWith(token: string): InfluxDB {
     return new InfluxDB({ url: this.#options.url, token, timeout: 0, transportOptions: { agent: this.#agent } })
+  }
+}
+
+/** Error: `setting_invalid`. */
+function agentFor({ url, ca }: ConnectionOptions): HttpAgent | HttpsAgent {
+  const limits = { keepAlive: true, maxSockets: MAX_SOCKETS }
+  if (url.startsWith('https:')) return ca === undefined ? new HttpsAgent(limits) : new TrustingAgent(ca, limits)
+  if (ca === undefined) return new HttpAgent(limits)
+  throw new SluiceError('setting_invalid', 'INFLUX_CA_FILE: is set, and INFLUX_URL is not https')
+}
+
+/** Asks at each connection whom to believe. */
+class TrustingAgent extends HttpsAgent {
+  readonly #ca: () => string
+
+  constructor(ca: () => string, options: AgentOptions) {
+    super(options)
+    this.#ca = ca
+  }
+
+  override createConnection(...[options, onCreated]: Parameters<HttpsAgent['createConnection']>) {
+    return super.createConnection({ ...options, ca: this.#ca() }, onCreated)
   }
 }
 

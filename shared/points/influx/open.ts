@@ -10,6 +10,8 @@ import type { PointStore } from '../port.ts'
 
 export interface InfluxPointsOptions extends Waiting {
   readonly url: string
+  /** Certificates that an https server is verified with, PEM, asked at each connection; those of the system without it. */
+  readonly ca?: (() => string) | undefined
   readonly org: string
   /** Made when it is absent and the token may. */
   readonly bucket: string
@@ -34,12 +36,12 @@ export interface InfluxPointsOptions extends Waiting {
  * only when the server has fsynced its log: `tsdb/engine/tsm1/wal.go` `writeToLog` waits for it, also with
  * `storage-wal-fsync-delay`.
  *
- * Error: `closed` when the signal is aborted before the server answered.
+ * Errors: `closed` when the signal is aborted before the server answered; `setting_invalid` for certificates without https.
  */
 export async function openInfluxPoints(options: InfluxPointsOptions): Promise<PointStore> {
-  const { url, org, bucket, token, retentionMs, expireEveryMs, logger, metrics, signal, onWaiting } = options
+  const { url, ca, org, bucket, token, retentionMs, expireEveryMs, logger, metrics, signal, onWaiting } = options
   const influxMetrics = new InfluxMetrics(metrics)
-  const connection = new InfluxConnection({ url, token, metrics: influxMetrics })
+  const connection = new InfluxConnection({ url, ca, token, metrics: influxMetrics })
   try {
     const keepMs = await prepareBucket({ connection, org, bucket, retentionMs, logger, signal, onWaiting })
     const parts = { connection, org, bucket, metrics: influxMetrics }

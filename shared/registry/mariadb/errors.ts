@@ -1,5 +1,6 @@
 import { SqlError } from 'mariadb'
 import { SluiceError, toSluiceError, type ErrorCode } from '../../errors.ts'
+import { isUntrusted } from '../../untrusted.ts'
 
 /** What MariaDB's errors mean: https://mariadb.com/kb/en/mariadb-error-code-reference/ and the connector's own. */
 
@@ -67,7 +68,7 @@ const isOfConnector = (errno: number): boolean => errno > 45_000 && errno < 46_0
 
 /** The text says what happened, but neither the statement nor its values. */
 export function mariadbError(error: unknown): SluiceError {
-  if (!(error instanceof SqlError)) return toSluiceError(error, isOfSocket(error) ? 'registry_unavailable' : 'internal')
+  if (!(error instanceof SqlError)) return toSluiceError(error, codeOfSocket(error))
   const { errno, fatal, sqlMessage, code, cause } = error
   const known = CODES.get(errno)
   // A pool that cannot connect says why in the cause.
@@ -77,9 +78,10 @@ export function mariadbError(error: unknown): SluiceError {
   return new SluiceError(known ?? (isPassing ? 'registry_unavailable' : 'internal'), text, { cause: error })
 }
 
-/** An error of the system: the connector only marks those that end its connection. */
-function isOfSocket(error: unknown): boolean {
-  return error instanceof Error && 'fatal' in error && error.fatal === true
+/** Of errors of the system, and of TLS, the connector only marks those that end its connection. */
+function codeOfSocket(error: unknown): ErrorCode {
+  if (!(error instanceof Error && 'fatal' in error && error.fatal === true)) return 'internal'
+  return 'code' in error && isUntrusted(error.code) ? 'registry_refused' : 'registry_unavailable'
 }
 
 export function isDuplicate(error: unknown): boolean {

@@ -22,6 +22,8 @@ export interface MariadbRegistryOptions extends Waiting {
    * at the start, and again when the server refuses the login.
    */
   readonly url: string | (() => string)
+  /** Certificates that the server is verified with, PEM, asked with the URL; those of the system without it. */
+  readonly ca?: (() => string) | undefined
   /** 32 bytes, the same for all processes of the cluster. */
   readonly credentialKey: Buffer
   readonly pool?: {
@@ -55,7 +57,7 @@ async function openWith<T>(
   openOn: (options: SqlRegistryOptions) => Promise<T>,
 ): Promise<T> {
   const { url, credentialKey, logger, metrics, signal, onWaiting } = options
-  const configure = () => poolConfig(typeof url === 'string' ? url : url(), options.pool)
+  const configure = () => poolConfig(typeof url === 'string' ? url : url(), options.pool, options.ca?.())
   const pool = new MariadbPool(configure, logger)
   const dialect = mariadbDialect({ pool, metrics: new MariadbMetrics(pool, logger, metrics) })
   const db = new Kysely<RegistrySchema>({ dialect })
@@ -92,7 +94,7 @@ const IDLE_CONNECTIONS = 2
 const KEEP_TRYING_MS = 10 * 365 * 86_400_000
 
 /** Error: `setting_invalid`, which never shows the URL. */
-function poolConfig(text: string, pool: MariadbRegistryOptions['pool']): PoolConfig {
+function poolConfig(text: string, pool: MariadbRegistryOptions['pool'], ca: string | undefined): PoolConfig {
   const fail = (reason: string): never => {
     throw new SluiceError('setting_invalid', `MARIADB_URL: ${reason}`)
   }
@@ -102,14 +104,19 @@ function poolConfig(text: string, pool: MariadbRegistryOptions['pool']): PoolCon
   if (url.hostname === '' || database === '') fail('has no host or no database')
   const unknown = [...url.searchParams.keys()].filter((name) => name !== 'ssl')
   if (unknown.length > 0) fail(`has unknown parameters: ${unknown.join(', ')}`)
+  const isTls = url.searchParams.get('ssl') === 'true'
+  if (ca !== undefined && !isTls) fail('has no ssl=true, and MARIADB_CA_FILE is set')
   const socketTimeout = pool?.statementMs ?? STATEMENT_MS
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  // The host is what the certificate has to be of; by itself the connector takes an IP address for localhost.
+  const trusting = { ca, host, rejectUnauthorized: true }
   return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
+    host,
     port: url.port === '' ? 3306 : Number(url.port),
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
     database,
-    ssl: url.searchParams.get('ssl') === 'true',
+    ssl: ca === undefined ? isTls : trusting,
     connectTimeout: CONNECT_TIMEOUT_MS,
     socketTimeout,
     acquireTimeout: ACQUIRE_TIMEOUT_MS,

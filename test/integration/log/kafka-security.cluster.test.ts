@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { brokerProcessSettings, kafkaOptions } from '../../../config/cluster.ts'
+import { brokerProcessSettings } from '../../../config/cluster.ts'
+import { kafkaOptions } from '../../../config/kafka.ts'
 import { loadConfig } from '../../../shared/config.ts'
 import type { SluiceError } from '../../../shared/errors.ts'
 import type { KafkaLogOptions } from '../../../shared/log/kafka/open.ts'
 import { codeOf, keyIn, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka } from '../../contract/log-kafka-harness.ts'
+import { makeAuthority } from '../../../load-tests/servers/certificates.ts'
 import {
   changePassword,
   KAFKA_USER,
@@ -103,6 +105,23 @@ describe('a Kafka that asks who one is', () => {
   it('is not believed without its authority', async () => {
     const variables = { ...login('scram-sha-512'), KAFKA_TLS: 'on' }
     expect(await waitsFor(security.saslTls, variables)).toEqual(['log_refused', 'closed'])
+  })
+
+  it('is believed as soon as its authority is in the file', async () => {
+    const other = await makeAuthority(join(folder, 'other'))
+    const file = join(folder, 'authorities.pem')
+    copyFileSync(other.ca, file)
+    const reasons: string[] = []
+    const onWaiting = (reason: SluiceError | undefined) => {
+      if (reason === undefined) return
+      reasons.push(reason.code)
+      copyFileSync(security.authority.ca, file)
+    }
+    const options = optionsOf({ ...login('scram-sha-512'), KAFKA_TLS: 'on', KAFKA_CA_FILE: file })
+    const log = await openOnKafka({ brokers: [security.saslTls] }, { prefix: newPrefix(), onWaiting, ...options })
+    onTestFinished(() => log.close())
+    expect(reasons[0]).toBe('log_refused')
+    await log.append(RAW, [record(keyIn(log, 0), 'one')])
   })
 
   it('changes the password: the file is read again at the next login, and nothing is opened anew', async () => {
