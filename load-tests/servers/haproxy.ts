@@ -16,6 +16,8 @@ export interface ProxiedNode {
 export interface Haproxy {
   readonly mqtt: number
   readonly tls: number
+  /** Port of its page of figures. */
+  readonly stats: number
   /** Nodes of each backend, in their order, that it gives connections to. */
   usable(): Promise<readonly boolean[]>
   stop(): Promise<void>
@@ -25,14 +27,17 @@ const SAMPLE = new URL('../../config/haproxy/haproxy.cfg', import.meta.url)
 /** Each connection takes two file handles. */
 const MAX_CONNECTIONS = 9_000
 
-/** HAProxy with the configuration that we hand out, before brokers of this machine. */
+/**
+ * HAProxy with the configuration that we hand out, before brokers of this machine; where there are fewer than three, the
+ * names of the others are nobody's.
+ */
 export async function startHaproxy(folder: string, nodes: readonly ProxiedNode[]): Promise<Haproxy> {
   const why = 'HAProxy, before several brokers'
   await installPackages([{ command: 'haproxy', package: 'haproxy', why }])
-  const [mqtt = 0, tls = 0] = await freePorts(2)
+  const [mqtt = 0, tls = 0, stats = 0] = await freePorts(3)
   const control = join(folder, 'haproxy.sock')
   const file = join(folder, 'haproxy.cfg')
-  writeFileSync(file, configuration({ nodes, mqtt, tls, control }))
+  writeFileSync(file, configuration({ nodes, mqtt, tls, stats, control }))
   const command = findCommand('haproxy') ?? 'haproxy'
   const logFile = join(folder, 'haproxy.log')
   const server = new ServerProcess({
@@ -40,13 +45,14 @@ export async function startHaproxy(folder: string, nodes: readonly ProxiedNode[]
     probe: portAnswers(mqtt),
   })
   await server.start()
-  return { mqtt, tls, usable: () => usable(control), stop: () => server.stop('SIGKILL') }
+  return { mqtt, tls, stats, usable: () => usable(control, nodes.length), stop: () => server.stop('SIGKILL') }
 }
 
 function configuration(at: {
   readonly nodes: readonly ProxiedNode[]
   readonly mqtt: number
   readonly tls: number
+  readonly stats: number
   readonly control: string
 }): string {
   const lines = readFileSync(SAMPLE, 'utf8').split('\n')
@@ -54,7 +60,7 @@ function configuration(at: {
     const [, name = '', index, port] = /^ {2}server (broker-(\d)) broker-\d:(\d+)$/.exec(line) ?? []
     if (index === undefined) return [line]
     const node = at.nodes[Number(index) - 1]
-    if (node === undefined) return []
+    if (node === undefined) return [`  server ${name} ${name}.invalid:${port}`]
     return [`  server ${name} 127.0.0.1:${port === '1883' ? node.mqtt : node.tls} port ${node.operations}`]
   })
   return own
@@ -62,14 +68,15 @@ function configuration(at: {
     .replace(/maxconn \d+/, `maxconn ${MAX_CONNECTIONS}\n  stats socket ${at.control} mode 600 level user`)
     .replace('bind :1883', `bind 127.0.0.1:${at.mqtt}`)
     .replace('bind :8883', `bind 127.0.0.1:${at.tls}`)
+    .replace('bind 127.0.0.1:8404', `bind 127.0.0.1:${at.stats}`)
 }
 
-async function usable(control: string): Promise<boolean[]> {
+async function usable(control: string, nodes: number): Promise<boolean[]> {
   const socket = connect(control)
   await once(socket, 'connect')
   socket.end('show stat\n')
   const rows = (await text(socket)).split('\n').map((line) => line.split(','))
   const status = rows[0]?.indexOf('status') ?? -1
   const servers = rows.filter((row) => row[0] === 'brokers' && row[1]?.startsWith('broker-') === true)
-  return servers.map((row) => row[status]?.startsWith('UP') === true)
+  return servers.slice(0, nodes).map((row) => row[status]?.startsWith('UP') === true)
 }
