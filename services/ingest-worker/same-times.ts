@@ -6,7 +6,7 @@ import type { KeptValues, Sent } from './kept-values.ts'
 import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { runsByRecord, type Run } from './runs.ts'
-import type { Slice } from './slice.ts'
+import { isOfReplays, type Slice } from './slice.ts'
 import { markOf } from './value-mark.ts'
 
 /**
@@ -51,8 +51,13 @@ function partOf(slice: Slice): Accepted {
   return { slice, points, record, element }
 }
 
-/** Whether the policy is about any of the points. Without one of its own this costs a look at each. */
-function hasAny({ decoded, records }: Slice, from: number, to: number): boolean {
+/**
+ * Whether the policy is about any of the points; without one of its own this costs a look at each. It is not about what was
+ * replayed, which fills gaps where it was sent for: see replayed.ts.
+ */
+function hasAny(slice: Slice, from: number, to: number): boolean {
+  if (isOfReplays(slice)) return false
+  const { decoded, records } = slice
   const { points, record, sameTimes } = decoded
   for (let i = from; i < to; i++) {
     // Numbers, which are most of all, are not looked at any closer where no policy was set.

@@ -218,6 +218,17 @@ describe('two values of one time', () => {
     expect(values(world)).toEqual(['0: a', '1: b', '1000000000: c'])
   })
 
+  it('are left as they are by what is replayed', async () => {
+    const world = new World()
+    await world.publish(['a', 'b'].map((s) => ({ ts: T, s })))
+    const sent = recordOf({ device: 'first', second: 0, values: ['c'] }, 0)
+    await world.log.append('telemetry.raw', [{ ...sent, headers: { replay: '1' } }])
+    await world.publish([{ ts: T, s: 'd' }])
+    await world.work()
+    await world.settled()
+    expect(values(world)).toEqual(['0: a', '1: b', '2: d'])
+  })
+
   it('have no newest time that is far ahead', async () => {
     const world = new World()
     await world.publish([
