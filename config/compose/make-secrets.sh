@@ -50,7 +50,7 @@ random() {
   head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'
 }
 
-for name in credential-key tls-ticket-key mariadb-root-password mariadb-password influx-admin-password influx-admin-token; do
+for name in credential-key tls-ticket-key metrics-token mariadb-root-password mariadb-password influx-admin-password influx-admin-token; do
   random | keep "secrets/$name"
 done
 # API keys begin so, in order to be recognised where they do not belong.

@@ -34,7 +34,8 @@ export interface Service {
   security_opt?: string[]
   restart?: string
   stop_grace_period?: string
-  deploy?: { replicas?: string | number }
+  deploy?: { replicas?: string | number; resources?: { limits?: { cpus?: string; memory?: string } } }
+  env_file?: { path: string; required?: boolean }[]
   healthcheck?: { test?: string[]; disable?: boolean }
   depends_on?: Record<string, { condition?: string; required?: boolean }>
 }

@@ -72,9 +72,9 @@ export const startsInOrder: Rule = (compose) => {
 
 export const networksAreApart: Rule = (compose) => {
   const expected: Record<string, string> = {
-    broker: 'backend database devices',
-    'ingest-worker': 'backend database',
-    'query-api': 'backend database devices',
+    broker: 'backend database devices metrics',
+    'ingest-worker': 'backend database metrics',
+    'query-api': 'backend database devices metrics',
     cli: 'devices',
     'influx-tokens': 'database',
     volumes: '',
@@ -82,7 +82,7 @@ export const networksAreApart: Rule = (compose) => {
     ...Object.fromEntries(databases.map((name) => [name, 'database'])),
     ...Object.fromEntries(kafkas.map((name) => [name, 'backend'])),
   }
-  const open = ['backend', 'database'].filter((name) => compose.networks[name]?.internal !== true)
+  const open = ['backend', 'database', 'metrics'].filter((name) => compose.networks[name]?.internal !== true)
   return [
     ...open.map((name) => `network ${name} has a way out`),
     ...each(compose, (service, name) => {
@@ -92,6 +92,15 @@ export const networksAreApart: Rule = (compose) => {
     }),
   ]
 }
+
+/** Our processes take no more of the machine than they are given, and the settings of .env. */
+export const processesAreBounded: Rule = (compose) =>
+  each(compose, ({ deploy, env_file }, name) => {
+    if (!['broker', 'ingest-worker', 'query-api'].includes(name)) return false
+    const { cpus, memory } = deploy?.resources?.limits ?? {}
+    if (!/^[\d.]+$/.test(cpus ?? '') || !/^\d+[MG]$/.test(memory ?? '')) return `limits ${cpus} ${memory}`
+    return env_file?.[0]?.path !== '.env' && 'does not read .env'
+  })
 
 /** Whatever is not encrypted. */
 export const portsAreOnLoopback: Rule = (compose) => {

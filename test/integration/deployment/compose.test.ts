@@ -71,6 +71,12 @@ const cases: Record<string, [rules.Rule, ...[string, (compose: Compose) => void,
     ['host network', merge('broker', { network_mode: 'host' }), 'broker: network mode host'],
     ['a way out', (it) => (it.networks['database'] = {}), 'network database has a way out'],
   ],
+  'processes are bounded': [
+    rules.processesAreBounded,
+    ['all of the machine', on('broker', (it) => delete it.deploy), 'broker: limits'],
+    ['lost beside replicas', merge('ingest-worker', { deploy: { replicas: 2 } }), 'ingest-worker: limits'],
+    ['names without effect', on('query-api', (it) => delete it.env_file), 'query-api: does not read .env'],
+  ],
   'ports are on loopback': [
     rules.portsAreOnLoopback,
     ['on every address', merge('broker', { ports: ['1883:1883'] }), 'broker: ports 1883:1883'],
