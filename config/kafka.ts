@@ -58,6 +58,11 @@ export const kafkaSettings = {
     'Replicas of the log: 3 needs three Kafka brokers, 1 flushes every message to disk.',
   ),
   LOG_RETENTION_HOURS: integer(168, 'Hours that records stay in the log, stored or not.', { min: 1, max: 87_600 }),
+  LOG_RETENTION_MB: integer(
+    0,
+    'Size of the log, in MiB, above which its oldest records are deleted, stored or not. 0: bounded by time alone.',
+    { min: 0, max: 1_073_741_824 },
+  ),
 } as const
 
 type KafkaConfig = Config<typeof kafkaSettings>
@@ -76,7 +81,10 @@ export function kafkaOptions(config: KafkaConfig, clientId: string) {
     managesTopics: config.KAFKA_MANAGE_TOPICS === 'on',
     partitions: config.LOG_PARTITIONS,
     replication: config.LOG_REPLICATION === '3' ? (3 as const) : (1 as const),
-    retention: { ageMs: config.LOG_RETENTION_HOURS * 3_600_000 },
+    retention: {
+      ageMs: config.LOG_RETENTION_HOURS * 3_600_000,
+      bytes: config.LOG_RETENTION_MB === 0 ? undefined : config.LOG_RETENTION_MB * 1_048_576,
+    },
     ssl: kafkaTls(config),
     ...(sasl === undefined ? {} : { sasl }),
   }
