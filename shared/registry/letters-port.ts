@@ -4,6 +4,8 @@
  */
 export type LetterState = 'replayed' | 'faulty' | 'discarded'
 
+export const LETTER_STATES: readonly LetterState[] = ['replayed', 'faulty', 'discarded']
+
 /** What was done about a dead letter. */
 export interface LetterNote {
   /** Of the letter, at most 128 characters. */

@@ -14,6 +14,8 @@ interface DeadLetterAnswer {
   readonly who: string
   readonly topic: string | null
   readonly receivedAt: string
+  /** Undefined where the server is of an earlier version. */
+  readonly done?: { readonly state: string; readonly tries: number } | null
 }
 
 interface Filter {
@@ -67,20 +69,26 @@ async function listDeadLetters(session: Session, { limit, ...filter }: ListOptio
     const rows = items.flatMap(rowsOf)
     const codes = new Set(items.flatMap(({ faults }) => faults.map(({ code: one }) => one)))
     const fixes = [...codes].filter(isErrorCode).map((one) => `  ${one}: ${ERRORS[one].fix}`)
-    const table = textTable(['received', 'who', 'topic', 'where', 'code', 'detail'], rows)
+    const table = textTable(['received', 'who', 'topic', 'done', 'where', 'code', 'detail'], rows)
     return [table, '', 'What to do:', ...fixes].join('\n')
   })
 }
 
 /** One row for each fault: what is the same for all stands in the first. */
-function rowsOf({ receivedAt, who, topic, faults, faultCount }: DeadLetterAnswer): string[][] {
+function rowsOf({ receivedAt, who, topic, done, faults, faultCount }: DeadLetterAnswer): string[][] {
   const shown = faults.slice(0, SHOWN_FAULTS)
   const rows = shown.map((fault, i) => {
-    const letter = i === 0 ? [receivedAt, who, topic ?? ''] : ['', '', '']
+    const letter = i === 0 ? [receivedAt, who, topic ?? '', describeDone(done)] : ['', '', '', '']
     return [...letter, placeOf(fault), fault.code, fault.detail]
   })
   const more = faultCount - shown.length
-  return more === 0 ? rows : [...rows, ['', '', '', '', `and ${more} more`, '']]
+  return more === 0 ? rows : [...rows, ['', '', '', '', '', `and ${more} more`, '']]
+}
+
+/** `faulty (2)`: after two replays. */
+function describeDone(done: DeadLetterAnswer['done']): string {
+  if (done === null || done === undefined) return ''
+  return done.tries === 0 ? done.state : `${done.state} (${done.tries})`
 }
 
 /** `[3] motor.speed`: the field of the fourth reading; empty for the message as a whole. */

@@ -2,11 +2,12 @@ import Type, { type Static } from 'typebox'
 import { isErrorCode, SluiceError } from '../../../shared/errors.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { LETTER_KINDS } from '../../../shared/dead-letter.ts'
+import { LETTER_STATES, type LetterNote } from '../../../shared/registry/letters-port.ts'
 import { readCursor, writeCursor } from '../letter-cursor.ts'
-import { LetterView, viewLetter } from '../letter-view.ts'
+import { letterId, LetterView, viewLetter } from '../letter-view.ts'
 import { newestLetters, type LetterFilter } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
-import { parseTime } from '../time.ts'
+import { parseTime, rfc3339, TimeOrNull } from '../time.ts'
 
 /** Which letters are asked for. */
 export const LetterFilters = {
@@ -26,6 +27,21 @@ const Query = Type.Object(
   },
   { additionalProperties: false },
 )
+
+const Done = Type.Object({
+  state: Type.Enum([...LETTER_STATES], {
+    description: 'replayed: nothing of it is wrong any more; faulty: something still is; discarded: it is to be left.',
+  }),
+  tries: Type.Integer({ description: 'How often it was replayed.' }),
+  at: TimeOrNull,
+  who: Type.String(),
+  job: Type.Integer(),
+})
+
+const ListedLetter = Type.Object({
+  ...LetterView.properties,
+  done: Type.Union([Done, Type.Null()], { description: 'What was done about it last.' }),
+})
 
 /** Errors: `bad_request` for a code that is none, or a span that ends before it begins. */
 export function filterOf({
@@ -60,7 +76,7 @@ export function deadLetterRoutes(app: Api, options: ApiParts<'log' | 'registry'>
         querystring: Query,
         response: {
           200: Type.Object({
-            deadLetters: Type.Array(LetterView),
+            deadLetters: Type.Array(ListedLetter),
             next: Type.Union([Type.String(), Type.Null()], { description: 'Cursor for the next page.' }),
           }),
           ...problemResponses,
@@ -70,10 +86,19 @@ export function deadLetterRoutes(app: Api, options: ApiParts<'log' | 'registry'>
     async ({ query }) => {
       const cursor = query.cursor === undefined ? undefined : readCursor(query.cursor)
       const found = await newestLetters(options, { filter: filterOf(query), limit: query.limit, cursor })
+      const { names, letterNotes } = options.registry
+      const notes = await letterNotes.of(found.letters.map((one) => letterId(one.letter, one)))
+      const listed = found.letters.map((one) => viewLetter(one, names))
       return {
-        deadLetters: found.letters.map((letter) => viewLetter(letter, options.registry.names)),
+        deadLetters: listed.map((one) => ({ ...one, done: viewNote(notes.get(one.id)) })),
         next: found.next === undefined ? null : writeCursor(found.next),
       }
     },
   )
+}
+
+function viewNote(note: LetterNote | undefined): Static<typeof Done> | null {
+  if (note === undefined) return null
+  const { state, tries, atMs, who, job } = note
+  return { state, tries, at: rfc3339(atMs), who, job }
 }

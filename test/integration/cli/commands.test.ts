@@ -102,13 +102,22 @@ describe('dead-letters list', () => {
   it('shows what happened and once per code what to do', async () => {
     const fault = { element: 1, path: 'motor.speed', code: 'value_unsupported', detail: 'an array' }
     const faults = [fault, { ...fault, element: 2, path: null, code: 'time_invalid', detail: 'noon' }]
-    const letter = { faults, faultCount: 7, who: 'a/b', topic: 't', receivedAt: 'now' }
+    const letter = {
+      faults,
+      faultCount: 7,
+      who: 'a/b',
+      topic: 't',
+      receivedAt: 'now',
+      done: { state: 'faulty', tries: 2 },
+    }
     const filter = ['--code', 'value_unsupported', '--tenant', 'a', '--kind', 'fault']
     const args = ['dead-letters', 'list', '--limit', '2', ...filter]
     const { stdout, request } = await run(args, () => ok({ deadLetters: [letter, letter], next: null }))
     const query = { tenant: 'a', code: 'value_unsupported', kind: 'fault', limit: '2' }
     expect(Object.fromEntries(request?.query ?? [])).toEqual(query)
-    expect(stdout).toMatch(/now +a\/b +t +\[1\] motor\.speed +value_unsupported +an array\n +\[2\] +time_invalid +noon/)
+    expect(stdout).toMatch(
+      /now +a\/b +t +faulty \(2\) +\[1\] motor\.speed +value_unsupported +an array\n +\[2\] +time_invalid +noon/,
+    )
     expect(stdout.match(/and 5 more/g)).toHaveLength(2)
     expect(stdout.match(/ {2}value_unsupported: Send text/g)).toHaveLength(1)
     expect(stdout.match(/ {2}time_invalid: Send/g)).toHaveLength(1)

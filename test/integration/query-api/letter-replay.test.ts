@@ -182,6 +182,12 @@ describe('replaying letters', () => {
     expect(await job(real, 'replay')).toEqual({ letters: 0, skipped: 1 })
     await send(real, { ts: AHEAD, v: 9 })
     await settled(real)
+    const done = async () => {
+      const { body } = await real.call('GET', '/v1/dead-letters')
+      return (body['deadLetters'] as { done: unknown }[]).map((one) => one.done)
+    }
+    const known = { at: expect.any(String) as string, who: 'admin', job: expect.any(Number) as number }
+    expect(await done()).toEqual([null, { state: 'faulty', tries: 3, ...known }])
     const unknown = await real.call('POST', '/v1/dead-letters/discard', { payload: { code: 'no_such' } })
     expect([unknown.status, unknown.body['code']]).toEqual([400, 'bad_request'])
     const dry = await real.call('POST', '/v1/dead-letters/discard', { payload: { dryRun: true } })
@@ -190,6 +196,11 @@ describe('replaying letters', () => {
     expect(await job(real, 'discard', { tenant: 'demo', device: 'a', code: 'time_ahead' })).toMatchObject({
       letters: 2,
     })
+    const left = { state: 'discarded', ...known }
+    expect(await done()).toEqual([
+      { ...left, tries: 0 },
+      { ...left, tries: 3 },
+    ])
     await accept(real)
     expect(await job(real, 'replay')).toEqual({ letters: 0, skipped: 2 })
     expect(await stored(real)).toEqual({ v: [[-2 * 86_400_000, 2]] })
