@@ -92,11 +92,13 @@ export function viewWarning(
 
 /**
  * A value as JSON can hold it: integers beyond 2^53 as text, other numbers beyond it with an exponent. Without one, readers
- * whose integers have no bound would take the shortest digits of a double for all of its digits.
+ * whose integers have no bound would take the shortest digits of a double for all of its digits. A sum beyond the doubles, which
+ * JSON has no number for, is the text `Infinity` or `-Infinity`.
  */
 export function jsonValue(value: PointValue): Static<typeof Value> {
   if (typeof value === 'bigint') return String(value)
   if (typeof value !== 'number' || !(Math.abs(value) > Number.MAX_SAFE_INTEGER)) return value
+  if (!Number.isFinite(value)) return String(value)
   // A number to whoever reads the JSON, which is the only thing that is done with it.
   return rawJSON(value.toExponential()) as number
 }

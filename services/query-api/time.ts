@@ -12,7 +12,8 @@ export type Epoch = Static<typeof Epoch>
 
 export const PointTime = Type.Union([Type.Integer(), Type.String()])
 export const Value = Type.Union([Type.Number(), Type.Boolean(), Type.String()], {
-  description: 'Integers beyond 2^53 are strings; other numbers beyond it have an exponent.',
+  description:
+    'Integers beyond 2^53 are strings; other numbers beyond it have an exponent. A sum beyond 1.8e308 is "Infinity" or "-Infinity".',
 })
 /** An RFC 3339 time, or null when there is none. */
 export const TimeOrNull = Type.Union([Type.String({ format: 'date-time' }), Type.Null()])

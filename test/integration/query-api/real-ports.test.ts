@@ -109,3 +109,23 @@ it('devices and applications on the real registry', async () => {
   )
   expect((await call('DELETE', '/v1/applications/board')).status).toBe(204)
 })
+
+it('a sum that no double holds is said, in every answer that has sums, and costs its neighbours nothing', async () => {
+  const { call } = await openReal()
+  await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'far' } })
+  const readings = [1, 2, 3].map((n) => ({ ts: 1_767_225_600_000 + n, up: 1.7e308, down: -1.7e308, near: n }))
+  await call('POST', '/v1/devices/demo/far/readings', { payload: JSON.stringify(readings) })
+  const sums = { up: 'Infinity', down: '-Infinity', near: 6 }
+  const asked = async (url: string) => {
+    const { status, body } = await call('GET', url)
+    const series = (body['series'] ?? []) as { field: string; points: [number, unknown][] }[]
+    return { status, values: Object.fromEntries(series.map(({ field, points }) => [field, points.at(-1)?.[1]])) }
+  }
+  for (const url of [
+    '/v1/devices/demo/far/readings?aggregate=sum',
+    '/v1/devices/demo/far/readings?aggregate=sum&interval=1h',
+    '/v1/tenants/demo/readings?aggregate=sum&interval=1h&from=2025-12-31T00:00:00Z',
+  ]) {
+    await vi.waitFor(async () => expect(await asked(url), url).toEqual({ status: 200, values: sums }), PATIENCE)
+  }
+})

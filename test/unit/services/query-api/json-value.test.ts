@@ -16,5 +16,6 @@ describe('a value in an answer', () => {
 
   it('is text when it is an integer that no double holds', () => {
     expect(jsonValue(2n ** 62n)).toBe('4611686018427387904')
+    expect([Infinity, -Infinity].map(jsonValue)).toEqual(['Infinity', '-Infinity'])
   })
 })
