@@ -72,6 +72,18 @@ export function explainConfig(settings: Settings, env: Environment = process.env
   })
 }
 
+/** Names that the environment has with a value and that no setting of `known` reads, in alphabetical order. */
+export function unknownSettings(known: Settings, env: Environment = process.env): string[] {
+  const isRead = (name: string): boolean => {
+    if (Object.hasOwn(known, name)) return true
+    const base = name.replace(/_FILE$/, '')
+    return base !== name && Object.hasOwn(known, base) && known[base]?.secret === true
+  }
+  return Object.keys(env)
+    .filter((name) => env[name] !== undefined && env[name] !== '' && !isRead(name))
+    .sort()
+}
+
 /** The environment that a child process starts with: ours and the given additions. */
 export function childEnvironment(additions: Environment = {}): Record<string, string | undefined> {
   return { ...process.env, ...additions }

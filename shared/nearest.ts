@@ -1,16 +1,16 @@
 /** Beyond this nobody has mistyped. */
-const MAX_DISTANCE = 2
+const MAX_SLIPS = 2
 
 /**
- * The word that was meant most likely: of `known` the one with the fewest changed, missing, doubled or swapped letters, two at
- * most and fewer than half of it, without regard to case. Undefined when there is none.
+ * The word that was meant most likely: of `known` the one with the fewest changed, missing, doubled or swapped letters, at most
+ * `maxSlips` (2 or fewer) and less than half of it, without regard to case. Undefined when there is none.
  */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
+export function nearest(word: string, known: Iterable<string>, maxSlips = MAX_SLIPS): string | undefined {
   let best: string | undefined
   let fewest = Infinity
   for (const candidate of known) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
-    if (distance < fewest && distance <= MAX_DISTANCE && distance * 2 < candidate.length) {
+    if (distance < fewest && distance <= maxSlips && distance * 2 < candidate.length) {
       best = candidate
       fewest = distance
     }
@@ -20,7 +20,7 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
 
 /** Letters to insert, remove, replace, or swap with their neighbour (optimal string alignment); Infinity beyond the limit. */
 function editDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > MAX_DISTANCE) return Infinity
+  if (Math.abs(a.length - b.length) > MAX_SLIPS) return Infinity
   let [older, old]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, column) => column)]
   for (let row = 1; row <= a.length; row += 1) {
     const now = [row]

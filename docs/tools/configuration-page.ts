@@ -20,8 +20,8 @@ export async function configurationPage(): Promise<string> {
   const page = `# Settings
 
 Settings are environment variables. A value that cannot be read stops the start with the name of the variable and the
-reason; so does one that is required and missing. \`./sluice config explain\` lists those of the one-process Sluice with
-the values in effect.
+reason; so does one that is required and missing. A name that is one slip away from a setting is ignored, and named at the
+start. \`./sluice config explain\` lists the settings of the one-process Sluice with the values in effect.
 
 A **secret** may also come from a file: \`NAME_FILE\` names it instead of \`NAME\`, and both at once are an error. Secrets
 are masked wherever settings are shown. The token for InfluxDB is re-read when the server rejects it, so a new file takes

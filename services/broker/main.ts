@@ -1,3 +1,4 @@
+import { warnOfUnknownNames } from '../../config/all-settings.ts'
 import { brokerProcessSettings, redisSessionsOptions, mariadbOptions } from '../../config/cluster.ts'
 import { kafkaOptions } from '../../config/kafka.ts'
 import { runClusterProcess } from '../../shared/process/cluster-process.ts'
@@ -17,6 +18,7 @@ type Through = (log: TelemetryLog) => TelemetryLog | Promise<TelemetryLog>
 export function runBroker(through: Through = (log) => log): Promise<number> {
   return runClusterProcess(brokerProcessSettings, 'broker', async (context) => {
     const { config, logger, metrics, releasers, open, watch } = context
+    warnOfUnknownNames(logger)
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const { facts } = registry
     const log = await through(await open('log', openKafkaLog, { ...kafkaOptions(config, 'broker'), facts }))

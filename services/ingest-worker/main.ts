@@ -1,3 +1,4 @@
+import { warnOfUnknownNames } from '../../config/all-settings.ts'
 import { influxOptions, ingestWorkerProcessSettings, mariadbOptions, redisCacheOptions } from '../../config/cluster.ts'
 import { kafkaOptions } from '../../config/kafka.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
@@ -17,6 +18,7 @@ type Ports = Pick<IngestWorkerOptions, 'log' | 'points' | 'registry' | 'cache'>
 export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => ports): Promise<number> {
   return runClusterProcess(ingestWorkerProcessSettings, 'ingest-worker', async (context) => {
     const { config, logger, metrics, releasers, open, watch } = context
+    warnOfUnknownNames(logger)
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const { facts } = registry
     const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'ingest-worker'), facts })

@@ -1,3 +1,4 @@
+import { warnOfUnknownNames } from '../../config/all-settings.ts'
 import {
   influxOptions,
   mariadbOptions,
@@ -26,6 +27,7 @@ import { createApi } from './app.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
   const { config, logger, metrics, releasers, open, watch, readiness } = context
+  warnOfUnknownNames(logger)
   const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
   const { facts } = registry
   const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'query-api'), facts })

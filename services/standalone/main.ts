@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pointRetentionMs } from '../../config/points.ts'
+import { warnOfUnknownNames } from '../../config/all-settings.ts'
 import { standaloneSettings, type StandaloneConfig } from '../../config/standalone.ts'
 import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import { loadConfig } from '../../shared/config.ts'
@@ -65,6 +66,7 @@ export function runStandalone(
     const config = { ...loadConfig(standaloneSettings), ...env }
     const logger = createLogger(config.LOG_LEVEL)
     logger.info({ pid: process.pid, ...thisBuild() }, 'starting')
+    warnOfUnknownNames(logger)
     const metrics = createMetrics({ defaults: true })
     const folder = makePrivateFolder(resolve(config.DATA_DIR))
     makeFilesPrivate(folder)

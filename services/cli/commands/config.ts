@@ -1,3 +1,4 @@
+import { unknownNames } from '../../../config/all-settings.ts'
 import { cliSettings } from '../../../config/cli.ts'
 import { standaloneSettings } from '../../../config/standalone.ts'
 import { explainConfig } from '../../../shared/config.ts'
@@ -15,6 +16,7 @@ export function addConfig({ program, run }: Commands): void {
 
 async function explain(session: Session): Promise<void> {
   const settings = explainConfig({ ...standaloneSettings, ...cliSettings }, session.host.env)
+  for (const { name, reason } of unknownNames(session.host.env)) session.note(`${name} is ignored: ${reason}`)
   session.result({ settings }, () => {
     const rows = settings.map(({ name, value, source, about }) => [name, value, source, about])
     return textTable(['setting', 'value', 'from', 'meaning'], rows)
