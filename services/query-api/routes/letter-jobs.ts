@@ -4,6 +4,7 @@ import { KINDS } from '../../../shared/telemetry.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { DISCARD_LETTERS, isOpen } from '../jobs/discard-letters.ts'
+import { goneSignal } from '../gone.ts'
 import type { JobRunner } from '../jobs/job-runner.ts'
 import type { LettersSpec } from '../jobs/letters-job.ts'
 import { REPLAY_LETTERS, whyNot } from '../jobs/replay-letters.ts'
@@ -80,7 +81,7 @@ export function letterJobRoutes(
       const isWanted = (letter: Parameters<typeof whyNot>[0]) => whyNot(letter) === undefined
       const planner = new Planner(options)
       return viewPreview(
-        await preview(options, { filter: filterOf(request.body), isWanted, planner, signal: request.signal }),
+        await preview(options, { filter: filterOf(request.body), isWanted, planner, signal: goneSignal(reply) }),
       )
     },
   )
@@ -98,7 +99,7 @@ export function letterJobRoutes(
     async (request, reply) => {
       if (request.body.dryRun !== true) return make(DISCARD_LETTERS, request, reply)
       return viewPreview(
-        await preview(options, { filter: filterOf(request.body), isWanted: isOpen, signal: request.signal }),
+        await preview(options, { filter: filterOf(request.body), isWanted: isOpen, signal: goneSignal(reply) }),
       )
     },
   )

@@ -7,6 +7,7 @@ import type { PointValue } from '../../../shared/telemetry.ts'
 import { compareInstants } from '../../../shared/telemetry.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
+import { goneSignal } from '../gone.ts'
 import { problemResponses } from '../problem.ts'
 import { Epoch, parseInterval, parseTime, writeTime } from '../time.ts'
 import { SeriesName, SeriesView } from './readings.ts'
@@ -89,9 +90,8 @@ export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'poin
       },
     },
     async ({ params: { tenant }, query }, reply) => {
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
-      const scan = { ...readScan(tenant, query, await uidsOf(options, tenant, query)), signal: gone.signal }
+      const signal = goneSignal(reply)
+      const scan = { ...readScan(tenant, query, await uidsOf(options, tenant, query)), signal }
       const aggregate = aggregateOf(query)
       const names = new Map<string, string | undefined>()
       const series: Static<typeof OneSeries>[] = []

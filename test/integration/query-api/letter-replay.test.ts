@@ -51,6 +51,17 @@ const deaf = (registry: Registry): Registry => {
 }
 
 describe('replaying letters', () => {
+  it('is tried over HTTP, where the request has been read long before it is answered', async () => {
+    const real = await open()
+    await sendBoth(real)
+    const headers = { authorization: `Bearer ${real.token}`, 'content-type': 'application/json' }
+    const dry = await fetch(`${real.url}/v1/dead-letters/replay`, { method: 'POST', headers, body: '{"dryRun":true}' })
+    expect({ status: dry.status, body: await dry.json() }).toMatchObject({
+      status: 200,
+      body: { job: null, counts: { letters: 1 } },
+    })
+  })
+
   it('stores what they name, with its own times, and a second time changes nothing', async () => {
     const real = await open()
     await sendBoth(real)
