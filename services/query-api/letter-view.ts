@@ -81,7 +81,6 @@ const THIS_LOG = 'telemetry.raw'
 
 export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLetter, names: DeviceNames): LetterView {
   const { source, stage } = letter
-  const isOfRecord = stage === 'decode' || stage === 'store'
   const faults = faultsOf(letter)
   return {
     id: letterId(letter, { partition, offset }),
@@ -93,7 +92,7 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
     faults: [...faults.first],
     faultCount: faults.total,
     replayable: isReplayable(letter),
-    who: isOfRecord ? shownOwner(names, letter.key, letter.topic) : letter.who,
+    who: shownWho(letter, names),
     topic: letter.topic ?? null,
     ...(letter.headers === undefined ? {} : { headers: letter.headers }),
     time: formatInstant({ ms: letter.firstFailedMs, ns: 0 }),
@@ -103,6 +102,11 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
       source === undefined ? null : { log: letter.log ?? THIS_LOG, partition: source.partition, offset: source.offset },
     ...viewPayload(letter.payload, payloadBytes),
   }
+}
+
+/** The device or login that a letter is of, or the address. */
+export function shownWho({ stage, key, topic, who }: DeadLetter, names: DeviceNames): string {
+  return stage === 'decode' || stage === 'store' ? shownOwner(names, key, topic) : who
 }
 
 /** What tells a letter from others, wherever its copies lie. */

@@ -41,6 +41,7 @@ export function addDeadLetters({ program, run }: Commands): void {
   filtered(letters.command('list').description('list dead letters, newest first'))
     .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
     .action(run(listDeadLetters))
+  filtered(letters.command('stats').description('count dead letters by cause and device')).action(run(countDeadLetters))
   addLetterJobs(letters, run, filtered)
 }
 
@@ -71,6 +72,32 @@ async function listDeadLetters(session: Session, { limit, ...filter }: ListOptio
     const fixes = [...codes].filter(isErrorCode).map((one) => `  ${one}: ${ERRORS[one].fix}`)
     const table = textTable(['received', 'who', 'topic', 'done', 'where', 'code', 'detail'], rows)
     return [table, '', 'What to do:', ...fixes].join('\n')
+  })
+}
+
+interface StatsAnswer {
+  readonly letters: number
+  readonly codes: readonly { readonly code: string; readonly letters: number; readonly faults: number }[]
+  readonly who: readonly { readonly who: string; readonly letters: number }[]
+  readonly states: Readonly<Record<string, number>>
+  readonly first: string | null
+  readonly last: string | null
+  readonly complete: boolean
+}
+
+async function countDeadLetters(session: Session, filter: Filter): Promise<void> {
+  const stats = await session.api.get<StatsAnswer>('/v1/dead-letters/stats', { ...filter })
+  session.result(stats, () => {
+    if (stats.letters === 0) return 'No dead letters.'
+    const states = Object.entries(stats.states).map(([state, count]) => `${state} ${count}`)
+    const codes = stats.codes.map(({ code, letters, faults }) => [code, String(letters), String(faults)])
+    const who = stats.who.map((one) => [one.who, String(one.letters)])
+    const more = stats.complete ? '' : ' There are more letters than are counted in one answer.'
+    return [
+      `${stats.letters} letters from ${stats.first} to ${stats.last}: ${states.join(', ')}.${more}`,
+      textTable(['code', 'letters', 'faults'], codes),
+      textTable(['who', 'letters'], who),
+    ].join('\n\n')
   })
 }
 

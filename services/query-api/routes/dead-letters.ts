@@ -7,6 +7,7 @@ import { readCursor, writeCursor } from '../letter-cursor.ts'
 import { letterId, LetterView, viewLetter } from '../letter-view.ts'
 import { newestLetters, type LetterFilter } from '../letters.ts'
 import { problemResponses } from '../problem.ts'
+import { letterStats } from '../replay/letter-stats.ts'
 import { parseTime, rfc3339, TimeOrNull } from '../time.ts'
 
 /** Which letters are asked for. */
@@ -63,7 +64,46 @@ export function filterOf({
   return { tenant, device, code, kind, fromMs, toMs }
 }
 
+const Stats = Type.Object({
+  letters: Type.Integer({ description: 'Each once.' }),
+  codes: Type.Array(
+    Type.Object({
+      code: Type.String(),
+      letters: Type.Integer(),
+      faults: Type.Integer({ description: 'Of a letter all of this code, also those that it does not list.' }),
+    }),
+    { description: 'The most letters first; a letter with several codes counts for each.' },
+  ),
+  who: Type.Array(Type.Object({ who: Type.String(), letters: Type.Integer() }), {
+    description: 'The hundred with the most letters.',
+  }),
+  states: Type.Object(Object.fromEntries(['open' as const, ...LETTER_STATES].map((state) => [state, Type.Integer()]))),
+  first: TimeOrNull,
+  last: TimeOrNull,
+  complete: Type.Boolean({ description: 'False where there are more than one answer is made of.' }),
+})
+
+function statsRoute(app: Api, options: ApiParts<'log' | 'registry'>): void {
+  app.get(
+    '/dead-letters/stats',
+    {
+      schema: {
+        tags: ['readings'],
+        summary: 'How many dead letters there are, by cause and device',
+        description: 'One response is made of 20,000 letters at most.',
+        querystring: Type.Object(LetterFilters, { additionalProperties: false }),
+        response: { 200: Stats, ...problemResponses },
+      },
+    },
+    async ({ query, signal }) => {
+      const { firstMs, lastMs, codes, who, ...stats } = await letterStats(options, filterOf(query), signal)
+      return { ...stats, codes: [...codes], who: [...who], first: rfc3339(firstMs), last: rfc3339(lastMs) }
+    },
+  )
+}
+
 export function deadLetterRoutes(app: Api, options: ApiParts<'log' | 'registry'>): void {
+  statsRoute(app, options)
   app.get(
     '/dead-letters',
     {

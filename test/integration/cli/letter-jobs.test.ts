@@ -55,3 +55,22 @@ describe('dead-letters replay and discard', () => {
     expect({ code, stdout, count: requests.length }).toEqual({ code: 0, stdout: 'Made job 7.\n', count: 1 })
   })
 })
+
+describe('dead-letters stats', () => {
+  it('shows causes and devices', async () => {
+    const states = { open: 3, replayed: 2, faulty: 0, discarded: 0 }
+    const stats = {
+      ...{ letters: 5, first: 'then', last: 'now', complete: false, states },
+      codes: [{ code: 'time_ahead', letters: 5, faults: 7 }],
+      who: [{ who: 'demo/a', letters: 5 }],
+    }
+    const { stdout, requests } = await run(['dead-letters', 'stats', '--device', 'a'], () => ok(stats))
+    expect(requests[0]).toMatchObject({ method: 'GET', path: '/v1/dead-letters/stats' })
+    expect(requests[0]?.query.get('device')).toBe('a')
+    expect(stdout).toContain('5 letters from then to now: open 3, replayed 2, faulty 0, discarded 0. There are more')
+    expect(stdout).toMatch(/time_ahead +5 +7\n/)
+    expect(stdout).toMatch(/demo\/a +5\n/)
+    const none = await run(['dead-letters', 'stats'], () => ok({ ...stats, letters: 0 }))
+    expect(none.stdout).toBe('No dead letters.\n')
+  })
+})
