@@ -1,5 +1,6 @@
 import { isErrorCode, type ErrorCode } from './errors.ts'
 import { faultOfRecord, Faults, type Fault } from './faults.ts'
+import { isReplay } from './record.ts'
 import type { LogRecord, StampScheme } from './telemetry.ts'
 
 /**
@@ -89,9 +90,13 @@ export function faultsOf({ faults, code, detail, source }: DeadLetter): Faults {
   return Faults.of([source?.element === undefined ? fault : { ...fault, element: source.element }])
 }
 
-/** Whether the letter holds the whole record. */
+/**
+ * Whether the letter holds the whole record, as it was received: what is refused of a replay is told once more, and tried
+ * again from the first letter.
+ */
 export function isReplayable(letter: DeadLetter): boolean {
-  return kindOf(letter) === 'fault' && letter.faults !== undefined && letter.isCut !== true
+  const isWhole = letter.faults !== undefined && letter.isCut !== true
+  return kindOf(letter) === 'fault' && isWhole && !isReplay(letter)
 }
 
 export function deadLetterToRecord(letter: DeadLetter): LogRecord {

@@ -105,13 +105,8 @@ export interface From {
   readonly element: number
 }
 
-/** How often what it holds was replayed, this time included; 0 for a record that nobody replayed. */
-export function replaysOf(headers: LogRecord['headers']): number {
-  return Number(headers?.['replay'] ?? 0)
-}
-
 /** Whether its readings are stored only where the store has no value in their place. */
-export function isReplay({ headers }: LogRecord): boolean {
+export function isReplay({ headers }: { readonly headers?: LogRecord['headers'] }): boolean {
   return headers?.['replay'] !== undefined
 }
 

@@ -5,7 +5,7 @@ import type { PointStore } from '../../../shared/points/port.ts'
 import type { JobCounts } from '../../../shared/registry/jobs-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
-import { Planner, triesBefore, type Outcome, type Plan } from '../replay/planner.ts'
+import { Planner, type Outcome, type Plan } from '../replay/planner.ts'
 import type { JobHandler, JobRun } from './job-runner.ts'
 import { goThroughLetters, sumOf, type NotedLetter } from './letters-job.ts'
 import { endsOf, recordsLeft } from './when-stored.ts'
@@ -41,14 +41,14 @@ export function replayLetters(sources: ReplaySources): JobHandler {
 }
 
 /** Why a letter is not replayed; undefined for one that is. */
-export function whyNot({ letter, note, ...one }: NotedLetter): 'not replayable' | 'done' | 'tries' | undefined {
+export function whyNot({ letter, note }: NotedLetter): 'not replayable' | 'done' | 'tries' | undefined {
   if (!isReplayable(letter)) return 'not replayable'
   if (note?.state === 'replayed' || note?.state === 'discarded') return 'done'
-  return triesOf({ letter, note, ...one }) >= MAX_TRIES ? 'tries' : undefined
+  return triesOf({ note }) >= MAX_TRIES ? 'tries' : undefined
 }
 
-function triesOf({ note, ...letter }: NotedLetter): number {
-  return Math.max(note?.tries ?? 0, triesBefore(letter))
+function triesOf({ note }: Pick<NotedLetter, 'note'>): number {
+  return note?.tries ?? 0
 }
 
 async function replayPage(sources: ReplaySources, planner: Planner, letters: readonly NotedLetter[], run: JobRun) {

@@ -4,7 +4,7 @@ import { recordsForOwner } from '../../../shared/decoders/for-owner.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { identityOf, isSameValue, storedValues } from '../../../shared/points/stored-values.ts'
 import { REVISION_HEADER } from '../../../shared/policies/revision.ts'
-import { replaysOf, SAME_TIME_HEADER } from '../../../shared/record.ts'
+import { SAME_TIME_HEADER } from '../../../shared/record.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
 import type { LogRecord, PointBatch, PointValue, Series } from '../../../shared/telemetry.ts'
@@ -164,11 +164,6 @@ function outcomeOf(
   if (series !== undefined && deleted.covers(series, time, record.ms)) return 'deleted'
   if (there === undefined) return 'stored'
   return isSameValue(there, points.values[i] ?? 0) ? 'unchanged' : 'superseded'
-}
-
-/** How often what a letter holds was replayed before it became one: its own tries come on top. */
-export function triesBefore({ letter }: WholeLetter): number {
-  return replaysOf(letter.headers)
 }
 
 function concatenate(batches: readonly PointBatch[]): PointBatch {

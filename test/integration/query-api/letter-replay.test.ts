@@ -184,6 +184,29 @@ describe('replaying letters', () => {
     expect(await stored(real, 'b')).toEqual({ v: [[NOW - AHEAD, 3], [0, 2]] }) // prettier-ignore
   })
 
+  it('tells what the store refuses of it, and tries that again from the first letter', async () => {
+    const real = await open()
+    await real.registry.pinFieldTypes([{ tenant: 'demo', stream: 'telemetry', field: 'n', type: 'integer' }])
+    await send(real, { ts: AHEAD, v: 1, n: 0.5 })
+    await settled(real)
+    await accept(real)
+    expect(await job(real, 'replay')).toEqual({ letters: 1, skipped: 0, ...NO_POINTS, stored: 1, faulty: 1 })
+    expect(await job(real, 'replay')).toEqual({ letters: 1, skipped: 1, ...NO_POINTS, unchanged: 1, faulty: 1 })
+    expect(await stored(real)).toEqual({ v: [[0, 1]] })
+    const { body } = await real.call('GET', '/v1/dead-letters')
+    const told = {
+      code: 'type_conflict',
+      replayable: false,
+      done: null,
+      receivedAt: expect.stringMatching(iso(NOW).slice(0, -1)) as string,
+    }
+    expect(body['deadLetters']).toMatchObject([
+      told,
+      told,
+      { code: 'time_ahead', replayable: true, done: { state: 'faulty', tries: 2 } },
+    ])
+  })
+
   it('is tried three times, and not for what was discarded', async () => {
     const real = await open()
     await sendBoth(real)
