@@ -13,13 +13,19 @@ export interface CredentialInfo {
   readonly expiresMs: number | undefined
 }
 
-/** A password hash of another broker that verifies as it is: Mosquitto's `$7$`, PBKDF2 with SHA-512. */
-export interface ImportedPassword {
-  readonly kind: 'mosquitto-7'
-  readonly salt: Uint8Array
-  readonly hash: Uint8Array
-  readonly iterations: number
-}
+/** A password hash of another broker that verifies as it is: Mosquitto's `$7$` of 2.0 and `$argon2id$` of 2.1. */
+export type ImportedPassword =
+  /** PBKDF2 with SHA-512. */
+  | { readonly kind: 'mosquitto-7'; readonly salt: Uint8Array; readonly hash: Uint8Array; readonly iterations: number }
+  /** RFC 9106, version 19: `iterations` passes over `memoryKib` of memory in `lanes`. */
+  | {
+      readonly kind: 'argon2id'
+      readonly salt: Uint8Array
+      readonly hash: Uint8Array
+      readonly iterations: number
+      readonly memoryKib: number
+      readonly lanes: number
+    }
 
 /** What devices and applications log in with, by the name of the login. Errors as of `Registry`. */
 export interface Credentials {

@@ -1,4 +1,4 @@
-import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import { argon2Sync, pbkdf2Sync, randomBytes } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
 import type { ImportedPassword } from '../../shared/registry/identity-port.ts'
 import { createDevice, openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
@@ -9,6 +9,12 @@ const WEEK_MS = 7 * 86_400_000
 function mosquitto(password: string, iterations = 101): ImportedPassword {
   const salt = randomBytes(12)
   return { kind: 'mosquitto-7', salt, iterations, hash: pbkdf2Sync(password, salt, iterations, 64, 'sha512') }
+}
+
+function argon2id(password: string, { memoryKib = 1024, iterations = 2, lanes = 1 } = {}): ImportedPassword {
+  const salt = randomBytes(12)
+  const parameters = { message: password, nonce: salt, memory: memoryKib, passes: iterations, parallelism: lanes, tagLength: 32 } // prettier-ignore
+  return { kind: 'argon2id', salt, iterations, memoryKib, lanes, hash: argon2Sync('argon2id', parameters) }
 }
 
 export function describeImports(name: string, make: MakeRegistryHarness): void {
@@ -28,6 +34,39 @@ export function describeImports(name: string, make: MakeRegistryHarness): void {
       const again = await openRegistry(harness)
       expect((await again.verifySecret('alice in the Ünit', 'p4ss'))?.name).toBe('gateway')
       expect(await again.verifySecret('alice in the Ünit', 'wrong')).toBeUndefined()
+    })
+
+    it('of argon2id, as Mosquitto 2.1 makes them, do the same', async () => {
+      const harness = await make()
+      const registry = await openRegistry(harness)
+      for (const app of ['gateway', 'other']) await registry.createApplication(app, [])
+      await registry.credentials.importPassword('gateway', 'alice', argon2id('p4ss Ü'))
+      await registry.credentials.importPassword(
+        'other',
+        'bob',
+        argon2id('p4ss Ü', { memoryKib: 47_104, iterations: 1 }),
+      )
+      await registry.close()
+      const again = await openRegistry(harness)
+      expect(await again.verifySecret('alice', 'p4ss')).toBeUndefined()
+      expect((await again.verifySecret('bob', 'p4ss Ü'))?.name).toBe('other')
+      expect((await again.verifySecret('alice', 'p4ss Ü'))?.name).toBe('gateway')
+      expect(await again.credentials.list('gateway')).toMatchObject([{ kind: 'issued' }, { kind: 'issued' }])
+      expect((await again.verifySecret('alice', 'p4ss Ü'))?.name).toBe('gateway')
+      const good = argon2id('x')
+      for (const bad of [
+        { iterations: 0 },
+        { memoryKib: 7 },
+        { memoryKib: 262_144 },
+        { memoryKib: 131_072, iterations: 3 },
+        { lanes: 0 },
+        { lanes: 17 },
+        { hash: Buffer.alloc(8) },
+        { salt: Buffer.alloc(4) },
+      ]) {
+        const password = { ...good, ...bad } as ImportedPassword
+        await expect(again.credentials.importPassword('other', 'carol', password)).rejects.toThrow(code('bad_request'))
+      }
     })
 
     it('are ended like all others: disabled, rotated, removed', async () => {

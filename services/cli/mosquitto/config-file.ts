@@ -18,6 +18,7 @@ const MAX_FILES = 100
 
 /** Settings that decide who gets in or what they may do, and that Sluice does in another way or not at all. */
 const NOT_CARRIED: Readonly<Record<string, (value: string) => string | undefined>> = {
+  listener_allow_anonymous: (value) => (value === 'true' ? 'anonymous clients have no login in Sluice' : undefined),
   allow_anonymous: (value) => (value === 'true' ? 'anonymous clients have no login in Sluice' : undefined),
   psk_file: () => 'pre-shared keys are not supported; use TLS with a password or a client certificate',
   use_identity_as_username: (value) =>
@@ -49,11 +50,13 @@ export function readMosquittoConfig(file: string): MosquittoConfig {
       if (key === 'password_file') found.passwordFiles.add(named)
       else if (key === 'acl_file') found.aclFiles.add(named)
       else if (key === 'include_dir') pending.push(...filesIn(named))
-      else if (isPlugin(key)) plugin = basename(value)
+      else if (isPlugin(key)) plugin = pluginOf(key, value)
+      else if (key === 'plugin_opt_password_file') found.passwordFiles.add(named)
+      else if (key === 'plugin_opt_acl_file') found.aclFiles.add(named)
       else if (key === 'plugin_opt_config_file' || key === 'auth_opt_config_file') {
         if (plugin.includes('dynamic_security')) found.dynamicSecurityFiles.add(named)
       }
-      if (isPlugin(key) && !plugin.includes('dynamic_security')) {
+      if (isPlugin(key) && !OURS.test(plugin)) {
         notes.push(`${path}:${line}: ${key} ${value}: the logins of this plugin cannot be read`)
       }
       const reason = NOT_CARRIED[key]?.(value)
@@ -78,7 +81,15 @@ export function readText(path: string): string {
 }
 
 function isPlugin(key: string): boolean {
-  return key === 'plugin' || key === 'auth_plugin' || key === 'global_plugin'
+  return ['plugin', 'auth_plugin', 'global_plugin', 'plugin_load'].includes(key)
+}
+
+/** Plugins of Mosquitto's own that hold logins or rules, which are read, or that hold none. */
+const OURS = /dynamic_security|password_file|acl_file|persist_sqlite|sparkplug_aware|payload_modification/
+
+/** `plugin_load` has a name in front of the path. */
+function pluginOf(key: string, value: string): string {
+  return basename(key === 'plugin_load' ? value.replace(/^\S+\s+/, '') : value)
 }
 
 function* settingsOf(text: string): Generator<{ key: string; value: string; line: number }> {

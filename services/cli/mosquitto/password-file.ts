@@ -1,6 +1,6 @@
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 
-/** A login of Mosquitto's, with the password as Sluice takes it: `$7$iterations$salt$hash`, PBKDF2 with SHA-512. */
+/** A login of Mosquitto's, with the password as Sluice takes it: `$7$iterations$salt$hash`, PBKDF2 with SHA-512, or `$argon2id$...`. */
 export interface MosquittoLogin {
   readonly username: string
   readonly passwordHash: string
@@ -13,6 +13,8 @@ export interface PasswordFile {
 }
 
 const PBKDF2 = /^\$7\$[1-9]\d{0,9}\$[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]+={0,2}$/
+/** As Mosquitto writes them from 2.1 on. */
+const ARGON2ID = /^\$argon2id\$v=19\$m=\d{1,8},t=\d{1,4},p=\d{1,3}\$[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]+={0,2}$/
 /** As many as mosquitto_passwd uses; the hash is replaced by Sluice's own at the first login. */
 const ITERATIONS = 101
 
@@ -30,7 +32,7 @@ export function parsePasswordFile(path: string, text: string): PasswordFile {
     }
     const username = line.slice(0, colon)
     const password = line.slice(colon + 1).trimEnd()
-    if (PBKDF2.test(password)) logins.push({ username, passwordHash: password })
+    if (PBKDF2.test(password) || ARGON2ID.test(password)) logins.push({ username, passwordHash: password })
     else if (password.startsWith('$6$')) {
       notes.push(`${at}: ${username}: hashed by mosquitto_passwd before 2.0; first set its password again there`)
     } else if (password.startsWith('$')) notes.push(`${at}: ${username}: unknown kind of hash`)

@@ -17,7 +17,7 @@ const Login = Type.Object(
     username: Type.String({ maxLength: 256, description: 'Username that the client sends; may differ from the name.' }),
     passwordHash: Type.String({
       maxLength: 512,
-      description: "Mosquitto's $7$iterations$salt$hash (PBKDF2 with SHA-512), used as it is.",
+      description: "Mosquitto's $7$iterations$salt$hash (PBKDF2 with SHA-512) or $argon2id$..., used as it is.",
     }),
     rules: Type.Array(Rule, { maxItems: MAX_RULES, description: 'For an application; a device has fixed rules.' }),
   },
@@ -98,11 +98,24 @@ async function makeApplication(registry: Registry, { name, rules }: Static<typeo
 
 /** Error: `bad_request`. */
 function parseHash(text: string): ImportedPassword {
-  const [, iterations, salt, hash] =
-    /^\$7\$(\d{1,10})\$([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]+={0,2})$/.exec(text) ?? []
-  if (iterations === undefined || salt === undefined || hash === undefined) {
-    throw new SluiceError('bad_request', 'passwordHash is not $7$iterations$salt$hash')
+  const bytesOf = (salt: string | undefined, hash: string | undefined) => {
+    return { salt: Buffer.from(salt ?? '', 'base64'), hash: Buffer.from(hash ?? '', 'base64') }
   }
-  const bytes = { salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') }
-  return { kind: 'mosquitto-7', ...bytes, iterations: Number(iterations) }
+  const pbkdf2 = /^\$7\$(\d{1,10})\$([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]+={0,2})$/.exec(text)
+  if (pbkdf2 !== null) {
+    return { kind: 'mosquitto-7', iterations: Number(pbkdf2[1]), ...bytesOf(pbkdf2[2], pbkdf2[3]) }
+  }
+  const [, memoryKib, passes, lanes, salt, hash] = ARGON2ID.exec(text) ?? []
+  if (hash === undefined) {
+    throw new SluiceError(
+      'bad_request',
+      'passwordHash is neither $7$iterations$salt$hash nor $argon2id$v=19$m=,t=,p=$salt$hash',
+    )
+  }
+  const cost = { memoryKib: Number(memoryKib), iterations: Number(passes), lanes: Number(lanes) }
+  return { kind: 'argon2id', ...cost, ...bytesOf(salt, hash) }
 }
+
+/** The form of the password hashing competition, as Mosquitto 2.1 writes it: base64 without padding. */
+const ARGON2ID =
+  /^\$argon2id\$v=19\$m=(\d{1,8}),t=(\d{1,4}),p=(\d{1,3})\$([A-Za-z0-9+/]+={0,2})\$([A-Za-z0-9+/]+={0,2})$/

@@ -5,7 +5,7 @@ import { parseDeviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { CredentialInfo, Credentials, ImportedPassword } from '../identity-port.ts'
-import { checkImportedPassword } from './imported-passwords.ts'
+import { checkImportedPassword, rowOfPassword } from './imported-passwords.ts'
 import { isUsername } from './logins.ts'
 import type { NewCredentials } from '../names.ts'
 import { findApplications } from './queries.ts'
@@ -77,11 +77,9 @@ export class SqlCredentials implements Credentials {
     checkImportedPassword(password)
     if (!isUsername(username)) throw new SluiceError('name_invalid', 'the imported username is not valid in Sluice')
     this.#database.checkRoom()
-    const { kind, iterations } = password
     const row = {
-      ...{ username, principal: name, kind, iterations, created_ms: Date.now(), expires_ms: null },
-      salt: Buffer.from(password.salt).toString('base64'),
-      hash: Buffer.from(password.hash).toString('base64'),
+      ...{ username, principal: name, created_ms: Date.now(), expires_ms: null },
+      ...rowOfPassword(password),
     }
     await this.#changes.apply(name === username ? [name] : [name, username], async (trx) => {
       await requireLogin(trx, name)

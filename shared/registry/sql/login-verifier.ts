@@ -47,10 +47,7 @@ export class LoginVerifier {
     if (!isUsername(username) || password.length > MAX_CREDENTIAL_LENGTH) return undefined
     const row = await this.#database.run((db) => importedOf(db, username))
     if (row === undefined) return undefined
-    const salt = Buffer.from(row.salt, 'base64')
-    const hash = Buffer.from(row.hash, 'base64')
-    const { iterations } = row
-    if (!(await this.#checks.matches(password, { kind: 'mosquitto-7', salt, hash, iterations }))) return undefined
+    if (!(await this.#checks.matches(password, row))) return undefined
     await this.#upgrade(row, password)
     return this.#database.run((db) => principalOf(db, row.principal))
   }

@@ -101,6 +101,30 @@ it('clients of a Mosquitto go on with their passwords and their rules', async ()
   expect(await mayReceive(server, 'user 12', password('user 12'), 't/site/+/status')).toBe(false)
 })
 
+it('a Mosquitto 2.1 with argon2id and its plugins for files is imported like one with password_file and acl_file', async () => {
+  const folder = tempFolder()
+  // A test vector of the reference implementation: password "password", salt "somesalt".
+  // https://github.com/P-H-C/phc-winner-argon2/blob/master/src/test.c
+  const hash = '$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'
+  writeFileSync(join(folder, 'passwords'), `gateway:${hash}\n`)
+  writeFileSync(join(folder, 'rules'), 'user gateway\ntopic write lab/#\n')
+  const conf = join(folder, 'mosquitto.conf')
+  const lines = [
+    ...['plugin_load pw /usr/lib/mosquitto_password_file.so', 'plugin_opt_password_file passwords'],
+    ...['plugin /usr/lib/mosquitto_acl_file.so', 'plugin_opt_acl_file rules'],
+    ...['plugin /usr/lib/mosquitto_persist_sqlite.so', 'listener 1883', 'plugin_use pw', ''],
+  ]
+  writeFileSync(conf, lines.join('\n'))
+  const server = await startServer()
+  const done = await sluice(server, 'import', 'mosquitto', conf)
+  expect(done).toMatchObject({ code: 0, stdout: 'Imported 1 of 1 logins.\n', stderr: '' })
+  expect(await publish(server, 'gateway', 'passwort', 'lab/x')).not.toBe(0)
+  // Once with the old hash, and once with what has taken its place.
+  for (let login = 0; login < 2; login += 1) expect(await publish(server, 'gateway', 'password', 'lab/x')).toBe(0)
+  const rules = await sluice(server, 'applications', 'list')
+  expect(rules.stdout).toMatch(/gateway +allow publish lab\/#/)
+})
+
 it('a file that is none is refused, and nothing is done', async () => {
   const server = await startServer()
   const { code, stderr } = await sluice(server, 'import', 'mosquitto', '/nowhere/mosquitto.conf')
