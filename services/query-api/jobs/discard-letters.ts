@@ -24,6 +24,6 @@ export function discardLetters(sources: {
 }
 
 /** Nothing was done about it that settles it. */
-export function isOpen({ note }: NotedLetter): boolean {
-  return note?.state !== 'replayed' && note?.state !== 'discarded'
+export function isOpen({ note, isAgain }: NotedLetter): boolean {
+  return isAgain || (note?.state !== 'replayed' && note?.state !== 'discarded')
 }

@@ -18,6 +18,8 @@ export interface LettersSpec {
 /** A letter, and what was done about it before. */
 export interface NotedLetter extends WholeLetter {
   readonly note: LetterNote | undefined
+  /** The note is of this job, which ended before it counted the letter: it is done as if there were none yet. */
+  readonly isAgain: boolean
 }
 
 export interface PageDone {
@@ -50,28 +52,24 @@ export async function goThroughLetters(
     left = await allLetters(log)
     await run.save({ position: left })
   }
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     run.signal.throwIfAborted()
     const started = performance.now()
     const page = await readPage(log, left, Math.min(PAGE_LETTERS, rate), run.signal)
     if (page === undefined) return counts
     const asked = page.letters.filter(({ letter }) => letterMatches(names, filter, letter))
     const known = await letterNotes.of(asked.map(({ id }) => id))
-    const noted = asked.map((one) => ({ ...one, note: known.get(one.id) }))
-    const done = await doPage(noted.filter(({ note }) => note?.job !== job))
+    const noted = asked.map((one) => {
+      const note = known.get(one.id)
+      return { ...one, note, isAgain: note?.job === job }
+    })
+    // Behind the first page a letter that has the job's note is a repeat of one that was counted.
+    const done = await doPage(noted.filter(({ isAgain }) => isFirst || !isAgain))
     left = page.left
     counts = sumOf(counts, done.counts)
-    const notes = done.notes.map((note) => ({ ...note, job, who, atMs: Date.now() }))
-    run.signal.throwIfAborted()
-    try {
-      await run.save({ position: left, counts, progress: `${records(left)} records of letters are left.` })
-    } catch (error) {
-      // Written, and somebody ended the job.
-      if (run.signal.aborted) await letterNotes.put(notes)
-      throw error
-    }
-    // Behind it: what is not noted may be done again, and what is noted is not counted again.
-    await letterNotes.put(notes)
+    // Before they are counted: whoever goes on after a kill in between does the page again, and counts it.
+    await letterNotes.put(done.notes.map((note) => ({ ...note, job, who, atMs: Date.now() })))
+    await run.save({ position: left, counts, progress: `${records(left)} records of letters are left.` })
     await pause(Math.max(0, (done.notes.length * 1000) / rate - (performance.now() - started)), run.signal)
   }
 }

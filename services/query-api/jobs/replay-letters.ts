@@ -41,14 +41,15 @@ export function replayLetters(sources: ReplaySources): JobHandler {
 }
 
 /** Why a letter is not replayed; undefined for one that is. */
-export function whyNot({ letter, note }: NotedLetter): 'not replayable' | 'done' | 'tries' | undefined {
+export function whyNot({ letter, note, isAgain }: NotedLetter): 'not replayable' | 'done' | 'tries' | undefined {
   if (!isReplayable(letter)) return 'not replayable'
-  if (note?.state === 'replayed' || note?.state === 'discarded') return 'done'
-  return triesOf({ note }) >= MAX_TRIES ? 'tries' : undefined
+  if (!isAgain && (note?.state === 'replayed' || note?.state === 'discarded')) return 'done'
+  return triesOf({ note, isAgain }) >= MAX_TRIES ? 'tries' : undefined
 }
 
-function triesOf({ note }: Pick<NotedLetter, 'note'>): number {
-  return note?.tries ?? 0
+/** Before this one. */
+function triesOf({ note, isAgain }: Pick<NotedLetter, 'note' | 'isAgain'>): number {
+  return (note?.tries ?? 0) - (isAgain ? 1 : 0)
 }
 
 async function replayPage(sources: ReplaySources, planner: Planner, letters: readonly NotedLetter[], run: JobRun) {

@@ -64,7 +64,7 @@ export async function preview(
     left = page.left
     const asked = page.letters.filter(({ letter }) => letterMatches(names, filter, letter))
     const known = await letterNotes.of(asked.map(({ id }) => id))
-    const wanted = asked.filter((one) => isWanted({ ...one, note: known.get(one.id) }))
+    const wanted = asked.filter((one) => isWanted({ ...one, note: known.get(one.id), isAgain: false }))
     counts = sumOf(counts, { letters: wanted.length, skipped: asked.length - wanted.length })
     for (const plan of (await planner?.plan(wanted)) ?? []) {
       counts = sumOf(counts, { faulty: plan.faulty })

@@ -136,7 +136,7 @@ describe('replaying letters', () => {
     await expect(checkDeleted(deaf)).rejects.toThrow('to deeply equal')
   })
 
-  it('does a page again that was not noted as done, and that changes nothing', async () => {
+  it('does a page again that was not counted, and that changes nothing', async () => {
     let isFirst = true
     const failsOnce = (registry: Registry): Registry => {
       const save: Jobs['save'] = async (id, owner, change) => {
