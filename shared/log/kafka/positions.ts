@@ -5,10 +5,11 @@ import type { PartitionLag, PartitionOffsets } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import { type CommitNote, readNote } from './commit-note.ts'
 import { KafkaCode, partitionError } from './kafka-error.ts'
-import { decodeRecordBatches, type Run } from './record-batch.ts'
+import type { Run } from './record-batch.ts'
 import type { TopicRetention } from './topic-settings.ts'
 import { type Backlog, horizonOf, sizesRequest } from './horizon.ts'
-import { fetchRequest, ListedTime, type ListedOffset, listOffsetsRequest } from './requests.ts'
+import { listOffsets, runsOf } from './listed-offsets.ts'
+import { fetchRequest, ListedTime, type ListedOffset } from './requests.ts'
 
 /** A question is repeated this often while leaders move: with the pauses between, 7 s. */
 const ATTEMPTS = 24
@@ -190,11 +191,8 @@ export class Positions {
     const places = partitions.map((partition) => ({ partition, offset: 0 }))
     await this.#askLeaders(topic, places, async (node, wanted) => {
       const asked = wanted.map(({ partition }) => partition)
-      for (const result of await this.#client.send(node, listOffsetsRequest(topic, asked, time))) {
-        if (result.code !== KafkaCode.none)
-          throw partitionError(result.code, `a question about partition ${result.partition}`)
-        found.set(result.partition, result)
-      }
+      const question = { topic, partitions: asked, time }
+      for (const result of await listOffsets(this.#client, node, question)) found.set(result.partition, result)
       return asked
     })
     return found
@@ -228,14 +226,4 @@ export class Positions {
 
 function of(listed: ReadonlyMap<number, ListedOffset>, partition: number): number {
   return listed.get(partition)?.offset ?? 0
-}
-
-/** None where they are damaged: whoever reads the partition is told, and whoever asks about all of them still knows the rest. */
-function runsOf(bytes: Buffer, from: number): Run[] {
-  try {
-    return decodeRecordBatches(bytes, from).runs
-  } catch (error) {
-    if (error instanceof SluiceError && error.code === 'log_corrupt') return []
-    throw error
-  }
 }

@@ -3,7 +3,7 @@ import { ByteReader } from './wire.ts'
 
 /**
  * The requests whose answers Sluice must see partition by partition: kafkajs turns the first error of any partition into an
- * exception about all of them. Versions are fixed: Kafka 3.0 and newer know them. Source: Kafka protocol guide.
+ * exception about all of them. Versions are those of Kafka 2.1 and newer, where no other is said. Source: Kafka protocol guide.
  */
 
 export interface ProduceResult {
@@ -102,16 +102,30 @@ export interface ListedOffset {
   readonly offset: number
 }
 
-/** ListOffsets, version 7: the first that can be asked for the newest time. */
+/** The first version that can be asked for the newest time, of Kafka 3.0, and the oldest that is spoken here. */
+export const LIST_NEWEST = 7
+export const LIST_OFFSETS_LEAST = 4
+/** From here on with compact texts and tagged fields. */
+const LIST_OFFSETS_FLEXIBLE = 6
+
+/** ListOffsets, of version {@link LIST_OFFSETS_LEAST} to {@link LIST_NEWEST}. */
 export function listOffsetsRequest(
   topic: string,
   partitions: readonly number[],
   time: number,
+  version = LIST_NEWEST,
 ): Request<ListedOffset[]> {
-  return request(2, 7, 'ListOffsets', {
+  const isFlexible = version >= LIST_OFFSETS_FLEXIBLE
+  return request(2, version, 'ListOffsets', {
     encode() {
+      const body = createEncoder()
+      if (!isFlexible) {
+        body.writeInt32(-1).writeInt8(0).writeInt32(1).writeString(topic).writeInt32(partitions.length)
+        for (const partition of partitions) body.writeInt32(partition).writeInt32(-1).writeInt64(BigInt(time))
+        return body
+      }
       // Tagged fields, of which there are none: of the header, each partition, each topic and the request.
-      const body = createEncoder().writeUVarInt(0).writeInt32(-1).writeInt8(0)
+      body.writeUVarInt(0).writeInt32(-1).writeInt8(0)
       body
         .writeUVarInt(2)
         .writeUVarIntString(topic)
@@ -121,16 +135,25 @@ export function listOffsetsRequest(
       return body.writeUVarInt(0).writeUVarInt(0)
     },
     decode(reader) {
-      reader.skipTags()
+      const listed = () => {
+        const result = { partition: reader.int32(), code: reader.int16(), ms: reader.int64(), offset: reader.int64() }
+        reader.int32()
+        if (isFlexible) reader.skipTags()
+        return result
+      }
+      if (isFlexible) reader.skipTags()
       reader.int32()
+      if (!isFlexible) {
+        return reader
+          .array(() => {
+            reader.string()
+            return reader.array(listed)
+          })
+          .flat()
+      }
       const topics = reader.compactArray(() => {
         reader.compactString()
-        const results = reader.compactArray(() => {
-          const result = { partition: reader.int32(), code: reader.int16(), ms: reader.int64(), offset: reader.int64() }
-          reader.int32()
-          reader.skipTags()
-          return result
-        })
+        const results = reader.compactArray(listed)
         reader.skipTags()
         return results
       })

@@ -6,7 +6,7 @@ import { type FetchOptions, type FetchResult, request } from './requests.ts'
  * Source: Kafka protocol guide; KIP-516.
  */
 
-export const ApiKey = { fetch: 1, metadata: 3 } as const
+export const ApiKey = { fetch: 1, listOffsets: 2, metadata: 3 } as const
 
 /** The first version that tells ids of topics. */
 export const METADATA_WITH_IDS = 10

@@ -38,8 +38,8 @@ async function settingsOfTopic(kafka: Kafka, topic: string): Promise<Record<stri
 }
 
 /** A Kafka for all tests of a file, and what somebody does with its topics. */
-export function useTopics() {
-  const cluster = useKafka(1)
+export function useTopics(brokers: 1 | 3 = 1) {
+  const cluster = useKafka(brokers)
   return {
     cluster,
     async open(options: Partial<KafkaLogOptions>): Promise<TelemetryLog> {
