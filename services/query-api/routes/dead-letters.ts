@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { isErrorCode, SluiceError } from '../../../shared/errors.ts'
 import type { Api, ApiParts } from '../api.ts'
+import { goneSignal } from '../gone.ts'
 import { LETTER_KINDS } from '../../../shared/dead-letter.ts'
 import { LETTER_STATES, type LetterNote } from '../../../shared/registry/letters-port.ts'
 import { readCursor, writeCursor } from '../letter-cursor.ts'
@@ -95,8 +96,8 @@ function statsRoute(app: Api, options: ApiParts<'log' | 'registry'>): void {
         response: { 200: Stats, ...problemResponses },
       },
     },
-    async ({ query, signal }) => {
-      const { firstMs, lastMs, codes, who, ...stats } = await letterStats(options, filterOf(query), signal)
+    async ({ query }, reply) => {
+      const { firstMs, lastMs, codes, who, ...stats } = await letterStats(options, filterOf(query), goneSignal(reply))
       return { ...stats, codes: [...codes], who: [...who], first: rfc3339(firstMs), last: rfc3339(lastMs) }
     },
   )
