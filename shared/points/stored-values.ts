@@ -11,8 +11,9 @@ import {
 } from '../telemetry.ts'
 import type { PointStore } from './port.ts'
 
-/** The most that a question may have in its answer. */
+/** The most that a question may have in its answer; and for each time that it is about, so that little is read in vain. */
 const PAGE = 10_000
+const POINTS_PER_TIME = 100
 
 type Points = Pick<PointStore, 'query'>
 
@@ -71,7 +72,8 @@ async function collect(
 ): Promise<void> {
   const [first, last] = [times[0], times.at(-1)]
   if (first === undefined || last === undefined) return
-  const range = { ...stream, from: first, ...(isLast(last) ? {} : { to: behind(last) }), limit: PAGE }
+  const limit = Math.min(PAGE, POINTS_PER_TIME * times.length)
+  const range = { ...stream, from: first, ...(isLast(last) ? {} : { to: behind(last) }), limit }
   for (let cursor: string | undefined; ;) {
     const page = await points.query({ ...range, ...(cursor === undefined ? {} : { cursor }) })
     if (page.next !== undefined && times.length > 1) {
