@@ -203,11 +203,17 @@ function decodeRecords(batch: Buffer, reader: ByteReader, from: number, runs: Ru
   const baseOffset = Number(batch.readBigInt64BE(0))
   const firstMs = Number(batch.readBigInt64BE(27))
   const count = batch.readInt32BE(57)
+  const lastDelta = batch.readInt32BE(23)
+  let before = -1
   for (let i = 0; i < count; i++) {
     const end = reader.varint() + reader.at
     reader.at += 1
     const ms = firstMs + reader.varint()
-    const offset = baseOffset + reader.varint()
+    const delta = reader.varint()
+    // One record would take the place of another, of this batch or of its neighbours.
+    if (delta <= before || delta > lastDelta) throw new RangeError(`record ${i} lies outside of its batch`)
+    before = delta
+    const offset = baseOffset + delta
     if (offset >= from) {
       const last = runs.at(-1)
       const record = decodeRecord(reader, ms)

@@ -107,3 +107,19 @@ it('whatever a batch holds, it is its records or one record with all of its byte
     { numRuns: Number(process.env['SLUICE_FUZZ_RUNS'] ?? 300) },
   )
 })
+
+it.each([
+  ['in front of', 1],
+  ['behind', 2],
+])('a record that says that it lies %s its batch takes no place of another one', (_, delta) => {
+  const list: LogRecord[] = [{ key: 'k', value: Buffer.from('v'), ms: 1, ns: 0, headers: undefined }]
+  const records = encodeRecordBatch(list).subarray(HEADER)
+  const odd = Buffer.from(records)
+  // Length, attributes and time of one byte each; then where the record lies in the batch.
+  odd[3] = delta
+  const batches = [batchOf(list, 0, records, 0), batchOf(list, 0, odd, 1), batchOf(list, 0, records, 2)]
+  const { runs } = decodeRecordBatches(Buffer.concat(batches), 0)
+  const offsets = runs.flatMap(({ firstOffset, records: own }) => own.map((__, i) => firstOffset + i))
+  expect(offsets).toEqual([0, 1, 2])
+  expect(batches[1]?.equals(runs.flatMap((run) => run.records)[1]?.value ?? Buffer.alloc(0))).toBe(true)
+})
