@@ -11,6 +11,8 @@ import { isOwner, type OwnerFilter } from './owners.ts'
 
 /** What of the dead letters is asked for. */
 export interface LetterFilter extends OwnerFilter {
+  /** Of what is a record: see `sourceId`. */
+  readonly id?: string | undefined
   /** Of any of its faults. */
   readonly code?: string | undefined
   readonly kind?: LetterKind | undefined
@@ -58,8 +60,9 @@ export async function newestLetters(
 }
 
 export function letterMatches(names: DeviceNames, filter: LetterFilter, letter: DeadLetter): boolean {
-  const { tenant, device, code, kind, fromMs = -Infinity, toMs = Infinity } = filter
+  const { id, tenant, device, code, kind, fromMs = -Infinity, toMs = Infinity } = filter
   if (letter.firstFailedMs < fromMs || letter.firstFailedMs >= toMs) return false
+  if (id !== undefined && sourceId(letter) !== id) return false
   if (code !== undefined && !(isErrorCode(code) && faultsOf(letter).counts.has(code))) return false
   if (kind !== undefined && kindOf(letter) !== kind) return false
   if (tenant === undefined && device === undefined) return true

@@ -19,6 +19,7 @@ interface DeadLetterAnswer {
 }
 
 interface Filter {
+  readonly id?: string
   readonly tenant?: string
   readonly device?: string
   readonly from?: string
@@ -48,6 +49,7 @@ export function addDeadLetters({ program, run }: Commands): void {
 /** The options by which letters are chosen. */
 function filtered(command: Command): Command {
   return command
+    .option('--id <id>', 'only this letter, as --json lists it')
     .option('--tenant <name>', 'only this tenant', parseName)
     .option('--device <name>', 'only of devices with this name')
     .option('--code <code>', 'only with this error code')

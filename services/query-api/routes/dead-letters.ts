@@ -13,6 +13,7 @@ import { parseTime, rfc3339, TimeOrNull } from '../time.ts'
 
 /** Which letters are asked for. */
 export const LetterFilters = {
+  id: Type.Optional(Type.String({ description: 'One letter of a record, by its id.' })),
   tenant: Type.Optional(Type.String()),
   device: Type.Optional(Type.String({ description: 'Of one tenant, or of all.' })),
   code: Type.Optional(Type.String({ description: 'A code of docs/errors.md: of any fault of a letter.' })),
@@ -47,6 +48,7 @@ const ListedLetter = Type.Object({
 
 /** Errors: `bad_request` for a code that is none, or a span that ends before it begins. */
 export function filterOf({
+  id,
   tenant,
   device,
   code,
@@ -62,7 +64,7 @@ export function filterOf({
   if (fromMs !== undefined && toMs !== undefined && fromMs > toMs) {
     throw new SluiceError('bad_request', 'parameter "from" is later than "to"')
   }
-  return { tenant, device, code, kind, fromMs, toMs }
+  return { id, tenant, device, code, kind, fromMs, toMs }
 }
 
 const Stats = Type.Object({
