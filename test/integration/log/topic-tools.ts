@@ -1,5 +1,5 @@
 import type { Admin } from 'kafkajs'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished, vi } from 'vitest'
 import type { KafkaLogOptions } from '../../../shared/log/kafka/open.ts'
 import { TOPIC_RESOURCE } from '../../../shared/log/kafka/topic-settings.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
@@ -7,6 +7,7 @@ import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Kafka } from '../../../load-tests/servers/kafka.ts'
 import { PARTITIONS, RAW } from '../../contract/log-harness.ts'
 import { openOnKafka, useKafka } from '../../contract/log-kafka-harness.ts'
+import { PATIENCE } from '../../patience.ts'
 import { withAdmin } from './leader-move.ts'
 
 /** `ConfigSource.TOPIC_CONFIG`. */
@@ -15,17 +16,24 @@ const OF_THE_TOPIC = 1
 /** Beyond the half minute between two looks at the topics, on a slow machine. */
 export const NEXT_LOOK = { timeout: 150_000, interval: 500 }
 
-/** As `kafka-configs --alter --add-config` does. */
+/** As `kafka-configs --alter --add-config` does; resolves when the brokers know, and not only the controller. */
 export async function alterTopic(kafka: Kafka, topic: string, settings: Record<string, string>): Promise<void> {
   const own = { ...(await settingsOfTopic(kafka, topic)), ...settings }
   const configEntries = Object.entries(own).map(([name, value]) => ({ name, value }))
   const resources = [{ type: TOPIC_RESOURCE, name: topic, configEntries }]
   await withAdmin(kafka, (admin) => admin.alterConfigs({ validateOnly: false, resources }))
+  await vi.waitFor(async () => expect(await settingsOfTopic(kafka, topic)).toMatchObject(settings), PATIENCE)
 }
 
-/** As `kafka-topics --alter --partitions` does. */
+/** As `kafka-topics --alter --partitions` does; resolves when the brokers know. */
 export async function growTopic(kafka: Kafka, topic: string, count: number): Promise<void> {
-  await withAdmin(kafka, (admin) => admin.createPartitions({ topicPartitions: [{ topic, count }] }))
+  await withAdmin(kafka, async (admin) => {
+    await admin.createPartitions({ topicPartitions: [{ topic, count }] })
+    await vi.waitFor(async () => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+      expect(topics[0]?.partitions).toHaveLength(count)
+    }, PATIENCE)
+  })
 }
 
 /** Those that were set for the topic itself. */
