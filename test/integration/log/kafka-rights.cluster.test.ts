@@ -10,6 +10,7 @@ import type { TelemetryLog } from '../../../shared/log/port.ts'
 import { createLogger } from '../../../shared/process/logger.ts'
 import { codeOf, keyIn, PARTITIONS, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka } from '../../contract/log-kafka-harness.ts'
+import { PATIENCE } from '../../patience.ts'
 import { MemoryFacts } from '../../fakes/memory-facts.ts'
 import { KAFKA_USER, prepareSecurity, type KafkaSecurity } from '../../../load-tests/servers/kafka-security.ts'
 import { startKafka, type Kafka } from '../../../load-tests/servers/kafka.ts'
@@ -56,7 +57,18 @@ async function allow(prefix: string, operations: readonly (keyof typeof Operatio
     }) as AclEntry
   const topics = TOPICS.flatMap((name) => operations.map((one) => rule(Resource.topic, prefix + name, Operation[one])))
   const acl = [...topics, rule(Resource.group, `${prefix}worker`, Operation.read)]
-  await withAdmin(kafka, (admin) => admin.createAcls({ acl }))
+  const any = { resourceType: 1, resourcePatternType: 1, operation: 1, permissionType: 1 } as const
+  await withAdmin(kafka, async (admin) => {
+    await admin.createAcls({ acl })
+    // The controller takes them; those who ask are answered by the broker, which hears of them a moment later.
+    await vi.waitFor(async () => {
+      const { resources } = await admin.describeAcls({ ...any, principal: `User:${KAFKA_USER}` })
+      const known = resources.flatMap(({ resourceName, acls }) => acls.map((one) => `${resourceName} ${one.operation}`))
+      expect(known).toEqual(
+        expect.arrayContaining(acl.map(({ resourceName, operation }) => `${resourceName} ${operation}`)),
+      )
+    }, PATIENCE)
+  })
 }
 
 async function makeTopics(prefix: string): Promise<void> {
