@@ -66,7 +66,9 @@ function expectRightAnswers(client: PacketClient, pieces: readonly Buffer[]): vo
   for (const answer of client.frames) {
     const type = (answer[0] ?? 0) >> 4
     connacks += type === 2 ? 1 : 0
-    if (type >= 4 && type <= 7) expect(sent.includes(answer.subarray(2, 4))).toBe(true)
+    // Behind the length, which takes another byte where a reason makes it longer than 127.
+    const at = (answer[1] ?? 0) < 128 ? 2 : 3
+    if (type >= 4 && type <= 7) expect(sent.includes(answer.subarray(at, at + 2))).toBe(true)
   }
   expect(connacks).toBeLessThanOrEqual(1)
 }
