@@ -44,6 +44,12 @@ export const ingestWorkerSettings = {
     min: 1,
     max: 1_000_000_000,
   }),
+  // A backlog of ten years in one go. A week costs a shard of InfluxDB, or a twelfth to a quarter of a file in standalone.
+  INGEST_DEVICE_WEEKS: integer(
+    600,
+    'Weeks, beside that of now, that readings of a device received within an hour may be of; those of more are refused.',
+    { min: 1, max: 100_000 },
+  ),
   INGEST_CLOSE_MS: integer(
     5000,
     'Milliseconds that a stop waits for pending writes; what is not stored by then is read again at the next start.',

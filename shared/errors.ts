@@ -57,6 +57,9 @@ export const ERRORS = {
   type_conflict: data(
     'The field was declared integer, or InfluxDB has values of another type under its name; send what it takes, or use another field name.',
   ),
+  times_spread: data(
+    'Send the times at which values were read. To bring a long backlog, send it over some hours, or raise INGEST_DEVICE_WEEKS.',
+  ),
   series_limit: data('Known fields are stored. Send fixed names, or raise the setting that the detail names.'),
   store_rejected: data('The store rejected this point; the detail says why.'),
 

@@ -26,6 +26,8 @@ export interface IngestMetrics {
   /** Points that took the place of another value of another message, as far as the worker remembers. */
   readonly overwritten: Counter
   readonly rememberedTimes: Gauge
+  /** Weeks that devices spread their readings over in the hour that is, beside that of now. */
+  readonly rememberedWeeks: Gauge
   /** Values that have the time of another one, and stand behind it. */
   readonly keptValues: Counter
   /** Records appended for other devices than the one whose record held their readings. */
@@ -109,13 +111,17 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
 }
 
 /** What became of values that have the time of another one. */
-function sameTimeMetrics(registers: Metrics[]): Pick<IngestMetrics, 'overwritten' | 'rememberedTimes' | 'keptValues'> {
+function sameTimeMetrics(
+  registers: Metrics[],
+): Pick<IngestMetrics, 'overwritten' | 'rememberedTimes' | 'rememberedWeeks' | 'keptValues'> {
   const over = 'Points stored over another value of the same time, of another message, as far as the worker remembers'
   const remembered = 'Times whose values are remembered to see overwrites; bounded'
+  const weeks = 'Weeks that readings of devices were of in the hour that is, beside that of now; bounded'
   const kept = 'Values that stand behind another one of the same time, by the policy same_time'
   return {
     overwritten: new Counter({ name: 'sluice_ingest_overwritten_total', help: over, registers }),
     rememberedTimes: new Gauge({ name: 'sluice_ingest_remembered_times', help: remembered, registers }),
+    rememberedWeeks: new Gauge({ name: 'sluice_ingest_remembered_weeks', help: weeks, registers }),
     keptValues: new Counter({ name: 'sluice_ingest_kept_values_total', help: kept, registers }),
   }
 }

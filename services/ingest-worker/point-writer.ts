@@ -9,6 +9,7 @@ import type { IngestMetrics } from './metrics.ts'
 import { Replayed } from './replayed.ts'
 import { isOfReplays, Refusals, type LateFault, type Refusal, type Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
+import { TimeSpread } from './time-spread.ts'
 
 /** What became of some slices: their points, without those that the store refused, and what was refused of each record. */
 export interface Written {
@@ -26,6 +27,7 @@ export class PointWriter {
   readonly #points: Pick<PointStore, 'write'>
   readonly #replayed: Replayed
   readonly #types: FieldTypes
+  readonly #spread: TimeSpread
   readonly #deleted: DeletedReadings
   readonly #retry: Retry
   readonly #metrics: IngestMetrics
@@ -38,10 +40,13 @@ export class PointWriter {
     retry: Retry
     metrics: IngestMetrics
     writePoints: number
+    /** Weeks that readings of a device may be of per hour. */
+    deviceWeeks: number
   }) {
     this.#points = options.points
     this.#replayed = new Replayed(options)
     this.#types = options.types
+    this.#spread = new TimeSpread({ most: options.deviceWeeks, metrics: options.metrics })
     this.#deleted = options.deleted
     this.#retry = options.retry
     this.#metrics = options.metrics
@@ -57,7 +62,10 @@ export class PointWriter {
     for (const { slice, record, fault } of faults) refusals.add(slice, record, fault)
     const asTheyAre = await this.#types.pin(slices.map((slice) => slice.decoded.points.series))
     const deleted = await this.#deleted.view()
-    const accepted = slices.map((slice) => this.#deleted.leaveOut(this.#fit(slice, asTheyAre, refusals), deleted))
+    const accepted = slices.map((slice) => {
+      const fitting = this.#spread.leaveOut(this.#fit(slice, asTheyAre, refusals), refusals)
+      return this.#deleted.leaveOut(fitting, deleted)
+    })
     const stored: Accepted[] = []
     // What comes before a replay has to be stored when it is looked for.
     for (const { parts, isOfReplay } of runsOf(accepted)) {

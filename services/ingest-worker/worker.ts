@@ -64,8 +64,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const metrics = createIngestMetrics(registerIn)
   const retry = new Retry({ signal: ending.signal, logger, ...metrics })
   const gaps = new Gaps({ log, retry, metrics, logger })
-  const writePoints = settings.INGEST_WRITE_POINTS
-  const shared = { log, points, registry, cache, retry, metrics, logger, gaps, writePoints }
+  const { INGEST_WRITE_POINTS: writePoints, INGEST_DEVICE_WEEKS: deviceWeeks } = settings
+  const shared = { log, points, registry, cache, retry, metrics, logger, gaps, writePoints, deviceWeeks }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
   const recent = new RecentValues({ metrics })
   const reader: LogReader = new LogReader({
