@@ -2,7 +2,7 @@ import { formatInstant } from '../../shared/telemetry.ts'
 import { deviceKey } from '../../shared/topics.ts'
 import { at, keep, nothingOf, type Accepted } from './accepted.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Refusals } from './slice.ts'
+import { isOfReplays, type Refusals } from './slice.ts'
 
 /** As long as the shards of a bucket without retention: InfluxDB has a folder, files and memory for each. */
 const WEEK_MS = 7 * 86_400_000
@@ -35,7 +35,8 @@ export class TimeSpread {
   /** The points without those of weeks too many, each of which is among the refusals. */
   leaveOut(part: Accepted, refusals: Refusals): Accepted {
     const { slice, points, record, element } = part
-    if (isNear(part)) return part
+    // What somebody replays is wanted, whenever it is of.
+    if (isNear(part) || isOfReplays(slice)) return part
     const kept = nothingOf(slice)
     for (let i = 0; i < record.length; i++) {
       const series = at(points.series, i)

@@ -51,3 +51,14 @@ it('decides alike when records are read again', async () => {
   await world.settled()
   expect([...world.points.visible.keys()]).toEqual(before)
 })
+
+it('leaves what is replayed alone', async () => {
+  const world = new World()
+  await world.work({}, LIMITS)
+  await world.log.append(
+    'telemetry.raw',
+    spread(10, 200, NOW).map((one) => ({ ...one, headers: { replay: '1' } })),
+  )
+  await world.settled()
+  expect(storedOf(world, 'spread')).toBe(200)
+})
