@@ -80,7 +80,7 @@ describe('the WAL of the hot points after a power cut', () => {
         await opened.store.close()
       }),
       {
-        numRuns: lasting({ gate: 20, long: 300 }),
+        numRuns: lasting({ gate: 8, long: 300 }),
         // Two sectors of equal words are gone, and the sums look as if one bit had flipped.
         examples: [[[[1, 1], [1], [1, 8097, 8097, 1]], false, 18]],
       },
@@ -109,7 +109,7 @@ describe('the WAL of the hot points after a power cut', () => {
           await opened.store.close()
         },
       ),
-      { numRuns: lasting({ gate: 20, long: 300 }) },
+      { numRuns: lasting({ gate: 8, long: 300 }) },
     )
   })
 })
