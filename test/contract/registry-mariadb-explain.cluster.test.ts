@@ -163,6 +163,9 @@ const STATED: readonly { readonly sql: RegExp; readonly why: string }[] = [
   },
 ]
 
+/** What is read after more changes than are looked up one by one, as those of `populate`: it may come again, and later. */
+const ALL_NAMES = /^select (\* from `device_names`|`tenant`, `device` from `devices`)$/
+
 it('every statement of a registry finds its rows by an index', async () => {
   const url = await mariadb.newDatabase()
   const { registry, heard } = await openHeard(url)
@@ -177,7 +180,9 @@ it('every statement of a registry finds its rows by an index', async () => {
     timeout: 10_000,
   })
   const statements = new Map(heard.map((query) => [query.sql, query]))
-  const explained = [...statements.values()].filter(({ sql }) => /^(select|update|delete|insert|replace) /.test(sql))
+  const explained = [...statements.values()].filter(({ sql }) => {
+    return /^(select|update|delete|insert|replace) /.test(sql) && !ALL_NAMES.test(sql)
+  })
   expect(explained.length).toBeGreaterThan(25)
   const stated = new Set<string>()
   for (const { sql, parameters } of explained) {
