@@ -90,6 +90,8 @@ export interface Series {
    * costs as much as decoding it.
    */
   seat?: number | undefined
+  /** Where whoever asks for the key of its stream with every record keeps it; see `streamKey`. */
+  streamKey?: string | undefined
 }
 
 /**

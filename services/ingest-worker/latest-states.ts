@@ -157,9 +157,9 @@ export class LatestStates {
       for (const [i, run] of part.entries()) {
         const gap = checkPosition(run.part.slice, run.index, states[i])
         if (gap !== undefined) await this.#gaps.append([gap])
-        const state = new LatestStream(run.names, states[i])
+        const { tenant, device, stream } = run.names
+        const state = new LatestStream({ tenant, device, stream }, states[i])
         // One that is closed was taken out of what is loaded, which may have newer values of its span now.
-        const { tenant, device } = run.names
         eraseAll(
           state,
           this.#deleted.of(tenant, device).filter(({ receivedMs }) => receivedMs === undefined),

@@ -4,6 +4,7 @@ import type { Accepted } from './accepted.ts'
 /** The points of one record, `from` inclusive to `to` exclusive; they are of one stream. */
 export interface Run {
   readonly key: string
+  /** Among others: it is one of the series. */
   readonly names: TelemetryTopic
   readonly part: Accepted
   /** Index of the record in the slice. */
@@ -21,10 +22,7 @@ export function runsByRecord(part: Accepted): Run[] {
     let to = from + 1
     while (to < record.length && record[to] === index) to++
     const names = points.series[from]
-    if (names !== undefined) {
-      const { tenant, device, stream } = names
-      runs.push({ key: streamKey(names), names: { tenant, device, stream }, part, index, from, to })
-    }
+    if (names !== undefined) runs.push({ key: (names.streamKey ??= streamKey(names)), names, part, index, from, to })
     from = to
   }
   return runs

@@ -46,7 +46,7 @@ export class StreamSeries {
     const known = this.#byType[type]?.get(field)
     if (known !== undefined) return known
     const { tenant, device, stream } = this.#names
-    const series = { tenant, device, stream, field, type, seat: undefined }
+    const series = { tenant, device, stream, field, type, seat: undefined, streamKey: undefined }
     const fields = this.#byType[type] ?? new Map<string, Series>()
     this.#byType[type] = fields
     fields.set(field, series)
