@@ -46,6 +46,7 @@ export class Repeats {
   readonly lease: Lease
   readonly own = new RecentMessages()
   readonly #options: Options
+  readonly #previous: Repeatable | undefined
   /** Ids that are, or may be, written down. */
   readonly #kept: Map<number, Digest>
   /** Of QoS 2 on its way into the log, in order. */
@@ -64,6 +65,7 @@ export class Repeats {
 
   constructor(options: Options) {
     this.#options = options
+    this.#previous = options.previous
     this.lease = options.lease
     this.#kept = new Map(options.lease.left.unreleased)
   }
@@ -92,7 +94,7 @@ export class Repeats {
   /** The stamp under which the message was received on the connection before, if it is one of its last. */
   firstStamp({ id, qos, isDup }: Readonly<PublishParts>, digest: Digest): FirstStamp | undefined {
     const mayBeRepeat = isDup || (qos === 2 && this.#isResuming)
-    return mayBeRepeat ? this.#options.previous?.find(id, qos, digest) : undefined
+    return mayBeRepeat ? this.#previous?.find(id, qos, digest) : undefined
   }
 
   /** A message is on its way into the log, with the stamp of its first copy or a new one. */
@@ -109,8 +111,8 @@ export class Repeats {
 
   /** The id is another message's from now on. */
   reuse(id: number): void {
-    this.#options.previous?.forget(id)
-    if (this.#kept.has(id)) this.#forget(id)
+    this.#previous?.forget(id)
+    if (this.#kept.size > 0 && this.#kept.has(id)) this.#forget(id)
   }
 
   /** The oldest message of QoS 2 is in the log. */
