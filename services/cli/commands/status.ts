@@ -1,4 +1,5 @@
 import { toSluiceError } from '../../../shared/errors.ts'
+import { letterCounts, lettersLately } from '../letters-lately.ts'
 import { lossesOfLog, lossesText, unstoredText, type Unstored } from '../log-state.ts'
 import { checksOf, failingServers } from '../ready-checks.ts'
 import { listWorkers, shownWorkers } from '../workers.ts'
@@ -23,12 +24,13 @@ export function addStatus({ program, run }: Commands): void {
 
 async function showStatus(session: Session): Promise<0 | 1> {
   const { api } = session
-  const [{ unstored, ...status }, readiness, nodes, losses, workers] = await Promise.all([
+  const [{ unstored, ...status }, readiness, nodes, losses, workers, letters] = await Promise.all([
     api.get<Record<string, unknown> & { unstored?: Unstored | null }>('/v1/status'),
     api.probe('/readyz'),
     listNodes(session),
     lossesOfLog(session),
     listWorkers(session),
+    lettersLately(session),
   ])
   const ready = readiness.status === 200
   const stores = !('workers' in workers) || workers.workers.length > 0
@@ -41,6 +43,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
     ...losses,
     ...nodes,
     ...workers,
+    ...letters,
   }
   session.result(all, () => {
     const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
@@ -51,6 +54,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
       ...lines,
       ...(unstored === undefined || unstored === null ? [] : [`log        ${unstoredText(unstored)}`]),
       ...lossesText(losses).map((text) => printable(`lost       ${text}`)),
+      ...letterCounts(letters).map((text) => printable(`letters    ${text}`)),
       ...shownDisk(readiness.body),
       ...failingServers(readiness.body).map((text) => printable(`failing    ${text}`)),
       ...(ready ? [] : [printable(`readyz     ${shown(readiness.body)}`)]),

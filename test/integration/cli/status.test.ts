@@ -15,3 +15,41 @@ it('status shows what waits in the log, how near retention is to it, and what wa
   expect(stdout).toMatch(/lost +\d.*: 4 records of partition 3 were deleted/)
   expect(stdout).not.toContain('a step')
 })
+
+it.each([
+  [[], true, 'none in the last hour'],
+  [
+    [
+      ['time_ahead', 4],
+      ['topic_unknown', 1],
+    ],
+    true,
+    '5 in the last hour: time_ahead 4, topic_unknown 1',
+  ],
+  [
+    [
+      ['a', 9],
+      ['b', 8],
+      ['c', 7],
+      ['d', 6],
+      ['e', 5],
+      ['f', 1],
+    ],
+    false,
+    'more than 36 in the last hour: a 9, b 8, c 7, d 6, e 5, and more',
+  ],
+] as const)('status counts letters %j', async (counts, complete, text) => {
+  const codes = counts.map(([code, letters]) => ({ code, letters, faults: letters }))
+  const letters = codes.reduce((sum, one) => sum + one.letters, 0)
+  const from: number[] = []
+  const { url } = await startFakeService({
+    answer: ({ path, query }: Request) => {
+      if (path !== '/v1/dead-letters/stats') return undefined
+      from.push(Number(query.get('from')))
+      return ok({ letters, codes, complete })
+    },
+  })
+  const { stdout } = await runAgainst(url, ['status'])
+  expect(stdout).toContain(`letters    ${text}\n`)
+  expect(Math.abs(Date.now() - 3_600_000 - (from[0] ?? 0))).toBeLessThan(60_000)
+})
