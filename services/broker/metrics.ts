@@ -1,5 +1,5 @@
 import { Counter, Histogram } from 'prom-client'
-import { gaugeOf, LATENCY_BUCKETS, type Metrics, SIZE_BUCKETS } from '../../shared/process/metrics.ts'
+import { gaugeOf, OUTAGE_BUCKETS, type Metrics, SIZE_BUCKETS } from '../../shared/process/metrics.ts'
 import { exposeViolations } from './violation-metrics.ts'
 
 /** Why QoS 0 telemetry, which has no promise, or a copy for a subscriber, was dropped. */
@@ -177,7 +177,7 @@ export function exposeTally(
   const durations = new Histogram({
     name: 'sluice_broker_append_seconds',
     help: 'Time until an append was durable, retries included',
-    buckets: LATENCY_BUCKETS,
+    buckets: OUTAGE_BUCKETS,
     registers: [metrics],
   })
   return ({ records, seconds }) => {

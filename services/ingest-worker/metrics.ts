@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
+import { LATENCY_BUCKETS, OUTAGE_BUCKETS, SIZE_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 import { UsefulTime } from './useful-time.ts'
 
 /** What the worker counts; observed per batch. Work that is done again after a restart is counted again. */
@@ -64,6 +64,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name: `sluice_ingest_${name}`, help, buckets, registers })
   const seconds = (name: string, help: string) => histogram(name, help, LATENCY_BUCKETS)
+  const lasting = (name: string, help: string) => histogram(name, help, OUTAGE_BUCKETS)
   return {
     readings: counter('readings_total', 'Readings decoded, at least one of their fields'),
     points: counter('points_total', 'Points stored'),
@@ -94,10 +95,10 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     batchRecords: histogram('batch_records', 'Records per decoded batch', SIZE_BUCKETS),
     writePoints: histogram('write_points', 'Points per write to the store', SIZE_BUCKETS),
     decodeSeconds: seconds('decode_seconds', 'Time to decode one batch'),
-    writeSeconds: seconds('write_seconds', 'Time from taking a batch of points until it is stored'),
-    checkpointSeconds: seconds('checkpoint_seconds', 'Time to make everything durable and commit the offsets'),
+    writeSeconds: lasting('write_seconds', 'Time from taking a batch of points until it is stored'),
+    checkpointSeconds: lasting('checkpoint_seconds', 'Time to make everything durable and commit the offsets'),
     useful: new UsefulTime(counter('useful_seconds_total', 'Time spent decoding and storing, waits excluded')),
-    storedLatency: seconds(
+    storedLatency: lasting(
       'stored_latency_seconds',
       'Time from receive to stored, for the oldest record of each write',
     ),

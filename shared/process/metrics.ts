@@ -33,5 +33,8 @@ export function gaugeOf(metrics: Metrics, name: string, help: string, read: () =
 /** Seconds; from an in-memory step to an SD card that stalls. */
 export const LATENCY_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+/** Seconds of what waits for a server to come back: up to two hours. */
+export const OUTAGE_BUCKETS = [...LATENCY_BUCKETS, 60, 120, 300, 600, 1800, 3600, 7200]
+
 /** Records in a batch. */
 export const SIZE_BUCKETS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000]

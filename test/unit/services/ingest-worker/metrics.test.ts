@@ -12,6 +12,7 @@ const EXPECTED: Readonly<Record<string, RegExp>> = {
   'batch sizes': /^sluice_ingest_batch_records_sum 4$/m,
   'points per write': /^sluice_ingest_write_points_sum 3$/m,
   'from received to stored': /^sluice_ingest_stored_latency_seconds_count [1-9]/m,
+  'up to two hours, as after an outage': /^sluice_ingest_stored_latency_seconds_bucket\{le="7200"\} \d/m,
   'time to decode a batch': /^sluice_ingest_decode_seconds_count [1-9]/m,
   'time at work': /^sluice_ingest_useful_seconds_total (?!0$)/m,
   'time to write a batch': /^sluice_ingest_write_seconds_count [1-9]/m,
