@@ -9,12 +9,12 @@ import { LIMIT_MS, useServers } from './harness.ts'
 
 const DEVICES = 100
 /** Kills of all workers, one of them at a given place. */
-const ROUNDS = lasting({ gate: 4, long: 40 })
+const ROUNDS = lasting({ gate: 2, long: 40 })
 const EVERY_MS = 50
 const deployment = useServers()
 
 /** Where a worker is killed that takes in what a gateway sends, and hands it on, or stores it. */
-const PLACES = ['after-hand-on', 'before-write', 'between-stores', 'before-commit'] as const
+const PLACES = ['after-hand-on', 'before-commit', 'before-write', 'between-stores'] as const
 
 async function gatewayOf(cluster: Cluster, tenant: string) {
   const api = new ApiClient({ url: cluster.url, token: cluster.token })
