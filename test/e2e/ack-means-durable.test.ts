@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { killInMidLoad } from './kill-in-mid-load.ts'
 
-/** 2 seeds in the gate; SLUICE_SEEDS=20 for the long run. */
-const seeds = Array.from({ length: Number(process.env['SLUICE_SEEDS'] ?? 2) }, (_, index) => index + 1)
+/** One seed in the gate; SLUICE_SEEDS=20 for the long run. */
+const seeds = Array.from({ length: Number(process.env['SLUICE_SEEDS'] ?? 1) }, (_, index) => index + 1)
 
 describe('an acknowledged reading survives kill -9 of the process', () => {
   it.for(seeds.flatMap((seed) => [1, 2].map((qos) => ({ seed, qos }))))(

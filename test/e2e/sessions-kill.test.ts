@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { killInMidSessions } from './kill-in-mid-sessions.ts'
 
 /** 20 seeds are in sessions-kill.faults.test.ts. */
-it.for([1, 2])('what sessions were told is there after kill -9: seed %i', async (seed) => {
+it.for([1])('what sessions were told is there after kill -9: seed %i', async (seed) => {
   const { acknowledged, ...losses } = await killInMidSessions({ seed })
   expect(losses).toEqual({ retained: [], queued: [], commands: [], sessions: 0 })
   expect(acknowledged).toBeGreaterThan(40)
