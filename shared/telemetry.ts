@@ -105,6 +105,18 @@ export interface PointBatch {
   readonly values: PointValue[]
 }
 
+/** One batch after the other. */
+export function concatenate(batches: readonly PointBatch[]): PointBatch {
+  const [first] = batches
+  if (batches.length === 1 && first !== undefined) return first
+  return {
+    series: batches.flatMap(({ series }) => series),
+    ms: batches.flatMap(({ ms }) => ms),
+    ns: batches.flatMap(({ ns }) => ns),
+    values: batches.flatMap(({ values }) => values),
+  }
+}
+
 /** An instant in whole nanoseconds. Not for hot paths. */
 export function toNanoseconds({ ms, ns }: Instant): bigint {
   return BigInt(ms) * 1_000_000n + BigInt(ns)

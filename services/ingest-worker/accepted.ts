@@ -34,18 +34,6 @@ export function keep(
   kept.element.push(at(element, i))
 }
 
-/** One batch after the other. */
-export function concatenate(batches: readonly PointBatch[]): PointBatch {
-  const [first] = batches
-  if (batches.length === 1 && first !== undefined) return first
-  return {
-    series: batches.flatMap(({ series }) => series),
-    ms: batches.flatMap(({ ms }) => ms),
-    ns: batches.flatMap(({ ns }) => ns),
-    values: batches.flatMap(({ values }) => values),
-  }
-}
-
 /** An element of a column at an index that is within it. */
 export function at<T>(column: readonly T[], index: number): T {
   const value = column[index]

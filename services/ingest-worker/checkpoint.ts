@@ -45,8 +45,9 @@ export class Checkpoint {
   }
 
   /**
-   * Counts stored records, and values that were moved, which the next one makes durable, and starts a checkpoint when it is due. Waits only when the last one is still running and the
-   * next is due by records: so never more than twice that many wait for their commit.
+   * Counts stored records, and values that were moved, which the next one makes durable, and starts a checkpoint when it
+   * is due. Waits only when the last one is still running and the next is due by records: so never more than twice that
+   * many wait for their commit.
    */
   async note(records: number): Promise<void> {
     this.#records += records

@@ -1,7 +1,7 @@
 import type { PointStore } from '../../shared/points/port.ts'
 import { identityOf, isSameValue, storedValues } from '../../shared/points/stored-values.ts'
-import type { PointValue } from '../../shared/telemetry.ts'
-import { at, concatenate, keep, nothingOf, type Accepted } from './accepted.ts'
+import { concatenate, type PointValue } from '../../shared/telemetry.ts'
+import { at, keep, nothingOf, type Accepted } from './accepted.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Retry } from './retry.ts'
 

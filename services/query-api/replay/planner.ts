@@ -7,7 +7,13 @@ import { REVISION_HEADER } from '../../../shared/policies/revision.ts'
 import { SAME_TIME_HEADER } from '../../../shared/record.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
-import type { LogRecord, PointBatch, PointValue, Series } from '../../../shared/telemetry.ts'
+import {
+  concatenate,
+  type LogRecord,
+  type PointBatch,
+  type PointValue,
+  type Series,
+} from '../../../shared/telemetry.ts'
 import { DEFAULT_STREAM, parseDeviceKey } from '../../../shared/topics.ts'
 import type { WholeLetter } from './letter-pages.ts'
 import { Named } from './named.ts'
@@ -164,13 +170,4 @@ function outcomeOf(
   if (series !== undefined && deleted.covers(series, time, record.ms)) return 'deleted'
   if (there === undefined) return 'stored'
   return isSameValue(there, points.values[i] ?? 0) ? 'unchanged' : 'superseded'
-}
-
-function concatenate(batches: readonly PointBatch[]): PointBatch {
-  return {
-    series: batches.flatMap(({ series }) => series),
-    ms: batches.flatMap(({ ms }) => ms),
-    ns: batches.flatMap(({ ns }) => ns),
-    values: batches.flatMap(({ values }) => values),
-  }
 }
