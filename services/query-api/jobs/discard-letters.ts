@@ -1,15 +1,11 @@
-import type { TelemetryLog } from '../../../shared/log/port.ts'
-import type { Registry } from '../../../shared/registry/port.ts'
+import type { LetterSources } from '../replay/noted-letters.ts'
 import type { JobHandler } from './job-runner.ts'
 import { goThroughLetters, type NotedLetter } from './letters-job.ts'
 
 export const DISCARD_LETTERS = 'letters discard'
 
 /** Notes that letters are to be left as they are. They stay in the log, and can be listed, until its retention removes them. */
-export function discardLetters(sources: {
-  readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
-  readonly registry: Pick<Registry, 'letterNotes' | 'names'>
-}): JobHandler {
+export function discardLetters(sources: LetterSources): JobHandler {
   return {
     async run(run) {
       const counts = await goThroughLetters(sources, run, async (letters) => {

@@ -1,11 +1,9 @@
 import { pause } from '../../../shared/backoff.ts'
-import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { JobCounts } from '../../../shared/registry/jobs-port.ts'
-import type { DeviceNames } from '../../../shared/registry/names-port.ts'
-import type { LetterNote, LetterNotes } from '../../../shared/registry/letters-port.ts'
+import type { LetterNote } from '../../../shared/registry/letters-port.ts'
 import type { LetterFilter } from '../letters.ts'
-import { letterMatches } from '../letters.ts'
-import { allLetters, PAGE_LETTERS, readPage, type Stretches, type WholeLetter } from '../replay/letter-pages.ts'
+import { allLetters, PAGE_LETTERS, readPage, type Stretches } from '../replay/letter-pages.ts'
+import { notedOf, type LetterSources, type LetterWithNote } from '../replay/noted-letters.ts'
 import type { JobRun } from './job-runner.ts'
 
 /** Letters that something is to be done about. */
@@ -16,8 +14,7 @@ export interface LettersSpec {
 }
 
 /** A letter, and what was done about it before. */
-export interface NotedLetter extends WholeLetter {
-  readonly note: LetterNote | undefined
+export interface NotedLetter extends LetterWithNote {
   /** The note is of this job, which ended before it counted the letter: it is done as if there were none yet. */
   readonly isAgain: boolean
 }
@@ -28,23 +25,18 @@ export interface PageDone {
   readonly notes: readonly Pick<LetterNote, 'id' | 'state' | 'tries'>[]
 }
 
-interface Sources {
-  readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
-  readonly registry: { readonly names: DeviceNames; readonly letterNotes: LetterNotes }
-}
-
 /**
  * Goes through the letters that were there when the job began, page by page, each letter once. Where the process ended in
  * between, the page that it was at is done again: `doPage` must then change nothing.
  */
 export async function goThroughLetters(
-  { log, registry }: Sources,
+  { log, registry }: LetterSources,
   run: JobRun,
   doPage: (letters: readonly NotedLetter[]) => Promise<PageDone>,
 ): Promise<JobCounts> {
   const { filter, rate } = run.job.spec as LettersSpec // written by the route
   const { id: job, who } = run.job
-  const { letterNotes, names } = registry
+  const { letterNotes } = registry
   let left = run.job.position as Stretches | undefined // written below
   let counts = run.job.counts
   if (left === undefined) {
@@ -57,12 +49,8 @@ export async function goThroughLetters(
     const started = performance.now()
     const page = await readPage(log, left, Math.min(PAGE_LETTERS, rate), run.signal)
     if (page === undefined) return counts
-    const asked = page.letters.filter(({ letter }) => letterMatches(names, filter, letter))
-    const known = await letterNotes.of(asked.map(({ id }) => id))
-    const noted = asked.map((one) => {
-      const note = known.get(one.id)
-      return { ...one, note, isAgain: note?.job === job }
-    })
+    const asked = await notedOf(registry, filter, page)
+    const noted = asked.map((one) => ({ ...one, isAgain: one.note?.job === job }))
     // Behind the first page a letter that has the job's note is a repeat of one that was counted.
     const done = await doPage(noted.filter(({ isAgain }) => isFirst || !isAgain))
     left = page.left

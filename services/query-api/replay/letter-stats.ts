@@ -1,14 +1,10 @@
 import { faultsOf } from '../../../shared/dead-letter.ts'
-import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { LetterState } from '../../../shared/registry/letters-port.ts'
-import type { Registry } from '../../../shared/registry/port.ts'
 import { compareText } from '../../../shared/text-order.ts'
 import { shownWho } from '../letter-view.ts'
-import { letterMatches, type LetterFilter } from '../letters.ts'
-import { allLetters, PAGE_LETTERS, readPage } from './letter-pages.ts'
+import type { LetterFilter } from '../letters.ts'
+import { newestNoted, type LetterSources } from './noted-letters.ts'
 
-/** Records of letters that one answer is made of. */
-const MAX_SCANNED = 20_000
 /** Devices, logins and addresses that are named: those with the most letters. */
 const MAX_WHO = 100
 
@@ -28,30 +24,23 @@ export interface LetterStats {
 
 /** Counts letters by cause and device, each once. */
 export async function letterStats(
-  sources: {
-    readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
-    readonly registry: Pick<Registry, 'letterNotes' | 'names'>
-  },
+  sources: LetterSources,
   filter: LetterFilter,
   signal: AbortSignal,
 ): Promise<LetterStats> {
-  const { log, registry } = sources
-  const { names, letterNotes } = registry
+  const { names } = sources.registry
   const codes = new Map<string, { letters: number; faults: number }>()
   const who = new Map<string, number>()
   const states = { open: 0, replayed: 0, faulty: 0, discarded: 0 }
   const seen = new Set<string>()
   let [firstMs, lastMs] = [Infinity, -Infinity]
-  let left = await allLetters(log)
-  for (let scanned = 0; scanned < MAX_SCANNED; scanned += PAGE_LETTERS) {
-    const page = await readPage(log, left, PAGE_LETTERS, signal)
-    if (page === undefined) break
-    left = page.left
-    const asked = page.letters.filter(({ id, letter }) => !seen.has(id) && letterMatches(names, filter, letter))
-    const notes = await letterNotes.of(asked.map(({ id }) => id))
-    for (const { id, letter } of asked) {
+  let complete = true
+  for await (const { letters, isLast } of newestNoted(sources, filter, signal)) {
+    complete = isLast
+    for (const { id, letter, note } of letters) {
+      if (seen.has(id)) continue
       seen.add(id)
-      states[notes.get(id)?.state ?? 'open'] += 1
+      states[note?.state ?? 'open'] += 1
       firstMs = Math.min(firstMs, letter.firstFailedMs)
       lastMs = Math.max(lastMs, letter.firstFailedMs)
       const name = shownWho(letter, names)
@@ -63,7 +52,7 @@ export async function letterStats(
     }
   }
   return {
-    ...{ letters: seen.size, states, complete: left.every(({ from, to }) => from >= to) },
+    ...{ letters: seen.size, states, complete },
     codes: mostFirst(
       Array.from(codes, ([code, counts]) => ({ code, ...counts })),
       ({ code }) => code,

@@ -1,14 +1,13 @@
-import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { JobCounts } from '../../../shared/registry/jobs-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
-import { formatInstant, kindOf, type Kind, type PointValue } from '../../../shared/telemetry.ts'
+import { formatInstant, kindOf, type Kind } from '../../../shared/telemetry.ts'
 import { sumOf, type NotedLetter } from '../jobs/letters-job.ts'
-import { letterMatches, type LetterFilter } from '../letters.ts'
-import { allLetters, PAGE_LETTERS, readPage } from './letter-pages.ts'
+import type { LetterFilter } from '../letters.ts'
+import { jsonValue } from '../live-events.ts'
+import { newestNoted, type LetterSources } from './noted-letters.ts'
 import type { Outcome, Planner, Plan } from './planner.ts'
 
-/** Records of letters that one answer may be made of, and letters among them that are decoded. */
-const MAX_SCANNED = 20_000
+/** Letters that are decoded for one answer, but for what the last page has more. */
 const MAX_LETTERS = 1_000
 /** Points that are shown one by one. */
 const MAX_POINTS = 100
@@ -47,33 +46,30 @@ interface PreviewOptions {
 
 /** What a job on these letters would do, for the newest of them; changes nothing. */
 export async function preview(
-  sources: {
-    readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
-    readonly registry: Pick<Registry, 'letterNotes' | 'names'>
-  },
+  sources: LetterSources,
   { filter, isWanted, planner, signal }: PreviewOptions,
 ): Promise<Preview> {
-  const { log, registry } = sources
-  const { names, letterNotes } = registry
-  let left = await allLetters(log)
+  const { names } = sources.registry
   let counts: JobCounts = { letters: 0, skipped: 0 }
   const points: PreviewPoint[] = []
-  for (let scanned = 0; scanned < MAX_SCANNED && (counts['letters'] ?? 0) < MAX_LETTERS; scanned += PAGE_LETTERS) {
-    const page = await readPage(log, left, PAGE_LETTERS, signal)
-    if (page === undefined) return { counts, points, complete: true }
-    left = page.left
-    const asked = page.letters.filter(({ letter }) => letterMatches(names, filter, letter))
-    const known = await letterNotes.of(asked.map(({ id }) => id))
-    const wanted = asked.filter((one) => isWanted({ ...one, note: known.get(one.id), isAgain: false }))
-    counts = sumOf(counts, { letters: wanted.length, skipped: asked.length - wanted.length })
+  let complete = true
+  for await (const { letters, isLast } of newestNoted(sources, filter, signal)) {
+    complete = isLast
+    const wanted = letters.filter((one) => isWanted({ ...one, isAgain: false }))
+    counts = sumOf(counts, { letters: wanted.length, skipped: letters.length - wanted.length })
     for (const plan of (await planner?.plan(wanted)) ?? []) {
-      counts = sumOf(counts, { faulty: plan.faulty })
-      for (const outcome of plan.outcomes) counts = sumOf(counts, { [outcome]: 1 })
-      if (points.length < MAX_POINTS)
-        points.push(...viewPoints(plan, registry.names).slice(0, MAX_POINTS - points.length))
+      counts = sumOf(counts, countsOf(plan))
+      if (points.length < MAX_POINTS) points.push(...viewPoints(plan, names).slice(0, MAX_POINTS - points.length))
     }
+    if ((counts['letters'] ?? 0) >= MAX_LETTERS) break
   }
-  return { counts, points, complete: left.every(({ from, to }) => from >= to) }
+  return { counts, points, complete }
+}
+
+function countsOf({ faulty, outcomes }: Plan): JobCounts {
+  const counts: Record<string, number> = { faulty }
+  for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1
+  return counts
 }
 
 function viewPoints({ letter, points, outcomes, stored }: Plan, names: Registry['names']): PreviewPoint[] {
@@ -83,14 +79,9 @@ function viewPoints({ letter, points, outcomes, stored }: Plan, names: Registry[
     return {
       ...{ letter: letter.id, tenant, device: names.nameOf(tenant, device), stream, field, kind: kindOf(type) },
       time: formatInstant({ ms: points.ms[i] ?? 0, ns: points.ns[i] ?? 0 }),
-      value: viewValue(points.values[i] ?? 0),
-      stored: before === undefined ? null : viewValue(before),
+      value: jsonValue(points.values[i] ?? 0),
+      stored: before === undefined ? null : jsonValue(before),
       outcome: outcomes[i] ?? 'stored',
     }
   })
-}
-
-function viewValue(value: PointValue): string | number | boolean {
-  if (typeof value === 'bigint') return String(value)
-  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value
 }

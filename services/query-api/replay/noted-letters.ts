@@ -1,0 +1,45 @@
+import type { TelemetryLog } from '../../../shared/log/port.ts'
+import type { LetterNote } from '../../../shared/registry/letters-port.ts'
+import type { Registry } from '../../../shared/registry/port.ts'
+import { letterMatches, type LetterFilter } from '../letters.ts'
+import { allLetters, PAGE_LETTERS, readPage, type LetterPage, type WholeLetter } from './letter-pages.ts'
+
+/** Records of letters that one answer may be made of. */
+const MAX_SCANNED = 20_000
+
+/** A letter, and what was done about it. */
+export interface LetterWithNote extends WholeLetter {
+  readonly note: LetterNote | undefined
+}
+
+export interface LetterSources {
+  readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
+  readonly registry: Pick<Registry, 'letterNotes' | 'names'>
+}
+
+/** Those of a page that are asked for. */
+export async function notedOf(
+  { names, letterNotes }: LetterSources['registry'],
+  filter: LetterFilter,
+  { letters }: Pick<LetterPage, 'letters'>,
+): Promise<LetterWithNote[]> {
+  const asked = letters.filter(({ letter }) => letterMatches(names, filter, letter))
+  const notes = await letterNotes.of(asked.map(({ id }) => id))
+  return asked.map((one) => ({ ...one, note: notes.get(one.id) }))
+}
+
+/** For one answer: the newest letters that are asked for, page by page; `isLast` when none is left behind a page. */
+export async function* newestNoted(
+  { log, registry }: LetterSources,
+  filter: LetterFilter,
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly letters: readonly LetterWithNote[]; readonly isLast: boolean }> {
+  let left = await allLetters(log)
+  for (let scanned = 0; scanned < MAX_SCANNED; scanned += PAGE_LETTERS) {
+    const page = await readPage(log, left, PAGE_LETTERS, signal)
+    if (page === undefined) return
+    left = page.left
+    const isLast = left.every(({ from, to }) => from >= to)
+    yield { letters: await notedOf(registry, filter, page), isLast }
+  }
+}
