@@ -13,6 +13,12 @@ export function parseDuration(text: string): number {
   return ms
 }
 
+/** Inverse of {@link parseDuration}, in the largest unit that leaves no fraction. */
+export function durationText(ms: number): string {
+  const [unit, size] = Object.entries(UNITS_MS).findLast(([, one]) => ms % one === 0) ?? ['ms', 1]
+  return `${ms / size}${unit}`
+}
+
 /** A whole number between bounds, both inclusive. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

@@ -60,14 +60,15 @@ const CONTENT_SECURITY_POLICY = { 'default-src': ["'none'"], 'frame-ancestors': 
  * and resolves when no connection is left.
  */
 export async function createApi(options: ApiOptions): Promise<Api> {
+  const isProxy = networksOf(options.settings.HTTP_PROXY_FROM)
   const limits: HttpLimits = {
     listener: 'http',
     connections: options.settings.HTTP_CONNECTIONS_MAX,
     perAddress: options.settings.HTTP_CONNECTIONS_PER_ADDRESS,
-    isExempt: networksOf(options.settings.HTTP_PROXY_FROM),
+    isExempt: isProxy,
     requestMs: options.settings.HTTP_REQUEST_SECONDS * 1_000,
   }
-  const app = createServer(options, limits)
+  const app = createServer(options, limits, isProxy)
   const connections = new HttpConnections(app.server, limits, options.metrics)
   const live = new LiveView({ ...options, maxClients: options.settings.HTTP_STREAMS_MAX })
   const sessions = new BrowserSessions(options.metrics)
@@ -143,7 +144,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   workerRoutes(app, options)
 }
 
-function createServer(options: ApiOptions, limits: HttpLimits): Api {
+function createServer(options: ApiOptions, limits: HttpLimits, isProxy: (address: string) => boolean): Api {
   const loggerInstance: FastifyBaseLogger = options.logger.child({ part: 'http' })
   const app: Api = fastify({
     loggerInstance,
@@ -171,7 +172,6 @@ function createServer(options: ApiOptions, limits: HttpLimits): Api {
       reply,
     ),
   )
-  const isProxy = networksOf(options.settings.HTTP_PROXY_FROM)
   app.addHook('onRequest', async (request) => {
     const { headers, socket } = request.raw
     request.client = clientAddress(socket.remoteAddress ?? '', headers['x-forwarded-for'], isProxy)

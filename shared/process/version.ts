@@ -10,8 +10,15 @@ export interface Build {
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** Of this checkout or image. */
-export function thisBuild(root: string = ROOT): Build {
+let ours: Build | undefined
+
+/** Of this checkout or image, as it was when the process first asked. */
+export function thisBuild(): Build {
+  return (ours ??= buildOf(ROOT))
+}
+
+/** Of the checkout or image in a folder. */
+export function buildOf(root: string): Build {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
   return { version, commit: commitOf(root), node: process.version }
 }

@@ -1,20 +1,13 @@
 import { InvalidArgumentError } from 'commander'
 import { SluiceError } from '../../../shared/errors.ts'
 import { textTable } from '../../../shared/text-table.ts'
-import { parseDuration, parseName } from '../argument-parsers.ts'
+import { durationText, parseDuration, parseName } from '../argument-parsers.ts'
 import type { Commands, Session } from '../session.ts'
 
 interface RetentionAnswer {
   readonly mostSeconds: number | null
   readonly tenants: readonly { readonly tenant: string; readonly keepSeconds: number }[]
 }
-
-/** Largest first. */
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['m', 60],
-] as const
 
 export function addRetention({ program, run }: Commands): void {
   const retention = program.command('retention').description('how long readings are kept')
@@ -62,13 +55,8 @@ async function set(
 }
 
 function shown({ mostSeconds, tenants }: RetentionAnswer): string {
-  const all = `Readings are kept ${mostSeconds === null ? 'for ever' : `for ${shownSeconds(mostSeconds)}`}`
+  const all = `Readings are kept ${mostSeconds === null ? 'for ever' : `for ${durationText(mostSeconds * 1_000)}`}`
   if (tenants.length === 0) return `${all}, of every tenant.`
-  const rows = tenants.map(({ tenant, keepSeconds }) => [tenant, shownSeconds(keepSeconds)])
+  const rows = tenants.map(({ tenant, keepSeconds }) => [tenant, durationText(keepSeconds * 1_000)])
   return `${all}, but for\n\n${textTable(['tenant', 'kept'], rows)}`
-}
-
-function shownSeconds(seconds: number): string {
-  const [unit, size] = UNITS.find(([, length]) => seconds % length === 0) ?? ['s', 1]
-  return `${seconds / size}${unit}`
 }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { buildText, thisBuild } from '../../../../shared/process/version.ts'
+import { buildText, buildOf } from '../../../../shared/process/version.ts'
 import { tempFolder } from '../../../helpers.ts'
 
 const IDENTITY = ['-c', 'user.name=somebody', '-c', 'user.email=somebody@example.org', '-c', 'commit.gpgsign=false']
@@ -29,26 +29,26 @@ function checkout(): string {
 it('the commit of a checkout is what Git says: on a branch, packed, detached, and in another work tree', () => {
   const folder = checkout()
   const commit = git(folder, 'rev-parse', 'HEAD')
-  expect(thisBuild(folder)).toEqual({ version: '1.2.3', commit, node: process.version })
+  expect(buildOf(folder)).toEqual({ version: '1.2.3', commit, node: process.version })
   git(folder, 'pack-refs', '--all')
-  expect(thisBuild(folder).commit).toBe(commit)
+  expect(buildOf(folder).commit).toBe(commit)
   git(folder, 'commit', '-q', '--allow-empty', '-m', 'second')
   const second = git(folder, 'rev-parse', 'HEAD')
-  expect(thisBuild(folder).commit).toBe(second)
+  expect(buildOf(folder).commit).toBe(second)
   const other = join(folder, 'other')
   git(folder, 'worktree', 'add', '-q', '-b', 'side', other, commit)
-  expect(thisBuild(other).commit).toBe(commit)
+  expect(buildOf(other).commit).toBe(commit)
   git(folder, 'checkout', '-q', '--detach', commit)
-  expect(thisBuild(folder).commit).toBe(commit)
+  expect(buildOf(folder).commit).toBe(commit)
 })
 
 it('an image has its commit in a file, which is empty when nobody gave it', () => {
   const folder = unpacked()
-  expect(thisBuild(folder).commit).toBeUndefined()
+  expect(buildOf(folder).commit).toBeUndefined()
   writeFileSync(join(folder, 'commit'), '\n')
-  expect(thisBuild(folder).commit).toBeUndefined()
+  expect(buildOf(folder).commit).toBeUndefined()
   writeFileSync(join(folder, 'commit'), `${'a'.repeat(40)}\n`)
-  expect(thisBuild(folder).commit).toBe('a'.repeat(40))
+  expect(buildOf(folder).commit).toBe('a'.repeat(40))
 })
 
 it('what is no repository, and what says nothing sensible, is not known', () => {
@@ -56,7 +56,7 @@ it('what is no repository, and what says nothing sensible, is not known', () => 
   mkdirSync(join(folder, '.git'))
   for (const head of ['', 'ref: refs/heads/none', 'ref: ../../secret', 'abc']) {
     writeFileSync(join(folder, '.git/HEAD'), head)
-    expect(thisBuild(folder).commit, head).toBeUndefined()
+    expect(buildOf(folder).commit, head).toBeUndefined()
   }
 })
 
