@@ -56,14 +56,12 @@ export async function agreedPartitions(
  * Kafka meanwhile stays otherwise. Without the right to do that it is said. Error: those of the facts.
  */
 export async function applyChanged(admin: Admin, spec: TopicSpec, facts: Facts, logger: Logger): Promise<void> {
-  const name = factName('log_retention', spec.name)
-  const wanted = retentionSettings(spec)
-  const text = `${wanted['retention.ms']}/${wanted['retention.bytes']}`
+  const { name, text } = retentionNote(spec)
   const noted = await facts.keep(name, text)
   if (noted === text) return
   const about = { topic: spec.name, from: noted, to: text }
   try {
-    await alterTopic(admin, spec.name, wanted)
+    await alterTopic(admin, spec.name, retentionSettings(spec))
   } catch (error) {
     const { code, message } = toSluiceError(toLogError(error))
     logger.warn(
@@ -78,6 +76,12 @@ export async function applyChanged(admin: Admin, spec: TopicSpec, facts: Facts, 
 
 /** The topic has the retention of the settings. */
 export async function noteApplied(spec: TopicSpec, facts: Facts): Promise<void> {
+  const { name, text } = retentionNote(spec)
+  await facts.put(name, text)
+}
+
+function retentionNote(spec: TopicSpec): { readonly name: string; readonly text: string } {
   const wanted = retentionSettings(spec)
-  await facts.put(factName('log_retention', spec.name), `${wanted['retention.ms']}/${wanted['retention.bytes']}`)
+  const text = `${wanted['retention.ms']}/${wanted['retention.bytes']}`
+  return { name: factName('log_retention', spec.name), text }
 }

@@ -70,32 +70,48 @@ export async function inspectTopics(
 ): Promise<Map<string, TopicState>> {
   const { brokers } = await admin.describeCluster()
   const states = new Map<string, TopicState>()
-  // One after the other: when the first failed, the others would connect again behind the disconnect.
+  const found = await describeTopics(
+    admin,
+    specs.map(({ name }) => name),
+  )
   for (const spec of specs) {
-    const { partitions, replication, settings } = await describeTopic(admin, spec.name)
+    const { partitions, replication, settings } = found.get(spec.name) ?? NO_TOPIC
     const unread = partitions > spec.partitions ? await unreadIn(admin, spec, logger) : 0
     states.set(spec.name, stateOf(spec, { partitions, replication, settings, unread, brokers: brokers.length }))
   }
   return states
 }
 
-/** One without partitions is none. Rejects with what kafkajs throws. */
-export async function describeTopic(
-  admin: Admin,
-  name: string,
-): Promise<Pick<FoundTopic, 'partitions' | 'replication' | 'settings'>> {
+/** What Kafka describes of a topic. One without partitions is none. */
+type Described = Pick<FoundTopic, 'partitions' | 'replication' | 'settings'>
+
+const NO_TOPIC: Described = { partitions: 0, replication: 0, settings: new Map() }
+
+/** Rejects with what kafkajs throws. */
+export async function describeTopic(admin: Admin, name: string): Promise<Described> {
+  return (await describeTopics(admin, [name])).get(name) ?? NO_TOPIC
+}
+
+/** Those that there are. One question after the other: when the first failed, the others would connect again. */
+async function describeTopics(admin: Admin, names: readonly string[]): Promise<Map<string, Described>> {
   // Asked first: metadata of a topic that is missing is an error.
-  if (!(await admin.listTopics()).includes(name)) return { partitions: 0, replication: 0, settings: new Map() }
-  const { topics } = await admin.fetchTopicMetadata({ topics: [name] })
-  const partitions = topics[0]?.partitions ?? []
-  const resources = [{ type: TOPIC_RESOURCE, name }]
-  const described = await admin.describeConfigs({ includeSynonyms: false, resources })
-  const entries = described.resources[0]?.configEntries ?? []
-  return {
-    partitions: partitions.length,
-    replication: Math.min(...partitions.map(({ replicas }) => replicas.length)),
-    settings: new Map(entries.map(({ configName, configValue }) => [configName, configValue])),
-  }
+  const existing = new Set(await admin.listTopics())
+  const present = names.filter((name) => existing.has(name))
+  if (present.length === 0) return new Map()
+  const { topics } = await admin.fetchTopicMetadata({ topics: present })
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: present.map((name) => ({ type: TOPIC_RESOURCE, name })),
+  })
+  return new Map(
+    present.map((name): [string, Described] => {
+      const partitions = topics.find((one) => one.name === name)?.partitions ?? []
+      const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? []
+      const replication = Math.min(...partitions.map(({ replicas }) => replicas.length))
+      const settings = new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
+      return [name, { partitions: partitions.length, replication, settings }]
+    }),
+  )
 }
 
 /** Records in partitions that the log does not use; undefined while Kafka does not tell, as right behind their making. */
