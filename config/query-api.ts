@@ -1,4 +1,4 @@
-import { integer, port } from '../shared/config.ts'
+import { integer, optionalText, port } from '../shared/config.ts'
 import { brokerLimits } from './broker-limits.ts'
 import { brokerSettings } from './broker.ts'
 import { isNetwork, list } from './listeners.ts'
@@ -41,6 +41,9 @@ export const queryApiSettings = {
     'Addresses or networks of the proxies in front of HTTP_PORT, separated by commas; X-Forwarded-For of others means nothing.',
     isNetwork,
     'an address or network',
+  ),
+  POLICY_FILES: optionalText(
+    'Folder of policies, *.yaml, which nobody changes over the API; the same in all API processes. Read again on a change.',
   ),
   HTTP_STREAMS_MAX: integer(64, 'Maximum live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
 } as const

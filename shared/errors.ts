@@ -203,11 +203,9 @@ export const ERRORS = {
     400,
     'Tenants and applications: 1 to 64 of A-Z a-z 0-9 _ . -; devices, streams: 1 to 128 bytes of UTF-8; not "." or "..".',
   ),
-  name_character_invalid: usage(
-    400,
-    'Leave out the character that the message names: nobody would see it in the name.',
-  ),
+  name_character_invalid: usage(400, 'Leave out the character that the message names: nobody would see it.'),
   policy_invalid: usage(400, 'Correct the place that the message names; docs/policies.md says what may be set.'),
+  policy_in_file: usage(409, 'Change it in the file that the message names; the API reads it again within seconds.'),
   policy_changed: usage(409, 'Somebody else changed it meanwhile: read it again, and change that.'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   command_failed: usage(500, 'See the message.'),

@@ -24,6 +24,7 @@ const SECTIONS = [
   ['sluice_ingest_', 'Ingest worker'],
   ['sluice_http_', 'HTTP API'],
   ['sluice_jobs_', 'Jobs'],
+  ['sluice_policy_', 'Policies'],
   ['sluice_ops_', 'Operations port'],
   ['sluice_stamps_', 'Receive stamps'],
   ['sluice_log_', 'Log'],

@@ -24,6 +24,7 @@ import { Rates } from '../../shared/rates.ts'
 import { thisBuild } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
 import { createApi } from './app.ts'
+import { PolicyOverlays } from './policy-overlays.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
   const { config, logger, metrics, releasers, open, watch, readiness } = context
@@ -35,6 +36,7 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const cache = await open('cache', openRedisCache, redisCacheOptions(config))
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions(config))
   await registry.setAdminKey(config.ADMIN_TOKEN)
+  await open('policy files', PolicyOverlays.open, { registry, folder: config.POLICY_FILES })
   const owners = await open('workers', openGroupOwners, kafkaOptions(config, 'query-api'))
   const lag = new LagWatch({ log, logger, metrics })
   releasers.own('lag watch', lag, async (it) => it.close())

@@ -19,6 +19,7 @@ import { readinessOf, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
+import { PolicyOverlays } from '../query-api/policy-overlays.ts'
 import type { StandaloneConfig } from '../../config/standalone.ts'
 
 export interface Ports {
@@ -59,6 +60,9 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const { clock } = stamps
   const shared = { ...ports, settings: config, logger, metrics }
 
+  const folder = config.POLICY_FILES
+  const overlays = await PolicyOverlays.open({ registry: ports.registry, folder, logger, metrics })
+  releasers.own('policy files', overlays, (it) => it.close())
   const lag = new LagWatch({ log: ports.log, logger, metrics })
   releasers.own('lag watch', lag, async (it) => it.close())
   const worker = await startIngestWorker(shared)

@@ -1,4 +1,5 @@
 import type { PolicyDocument, PolicyScope } from '../policies/document.ts'
+import type { Overlay, PolicySources } from '../policies/sources.ts'
 
 /** A document as it was at one time. */
 export interface PolicyRevision {
@@ -8,6 +9,8 @@ export interface PolicyRevision {
   /** See `idOf`. */
   readonly id: string
   readonly document: PolicyDocument
+  /** Undefined for revisions of before it was noted: people set all of them. */
+  readonly sources: PolicySources | undefined
   readonly atMs: number
   readonly who: string
 }
@@ -31,7 +34,8 @@ export interface Policies {
   history(scope: PolicyScope, limit: number): Promise<readonly PolicyRevision[]>
   /**
    * Puts the document in force, durable when it resolves. `from`: the revision that it was made of, 0 for none.
-   * Errors: `policy_changed` when that is not the one in force, `name_invalid`, `disk_full`.
+   * Errors: `policy_changed` when that is not the one in force, `policy_in_file` where it says otherwise than a file,
+   * `name_invalid`, `disk_full`.
    */
   put(change: {
     readonly scope: PolicyScope
@@ -39,6 +43,16 @@ export interface Policies {
     readonly from: number
     readonly who: string
   }): Promise<PolicyRevision>
+  /**
+   * Lays what files say over what people set, in the place of what files said before; with an empty document it is taken
+   * off. The revision, or undefined where nothing changes. Errors: `policy_changed` when another process was first;
+   * `policy_invalid`, `name_invalid`, `disk_full`.
+   */
+  overlay(change: {
+    readonly scope: PolicyScope
+    readonly overlay: Overlay
+    readonly who: string
+  }): Promise<PolicyRevision | undefined>
   /** By their ids, whosever they are or were; those that the registry does not know are not in the answer. */
   find(ids: readonly string[]): Promise<ReadonlyMap<string, PolicyDocument>>
 }

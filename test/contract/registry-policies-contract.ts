@@ -75,6 +75,39 @@ export function describePolicies(name: string, make: MakeRegistryHarness): void 
       expect(await policies.history('acme', 10)).toHaveLength(1)
     })
 
+    it('files lie over what is set, over a restart, and whoever lays the same over again changes nothing', async () => {
+      const harness = await make()
+      const first = await harness.open()
+      await put(first.policies, 'acme', { ...plain, streams: { door: plain } })
+      const overlay = { document: quoted, places: { quoted_numbers: 'acme.yaml:2' } }
+      const lay = (policies: Policies) => policies.overlay({ scope: 'acme', overlay, who: 'file acme.yaml' })
+      const both = await Promise.allSettled([lay(first.policies), lay(first.policies)])
+      // One of the two laid it over; the other found it so, or was told that it was late.
+      expect(both.filter((one) => one.status === 'fulfilled' && one.value !== undefined)).toHaveLength(1)
+      const document = { ...quoted, streams: { door: plain } }
+      await first.close()
+      const { policies } = await openRegistry(harness)
+      expect(await lay(policies)).toBeUndefined()
+      expect(await policies.read('acme')).toMatchObject({ revision: 2, document, who: 'file acme.yaml' })
+      const refused = expect.objectContaining({
+        code: 'policy_in_file',
+        message: 'quoted_numbers is set by acme.yaml:2',
+      }) as Error
+      await expect(put(policies, 'acme', { ...plain, streams: {} })).rejects.toThrow(refused)
+      await put(policies, 'acme', quoted)
+      expect((await policies.read('acme'))?.sources).toEqual({
+        set: plain,
+        files: { quoted_numbers: 'acme.yaml:2' },
+        by: { quoted_numbers: 'admin' },
+      })
+      const nothing = { document: {}, places: {} }
+      expect(await policies.overlay({ scope: 'acme', overlay: nothing, who: 'file acme.yaml' })).toMatchObject({
+        revision: 4,
+        document: plain,
+      })
+      expect(await policies.overlay({ scope: 'none', overlay: nothing, who: 'file' })).toBeUndefined()
+    })
+
     it('a tenant that cannot be one has none', async () => {
       const { policies } = await openRegistry(await make())
       await expect(policies.put({ scope: 'a/b', document: {}, from: 0, who: 'a' })).rejects.toThrow(

@@ -1,6 +1,7 @@
 import { SluiceError } from '../../shared/errors.ts'
 import { idOf, type PolicyDocument } from '../../shared/policies/document.ts'
 import { formatRevision } from '../../shared/policies/revision.ts'
+import { afterFiles, afterSet, type Layered } from '../../shared/policies/sources.ts'
 import { SAME_NAMES } from '../../shared/registry/names-port.ts'
 import type { Policies, PolicyRevision } from '../../shared/registry/policies-port.ts'
 
@@ -32,8 +33,19 @@ export class MemoryPolicies implements Policies {
   }
 
   async put({ scope, document, from, who }: Parameters<Policies['put']>[0]): Promise<PolicyRevision> {
-    if ((this.#newest(scope)?.revision ?? 0) !== from) throw new SluiceError('policy_changed', 'not the one in force')
-    const row = { scope, revision: from + 1, id: idOf(document), document, atMs: Date.now(), who }
+    const newest = this.#newest(scope)
+    if ((newest?.revision ?? 0) !== from) throw new SluiceError('policy_changed', 'not the one in force')
+    return this.#add(scope, afterSet(newest, document, scope, who), who)
+  }
+
+  async overlay({ scope, overlay, who }: Parameters<Policies['overlay']>[0]): Promise<PolicyRevision | undefined> {
+    const made = afterFiles(this.#newest(scope), overlay, scope)
+    return made === undefined ? undefined : this.#add(scope, made, who)
+  }
+
+  #add(scope: string | undefined, made: Layered, who: string): PolicyRevision {
+    const revision = (this.#newest(scope)?.revision ?? 0) + 1
+    const row = { scope, revision, id: idOf(made.document), ...made, atMs: Date.now(), who }
     this.#rows.push(row)
     this.epoch += 1
     return row

@@ -16,7 +16,15 @@ interface RevisionAnswer {
 }
 
 interface PolicyAnswer extends RevisionAnswer {
-  readonly settings: readonly { readonly name: string; readonly value: unknown; readonly from: string }[]
+  readonly settings: readonly SettingAnswer[]
+}
+
+interface SettingAnswer {
+  readonly name: string
+  readonly value: unknown
+  readonly from: string
+  readonly file?: string | null
+  readonly who?: string | null
 }
 
 interface Place {
@@ -72,8 +80,13 @@ function settingNamed(name: string): SettingName {
 async function showPolicies(session: Session, { tenant, stream }: Place): Promise<void> {
   const answer = await session.api.get<PolicyAnswer>('/v1/policies', { tenant, stream })
   session.result(answer, () => {
-    const rows = answer.settings.map(({ name, value, from }) => [name, shown(value), from])
-    return `${nameOf(answer.tenant, stream)}, revision ${answer.revision}\n\n${textTable(['setting', 'value', 'from'], rows)}`
+    const rows = answer.settings.map(({ name, value, from, file, who }) => [
+      name,
+      shown(value),
+      from,
+      file ?? who ?? '',
+    ])
+    return `${nameOf(answer.tenant, stream)}, revision ${answer.revision}\n\n${textTable(['setting', 'value', 'from', 'set by'], rows)}`
   })
 }
 

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
 import { checkNewName } from '../../../shared/names.ts'
 import { readDocument, resolve, type PolicyDocument } from '../../../shared/policies/document.ts'
+import { pathOf, type PolicySources } from '../../../shared/policies/sources.ts'
 import { SETTING_NAMES } from '../../../shared/policies/settings.ts'
 import type { PolicyRevision } from '../../../shared/registry/policies-port.ts'
 import type { Api, ApiParts } from '../api.ts'
@@ -25,6 +26,10 @@ const Setting = Type.Object({
   name: Type.String(),
   value: Type.Unknown(),
   from: Type.Enum(['stream', 'tenant', 'default', 'built in'], { description: 'Where the value was set.' }),
+  file: Type.Union([Type.String(), Type.Null()], {
+    description: 'File and line that set it, which nobody else changes.',
+  }),
+  who: Type.Union([Type.String(), Type.Null()], { description: 'Who set it, where no file did and it is known.' }),
 })
 
 /** What becomes of payloads where more than one answer is right. */
@@ -56,7 +61,16 @@ export function policyRoutes(app: Api, options: ApiParts<'registry'>): void {
       const fallback = scope === undefined ? own : await policies.read(undefined)
       const documents = { tenant: scope === undefined ? {} : documentOf(own), default: documentOf(fallback) }
       const { policy, origins } = resolve(query.stream, documents)
-      const settings = SETTING_NAMES.map((name) => ({ name, value: policy[name], from: origins[name] }))
+      const settings = SETTING_NAMES.map((name) => {
+        const from = origins[name]
+        const { sources } = (from === 'default' ? fallback : own) ?? {}
+        return {
+          name,
+          value: policy[name],
+          from,
+          ...setterOf(sources, pathOf(name, from === 'stream' ? query.stream : undefined)),
+        }
+      })
       return { ...view(scope, own), settings }
     },
   )
@@ -133,6 +147,12 @@ function changeRoute(app: Api, options: ApiParts<'registry'>): void {
 function scopeOf(tenant: string | undefined): string | undefined {
   if (tenant !== undefined) checkNewName('tenant', tenant)
   return tenant
+}
+
+function setterOf(sources: PolicySources | undefined, path: string): Pick<Static<typeof Setting>, 'file' | 'who'> {
+  const { files = {}, by = {} } = sources ?? {}
+  const file = Object.hasOwn(files, path) ? (files[path] ?? null) : null
+  return { file, who: file === null && Object.hasOwn(by, path) ? (by[path] ?? null) : null }
 }
 
 function documentOf(revision: PolicyRevision | undefined): PolicyDocument {

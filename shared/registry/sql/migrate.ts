@@ -17,6 +17,7 @@ import { madeDevicesMigration } from './migrations/0012-made-devices.ts'
 import { jobsMigration } from './migrations/0013-jobs.ts'
 import { keptValuesMigration } from './migrations/0014-kept-values.ts'
 import { letterNotesMigration } from './migrations/0015-letter-notes.ts'
+import { policySourcesMigration } from './migrations/0016-policy-sources.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -35,6 +36,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0013-jobs': jobsMigration,
   '0014-kept-values': keptValuesMigration,
   '0015-letter-notes': letterNotesMigration,
+  '0016-policy-sources': policySourcesMigration,
 }
 
 /** Their names, in order. */

@@ -4,6 +4,7 @@ import { SluiceError, toSluiceError } from '../../errors.ts'
 import { checkNewName } from '../../names.ts'
 import { idOf, type PolicyDocument, type PolicyScope } from '../../policies/document.ts'
 import { formatRevision } from '../../policies/revision.ts'
+import { afterFiles, afterSet, type Layered, type PolicySources } from '../../policies/sources.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Policies, PolicyRevision } from '../policies-port.ts'
 import { compareText } from '../../text-order.ts'
@@ -86,31 +87,47 @@ export class SqlPolicies implements Policies {
   }
 
   async put({ scope, document, from, who }: Parameters<Policies['put']>[0]): Promise<PolicyRevision> {
+    const put = await this.#change(scope, who, (newest) => {
+      if ((newest?.revision ?? 0) !== from) throw changed(from)
+      return afterSet(newest, document, scope, who)
+    })
+    if (put === undefined) throw changed(from) // never: what was set is always a revision
+    return put
+  }
+
+  async overlay({ scope, overlay, who }: Parameters<Policies['overlay']>[0]): Promise<PolicyRevision | undefined> {
+    return this.#change(scope, who, (newest) => afterFiles(newest, overlay, scope))
+  }
+
+  /** Another revision, of what `make` makes of the newest one; none where it makes nothing. */
+  async #change(
+    scope: PolicyScope,
+    who: string,
+    make: (newest: PolicyRevision | undefined) => Layered | undefined,
+  ): Promise<PolicyRevision | undefined> {
     const { database, changes, flavour } = this.#parts
     if (scope !== undefined) checkNewName('tenant', scope)
     database.checkRoom()
-    const row: Row = {
-      scope: scope ?? '',
-      revision: from + 1,
-      id: idOf(document),
-      document: JSON.stringify(document),
-      at_ms: Date.now(),
-      who: who.slice(0, 256).toWellFormed(),
-    }
-    const changed = () => new SluiceError('policy_changed', `revision ${from} is not the one in force`)
+    let row: Row | undefined
     await changes.apply([POLICIES_CHANGED], async (trx) => {
-      const query = trx.selectFrom('policies').select('revision').where('scope', '=', row.scope)
+      const query = trx
+        .selectFrom('policies')
+        .selectAll()
+        .where('scope', '=', scope ?? '')
       const newest = await query.orderBy('revision', 'desc').limit(1).executeTakeFirst()
-      if ((newest?.revision ?? 0) !== from) throw changed()
+      const from = newest?.revision ?? 0
+      const made = make(newest === undefined ? undefined : fromRow(newest))
+      row = made === undefined ? undefined : toRow(made, scope, from + 1, who)
+      if (row === undefined) return
       try {
         await trx.insertInto('policies').values(row).execute()
       } catch (error) {
         // Another process was first, between the look and the insert.
-        throw flavour.isDuplicate(error) ? changed() : error
+        throw flavour.isDuplicate(error) ? changed(from) : error
       }
     })
     await this.known()
-    return fromRow(row)
+    return row === undefined ? undefined : fromRow(row)
   }
 
   async find(ids: readonly string[]): Promise<ReadonlyMap<string, PolicyDocument>> {
@@ -176,8 +193,26 @@ function inForce(db: Db) {
     )
 }
 
-function fromRow({ scope, revision, id, document, at_ms: atMs, who }: Row): PolicyRevision {
-  return { scope: scope === '' ? undefined : scope, revision, id, document: parse(document), atMs, who }
+function changed(from: number): SluiceError {
+  return new SluiceError('policy_changed', `revision ${from} is not the one in force`)
+}
+
+function toRow({ document, sources }: Layered, scope: PolicyScope, revision: number, who: string): Row {
+  return {
+    scope: scope ?? '',
+    revision,
+    id: idOf(document),
+    document: JSON.stringify(document),
+    sources: JSON.stringify(sources) ?? null,
+    at_ms: Date.now(),
+    who: who.slice(0, 256).toWellFormed(),
+  }
+}
+
+function fromRow({ scope, revision, id, document, sources, at_ms: atMs, who }: Row): PolicyRevision {
+  const layers = sources === null ? undefined : (JSON.parse(sources) as PolicySources) // our own text
+  const own = { revision, id, document: parse(document), sources: layers, atMs, who }
+  return { scope: scope === '' ? undefined : scope, ...own }
 }
 
 function parse(text: string): PolicyDocument {

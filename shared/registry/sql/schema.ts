@@ -149,6 +149,8 @@ export interface RegistrySchema {
     id: string
     /** JSON of a `PolicyDocument`. */
     document: string
+    /** JSON of `PolicySources`; null in rows of before migration 0016. */
+    sources: string | null
     at_ms: number
     who: string
   }

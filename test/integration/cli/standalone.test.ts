@@ -65,7 +65,7 @@ describe('./sluice against the service itself', () => {
     expect((await sluice(server, 'policies', 'set', ...set)).stdout).toContain('Tenant p now has revision 2')
     await fetch(`${url}?stream=raw`, { method: 'POST', headers, body: '{"a":"3.5"}' })
     const show = await sluice(server, 'policies', 'show', '--tenant', 'p', '--stream', 'raw')
-    expect(show.stdout).toMatch(/^quoted_numbers +text +stream$/m)
+    expect(show.stdout).toMatch(/^quoted_numbers +text +stream +admin$/m)
     expect((await sluice(server, 'policies', 'set', 'quoted_numbers=maybe', '--tenant', 'p')).stderr).toContain(
       'quoted_numbers is "maybe": it must be one of text, number',
     )

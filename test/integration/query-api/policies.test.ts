@@ -14,12 +14,9 @@ describe('policies over HTTP', () => {
     const late = await call('PUT', path, { payload: { revision: 0, document: {} } })
     expect(late).toMatchObject({ status: 409, body: { code: 'policy_changed' } })
     const setting = async (url: string) => (await call('GET', url)).body['settings']
-    expect(await setting(`${path}&stream=door`)).toContainEqual({
-      name: 'quoted_numbers',
-      value: 'number',
-      from: 'stream',
-    })
-    expect(await setting(path)).toContainEqual({ name: 'quoted_numbers', value: 'number', from: 'default' })
+    const set = { name: 'quoted_numbers', value: 'number', file: null, who: 'admin' }
+    expect(await setting(`${path}&stream=door`)).toContainEqual({ ...set, from: 'stream' })
+    expect(await setting(path)).toContainEqual({ ...set, from: 'default' })
     expect((await call('GET', '/v1/policies/list')).body['policies']).toHaveLength(2)
     expect((await call('GET', `/v1/policies/history?tenant=acme`)).body['revisions']).toHaveLength(1)
     expect(registry.audited).toEqual(['admin policies.set acme', 'admin policies.set default of all tenants'])
