@@ -1,28 +1,25 @@
-import { closeSync, openSync, readFileSync, readSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, openSync, readSync, rmSync } from 'node:fs'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { SluiceError } from '../errors.ts'
-import { sizeOf, syncFolder } from './folders.ts'
-import { replaceFile } from './replace-file.ts'
+import { sizeOf } from './folders.ts'
 import { resultCodeOf, storageFault } from './storage-fault.ts'
+import { forgetSums, readSums, writeSums } from './sums-file.ts'
+import { isSyncError } from './sync-error.ts'
+import { dropKeptWal, keepWal, pagesOfKeptWal } from './wal-link.ts'
 import { isLastTorn, pagesOfFrames, readWal } from './wal.ts'
 
 /**
  * Checksums of the pages of a small SQLite database in WAL mode, which has none itself: a bit that flips on the disk
  * would be another value, without a word. They lie in `{file}-sums` and are those of the last checkpoint. The pages in
  * the WAL, whose frames have checksums, are left out; SQLite writes over them only behind the next checkpoint, and only
- * this class makes checkpoints.
+ * this class makes checkpoints, but for the one of a process that ends with the database open: it deletes the WAL behind
+ * it, whose second name tells what it wrote.
  */
 
 /** Of a database that was made with SQLite's default. */
 const PAGE_BYTES = 4096
-/** Before the sums: "SLSM", format, CRC-32 of the sums. */
-const HEADER_BYTES = 12
-const MAGIC = 0x534c534d
-const FORMAT = 1
 const READ_PAGES = 256
-const MODE = 0o600
 
 export class PageSums {
   readonly #file: string
@@ -35,6 +32,9 @@ export class PageSums {
   #checkpointPages = 0
   #frames: StatementSync | undefined
   #sums: Uint32Array | undefined
+  /** Pages were written behind the last checkpoint that the sums know of. */
+  #areSumsOld = false
+  #isWalKept = false
 
   private constructor(file: string) {
     this.#file = file
@@ -52,7 +52,7 @@ export class PageSums {
       sums.#check()
       return sums
     } catch (error) {
-      sums.#release()
+      sums.release()
       throw error
     }
   }
@@ -65,7 +65,7 @@ export class PageSums {
       const flaw = sums.#flaw()?.message
       return { pages: sums.#sums?.length ?? 0, flaw }
     } finally {
-      sums.#release()
+      sums.release()
     }
   }
 
@@ -75,21 +75,25 @@ export class PageSums {
     this.#checkpointPages = checkpointPages
     this.#frames = db.prepare('PRAGMA wal_checkpoint(NOOP)')
     db.exec('PRAGMA wal_autocheckpoint = 0')
-    if (this.#sums !== undefined) return
-    this.#sums = this.#sumsOfAll()
-    this.#write(this.#sums)
+    if (this.#sums === undefined || this.#areSumsOld) {
+      this.#sums = this.#sumsOfAll()
+      writeSums(this.#file, this.#sums)
+    }
+    this.#isWalKept = keepWal(this.#file)
   }
 
   /**
    * Behind a commit: moves the WAL into the database when it has grown. What SQLite could not move it moves at the next
-   * time, as a whole. Throws what the file system says of the sums: then nothing more may be written.
+   * time, as a whole. Throws a sync that failed, and what the file system says of the sums: then nothing more may be
+   * written.
    */
   checkpointIfDue(): void {
+    if (!this.#isWalKept) this.#isWalKept = keepWal(this.#file)
     if (this.#framesInWal() < this.#checkpointPages) return
     try {
       this.#checkpoint()
     } catch (error) {
-      if (resultCodeOf(error) === undefined) throw error
+      if (resultCodeOf(error) === undefined || isSyncError(error)) throw error
     }
   }
 
@@ -104,14 +108,14 @@ export class PageSums {
       if (storageFault(error) !== 'disk_full') throw error
     } finally {
       this.#db?.close()
-      this.#release()
+      this.release()
+      dropKeptWal(this.#file)
     }
   }
 
   /** Removes the sums: older than the database they would accuse it. */
   forget(): void {
-    rmSync(`${this.#file}-sums`, { force: true })
-    syncFolder(dirname(this.#file))
+    forgetSums(this.#file)
   }
 
   #check(): void {
@@ -128,12 +132,17 @@ export class PageSums {
     if (wal?.isDamaged === true && !isLastTorn(wal)) {
       return damaged(`${file}-wal`, 'a change is damaged', 'move it away to go on without them')
     }
-    this.#sums = read(file)
+    this.#sums = readSums(file)
     const sums = this.#sums ?? new Uint32Array(0)
     const inWal = new Set(wal?.frames.map(({ page }) => page))
     const found = sums.length === 0 ? sums : this.#sumsOfAll()
-    for (let page = 1; page <= sums.length; page++) {
-      if (sums[page - 1] === found[page - 1] || inWal.has(page)) continue
+    const kept = wal === undefined ? pagesOfKeptWal(file, PAGE_BYTES) : undefined
+    this.#areSumsOld = kept !== undefined
+    for (let page = 1; page <= Math.max(sums.length, found.length); page++) {
+      const sum = found[page - 1]
+      if (sums[page - 1] === sum || inWal.has(page) || (sum !== undefined && kept?.get(page)?.has(sum) === true))
+        continue
+      if (page > sums.length && kept?.has(page) !== true) continue
       const what = page > found.length ? 'is missing' : 'is not as it was written'
       return damaged(
         file,
@@ -159,7 +168,7 @@ export class PageSums {
       sums[page - 1] = crc32(bytes)
     }
     this.#sums = sums
-    this.#write(sums)
+    writeSums(this.#file, sums)
   }
 
   /** Of every page of the file. */
@@ -180,24 +189,10 @@ export class PageSums {
     return readSync(this.#descriptor, bytes, 0, bytes.length, (page - 1) * PAGE_BYTES)
   }
 
-  #release(): void {
+  /** Of a database that could not be opened. */
+  release(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
-  }
-
-  /** Rather no sums than old ones, when there is no room for new ones. */
-  #write(sums: Uint32Array): void {
-    const bytes = Buffer.from(sums.buffer, sums.byteOffset, sums.byteLength)
-    const header = Buffer.alloc(HEADER_BYTES)
-    header.writeUInt32BE(MAGIC, 0)
-    header.writeUInt32BE(FORMAT, 4)
-    header.writeUInt32BE(crc32(bytes), 8)
-    try {
-      replaceFile(`${this.#file}-sums`, Buffer.concat([header, bytes]), MODE)
-    } catch (error) {
-      this.forget()
-      if (storageFault(error) !== 'disk_full') throw error
-    }
   }
 
   #framesInWal(): number {
@@ -226,17 +221,6 @@ function throwIfLocked(file: string): void {
     db.close()
     rmSync(`${file}-shm`, { force: true })
   }
-}
-
-/** Undefined when there are none, or what is there is no list of sums. */
-function read(file: string): Uint32Array | undefined {
-  const path = `${file}-sums`
-  const bytes = sizeOf(path) === 0 ? Buffer.alloc(0) : readFileSync(path)
-  if (bytes.length < HEADER_BYTES || bytes.readUInt32BE(0) !== MAGIC || bytes.readUInt32BE(4) !== FORMAT)
-    return undefined
-  const sums = Uint8Array.from(bytes.subarray(HEADER_BYTES))
-  if (crc32(sums) !== bytes.readUInt32BE(8) || sums.length % 4 !== 0) return undefined
-  return new Uint32Array(sums.buffer)
 }
 
 function damaged(file: string, what: string, orElse: string): SluiceError {
