@@ -4,15 +4,17 @@ import { syncFolder } from './folders.ts'
 
 /** What SQLite keeps beside a database. */
 export const DATABASE_SUFFIXES = ['-wal', '-journal', ''] as const
+/** What we keep beside some, which says what their pages are. */
+const SUMS_SUFFIXES = ['-wal-link', '-sums']
 
 /**
- * Keeps a database that cannot be used as it is under another name, with what SQLite keeps beside it, which goes first:
+ * Keeps a database that cannot be used as it is under another name, with what is kept beside it, which goes first:
  * alone it would be taken for that of a later file. Returns the new name.
  */
 export function keepDamaged(file: string): string {
   let kept = `${file}.damaged`
   for (let n = 2; DATABASE_SUFFIXES.some((suffix) => existsSync(`${kept}${suffix}`)); n++) kept = `${file}.damaged-${n}`
-  for (const suffix of DATABASE_SUFFIXES) {
+  for (const suffix of [...SUMS_SUFFIXES, ...DATABASE_SUFFIXES]) {
     if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${kept}${suffix}`)
   }
   syncFolder(dirname(file))

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { toSluiceError } from '../errors.ts'
 import { DATABASE_SUFFIXES } from './damaged.ts'
 import { sizeOf } from './folders.ts'
+import { PageSums } from './page-sums.ts'
 import { storageFault } from './storage-fault.ts'
 import { readWal, type Wal } from './wal.ts'
 
@@ -60,6 +61,18 @@ interface DatabaseCheck {
   readonly version: number
   /** Of a damaged WAL: a power cut may have left that, and the store goes on without its end. */
   readonly isTorn?: (wal: Wal) => boolean
+}
+
+/** Compares the pages of a database with the checksums that are kept beside it. */
+export function checkSums(file: string): FileCheck {
+  return checkFile(file, (found) => {
+    const { pages, flaw } = PageSums.compare(file)
+    found.checked += pages
+    if (flaw !== undefined) found.flaw(flaw)
+    else if (sizeOf(`${file}-sums`) === 0)
+      found.notes.push('there are no checksums of its pages: the next start makes them')
+    else if (pages === 0) found.flaw(`${file}-sums is damaged: remove it, and the next start makes it anew`)
+  })
 }
 
 /** Looks at the structure of a database and, when that is whole, at what is in it. */

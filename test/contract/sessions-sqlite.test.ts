@@ -42,7 +42,7 @@ describeSessionLimit('SQLite', make)
 describeRetainedAndWills('SQLite', make)
 describeUnreleased('SQLite', make)
 
-it('a file of the first format is opened with what it has, and is of the third then', async () => {
+it('a file of the first format is opened with what it has, and is of the fourth then', async () => {
   const file = join(tempFolder(), 'sessions.db')
   const first = await open(file)
   await away(first.store, ME, 't/a/1/cmd/#')
@@ -53,7 +53,7 @@ it('a file of the first format is opened with what it has, and is of the third t
     return row?.['user_version']
   }
   await first.close()
-  expect(version()).toBe(3)
+  expect(version()).toBe(4)
   const db = new DatabaseSync(file)
   db.exec('DROP TABLE in_log; ALTER TABLE session DROP COLUMN left_number; PRAGMA user_version = 1')
   db.close()
@@ -62,7 +62,7 @@ it('a file of the first format is opened with what it has, and is of the third t
   expect([lease.isPresent, (await second.store.subscriptions(ME)).length]).toEqual([true, 1])
   await second.store.writeUnreleased([{ lease, id: 5, digest: 1 }])
   await second.close()
-  expect(version()).toBe(3)
+  expect(version()).toBe(4)
   const third = await open(file)
   expect([...(await third.store.claim(ME, KEPT)).left.unreleased]).toEqual([[5, 1]])
 })

@@ -1,7 +1,6 @@
-import { checkDatabase, checkFile, type FileCheck } from '../../storage/file-check.ts'
+import { checkDatabase, checkSums, type FileCheck } from '../../storage/file-check.ts'
 import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { sizeOf } from '../../storage/folders.ts'
-import { PageSums } from '../../storage/page-sums.ts'
 import { isLastTorn } from '../../storage/wal.ts'
 import { MIGRATIONS } from '../sql/migrate.ts'
 
@@ -14,14 +13,7 @@ const PAGE_BYTES = 4096
  */
 export function* verifyRegistry(file: string): Generator<FileCheck> {
   if (['', '-wal', '-sums'].every((suffix) => sizeOf(`${file}${suffix}`) === 0)) return
-  const sums = checkFile(file, (found) => {
-    const { pages, flaw } = PageSums.compare(file)
-    found.checked += pages
-    if (flaw !== undefined) found.flaw(flaw)
-    else if (sizeOf(`${file}-sums`) === 0)
-      found.notes.push('there are no checksums of its pages: the next start makes them')
-    else if (pages === 0) found.flaw(`${file}-sums is damaged: remove it, and the next start makes it anew`)
-  })
+  const sums = checkSums(file)
   yield sums
   if (sums.flaws.length > 0) return
   const options = { pageBytes: PAGE_BYTES, version: Number.MAX_SAFE_INTEGER, isTorn: isLastTorn }

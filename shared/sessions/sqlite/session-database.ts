@@ -1,7 +1,5 @@
 import { statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import { DATABASE_SUFFIXES } from '../../storage/damaged.ts'
-import { walPagesFor } from '../../storage/disk-reserve.ts'
 import { IncomingTable } from './incoming-table.ts'
 import { InLogTable } from './in-log-table.ts'
 import type { Answers, Calls, DueWill, Figures, ThreadOptions } from './messages.ts'
@@ -13,9 +11,6 @@ import { SubscriptionTable } from './subscription-table.ts'
 import { Transaction } from './transaction.ts'
 import { WallClock } from './wall-clock.ts'
 import { WillTable } from './will-table.ts'
-
-/** The WAL is moved into the database from this length on, on a small disk earlier. */
-const MAX_WAL_BYTES = 4 * 1024 * 1024
 
 /** Sessions that end, and wills that are handed out, in one step. */
 const AT_ONCE = 100
@@ -38,12 +33,12 @@ export class SessionDatabase {
 
   /** Throws what SQLite says, and `data_newer`. */
   constructor({ file, bounds }: ThreadOptions, clock = new WallClock()) {
-    const { db, damage } = openSessionFile(file)
+    const { db, sums, damage } = openSessionFile(file)
     this.#file = file
     this.damage = damage
     this.#clock = clock
     try {
-      this.transaction = new Transaction(db, walPagesFor(dirname(file), MAX_WAL_BYTES))
+      this.transaction = new Transaction(db, sums)
       this.#sessions = new SessionTable(this.transaction, clock, bounds.sessions)
       this.#subscriptions = new SubscriptionTable(this.transaction, bounds.wideSessions)
       this.#queue = new QueueTable(this.transaction, { messages: bounds.messages, bytes: bounds.messageBytes })
@@ -82,8 +77,7 @@ export class SessionDatabase {
 
   /** Throws what SQLite says. */
   close(): void {
-    this.transaction.commit()
-    this.transaction.db.close()
+    this.transaction.close()
   }
 
   #answers(): Answers {

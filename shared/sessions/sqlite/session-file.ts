@@ -1,9 +1,11 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError, toSluiceError } from '../../errors.ts'
-import { keepDamaged } from '../../storage/damaged.ts'
-import { syncFolder } from '../../storage/folders.ts'
+import { DATABASE_SUFFIXES, keepDamaged } from '../../storage/damaged.ts'
+import { walPagesFor } from '../../storage/disk-reserve.ts'
+import { sizeOf, syncFolder } from '../../storage/folders.ts'
+import { PageSums } from '../../storage/page-sums.ts'
 import { storageFault } from '../../storage/storage-fault.ts'
 import { readWal, rewrite } from '../../storage/wal.ts'
 import { salvage } from './salvage.ts'
@@ -11,6 +13,9 @@ import { salvage } from './salvage.ts'
 /** Marks the file as ours ("Slss") for `file` and for whoever opens it by mistake. */
 const APPLICATION = 0x536c7373
 export const SESSIONS_PAGE_BYTES = 4096
+
+/** The WAL is moved into the database from this length on, on a small disk earlier. */
+const MAX_WAL_BYTES = 4 * 1024 * 1024
 
 /**
  * Client ids are scoped by login, so that those of a login lie together. Times are milliseconds since 1970; without one, a
@@ -42,12 +47,20 @@ const IN_LOG = `
 /** The order in which sessions were used last: grows with each that begins, and whose connection ends. */
 const LEFT = 'ALTER TABLE session ADD COLUMN left_number INTEGER;'
 
+/** Nothing in the file: from here on `sessions.db-sums` has the checksums of its pages, which whoever writes must know. */
+const SUMS = ''
+
 /** What each version of the file added. A file of a higher one was written by a newer Sluice. */
-const STEPS = [FIRST, IN_LOG, LEFT]
+const STEPS = [FIRST, IN_LOG, LEFT, SUMS]
 export const SESSIONS_FORMAT = STEPS.length
 
-export interface OpenedFile {
+interface PreparedFile {
   readonly db: DatabaseSync
+  /** Owns the checkpoints of the file, and its end; undefined in memory. */
+  readonly sums: PageSums | undefined
+}
+
+export interface OpenedFile extends PreparedFile {
   /** What was found damaged; the file is kept under another name then, and `db` has what could be read of it. */
   readonly damage: string | undefined
 }
@@ -57,18 +70,19 @@ export interface OpenedFile {
  * Throws what SQLite says, and `data_newer`.
  */
 export function openSessionFile(file: string): OpenedFile {
-  if (file === ':memory:') return { db: prepared(file), damage: undefined }
-  if (isGone(file)) return beganAnew(file)
-  const opened = openPresent(file)
+  if (file === ':memory:') return { db: prepared(file), sums: undefined, damage: undefined }
+  const found = isGone(file) ? openAnew(file) : openPresent(file)
   remember(file)
-  return opened
+  return found
 }
 
 /** Says that there were sessions, when the file itself cannot; it is empty. */
 const MADE_SUFFIX = '-made'
+/** What could be read of a damaged file, whole before that gives up its name. */
+const SALVAGED_SUFFIX = '.salvaged'
 
 function isGone(file: string): boolean {
-  return existsSync(`${file}${MADE_SUFFIX}`) && (statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0
+  return existsSync(`${file}${MADE_SUFFIX}`) && sizeOf(file) === 0
 }
 
 function remember(file: string): void {
@@ -77,37 +91,78 @@ function remember(file: string): void {
   syncFolder(dirname(file))
 }
 
-/** SQLite would take it for a new one, and delete its WAL. */
-function beganAnew(file: string): OpenedFile {
+/** SQLite would take an empty file for a new one, and delete its WAL. */
+function openAnew(file: string): OpenedFile {
   const kept = keepDamaged(file)
+  if (existsSync(`${file}${SALVAGED_SUFFIX}`)) {
+    return { ...salvaged(file), damage: `${file} was damaged; what could be read of it was kept` }
+  }
   const left = existsSync(kept) || existsSync(`${kept}-wal`) ? `; what is left of it is kept as ${kept}` : ''
   const lost = 'sessions, their messages and retained messages are lost, and begin anew'
-  return { db: prepared(file), damage: `${file} is empty or missing: ${lost}${left}` }
+  return { ...opened(file), damage: `${file} is empty or missing: ${lost}${left}` }
 }
 
 function openPresent(file: string): OpenedFile {
   // Before SQLite sees it: what follows the damage it would forget without a word.
   const isTorn = readWal(`${file}-wal`, SESSIONS_PAGE_BYTES)?.isDamaged === true
   try {
-    if (!isTorn) return { db: prepared(file), damage: undefined }
-    checkLock(file)
+    if (!isTorn) return { ...opened(file), damage: undefined }
   } catch (error) {
-    const isCorrupt = storageFault(error) === 'corrupt' || toSluiceError(error).code === 'data_corrupt'
-    if (!isCorrupt) throw error
+    if (!isDamage(error)) throw error
   }
+  checkUse(file)
+  // A process that ends at any place between these finds the one or the other.
+  const rows = draftSalvaged(file)
   const kept = keepDamaged(file)
-  const db = prepared(file)
-  const rows = salvage(db, kept)
-  return { db, damage: `${file} was damaged; it is kept as ${kept}, and ${rows} rows of it were read` }
+  return { ...salvaged(file), damage: `${file} was damaged; it is kept as ${kept}, and ${rows} rows of it were read` }
 }
 
-/** Nobody writes what looks damaged. */
-function checkLock(file: string): void {
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 0 })
+function draftSalvaged(file: string): number {
+  const draft = `${file}${SALVAGED_SUFFIX}`
+  for (const suffix of DATABASE_SUFFIXES) rmSync(`${draft}${suffix}`, { force: true })
+  const db = prepared(draft)
   try {
-    db.prepare('PRAGMA user_version').get()
+    return salvage(db, file)
   } finally {
     db.close()
+    rmSync(`${file}-shm`, { force: true })
+  }
+}
+
+function salvaged(file: string): PreparedFile {
+  renameSync(`${file}${SALVAGED_SUFFIX}`, file)
+  syncFolder(dirname(file))
+  return opened(file)
+}
+
+/** What looks damaged may be what somebody writes, and what a newer Sluice wrote. */
+function checkUse(file: string): void {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 0 })
+  try {
+    refuseNewer(Number(db.prepare('PRAGMA user_version').get()?.['user_version']), file)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+  } finally {
+    db.close()
+  }
+}
+
+function isDamage(error: unknown): boolean {
+  return storageFault(error) === 'corrupt' || toSluiceError(error).code === 'data_corrupt'
+}
+
+/** Its pages are compared with their checksums before anything of it is believed. */
+function opened(file: string): PreparedFile {
+  const sums = PageSums.check(file)
+  let db: DatabaseSync | undefined
+  try {
+    db = prepared(file)
+    sums.keep(db, walPagesFor(dirname(file), MAX_WAL_BYTES))
+    return { db, sums }
+  } catch (error) {
+    db?.close()
+    sums.release()
+    throw error
   }
 }
 
@@ -123,7 +178,6 @@ function prepared(file: string): DatabaseSync {
     db.exec('PRAGMA journal_mode = WAL')
     db.exec('PRAGMA synchronous = FULL')
     db.exec('PRAGMA fullfsync = ON')
-    db.exec('PRAGMA wal_autocheckpoint = 0')
     db.exec('BEGIN IMMEDIATE')
     makeTables(db, file)
     db.exec('COMMIT')
@@ -137,12 +191,16 @@ function prepared(file: string): DatabaseSync {
 
 function makeTables(db: DatabaseSync, file: string): void {
   const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
-  if (version > SESSIONS_FORMAT)
-    throw new SluiceError('data_newer', `${file} has format ${version}, this Sluice knows ${SESSIONS_FORMAT}`)
+  refuseNewer(version, file)
   if (version === SESSIONS_FORMAT) return
   db.exec(
     `PRAGMA application_id = ${APPLICATION}; ${STEPS.slice(version).join('')} PRAGMA user_version = ${SESSIONS_FORMAT}`,
   )
+}
+
+function refuseNewer(version: number, file: string): void {
+  if (version <= SESSIONS_FORMAT) return
+  throw new SluiceError('data_newer', `${file} has format ${version}, this Sluice knows ${SESSIONS_FORMAT}`)
 }
 
 /** A page that is damaged is better found now than by the client whose messages lie there. */

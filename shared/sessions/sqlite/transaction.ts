@@ -1,5 +1,5 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { isSyncError } from '../../storage/sync-error.ts'
+import type { DatabaseSync } from 'node:sqlite'
+import type { PageSums } from '../../storage/page-sums.ts'
 
 /**
  * The one transaction of the file: changes gather in it until somebody who waits for one, or the time, has it committed.
@@ -7,18 +7,16 @@ import { isSyncError } from '../../storage/sync-error.ts'
  */
 export class Transaction {
   readonly db: DatabaseSync
-  readonly #frames: StatementSync
-  readonly #checkpointPages: number
+  readonly #sums: PageSums | undefined
   #isOpen = false
   #isAwaited = false
   /** Transactions that were synced. */
   commits = 0
 
-  /** The WAL is moved into the database from so many pages on. */
-  constructor(db: DatabaseSync, checkpointPages: number) {
+  /** `sums` owns the checkpoints of a file; undefined in memory. */
+  constructor(db: DatabaseSync, sums: PageSums | undefined) {
     this.db = db
-    this.#checkpointPages = checkpointPages
-    this.#frames = db.prepare('PRAGMA wal_checkpoint(NOOP)')
+    this.#sums = sums
   }
 
   get isOpen(): boolean {
@@ -63,16 +61,15 @@ export class Transaction {
     this.#isOpen = this.#isAwaited = false
   }
 
-  /**
-   * Moves a WAL that has grown into the database. SQLite could do so by itself, but would keep a failed sync to itself.
-   * Any other failure is met again by the next one.
-   */
+  /** Moves a WAL that has grown into the database. Throws a sync that failed; any other failure is met again by the next. */
   tidy(): void {
-    if (this.#isOpen || Number(this.#frames.get()?.['log']) < this.#checkpointPages) return
-    try {
-      this.db.exec('PRAGMA wal_checkpoint(PASSIVE)')
-    } catch (error) {
-      if (isSyncError(error)) throw error
-    }
+    if (!this.#isOpen) this.#sums?.checkpointIfDue()
+  }
+
+  /** Commits, and closes the database. Throws what SQLite says. */
+  close(): void {
+    this.commit()
+    if (this.#sums === undefined) this.db.close()
+    else this.#sums.close()
   }
 }

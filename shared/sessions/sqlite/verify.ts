@@ -1,4 +1,4 @@
-import { checkDatabase, type FileCheck } from '../../storage/file-check.ts'
+import { checkDatabase, checkSums, type FileCheck } from '../../storage/file-check.ts'
 import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { sizeOf } from '../../storage/folders.ts'
 import { checkedBytes } from './rows.ts'
@@ -8,11 +8,14 @@ import { SESSIONS_FORMAT, SESSIONS_PAGE_BYTES } from './session-file.ts'
 const TABLES = { queue: 'client_id', retained: 'topic', will: 'client_id' } as const
 
 /**
- * Reads the file of sessions that nobody has open, and changes nothing: its structure, its WAL and the checksum of every
- * message. Nothing when there is no such file.
+ * Reads the file of sessions that nobody has open, and changes nothing: the checksums of its pages, its structure, its WAL
+ * and the checksum of every message. Nothing when there is no such file.
  */
 export function* verifySessions(file: string): Generator<FileCheck> {
   if (sizeOf(file) === 0 && sizeOf(`${file}-wal`) === 0) return
+  const sums = checkSums(file)
+  yield sums
+  if (sums.flaws.length > 0) return
   yield checkDatabase(file, { pageBytes: SESSIONS_PAGE_BYTES, version: SESSIONS_FORMAT }, (db, found) => {
     for (const [table, key] of Object.entries(TABLES)) {
       for (const row of db.prepare(`SELECT ${key} AS key, crc, message FROM ${table}`).iterate()) {

@@ -22,6 +22,8 @@ export const KINDS = {
   'sums of the registry': /^registry\.db-sums$/,
   sessions: /^sessions\.db$/,
   'WAL of the sessions': /^sessions\.db-wal$/,
+  'sums of the sessions': /^sessions\.db-sums$/,
+  'second name of a WAL': /^(registry|sessions)\.db-wal-link$/,
   stamps: /^stamps\.json$/,
   'disk reserve': /^disk-reserve$/,
   'credential key': /^credential-key$/,

@@ -1,13 +1,25 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import fc from 'fast-check'
 import { expect, it, onTestFinished } from 'vitest'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { openSqliteSessions, type SqliteSessionStore } from '../../../shared/sessions/sqlite/open.ts'
 import { WallClock } from '../../../shared/sessions/sqlite/wall-clock.ts'
 import { quiet } from '../../broker-harness.ts'
-import { message } from '../../contract/sessions-harness.ts'
+import { APP, away, message } from '../../contract/sessions-harness.ts'
 import { tempFolder } from '../../helpers.ts'
+import { lasting } from '../../long.ts'
 import { openMemorySessions } from '../../memory-sessions.ts'
 
 async function open(file: string): Promise<SqliteSessionStore & { damaged(): Promise<number> }> {
@@ -34,6 +46,13 @@ async function filled(file: string, count: number): Promise<void> {
   const kept = Array.from({ length: count }, (_, n) => store.keep(message(`x/${n}`, 'v'.repeat(400))))
   await Promise.all(kept)
   await store.close()
+}
+
+function flip(file: string, bit: number): void {
+  const bytes = readFileSync(file)
+  const at = Math.floor(bit / 8)
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit % 8))
+  writeFileSync(file, bytes)
 }
 
 it('is one process', async () => {
@@ -113,12 +132,59 @@ it('with a bit that flipped in its WAL is kept aside, and what was written befor
   )
 })
 
+it('with a bit that flipped anywhere is told and kept aside, once', async () => {
+  const [live, folder] = [tempFolder(), tempFolder()]
+  const store = await open(join(live, 'sessions.db'))
+  await away(store, APP, 'queue/#')
+  await Promise.all(Array.from({ length: 60 }, (_, n) => store.send(message(`queue/${n}`, 'q'.repeat(200)))))
+  await Promise.all(Array.from({ length: 60 }, (_, n) => store.keep(message(`x/${n}`, 'v'.repeat(200)))))
+  await store.close()
+  const { length } = readFileSync(join(live, 'sessions.db'))
+  let round = 0
+  await fc.assert(
+    fc.asyncProperty(fc.nat(length * 8 - 1), async (bit) => {
+      const copy = join(folder, String(round++))
+      cpSync(live, copy, { recursive: true })
+      flip(join(copy, 'sessions.db'), bit)
+      const after = await open(join(copy, 'sessions.db'))
+      expect(await after.damaged()).toBe(1)
+      expect(existsSync(join(copy, 'sessions.db.damaged'))).toBe(true)
+      await after.close()
+      const again = await open(join(copy, 'sessions.db'))
+      expect(await again.damaged()).toBe(0)
+      await again.close()
+    }),
+    { numRuns: lasting({ gate: 15, long: 500 }) },
+  )
+})
+
+it.for(['draft', 'kept'])(
+  'is read once more when its process ended behind the %s of what could be read',
+  async (when) => {
+    const file = join(tempFolder(), 'sessions.db')
+    await filled(file, 20)
+    const bytes = readFileSync(file)
+    flip(file, bytes.length * 4)
+    await (await open(file)).close()
+    // As it was before the new file took the name.
+    renameSync(file, `${file}.salvaged`)
+    for (const suffix of ['-wal', '-sums', '-wal-link']) rmSync(`${file}${suffix}`, { force: true })
+    if (when === 'draft') for (const suffix of ['', '-sums']) renameSync(`${file}.damaged${suffix}`, `${file}${suffix}`)
+    const after = await open(file)
+    expect((await topicsOf(after)).length).toBeGreaterThan(0)
+    expect(await after.damaged()).toBe(1)
+    expect(existsSync(`${file}.salvaged`)).toBe(false)
+  },
+)
+
 it('a message that is not what was stored is passed over and counted', async () => {
   const file = join(tempFolder(), 'sessions.db')
   await filled(file, 2)
   const db = new DatabaseSync(file)
   db.exec(`UPDATE retained SET message = replace(message, 'vv', 'vw') WHERE topic = 'x/0'`)
   db.close()
+  // They would know of the whole page.
+  rmSync(`${file}-sums`)
   const store = await open(file)
   expect(await topicsOf(store)).toEqual(['x/1'])
   expect(await store.damaged()).toBe(1)

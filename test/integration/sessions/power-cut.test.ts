@@ -20,7 +20,7 @@ const ROUNDS = lasting({ gate: 2, long: 5 })
 /** In a long run the WAL is moved into the database once in a process. */
 const PAYLOAD_BYTES = lasting({ gate: 100, long: 300_000 })
 /** A new file is open, and its sessions are away, after this many syncs of its thread. */
-const FIRST_SYNC = 13
+const FIRST_SYNC = 16
 const PROCESS = fileURLToPath(new URL('./sessions-process.ts', import.meta.url))
 const VARIANTS = join(import.meta.dirname, '../../variants')
 
