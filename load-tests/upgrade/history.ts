@@ -23,6 +23,9 @@ export function* history({ readings, minutes }: { readings: number; minutes: num
 /** A fixture for git. */
 export const SMALL = { readings: 200, minutes: 600 }
 
+/** 41,700 readings of 4 values for 6 devices: a million points. */
+export const MILLION = { readings: 41_700, minutes: 3 }
+
 function readingOf(i: number): object {
   const temperature = Math.round(200 + 50 * Math.sin(i / 20)) / 10
   return {

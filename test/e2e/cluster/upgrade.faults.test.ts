@@ -11,6 +11,7 @@ import {
   type Difference,
 } from '../../../load-tests/upgrade/answers.ts'
 import { makeLogins, sendHistory, sendRecent, telemetryTopic, type Login } from '../../../load-tests/upgrade/fill.ts'
+import { MILLION } from '../../../load-tests/upgrade/history.ts'
 import type { Target } from '../../../load-tests/upgrade/target.ts'
 import { Cluster } from '../../../load-tests/cluster/cluster.ts'
 import { unwanted } from '../upgrade/on-purpose.ts'
@@ -100,7 +101,7 @@ describe.skipIf(older === undefined)(
       onTestFinished(() => cluster.close())
       await cluster.start()
       const logins = await makeLogins(targetOf(cluster))
-      await sendHistory(targetOf(cluster), logins)
+      await sendHistory(targetOf(cluster), logins, MILLION)
       await sendRecent(targetOf(cluster), logins)
       const senders = await Promise.all(
         ['north/pump-1', 'north/pump-2'].map((name, i) => {
