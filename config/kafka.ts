@@ -39,6 +39,11 @@ export const kafkaSettings = {
     ['on', 'off'],
     'Whether topics are made, and given retention that was changed here; `off` for those that others make.',
   ),
+  KAFKA_COMPRESSION: oneOf(
+    'none',
+    ['none', 'zstd'],
+    'Of the batches that this process appends; all of them read both, and what other producers send.',
+  ),
   // A topic's name has at most 249 characters.
   KAFKA_TOPIC_PREFIX: kafkaName(
     200,
@@ -79,6 +84,7 @@ export function kafkaOptions(config: KafkaConfig, clientId: string) {
     prefix: config.KAFKA_TOPIC_PREFIX,
     ...(config.KAFKA_GROUP === '' ? {} : { group: config.KAFKA_GROUP }),
     managesTopics: config.KAFKA_MANAGE_TOPICS === 'on',
+    compression: config.KAFKA_COMPRESSION,
     partitions: config.LOG_PARTITIONS,
     replication: config.LOG_REPLICATION === '3' ? (3 as const) : (1 as const),
     retention: {

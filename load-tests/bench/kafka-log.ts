@@ -100,10 +100,10 @@ const kafka = await startKafka(folder, { brokers: count })
 const rows: Row[] = []
 const logger = createLogger('error')
 
-async function open(prefix: string): Promise<TelemetryLog> {
+async function open(prefix: string, compression: 'none' | 'zstd' = 'none'): Promise<TelemetryLog> {
   const replication = count === 3 ? 3 : 1
   const metrics = createMetrics({ defaults: false })
-  const where = { brokers: kafka.brokers, clientId: 'bench', prefix }
+  const where = { brokers: kafka.brokers, clientId: 'bench', prefix, compression }
   return openKafkaLog({ ...where, partitions: PARTITIONS, replication, retention: {}, logger, metrics })
 }
 
@@ -114,6 +114,11 @@ try {
     rows.push(await measure('append', batch, () => append(log, batch)))
     if (batch === 1000) rows.push(await measure('consume', batch, () => consume(log)))
     await log.close()
+    const packing = await open(`packed-${batch}.`, 'zstd')
+    await append(packing, batch)
+    rows.push(await measure('append, zstd', batch, () => append(packing, batch)))
+    if (batch === 1000) rows.push(await measure('consume, zstd', batch, () => consume(packing)))
+    await packing.close()
     for (const kind of ['verified', 'perPartition'] satisfies SendKind[]) {
       const prefix = `${kind}-${batch}.`
       const other = await open(prefix)

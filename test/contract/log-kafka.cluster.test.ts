@@ -16,6 +16,11 @@ describeTelemetryLog('Kafka', async () => {
   return { open: () => openOnKafka(cluster.kafka, { prefix }) }
 })
 
+describeTelemetryLog('Kafka, packed with zstd', async () => {
+  const prefix = newPrefix()
+  return { open: () => openOnKafka(cluster.kafka, { prefix, compression: 'zstd' }) }
+})
+
 /** The log as a process opens it that has these settings, and nothing else of its own. */
 async function openWith(variables: Record<string, string>): Promise<TelemetryLog> {
   const needed = { MARIADB_URL: 'mariadb://h/d', CREDENTIAL_KEY: 'x' }

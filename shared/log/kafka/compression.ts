@@ -1,10 +1,11 @@
 import { createRequire } from 'node:module'
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { constants, gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import type * as Lz4 from 'lz4-napi'
 import type * as Snappy from 'snappy'
 
 /**
- * The records of a batch may be packed by whoever produced them: a mirror, a connector, a tool. Sluice packs nothing.
+ * The records of a batch may be packed by whoever produced them: a mirror, a connector, a tool. Sluice packs with zstd, where
+ * it is told to.
  * Source: Kafka's record batch, attributes, bits 0 to 2; the frame format of LZ4; snappy-java's `SnappyOutputStream`.
  */
 export const MAX_UNPACKED_BYTES = 32 * 1024 * 1024
@@ -12,13 +13,19 @@ export const MAX_UNPACKED_BYTES = 32 * 1024 * 1024
 // Loaded by the first batch that needs them: nearly no Sluice ever does.
 const require = createRequire(import.meta.url)
 
+export const ZSTD = 4
+/** What is saved of less is nothing beside the head of a batch. */
+const LEAST_BYTES = 256
+/** The fastest one: more of them costs more time than it saves room. */
+const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
+
 type Unpack = (packed: Buffer) => Buffer
 
 const CODECS: Readonly<Record<number, Unpack>> = {
   1: (packed) => gunzipSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES }),
   2: unpackSnappy,
   3: unpackLz4,
-  4: (packed) => zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES }),
+  [ZSTD]: (packed) => zstdDecompressSync(packed, { maxOutputLength: MAX_UNPACKED_BYTES }),
 }
 
 /**
@@ -29,6 +36,13 @@ export function unpack(codec: number, packed: Buffer): Buffer {
   const unpackOne = CODECS[codec]
   if (unpackOne === undefined) throw new Error(`compression ${codec} is not known`)
   return unpackOne(packed)
+}
+
+/** Undefined when it would be no smaller. */
+export function zstd(records: Buffer): Buffer | undefined {
+  if (records.length < LEAST_BYTES) return undefined
+  const packed = zstdCompressSync(records, LEVEL)
+  return packed.length < records.length ? packed : undefined
 }
 
 const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0])

@@ -19,6 +19,7 @@ import { Feeds } from './feeds.ts'
 import { GroupConsumer } from './group-consumer.ts'
 import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
+import type { Compression } from './record-batch.ts'
 import { Reading } from './reading.ts'
 import { SharedAnswer } from './shared-answer.ts'
 import { TopicWatch, type TopicWatchParts } from './topic-watch.ts'
@@ -39,6 +40,7 @@ export interface KafkaLogParts extends TopicWatchParts {
   /** What a group is called in Kafka. */
   readonly groupName: (group: string) => string
   readonly silenceMs: number
+  readonly compression: Compression
   readonly newClient: () => KafkaClient
   readonly logMetrics: (topic: LogTopic) => LogMetrics
 }
@@ -192,7 +194,7 @@ export class KafkaLog implements TelemetryLog {
   }
 
   #producer(topic: LogTopic): Producer {
-    const { names, states, logger, logMetrics, kafkaMetrics } = this.#parts
+    const { names, states, compression, logger, logMetrics, kafkaMetrics } = this.#parts
     const name = names[topic]
     return new Producer({
       topic,
@@ -200,6 +202,7 @@ export class KafkaLog implements TelemetryLog {
       partitions: this.partitions,
       maxBatchBytes: states.get(name)?.maxBatchBytes ?? UNKNOWN_BATCH_BYTES,
       readMaxBatchBytes: async () => (await this.#parts.inspect()).get(name)?.maxBatchBytes ?? UNKNOWN_BATCH_BYTES,
+      compression,
       client: this.#producing,
       logger,
       metrics: logMetrics(topic),

@@ -8,6 +8,7 @@ import { createKafkaMetrics } from './metrics.ts'
 import type { ClientOptions } from './client-options.ts'
 import { makeLetterRoom } from './letter-room.ts'
 import { KafkaLog } from './log.ts'
+import type { Compression } from './record-batch.ts'
 import { agreedPartitions, applyChanged } from './topic-notes.ts'
 import { specsOf, type TopicPlan, type TopicSpecs } from './topic-plan.ts'
 import type { TopicState } from './topic-state.ts'
@@ -22,6 +23,8 @@ export interface KafkaLogOptions extends ClientOptions, TopicPlan, Waiting {
   readonly managesTopics?: boolean
   /** What the group of the ingest workers is called in Kafka; its name behind the prefix by default. */
   readonly group?: string
+  /** Of what is appended; `none` unless given. */
+  readonly compression?: Compression
   /** A consumer that hears nothing from Kafka for so long ends, with `log_unavailable`; 60,000 unless given. */
   readonly silenceMs?: number
   readonly logger: Logger
@@ -53,6 +56,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
     silenceMs: options.silenceMs ?? SILENCE_MS,
     names,
     states,
+    compression: options.compression ?? 'none',
     inspect: () => withAdmin(options, logger, (admin) => inspectTopics(admin, all, logger)),
     newClient: () => new KafkaClient(options, Object.values(names), logger),
     logger,

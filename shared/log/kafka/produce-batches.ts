@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import { partitionOf } from '../partition.ts'
-import { encodeRecordBatch, recordSizeBound } from './record-batch.ts'
+import { type Compression, encodeRecordBatch, recordSizeBound } from './record-batch.ts'
 
 /** One batch of one partition on its way. */
 export interface Batch {
@@ -28,11 +28,18 @@ export interface Round {
   readonly batches: Batch[]
 }
 
-/** What the appends have for each partition, in their order, as batches of at most `maxBytes`. */
+/** How batches are made. */
+export interface BatchPlan {
+  /** Of the largest batch, before it is packed. */
+  readonly maxBytes: number
+  readonly compression: Compression
+}
+
+/** What the appends have for each partition, in their order, as batches. */
 export function planRound(
   appends: readonly { readonly records: readonly LogRecord[] }[],
   partitions: number,
-  maxBytes: number,
+  plan: BatchPlan,
 ): Round {
   const byPartition = Array.from({ length: partitions }, (): LogRecord[] => [])
   const places = appends.map(({ records }) => {
@@ -48,7 +55,7 @@ export function planRound(
     }
     return place
   })
-  const batches = byPartition.flatMap((records, partition) => batchesOf(records, partition, maxBytes))
+  const batches = byPartition.flatMap((records, partition) => batchesOf(records, partition, plan))
   return { places, recordsOf: (partition) => byPartition[partition] ?? [], batches }
 }
 
@@ -56,12 +63,13 @@ export function planRound(
 export function batchesOf(
   records: readonly LogRecord[],
   partition: number,
-  maxBytes: number,
+  { maxBytes, compression }: BatchPlan,
   { first, behind }: { first: number; behind: number } = { first: 0, behind: records.length },
 ): Batch[] {
   const batches: Batch[] = []
   const add = (start: number, end: number): void => {
-    const bytes = encodeRecordBatch(start === 0 && end === records.length ? records : records.slice(start, end))
+    const part = start === 0 && end === records.length ? records : records.slice(start, end)
+    const bytes = encodeRecordBatch(part, compression)
     batches.push({ partition, start, count: end - start, bytes, baseOffset: undefined, isTooLarge: false })
   }
   let start = first
@@ -93,13 +101,13 @@ export function isSettled({ baseOffset, isTooLarge, count }: Batch): boolean {
 export function splitTooLarge(
   batches: Batch[],
   recordsOf: (partition: number) => readonly LogRecord[],
-  maxBytes: number,
+  { maxBytes, compression }: BatchPlan,
 ): boolean {
   let hasSplit = false
   for (const batch of batches.filter(({ isTooLarge, count }) => isTooLarge && count > 1)) {
     const { partition, start, count, bytes } = batch
-    const most = Math.min(maxBytes, Math.floor(bytes.length / 2))
-    const parts = batchesOf(recordsOf(partition), partition, most, { first: start, behind: start + count })
+    const half = { maxBytes: Math.min(maxBytes, Math.floor(bytes.length / 2)), compression }
+    const parts = batchesOf(recordsOf(partition), partition, half, { first: start, behind: start + count })
     batches.splice(batches.indexOf(batch), 1, ...parts)
     hasSplit = true
   }

@@ -7,8 +7,16 @@ import { RecordsTooLarge, type LogTopic } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import { isTooLarge, KafkaCode, partitionError } from './kafka-error.ts'
 import type { KafkaMetrics } from './metrics.ts'
-import { type Batch, firstOffsets, firstUnsent, isSettled, planRound, splitTooLarge } from './produce-batches.ts'
-import { recordSizeBound } from './record-batch.ts'
+import {
+  type Batch,
+  type BatchPlan,
+  firstOffsets,
+  firstUnsent,
+  isSettled,
+  planRound,
+  splitTooLarge,
+} from './produce-batches.ts'
+import { type Compression, recordSizeBound } from './record-batch.ts'
 import { produceRequest } from './requests.ts'
 
 /** Records that wait; the broker stops reading sockets long before (16 MB per node). */
@@ -37,6 +45,7 @@ interface ProducerOptions {
   readonly maxBatchBytes: number
   /** Asks Kafka for that number, after it found a batch too large. */
   readonly readMaxBatchBytes: () => Promise<number>
+  readonly compression: Compression
   readonly client: KafkaClient
   readonly logger: Logger
   readonly metrics: LogMetrics
@@ -108,6 +117,10 @@ export class Producer {
     this.#running = undefined
   }
 
+  #plan(): BatchPlan {
+    return { maxBytes: this.maxBatchBytes, compression: this.#options.compression }
+  }
+
   #take(): Append[] {
     let bytes = 0
     let count = 0
@@ -138,7 +151,7 @@ export class Producer {
   async #round(
     appends: readonly Append[],
   ): Promise<{ offsets: ReadonlyMap<number, number>[]; tooLarge: ReadonlySet<LogRecord> }> {
-    const { places, batches, recordsOf } = planRound(appends, this.#options.partitions, this.maxBatchBytes)
+    const { places, batches, recordsOf } = planRound(appends, this.#options.partitions, this.#plan())
     await this.#sendAll(batches, recordsOf)
     const tooLarge = batches.filter(({ isTooLarge }) => isTooLarge)
     return {
@@ -179,7 +192,7 @@ export class Producer {
     } catch (error) {
       logger.debug({ topic, reason: toSluiceError(error).message }, 'the limit of the topic could not be read')
     }
-    const isSplit = splitTooLarge(batches, recordsOf, this.maxBatchBytes)
+    const isSplit = splitTooLarge(batches, recordsOf, this.#plan())
     logger.warn({ topic, maxBytes: this.maxBatchBytes, isSplit }, 'Kafka rejected a batch because of its size')
   }
 

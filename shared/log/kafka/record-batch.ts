@@ -1,12 +1,12 @@
 import { SluiceError } from '../../errors.ts'
 import { schemeOf } from '../../stamps/scheme.ts'
 import { UNREADABLE, type LogRecord, type StampScheme } from '../../telemetry.ts'
-import { MAX_UNPACKED_BYTES, unpack } from './compression.ts'
+import { MAX_UNPACKED_BYTES, unpack, ZSTD, zstd } from './compression.ts'
 import { crc32c } from './crc32c.ts'
 import { ByteReader, sizeOfVarint, writeVarint, zigzag } from './wire.ts'
 
 /**
- * The record batch of Kafka's protocol, version 2: how records are sent, without compression, and kept.
+ * The record batch of Kafka's protocol, version 2: how records are sent and kept.
  *
  * Encoded here and not by kafkajs, which copies its list of messages once per message, takes a time of 0 for "now" and
  * compares times as text. A record is: key, value, receive time in ms as its timestamp, headers. The rest of the receive
@@ -30,7 +30,10 @@ export function recordSizeBound({ key, value, headers }: LogRecord): number {
   return size
 }
 
-export function encodeRecordBatch(records: readonly LogRecord[]): Buffer {
+export type Compression = 'none' | 'zstd'
+
+/** Packed where that makes it smaller. */
+export function encodeRecordBatch(records: readonly LogRecord[], compression: Compression = 'none'): Buffer {
   let bound = HEADER_BYTES
   for (const record of records) bound += recordSizeBound(record)
   const buffer = Buffer.allocUnsafe(bound)
@@ -41,11 +44,13 @@ export function encodeRecordBatch(records: readonly LogRecord[]): Buffer {
     if (record.ms > lastMs) lastMs = record.ms
     at = encodeRecord(buffer, at, record, i, record.ms - firstMs)
   }
+  const packed = compression === 'zstd' ? zstd(buffer.subarray(HEADER_BYTES, at)) : undefined
+  if (packed !== undefined) at = HEADER_BYTES + packed.copy(buffer, HEADER_BYTES)
   buffer.writeBigInt64BE(0n, 0)
   buffer.writeInt32BE(at - 12, 8)
   buffer.writeInt32BE(-1, 12)
   buffer[16] = 2
-  buffer.writeInt16BE(0, ATTRIBUTES_AT)
+  buffer.writeInt16BE(packed === undefined ? 0 : ZSTD, ATTRIBUTES_AT)
   buffer.writeInt32BE(records.length - 1, 23)
   buffer.writeBigInt64BE(BigInt(firstMs), 27)
   buffer.writeBigInt64BE(BigInt(lastMs), 35)

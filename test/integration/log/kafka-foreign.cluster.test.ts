@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it, onTestFinished, vi } from 'vitest'
 import { findCommand, installPackages } from '../../../load-tests/servers/tools.ts'
+import type { KafkaLogOptions } from '../../../shared/log/kafka/open.ts'
 import type { LogBatch } from '../../../shared/log/port.ts'
 import { keyIn, PARTITIONS, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka, useKafka } from '../../contract/log-kafka-harness.ts'
@@ -15,9 +16,9 @@ beforeAll(() =>
   installPackages([{ command: 'kcat', package: 'kcat', why: 'another producer, which packs its batches' }]),
 )
 
-async function open() {
+async function open(options: Partial<KafkaLogOptions> = {}) {
   const prefix = newPrefix()
-  const log = await openOnKafka(cluster.kafka, { prefix })
+  const log = await openOnKafka(cluster.kafka, { prefix, ...options })
   onTestFinished(() => log.close())
   return { log, topic: `${prefix}telemetry.raw` }
 }
@@ -32,6 +33,12 @@ async function produce(topic: string, codec: string, partition: number, lines: r
   const gone = once(kcat, 'exit')
   kcat.stdin.end(lines.map((line) => `${line}\n`).join(''))
   expect(await gone).toEqual([0, null])
+}
+
+/** Where Kafka keeps partition 0. */
+function segmentOf(topic: string): string {
+  const data = join(cluster.folder, 'kafka-1', 'data', `${topic}-0`)
+  return join(data, readdirSync(data).find((name) => name.endsWith('.log')) ?? '')
 }
 
 const seen = (batches: readonly LogBatch[], text: string) => () => textsOf(batches).includes(text)
@@ -54,13 +61,32 @@ it.each(['gzip', 'zstd', 'lz4', 'snappy'])('batches that another producer packed
   expect(consumer.batches.at(-1)?.firstOffset).toBe(values.length)
 })
 
+it('batches that Sluice packed with zstd are read by others, and take a fraction of the room', async () => {
+  const values = Array.from({ length: 500 }, (_, i) => `{"value":${i},"text":"${'much the same '.repeat(10)}"}`)
+  const bytes: number[] = []
+  for (const compression of ['none', 'zstd'] as const) {
+    const { log, topic } = await open({ compression })
+    await log.append(
+      RAW,
+      values.map((value) => record(keyIn(log, 0), value)),
+    )
+    const [broker = ''] = cluster.kafka.brokers
+    const args = ['-C', '-b', broker, '-t', topic, '-p', '0', '-o', 'beginning', '-e', '-q', '-f', '%s\n']
+    const read = execFileSync(findCommand('kcat') ?? 'kcat', args, { encoding: 'utf8' })
+    expect(read.trim().split('\n')).toEqual(values)
+    bytes.push(readFileSync(segmentOf(topic)).length)
+  }
+  const [plain = 0, packed = 0] = bytes
+  expect(packed).toBeGreaterThan(0)
+  expect(packed).toBeLessThan(plain / 5)
+})
+
 it('damage stops its own partition, says so, and goes on when it is mended', async () => {
   const { log, topic } = await open()
   const stuck: (string | undefined)[] = []
   await log.append(RAW, [record(keyIn(log, 0), 'whole'), record(keyIn(log, 1), 'whole 1')])
   await log.append(RAW, [record(keyIn(log, 0), 'damaged')])
-  const data = join(cluster.folder, 'kafka-1', 'data', `${topic}-0`)
-  const file = join(data, readdirSync(data).find((name) => name.endsWith('.log')) ?? '')
+  const file = segmentOf(topic)
   const whole = readFileSync(file)
   const flip = (byte: number) => {
     const bytes = Buffer.from(whole)

@@ -123,3 +123,24 @@ it.each([
   expect(offsets).toEqual([0, 1, 2])
   expect(batches[1]?.equals(runs.flatMap((run) => run.records)[1]?.value ?? Buffer.alloc(0))).toBe(true)
 })
+
+describe('batches that are packed here', () => {
+  it('give back every record, and are never larger', () => {
+    fc.assert(
+      fc.property(records, (list) => {
+        const packed = encodeRecordBatch(list, 'zstd')
+        const plain = encodeRecordBatch(list)
+        expect(decodeRecordBatches(packed, 0).runs).toEqual(decodeRecordBatches(plain, 0).runs)
+        expect(packed.length).toBeLessThanOrEqual(plain.length)
+      }),
+    )
+  })
+
+  it('of readings are a fraction of what they are', () => {
+    const list = Array.from({ length: 200 }, (_, i): LogRecord => {
+      const value = Buffer.from(`{"temperature":${20 + (i % 50) / 10},"humidity":40.25,"ok":true}`)
+      return { key: `demo/sensor-${i}`, value, ms: 1_700_000_000_000 + i, ns: i, scheme: undefined, headers: undefined }
+    })
+    expect(encodeRecordBatch(list, 'zstd').length).toBeLessThan(encodeRecordBatch(list).length / 3)
+  })
+})
