@@ -55,7 +55,7 @@ export const ERRORS = {
     'Stored, but another message had a value for the same time, which is gone. Send times that tell readings apart (with milliseconds, or one device for each source), or set the policy same_time=keep. Told once per device and hour.',
   ),
   type_conflict: data(
-    'The field was declared integer, or InfluxDB has values of another type under its name; send what it takes, or use another field name.',
+    'InfluxDB has values of another type under the name of the field, which somebody else wrote; use another field name.',
   ),
   times_spread: data(
     'Send the times at which values were read. To bring a long backlog, send it over some hours, or raise INGEST_DEVICE_WEEKS.',

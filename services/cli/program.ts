@@ -21,6 +21,7 @@ import { addRetention } from './commands/retention.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
+import { addTypes } from './commands/declared-types.ts'
 import { addUp } from './commands/up.ts'
 import { jsonLine, Session, type Commands, type GlobalOptions, type Host } from './session.ts'
 
@@ -64,6 +65,7 @@ const COMMANDS = [
   addClaimKeys,
   addAcl,
   addPolicies,
+  addTypes,
   addAudit,
   addImport,
   addSimulate,

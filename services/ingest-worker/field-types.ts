@@ -1,3 +1,4 @@
+import { typeAt, type DeclaredTypes, type TypeChange } from '../../shared/registry/types-port.ts'
 import type { FieldDeclaration, Registry } from '../../shared/registry/port.ts'
 import type { FieldType, PointValue, Series } from '../../shared/telemetry.ts'
 import { fieldKey } from '../../shared/topics.ts'
@@ -19,16 +20,26 @@ const MIN_INT64 = -(2n ** 63n)
  */
 export type Fit =
   | { readonly series: Series; readonly value: PointValue; readonly beside?: Series }
-  | { readonly code: 'type_conflict' | 'series_limit'; readonly detail: string }
+  | { readonly code: 'series_limit'; readonly detail: string }
+
+/** What the registry says of fields. */
+type TypesInForce = Pick<Registry, 'pinFieldTypes'> & { readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'> }
+
+/** Where the whole numbers of a field go that was declared an integer, and when it was. */
+interface Integers {
+  readonly series: Series
+  readonly changes: readonly Pick<TypeChange, 'sinceMs' | 'type'>[]
+}
 
 /**
  * As which series the points of the decoder's series are written. A value of any kind is welcome in any field: kinds
- * lie side by side. The registry says two things of a field. Integer: it was declared to have whole numbers, and takes
- * no others. And which type has the field's own name in a store that takes one type per name: the type that was first
- * in it while that decided about all others, float for a field that is new.
+ * lie side by side. The registry says two things of a field. Integer: its whole numbers are exact, in messages received
+ * since that was declared; other numbers are floats beside them. And which type has the field's own name in a store that
+ * takes one type per name: the type that was first in it while that decided about all others, float for a field that is
+ * new.
  */
 export class FieldTypes {
-  readonly #registry: Pick<Registry, 'pinFieldTypes'>
+  readonly #registry: TypesInForce
   readonly #retry: Retry
   readonly #budget: Pick<FieldBudget, 'admit'>
   /** Of the last call: one series too many, and why. */
@@ -38,12 +49,12 @@ export class FieldTypes {
   #forms = new Map<Series, Series>()
   /** By the decoder's series of numbers: where digits go that no double holds. */
   #digits = new Map<Series, Series>()
+  /** By the decoder's series of numbers, of fields that were ever declared integers. */
+  #integers = new Map<Series, Integers>()
+  /** Of the declarations that the forms were made with. */
+  #epoch = 0
 
-  constructor(options: {
-    registry: Pick<Registry, 'pinFieldTypes'>
-    retry: Retry
-    budget: Pick<FieldBudget, 'admit'>
-  }) {
+  constructor(options: { registry: TypesInForce; retry: Retry; budget: Pick<FieldBudget, 'admit'> }) {
     this.#registry = options.registry
     this.#retry = options.retry
     this.#budget = options.budget
@@ -54,7 +65,12 @@ export class FieldTypes {
    * that its device may not have. Resolves with true when all may be written as they are.
    */
   async pin(columns: readonly (readonly Series[])[]): Promise<boolean> {
-    if (this.#forms.size > MAX_SERIES) this.#forms = new Map()
+    const { epoch } = this.#registry.declaredTypes
+    if (this.#forms.size > MAX_SERIES || epoch !== this.#epoch) {
+      this.#forms = new Map()
+      this.#integers = new Map()
+      this.#epoch = epoch
+    }
     if (this.#digits.size > MAX_SERIES) this.#digits = new Map()
     const unknown = new Set<Series>()
     let plain = true
@@ -62,7 +78,7 @@ export class FieldTypes {
       for (const series of column) {
         const form = this.#forms.get(series)
         if (form === undefined) unknown.add(series)
-        else if (form !== series) plain = false
+        else if (form !== series || (this.#integers.size > 0 && this.#integers.has(series))) plain = false
       }
     }
     this.#refused = new Map()
@@ -73,17 +89,23 @@ export class FieldTypes {
     for (const series of admitted) {
       const form = this.#forms.get(series) ?? this.#formOf(series)
       this.#forms.set(series, form)
-      if (form !== series) plain = false
+      const integers = this.#integersOf(series)
+      if (integers !== undefined) this.#integers.set(series, integers)
+      if (form !== series || integers !== undefined) plain = false
     }
     return plain && this.#refused.size === 0
   }
 
-  /** The point as it may be written. Its series was among those of the last {@link pin}. */
-  fit(series: Series, value: PointValue): Fit {
+  /** The point of a message as it may be written. Its series was among those of the last {@link pin}. */
+  fit(series: Series, value: PointValue, receivedMs: number): Fit {
     const refused = this.#refused.size === 0 ? undefined : this.#refused.get(series)
     if (refused !== undefined) return { code: 'series_limit', detail: refused }
+    const integers = this.#integers.size === 0 ? undefined : this.#integers.get(series)
+    if (integers !== undefined && typeAt(integers.changes, receivedMs) === 'integer') {
+      const exact = integerOf(value)
+      if (exact !== undefined) return { series: integers.series, value: exact }
+    }
     const form = this.#forms.get(series) ?? series
-    if (form.type === 'integer') return fitInteger(form, value)
     if (typeof value !== 'bigint') return { series: form, value }
     const beside = this.#digits.get(series) ?? this.#formOf({ ...series, type: 'string', seat: undefined })
     this.#digits.set(series, beside)
@@ -91,9 +113,22 @@ export class FieldTypes {
   }
 
   #formOf(series: Series): Series {
-    const plain = this.#types.get(fieldKey(series)) ?? 'float'
-    if (plain === 'float') return series
-    return { ...series, plain, type: plain === 'integer' && series.type === 'float' ? plain : series.type }
+    const plain = this.#plainOf(series)
+    return plain === 'float' ? series : { ...series, plain }
+  }
+
+  #plainOf(series: Series): FieldType {
+    return this.#types.get(fieldKey(series)) ?? 'float'
+  }
+
+  #integersOf(series: Series): Integers | undefined {
+    if (series.type !== 'float') return undefined
+    const plain = this.#plainOf(series)
+    const pinned = plain === 'integer' ? [{ sinceMs: 0, type: plain }] : []
+    const changes = [...pinned, ...this.#registry.declaredTypes.of(series)]
+    return changes.length === 0
+      ? undefined
+      : { series: { ...series, plain, type: 'integer', seat: undefined }, changes }
   }
 
   async #ask(series: readonly Series[]): Promise<void> {
@@ -115,17 +150,10 @@ export class FieldTypes {
   }
 }
 
-function fitInteger(series: Series, value: PointValue): Fit {
-  if (typeof value === 'bigint') return fitWide(series, value)
-  if (typeof value !== 'number' || !Number.isInteger(value)) {
-    return { code: 'type_conflict', detail: `"${series.field}" is declared integer, this value is ${String(value)}` }
-  }
+/** The value as a 64-bit integer; undefined for what is none. */
+function integerOf(value: PointValue): number | bigint | undefined {
   // -0 is no integer of its own.
-  if (Number.isSafeInteger(value)) return { series, value: value + 0 }
-  return fitWide(series, BigInt(value))
-}
-
-function fitWide(series: Series, exact: bigint): Fit {
-  if (exact >= MIN_INT64 && exact <= MAX_INT64) return { series, value: exact }
-  return { code: 'type_conflict', detail: `"${series.field}" is a 64-bit integer, this value is ${exact}` }
+  if (Number.isSafeInteger(value)) return Number(value) + 0
+  const exact = typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value
+  return typeof exact === 'bigint' && exact >= MIN_INT64 && exact <= MAX_INT64 ? exact : undefined
 }

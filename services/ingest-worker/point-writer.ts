@@ -91,7 +91,8 @@ export class PointWriter {
     const kept = nothingOf(slice)
     for (let i = 0; i < record.length; i++) {
       const { field } = at(points.series, i)
-      const fit = this.#types.fit(at(points.series, i), at(points.values, i))
+      const { ms } = at(slice.records, at(record, i))
+      const fit = this.#types.fit(at(points.series, i), at(points.values, i), ms)
       if ('code' in fit) refusals.add(slice, at(record, i), { element: at(element, i), path: field, ...fit })
       else {
         keep(kept, slice.decoded, i, fit)

@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
+import type { DeclaredTypes } from '../../shared/registry/types-port.ts'
 import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { Checkpoint } from './checkpoint.ts'
@@ -29,7 +30,7 @@ import { PointWriter } from './point-writer.ts'
 export type WorkerRegistry = Pick<
   Registry,
   'pinFieldTypes' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names' | 'tombstones'
-> & { readonly policies: Pick<Policies, 'find'> }
+> & { readonly policies: Pick<Policies, 'find'>; readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'> }
 
 export interface IngestWorkerOptions {
   readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>

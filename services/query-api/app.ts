@@ -42,6 +42,7 @@ import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
+import { typeRoutes } from './routes/declared-types.ts'
 import { workerRoutes } from './routes/workers.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -123,6 +124,7 @@ function administrationRoutes(app: Api, options: ApiOptions): void {
   pendingRoutes(app, options)
   auditRoutes(app, options)
   policyRoutes(app, options)
+  typeRoutes(app, options)
   applicationRoutes(app, options)
   aclRoutes(app, options)
   importRoutes(app, options)

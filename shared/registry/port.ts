@@ -1,5 +1,6 @@
 import type { FieldType, Instant, PointValue, Series } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
+import type { DeclaredTypes } from './types-port.ts'
 import type { Facts } from './facts-port.ts'
 import type { DeviceFields } from './fields-port.ts'
 import type { Jobs } from './jobs-port.ts'
@@ -185,6 +186,7 @@ export interface Registry {
   readonly fields: DeviceFields
   readonly facts: Facts
   readonly policies: Policies
+  readonly declaredTypes: DeclaredTypes
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was
@@ -201,8 +203,8 @@ export interface Registry {
   verifyApiKey(key: string): Promise<string | undefined>
 
   /**
-   * Insert-if-absent, then read back: the types in force, in the order asked. The first to declare a field decides. It is
-   * integer for a field that was declared so, and says which type has the field's own name among the points.
+   * Insert-if-absent, then read back, in the order asked: which type has the field's own name among the points. The first to
+   * pin a field decides. Integer: its numbers were pinned to be integers, before `declaredTypes` were said.
    */
   pinFieldTypes(fields: readonly FieldDeclaration[]): Promise<readonly FieldType[]>
 

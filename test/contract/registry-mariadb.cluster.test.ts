@@ -13,6 +13,7 @@ import { describeLetterNotes } from './registry-letters-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
 import { describePolicies } from './registry-policies-contract.ts'
+import { describeDeclaredTypes } from './registry-types-contract.ts'
 import { describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
@@ -29,6 +30,7 @@ describeIdentity('MariaDB registry', make)
 describeImports('MariaDB registry', make)
 describePresence('MariaDB registry', make)
 describePolicies('MariaDB registry', make)
+describeDeclaredTypes('MariaDB registry', make)
 describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)
 describeTables('MariaDB registry', make)

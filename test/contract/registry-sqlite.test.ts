@@ -22,6 +22,7 @@ import { describeJobs } from './registry-jobs-contract.ts'
 import { describeLetterNotes } from './registry-letters-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { describePolicies } from './registry-policies-contract.ts'
+import { describeDeclaredTypes } from './registry-types-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
 import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from './registry-state-contract.ts'
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
@@ -51,6 +52,7 @@ describeIdentity('SQLite registry', make)
 describeImports('SQLite registry', make)
 describePresence('SQLite registry', make)
 describePolicies('SQLite registry', make)
+describeDeclaredTypes('SQLite registry', make)
 describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)
 describeTables('SQLite registry', make)

@@ -18,6 +18,7 @@ import { jobsMigration } from './migrations/0013-jobs.ts'
 import { keptValuesMigration } from './migrations/0014-kept-values.ts'
 import { letterNotesMigration } from './migrations/0015-letter-notes.ts'
 import { policySourcesMigration } from './migrations/0016-policy-sources.ts'
+import { declaredTypesMigration } from './migrations/0017-declared-types.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -37,6 +38,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0014-kept-values': keptValuesMigration,
   '0015-letter-notes': letterNotesMigration,
   '0016-policy-sources': policySourcesMigration,
+  '0017-declared-types': declaredTypesMigration,
 }
 
 /** Their names, in order. */

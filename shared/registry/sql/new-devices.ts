@@ -5,6 +5,7 @@ import type { Metrics } from '../../process/metrics.ts'
 import { checkNewDeviceName, checkNewName } from '../../names.ts'
 import { deviceKey } from '../../topics.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import type { SqlDeclaredTypes } from './declared-type-store.ts'
 import type { DeviceNameCache } from './device-name-cache.ts'
 import type { CredentialHashes } from '../credentials.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
@@ -28,6 +29,7 @@ export interface RegistryParts {
   readonly metrics: Metrics
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
+  readonly declaredTypes: SqlDeclaredTypes
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { Kysely } from 'kysely'
-import { BACKOFF, backoffMs } from '../../backoff.ts'
-import { SluiceError, toSluiceError } from '../../errors.ts'
+import { SluiceError } from '../../errors.ts'
 import { checkNewName } from '../../names.ts'
 import { idOf, type PolicyDocument, type PolicyScope } from '../../policies/document.ts'
 import { formatRevision } from '../../policies/revision.ts'
@@ -9,6 +8,7 @@ import type { Logger } from '../../process/logger.ts'
 import type { Policies, PolicyRevision } from '../policies-port.ts'
 import { compareText } from '../../text-order.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import { KnownRows } from './known-rows.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
@@ -30,22 +30,15 @@ interface Parts {
 /** Policies in the registry, and what of them is in force in memory: one short id for each tenant that has some. */
 export class SqlPolicies implements Policies {
   readonly #parts: Parts
-  readonly #unsubscribe: () => void
+  readonly #rows: KnownRows
   /** Ids in force by scope as it is stored; without those that say nothing. */
   #ids = new Map<string, string>()
-  #isStale = false
-  #reading: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
   epoch = 0
 
   private constructor(parts: Parts) {
     this.#parts = parts
-    this.#unsubscribe = parts.changes.listen((name) => {
-      if (name !== POLICIES_CHANGED) return
-      this.#isStale = true
-      this.#start()
-    })
+    const read = () => this.#readAll()
+    this.#rows = new KnownRows({ ...parts, notice: POLICIES_CHANGED, what: 'policies', read })
   }
 
   static async open(parts: Parts): Promise<SqlPolicies> {
@@ -59,8 +52,8 @@ export class SqlPolicies implements Policies {
     return formatRevision(this.#ids.get(tenant) ?? '', this.#ids.get('') ?? '')
   }
 
-  async known(): Promise<void> {
-    while (this.#reading !== undefined) await this.#reading
+  known(): Promise<void> {
+    return this.#rows.known()
   }
 
   async read(scope: PolicyScope): Promise<PolicyRevision | undefined> {
@@ -141,35 +134,8 @@ export class SqlPolicies implements Policies {
     return found
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#unsubscribe()
-    clearTimeout(this.#timer)
-    await this.#reading
-  }
-
-  #start(): void {
-    if (this.#reading === undefined && this.#timer === undefined && !this.#closed) this.#reading = this.#read()
-  }
-
-  /** Never rejects: what could not be read is read later. */
-  async #read(): Promise<void> {
-    this.#isStale = false
-    let pauseMs = 0
-    try {
-      await this.#readAll()
-    } catch (error) {
-      this.#isStale = true
-      pauseMs = backoffMs(BACKOFF.rules, 1)
-      this.#parts.logger.warn({ code: toSluiceError(error).code }, 'changed policies are not known yet')
-    }
-    this.#reading = undefined
-    if (!this.#isStale || this.#closed) return
-    const again = (): void => {
-      this.#timer = undefined
-      this.#start()
-    }
-    this.#timer = setTimeout(again, pauseMs).unref()
+  close(): Promise<void> {
+    return this.#rows.close()
   }
 
   async #readAll(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
+import type { NumberType } from '../types-port.ts'
 import type { JobState } from '../jobs-port.ts'
 import type { LetterState } from '../letters-port.ts'
 import type { RuleAction, RuleEffect } from '../port.ts'
@@ -153,6 +154,16 @@ export interface RegistrySchema {
     sources: string | null
     at_ms: number
     who: string
+  }
+  /** All that was ever said of numbers of a field; see `DeclaredTypes`. */
+  declared_types: {
+    tenant: string
+    stream: string
+    field: string
+    since_ms: number
+    type: NumberType
+    who: string
+    at_ms: number
   }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
   /** See `Job`. */

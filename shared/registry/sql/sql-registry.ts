@@ -7,6 +7,7 @@ import { insertAudit, newestAudit } from './audit-log.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
 import { SqlCredentials } from './credential-store.ts'
+import { SqlDeclaredTypes } from './declared-type-store.ts'
 import { DeviceNameCache } from './device-name-cache.ts'
 import { SqlFacts } from './fact-store.ts'
 import { SqlDeviceFields } from './field-store.ts'
@@ -48,8 +49,11 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   const changes = await ChangeFeed.start(database, logger)
   const names = await DeviceNameCache.open({ database, changes, logger, metrics })
   const policies = await SqlPolicies.open({ database, changes, flavour, logger })
-  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics, names, policies })
+  const declaredTypes = await SqlDeclaredTypes.open({ database, changes, logger })
+  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics, names, policies, declaredTypes })
 }
+
+const nameOf = ({ tenant, device }: DeviceName): string => deviceKey(tenant, device)
 
 class SqlRegistry implements Registry {
   readonly #database: RegistryDatabase
@@ -70,6 +74,7 @@ class SqlRegistry implements Registry {
   readonly tombstones: SqlTombstones
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
+  readonly declaredTypes: SqlDeclaredTypes
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
@@ -77,6 +82,7 @@ class SqlRegistry implements Registry {
     this.#parts = parts
     this.names = parts.names
     this.policies = parts.policies
+    this.declaredTypes = parts.declaredTypes
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour
@@ -224,10 +230,8 @@ class SqlRegistry implements Registry {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#uses.close(), this.names.close(), this.policies.close()])
-    const database = this.#database.close()
-    await this.#changes.close()
-    await database
+    await Promise.all([this.#uses.close(), this.names.close(), this.policies.close(), this.declaredTypes.close()])
+    await Promise.all([this.#database.close(), this.#changes.close()])
   }
 
   /** `work` says whether there was anything to change. */
@@ -242,8 +246,4 @@ class SqlRegistry implements Registry {
     }
     await this.#changes.apply([name], checked, ended)
   }
-}
-
-function nameOf({ tenant, device }: DeviceName): string {
-  return deviceKey(tenant, device)
 }

@@ -3,6 +3,7 @@ import { SluiceError } from '../../errors.ts'
 import { deviceKey } from '../../topics.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { credentialHashes } from '../credentials.ts'
+import { TYPES_CHANGED } from './declared-type-store.ts'
 import { SqlFacts } from './fact-store.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { RegistryTables, TableRow } from '../tables-port.ts'
@@ -31,6 +32,7 @@ const MOVING_TABLES = {
   imported_passwords: ['username'],
   api_keys: ['name'],
   field_types: ['tenant', 'stream', 'field'],
+  declared_types: ['tenant', 'stream', 'field', 'since_ms'],
   device_state: ['tenant', 'device', 'stream'],
   policies: ['scope', 'revision'],
   tombstones: ['id'],
@@ -171,10 +173,11 @@ function keyText(key: readonly string[], row: TableRow): string {
   return JSON.stringify(key.map((column) => row[column]))
 }
 
-/** Whose login a row is about: of a device, an application, or the owner of a credential; or that it is of a policy. */
+/** Whose login a row is about: of a device, an application, or the owner of a credential; or that it is of a policy or a type. */
 function loginOf(table: MovingTable, { name, principal, application, tenant, device }: TableRow): string[] {
   if (table === 'device_names' && typeof tenant === 'string') return [deviceKey(tenant, String(name))]
   if (table === 'policies') return [POLICIES_CHANGED]
+  if (table === 'declared_types') return [TYPES_CHANGED]
   if (table === 'login_states' && typeof name === 'string') return [name]
   if (typeof principal === 'string') return [principal]
   if (typeof application === 'string') return [application]

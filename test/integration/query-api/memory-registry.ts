@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { MemoryDeclaredTypes } from '../../fakes/memory-declared-types.ts'
 import { MemoryPolicies } from '../../fakes/memory-policies.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { checkNewDeviceName, checkNewName } from '../../../shared/names.ts'
@@ -53,6 +54,7 @@ export class MemoryRegistry implements Registry {
   readonly fields = { of: unused, write: unused, countOf: unused }
   readonly facts = { get: unused, keep: unused, put: unused }
   readonly policies = new MemoryPolicies()
+  readonly declaredTypes = new MemoryDeclaredTypes()
   readonly stampSlots = { change: unused, read: unused }
   readonly jobs = {
     create: unused,

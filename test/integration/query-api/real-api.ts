@@ -27,12 +27,14 @@ interface RealOptions {
   readonly isIdle?: boolean
   /** What the worker takes for the log. */
   readonly ofWorker?: (log: TelemetryLog) => TelemetryLog
+  /** Settings of the worker. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** The API on the embedded adapters, with a worker that stores, at once or when it is asked to. */
 export async function openReal(
   through: (registry: Registry) => Registry = (registry) => registry,
-  { folder = tempFolder(), isIdle = false, ofWorker = (log) => log }: RealOptions = {},
+  { folder = tempFolder(), isIdle = false, ofWorker = (log) => log, env = {} }: RealOptions = {},
 ) {
   const releasers = new Releasers()
   onTestFinished(() => releasers.close())
@@ -54,7 +56,7 @@ export async function openReal(
   await registry.setAdminKey(token)
   const ports = { log, points, registry, cache }
   const startWorker = async () => {
-    const settings = loadConfig(ingestWorkerSettings, { INGEST_CHECKPOINT_MS: '50' })
+    const settings = loadConfig(ingestWorkerSettings, { INGEST_CHECKPOINT_MS: '50', ...env })
     const worker = await startIngestWorker({ ...ports, log: ofWorker(log), ...common, settings })
     releasers.own('worker', worker, (it) => it.close())
   }
