@@ -34,6 +34,7 @@ const SECTIONS = [
   ['sluice_registry_', 'Registry'],
   ['sluice_disk_', 'Disk'],
   ['sluice_cache_', 'Cache'],
+  ['sluice_redis_', 'Requests to Redis'],
   ['sluice_rates_', 'Rates'],
   ['sluice_ready', 'Readiness'],
   ['sluice_build_', 'Build'],

@@ -66,7 +66,7 @@ type NumberOfTally = { [K in keyof Tally]: Tally[K] extends number ? K : never }
 /** What the gauges read. */
 export interface Load {
   readonly tally: Tally
-  readonly forwarder: { readonly records: number; readonly bytes: number }
+  readonly forwarder: { readonly records: number; readonly bytes: number; readonly appendingSince: number | undefined }
   readonly backpressure: { readonly heldBytes: number; readonly waiting: number }
   readonly repeats: { readonly ids: number; readonly recentSessions: number }
 }
@@ -223,6 +223,11 @@ function exposeGauges(
       'sluice_broker_silent_connections',
       'Connections without keepalive that are silent for longer than MAX_KEEPALIVE_SECONDS',
       () => tally.silentConnections,
+    ],
+    [
+      'sluice_broker_oldest_unacknowledged_seconds',
+      'Time that the oldest append to the log has been under way, whose messages have no acknowledgement yet',
+      () => (forwarder.appendingSince === undefined ? 0 : (performance.now() - forwarder.appendingSince) / 1000),
     ],
     ['sluice_broker_queued_records', 'Records queued for the log', () => forwarder.records],
     ['sluice_broker_queued_bytes', 'Payload bytes queued for the log', () => forwarder.bytes],

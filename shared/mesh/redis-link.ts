@@ -64,6 +64,7 @@ export class RedisLink {
       clients: [this.#commands, this.#listener],
       role: 'sessions',
       logger,
+      metrics,
       startTimeoutMs: START_TIMEOUT_MS,
       prepare: async () => {
         const channels = [...this.#handlers.keys()]

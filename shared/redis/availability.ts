@@ -3,6 +3,8 @@ import type { Redis } from 'ioredis'
 import { BACKOFF, backoffMs } from '../backoff.ts'
 import { SluiceError, toSluiceError } from '../errors.ts'
 import type { Logger } from '../process/logger.ts'
+import type { Metrics } from '../process/metrics.ts'
+import { redisMetrics, type RedisMetrics } from './metrics.ts'
 import { checkPolicy, type RedisRole } from './policy.ts'
 
 export interface RedisAvailabilityOptions {
@@ -10,6 +12,7 @@ export interface RedisAvailabilityOptions {
   readonly clients: readonly [Redis, ...Redis[]]
   readonly role: RedisRole
   readonly logger: Logger
+  readonly metrics: Metrics
   /** How long the start waits for the server before it goes on without. */
   readonly startTimeoutMs: number
   /** What connections need before they are used. When it rejects, the server is down. */
@@ -31,6 +34,7 @@ const PAUSE_MS = 1_000
  */
 export class RedisAvailability {
   readonly #options: RedisAvailabilityOptions
+  readonly #metrics: RedisMetrics
   /** On the monotonic clock: nobody asks before. */
   #pausedUntil = -Infinity
   #isUp = false
@@ -43,6 +47,7 @@ export class RedisAvailability {
 
   constructor(options: RedisAvailabilityOptions) {
     this.#options = options
+    this.#metrics = redisMetrics(options.metrics, options.role)
     for (const client of options.clients) {
       client.on('error', (error: Error) => this.#down(error))
       client.on('close', () => this.#down(new Error('the connection was closed')))
@@ -80,9 +85,13 @@ export class RedisAvailability {
 
   /** Runs a command; one without an answer pauses all others. Errors: those of the command. */
   async ask<T>(command: () => Promise<T>): Promise<T> {
+    const begun = performance.now()
     try {
-      return await command()
+      const answer = await command()
+      this.#metrics.answered((performance.now() - begun) / 1000)
+      return answer
     } catch (error) {
+      this.#metrics.failed((performance.now() - begun) / 1000)
       if (!isReply(error)) {
         this.#pausedUntil = performance.now() + PAUSE_MS
         this.#settleLater()

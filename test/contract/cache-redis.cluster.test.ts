@@ -111,11 +111,12 @@ describe('Redis cache', () => {
   })
 
   it('that hangs: keeps a caller once in a while, not each, and deletes later what it owes', async () => {
-    const { cache } = await open()
+    const { cache, valueOf } = await open()
     await set(cache, 'v', 'kept', 'deleted')
     server.process.signal('SIGSTOP')
     try {
       expect(await cache.get('kept')).toBeUndefined()
+      expect(await valueOf('sluice_redis_failed_requests_total')).toBe(1)
       expect(cache.available).toBe(false)
       // If each waited for its timeout, this would take longer than a test may.
       for (let index = 0; index < 1_000; index++) await cache.get('kept')

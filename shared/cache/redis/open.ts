@@ -86,6 +86,7 @@ class RedisCache implements Cache {
       clients: [client],
       role: 'cache',
       logger,
+      metrics,
       startTimeoutMs: START_TIMEOUT_MS,
       onUp: () => this.#settleAllOwed(),
     })

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createMetrics } from '../../../../shared/process/metrics.ts'
 import { createLogger } from '../../../../shared/process/logger.ts'
 import { isReply, RedisAvailability } from '../../../../shared/redis/availability.ts'
 
@@ -46,8 +47,10 @@ function watch({ prepare = async () => {} }: { prepare?: () => Promise<void> } =
   }
   const onUp = vi.fn()
   const clients = [commands, listener] as unknown as [Redis, Redis]
-  const options = { clients, role: 'sessions', logger, startTimeoutMs: START_MS, prepare, onUp } as const
-  return { availability: new RedisAvailability(options), commands, listener, logged, onUp }
+  const metrics = createMetrics({ defaults: false })
+  const options = { clients, role: 'sessions', logger, metrics, startTimeoutMs: START_MS, prepare, onUp } as const
+  const failed = async () => (await metrics.getSingleMetric('sluice_redis_failed_requests_total')?.get())?.values[0]
+  return { availability: new RedisAvailability(options), commands, listener, logged, onUp, failed }
 }
 
 const soon = (ms = 0): Promise<unknown> => vi.advanceTimersByTimeAsync(ms)
@@ -70,10 +73,13 @@ describe('a Redis that is there', () => {
   })
 
   it('refuses a command without being down', async () => {
-    const { availability } = watch()
+    const { availability, failed } = watch()
     await availability.open()
     const refused = replyError('OOM command not allowed')
+    expect(await availability.ask(() => Promise.resolve(1))).toBe(1)
+    expect(await failed()).toMatchObject({ labels: { role: 'sessions' }, value: 0 })
     await expect(availability.ask(() => Promise.reject(refused))).rejects.toBe(refused)
+    expect(await failed()).toMatchObject({ value: 1 })
     expect(isReply(refused)).toBe(true)
     expect(availability.isUp).toBe(true)
   })
