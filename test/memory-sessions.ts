@@ -24,7 +24,10 @@ export function openMemorySessions(
   const server = new SessionServer(database, file, {
     answer: (id, answer) => taken(id)?.resolve(answer),
     fail: (id, error) => taken(id)?.reject(error),
-    tell: (event) => (event.kind === 'wills' ? sessions.publishDue(event.due) : undefined),
+    tell(event) {
+      if (event.kind === 'wills') sessions.publishDue(event.due)
+      if (event.kind === 'shared') sessions.handOut(event.handed)
+    },
   })
   let lastId = 0
   let isClosed = false

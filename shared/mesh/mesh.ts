@@ -6,8 +6,11 @@ import type { RedisLink } from './redis-link.ts'
 export const Frame = {
   /** A message, with its number: see the publish script. */
   message: 0x4d,
-  /** Telemetry for subscribers. */
+  /** A message for one member of a group; see the scripts. */
+  shared: 0x53,
+  /** Telemetry for subscribers, and for members of groups. */
   telemetry: 0x54,
+  sharedTelemetry: 0x55,
   question: 0x51,
   answer: 0x41,
 } as const

@@ -7,6 +7,12 @@ export const MAX_PER_SESSION = { messages: 1_000, bytes: 4 * 1024 * 1024 }
 /** Persistent sessions of applications: all of them are asked about each message. */
 export const MAX_WIDE_SESSIONS = 1_000
 
+/**
+ * Groups of shared subscriptions: all of them are asked about each message. One application may not take all the room, and
+ * each message looks at every member of its group.
+ */
+export const MAX_SHARED = { groups: 1_000, groupsOfLogin: 200, members: 100 }
+
 /** What may be retained, in all and by one device. */
 export interface RetainedBounds {
   readonly topics: number

@@ -39,6 +39,8 @@ export interface Lease {
   readonly sent: Map<number, string>
   /** Message ids of QoS 2 that were taken and not released yet. */
   readonly incoming: Set<number>
+  /** It is a member of groups, or was. */
+  isMember: boolean
   /** What its holder before has left of its telemetry. */
   readonly left: Left
 }
@@ -62,7 +64,7 @@ export interface UnreleasedChange {
 
 /** What became of a message. */
 export interface Sent {
-  /** Under which it is stored; 0 when nobody keeps it. */
+  /** Under which it is stored for all but members of groups; 0 when nobody keeps it. */
   readonly number: number
   /** Persistent sessions that keep it, and those that want it and are full. */
   readonly stored: number
@@ -88,6 +90,20 @@ export interface Delivery {
   /** Its PUBREC was received. */
   readonly isReleased: boolean
 }
+
+/** A message whose turn it is a member of a group, by the choice of the store. */
+export interface SharedMessage {
+  /** Of a connection of this node. */
+  readonly clientId: string
+  readonly share: string
+  /** Under which it is kept for the member; 0 when its subscription has QoS 0. */
+  readonly number: number
+  /** The message has the quality at which the member gets it. */
+  readonly message: Message
+}
+
+/** `done` is called when the message is written to the client, or cannot be. */
+export type SharedListener = (shared: SharedMessage, done: () => void) => void
 
 /** True when it is published or nobody may have it any more; false: it is asked for again some seconds later. */
 export type PublishWill = (will: Message, principal: string) => Promise<boolean>
@@ -119,10 +135,25 @@ export interface SessionStore {
   subscriptions(clientId: string): Promise<readonly StoredSubscription[]>
 
   /**
+   * The session is from now on a member of the group of all that have the share, whether it is persistent or not, until it
+   * ends or leaves. To be called for each connection of a persistent session. Errors besides: `session_limit`,
+   * `session_taken_over`.
+   */
+  join(lease: Lease, share: string, qos: number): Promise<void>
+  /** It gets nothing more of the group. */
+  leave(lease: Lease, share: string): Promise<void>
+
+  /**
    * A message of QoS 1 or 2 is kept for every persistent session that wants it and has room; with other nodes it is on its
-   * way to those that want it. Subscribers on this node are the caller's.
+   * way to those that want it. Subscribers on this node are the caller's. Of each group that wants it one member gets it:
+   * by turns one that is connected, else one that is away. What the member has not acknowledged when its session ends goes
+   * to another one, but for what was sent at QoS 2 [MQTT-4.8.2-5].
    */
   send(message: Message): Promise<Sent>
+  /** Told of messages for members that are connected here, once they are kept. One listener. */
+  onShared(listener: SharedListener): void
+  /** Another member of the group gets the message, which this one may not have. Nothing for a message of no group. */
+  passOn(lease: Lease, number: string): Promise<void>
   /** What the session keeps for its client, oldest first. What has expired may be left out, and is removed then. */
   queue(clientId: string): AsyncIterable<Queued>
   /** Of QoS 2 it is durable: the client may not get the message under another id. */

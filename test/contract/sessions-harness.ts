@@ -1,10 +1,12 @@
 import type { Message } from '../../shared/sessions/message.ts'
-import type { SessionStore, SessionWish } from '../../shared/sessions/port.ts'
+import type { SessionStore, SessionWish, SharedMessage } from '../../shared/sessions/port.ts'
 
 export interface SessionsHarness {
   readonly store: SessionStore
   /** `principal topic payload` of wills that were published. */
   readonly wills: readonly string[]
+  /** `client id payload QoS` of messages for members of groups that are connected. */
+  readonly shared: readonly string[]
   /** As after the end of the process, or on another node; what was opened before is closed. */
   reopen(): Promise<SessionsHarness>
 }
@@ -18,6 +20,11 @@ export const APP = 'app//me'
 
 export function message(topic: string, payload: string, more: Partial<Message> = {}): Message {
   return { topic, payload: Buffer.from(payload), qos: 1, retain: false, expiresMs: undefined, ...more }
+}
+
+/** What `shared` of a harness lists. */
+export function shownShared({ clientId, message: { payload, qos } }: SharedMessage): string {
+  return `${clientId} ${payload.toString()} ${qos}`
 }
 
 export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { startRedis, type Redis as RedisServer } from '../../load-tests/servers/redis.ts'
 import { Cluster } from '../../services/broker/cluster/cluster.ts'
+import { SharedGroups } from '../../services/broker/telemetry/shared-groups.ts'
 import { Tally } from '../../services/broker/metrics.ts'
 import { RedisLink } from '../../shared/mesh/redis-link.ts'
 import { createMetrics } from '../../shared/process/metrics.ts'
@@ -9,9 +10,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { quiet } from '../broker-harness.ts'
 import { describeSessions } from './sessions-contract.ts'
-import type { MakeSessionsHarness, SessionsHarness } from './sessions-harness.ts'
+import { shownShared, type MakeSessionsHarness, type SessionsHarness } from './sessions-harness.ts'
 import { describeSessionLimit } from './sessions-limit-contract.ts'
 import { describeRetainedAndWills } from './sessions-retained-contract.ts'
+import { describeShared } from './sessions-shared-contract.ts'
 import { describeUnreleased } from './sessions-unreleased-contract.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sluice-redis-'))
@@ -33,13 +35,19 @@ async function open(maxSessions = 64): Promise<SessionsHarness> {
   const link = new RedisLink({ url: server.url, logger: quiet, metrics })
   await link.open()
   const self = { mqtt: { host: '127.0.0.1', port: 1883 } }
-  const context = { tally: new Tally(), logger: quiet, metrics, self, maxSessions }
+  const context = { tally: new Tally(), logger: quiet, metrics, self, maxSessions, groups: new SharedGroups() }
   const cluster = new Cluster({ link, nodeId: `node-${(nodes += 1)}` }, context)
   const wills: string[] = []
+  const shared: string[] = []
+  cluster.store.onShared((one, done) => {
+    shared.push(shownShared(one))
+    done()
+  })
   await cluster.open({
     clients: () => 0,
     deliver: (_message, _number, done) => done(),
     copy: () => undefined,
+    copyTo: () => undefined,
     redeliver: () => Promise.resolve(),
     async publishWill({ topic, payload }, principal) {
       wills.push(`${principal} ${topic} ${payload.toString()}`)
@@ -52,6 +60,7 @@ async function open(maxSessions = 64): Promise<SessionsHarness> {
   return {
     store: cluster.store,
     wills,
+    shared,
     async reopen() {
       for (const lease of [...cluster.fence.leases()]) cluster.store.release(lease)
       await close()
@@ -72,3 +81,4 @@ describeSessions('Redis', make)
 describeSessionLimit('Redis', make)
 describeRetainedAndWills('Redis', make)
 describeUnreleased('Redis', make)
+describeShared('Redis', make)

@@ -6,12 +6,17 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { Frame, Mesh, splitLine } from '../../../shared/mesh/mesh.ts'
 import type { NodeRecord } from '../../../shared/mesh/node-list.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
-import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
+import type { Metrics } from '../../../shared/process/metrics.ts'
 import type { Tally } from '../metrics.ts'
-import { decodeCopies, type Copy } from './copies.ts'
+import { exposeCluster } from './cluster-metrics.ts'
+import { decodeCopies, encodeCopies, type Copy } from './copies.ts'
+import { decodeShared, encodeShared } from './shared-frame.ts'
 import { Fence } from './fence.ts'
+import type { LocalSubscribers } from './local-subscribers.ts'
 import { Membership } from './membership.ts'
 import { decodeMessage, type Message } from '../../../shared/sessions/message.ts'
+import type { SharedMessage } from '../../../shared/sessions/port.ts'
+import type { SharedGroups } from '../telemetry/shared-groups.ts'
 import { Outbound } from './outbound.ts'
 import { Peers } from './peers.ts'
 import { RedisSessions } from './redis-sessions.ts'
@@ -34,23 +39,7 @@ export interface ClusterContext {
   readonly self: { readonly mqtt: NodeRecord['address'] }
   /** Persistent sessions of one login. */
   readonly maxSessions: number
-}
-
-/** What this node does with what others send it. */
-export interface LocalSubscribers {
-  /** Clients that aedes knows. */
-  clients(): number
-  /** To the subscribers here; `number` is that of a stored message, else 0. */
-  deliver(message: Message, number: number, done: () => void): void
-  /** Telemetry for subscribers here. */
-  copy(topic: string, payload: Uint8Array): void
-  /**
-   * Publishes the will of a client that cannot do it itself any more, if it still may; false when that is left to other
-   * nodes, because this one ends. Errors: `redis_unavailable`, `registry_unavailable`.
-   */
-  publishWill(will: Message, principal: string): Promise<boolean>
-  /** Hands out what sessions here hold in Redis and were not given. Error: `redis_unavailable`. */
-  redeliver(): Promise<void>
+  readonly groups: SharedGroups
 }
 
 export interface ClusterObserver {
@@ -91,7 +80,7 @@ export class Cluster {
     this.#context = context
     const id = nodeId ?? `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`
     this.mesh = new Mesh(link, id, logger)
-    this.peers = new Peers(this.mesh, logger)
+    this.peers = new Peers(this.mesh, logger, context.groups)
     this.fence = new Fence(this.mesh, logger, context.maxSessions)
     this.retained = new Retained(link, tally)
     this.#stored = new StoredSubscriptions(link)
@@ -105,8 +94,21 @@ export class Cluster {
       labelNames: ['reason'],
       registers: [metrics],
     })
-    this.#expose(metrics)
+    exposeCluster(metrics, {
+      peers: () => this.peers.names.length,
+      sessions: () => this.fence.size,
+      clients: () => this.#local?.clients() ?? 0,
+      wills: () => this.wills.size,
+      inbound: () => this.#inbound,
+    })
     this.mesh.onFrame(Frame.message, (frame) => this.#takeMessage(frame))
+    this.mesh.onFrame(Frame.shared, (frame) => this.#takeShared(frame))
+    this.mesh.onFrame(Frame.sharedTelemetry, (frame) => {
+      for (const { topic, payload } of decodeCopies(frame)) {
+        const end = topic.lastIndexOf('\n')
+        this.#local?.copyTo(topic.slice(end + 1), payload, topic.slice(0, end))
+      }
+    })
     this.mesh.onFrame(Frame.telemetry, (frame) => {
       for (const { topic, payload } of decodeCopies(frame)) this.#local?.copy(topic, payload)
     })
@@ -160,6 +162,23 @@ export class Cluster {
     return this.peers.sendCopies(copies, (count) => this.#dropped.inc({ reason: 'redis_away' }, count))
   }
 
+  /** Telemetry for members of groups on another node: `{client id}\n{topic}` in place of the topic. */
+  sendSharedCopies(node: string, copies: readonly Copy[]): void {
+    const failed = (): void => this.#dropped.inc({ reason: 'redis_away' }, copies.length)
+    this.mesh.send(node, encodeCopies(Frame.sharedTelemetry, copies)).catch(failed)
+  }
+
+  /** A message of QoS 0 for a member of a group; false when its node listens no more. Never rejects. */
+  async sendShared(node: string, shared: SharedMessage): Promise<boolean> {
+    try {
+      return await this.mesh.send(node, encodeShared(shared))
+    } catch (error) {
+      this.#dropped.inc({ reason: 'redis_away' })
+      this.#context.logger.debug({ detail: toSluiceError(error).message }, 'QoS 0 was not sent to another node')
+      return true
+    }
+  }
+
   /** No sender waits for a message of QoS 0. */
   sendQos0(message: Message): void {
     if (!this.isUp) return
@@ -186,17 +205,24 @@ export class Cluster {
 
   #takeMessage(frame: Buffer): void {
     const [head, body] = splitLine(frame)
+    this.#take(body.length, (done) => this.#local?.deliver(decodeMessage(body), Number(head.slice(1)), done))
+  }
+
+  #takeShared(frame: Buffer): void {
+    this.#take(frame.length, (done) => this.store.takeShared(decodeShared(frame), done))
+  }
+
+  #take(length: number, deliver: (done: () => void) => void): void {
     if (this.#isFull) {
       this.#dropped.inc({ reason: 'node_full' })
       this.#missedSome = true
       return
     }
-    const message = decodeMessage(body)
     this.#inbound += 1
-    this.#inboundBytes += body.length
-    this.#local?.deliver(message, Number(head.slice(1)), () => {
+    this.#inboundBytes += length
+    deliver(() => {
       this.#inbound -= 1
-      this.#inboundBytes -= body.length
+      this.#inboundBytes -= length
     })
   }
 
@@ -206,18 +232,5 @@ export class Cluster {
     const text = randomBytes(8)
     const answer = await this.mesh.ask(this.id, 'echo', text, 2_000)
     if (!answer.equals(text)) throw new Error('a message that this node sent to itself came back changed')
-  }
-
-  #expose(metrics: Metrics): void {
-    const gauges: [string, string, () => number][] = [
-      ['sluice_broker_cluster_peers', 'Other broker nodes known to this node', () => this.peers.names.length],
-      ['sluice_broker_cluster_sessions', 'Sessions held by this node', () => this.fence.size],
-      ['sluice_broker_cluster_clients', 'Clients of this node, as aedes counts', () => this.#local?.clients() ?? 0],
-      ['sluice_broker_cluster_wills', 'Wills being published here, or owed to Redis', () => this.wills.size],
-      ['sluice_broker_cluster_inbound', 'Messages from other nodes being delivered here', () => this.#inbound],
-    ]
-    for (const [name, help, read] of gauges) {
-      gaugeOf(metrics, name, help, read)
-    }
   }
 }

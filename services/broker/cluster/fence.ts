@@ -77,7 +77,7 @@ export class Fence {
     const { name: principal, isApplication } = principalOf(clientId)
     const { clean, expiry } = wish
     const taken = await this.#takeEpoch(principal, clientId, wish)
-    const own = { sent: new Map<number, string>(), incoming: new Set<number>() }
+    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), isMember: false }
     const lease: Lease = { clientId, principal, isApplication, clean, expiry, ...taken, ...own }
     this.#leases.set(clientId, lease)
     return lease

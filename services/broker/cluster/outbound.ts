@@ -1,6 +1,5 @@
 import { SluiceError } from '../../../shared/errors.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
-import { MAX_PER_SESSION } from '../../../shared/sessions/bounds.ts'
 import { ownerOfTopic } from '../../../shared/sessions/client-id.ts'
 import type { Sent } from '../../../shared/sessions/port.ts'
 import { encodeMessage, type Message } from '../../../shared/sessions/message.ts'
@@ -30,8 +29,8 @@ export class Outbound {
   }
 
   /**
-   * Resolves when a message of QoS 1 or 2 is stored for every persistent session that wants it and is on its way to the
-   * other nodes. Subscribers on this node are the caller's. Error: `redis_unavailable`.
+   * Resolves when a message of QoS 1 or 2 is stored for every persistent session that wants it, and for one member of each
+   * group, and is on its way to the other nodes. Subscribers on this node are the caller's. Error: `redis_unavailable`.
    */
   async send(message: Message): Promise<SentToNodes> {
     const { topic, qos } = message
@@ -39,12 +38,12 @@ export class Outbound {
     const owner = ownerOfTopic(topic)
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const sessions = qos > 0 ? this.#stored.sessionsFor(topic) : []
+      const groups = qos > 0 ? this.#stored.groupsFor(topic) : []
       const nodes = this.#peers.nodesFor(topic)
       if (qos === 0 && owner === '' && nodes.length === 0) return NOBODY
       const { version } = this.#stored
-      const most = [MAX_PER_SESSION.messages, MAX_PER_SESSION.bytes]
-      const fixed = [this.#mesh.id, owner, topic, qos, version, ...most, bytes, sessions.length]
-      const answer = await this.#mesh.link.eval(PUBLISH, ...fixed, ...sessions, ...nodes)
+      const fixed = [this.#mesh.id, owner, topic, qos, version, bytes, sessions.length, groups.length]
+      const answer = await this.#mesh.link.eval(PUBLISH, ...fixed, ...sessions, ...groups, ...nodes)
       const [number = -1, stored = 0, full = 0, live = 0, liveHere = 0] = Array.isArray(answer)
         ? answer.map(Number)
         : []

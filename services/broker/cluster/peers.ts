@@ -2,12 +2,14 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import { Frame, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { matches } from '../../../shared/topic-filter.ts'
+import { isEntry, type SharedGroups } from '../telemetry/shared-groups.ts'
 import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import { encodeCopies, type Copy } from './copies.ts'
 
 interface Peer {
   /** Of its list; one that is not the next means that something was missed. */
   version: number
+  /** And members of groups, as entries. */
   readonly filters: Set<string>
   readonly interest: SubscriptionInterest
   /** What it knows of ours may be old. */
@@ -27,12 +29,13 @@ interface Announcement {
 const ANNOUNCE_MS = 500
 
 /**
- * The other nodes, and what applications on them subscribe to. Each node tells each other one of its list, and of every
+ * The other nodes, and what applications on them subscribe to, alone or as members of groups. Each node tells each other one of its list, and of every
  * change before the SUBACK; devices' own filters are not in it, whatever their number.
  */
 export class Peers {
   readonly #mesh: Mesh
   readonly #logger: Logger
+  readonly #groups: SharedGroups
   readonly #peers = new Map<string, Peer>()
   readonly #own = new Set<string>()
   #version = 0
@@ -40,8 +43,9 @@ export class Peers {
   #removed = new Set<string>()
   #announcing: Promise<void> | undefined
 
-  constructor(mesh: Mesh, logger: Logger) {
+  constructor(mesh: Mesh, logger: Logger, groups: SharedGroups) {
     this.#mesh = mesh
+    this.#groups = groups
     this.#logger = logger
     mesh.onQuestion('subscriptions', (body, from) => this.#heard(from, body))
   }
@@ -117,6 +121,7 @@ export class Peers {
 
   forget(name: string): void {
     this.#peers.delete(name)
+    this.#groups.forget(name)
   }
 
   async #announce(): Promise<void> {
@@ -134,7 +139,7 @@ export class Peers {
       const answer = await this.#mesh.ask(name, 'subscriptions', body, ANNOUNCE_MS)
       if (answer.toString() === 'again') return await this.#tell(name, { version: this.#version, all: [...this.#own] })
       peer.isBehind = false
-      if (announcement.all !== undefined) apply(peer, parse(answer))
+      if (announcement.all !== undefined) this.#apply(name, peer, parse(answer))
     } catch (error) {
       peer.isBehind = true
       this.#logger.debug(
@@ -150,36 +155,41 @@ export class Peers {
     const known = this.#peers.get(from)
     if (announcement.all === undefined) {
       if (known === undefined || announcement.version !== known.version + 1) return Buffer.from('again')
-      apply(known, announcement)
+      this.#apply(from, known, announcement)
       return Buffer.alloc(0)
     }
     const peer = known ?? newPeer()
     this.#peers.set(from, peer)
-    apply(peer, announcement)
+    this.#apply(from, peer, announcement)
     return Buffer.from(JSON.stringify({ version: this.#version, all: [...this.#own] }))
+  }
+
+  #apply(name: string, peer: Peer, { version, all, add = [], remove = [] }: Announcement): void {
+    if (all !== undefined) {
+      const wanted = new Set(all)
+      return this.#apply(name, peer, {
+        version,
+        add: all.filter((filter) => !peer.filters.has(filter)),
+        remove: [...peer.filters].filter((filter) => !wanted.has(filter)),
+      })
+    }
+    peer.version = version
+    for (const filter of add) {
+      if (peer.filters.has(filter)) continue
+      peer.filters.add(filter)
+      if (isEntry(filter)) this.#groups.heard(name, filter, true)
+      else peer.interest.add(filter)
+    }
+    for (const filter of remove) {
+      if (!peer.filters.delete(filter)) continue
+      if (isEntry(filter)) this.#groups.heard(name, filter, false)
+      else peer.interest.remove(filter)
+    }
   }
 }
 
 function newPeer(): Peer {
   return { version: 0, filters: new Set(), interest: new SubscriptionInterest(), isBehind: true }
-}
-
-function apply(peer: Peer, { version, all, add = [], remove = [] }: Announcement): void {
-  if (all !== undefined) {
-    const wanted = new Set(all)
-    return apply(peer, {
-      version,
-      add: all.filter((filter) => !peer.filters.has(filter)),
-      remove: [...peer.filters].filter((filter) => !wanted.has(filter)),
-    })
-  }
-  peer.version = version
-  for (const filter of add) {
-    if (peer.filters.has(filter)) continue
-    peer.filters.add(filter)
-    peer.interest.add(filter)
-  }
-  for (const filter of remove) if (peer.filters.delete(filter)) peer.interest.remove(filter)
 }
 
 function parse(body: Buffer): Announcement {

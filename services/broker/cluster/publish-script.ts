@@ -1,32 +1,27 @@
 import { script } from '../../../shared/mesh/redis-link.ts'
+import { lua } from './redis-keys.ts'
 
 /**
  * One message on its way: into the queue of each persistent session that wants it, and to each node with a live one, in
  * one step: it is stored before a subscriber sees it, and a node that dies in between loses nothing.
  *
  * Arguments: node that publishes; device whose own topic this is, or empty; topic; QoS; number of the list of wide
- * subscriptions that the node knows; most messages and bytes of one session; message; how many sessions of applications want it;
- * their client ids; then the nodes with other subscribers. Answer: {number of the message, sessions that keep it,
+ * subscriptions that the node knows; message; how many sessions of applications want it, and how many groups; their
+ * client ids; the shares; then the nodes with other subscribers. Answer: {number of the message, sessions that keep it,
  * sessions that are full, devices' live sessions, of them on this node}, or {-1} when the list is a newer one.
  */
-export const PUBLISH = script(`
-local P = 'sluice:'
-local call = redis.call
-local origin, principal, topic, qos, version, max, maxBytes, message, sessions = unpack(ARGV, 1, 9)
+export const PUBLISH = lua(`
+local origin, principal, topic, qos, version, message, sessions, groups = unpack(ARGV, 1, 8)
 local keeps = qos ~= '0'
 if keeps and (call('GET', P..'wide:version') or '0') ~= version then return {-1, 0, 0, 0, 0} end
 local number = 0
 if keeps then number = call('INCR', P..'seq') end
 local stored, full, live, here = 0, 0, 0, 0
 local function keep(id)
-  local bytes = tonumber(call('GET', P..'bytes:'..id) or '0')
-  if bytes >= tonumber(maxBytes) or call('HLEN', P..'queue:'..id) >= tonumber(max) then
-    full = full + 1
-  else
-    call('HSET', P..'queue:'..id, number, message)
-    call('INCRBY', P..'bytes:'..id, #message)
+  if hasRoom(id) then
+    putIn(id, number, message)
     stored = stored + 1
-  end
+  else full = full + 1 end
 end
 
 local function levels(text)
@@ -54,11 +49,13 @@ local function wants(id)
 end
 
 local nodes = {}
-local count = tonumber(sessions)
-if keeps then
-  for i = 10, 9 + count do keep(ARGV[i]) end
+local behind = 8 + tonumber(sessions)
+for i = 9, behind do keep(ARGV[i]) end
+for i = behind + 1, behind + tonumber(groups) do
+  local became = assign(ARGV[i], message, tonumber(qos), 0)
+  if became == 'stored' then stored = stored + 1 elseif became == 'full' then full = full + 1 end
 end
-for i = 10 + count, #ARGV do nodes[ARGV[i]] = true end
+for i = behind + tonumber(groups) + 1, #ARGV do nodes[ARGV[i]] = true end
 if principal ~= '' then
   local all = call('HGETALL', P..'sessions:'..principal)
   for i = 1, #all, 2 do

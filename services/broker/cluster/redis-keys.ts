@@ -1,4 +1,5 @@
 import { script, type Script } from '../../../shared/mesh/redis-link.ts'
+import { SHARING } from './sharing-lua.ts'
 
 /**
  * What nodes keep in Redis, all below `sluice:`. Each change is one script, so it happens whole or not at all.
@@ -13,6 +14,10 @@ import { script, type Script } from '../../../shared/mesh/redis-link.ts'
  *   in:{client id}             message ids of QoS 2 that were taken and not released
  *   in-log:{client id}         those of telemetry that is in the log -> digest of the message
  *   wide, wide:version         client id -> {filter: QoS} of persistent sessions of applications, and its number
+ *   groups, turns              share -> application that made the group; share -> how many turns there were
+ *   group:{share}              client id -> QoS of its members
+ *   shares:{client id}         groups that it is a member of                (also of sessions that are not persistent)
+ *   shared:{client id}         number -> "{QoS} {times passed on} {share}" of messages in its queue that came by a group
  *   will:{client id}           "{epoch} {seconds that it waits for its client}\n{message}"
  *   wills                      client ids whose will waits, by the time it is due (ms); while they are away
  *   nodes, lease:{node}        names of the nodes; what each says of itself, gone when it is silent
@@ -33,17 +38,12 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local function holds(principal, id, epoch) return record(principal, id) == epoch end
+${SHARING}
 local function forgetStored(id)
+  leaveGroups(id)
   call('DEL', P..'subs:'..id, P..'queue:'..id, P..'bytes:'..id, P..'ids:'..id, P..'in:'..id, P..'in-log:'..id)
   call('ZREM', P..'ends', id)
   if call('HDEL', P..'wide', id) == 1 then call('INCR', P..'wide:version') end
-end
-local function takeOut(id, number)
-  local queue, bytes = P..'queue:'..id, P..'bytes:'..id
-  call('DECRBY', bytes, call('HSTRLEN', queue, number))
-  local taken = call('HDEL', queue, number)
-  if call('EXISTS', queue) == 0 then call('DEL', bytes) end
-  return taken
 end
 local function willIs(id, epoch)
   local will = call('GET', P..'will:'..id)
@@ -60,7 +60,7 @@ local function giveBack(principal, id, epoch, kind, seconds)
     call('HSET', key, id, epoch..' p ')
     if seconds ~= '' then call('ZADD', P..'ends', now() + seconds * 1000, id) end
   else
-    if kind == 'p' then forgetStored(id) end
+    if kind == 'p' or isMember(id) then forgetStored(id) end
     call('HDEL', key, id)
   end
 end

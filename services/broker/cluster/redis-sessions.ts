@@ -3,7 +3,7 @@ import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import type { ScriptArgument } from '../../../shared/mesh/redis-link.ts'
 import { willDelayOf } from '../../../shared/mqtt/message-properties.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
-import { MAX_WIDE_SESSIONS } from '../../../shared/sessions/bounds.ts'
+import { MAX_SHARED, MAX_WIDE_SESSIONS } from '../../../shared/sessions/bounds.ts'
 import { encodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import type {
   Delivery,
@@ -12,13 +12,15 @@ import type {
   Sent,
   SessionStore,
   SessionWish,
+  SharedListener,
+  SharedMessage,
   StoredSubscription,
   UnreleasedChange,
 } from '../../../shared/sessions/port.ts'
 import type { Fence } from './fence.ts'
 import type { Outbound } from './outbound.ts'
 import type { Retained } from './retained.ts'
-import { ACKNOWLEDGE, FORGET, NOTE, RECORD, SUBSCRIBE } from './scripts.ts'
+import { ACKNOWLEDGE, FORGET, JOIN, LEAVE, NOTE, PASS_ON, RECORD, SUBSCRIBE } from './scripts.ts'
 import { readQueue } from './stored-queue.ts'
 import { optionsOf, subscriptionOf } from './stored-subscriptions.ts'
 import type { SharedWillDelay } from './will-delay.ts'
@@ -40,6 +42,7 @@ export interface RedisParts {
 export class RedisSessions implements SessionStore {
   readonly #parts: RedisParts
   readonly #forgotten = new Set<string>()
+  #listener: SharedListener = (_shared, done) => done()
 
   constructor(parts: RedisParts) {
     this.#parts = parts
@@ -80,8 +83,35 @@ export class RedisSessions implements SessionStore {
     return Object.entries(all).map(([topic, options]) => subscriptionOf(topic, options))
   }
 
+  async join(lease: Lease, share: string, qos: number): Promise<void> {
+    const { clientId, principal, epoch = '' } = lease
+    lease.isMember = true
+    const most = [MAX_SHARED.groups, MAX_SHARED.groupsOfLogin, MAX_SHARED.members]
+    const answer = await this.#parts.mesh.link.eval(JOIN, principal, clientId, epoch, share, qos, ...most)
+    if (answer === 0) throw takenOver(clientId)
+    if (answer !== 1) throw new SluiceError('session_limit', `there are too many groups, or members of ${share}`)
+  }
+
+  async leave({ clientId, principal, epoch = '' }: Lease, share: string): Promise<void> {
+    await this.#parts.mesh.link.eval(LEAVE, principal, clientId, epoch, share)
+  }
+
   send(message: Message): Promise<Sent> {
     return this.#parts.outbound.send(message)
+  }
+
+  onShared(listener: SharedListener): void {
+    this.#listener = listener
+  }
+
+  /** What came for a member here. */
+  takeShared(shared: SharedMessage, done: () => void): void {
+    this.#listener(shared, done)
+  }
+
+  /** While Redis is down the member keeps it. */
+  async passOn({ principal, clientId, epoch = '' }: Lease, number: string): Promise<void> {
+    await this.#ifThere(() => this.#parts.mesh.link.eval(PASS_ON, principal, clientId, epoch, number))
   }
 
   queue(clientId: string): AsyncIterable<Queued> {

@@ -40,7 +40,8 @@ call('SADD', P..'clients:'..node, id)
 if epoch and oldNode ~= '' and oldNode ~= node then call('SREM', P..'clients:'..oldNode, id) end
 local ends = call('ZSCORE', P..'ends', id)
 local isOver = ends and tonumber(ends) <= now()
-if isNew == '1' or isOver or kind == 'c' and oldKind == 'p' then forgetStored(id) else call('ZREM', P..'ends', id) end
+local isOther = kind == 'c' and oldKind == 'p' or oldKind == 'c' and isMember(id)
+if isNew == '1' or isOver or isOther then forgetStored(id) else call('ZREM', P..'ends', id) end
 forgetWill(id)
 local isPresent = kind == 'p' and oldKind == 'p' and isNew ~= '1' and not isOver
 if not isPresent then return {new, oldNode or '', 0, room} end
@@ -194,6 +195,53 @@ local principal, id, epoch, number = unpack(ARGV)
 if not holds(principal, id, epoch) then return 0 end
 call('HDEL', P..'ids:'..id, number)
 return takeOut(id, number)
+`)
+
+/**
+ * A session becomes a member of a group. Arguments: principal, client id, epoch, share, QoS, most groups, most of them of
+ * one application, most members. Answer: 1, 0 when fenced off, -1 when there are too many.
+ */
+export const JOIN = lua(`
+local principal, id, epoch, share, qos, maxGroups, maxOwn, maxMembers = unpack(ARGV)
+if not holds(principal, id, epoch) then return 0 end
+local group = P..'group:'..share
+if call('HEXISTS', group, id) == 0 and call('HLEN', group) >= tonumber(maxMembers) then return -1 end
+if call('HEXISTS', P..'groups', share) == 0 then
+  local own, makers = 0, call('HVALS', P..'groups')
+  for _, maker in ipairs(makers) do if maker == principal then own = own + 1 end end
+  if #makers >= tonumber(maxGroups) or own >= tonumber(maxOwn) then return -1 end
+  call('HSET', P..'groups', share, principal)
+  call('INCR', P..'wide:version')
+end
+call('HSET', group, id, qos)
+call('SADD', P..'shares:'..id, share)
+return 1
+`)
+
+/** Arguments: principal, client id, epoch, share. Answer: 1, or 0 when fenced off. */
+export const LEAVE = lua(`
+local principal, id, epoch, share = unpack(ARGV)
+if not holds(principal, id, epoch) then return 0 end
+leaveGroup(id, share)
+return 1
+`)
+
+/**
+ * A member may not have a message: another one gets it, until each has been asked. Arguments: principal, client id, epoch,
+ * number.
+ */
+export const PASS_ON = lua(`
+local principal, id, epoch, number = unpack(ARGV)
+local mark = holds(principal, id, epoch) and call('HGET', P..'shared:'..id, number)
+if not mark then return 0 end
+local qos, passed, share = string.match(mark, '^(%d) (%d+) (.*)$')
+local message = call('HGET', P..'queue:'..id, number)
+call('HDEL', P..'ids:'..id, number)
+takeOut(id, number)
+passed = tonumber(passed) + 1
+if not message or passed >= call('HLEN', P..'group:'..share) then return 0 end
+assign(share, message, tonumber(qos), passed, id)
+return 1
 `)
 
 /** A message has expired before it was sent. Arguments: client id, number. */

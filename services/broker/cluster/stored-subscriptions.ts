@@ -1,17 +1,19 @@
 import type { StoredSubscription } from '../../../shared/sessions/port.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { RedisLink } from '../../../shared/mesh/redis-link.ts'
+import { filterBehind } from '../../../shared/shared-subscription.ts'
 import { matches } from '../../../shared/topic-filter.ts'
 
 /**
- * Subscriptions at QoS 1 and 2 of the persistent sessions of applications: few, and known to every node. The list has a
- * number in Redis; every PUBLISH script says which one it went by, so an old list is found out before it loses
+ * Subscriptions at QoS 1 and 2 of the persistent sessions of applications, and the groups of shared subscriptions: few, and
+ * known to every node. The list has a number in Redis; every PUBLISH script says which one it went by, so an old list is found out before it loses
  * something.
  */
 export class StoredSubscriptions {
   readonly #link: RedisLink
   #version = '0'
   #filters: readonly { readonly clientId: string; readonly filters: readonly string[] }[] = []
+  #shares: readonly { readonly share: string; readonly filter: string }[] = []
   #loading: Promise<void> | undefined
 
   constructor(link: RedisLink) {
@@ -28,6 +30,11 @@ export class StoredSubscriptions {
     return wanted.map(({ clientId }) => clientId)
   }
 
+  /** Groups that want messages of the topic, by their share. */
+  groupsFor(topic: string): string[] {
+    return this.#shares.filter(({ filter }) => matches(filter, topic)).map(({ share }) => share)
+  }
+
   /** Reads the list; once for all who ask at the same time. Error: `redis_unavailable`. */
   load(): Promise<void> {
     this.#loading ??= this.#read().finally(() => (this.#loading = undefined))
@@ -36,15 +43,18 @@ export class StoredSubscriptions {
 
   async #read(): Promise<void> {
     const results = await this.#link.run((redis) =>
-      redis.multi().get('sluice:wide:version').hgetall('sluice:wide').exec(),
+      redis.multi().get('sluice:wide:version').hgetall('sluice:wide').hkeys('sluice:groups').exec(),
     )
-    const [version, all] = results ?? []
-    if (version?.[0] || all?.[0]) throw new SluiceError('redis_unavailable', 'the stored subscriptions cannot be read')
+    const [version, all, shares] = results ?? []
+    if (version?.[0] || all?.[0] || shares?.[0])
+      throw new SluiceError('redis_unavailable', 'the stored subscriptions cannot be read')
     this.#version = typeof version?.[1] === 'string' ? version[1] : '0'
     this.#filters = Object.entries(all?.[1] ?? {}).map(([clientId, text]) => ({
       clientId,
       filters: filtersIn(String(text)),
     }))
+    const names = Array.isArray(shares?.[1]) ? shares[1].map(String) : []
+    this.#shares = names.map((share) => ({ share, filter: filterBehind(share) }))
   }
 }
 

@@ -21,6 +21,7 @@ import { Tally } from '../metrics.ts'
 import { WorkersLimits } from './workers-limits.ts'
 import type { CoarseTime } from './connection-state.ts'
 import { Forwarder, type BatchObserver } from '../telemetry/forwarder.ts'
+import { exposeGroups, SharedGroups } from '../telemetry/shared-groups.ts'
 import { SubscriptionInterest } from '../telemetry/subscription-interest.ts'
 import type { LaneContext } from '../telemetry/lane.ts'
 import type { LoginContext } from './admit.ts'
@@ -103,12 +104,11 @@ export async function openBrokerContext(
   releasers: Releasers,
 ): Promise<BrokerContext> {
   const { registry, clock, settings, logger, metrics } = options
-  const { MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
   const tally = new Tally()
   const invariants = new Invariants(logger, metrics)
   const self = { mqtt: { host: settings.BIND_ADDRESS, port: settings.MQTT_PORT } }
-  const cluster = options.cluster && new Cluster(options.cluster, { tally, logger, metrics, self, maxSessions })
-  const interest = new SubscriptionInterest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
+  const wanted = openWanted(options, tally, self)
+  const { cluster, interest, groups } = wanted
   const telemetry = openTelemetry(options, tally, releasers)
   const access = openAccess(options, releasers)
   const { authorizer } = access
@@ -125,6 +125,7 @@ export async function openBrokerContext(
     hooks,
     registry,
     local: options.sessions,
+    groups,
   })
   releasers.own('sessions', sessions, closing)
   const repeats = openRepeats(options, parts.throughUnreleased(sessions.claims), tally, releasers)
@@ -135,7 +136,7 @@ export async function openBrokerContext(
       logger.error({ err: error, who: name }, 'cannot remove what is stored for a revoked login')
     })
   })
-  observers.push(createCopier({ interest, backpressure, tally, sessions, cluster }))
+  observers.push(createCopier({ interest, groups, backpressure, tally, sessions, cluster }))
 
   const node = cluster?.id ?? STANDALONE
   const rates = releasers.own('rates', options.rates ?? new Rates(settings, metrics), closing)
@@ -152,9 +153,24 @@ export async function openBrokerContext(
   const router = parts.createRouter(authorizer, registry)
   const output = new PacketBuffer(() => void invariants.broken('packets_of_one_client'))
   const time = { seconds: 0 }
-  const shared = { invariants, node, settings, logger, clock, tally, interest, rates, limits, output, time, self }
+  const shared = { invariants, node, settings, logger, clock, tally, rates, limits, output, time, self }
   const ofSessions = { sessions, repeats, takeovers, presence, epochOf: epochsOf(cluster) }
-  return { ...shared, ...access, ...telemetry, ...ofSessions, router, newDevices }
+  return { ...shared, ...wanted, ...access, ...telemetry, ...ofSessions, router, newDevices }
+}
+
+/** What subscribers here want, and the other nodes, which are told of it. */
+function openWanted(
+  { settings, logger, metrics, ...options }: BrokerOptions,
+  tally: Tally,
+  self: BrokerContext['self'],
+) {
+  const groups: SharedGroups = new SharedGroups((entry, isThere) => cluster?.peers.changed(entry, isThere))
+  const { MAX_SESSIONS_PER_LOGIN: maxSessions } = settings
+  const context = { tally, logger, metrics, self, maxSessions, groups }
+  const cluster = options.cluster && new Cluster(options.cluster, context)
+  const interest = new SubscriptionInterest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
+  exposeGroups(groups, metrics)
+  return { groups, cluster, interest }
 }
 
 /** Who may log in, and what each may do. */

@@ -35,6 +35,7 @@ export interface ClientConnection extends LaneConnection, AedesStreamConnection 
  */
 export class Client implements AedesStreamOwner, LaneOwner {
   readonly principal: Principal
+  readonly clientId: string
   readonly protocol: Protocol
   readonly allowance: Allowance | undefined
   readonly lease: Lease | undefined
@@ -66,6 +67,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.output = writer
     this.protocol = protocol
     this.principal = principal
+    this.clientId = welcome.admitted.clientId
     this.allowance = welcome.admitted.allowance
     this.lease = welcome.lease
     this.#welcome = welcome
@@ -109,6 +111,10 @@ export class Client implements AedesStreamOwner, LaneOwner {
 
   subscribed(filter: string): void {
     this.#lane.subscribed(filter)
+  }
+
+  isOverQuota(share: string): void {
+    this.#lane.isOverQuota(share)
   }
 
   releasesNothing(id: number): void {

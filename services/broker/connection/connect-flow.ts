@@ -70,7 +70,14 @@ export async function welcome(
   const keepalive = keepaliveOf(context, packet, admitted)
   const packetBytes = maxPacketBytes(context.settings, admitted.principal)
   const extra: Buffer[] = []
-  if (protocol.version === 5) extra.push(serverProperties({ ...serverLimits(context), maximumPacketSize: packetBytes }))
+  if (protocol.version === 5)
+    extra.push(
+      serverProperties({
+        ...serverLimits(context),
+        maximumPacketSize: packetBytes,
+        sharedAvailable: admitted.principal.kind === 'application',
+      }),
+    )
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))
   if (keepalive !== packet.keepalive) extra.push(numberProperty(Property.serverKeepAlive, 2, keepalive))
   if (refusedWill !== undefined) extra.push(tellOfWill(context, protocol, admitted.principal, refusedWill))

@@ -1,4 +1,4 @@
-import { isTopicFilter } from '../../../shared/topic-filter.ts'
+import { isShare, isShareForm, isSubscription } from '../../../shared/shared-subscription.ts'
 import type { FrameReader } from './frame-reader.ts'
 import { ALLOWED, Property, type PropertyReader } from './v5/properties.ts'
 import { Reason } from './v5/reason.ts'
@@ -93,7 +93,7 @@ function readFilter({ buffer, end }: FrameReader, position: number): { text: str
 
 function requested(filter: string, options: number): RequestedFilter {
   if (options > 2) throw new Violation('SUBSCRIBE requests an invalid QoS [MQTT-3-8.3-4]')
-  const obstacle = isTopicFilter(filter) ? undefined : 'unsupported'
+  const obstacle = isSubscription(filter) ? undefined : 'unsupported'
   return { filter, qos: options, noLocal: false, retainAsPublished: false, retainHandling: 0, obstacle }
 }
 
@@ -106,16 +106,15 @@ function requested5(filter: string, options: number, hasIdentifier: boolean): Re
   if (retainHandling === 3) {
     throw new Violation('SUBSCRIBE requests Retain Handling 3 [MQTT 5.0, 3.8.3.1]', Reason.protocolError)
   }
-  const isShared = filter.startsWith('$share/') || filter === '$share'
-  if (isShared) checkShared(filter, noLocal)
-  const own = isShared ? 'shared' : isTopicFilter(filter) ? undefined : 'unsupported'
+  if (isShare(filter)) checkShare(filter, noLocal)
+  const own = isSubscription(filter) ? undefined : 'unsupported'
   const obstacle = own ?? (hasIdentifier ? 'identifier' : undefined)
   return { filter, qos, noLocal, retainAsPublished: (options & 8) !== 0, retainHandling, obstacle }
 }
 
 /** [MQTT-4.8.2-1, 4.8.2-2, 3.8.3-4] */
-function checkShared(filter: string, noLocal: boolean): void {
-  if (!/^\$share\/[^/+#]+\/./.test(filter)) {
+function checkShare(filter: string, noLocal: boolean): void {
+  if (!isShareForm(filter)) {
     throw new Violation(
       'a shared subscription needs a ShareName and a topic filter [MQTT-4.8.2-1]',
       Reason.protocolError,

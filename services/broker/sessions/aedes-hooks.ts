@@ -1,12 +1,14 @@
-import type { AedesPublishPacket, Client, PublishPacket } from 'aedes'
+import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
+import { toSluiceError } from '../../../shared/errors.ts'
 import { bytesOf } from '../../../shared/mqtt/encoding.ts'
+import { filterBehind, isShare } from '../../../shared/shared-subscription.ts'
 import { isReserved } from '../../../shared/topic-filter.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
-import { internalsOf, type AedesHooks } from './aedes-internals.ts'
+import { internalsOf, type AedesHooks, type Stamped } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import { EMITTED, type SessionEmitter } from './session-emitter.ts'
+import { EMITTED, SHARED, STORED, type SessionEmitter } from './session-emitter.ts'
 import type { Relay } from './relay.ts'
 import type { Invariants } from '../invariants.ts'
 import type { Tally } from '../metrics.ts'
@@ -36,6 +38,7 @@ export function createHooks(
 ): AedesHooks {
   const { authorizer, tally, cluster } = options
   const authorizeWill = willHook(options, relay)
+  const join = joinHook(options, relay)
   return {
     authorizePublish(client, packet, done) {
       // What a live client publishes was checked when its packet was taken. A will comes here when it fires, that of an orphan without
@@ -47,8 +50,9 @@ export function createHooks(
     },
     authorizeSubscribe(client, subscription, done) {
       const owner = ownerOf(client)
-      const allowed = owner !== undefined && authorizer.canSubscribe(owner.principal, subscription.topic)
+      const allowed = owner !== undefined && maySubscribe(options, owner, subscription.topic)
       noteExisting(client, subscription)
+      if (isShare(subscription.topic)) return void join(client, subscription, allowed, done)
       if (!allowed) return done(null, null)
       owner.subscribed(subscription.topic)
       if (cluster === undefined || owner.principal.kind === 'device') return done(null, subscription)
@@ -65,7 +69,12 @@ export function createHooks(
         client.conn.destroy(options.invariants.broken('forward_in_turn', owner?.principal.name))
         return null
       }
-      if (owner === undefined || !authorizer.canReceive(owner.principal, packet.topic)) return null
+      if (owner === undefined) return null
+      if (!authorizer.canReceive(owner.principal, packet.topic)) {
+        const { brokerId, brokerCounter = 0 }: Stamped = packet
+        if (brokerId === STORED || brokerId === SHARED) relay.passOn(client.id, brokerCounter)
+        return null
+      }
       const brought = properties.note(withProperties(packet))
       if (brought !== undefined && isExpired(brought, Date.now())) {
         tally.messagesExpired += 1
@@ -81,6 +90,43 @@ export function createHooks(
       return packet
     },
   }
+}
+
+/** A client becomes a member of a group, in the store first: what it is given from then on is kept until it has it. */
+function joinHook({ cluster }: HookOptions, relay: Relay) {
+  return async (
+    client: Client,
+    subscription: Subscription,
+    allowed: boolean,
+    done: (error: Error | null, subscription?: Subscription | null) => void,
+  ): Promise<void> => {
+    const { topic: share, qos } = subscription
+    const owner = ownerOf(client)
+    if (!allowed || owner === undefined) {
+      // It may be a member by an earlier connection of its session.
+      relay.leave(client.id, share)
+      return done(null, null)
+    }
+    // So that aedes tells which message the client has acknowledged.
+    internalsOf(client).clean = false
+    try {
+      await relay.join(client.id, share, qos)
+    } catch (error) {
+      const known = toSluiceError(error)
+      if (known.code !== 'session_limit') return done(known)
+      owner.isOverQuota(share)
+      return done(null, null)
+    }
+    owner.subscribed(share)
+    await cluster?.peers.announced()
+    done(null, subscription)
+  }
+}
+
+/** Groups are for applications: what a device may receive is for this device alone. */
+function maySubscribe({ authorizer }: HookOptions, { principal }: AedesStream['owner'], filter: string): boolean {
+  if (isShare(filter) && principal.kind === 'device') return false
+  return authorizer.canSubscribe(principal, filterBehind(filter))
 }
 
 /** Asks about a will, and lets aedes publish it when it is due. */

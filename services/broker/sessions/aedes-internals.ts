@@ -19,6 +19,10 @@ export interface LiveSubscription {
 /** aedes' client, with what it does not declare. */
 export interface AedesInternals {
   readonly subscriptions: Readonly<Record<string, LiveSubscription>>
+  /** It is let in, and was given what its session kept. */
+  readonly connected: boolean
+  /** Where it is false aedes asks its storage about each message that it sends and that is acknowledged. */
+  clean: boolean
   readonly broker: { readonly clients: Readonly<Record<string, Client | undefined>> }
   /** The very packet that aedes asks about when the will is to be published. */
   readonly will: PublishPacket | null | undefined

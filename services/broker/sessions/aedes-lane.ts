@@ -1,6 +1,8 @@
 import type { AedesStream, AedesPacket, Mqtt5Extras } from './aedes-stream.ts'
 import type { FrameReader } from '../mqtt/frame-reader.ts'
 import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
+import { isShare } from '../../../shared/shared-subscription.ts'
+import { MAX_SHARED } from '../../../shared/sessions/bounds.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
 import { Header, Type } from '../mqtt/packets.ts'
 import { encodeAcknowledgement } from '../mqtt/v5/encode.ts'
@@ -9,7 +11,10 @@ import type { PublishParts } from '../mqtt/publish.ts'
 import type { SubscribePacket } from '../mqtt/subscribe.ts'
 import { isAnswer, requestSubscribe, requestUnsubscribe, type PendingRequest } from './subscription-requests.ts'
 
-type SubscriptionOwner = Pick<LaneOwner, 'output' | 'protocol' | 'principal' | 'isSubscribed' | 'subscriptionCount'>
+type SubscriptionOwner = Pick<
+  LaneOwner,
+  'output' | 'protocol' | 'principal' | 'clientId' | 'isSubscribed' | 'subscriptionCount'
+>
 
 /** What one client exchanges with aedes, in MQTT 3.1.1 whatever the client speaks. */
 export class AedesLane {
@@ -24,6 +29,8 @@ export class AedesLane {
   #qos = 0
   /** A SUBSCRIBE or UNSUBSCRIBE is not answered; aedes would overtake it with a later one that has less to do. */
   #request: PendingRequest | undefined
+  /** Groups that aedes is about to refuse. */
+  readonly #overQuota = new Set<string>()
   /** Subscriptions of an application. */
   #filters: Set<string> | undefined
   /** Ids of PUBRELs that aedes knows no message of. */
@@ -85,7 +92,8 @@ export class AedesLane {
   subscribe(frame: FrameReader): Blocked | undefined {
     return this.#ask(() => {
       const { protocol } = this.#owner
-      return requestSubscribe(protocol, this.#withinLimit(protocol.readSubscribe(frame)))
+      const asked = this.#withinLimit(this.#withoutGroups(protocol.readSubscribe(frame)))
+      return requestSubscribe(protocol, asked, (filter) => this.#overQuota.delete(filter))
     })
   }
 
@@ -94,7 +102,7 @@ export class AedesLane {
     return this.#ask(() => {
       const packet = this.#owner.protocol.readUnsubscribe(frame)
       for (const filter of packet.filters) {
-        if (this.#filters?.delete(filter) === true) this.#context.interest.remove(filter)
+        if (this.#filters?.delete(filter) === true) this.#note(filter, false)
       }
       return requestUnsubscribe(this.#owner.protocol, packet)
     })
@@ -112,7 +120,13 @@ export class AedesLane {
     this.#filters ??= new Set()
     if (this.#filters.has(filter)) return
     this.#filters.add(filter)
-    this.#context.interest.add(filter)
+    this.#note(filter, true)
+  }
+
+  /** The client may not become a member of one more group: to be called before aedes answers. */
+  isOverQuota(share: string): void {
+    this.#context.limits.acted(this.#owner.principal, 'subscriptions', MAX_SHARED.groupsOfLogin)
+    this.#overQuota.add(share)
   }
 
   /** Takes note of what aedes wrote. */
@@ -152,8 +166,24 @@ export class AedesLane {
     this.#context.tally.inFlight -= this.#messages
     this.#context.tally.abandoned += this.#messages
     this.#messages = 0
-    for (const filter of this.#filters ?? []) this.#context.interest.remove(filter)
+    for (const filter of this.#filters ?? []) this.#note(filter, false)
     this.#filters = undefined
+  }
+
+  /** Other connections, and nodes, are to know what is wanted here. */
+  #note(filter: string, isWanted: boolean): void {
+    const { groups, interest } = this.#context
+    if (isShare(filter)) groups[isWanted ? 'add' : 'remove'](filter, this.#owner.clientId)
+    else interest[isWanted ? 'add' : 'remove'](filter)
+  }
+
+  /** A device is told that there are none for it. */
+  #withoutGroups(packet: SubscribePacket): SubscribePacket {
+    if (this.#owner.principal.kind !== 'device' || !packet.filters.some(({ filter }) => isShare(filter))) return packet
+    const filters = packet.filters.map((filter) =>
+      isShare(filter.filter) ? { ...filter, obstacle: 'shared' as const } : filter,
+    )
+    return { ...packet, filters }
   }
 
   /** Filters beyond the number that a session may have are refused; those that it has may be asked for again. */

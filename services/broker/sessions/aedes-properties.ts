@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { isShare } from '../../../shared/shared-subscription.ts'
 import type { Aedes, Client } from 'aedes'
 import {
   internalsOf,
@@ -52,7 +53,8 @@ export function replayRetained(
   })
   const create = source.createRetainedStreamCombi.bind(source)
   source.createRetainedStreamCombi = (filters) => {
-    const wanted = filters.filter((filter) => !unwanted.has(filter))
+    // To a member of a group none are sent [MQTT 5.0, 4.8.2].
+    const wanted = filters.filter((filter) => !unwanted.has(filter) && !isShare(filter))
     unwanted = new Set()
     if (wanted.length === 0) return Readable.from([])
     return create(wanted).map((packet: WithProperties) => {

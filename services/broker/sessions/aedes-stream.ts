@@ -37,6 +37,8 @@ export interface AedesStreamOwner {
   packetsFromAedes(packets: readonly AedesPacket[], bytes: Buffer, taken: () => void): void
   /** A subscription was granted, or restored. */
   subscribed(filter: string): void
+  /** The client may not become a member of one more group. */
+  isOverQuota(share: string): void
   /** aedes knows no message of the PUBREL that it is about to answer. */
   releasesNothing(id: number): void
 }

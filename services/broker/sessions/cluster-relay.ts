@@ -1,15 +1,10 @@
 import type { CommandResult } from '../../../shared/commands.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import { ownerOfTopic } from '../../../shared/sessions/client-id.ts'
-import { decodeMessage, encodeMessage, propertiesOf, type Message } from '../../../shared/sessions/message.ts'
+import { decodeMessage, encodeMessage, type Message } from '../../../shared/sessions/message.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import { readQueue } from '../cluster/stored-queue.ts'
-import type { AedesInternals } from './aedes-internals.ts'
 import type { Relay } from './relay.ts'
-import { storedAs, type SessionEmitter } from './session-emitter.ts'
-
-/** aedes' client, as far as a stored message is handed out to it. */
-type DeliverTo = (clientId: string) => Pick<AedesInternals, 'deliverQoS'> | undefined
+import type { Sharing } from './sharing.ts'
 
 /** The other node tries its own way within this, or the command is stored from here. */
 const COMMAND_MS = 3_000
@@ -19,12 +14,12 @@ const CHUNK = 500
 /** What a {@link Relay} does besides where there are other nodes. */
 export class ClusterRelay {
   readonly #cluster: Cluster
-  readonly #emitter: SessionEmitter
+  readonly #sharing: Sharing
   readonly #relay: Relay
 
-  constructor(cluster: Cluster, emitter: SessionEmitter, relay: Relay) {
+  constructor(cluster: Cluster, sharing: Sharing, relay: Relay) {
     this.#cluster = cluster
-    this.#emitter = emitter
+    this.#sharing = sharing
     this.#relay = relay
     cluster.mesh.onQuestion('command', async (body) => Buffer.from(await this.publishCommand(decodeMessage(body))))
   }
@@ -43,25 +38,20 @@ export class ClusterRelay {
     }
   }
 
-  /** Hands out what persistent sessions here hold and were not given. Error: `redis_unavailable`. */
-  async redeliver(clientOf: DeliverTo): Promise<void> {
+  /** Hands out what sessions here hold and were not given. Error: `redis_unavailable`. */
+  async redeliver(): Promise<void> {
     const { fence, mesh } = this.#cluster
-    const leases = [...fence.leases()].filter(({ clean }) => !clean)
+    const leases = [...fence.leases()].filter(({ clean, isMember }) => !clean || isMember)
     for (let from = 0; from < leases.length; from += CHUNK) {
       const part = leases.slice(from, from + CHUNK)
       const lengths = await mesh.link.run((redis) =>
         Promise.all(part.map(({ clientId }) => redis.hlen(`sluice:queue:${clientId}`))),
       )
-      for (const [index, { clientId, sent }] of part.entries()) {
-        if ((lengths[index] ?? 0) <= sent.size) continue
-        for await (const { number, messageId, message } of readQueue(mesh.link, clientId, new Set(sent.values()))) {
-          if (messageId !== undefined) continue
-          const { topic, payload, qos } = message
-          // Without a broker's id aedes takes it for no repetition.
-          const fields = { cmd: 'publish', topic, payload, qos, retain: false, dup: false, ...propertiesOf(message) }
-          const packet = { ...fields, brokerId: undefined }
-          this.#emitter.within(storedAs(Number(number)), () => clientOf(clientId)?.deliverQoS(packet, () => undefined))
-        }
+      for (const [index, lease] of part.entries()) {
+        const length = lengths[index] ?? 0
+        // Of one that is not persistent only messages of groups are kept.
+        const isGiven = lease.clean ? length === 0 : length <= lease.sent.size
+        if (!isGiven) await this.#sharing.handOut(lease)
       }
     }
   }

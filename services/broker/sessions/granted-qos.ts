@@ -1,4 +1,5 @@
 import type { Client } from 'aedes'
+import { filterBehind } from '../../../shared/shared-subscription.ts'
 import { matches } from '../../../shared/topic-filter.ts'
 import { internalsOf } from './aedes-internals.ts'
 
@@ -11,7 +12,8 @@ export function grantedQos(client: Client, topic: string, qos: 0 | 1 | 2): 0 | 1
   let highest: 0 | 1 | 2 | undefined
   for (const filter in subscriptions) {
     const granted = subscriptions[filter]?.qos
-    if (granted === undefined || (highest !== undefined && granted <= highest) || !matches(filter, topic)) continue
+    if (granted === undefined || (highest !== undefined && granted <= highest) || !matches(filterBehind(filter), topic))
+      continue
     if (granted >= qos) return qos
     highest = granted
   }

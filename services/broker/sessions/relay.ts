@@ -1,6 +1,6 @@
 import type { PublishPacket } from 'aedes'
 import type { CommandResult } from '../../../shared/commands.ts'
-import { toSluiceError } from '../../../shared/errors.ts'
+import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
 import { propertiesOf, toMessage, type Message } from '../../../shared/sessions/message.ts'
 import type { Lease, SessionStore } from '../../../shared/sessions/port.ts'
 import type { Tally } from '../metrics.ts'
@@ -15,14 +15,17 @@ export class Relay {
   readonly #store: SessionStore
   readonly #emitter: SessionEmitter
   readonly #tally: Tally
+  readonly #share: (message: Message) => void
   /** Of each client: when all that it published before is on its way. */
   readonly #tails = new WeakMap<object, Promise<unknown>>()
   readonly #pending = new Set<Promise<unknown>>()
 
-  constructor(store: SessionStore, emitter: SessionEmitter, tally: Tally) {
+  /** `share` gives what is not stored to members of groups. */
+  constructor(store: SessionStore, emitter: SessionEmitter, tally: Tally, share: (message: Message) => void) {
     this.#store = store
     this.#emitter = emitter
     this.#tally = tally
+    this.#share = share
   }
 
   /**
@@ -37,6 +40,26 @@ export class Relay {
     const tail = Promise.allSettled([before, stored])
     this.#tails.set(client, tail)
     void this.#track(tail.then(() => stored.then(() => done(null), done)))
+  }
+
+  /** The client becomes a member of a group, or is one again. Errors: those of {@link SessionStore.join}. */
+  async join(clientId: string, share: string, qos: number): Promise<void> {
+    const lease = this.#store.leaseOf(clientId)
+    if (lease === undefined) throw new SluiceError('session_taken_over', `${clientId} is no longer held by this node`)
+    await this.#store.join(lease, share, qos)
+  }
+
+  /** The client is not to be a member of a group, if it was. Never rejects: what it may not have it does not get. */
+  leave(clientId: string, share: string): void {
+    const lease = this.#store.leaseOf(clientId)
+    if (lease !== undefined) void this.#track(Promise.allSettled([this.#store.leave(lease, share)]))
+  }
+
+  /** The client may not have a message that is kept for it: another member of its group gets it. */
+  passOn(clientId: string, number: number): void {
+    const lease = this.#store.leaseOf(clientId)
+    // What cannot be passed on is kept, and passed on with the session.
+    if (lease !== undefined) void this.#track(Promise.allSettled([this.#store.passOn(lease, String(number))]))
   }
 
   /** What {@link mayFire} asks about; to be taken while the client is still known here. */
@@ -59,6 +82,7 @@ export class Relay {
     if (message.retain) await this.#keep(message)
     const sent = await this.#store.send(message)
     this.#tally.sessionMessagesDropped += sent.full
+    if (message.qos === 0) this.#share(message)
     return { stored: sent.stored, receivers: this.deliver(message, sent.number, () => undefined) }
   }
 

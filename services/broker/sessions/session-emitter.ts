@@ -7,6 +7,9 @@ type Done = (error?: Error) => void
 /** `brokerId` of a message that Redis has a number for, which is its `brokerCounter`. */
 export const STORED = 'stored'
 
+/** The same of one that is kept for a member of a group, whose session need not be persistent. */
+export const SHARED = 'shared'
+
 /** `brokerId` of a message that was handed out here: aedes counts its repetitions by it. */
 export const EMITTED = 'emitted'
 
@@ -21,6 +24,11 @@ export interface Identity {
 /** A message that Redis keeps under the number. */
 export function storedAs(number: number): Identity {
   return { brokerId: STORED, brokerCounter: number, receivers: 0 }
+}
+
+/** A message that a member of a group has under the number. */
+export function sharedAs(number: number): Identity {
+  return { brokerId: SHARED, brokerCounter: number, receivers: 0 }
 }
 
 /**

@@ -4,11 +4,14 @@ import { SluiceError } from '../../../shared/errors.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { canPublish } from '../../../shared/acl.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
+import { filterBehind } from '../../../shared/shared-subscription.ts'
 import { parseTelemetryTopic } from '../../../shared/topics.ts'
 import { prefixOf } from '../../../shared/sessions/client-id.ts'
 import { internalsOf, LiveAedes, type AedesHooks, type AedesInternals } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
+import { Sharing, type DeliverTo } from './sharing.ts'
+import type { SharedGroups } from '../telemetry/shared-groups.ts'
 import { SessionEmitter } from './session-emitter.ts'
 import { toMessage } from '../../../shared/sessions/message.ts'
 import { ClusterRelay } from './cluster-relay.ts'
@@ -36,6 +39,8 @@ export interface Sessions {
   endAfter(clientId: string, seconds: number | undefined): void
   /** Hands telemetry that is in the log on to its subscribers, at QoS 0. */
   copy(topic: string, payload: Uint8Array): void
+  /** To one member of each group, at QoS 0, wherever it is. */
+  readonly sharing: Pick<Sharing, 'copy'>
   /** Publishes at QoS 0 to whatever subscribers there are. */
   tell(topic: string, payload: Buffer): void
   /** Publishes a command to a device, wherever it is connected. Error: `redis_unavailable`. */
@@ -56,6 +61,7 @@ export interface SessionOptions extends HookOptions {
   readonly logger: Logger
   /** Sessions of the only node. */
   readonly local: LocalSessionStore | undefined
+  readonly groups: SharedGroups
   /** In place of ours. */
   readonly hooks: (ours: AedesHooks) => AedesHooks
 }
@@ -87,11 +93,15 @@ function asPublish(packet: { topic: string; [key: string]: unknown }): AedesPubl
 
 export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const properties = new PropertiesByPayload()
-  const { cluster, local, logger, tally } = options
+  const { cluster, local, logger, tally, groups } = options
   const store = cluster?.store ?? local
   if (store === undefined) throw new SluiceError('internal', 'a broker needs a store of sessions, or a cluster')
-  const emitter = new SessionEmitter((packet) => cluster?.sendQos0(toMessage(asPublish(packet))))
-  const relay = new Relay(store, emitter, tally)
+  const emitter = new SessionEmitter((packet) => {
+    const message = toMessage(asPublish(packet))
+    cluster?.sendQos0(message)
+    sharing.send(message)
+  })
+  const relay = new Relay(store, emitter, tally, (message) => sharing.send(message))
   const hooks = createHooks(options, properties, emitter, relay)
   const persistence = new StoredPersistence(store, logger, tally)
   const id = cluster === undefined ? {} : { id: cluster.id }
@@ -100,7 +110,10 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   guard(aedes, options)
   replayRetained(aedes, aedes.persistence, properties)
   const copy = createCopy(aedes, tally)
-  const nodes = cluster && new ClusterRelay(cluster, emitter, relay)
+  const clientOf: DeliverTo = (clientId) => aedes.clients[clientId]
+  const sharing = new Sharing({ groups, store, emitter, cluster, clientOf, copyTo: copy, logger })
+  aedes.on('clientReady', ({ id }) => void sharing.ready(id))
+  const nodes = cluster && new ClusterRelay(cluster, sharing, relay)
   const sendCommand = createCommands(nodes ?? relay, cluster)
   const publishWill = createWillPublisher(options, relay)
   if (nodes !== undefined) await join(options, nodes, relay, aedes, copy, publishWill)
@@ -115,6 +128,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
     claims: store,
     endAfter: (clientId, seconds) => store.endAfter(clientId, seconds),
     copy,
+    sharing,
     tell: (topic, payload) =>
       aedes.publish({ cmd: 'publish', topic, payload, qos: 0, retain: false, dup: false }, () => undefined),
     sendCommand,
@@ -144,22 +158,26 @@ async function join(
   nodes: ClusterRelay,
   relay: Relay,
   aedes: LiveAedes,
-  copy: Sessions['copy'],
+  copy: Copier,
   publishWill: PublishWill,
 ) {
   await cluster?.open({
     clients: () => Object.keys(aedes.clients).length,
     copy,
+    copyTo: copy,
     deliver: (message, number, done) => void relay.deliver(message, number, done),
-    redeliver: () => nodes.redeliver((id) => aedes.clients[id]),
+    redeliver: () => nodes.redeliver(),
     publishWill,
   })
 }
 
-function createCopy(aedes: LiveAedes, tally: Tally): Sessions['copy'] {
+/** Telemetry for the subscribers of this node, or for one client. */
+type Copier = (topic: string, payload: Uint8Array, clientId?: string) => void
+
+function createCopy(aedes: LiveAedes, tally: Tally): Copier {
   let copies = 0
   let bytes = 0
-  return (topic, payload) => {
+  return (topic, payload, clientId) => {
     if (copies >= MAX_COPIES || bytes >= MAX_COPY_BYTES) {
       tally.copiesNodeFull += 1
       return
@@ -168,10 +186,15 @@ function createCopy(aedes: LiveAedes, tally: Tally): Sessions['copy'] {
     bytes += payload.byteLength
     tally.copies += 1
     const buffer = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-    aedes.publish({ cmd: 'publish', topic, payload: buffer, qos: 0, retain: false, dup: false }, () => {
+    const packet = { cmd: 'publish', topic, payload: buffer, qos: 0, retain: false, dup: false } as const
+    const done = (): void => {
       copies -= 1
       bytes -= payload.byteLength
-    })
+    }
+    if (clientId === undefined) return aedes.publish(packet, done)
+    const client = aedes.clients[clientId]
+    if (client?.connected === true) client.deliverQoS({ ...packet, brokerId: undefined }, done)
+    else done()
   }
 }
 
@@ -192,7 +215,7 @@ function guard(aedes: LiveAedes, { authorizer, logger }: SessionOptions): void {
   persistence.addSubscriptions = (client, subscriptions) => {
     const principal = ownerOf(client)?.principal
     const granted = subscriptions.filter(
-      ({ topic }) => principal !== undefined && authorizer.canSubscribe(principal, topic),
+      ({ topic }) => principal !== undefined && authorizer.canSubscribe(principal, filterBehind(topic)),
     )
     return addSubscriptions(client, granted)
   }

@@ -5,7 +5,8 @@ import { propertiesOf, toMessage, type PublishLike } from '../../../shared/sessi
 import type { Lease, Queued, SessionStore, StoredSubscription } from '../../../shared/sessions/port.ts'
 import type { Tally } from '../metrics.ts'
 import type { AedesInternals } from './aedes-internals.ts'
-import { STORED } from './session-emitter.ts'
+import { isShare } from '../../../shared/shared-subscription.ts'
+import { SHARED, STORED } from './session-emitter.ts'
 
 interface ClientLike extends Partial<Pick<AedesInternals, '_nextId'>> {
   readonly id: string
@@ -58,12 +59,16 @@ export class StoredPersistence {
   }
 
   async addSubscriptions({ id }: ClientLike, subscriptions: readonly StoredSubscription[]): Promise<void> {
-    if (subscriptions.length === 0) return
-    await this.#store.subscribe(this.#held(id), subscriptions.map(storedOf))
+    const lease = this.#held(id)
+    // A member of a group is none to aedes; see aedes-hooks.ts.
+    if (subscriptions.length === 0 || lease.clean) return
+    await this.#store.subscribe(lease, subscriptions.map(storedOf))
   }
 
   async removeSubscriptions({ id }: ClientLike, filters: readonly string[]): Promise<void> {
-    if (filters.length > 0) await this.#store.unsubscribe(this.#held(id), filters)
+    const lease = this.#held(id)
+    for (const share of filters.filter(isShare)) await this.#store.leave(lease, share)
+    if (filters.length > 0 && !lease.clean) await this.#store.unsubscribe(lease, filters)
   }
 
   async subscriptionsByClient({ id }: ClientLike): Promise<readonly StoredSubscription[]> {
@@ -80,7 +85,9 @@ export class StoredPersistence {
     const lease = this.#store.leaseOf(id)
     const { messageId, qos = 0 } = packet
     if (lease === undefined || messageId === undefined) return
-    const isOurs = packet.brokerId === STORED
+    // Nothing of it is kept.
+    if (lease.clean && packet.brokerId === STORED) return
+    const isOurs = packet.brokerId === STORED || packet.brokerId === SHARED
     const number = isOurs ? String(packet.brokerCounter) : lease.sent.get(messageId)
     // Not kept, because the session was full: it is sent like to a clean session.
     if (number === undefined || number === '0') return
@@ -88,6 +95,8 @@ export class StoredPersistence {
     // Sent again, as it was noted before.
     if (isReleased ? isOurs : lease.sent.get(messageId) === number) return
     lease.sent.set(messageId, number)
+    // No later connection sends it again; of QoS 2 no other member either.
+    if (lease.clean && qos < 2 && !isReleased) return
     await this.#store.noteDelivery(lease, { number, messageId, qos, isReleased })
   }
 
@@ -97,7 +106,8 @@ export class StoredPersistence {
     if (lease === undefined) return undefined
     const { messageId } = packet
     const sent = messageId === undefined ? undefined : lease.sent.get(messageId)
-    const number = sent ?? (packet.brokerId === STORED ? String(packet.brokerCounter) : undefined)
+    const isOurs = packet.brokerId === STORED || packet.brokerId === SHARED
+    const number = sent ?? (isOurs ? String(packet.brokerCounter) : undefined)
     if (number === undefined) return undefined
     if (messageId !== undefined) lease.sent.delete(messageId)
     await this.#store.acknowledge(lease, number)

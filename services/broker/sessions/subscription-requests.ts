@@ -4,7 +4,7 @@ import { isTelemetryOnly } from '../telemetry/subscription-interest.ts'
 import { encodePacket, encodeText } from '../../../shared/mqtt/encoding.ts'
 import { bodyOf, Type } from '../mqtt/packets.ts'
 import type { RequestedFilter, SubscribePacket, UnsubscribePacket } from '../mqtt/subscribe.ts'
-import { isTopicFilter } from '../../../shared/topic-filter.ts'
+import { filterBehind, isSubscription } from '../../../shared/shared-subscription.ts'
 
 /** A SUBSCRIBE or UNSUBSCRIBE on its way through aedes, and what of the answer is known. */
 export interface PendingRequest {
@@ -17,16 +17,20 @@ export interface PendingRequest {
 
 /**
  * A SUBSCRIBE for aedes without the filters that are refused here, each filter once (aedes answers a repeated one only
- * once), and telemetry at QoS 0, which SUBACK says.
+ * once), and telemetry at QoS 0, which SUBACK says. `isOverQuota` is asked of what aedes refused.
  */
-export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribePacket): PendingRequest {
+export function requestSubscribe(
+  protocol: Protocol,
+  { id, filters }: SubscribePacket,
+  isOverQuota: (filter: string) => boolean,
+): PendingRequest {
   const asked = new Map<string, RequestedFilter>()
   for (const filter of filters) if (filter.obstacle === undefined) asked.set(filter.filter, filter)
   const places = new Map([...asked.keys()].map((filter, place) => [filter, place]))
   const options = [...asked.values()]
   const parts = options.flatMap(({ filter, qos }) => [
     encodeText(filter),
-    Buffer.from([isTelemetryOnly(filter) ? 0 : qos]),
+    Buffer.from([isTelemetryOnly(filterBehind(filter)) ? 0 : qos]),
   ])
   return {
     packet: options.length === 0 ? undefined : encodePacket(0x82, idBytes(id), ...parts),
@@ -35,7 +39,8 @@ export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribeP
       const granted = fromAedes === undefined ? [] : [...fromAedes.subarray(bodyOf(fromAedes) + 2)]
       const codes = filters.map(({ filter, obstacle }) => {
         const code = granted[places.get(filter) ?? -1] ?? FAILURE
-        return obstacle === undefined && code < FAILURE ? code : protocol.refuseFilter(obstacle)
+        if (obstacle === undefined && code < FAILURE) return code
+        return protocol.refuseFilter(obstacle ?? (isOverQuota(filter) ? 'quota' : undefined))
       })
       return protocol.suback(id, codes)
     },
@@ -44,7 +49,7 @@ export function requestSubscribe(protocol: Protocol, { id, filters }: SubscribeP
 
 /** An UNSUBSCRIBE for aedes without filters that cannot have been subscribed to. */
 export function requestUnsubscribe(protocol: Protocol, { id, filters }: UnsubscribePacket): PendingRequest {
-  const asked = filters.filter(isTopicFilter)
+  const asked = filters.filter(isSubscription)
   let known = new Set<string>()
   return {
     packet: asked.length === 0 ? undefined : encodePacket(0xa2, idBytes(id), ...asked.map(encodeText)),

@@ -14,6 +14,7 @@ import type { Forwarder } from './forwarder.ts'
 import type { Refusals } from './refusals.ts'
 import type { RepeatMemory } from './repeat-memory.ts'
 import type { Router } from './routes.ts'
+import type { SharedGroups } from './shared-groups.ts'
 import type { SubscriptionInterest } from './subscription-interest.ts'
 
 /**
@@ -51,6 +52,7 @@ export interface LaneContext {
   readonly clock: ReceiveClock
   readonly refusals: Pick<Refusals, 'record'>
   readonly interest: SubscriptionInterest
+  readonly groups: SharedGroups
   readonly tally: Tally
   readonly repeats: Pick<RepeatMemory, 'enter' | 'leave'>
 }
@@ -66,6 +68,8 @@ export interface LaneConnection {
 /** The client whose packets a lane takes. */
 export interface LaneOwner {
   readonly principal: Principal
+  /** Scoped by login. */
+  readonly clientId: string
   readonly protocol: Protocol
   /** Undefined while no rate is limited. */
   readonly allowance: Allowance | undefined

@@ -1,5 +1,5 @@
 import type { Asked, Failure, Said } from '../../process/thread-client.ts'
-import type { RetainedBounds } from '../bounds.ts'
+import type { MAX_SHARED, RetainedBounds } from '../bounds.ts'
 import type { StoredSubscription } from '../port.ts'
 
 /** What passes between {@link SqliteSessions} and the thread that owns the file. Messages are bytes, encoded. */
@@ -16,6 +16,7 @@ export interface Bounds {
   readonly messages: number
   readonly messageBytes: number
   readonly retained: RetainedBounds
+  readonly shared: typeof MAX_SHARED
 }
 
 export interface ClaimAsk {
@@ -36,6 +37,15 @@ export interface QueuedRow {
   readonly number: number
   readonly messageId: number | undefined
   readonly isReleased: boolean
+  readonly bytes: Uint8Array
+}
+
+/** A message for a member of a group that is connected; `number` 0 when it is not kept. */
+export interface HandedRow {
+  readonly clientId: string
+  readonly share: string
+  readonly number: number
+  readonly qos: number
   readonly bytes: Uint8Array
 }
 
@@ -62,7 +72,13 @@ export interface Calls {
   subscribe: { ask: { clientId: string; subscriptions: readonly StoredSubscription[] }; answer: undefined }
   unsubscribe: { ask: { clientId: string; filters: readonly string[] }; answer: undefined }
   subscriptions: { ask: string; answer: StoredSubscription[] }
-  send: { ask: { topic: string; bytes: Uint8Array }; answer: { number: number; stored: number; full: number } }
+  join: { ask: { clientId: string; share: string; qos: number; clean: boolean }; answer: undefined }
+  leave: { ask: { clientId: string; share: string }; answer: undefined }
+  passOn: { ask: { clientId: string; number: number }; answer: undefined }
+  send: {
+    ask: { topic: string; qos: number; bytes: Uint8Array }
+    answer: { number: number; stored: number; full: number }
+  }
   queue: { ask: { clientId: string; after: number }; answer: { rows: QueuedRow[]; damaged: number } }
   deliver: {
     ask: { clientId: string; number: number; messageId: number; isReleased: boolean; isAwaited: boolean }
@@ -103,6 +119,8 @@ export interface Opened {
 }
 
 export type SessionEvent =
-  { readonly kind: 'wills'; readonly due: readonly DueWill[] } | { readonly kind: 'trouble'; readonly failure: Failure }
+  | { readonly kind: 'wills'; readonly due: readonly DueWill[] }
+  | { readonly kind: 'shared'; readonly handed: readonly HandedRow[] }
+  | { readonly kind: 'trouble'; readonly failure: Failure }
 
 export type FromThread = Said<Opened, SessionEvent>

@@ -7,7 +7,7 @@ import { oncePer, TELL_EVERY_MS } from '../../process/once-per.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
 import { makeFolder, PRIVATE } from '../../storage/folders.ts'
 import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
-import { MAX_PER_SESSION, MAX_RETAINED, MAX_WIDE_SESSIONS } from '../bounds.ts'
+import { MAX_PER_SESSION, MAX_RETAINED, MAX_SHARED, MAX_WIDE_SESSIONS } from '../bounds.ts'
 import type { LocalSessionStore } from '../port.ts'
 import type { Bounds, Calls, Figures, Opened, SessionEvent, ThreadOptions } from './messages.ts'
 import { SqliteSessions, type Ask } from './sqlite-sessions.ts'
@@ -47,6 +47,7 @@ export async function openSqliteSessions(options: SqliteSessionsOptions): Promis
     toError: toSessionError,
     onEvent(event) {
       if (event.kind === 'wills') return sessions.publishDue(event.due)
+      if (event.kind === 'shared') return sessions.handOut(event.handed)
       const { code, message } = toSessionError(event.failure)
       if (!mayTell(code)) return
       logger.error({ code, detail: message }, 'sessions cannot be stored; nothing of them is acknowledged')
@@ -66,7 +67,8 @@ export async function openSqliteSessions(options: SqliteSessionsOptions): Promis
 
 export function boundsOf(maxSessions: number): Bounds {
   const { messages, bytes: messageBytes } = MAX_PER_SESSION
-  return { sessions: maxSessions, wideSessions: MAX_WIDE_SESSIONS, messages, messageBytes, retained: MAX_RETAINED }
+  const [wideSessions, retained, shared] = [MAX_WIDE_SESSIONS, MAX_RETAINED, MAX_SHARED]
+  return { sessions: maxSessions, wideSessions, messages, messageBytes, retained, shared }
 }
 
 function makeFolderOf(file: string): void {

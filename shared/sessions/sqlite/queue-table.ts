@@ -20,6 +20,7 @@ export class QueueTable {
   readonly #insert: StatementSync
   readonly #count: StatementSync
   readonly #read: StatementSync
+  readonly #one: StatementSync
   readonly #length: StatementSync
   readonly #note: StatementSync
   readonly #remove: StatementSync
@@ -38,6 +39,7 @@ export class QueueTable {
       'SELECT count(*) AS messages, total(length(message)) AS bytes FROM queue WHERE client_id = ?',
     )
     this.#read = db.prepare('SELECT * FROM queue WHERE client_id = ? AND number > ? ORDER BY number')
+    this.#one = db.prepare('SELECT * FROM queue WHERE client_id = ? AND number = ?')
     this.#length = db.prepare('SELECT length(message) AS bytes FROM queue WHERE client_id = ? AND number = ?')
     this.#note = db.prepare('UPDATE queue SET message_id = ?, is_released = ? WHERE client_id = ? AND number = ?')
     this.#remove = db.prepare('DELETE FROM queue WHERE client_id = ? AND number = ?')
@@ -55,7 +57,7 @@ export class QueueTable {
   /** Into the queue of each of the sessions that has room. */
   add(clientIds: readonly string[], bytes: Uint8Array): Calls['send']['answer'] {
     if (clientIds.length === 0) return { number: 0, stored: 0, full: 0 }
-    const open = clientIds.filter((clientId) => this.#hasRoom(this.#keptOf(clientId)))
+    const open = clientIds.filter((clientId) => this.isOpen(clientId))
     this.#number += 1
     const crc = crc32(bytes)
     for (const clientId of open) {
@@ -65,6 +67,18 @@ export class QueueTable {
       this.#insert.run(clientId, this.#number, crc, bytes)
     }
     return { number: this.#number, stored: open.length, full: clientIds.length - open.length }
+  }
+
+  /** One message, unless it is damaged. */
+  one(clientId: string, number: number): Pick<QueuedRow, 'messageId' | 'bytes'> | undefined {
+    const row = this.#one.get(clientId, number)
+    const bytes = row && checkedBytes(row)
+    return bytes === undefined ? undefined : { messageId: optionalNumber(row ?? {}, 'message_id'), bytes }
+  }
+
+  /** It has room for one more. */
+  isOpen(clientId: string): boolean {
+    return this.#hasRoom(this.#keptOf(clientId))
   }
 
   read(clientId: string, after: number): Calls['queue']['answer'] {

@@ -10,6 +10,7 @@ const KEYS = {
   queue: ['client_id', 'number'],
   incoming: ['client_id', 'message_id'],
   in_log: ['client_id', 'message_id'],
+  shared: ['client_id', 'number'],
   retained: ['topic'],
   will: ['client_id'],
 } as const

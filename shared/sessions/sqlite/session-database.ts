@@ -1,11 +1,13 @@
 import { statSync } from 'node:fs'
 import { DATABASE_SUFFIXES } from '../../storage/damaged.ts'
 import { IncomingTable } from './incoming-table.ts'
+import { GroupTable } from './group-table.ts'
 import { InLogTable } from './in-log-table.ts'
-import type { Answers, Calls, DueWill, Figures, ThreadOptions } from './messages.ts'
+import type { Answers, Calls, DueWill, Figures, HandedRow, ThreadOptions } from './messages.ts'
 import { QueueTable } from './queue-table.ts'
 import { RetainedTable } from './retained-table.ts'
 import { openSessionFile } from './session-file.ts'
+import { SharedTable } from './shared-table.ts'
 import { SessionTable } from './session-table.ts'
 import { SubscriptionTable } from './subscription-table.ts'
 import { Transaction } from './transaction.ts'
@@ -26,6 +28,8 @@ export class SessionDatabase {
   readonly #sessions: SessionTable
   readonly #subscriptions: SubscriptionTable
   readonly #queue: QueueTable
+  readonly #groups: GroupTable
+  readonly #shared: SharedTable
   readonly #incoming: IncomingTable
   readonly #inLog: InLogTable
   readonly #retained: RetainedTable
@@ -42,6 +46,10 @@ export class SessionDatabase {
       this.#sessions = new SessionTable(this.transaction, clock, bounds.sessions)
       this.#subscriptions = new SubscriptionTable(this.transaction, bounds.wideSessions)
       this.#queue = new QueueTable(this.transaction, { messages: bounds.messages, bytes: bounds.messageBytes })
+      this.#groups = new GroupTable(bounds.shared, (clientId) => this.#sessions.isConnected(clientId))
+      for (const { clientId, share, qos } of this.#subscriptions.shares())
+        this.#groups.join(clientId, share, { qos, clean: false })
+      this.#shared = new SharedTable(this.transaction, this.#groups, this.#queue)
       this.#incoming = new IncomingTable(this.transaction)
       this.#inLog = new InLogTable(this.transaction)
       this.#retained = new RetainedTable(this.transaction, bounds.retained)
@@ -68,10 +76,16 @@ export class SessionDatabase {
     return this.#wills.takeDue(AT_ONCE)
   }
 
+  /** What is for connected members of groups, and committed. */
+  takeHanded(): readonly HandedRow[] {
+    return this.#shared.takeHanded()
+  }
+
   /** After changes were undone. */
   reload(): void {
     this.#subscriptions.load()
     this.#queue.load()
+    this.#shared.load()
     this.#retained.load()
   }
 
@@ -88,10 +102,17 @@ export class SessionDatabase {
       subscribe: ({ clientId, subscriptions: added }) => void subscriptions.add(clientId, added),
       unsubscribe: ({ clientId, filters }) => void subscriptions.remove(clientId, filters),
       subscriptions: (clientId) => subscriptions.of(clientId),
-      send: ({ topic, bytes }) => queue.add(subscriptions.sessionsFor(topic), bytes),
+      join: ({ clientId, share, ...membership }) => void this.#groups.join(clientId, share, membership),
+      leave: ({ clientId, share }) => void this.#groups.leave(clientId, share),
+      passOn: (ask) => void this.#shared.passOn(ask),
+      send: (ask) => this.#send(ask),
       queue: ({ clientId, after }) => queue.read(clientId, after),
       deliver: (ask) => void queue.note(ask),
-      acknowledge: ({ clientId, number }) => void queue.remove(clientId, number),
+      acknowledge: ({ clientId, number }) => {
+        queue.remove(clientId, number)
+        this.#shared.remove(clientId, number)
+        return undefined
+      },
       noteIncoming: ({ clientId, messageId }) => void incoming.add(clientId, messageId),
       hasIncoming: ({ clientId, messageId }) => incoming.has(clientId, messageId),
       dropIncoming: ({ clientId, messageId }) => void incoming.remove(clientId, messageId),
@@ -107,6 +128,12 @@ export class SessionDatabase {
     }
   }
 
+  #send(ask: Calls['send']['ask']): Calls['send']['answer'] {
+    const alone = this.#queue.add(this.#subscriptions.sessionsFor(ask.topic), ask.bytes)
+    const shared = this.#shared.send(ask)
+    return { number: alone.number, stored: alone.stored + shared.stored, full: alone.full + shared.full }
+  }
+
   #claim(ask: Calls['claim']['ask']): Calls['claim']['answer'] {
     this.#followClock()
     const { isPresent, isForgotten, hasMadeRoom } = this.#sessions.claim(ask)
@@ -118,6 +145,7 @@ export class SessionDatabase {
   #release(ask: Calls['release']['ask']): undefined {
     this.#followClock()
     if (this.#sessions.release(ask)) this.#forgetKept(ask.clientId)
+    else if (ask.clean) this.#shared.end(ask.clientId)
     // One that was neither published nor postponed: its client has left.
     this.#wills.removeConnected(ask.clientId)
   }
@@ -132,6 +160,7 @@ export class SessionDatabase {
   }
 
   #forgetKept(clientId: string): void {
+    this.#shared.end(clientId)
     this.#subscriptions.removeAll(clientId)
     this.#queue.removeAll(clientId)
     this.#incoming.removeAll(clientId)

@@ -50,8 +50,14 @@ const LEFT = 'ALTER TABLE session ADD COLUMN left_number INTEGER;'
 /** Nothing in the file: from here on `sessions.db-sums` has the checksums of its pages, which whoever writes must know. */
 const SUMS = ''
 
+/** Of messages in a queue that came by a group: at which QoS the member has them, and how often they were passed on. */
+const SHARED = `
+  CREATE TABLE shared (
+    client_id TEXT NOT NULL, number INTEGER NOT NULL, qos INTEGER NOT NULL, passed INTEGER NOT NULL, share TEXT NOT NULL,
+    PRIMARY KEY (client_id, number)) WITHOUT ROWID;`
+
 /** What each version of the file added. A file of a higher one was written by a newer Sluice. */
-const STEPS = [FIRST, IN_LOG, LEFT, SUMS]
+const STEPS = [FIRST, IN_LOG, LEFT, SUMS, SHARED]
 export const SESSIONS_FORMAT = STEPS.length
 
 interface PreparedFile {

@@ -67,6 +67,8 @@ export class SessionServer {
   /** The commit is at the end of this turn when somebody waits for it, and soon when nobody does. */
   #plan(): void {
     const { isAwaited, isOpen } = this.#database.transaction
+    // What is not kept waits for no commit.
+    if (!isOpen) this.#tellHanded()
     if (isAwaited) this.#turn ??= setImmediate(() => this.#commit())
     else if (isOpen) this.#soon ??= setTimeout(() => this.#commit(), SOON_MS)
   }
@@ -81,6 +83,7 @@ export class SessionServer {
       return void this.#failed(error)
     }
     for (const { id, answer } of this.#held.splice(0)) this.#replies.answer(id, answer)
+    this.#tellHanded()
     this.#database.transaction.tidy()
   }
 
@@ -95,6 +98,11 @@ export class SessionServer {
     this.#database.transaction.rollback()
     this.#database.reload()
     return known
+  }
+
+  #tellHanded(): void {
+    const handed = this.#database.takeHanded()
+    if (handed.length > 0) this.#replies.tell({ kind: 'shared', handed })
   }
 
   #lookAtDue(): void {

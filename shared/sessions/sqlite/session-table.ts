@@ -97,6 +97,11 @@ export class SessionTable {
     return { isPresent: old !== undefined && !isForgotten, isForgotten, hasMadeRoom }
   }
 
+  /** Asked about a persistent one. */
+  isConnected(clientId: string): boolean {
+    return this.#connected.has(clientId)
+  }
+
   /** Whether what is kept of the session is to be forgotten. */
   release({ clientId, clean, expiry }: Calls['release']['ask']): boolean {
     this.#connected.delete(clientId)

@@ -1,24 +1,24 @@
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
-import { fromNowOn, willDelayOf } from '../../mqtt/message-properties.ts'
+import { willDelayOf } from '../../mqtt/message-properties.ts'
 import { parseDeviceKey, topicOfDevice } from '../../topics.ts'
 import { placeOf } from '../bounds.ts'
 import { prefixOf, principalOf } from '../client-id.ts'
 import { decodeMessage, encodeMessage, type Message } from '../message.ts'
 import {
-  NOTHING_LEFT,
   type Delivery,
   type Lease,
-  type Left,
   type LocalSessionStore,
   type PublishWill,
   type Queued,
   type Sent,
   type SessionWish,
+  type SharedListener,
   type StoredSubscription,
   type UnreleasedChange,
 } from '../port.ts'
-import type { Calls, DueWill, Question } from './messages.ts'
+import { bufferOf, leftIn, publishedNow } from './answers.ts'
+import type { Calls, DueWill, HandedRow, Question } from './messages.ts'
 
 /** Asks whoever owns the file. */
 export type Ask = <Q extends Question>(question: Q, ask: Calls[Q]['ask']) => Promise<Calls[Q]['answer']>
@@ -30,6 +30,7 @@ export class SqliteSessions implements LocalSessionStore {
   readonly #onDamage: (count: number) => void
   readonly #leases = new Map<string, Lease>()
   #publish: PublishWill | undefined
+  #listener: SharedListener = (_shared, done) => done()
 
   /** `onDamage` is told of stored messages that are not what was stored. */
   constructor(ask: Ask, logger: Logger, onDamage: (count: number) => void) {
@@ -51,7 +52,7 @@ export class SqliteSessions implements LocalSessionStore {
   async claim(clientId: string, { clean, isNew = false, expiry }: SessionWish): Promise<Lease> {
     const { isPresent, hasMadeRoom, inLog } = await this.#ask('claim', { clientId, clean, isNew, expiry })
     const { name: principal, isApplication } = principalOf(clientId)
-    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), left: leftIn(inLog) }
+    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), isMember: false, left: leftIn(inLog) }
     const lease = {
       clientId,
       principal,
@@ -94,9 +95,36 @@ export class SqliteSessions implements LocalSessionStore {
     return this.#ask('subscriptions', clientId)
   }
 
+  async join(lease: Lease, share: string, qos: number): Promise<void> {
+    lease.isMember = true
+    await this.#ask('join', { clientId: lease.clientId, share, qos, clean: lease.clean })
+  }
+
+  async leave({ clientId }: Lease, share: string): Promise<void> {
+    await this.#ask('leave', { clientId, share })
+  }
+
   async send(message: Message): Promise<Sent> {
-    if (message.qos === 0) return { number: 0, stored: 0, full: 0 }
-    return await this.#ask('send', { topic: message.topic, bytes: encodeMessage(message) })
+    const { topic, qos } = message
+    if (qos === 0) return { number: 0, stored: 0, full: 0 }
+    return await this.#ask('send', { topic, qos, bytes: encodeMessage(message) })
+  }
+
+  onShared(listener: SharedListener): void {
+    this.#listener = listener
+  }
+
+  /** Messages for members of groups that are connected. */
+  handOut(handed: readonly HandedRow[]): void {
+    for (const { clientId, share, number, qos, bytes } of handed) {
+      const message = { ...decodeMessage(bufferOf(bytes)), qos: qos as Message['qos'] }
+      this.#listener({ clientId, share, number, message }, () => undefined)
+    }
+  }
+
+  async passOn({ clientId }: Lease, number: string): Promise<void> {
+    this.#unawaited('passOn', { clientId, number: Number(number) })
+    await Promise.resolve()
   }
 
   async *queue(clientId: string): AsyncGenerator<Queued> {
@@ -216,22 +244,4 @@ export class SqliteSessions implements LocalSessionStore {
     this.#onDamage(count)
     this.#logger.error({ count, of }, `${what} are not what was stored; they are passed over`)
   }
-}
-
-/** A will lives from when it is published. */
-function publishedNow(will: Message): Message {
-  if (will.properties?.will === undefined) return will
-  const properties = fromNowOn(will.properties)
-  return { ...will, properties, expiresMs: properties.expiresAt }
-}
-
-function leftIn(inLog: readonly number[]): Left {
-  if (inLog.length === 0) return NOTHING_LEFT
-  const unreleased = new Map<number, number>()
-  for (let at = 0; at < inLog.length; at += 2) unreleased.set(inLog[at] ?? 0, inLog[at + 1] ?? 0)
-  return { epoch: undefined, unreleased }
-}
-
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }

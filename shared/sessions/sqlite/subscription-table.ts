@@ -22,6 +22,7 @@ export class SubscriptionTable {
   readonly #ofSession: StatementSync
   readonly #ofLogin: StatementSync
   readonly #all: StatementSync
+  readonly #shares: StatementSync
   #wide = new Map<string, Set<string>>()
 
   constructor(transaction: Transaction, maxWide: number) {
@@ -39,6 +40,7 @@ export class SubscriptionTable {
       'SELECT client_id, filter FROM subscription WHERE client_id > ? AND client_id < ? AND qos > 0',
     )
     this.#all = db.prepare(`SELECT client_id, filter FROM subscription WHERE qos > 0 AND instr(client_id, '//')`)
+    this.#shares = db.prepare(`SELECT client_id, filter, qos FROM subscription WHERE filter GLOB '$share/*'`)
     this.load()
   }
 
@@ -83,6 +85,13 @@ export class SubscriptionTable {
   removeAll(clientId: string): void {
     this.#removeAll.run(clientId)
     this.#wide.delete(clientId)
+  }
+
+  /** Those that are shared, of all sessions. */
+  *shares(): Generator<{ readonly clientId: string; readonly share: string; readonly qos: number }> {
+    for (const row of this.#shares.iterate()) {
+      yield { clientId: String(row['client_id']), share: String(row['filter']), qos: Number(row['qos']) }
+    }
   }
 
   of(clientId: string): Required<StoredSubscription>[] {

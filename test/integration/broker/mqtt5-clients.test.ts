@@ -66,8 +66,8 @@ describe('clients of MQTT 5', () => {
     expect(JSON.parse(stdout)).toEqual({
       connack: 'Success',
       assigned: true,
-      shared: 0,
-      suback: ['Granted QoS 1', 'Shared subscription not supported'],
+      shared: 1,
+      suback: ['Granted QoS 1', 'Granted QoS 1'],
       acks: ['Success', 'Topic name invalid', 'Success'],
       message: [
         'x/1',
@@ -122,7 +122,7 @@ describe('clients of MQTT 5', () => {
       maximumPacketSize: 1_048_576,
       topicAliasMaximum: 16,
       subscriptionIdentifiersAvailable: false,
-      sharedSubscriptionAvailable: false,
+      sharedSubscriptionAvailable: true,
     })
     const messages: IPublishPacket[] = []
     const arrived = new Promise<void>((resolve) => {

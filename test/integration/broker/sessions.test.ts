@@ -58,10 +58,10 @@ describe('messages beside telemetry', () => {
     await expect.poll(() => second.messages).toEqual(['t/a/1/status off 1'])
   })
 
-  it('a subscription to $ or $share gets 0x80, also one of several', async () => {
+  it('a subscription to $ gets 0x80, also one of several, and so does a share of none', async () => {
     const { port } = await startBroker()
     const client = await logIn(port, { username: 'app' })
-    client.send(packet.subscribe(1, ['$SYS/#', 0], ['house/+', 1], ['$share/g/house/+', 1]))
+    client.send(packet.subscribe(1, ['$SYS/#', 0], ['house/+', 1], ['$share/g', 1]))
     expect((await client.packetsUpTo(2)).at(-1)).toBe('suback 1 128 1 128')
   })
 })

@@ -80,12 +80,12 @@ export interface ServerLimits {
 }
 
 /** Properties of every CONNACK that lets a client in; what is not offered stands here [MQTT 5.0, 3.2.2.3]. */
-export function serverProperties(limits: ServerLimits): Buffer {
+export function serverProperties(limits: ServerLimits & { readonly sharedAvailable: boolean }): Buffer {
   return Buffer.concat([
     numberProperty(Property.receiveMaximum, 2, limits.receiveMaximum),
     numberProperty(Property.maximumPacketSize, 4, limits.maximumPacketSize),
     numberProperty(Property.topicAliasMaximum, 2, limits.topicAliasMaximum),
     numberProperty(Property.subscriptionIdsAvailable, 1, 0),
-    numberProperty(Property.sharedAvailable, 1, 0),
+    numberProperty(Property.sharedAvailable, 1, limits.sharedAvailable ? 1 : 0),
   ])
 }

@@ -25,7 +25,8 @@ export interface Nodes {
   readonly redis: Awaited<ReturnType<typeof startRedis>>
   /** A connection of the test's own. */
   readonly link: RedisLink
-  start(id: string, settings?: Partial<BrokerSettings>): Promise<Node>
+  /** `Link`: in place of the usual way to Redis. */
+  start(id: string, settings?: Partial<BrokerSettings>, Link?: typeof RedisLink): Promise<Node>
 }
 
 /** A Redis, and brokers in this process on it; the devices `a/1` to `a/9` and the application `app`, which may do everything. */
@@ -38,7 +39,12 @@ export async function startNodes(): Promise<Nodes> {
   const link = new RedisLink({ url: redis.url, logger: quiet, metrics: createMetrics({ defaults: false }) })
   onTestFinished(() => link.close())
   await link.open()
-  return { registry, redis, link, start: (id, settings = {}) => startNode(id, redis.url, registry, settings) }
+  return {
+    registry,
+    redis,
+    link,
+    start: (id, settings = {}, Link = RedisLink) => startNode(id, redis.url, registry, settings, Link),
+  }
 }
 
 async function startNode(
@@ -46,10 +52,11 @@ async function startNode(
   url: string,
   registry: FakeRegistry,
   settings: Partial<BrokerSettings>,
+  Link: typeof RedisLink,
 ): Promise<Node> {
   const metrics = createMetrics({ defaults: false })
   const log = new FakeLog()
-  const link = new RedisLink({ url, logger: quiet, metrics })
+  const link = new Link({ url, logger: quiet, metrics })
   await link.open()
   const broker = await createBroker({
     log: log.asPort(),

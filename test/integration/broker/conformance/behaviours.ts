@@ -42,6 +42,19 @@ export const BEHAVIOURS: Readonly<Record<string, (cast: Cast) => Promise<void>>>
     await expect.poll(() => b.messages.toSorted()).toEqual(['TopicA/B x 0', 'TopicA/C x 1'])
   },
 
+  'of a shared subscription each message comes once, beside one that is not shared': async ({ one, two, a, b }) => {
+    await a.connect(one, A)
+    await b.connect(two, B)
+    for (const client of [a, b]) {
+      expect(await client.subscribe(['$share/sharename/shared/x', 2], ['TopicA', 2])).toEqual([2, 2])
+    }
+    await b.publish('TopicA', 'for both', 0)
+    for (const client of [a, b]) await expect.poll(() => client.messages).toEqual(['TopicA for both 0'])
+    for (let n = 0; n < 10; n += 1) await b.publish('shared/x', String(n), QOS[n % 3] ?? 0)
+    const shared = (): string[] => [...a.messages, ...b.messages].filter((line) => line.startsWith('shared')).toSorted()
+    await expect.poll(shared).toEqual(Array.from({ length: 10 }, (_, n) => `shared/x ${n} ${n % 3}`))
+  },
+
   'retained messages are set, replaced and cleared': async ({ one, two, a, b }) => {
     await a.connect(one, A)
     const topics = ['TopicA/B', 'Topic/C', 'TopicA/C'] as const

@@ -18,6 +18,7 @@ function setUp() {
     },
     forwards: () => undefined,
     subscribed: () => undefined,
+    isOverQuota: () => undefined,
     releasesNothing: () => undefined,
   }
   const connection = {

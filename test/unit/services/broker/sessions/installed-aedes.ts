@@ -44,6 +44,7 @@ export async function start(options: AedesOptions = {}) {
         unsentBytes: 0,
         forwards: () => undefined,
         subscribed: () => undefined,
+        isOverQuota: () => undefined,
         releasesNothing: () => undefined,
         packetsFromAedes: (packets, _bytes, taken) => (written.push(...packets), taken()),
       },

@@ -32,6 +32,7 @@ function setUp() {
     packetsFromAedes: (_packets: readonly AedesPacket[], _bytes: Buffer, taken: () => void) => taken(),
     forwards: () => undefined,
     subscribed: () => undefined,
+    isOverQuota: () => undefined,
     releasesNothing: () => undefined,
   }
   const connection = {
@@ -143,7 +144,7 @@ describe('aedes asks about a message in the turn in which it is handed out', () 
       { ...options, invariants, forwardWill: () => Promise.resolve(true) },
       new PropertiesByPayload(),
       emitter,
-      new Relay(openMemorySessions(quiet), emitter, new Tally()),
+      new Relay(openMemorySessions(quiet), emitter, new Tally(), () => undefined),
     )
     const client = { conn: stream, subscriptions: {} } as unknown as Client
     const answers: unknown[] = []

@@ -1,0 +1,105 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { startRedis } from '../../../../load-tests/servers/redis.ts'
+import { RedisLink } from '../../../../shared/mesh/redis-link.ts'
+import { tempFolder } from '../../../helpers.ts'
+import { startLineProcess } from '../../../line-process.ts'
+import { connectJs, gone, type Inbox } from '../../../mqtt/mqtt-js.ts'
+import { EachNodeLink } from '../../../variants/each-node-shares.ts'
+import { startNodes } from './nodes.ts'
+
+const MESSAGES = 2_000
+const SHARE = '$share/g/house/#'
+/** A node is taken for dead after nine seconds of silence. */
+const PATIENCE = { timeout: 60_000, interval: 100 }
+
+async function join(port: number, clientId: string, protocolVersion: 4 | 5 = 4, share = SHARE): Promise<Inbox> {
+  const member = await connectJs(port, { username: 'app', clientId, protocolVersion })
+  await member.client.subscribeAsync(share, { qos: 1 })
+  return member
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
+const numbers = ({ messages }: Inbox): number[] => messages.map((line) => Number(line.split(' ')[1]))
+const all = (members: readonly Inbox[]): number[] => members.flatMap(numbers).toSorted((a, b) => a - b)
+
+/** Two nodes, two members on each, and a publisher on each. */
+async function share(Link: typeof RedisLink, qos: 0 | 1 | 2, topicOf: (n: number) => string, group = SHARE) {
+  const nodes = await startNodes()
+  const [one, two] = [await nodes.start('one', {}, Link), await nodes.start('two', {}, Link)]
+  const members: Inbox[] = []
+  for (const [index, { port }] of [one, one, two, two].entries()) {
+    members.push(await join(port, `m${index}`, index % 2 === 0 ? 4 : 5, group))
+  }
+  const ofOne = await connectJs(one.port, { username: 'app' })
+  const ofTwo = await connectJs(two.port, { username: 'app' })
+  const publish = (n: number) => (n % 2 === 0 ? ofOne : ofTwo).client.publishAsync(topicOf(n), String(n), { qos })
+  await Promise.all(upTo(MESSAGES).map(publish))
+  return members
+}
+
+describe('a group whose members are on two nodes', () => {
+  it.each([0, 1, 2] as const)('gets each of 2,000 messages at QoS %i exactly once, evenly', async (qos) => {
+    const members = await share(RedisLink, qos, (n) => `house/${n % 9}`)
+    await expect.poll(() => all(members), PATIENCE).toEqual(upTo(MESSAGES))
+    for (const { messages } of members) expect(Math.abs(messages.length - 500)).toBeLessThan(100)
+  })
+
+  it('gets telemetry exactly once, whichever node it came to', async () => {
+    const members = await share(RedisLink, 1, (n) => `t/a/${1 + (n % 9)}/telemetry`, '$share/g/t/#')
+    await expect.poll(() => all(members), PATIENCE).toEqual(upTo(MESSAGES))
+    for (const { messages } of members) expect(Math.abs(messages.length - 500)).toBeLessThan(100)
+  })
+
+  it('known wrong: where each node shares out by itself, messages come twice', async () => {
+    const members = await share(EachNodeLink, 1, () => 'house/door')
+    await expect.poll(() => all(members).length, PATIENCE).toBe(2 * MESSAGES)
+  })
+
+  it('ends with its last member, on whatever node, and nodes know of members that come and go', async () => {
+    const nodes = await startNodes()
+    const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+    const member = await join(one.port, 'm')
+    await expect.poll(() => two.metric('sluice_broker_shared_members')).toBe(1)
+    const publisher = await connectJs(two.port, { username: 'app' })
+    await member.client.unsubscribeAsync(SHARE)
+    await expect.poll(() => two.metric('sluice_broker_shared_groups')).toBe(0)
+    for (const qos of [0, 1] as const) await publisher.client.publishAsync('house/door', String(qos), { qos })
+    expect(await nodes.link.run((redis) => redis.keys('sluice:group*'))).toEqual([])
+    const other = await join(two.port, 'other')
+    await publisher.client.publishAsync('house/door', '2', { qos: 1 })
+    await expect.poll(() => numbers(other)).toEqual([2])
+    expect(member.messages).toEqual([])
+    await other.client.endAsync()
+    await expect.poll(() => nodes.link.run((redis) => redis.keys('sluice:*:app//other'))).toEqual([])
+  })
+})
+
+it('members leave and nodes are killed: each of 2,000 messages reaches at least one member', async () => {
+  const redis = await startRedis(tempFolder(), 'sessions')
+  onTestFinished(() => redis.stop())
+  const startNode = async (id: string) => {
+    const node = startLineProcess([process.execPath, 'load-tests/brokers/broker-node.ts', redis.url, id])
+    return { ...node, port: Number((await node.next(/^ready /)).split(' ')[1]) }
+  }
+  const [one, two] = await Promise.all([startNode('one'), startNode('two')])
+  const members = [await join(one.port, 'm0'), await join(one.port, 'm1', 5), await join(two.port, 'm2')]
+  const leaves = await join(two.port, 'm3', 5)
+  members.push(leaves)
+  let publisher = await connectJs(two.port, { username: 'app' })
+  for (let n = 0; n < MESSAGES; n += 20) {
+    if (n === 300) leaves.client.stream.destroy()
+    if (n === 700) await one.kill()
+    if (n === 1_000) members.push(await join(two.port, 'm4'))
+    if (n === 1_400) {
+      const three = await startNode('three')
+      members.push(await join(three.port, 'm5', 5))
+      publisher = await connectJs(three.port, { username: 'app' })
+      const left = gone(members[2] ?? leaves)
+      await two.kill()
+      await left
+    }
+    const batch = upTo(20).map((index) => publisher.client.publishAsync('house/x', String(n + index), { qos: 1 }))
+    await Promise.all(batch)
+  }
+  await expect.poll(() => [...new Set(all(members))], PATIENCE).toEqual(upTo(MESSAGES))
+})
