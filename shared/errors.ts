@@ -102,9 +102,7 @@ export const ERRORS = {
   // Limits in action.
   broker_overloaded: overload('The log cannot keep up or is down; the client should retry with backoff.'),
   qos0_shed: overload('QoS 0 messages are dropped first under load; publish what must not be lost with QoS 1.'),
-  log_full: overload(
-    'The log reached its retention limit before a consumer caught up; free disk space or start the worker.',
-  ),
+  log_full: overload('The log reached its limit before it was read: free disk space, or start the worker.'),
   disk_full: overload('The disk is full: free space in the data folder; acknowledgements resume by themselves.'),
   rate_limited: { class: 'overload', canRetry: true, status: 429, fix: 'Slow down; see the Retry-After header.' },
   streams_exhausted: overload('Close unused live views, or raise HTTP_STREAMS_MAX.'),
@@ -150,6 +148,8 @@ export const ERRORS = {
     'The log was deleted, cut or restored from a copy: positions begin anew. Records of the old one that were not stored are gone.',
   ),
   log_partitions_changed: configuration('The log keeps its number of partitions: restore the setting, or the topic.'),
+  log_repartition_refused: usage(409, 'Nothing was changed: docs/deploy.md says which numbers a log may get.'),
+  log_repartition_given_up: transient('Nothing was changed: mend the process named, or leave it out by --without.'),
   log_corrupt: configuration(
     'A part of the log is damaged: it is kept as .damaged and skipped; what is lost of it is counted as a gap.',
   ),

@@ -21,9 +21,10 @@ export function runBroker(through: Through = (log) => log): Promise<number> {
     warnOfUnknownNames(logger)
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const { facts } = registry
-    const log = await through(await open('log', openKafkaLog, { ...kafkaOptions(config, 'broker'), facts }))
     const isPortShared = config.MQTT_REUSE_PORT === 'on'
     const node = nodeName('broker', { id: config.NODE_ID, port: config.MQTT_PORT, isPortShared })
+    const kafka = { ...kafkaOptions(config, 'broker'), facts, member: node }
+    const log = await through(await open('log', openKafkaLog, kafka))
     const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
     const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
     const { clock } = stamps

@@ -5,6 +5,7 @@ import { openRedisCache } from '../../shared/cache/redis/open.ts'
 import { runClusterProcess } from '../../shared/process/cluster-process.ts'
 import { openKafkaLog } from '../../shared/log/kafka/open.ts'
 import { openInfluxPoints } from '../../shared/points/influx/open.ts'
+import { nodeName } from '../../shared/process/node-name.ts'
 import { portChecks } from '../../shared/process/readiness.ts'
 import { openMariadbRegistry } from '../../shared/registry/mariadb/open.ts'
 import { startIngestWorker, type IngestWorkerOptions } from './worker.ts'
@@ -21,7 +22,8 @@ export function runIngestWorker(through: (ports: Ports) => Ports = (ports) => po
     warnOfUnknownNames(logger)
     const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
     const { facts } = registry
-    const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'ingest-worker'), facts })
+    const member = nodeName('ingest-worker', { id: undefined, port: config.OPS_PORT })
+    const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'ingest-worker'), facts, member })
     const expiring = { ...influxOptions(config), expireEveryMs: EXPIRE_EVERY_MS }
     const points = await open('points', openInfluxPoints, expiring)
     const cache = await open('cache', openRedisCache, redisCacheOptions(config))

@@ -1,5 +1,5 @@
 import { toSluiceError } from '../../shared/errors.ts'
-import type { LogBatch, LogTopic, TelemetryLog } from '../../shared/log/port.ts'
+import type { LogBatch, LogTopic, PartitionOffsets, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 
 /** Records read in a second per partition; what comes faster is skipped, so that watching never slows storing. */
@@ -20,7 +20,9 @@ export class LogTail {
   readonly #options: TailOptions
   readonly #stop = new AbortController()
   readonly #letterPositions = new Map<number, number>()
-  #runs: readonly Promise<void>[] = []
+  readonly #runs = new Map<string, Promise<void>>()
+  /** So many the log had when they were followed. */
+  #partitions = 0
   #tick = { count: 0, over: Promise.withResolvers<void>() }
 
   private constructor(options: TailOptions) {
@@ -30,16 +32,26 @@ export class LogTail {
   /** Resolves when it is settled where reading begins: what is appended from then on is seen. */
   static async start(options: TailOptions): Promise<LogTail> {
     const tail = new LogTail(options)
-    const topics = ['telemetry.raw', 'telemetry.dead-letter'] as const
-    const ends = await Promise.all(topics.map((topic) => options.log.offsets(topic)))
-    const starts = topics.flatMap((topic, index) =>
-      (ends[index] ?? []).map(({ partition, end }) => ({ topic, partition, end })),
-    )
-    for (const { topic, partition, end } of starts) {
-      if (topic === 'telemetry.dead-letter') tail.#letterPositions.set(partition, end)
-    }
-    tail.#runs = starts.map(({ topic, partition, end }) => tail.#follow(topic, partition, end))
+    await tail.#followAll(({ end }) => end)
     return tail
+  }
+
+  /** Follows the partitions that are not followed yet. */
+  async #followAll(startOf: (offsets: PartitionOffsets) => number): Promise<void> {
+    const { log } = this.#options
+    const { partitions } = log
+    const topics = ['telemetry.raw', 'telemetry.dead-letter'] as const
+    const offsets = await Promise.all(topics.map((topic) => log.offsets(topic)))
+    for (const [index, topic] of topics.entries()) {
+      for (const found of offsets[index] ?? []) {
+        const { partition } = found
+        const name = `${topic}/${partition}`
+        if (this.#runs.has(name) || this.#stop.signal.aborted) continue
+        if (topic === 'telemetry.dead-letter') this.#letterPositions.set(partition, startOf(found))
+        this.#runs.set(name, this.#follow(topic, partition, startOf(found)))
+      }
+    }
+    this.#partitions = partitions
   }
 
   /** Per partition of the dead letters the next offset that `onBatch` will be called with. */
@@ -51,12 +63,22 @@ export class LogTail {
   tick(): void {
     this.#tick.over.resolve()
     this.#tick = { count: this.#tick.count + 1, over: Promise.withResolvers() }
+    if (this.#options.log.partitions !== this.#partitions) void this.#followMore()
   }
 
   async stop(): Promise<void> {
     this.#stop.abort()
     this.#tick.over.resolve()
-    await Promise.all(this.#runs)
+    await Promise.all(this.#runs.values())
+  }
+
+  /** The log has more partitions by now, of which all is new. What fails is tried again at the next tick. */
+  async #followMore(): Promise<void> {
+    try {
+      await this.#followAll(({ start }) => start)
+    } catch (error) {
+      this.#options.logger.debug({ err: toSluiceError(error) }, 'partitions that are new cannot be followed yet')
+    }
   }
 
   async #follow(topic: LogTopic, partition: number, start: number): Promise<void> {

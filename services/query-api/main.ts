@@ -31,7 +31,8 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   warnOfUnknownNames(logger)
   const registry = await open('registry', openMariadbRegistry, mariadbOptions(config))
   const { facts } = registry
-  const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'query-api'), facts })
+  const node = nodeName('query-api', { id: config.NODE_ID, port: config.HTTP_PORT })
+  const log = await open('log', openKafkaLog, { ...kafkaOptions(config, 'query-api'), facts, member: node })
   const points = await open('points', openInfluxPoints, influxOptions(config))
   const cache = await open('cache', openRedisCache, redisCacheOptions(config))
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions(config))
@@ -40,7 +41,6 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const owners = await open('workers', openGroupOwners, kafkaOptions(config, 'query-api'))
   const lag = new LagWatch({ log, logger, metrics })
   releasers.own('lag watch', lag, async (it) => it.close())
-  const node = nodeName('query-api', { id: config.NODE_ID, port: config.HTTP_PORT })
   const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
   const stamps = await open('stamps', openStamps, { log, hold, node, waitForClockMs: config.WAIT_FOR_CLOCK * 1000 })
   watch(...portChecks({ log, points, registry }, true), stamps.check)

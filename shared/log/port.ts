@@ -177,10 +177,14 @@ export class RecordsTooLarge extends SluiceError {
  * Every method may be called concurrently.
  */
 export interface TelemetryLog {
+  /** Of telemetry. It grows when the processes of a log agree on more; see `shared/log/kafka/partitioning.ts`. */
   readonly partitions: number
 
-  /** The partition of a key; the same on every node and for ever (see `shared/log/partition.ts`). */
+  /** The partition of a key of telemetry, the same on every node, as long as the number of partitions is. */
   partitionOf(key: string): number
+
+  /** All partitions in which records of the key may wait for being stored. */
+  partitionsOf(key: string): readonly number[]
 
   /**
    * Appends in the given order and resolves when every record is durable. All or nothing in the embedded log; where an

@@ -1,6 +1,12 @@
+/** Undefined leaves what is said. */
+export type FactChange<T> = (
+  said: string | undefined,
+  nowMs: number,
+) => { readonly say?: string | undefined; readonly result: T }
+
 /**
- * What the processes of an installation agree on, as short texts by name. Names have at most 64 characters, values 255.
- * Everything is durable when it resolves. Errors as of `Registry`.
+ * What the processes of an installation agree on, as texts by name. Names have at most 64 characters, values some that fit
+ * into one statement. Everything is durable when it resolves. Errors as of `Registry`.
  */
 export interface Facts {
   /** Undefined when nobody has said it yet. */
@@ -9,4 +15,9 @@ export interface Facts {
   keep(name: string, value: string): Promise<string>
   /** In place of what was said before. */
   put(name: string, value: string): Promise<void>
+  /**
+   * Shows what is said, and the time of the registry in ms since 1970, and says what `change` returns, which is not empty,
+   * with nobody else in between. `change` may be called again.
+   */
+  change<T>(name: string, change: FactChange<T>): Promise<T>
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { openRegistry, type MakeRegistryHarness } from './registry-harness.ts'
 
-const LONGEST = { name: 'n'.repeat(64), value: 'v'.repeat(255) }
+const LONGEST = { name: 'n'.repeat(64), value: 'v'.repeat(200_000) }
 
 export function describeFacts(name: string, make: MakeRegistryHarness): void {
   describe(`${name}: facts`, () => {
@@ -27,6 +27,17 @@ export function describeFacts(name: string, make: MakeRegistryHarness): void {
       const said = await Promise.all(Array.from({ length: 20 }, (_, n) => facts.keep('count', String(n))))
       expect(new Set(said).size).toBe(1)
       expect(await facts.get('count')).toBe(said[0])
+    })
+
+    it('are changed in turns: nobody changes what another one is changing', async () => {
+      const { facts } = await openRegistry(await make())
+      const add = () => facts.change('sum', (said, nowMs) => ({ say: `${Number(said ?? 0) + 1}`, result: nowMs }))
+      const times = await Promise.all(Array.from({ length: 20 }, add))
+      expect(await facts.get('sum')).toBe('20')
+      expect(Math.min(...times)).toBeGreaterThan(Date.now() - 60_000)
+      expect(await facts.change('sum', (said) => ({ result: said }))).toBe('20')
+      expect(await facts.change('none', (said) => ({ result: said }))).toBeUndefined()
+      expect(await facts.get('none')).toBeUndefined()
     })
   })
 }

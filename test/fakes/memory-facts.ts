@@ -1,4 +1,4 @@
-import type { Facts } from '../../shared/registry/facts-port.ts'
+import type { FactChange, Facts } from '../../shared/registry/facts-port.ts'
 
 /** What the processes of one installation agree on. */
 export class MemoryFacts implements Facts {
@@ -16,5 +16,11 @@ export class MemoryFacts implements Facts {
 
   async put(name: string, value: string): Promise<void> {
     this.all.set(name, value)
+  }
+
+  async change<T>(name: string, change: FactChange<T>): Promise<T> {
+    const { say, result } = change(this.all.get(name), Date.now())
+    if (say !== undefined) this.all.set(name, say)
+    return result
   }
 }

@@ -5,4 +5,5 @@ export const forgetfulFacts: Facts = {
   get: async () => undefined,
   keep: async (_, value) => value,
   put: async () => {},
+  change: async (_, change) => change(undefined, Date.now()).result,
 }

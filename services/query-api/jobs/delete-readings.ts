@@ -24,7 +24,7 @@ export interface DeleteSpec {
 }
 
 export interface DeleteSources {
-  readonly log: Pick<TelemetryLog, 'offsets' | 'lag' | 'partitionOf'>
+  readonly log: Pick<TelemetryLog, 'offsets' | 'lag' | 'partitionsOf'>
   readonly points: Pick<PointStore, 'delete' | 'sync'>
   readonly registry: Pick<Registry, 'tombstones'>
 }
@@ -86,7 +86,7 @@ function rangeOf({ tenant, uid, stream, from, to }: Tombstone): DeleteRange {
  * it took up before it knew of the tombstone.
  */
 async function whenStored({ log }: DeleteSources, { tenant, uid }: Tombstone, run: JobRun): Promise<void> {
-  const ends = await endsOf(log, new Set([log.partitionOf(deviceKey(tenant, uid))]))
+  const ends = await endsOf(log, new Set(log.partitionsOf(deviceKey(tenant, uid))))
   for (let told = -1; ;) {
     run.signal.throwIfAborted()
     const left = await recordsLeft(log, ends)

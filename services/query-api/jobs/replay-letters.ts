@@ -19,7 +19,7 @@ export const MAX_TRIES = 3
 const LOOK_EVERY_MS = 200
 
 export interface ReplaySources {
-  readonly log: Pick<TelemetryLog, 'append' | 'lag' | 'offsets' | 'partitionOf' | 'read'>
+  readonly log: Pick<TelemetryLog, 'append' | 'lag' | 'offsets' | 'partitionsOf' | 'read'>
   readonly points: Pick<PointStore, 'query'>
   readonly registry: Pick<Registry, 'letterNotes' | 'names' | 'policies' | 'tombstones'>
 }
@@ -84,7 +84,7 @@ async function store(
     // They stay what they are: faulty letters.
     if (!(error instanceof RecordsTooLarge)) throw error
   }
-  const ends = await endsOf(log, new Set(records.map(({ key }) => log.partitionOf(key))))
+  const ends = await endsOf(log, new Set(records.flatMap(({ key }) => log.partitionsOf(key))))
   for (let told = -1; ;) {
     run.signal.throwIfAborted()
     const left = await recordsLeft(log, ends)

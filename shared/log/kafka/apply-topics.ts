@@ -3,7 +3,8 @@ import type { Logger } from '../../process/logger.ts'
 import type { Facts } from '../../registry/facts-port.ts'
 import type { ClientOptions } from './client-options.ts'
 import { specsOf, type TopicPlan } from './topic-plan.ts'
-import { agreedPartitions, noteApplied } from './topic-notes.ts'
+import { parsePartitioning, settledAt } from './partitioning.ts'
+import { agreedPartitions, noteApplied, partitioningFact } from './topic-notes.ts'
 import { alterTopic, settingsOf, type TopicSpec } from './topic-settings.ts'
 import { topicMissing } from './topic-state.ts'
 import { describeTopic, inspectTopics, withAdmin } from './topics.ts'
@@ -31,7 +32,10 @@ export async function applyTopics(
   const { partitions: wanted, prefix = '', facts, logger } = options
   return withAdmin(options, logger, async (admin) => {
     const about = { topic: `${prefix}telemetry.raw`, wanted, facts, managesTopics: false, logger }
-    const specs = Object.values(specsOf(options, await agreedPartitions(admin, about)))
+    const agreed = await agreedPartitions(admin, about)
+    const text = await facts.get(partitioningFact(about.topic))
+    const now = text === undefined ? settledAt(agreed, agreed) : parsePartitioning(text)
+    const specs = Object.values(specsOf(options, now))
     const changes = new Map<string, SettingChange[]>()
     for (const spec of specs) {
       changes.set(spec.name, await apply(admin, spec))

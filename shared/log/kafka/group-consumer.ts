@@ -6,9 +6,12 @@ import { Commits } from './commits.ts'
 import type { Feed } from './feed.ts'
 import type { Feeds } from './feeds.ts'
 import { PartitionReader } from './partition-reader.ts'
+import { noteBehind, readFrom } from './partitioning.ts'
+import type { PartitioningMember } from './partitioning-member.ts'
 import { GroupMember, type Session } from './group-member.ts'
 import type { KafkaMetrics } from './metrics.ts'
 import type { Committed, Positions } from './positions.ts'
+import { readableParts } from './readable-parts.ts'
 
 /** How often in the time of silence that is allowed the watch looks. */
 const LOOKS = 12
@@ -17,7 +20,7 @@ interface GroupConsumerOptions extends ConsumeOptions {
   /** The topic's and the group's name in Kafka. */
   readonly topicName: string
   readonly groupName: string
-  readonly partitions: number
+  readonly partitioning: Pick<PartitioningMember, 'now' | 'refresh' | 'readable'>
   /** Without an answer to a fetch, or without membership, for so long the consumer ends; whoever uses it opens another. */
   readonly silenceMs: number
   /** Of this consumer alone, closed with it. */
@@ -54,11 +57,11 @@ export class GroupConsumer implements LogConsumer {
 
   constructor(options: GroupConsumerOptions) {
     this.#options = options
-    const { groupName, topicName, partitions, silenceMs, client, otherClient, logger } = options
+    const { groupName, topicName, partitioning, silenceMs, client, otherClient, logger } = options
     this.#member = new GroupMember({
       group: groupName,
       topic: topicName,
-      partitions,
+      partitions: () => readFrom(partitioning.now),
       client,
       otherClient,
       logger,
@@ -103,6 +106,7 @@ export class GroupConsumer implements LogConsumer {
   async #assign(session: Session): Promise<void> {
     const { topicName, groupName, positions, logger, group, metrics, client } = this.#options
     const { partitions } = session
+    await this.#checkShare(partitions)
     const log = await client.topicId(topicName)
     const [committed, bounds] = await Promise.all([
       partitions.length === 0 ? new Map<number, Committed>() : positions.committed(topicName, groupName, partitions),
@@ -125,12 +129,12 @@ export class GroupConsumer implements LogConsumer {
     { start, end }: { readonly start: number; readonly end: number },
     known: Committed | undefined,
   ): Promise<void> {
-    const { feeds, topicName: topic, onAssigned } = this.#options
+    const { feeds, topicName: topic, onAssigned, partitioning } = this.#options
     const id = this.#log
     const isOther = known?.log !== undefined && id !== undefined && known.log !== id
     // Reading again what was stored changes nothing; skipping what was not would lose it.
     const isValid = known !== undefined && !isOther && known.offset <= end
-    const note = isValid ? known.note : undefined
+    const note = isValid ? known.note : known === undefined ? noteBehind(partitioning.now, partition) : undefined
     onAssigned?.({ partition, log: id ?? '', end, isNew: known === undefined, note })
     this.#commits.begin(partition, isValid ? known.offset : -1)
     // A group without a position in this log begins at the first record that is kept, never at the end.
@@ -165,18 +169,29 @@ export class GroupConsumer implements LogConsumer {
   }
 
   async #run(partition: number, reader: PartitionReader, { signal }: AbortController): Promise<void> {
-    const { topic, maxRecords, onBatch, onStuck } = this.#options
+    const { topic, maxRecords, partitioning, onBatch, onStuck } = this.#options
     const log = this.#log ?? ''
     try {
       while (!signal.aborted) {
         const run = await reader.next(maxRecords, signal, (error) => onStuck?.(partition, error))
-        if (run !== undefined) await onBatch({ topic, log, partition, ...run }, signal)
+        if (run === undefined) continue
+        for await (const part of readableParts({ topic, log, partition, ...run }, partitioning, signal)) {
+          await onBatch(part, signal)
+        }
       }
     } catch (error) {
       // What fails after it was told to stop did not fail.
       if (!signal.aborted) this.#stop(toSluiceError(error))
     }
     reader.close()
+  }
+
+  /** Whoever shares the partitions out may know of new ones before us, and where reading begins in them. */
+  async #checkShare(partitions: readonly number[]): Promise<void> {
+    const { partitioning, topicName } = this.#options
+    const isNew = () => partitions.some((partition) => partition >= readFrom(partitioning.now))
+    if (isNew()) await partitioning.refresh()
+    if (isNew()) throw new SluiceError('log_unavailable', `partitions of ${topicName} are not taken in yet`)
   }
 
   /** Where to go on when the next offset is not in the log: retention passed it, or the topic was cut or made anew. */

@@ -27,8 +27,8 @@ export interface Session {
 interface GroupMemberOptions {
   readonly group: string
   readonly topic: string
-  /** Of the topic. */
-  readonly partitions: number
+  /** That the members share; where it becomes another one the group is joined anew. */
+  readonly partitions: () => number
   readonly client: KafkaClient
   /** For the goodbye: a request to join may still wait on the other one. */
   readonly otherClient: KafkaClient
@@ -54,6 +54,8 @@ export class GroupMember {
   readonly #running: Promise<void>
   #memberId = ''
   #isAssigned = false
+  /** So many partitions are shared out, where this member does it. */
+  #shared = 0
   #closing: Promise<void> | undefined
   /** When the group was last heard of as a member, in ms of `performance.now()`. */
   lastAnswerMs = performance.now()
@@ -93,6 +95,7 @@ export class GroupMember {
     const { logger, group, onAssigned, onRevoked, onFailed } = this.#options
     let failures = 0
     while (!this.#stop.signal.aborted) {
+      this.#shared = this.#options.partitions()
       try {
         const session = await this.#join()
         this.lastAnswerMs = performance.now()
@@ -141,8 +144,8 @@ export class GroupMember {
   }
 
   #shares(members: readonly string[]): { memberId: string; memberAssignment: Buffer }[] {
-    const { topic, partitions } = this.#options
-    return Array.from(assign(members, partitions), ([memberId, own]) => {
+    const { topic } = this.#options
+    return Array.from(assign(members, this.#shared), ([memberId, own]) => {
       return { memberId, memberAssignment: encodeAssignment(topic, own) }
     })
   }
@@ -153,7 +156,7 @@ export class GroupMember {
     const beat = (broker: Broker) => broker.heartbeat({ groupId: group, groupGenerationId: generation, memberId })
     while (!this.#stop.signal.aborted) {
       await pause(HEARTBEAT_MS, this.#stop.signal)
-      if (this.#stop.signal.aborted) return
+      if (this.#stop.signal.aborted || this.#options.partitions() !== this.#shared) return
       try {
         await client.atCoordinator(group, beat)
         this.lastAnswerMs = performance.now()

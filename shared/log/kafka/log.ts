@@ -3,20 +3,23 @@ import { SluiceError } from '../../errors.ts'
 import type { LogRecord } from '../../telemetry.ts'
 import type { LogMetrics } from '../log-metrics.ts'
 import { partitionOf } from '../partition.ts'
-import type {
-  ConsumeOptions,
-  Durability,
-  LogBatch,
-  LogConsumer,
-  LogTopic,
-  PartitionLag,
-  PartitionOffsets,
-  ReadOptions,
-  TelemetryLog,
+import {
+  INGEST_GROUP,
+  type ConsumeOptions,
+  type Durability,
+  type LogBatch,
+  type LogConsumer,
+  type LogTopic,
+  type PartitionLag,
+  type PartitionOffsets,
+  type ReadOptions,
+  type TelemetryLog,
 } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import { Feeds } from './feeds.ts'
 import { GroupConsumer } from './group-consumer.ts'
+import { appendedTo, lettersIn } from './partitioning.ts'
+import type { PartitioningMember } from './partitioning-member.ts'
 import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
 import type { Compression } from './record-batch.ts'
@@ -36,7 +39,8 @@ const DRAIN_LIMIT_MS = 4_000
 const UNKNOWN_BATCH_BYTES = 1024 * 1024
 
 export interface KafkaLogParts extends TopicWatchParts {
-  readonly partitions: number
+  /** Into how many partitions records go, as of each moment. Closed with the log. */
+  readonly partitioning: PartitioningMember
   /** What a group is called in Kafka. */
   readonly groupName: (group: string) => string
   readonly silenceMs: number
@@ -56,9 +60,7 @@ interface Source {
  * other: producing, asking and scanning, following, and one set for each consumer.
  */
 export class KafkaLog implements TelemetryLog {
-  readonly partitions: number
   readonly #parts: KafkaLogParts
-  readonly #all: readonly number[]
   readonly #producing: KafkaClient
   readonly #producers: Readonly<Record<LogTopic, Producer>>
   readonly #scanning: Source
@@ -73,8 +75,6 @@ export class KafkaLog implements TelemetryLog {
 
   constructor(parts: KafkaLogParts) {
     this.#parts = parts
-    this.partitions = parts.partitions
-    this.#all = Array.from({ length: parts.partitions }, (_, partition) => partition)
     this.#topics = new TopicWatch(parts, (topic, { maxBatchBytes }) => {
       this.#producers[topic].maxBatchBytes = maxBatchBytes
     })
@@ -86,15 +86,32 @@ export class KafkaLog implements TelemetryLog {
       'telemetry.raw': this.#producer('telemetry.raw'),
       'telemetry.dead-letter': this.#producer('telemetry.dead-letter'),
     }
-    const offsets = (topic: LogTopic) => new SharedAnswer(() => this.#positions.offsets(parts.names[topic], this.#all))
+    const offsets = (topic: LogTopic) =>
+      new SharedAnswer(() => this.#positions.offsets(parts.names[topic], this.#all(topic)))
     this.#offsets = {
       'telemetry.raw': offsets('telemetry.raw'),
       'telemetry.dead-letter': offsets('telemetry.dead-letter'),
     }
+    const { partitioning, names, groupName } = parts
+    const telemetry = names['telemetry.raw']
+    partitioning.watch({
+      bounds: (partitions) => this.#positions.bounds(telemetry, partitions),
+      committed: (partitions) => this.#positions.committed(telemetry, groupName(INGEST_GROUP), partitions),
+    })
+  }
+
+  get partitions(): number {
+    return appendedTo(this.#parts.partitioning.now)
   }
 
   partitionOf(key: string): number {
     return partitionOf(key, this.partitions)
+  }
+
+  partitionsOf(key: string): readonly number[] {
+    const { state, from, to } = this.#parts.partitioning.now
+    const counts = state === 'switched' ? [from, to] : [this.partitions]
+    return [...new Set(counts.map((count) => partitionOf(key, count)))]
   }
 
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
@@ -113,7 +130,7 @@ export class KafkaLog implements TelemetryLog {
       ...options,
       topicName: names[options.topic],
       groupName: groupName(options.group),
-      partitions: this.partitions,
+      partitioning: this.#parts.partitioning,
       silenceMs,
       client,
       otherClient: this.#scanning.client,
@@ -135,7 +152,7 @@ export class KafkaLog implements TelemetryLog {
 
   read(options: ReadOptions): AsyncIterable<LogBatch> {
     const { topic, partition, follow } = options
-    if (partition < 0 || partition >= this.partitions) {
+    if (partition < 0 || partition >= this.#count(topic)) {
       throw new SluiceError('not_found', `${topic} has no partition ${partition}`)
     }
     const reading = new Reading(options, this.#parts.names[topic], this.#positions)
@@ -157,7 +174,7 @@ export class KafkaLog implements TelemetryLog {
     const { names, groupName } = this.#parts
     // That of the topic, whoever set it: by it Kafka removes.
     const retention = this.#topics.state(topic)?.retention ?? {}
-    return this.#positions.lag(names[topic], groupName(group), this.#all, retention)
+    return this.#positions.lag(names[topic], groupName(group), this.#all(topic), retention)
   }
 
   async durability(): Promise<Durability> {
@@ -174,6 +191,7 @@ export class KafkaLog implements TelemetryLog {
     const drained = Promise.all(Object.values(this.#producers).map((producer) => producer.drain()))
     const drainedOrLate = Promise.race([drained, sleep(DRAIN_LIMIT_MS, undefined, { ref: false })])
     await Promise.all([drainedOrLate, ...[...this.#consumers].map((consumer) => consumer.close())])
+    await this.#parts.partitioning.close()
     const readers = [this.#scanning, this.#following].map(async ({ client, feeds }) => {
       const ending = feeds.close()
       await client.close()
@@ -193,13 +211,21 @@ export class KafkaLog implements TelemetryLog {
     return { client, feeds: new Feeds({ client, maxWaitMs, paceMs, logger, metrics: kafkaMetrics }) }
   }
 
+  #count(topic: LogTopic): number {
+    return topic === 'telemetry.raw' ? this.partitions : lettersIn(this.#parts.partitioning.now)
+  }
+
+  #all(topic: LogTopic): number[] {
+    return Array.from({ length: this.#count(topic) }, (_, partition) => partition)
+  }
+
   #producer(topic: LogTopic): Producer {
-    const { names, states, compression, logger, logMetrics, kafkaMetrics } = this.#parts
+    const { names, states, partitioning, compression, logger, logMetrics, kafkaMetrics } = this.#parts
     const name = names[topic]
     return new Producer({
       topic,
       name,
-      partitions: this.partitions,
+      spread: topic === 'telemetry.raw' ? partitioning : { enter: async () => this.#count(topic), left: () => {} },
       maxBatchBytes: states.get(name)?.maxBatchBytes ?? UNKNOWN_BATCH_BYTES,
       readMaxBatchBytes: async () => (await this.#parts.inspect()).get(name)?.maxBatchBytes ?? UNKNOWN_BATCH_BYTES,
       compression,

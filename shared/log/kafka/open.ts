@@ -9,7 +9,10 @@ import type { ClientOptions } from './client-options.ts'
 import { makeLetterRoom } from './letter-room.ts'
 import { KafkaLog } from './log.ts'
 import type { Compression } from './record-batch.ts'
-import { agreedPartitions, applyChanged } from './topic-notes.ts'
+import { settledAt } from './partitioning.ts'
+import { PartitioningMember } from './partitioning-member.ts'
+import { nodeName } from '../../process/node-name.ts'
+import { agreedPartitions, applyChanged, notePartitions, partitioningFact } from './topic-notes.ts'
 import { specsOf, type TopicPlan, type TopicSpecs } from './topic-plan.ts'
 import type { TopicState } from './topic-state.ts'
 import { inspectTopics, makeMissing, withAdmin } from './topics.ts'
@@ -27,6 +30,8 @@ export interface KafkaLogOptions extends ClientOptions, TopicPlan, Waiting {
   readonly compression?: Compression
   /** A consumer that hears nothing from Kafka for so long ends, with `log_unavailable`; 60,000 unless given. */
   readonly silenceMs?: number
+  /** Name of this process among those that append, the same after a restart; made up unless given. */
+  readonly member?: string
   readonly logger: Logger
   readonly metrics: Metrics
 }
@@ -38,11 +43,11 @@ export interface KafkaLogOptions extends ClientOptions, TopicPlan, Waiting {
  */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryLog> {
   const { prefix = '', logger, signal, onWaiting, managesTopics = true } = options
-  const { specs, states } = await untilReached(() => prepareTopics(options), {
+  const member = options.member ?? nodeName(options.clientId, { id: undefined, port: 0 })
+  const { partitioning, specs, states } = await untilReached(() => prepareTopics({ ...options, member }), {
     ...{ what: 'the log on Kafka', signal, onWaiting, logger },
     alsoWaitFor: ['log_refused', 'log_topic_refused', 'log_topic_missing', 'registry_refused'],
   })
-  const all = Object.values(specs)
   const names = {
     'telemetry.raw': specs['telemetry.raw'].name,
     'telemetry.dead-letter': specs['telemetry.dead-letter'].name,
@@ -51,13 +56,16 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
   const topics = { records: names['telemetry.raw'], letters: names['telemetry.dead-letter'] }
   if (managesTopics) await makeLetterRoom(topics, states, change, logger)
   return new KafkaLog({
-    partitions: specs['telemetry.raw'].partitions,
+    partitioning,
     groupName: (group) => options.group ?? prefix + group,
     silenceMs: options.silenceMs ?? SILENCE_MS,
     names,
     states,
     compression: options.compression ?? 'none',
-    inspect: () => withAdmin(options, logger, (admin) => inspectTopics(admin, all, logger)),
+    inspect: () =>
+      withAdmin(options, logger, (admin) =>
+        inspectTopics(admin, Object.values(specsOf(options, partitioning.now)), logger),
+      ),
     newClient: () => new KafkaClient(options, Object.values(names), logger),
     logger,
     logMetrics: createLogMetrics(options.metrics),
@@ -66,17 +74,30 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
 }
 
 async function prepareTopics(
-  options: KafkaLogOptions,
-): Promise<{ specs: TopicSpecs; states: Map<string, TopicState> }> {
-  const { partitions: wanted, prefix = '', facts, managesTopics = true, logger } = options
+  options: KafkaLogOptions & { readonly member: string },
+): Promise<{ partitioning: PartitioningMember; specs: TopicSpecs; states: Map<string, TopicState> }> {
+  const { partitions: wanted, prefix = '', facts, member, managesTopics = true, logger } = options
   return withAdmin(options, logger, async (admin) => {
     const about = { topic: `${prefix}telemetry.raw`, wanted, facts, managesTopics, logger }
-    const specs = specsOf(options, await agreedPartitions(admin, about))
+    const agreed = await agreedPartitions(admin, about)
+    const partitioning = new PartitioningMember({
+      facts,
+      fact: partitioningFact(about.topic),
+      name: member,
+      initial: settledAt(agreed, agreed),
+      onSettled: (partitions) => notePartitions(about.topic, partitions, facts),
+      logger,
+    })
+    await partitioning.refresh()
+    const specs = specsOf(options, partitioning.now)
     const all = Object.values(specs)
     if (managesTopics) {
       await makeMissing(admin, all, logger)
       if (facts !== undefined) for (const spec of all) await applyChanged(admin, spec, facts, logger)
     }
-    return { specs, states: await inspectTopics(admin, all, logger) }
+    const states = await inspectTopics(admin, all, logger)
+    // The last step: whoever is asked for later is a process that works.
+    await partitioning.join()
+    return { partitioning, specs, states }
   })
 }

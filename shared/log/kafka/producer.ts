@@ -40,7 +40,8 @@ interface ProducerOptions {
   readonly topic: LogTopic
   /** Its name in Kafka. */
   readonly name: string
-  readonly partitions: number
+  /** Over how many partitions a round is spread; it may wait, and is told when nothing of the round is under way. */
+  readonly spread: { enter(): Promise<number>; left(isDone: boolean): void }
   /** Bytes of the largest batch that the topic takes, as far as is known. */
   readonly maxBatchBytes: number
   /** Asks Kafka for that number, after it found a batch too large. */
@@ -101,11 +102,18 @@ export class Producer {
     // What is appended in the same turn goes together.
     await Promise.resolve()
     while (this.#queue.length > 0) {
-      const appends = this.#take()
+      let isEntered = false
+      let appends: Append[] = []
       try {
-        const { offsets, tooLarge } = await this.#round(appends)
+        const partitions = await this.#options.spread.enter()
+        isEntered = true
+        appends = this.#take()
+        const { offsets, tooLarge } = await this.#round(appends, partitions)
+        this.#options.spread.left(true)
         for (const [i, append] of appends.entries()) this.#settle(append, offsets[i], tooLarge)
       } catch (error) {
+        if (isEntered) this.#options.spread.left(false)
+        else appends = this.#take()
         const failure = toSluiceError(error, 'log_unavailable')
         for (const append of appends) {
           this.#options.metrics.refused(failure.code)
@@ -150,8 +158,9 @@ export class Producer {
   /** Resolves with the first offsets of each append when all is durable but what the topic never takes. */
   async #round(
     appends: readonly Append[],
+    partitions: number,
   ): Promise<{ offsets: ReadonlyMap<number, number>[]; tooLarge: ReadonlySet<LogRecord> }> {
-    const { places, batches, recordsOf } = planRound(appends, this.#options.partitions, this.#plan())
+    const { places, batches, recordsOf } = planRound(appends, partitions, this.#plan())
     await this.#sendAll(batches, recordsOf)
     const tooLarge = batches.filter(({ isTooLarge }) => isTooLarge)
     return {

@@ -15,6 +15,17 @@ function factName(what: string, topic: string): string {
   return `${what}/${createHash('sha256').update(topic).digest('base64url').slice(0, 24)}`
 }
 
+/** Name of the fact in which processes agree on partitions; see partitioning.ts. */
+export function partitioningFact(topic: string): string {
+  return factName('log_partitioning', topic)
+}
+
+/** For processes that start: the number that {@link agreedPartitions} gives them. */
+export async function notePartitions(topic: string, partitions: number, facts: Facts | undefined): Promise<void> {
+  const name = factName('log_partitions', topic)
+  if (facts !== undefined && (await facts.get(name)) !== String(partitions)) await facts.put(name, String(partitions))
+}
+
 interface Agreement {
   readonly topic: string
   readonly wanted: number

@@ -1,6 +1,7 @@
 import { LETTER_ROOM_BYTES } from '../../dead-letter.ts'
 import type { Facts } from '../../registry/facts-port.ts'
 import type { LogTopic } from '../port.ts'
+import { appendedTo, lettersIn, type Partitioning } from './partitioning.ts'
 import type { TopicRetention, TopicSpec } from './topic-settings.ts'
 
 /** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
@@ -27,8 +28,9 @@ export interface TopicPlan {
 
 export type TopicSpecs = Readonly<Record<LogTopic, TopicSpec>>
 
-/** Topics as the plan wants them, for a log of so many partitions. */
-export function specsOf(plan: TopicPlan, partitions: number): TopicSpecs {
+/** Topics as the plan wants them, with the partitions that the log uses of them now. */
+export function specsOf(plan: TopicPlan, now: Partitioning): TopicSpecs {
+  const partitions = appendedTo(now)
   const { replication, retention, prefix = '' } = plan
   return {
     'telemetry.raw': {
@@ -40,7 +42,7 @@ export function specsOf(plan: TopicPlan, partitions: number): TopicSpecs {
     },
     'telemetry.dead-letter': {
       name: `${prefix}telemetry.dead-letter`,
-      partitions,
+      partitions: lettersIn(now),
       replication,
       retention: plan.deadLetterRetention ?? DEAD_LETTERS,
       // A letter holds a whole record.

@@ -139,6 +139,10 @@ class SqliteLog implements TelemetryLog {
     return partitionOf(key, this.partitions)
   }
 
+  partitionsOf(key: string): readonly number[] {
+    return [this.partitionOf(key)]
+  }
+
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
     this.#checkOpen()
     return this.#topics[topic].appender.append(records)

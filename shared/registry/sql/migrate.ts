@@ -19,6 +19,7 @@ import { keptValuesMigration } from './migrations/0014-kept-values.ts'
 import { letterNotesMigration } from './migrations/0015-letter-notes.ts'
 import { policySourcesMigration } from './migrations/0016-policy-sources.ts'
 import { declaredTypesMigration } from './migrations/0017-declared-types.ts'
+import { longFactsMigration } from './migrations/0018-long-facts.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -39,6 +40,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0015-letter-notes': letterNotesMigration,
   '0016-policy-sources': policySourcesMigration,
   '0017-declared-types': declaredTypesMigration,
+  '0018-long-facts': longFactsMigration,
 }
 
 /** Their names, in order. */

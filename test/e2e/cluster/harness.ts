@@ -94,12 +94,13 @@ export function useServers(brokers: 1 | 3 = 1): Deployment {
 }
 
 export interface Scenario extends Partial<
-  Pick<ClusterPlan, 'workers' | 'workerCommand' | 'workerEnv' | 'brokerCommand'>
+  Pick<ClusterPlan, 'brokers' | 'apis' | 'workers' | 'workerCommand' | 'workerEnv' | 'brokerCommand'>
 > {
   readonly name: string
   readonly seed: number
   /** Readings per second: less where the fault is long. */
   readonly rate?: number
+  readonly devices?: number
   /** Known-wrong variants need not wait long for what never comes. */
   readonly patienceSeconds?: number
   /** Kafka is what fails: what it was given may be in the log twice, and partitions change hands. */
@@ -134,6 +135,7 @@ export async function runScenario(deployment: Deployment, plan: Scenario): Promi
     name,
     seed,
     rate = RATE,
+    devices = DEVICES,
     workers = 2,
     patienceSeconds = PATIENCE_SECONDS,
     fault,
@@ -152,7 +154,7 @@ export async function runScenario(deployment: Deployment, plan: Scenario): Promi
   const tenant = `t${Date.now().toString(36)}`
   const roaming = hasRoaming ? await startRoaming(cluster, tenant) : undefined
   const simulation = simulate({ url: cluster.url, token: cluster.token, folder }, [
-    ...['--mqtt', cluster.mqtt, '--tenant', tenant, '--devices', String(DEVICES), '--rate', String(rate)],
+    ...['--mqtt', cluster.mqtt, '--tenant', tenant, '--devices', String(devices), '--rate', String(rate)],
     ...['--duration', '1h', '--inflight', '64', '--seed', String(seed), '--verify', '--keep'],
     ...['--patience', `${patienceSeconds}s`],
   ])

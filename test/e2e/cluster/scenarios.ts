@@ -12,6 +12,7 @@ export const SCENARIOS = {
   'rolling restart of everything': 'processes',
   'Kafka hangs': 'kafka',
   'topic changed by somebody': 'topic',
+  'partitions taken in': 'repartition',
   'one of three Kafka brokers killed': 'leader-move',
   'InfluxDB answers 503': 'influxdb',
   'InfluxDB answers 429 with Retry-After': 'influxdb',

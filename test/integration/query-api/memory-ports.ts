@@ -17,6 +17,7 @@ export class MemoryLog implements TelemetryLog {
   reading = 0
   appendGate: Promise<void> = Promise.resolve()
   partitionOf = () => 0
+  partitionsOf = () => [0]
   consume = unused
   lag: TelemetryLog['lag'] = unused
   durability = unused

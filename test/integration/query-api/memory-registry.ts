@@ -52,7 +52,7 @@ export class MemoryRegistry implements Registry {
     limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],
   }
   readonly fields = { of: unused, write: unused, countOf: unused }
-  readonly facts = { get: unused, keep: unused, put: unused }
+  readonly facts = { get: unused, keep: unused, put: unused, change: unused }
   readonly policies = new MemoryPolicies()
   readonly declaredTypes = new MemoryDeclaredTypes()
   readonly stampSlots = { change: unused, read: unused }
