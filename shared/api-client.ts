@@ -1,3 +1,6 @@
+import * as http from 'node:http'
+import * as https from 'node:https'
+import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isErrorCode, SluiceError } from './errors.ts'
 
@@ -64,6 +67,27 @@ export class ApiClient {
     return response.body
   }
 
+  /**
+   * What a POST answers with, as it comes, however long that takes: `fetch` gives up after five minutes of silence. The
+   * stream is destroyed with an error when it breaks off.
+   */
+  async download(path: string, body: unknown): Promise<Readable> {
+    const url = new URL(path, this.url)
+    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' }
+    const request = url.protocol === 'https:' ? https.request : http.request
+    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>()
+    request(url, { method: 'POST', headers }, resolve)
+      .once('error', (error) => reject(unreachable(this.url, error)))
+      .end(JSON.stringify(body))
+    const answer = await promise
+    if (answer.statusCode === 200) return answer
+    const parts: Buffer[] = []
+    for await (const part of answer as AsyncIterable<Buffer>) parts.push(part)
+    const type = answer.headers['content-type'] ?? ''
+    const status = answer.statusCode ?? 500
+    throw await problemOf(new Response(Buffer.concat(parts), { status, headers: { 'content-type': type } }))
+  }
+
   async #json<T>(response: Response): Promise<T> {
     if (!isJson(response)) {
       throw new SluiceError('command_failed', `${this.url.origin} does not answer like Sluice: is it another server?`)
@@ -95,9 +119,7 @@ export class ApiClient {
       return await fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) })
     } catch (error) {
       signal?.throwIfAborted()
-      throw new SluiceError('api_unreachable', `no answer from ${this.url.origin} (${reasonOf(error)})`, {
-        cause: error,
-      })
+      throw unreachable(this.url, error)
     }
   }
 }
@@ -134,8 +156,12 @@ async function problemOf(response: Response): Promise<SluiceError> {
   )
 }
 
+function unreachable(url: URL, cause: unknown): SluiceError {
+  return new SluiceError('api_unreachable', `no answer from ${url.origin} (${reasonOf(cause)})`, { cause })
+}
+
 function reasonOf(error: unknown): string {
-  const cause = error instanceof Error ? error.cause : undefined
+  const cause = error instanceof Error ? (error.cause ?? error) : undefined
   if (cause instanceof Error && 'code' in cause) return String(cause.code)
   if (cause instanceof Error) return cause.message
   return error instanceof Error ? error.message : String(error)

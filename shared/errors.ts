@@ -72,10 +72,7 @@ export const ERRORS = {
   certificate_refused: refused(401, 'Use a client certificate that is valid, not revoked, and of MQTT_TLS_CA_FILE.'),
   token_missing: refused(401, 'Send "Authorization: Bearer <token>"; the admin token is in DATA_DIR/admin-token.'),
   token_invalid: refused(401, 'Unknown token; the admin token is in DATA_DIR/admin-token.'),
-  metrics_refused: refused(
-    401,
-    'Send METRICS_TOKEN as a bearer token, or name the address of the scraper in METRICS_FROM.',
-  ),
+  metrics_refused: refused(401, 'Send METRICS_TOKEN as a bearer token, or name the scraper in METRICS_FROM.'),
   session_ended: refused(401, 'Open another one with the token; the admin token is in DATA_DIR/admin-token.'),
   protocol_version: refused(400, 'Configure the client for MQTT 5 or 3.1.1, without an Authentication Method.'),
   protocol_violation: refused(400, 'The client violated the MQTT specification; the detail names the clause.'),
@@ -154,13 +151,15 @@ export const ERRORS = {
     'A part of the log is damaged: it is kept as .damaged and skipped; what is lost of it is counted as a gap.',
   ),
   store_corrupt: configuration(
-    'A file of the point store is damaged or missing: what is named is lost until its span is deleted, or a backup is restored.',
+    'A file of the point store is damaged or missing: what is named is lost until its span is deleted, or a backup is restored (`./sluice restore`).',
   ),
   credential_key_mismatch: configuration(
     'Start with the CREDENTIAL_KEY (or the file credential-key) that this registry was created with.',
   ),
   data_newer: configuration('A newer Sluice wrote it: upgrade, or go back to a copy (docs/upgrade.md).'),
-  data_corrupt: configuration('A database in the data folder is damaged; restore the folder from a backup.'),
+  data_corrupt: configuration(
+    'A database in the data folder is damaged; `./sluice restore` puts a backup in its place.',
+  ),
   storage_failed: configuration(
     'The disk failed while a change was being stored: check the disk and the system log, then start again.',
   ),
@@ -208,6 +207,7 @@ export const ERRORS = {
   policy_in_file: usage(409, 'Change it in the file that the message names; the API reads it again within seconds.'),
   policy_changed: usage(409, 'Somebody else changed it meanwhile: read it again, and change that.'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
+  backup_unreadable: usage(400, 'Use a whole file of `./sluice backup`, and the private key of one of its recipients.'),
   command_failed: usage(500, 'See the message.'),
 } as const satisfies Record<string, ErrorKind>
 

@@ -89,6 +89,7 @@ async function startStandalone({ folder, releasers }: Surroundings, metrics: Met
   const hold = async () => openSlotFile(join(folder, 'stamps.json'))
   await startServices({
     config,
+    folder,
     ports,
     disk,
     hold,

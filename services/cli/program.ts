@@ -5,6 +5,7 @@ import { buildText, thisBuild } from '../../shared/process/version.ts'
 import { addAcl } from './commands/acl.ts'
 import { addApplications } from './commands/applications.ts'
 import { addAudit } from './commands/audit.ts'
+import { addBackup } from './commands/backup.ts'
 import { addCert } from './commands/cert.ts'
 import { addClaimKeys } from './commands/claim-keys.ts'
 import { addConfig } from './commands/config.ts'
@@ -75,6 +76,7 @@ const COMMANDS = [
   addDeadLetters,
   addJobs,
   addDoctor,
+  addBackup,
   addMigrate,
   addLog,
   addCert,

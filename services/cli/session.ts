@@ -44,6 +44,8 @@ export class Session {
   readonly settings: Config<typeof cliSettings>
   readonly color: ReturnType<typeof pc.createColors>
   readonly url: string
+  /** The address of the API was said, and not only supposed. */
+  readonly isAddressed: boolean
   #api: ApiClient | undefined
 
   /** Error: `setting_invalid`. */
@@ -52,6 +54,7 @@ export class Session {
     this.json = options.json === true
     this.settings = loadConfig(cliSettings, host.env)
     this.color = pc.createColors(host.colors && !this.json)
+    this.isAddressed = (options.url ?? this.settings.SLUICE_URL) !== undefined
     this.url = options.url ?? this.settings.SLUICE_URL ?? `http://127.0.0.1:${this.settings.HTTP_PORT}`
   }
 

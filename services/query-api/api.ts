@@ -1,7 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Readable } from 'node:stream'
 import type { queryApiSettings } from '../../config/query-api.ts'
+import type { Recipients } from '../../shared/backup/envelope.ts'
 import type { Cache } from '../../shared/cache/port.ts'
 import type { BrokerNodes } from '../../shared/commands.ts'
 import type { Config } from '../../shared/config.ts'
@@ -43,6 +45,8 @@ export interface ApiOptions {
   /** Of those who send readings, shared with the broker where this process has one. */
   readonly rates: Rates
   readonly settings: Config<typeof queryApiSettings>
+  /** Bytes of a backup of this deployment, for these recipients; undefined where each server has a backup of its own. */
+  readonly backup?: ((recipients: Recipients) => Promise<Readable>) | undefined
   readonly build: Build
   readonly logger: Logger
   readonly metrics: Metrics

@@ -18,6 +18,7 @@ import { observeRequests } from './requests.ts'
 import { aclRoutes } from './routes/acl.ts'
 import { applicationRoutes } from './routes/applications.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { backupRoute } from './routes/backup.ts'
 import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { commandRoutes } from './routes/commands.ts'
@@ -142,6 +143,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   letterJobRoutes(app, options, runner)
   jobRoutes(app, options)
   statusRoutes(app, options)
+  backupRoute(app, options)
   nodeRoutes(app, options)
   workerRoutes(app, options)
 }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { SluiceError, toSluiceError } from '../../shared/errors.ts'
+import { isBesideData } from '../../shared/backup/folder-swap.ts'
 import { logFormat } from '../../shared/log/sqlite/verify.ts'
 import { pointsFormat } from '../../shared/points/sqlite/verify.ts'
 import type { Logger } from '../../shared/process/logger.ts'
@@ -13,7 +14,7 @@ import { sizeOf } from '../../shared/storage/folders.ts'
 import { fileFault, storageFault } from '../../shared/storage/storage-fault.ts'
 
 /** What each store is, and what this version makes of it. */
-function formatsOf(folder: string): Readonly<Record<string, StoreFormat>> {
+export function formatsOf(folder: string): Readonly<Record<string, StoreFormat>> {
   return {
     registry: registryFormat(join(folder, 'registry.db')),
     points: pointsFormat(join(folder, 'points')),
@@ -71,7 +72,13 @@ function copiesIn(folder: string): string[] {
 /** The reserve is room, and what earlier damage left is of no use to anybody who goes back. */
 function skip(path: string): boolean {
   const name = basename(path)
-  return COPIES.test(path) || name === 'disk-reserve' || name.includes('.damaged') || /(-shm|\.draft)$/.test(name)
+  return (
+    COPIES.test(path) ||
+    isBesideData(path) ||
+    name === 'disk-reserve' ||
+    name.includes('.damaged') ||
+    /(-shm|\.draft)$/.test(name)
+  )
 }
 
 /** Chunk files, which are unshared when they are opened, and finished files of the log, which get nothing more. */

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { pointRetentionMs } from '../../config/points.ts'
 import { warnOfUnknownNames } from '../../config/all-settings.ts'
 import { standaloneSettings, type StandaloneConfig } from '../../config/standalone.ts'
+import { finishSwap } from '../../shared/backup/folder-swap.ts'
 import { openMemoryCache } from '../../shared/cache/memory/open.ts'
 import { loadConfig } from '../../shared/config.ts'
 import { SluiceError } from '../../shared/errors.ts'
@@ -24,6 +25,7 @@ import { makeFilesPrivate, makePrivateFolder } from '../../shared/storage/folder
 import { createBroker, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import type { StartFacts } from './banner.ts'
+import { removeStage, type StoreSnapshots } from './backups.ts'
 import { keepBeforeUpgrade, withCopies } from './before-upgrade.ts'
 import { firstStart } from './first-start.ts'
 import { startServices, type Ports } from './services.ts'
@@ -85,13 +87,16 @@ export async function startStandalone(
   const { config, folder, logger, metrics, releasers } = context
   const build = thisBuild()
   const disk = releasers.own('disk', watchDisk({ config, folder, logger, metrics }), (it) => it.close())
+  finishSwap(folder)
+  removeStage(folder)
   keepBeforeUpgrade(folder, logger)
   const ports = await openPorts({ ...context, disk }).catch((error: unknown) => {
     throw withCopies(error, folder)
   })
   const first = await firstStart(ports.registry, folder)
   const hold = async () => openSlotFile(join(folder, 'stamps.json'))
-  const addresses = await startServices({ config, ports, disk, hold, logger, metrics, releasers, build, startBroker })
+  const services = { config, folder, ports, disk, hold, logger, metrics, releasers, build, startBroker }
+  const addresses = await startServices(services)
   // Whoever started the process waits for this line, whatever level it logs at.
   logger.child({}, { level: 'info' }).info({ pid: process.pid, ...addresses, folder, version: build.version }, 'ready')
   const shown = (address: Address) => (options.lan ? { ...address, host: lanAddress() } : address)
@@ -151,11 +156,21 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
   const cache = releasers.own('cache', openMemoryCache({ maxEntries: config.CACHE_ENTRIES, metrics }), (it) =>
     it.close(),
   )
-  return { log, points, registry, cache, sessions }
+  const snapshots: StoreSnapshots = {
+    positions: (copy) => log.snapshot(copy, 'positions'),
+    points: (copy) => points.snapshot(copy),
+    registry: (copy) => registry.snapshot(copy),
+    records: (copy) => log.snapshot(copy, 'records'),
+    sessions: (copy) => sessions.snapshot(copy),
+  }
+  return { log, points, registry, cache, sessions, snapshots }
 }
 
 /** Made with the registry: one that is made later would fit to none of its logins. */
-function credentialKeyOf({ CREDENTIAL_KEY: key }: StandaloneConfig, folder: string): Buffer {
+export function credentialKeyOf(
+  { CREDENTIAL_KEY: key }: Pick<StandaloneConfig, 'CREDENTIAL_KEY'>,
+  folder: string,
+): Buffer {
   if (key !== undefined) return parseCredentialKey(key, 'CREDENTIAL_KEY')
   const file = join(folder, 'credential-key')
   const registry = join(folder, 'registry.db')

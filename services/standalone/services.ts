@@ -21,6 +21,7 @@ import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
 import { PolicyOverlays } from '../query-api/policy-overlays.ts'
 import type { StandaloneConfig } from '../../config/standalone.ts'
+import { Backups, type StoreSnapshots } from './backups.ts'
 
 export interface Ports {
   readonly log: TelemetryLog
@@ -28,10 +29,13 @@ export interface Ports {
   readonly registry: Registry
   readonly cache: Cache
   readonly sessions: LocalSessionStore
+  readonly snapshots: StoreSnapshots
 }
 
 export interface ServiceContext {
   readonly config: StandaloneConfig
+  /** The data folder. */
+  readonly folder: string
   readonly ports: Ports
   readonly disk: { readonly check: ReadinessCheck }
   /** Takes the slot of the receive stamps. */
@@ -53,15 +57,15 @@ const PUBLIC_FOLDER = new URL('../query-api/public/', import.meta.url)
  * Whatever is started is owned by `releasers`. Resolves when all of them accept work.
  */
 export async function startServices(context: ServiceContext): Promise<ServiceAddresses> {
-  const { config, ports, disk, hold, logger, metrics, releasers, build, startBroker } = context
+  const { config, folder, ports, disk, hold, logger, metrics, releasers, build, startBroker } = context
   const waitForClockMs = config.WAIT_FOR_CLOCK * 1000
   const stamps = await openStamps({ log: ports.log, hold, node: 'standalone', waitForClockMs, logger, metrics })
   releasers.own('stamps', stamps, (it) => it.close())
   const { clock } = stamps
   const shared = { ...ports, settings: config, logger, metrics }
 
-  const folder = config.POLICY_FILES
-  const overlays = await PolicyOverlays.open({ registry: ports.registry, folder, logger, metrics })
+  const policies = { registry: ports.registry, folder: config.POLICY_FILES, logger, metrics }
+  const overlays = await PolicyOverlays.open(policies)
   releasers.own('policy files', overlays, (it) => it.close())
   const lag = new LagWatch({ log: ports.log, logger, metrics })
   releasers.own('lag watch', lag, async (it) => it.close())
@@ -82,6 +86,10 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const readiness = new Readiness({ checks: () => checks, logger, metrics })
   releasers.own('readiness', readiness, async (it) => it.close())
 
+  const { DISK_RESERVE: reserve } = config
+  const backups = new Backups({ folder, snapshots: ports.snapshots, reserve, version: build.version, logger })
+  releasers.own('backups', backups, (it) => it.close())
+
   const { mqtt } = broker.addresses
   const partitions = Array.from({ length: ports.log.partitions }, (_, partition) => partition)
   const publicUrl = config.PUBLIC_URL ?? ''
@@ -95,6 +103,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     readiness,
     rates,
+    backup: (recipients) => backups.make(recipients),
     build,
     publicFolder: PUBLIC_FOLDER,
   })

@@ -5,6 +5,12 @@ export type FactChange<T> = (
 ) => { readonly say?: string | undefined; readonly result: T }
 
 /**
+ * Said when a registry was put back to an earlier state: names that it does not know may be uids all the same, so none is
+ * given out as one any more.
+ */
+export const RANDOM_UIDS = 'random_uids'
+
+/**
  * What the processes of an installation agree on, as texts by name. Names have at most 64 characters, values some that fit
  * into one statement. Everything is durable when it resolves. Errors as of `Registry`.
  */

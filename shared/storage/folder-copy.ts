@@ -83,6 +83,11 @@ function link(from: string, to: string): boolean {
   }
 }
 
+/** A second name for a file that is never changed in place, or a durable copy of it. Throws what the file system says. */
+export function shareFile(from: string, to: string): void {
+  if (!link(from, to)) copyDurably(from, to)
+}
+
 /** A file that has other names gets contents of its own before it is changed. Throws what the file system says. */
 export function unshare(file: string): void {
   if ((statSync(file, { throwIfNoEntry: false })?.nlink ?? 1) < 2) return

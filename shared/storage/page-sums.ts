@@ -224,5 +224,8 @@ function throwIfLocked(file: string): void {
 }
 
 function damaged(file: string, what: string, orElse: string): SluiceError {
-  return new SluiceError('data_corrupt', `${file} is damaged: ${what}; restore it from a backup, or ${orElse}`)
+  return new SluiceError(
+    'data_corrupt',
+    `${file} is damaged: ${what}; put a backup in its place (./sluice restore --replace), or ${orElse}`,
+  )
 }

@@ -18,6 +18,17 @@ export function loadOrMakeSecretFile(path: string, make: () => string): string {
   }
 }
 
+/** Makes a file of its own, complete and durable. Errors: `already_exists`, `data_unwritable`, `disk_full`. */
+export function storeNew(path: string, text: string, mode: number): void {
+  try {
+    writeFileSync(path, text, { mode, flag: 'wx', flush: true })
+    syncFolder(dirname(path))
+  } catch (error) {
+    const code = isSystemError(error, 'EEXIST') ? 'already_exists' : fileFault(error)
+    throw new SluiceError(code, `${path}: ${toSluiceError(error).message}`, { cause: error })
+  }
+}
+
 function read(path: string): string | undefined {
   try {
     const text = readFileSync(path, 'utf8').trim()

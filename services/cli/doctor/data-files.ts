@@ -14,30 +14,30 @@ import type { Finding } from './health-checks.ts'
 const PARTS: Readonly<Record<string, { read: (folder: string) => Iterable<FileCheck>; fix: string }>> = {
   log: {
     read: (folder) => verifyLog(join(folder, 'log')),
-    fix: 'The next start keeps the file as .damaged, reads what is whole, and counts what is lost and was not stored yet as a gap. To lose nothing, restore the data folder from a backup.',
+    fix: 'The next start keeps the file as .damaged, reads what is whole, and counts what is lost and was not stored yet as a gap. To lose nothing, put a backup in its place (./sluice restore --replace).',
   },
   points: {
     read: (folder) => verifyPoints(join(folder, 'points')),
-    fix: 'Readings are lost: queries that touch them are answered with store_corrupt, all others as before. Restore the data folder from a backup to have them again; what the log still keeps is in it, too.',
+    fix: 'Readings are lost: queries that touch them are answered with store_corrupt, all others as before. Put a backup in its place to have them again (./sluice restore --replace).',
   },
   registry: {
     read: (folder) => verifyRegistry(join(folder, 'registry.db')),
-    fix: 'Sluice does not start with it. Restore the data folder from a backup.',
+    fix: 'Sluice does not start with it. Put a backup in its place (./sluice restore --replace).',
   },
   sessions: {
     read: (folder) => verifySessions(join(folder, 'sessions.db')),
-    fix: 'The next start keeps the file as .damaged and takes over what is whole: retained messages, queued messages and sessions may be lost. To lose nothing, restore the data folder from a backup.',
+    fix: 'The next start keeps the file as .damaged and takes over what is whole: retained messages, queued messages and sessions may be lost. To lose nothing, put a backup in its place (./sluice restore --replace).',
   },
   stamps: {
     read: (folder) => readText(join(folder, 'stamps.json'), (text) => readSlotState(text) !== undefined),
-    fix: 'Sluice does not start with it. Restore it from a backup, or remove it: eras of stamps are then found in the log.',
+    fix: 'Sluice does not start with it. Put a backup in its place (./sluice restore --replace), or remove it: eras of stamps are then found in the log.',
   },
   keys: {
     *read(folder) {
       yield* readText(join(folder, 'credential-key'), (text) => isCredentialKey(text))
       yield* readText(join(folder, 'admin-token'), (text) => isApiKey(text.trim()))
     },
-    fix: 'Restore the file from a backup. Without its credential key the registry cannot be opened; an admin-token that is removed is made anew.',
+    fix: 'Put a backup in its place (./sluice restore --replace), or only this file. Without its credential key the registry cannot be opened; an admin-token that is removed is made anew.',
   },
 }
 
@@ -53,13 +53,13 @@ const LOCKS = ['log/groups.sqlite', 'points/raw.db', 'registry.db', 'sessions.db
 export function checkDataFiles(path: string): Finding[] {
   const folder = resolve(path)
   if (!STORES.some((name) => existsSync(join(folder, name)))) return [nothingIn(folder)]
-  throwIfLocked(folder)
+  throwIfRunning(folder)
   const findings = Object.entries(PARTS).flatMap(([part, { read, fix }]) => {
     const checks = [...read(folder)].map(({ file, ...check }) => ({ ...check, file: relative(folder, file) }))
     return findingsOf(part, checks, fix)
   })
   // What is written while it is read looks damaged.
-  throwIfLocked(folder)
+  throwIfRunning(folder)
   return [...findings, ...keptIn(folder)]
 }
 
@@ -100,7 +100,8 @@ function nothingIn(folder: string): Finding {
   return { check: 'data files', health: 'fail', detail, fix }
 }
 
-function throwIfLocked(folder: string): void {
+/** Error: `data_locked` while a Sluice uses the folder. */
+export function throwIfRunning(folder: string): void {
   const locked = LOCKS.find((name) => isLocked(join(folder, name)))
   if (locked === undefined) return
   const what = `a Sluice runs on ${folder} (it has ${locked}), and its files change while they are read`

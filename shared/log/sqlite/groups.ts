@@ -99,6 +99,11 @@ export class Groups {
     return Math.max(0, ...[...(this.#offsets.get(topic)?.values() ?? [])].map((committed) => committed[partition] ?? 0))
   }
 
+  /** Into a folder that has none yet. */
+  copyTo(folder: string): void {
+    this.#database.prepare('VACUUM INTO ?').run(join(folder, 'groups.sqlite'))
+  }
+
   close(): void {
     this.#database.close()
   }
@@ -175,7 +180,10 @@ export function isSetting({ name, value, crc }: Row): boolean {
 
 function damaged(file: string, what: string): SluiceError {
   const orElse = 'remove it to have all that the log keeps stored again (set LOG_PARTITIONS if it was not 1)'
-  return new SluiceError('log_corrupt', `${file} is damaged: ${what}; restore it from a backup, or ${orElse}`)
+  return new SluiceError(
+    'log_corrupt',
+    `${file} is damaged: ${what}; put a backup in its place (./sluice restore --replace), or ${orElse}`,
+  )
 }
 
 function prepareDatabase(database: DatabaseSync, file: string): void {

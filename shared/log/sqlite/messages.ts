@@ -56,6 +56,11 @@ export interface Calls {
   register: { ask: { topic: LogTopic; group: string }; answer: Registered }
   commit: { ask: { topic: LogTopic; group: string; positions: readonly Position[] }; answer: undefined }
   lag: { ask: { topic: LogTopic; group: string }; answer: PartitionLag[] }
+  /**
+   * Copies what groups have read and begins the copy of the records (`positions`), or completes that (`records`). Rows are
+   * copied as whole files that nothing is written to any more, by a second name where the file system has one.
+   */
+  snapshot: { ask: { folder: string; what: 'positions' | 'records' }; answer: undefined }
   close: { ask: undefined; answer: undefined }
 }
 

@@ -14,7 +14,6 @@ import type {
   PartitionLag,
   PartitionOffsets,
   ReadOptions,
-  TelemetryLog,
 } from '../port.ts'
 import { Appender } from './appender.ts'
 import { GroupConsumer } from './group-consumer.ts'
@@ -22,6 +21,7 @@ import { createLogMetrics, type LogMetrics } from '../log-metrics.ts'
 import type { Calls, LogEvent, LogThread, Opened, Retention, ThreadOptions, TrimmedEvent } from './messages.ts'
 import { PartitionReader } from './partition-reader.ts'
 import { PartitionView } from './partition-view.ts'
+import type { SqliteTelemetryLog } from './snapshot.ts'
 
 /** Newest rows of a topic that stay in memory for readers right behind the appends: some seconds of heavy traffic. */
 const TAIL_BYTES = 8 * 1024 * 1024
@@ -53,7 +53,7 @@ export interface SqliteLogOptions {
  * Opens the embedded log: a thread of its own owns the databases. Errors: `data_locked`, `data_unwritable`,
  * `data_newer`, `log_partitions_changed`, `setting_invalid`, `disk_full`, `log_corrupt`, `log_unavailable`.
  */
-export async function openSqliteLog(options: SqliteLogOptions): Promise<TelemetryLog> {
+export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteTelemetryLog> {
   const { folder, retention, logger, room = ANY_ROOM } = options
   const toLogError = noticing(room, toError)
   const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
@@ -109,7 +109,7 @@ interface Topic {
   readonly metrics: LogMetrics
 }
 
-class SqliteLog implements TelemetryLog {
+class SqliteLog implements SqliteTelemetryLog {
   readonly partitions: number
   readonly #log: string
   readonly #client: LogThread
@@ -183,6 +183,10 @@ class SqliteLog implements TelemetryLog {
   async lag(topic: LogTopic, group: string): Promise<readonly PartitionLag[]> {
     this.#checkOpen()
     return this.#client.ask('lag', { topic, group })
+  }
+
+  snapshot(folder: string, what: 'positions' | 'records'): Promise<void> {
+    return this.#client.ask('snapshot', { folder, what })
   }
 
   async durability(): Promise<Durability> {

@@ -194,6 +194,11 @@ export class Segment {
     if (mode !== 'delete') throw new Error(`${this.file} could not be sealed`)
   }
 
+  /** Into a new file, as of now. */
+  copyTo(file: string): void {
+    this.#database.prepare('VACUUM INTO ?').run(file)
+  }
+
   close(): void {
     this.#database.close()
   }

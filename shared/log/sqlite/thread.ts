@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { SluiceError, toSluiceError } from '../../errors.ts'
 import type { Failure } from '../../process/thread-client.ts'
 import type { LogTopic, Position } from '../port.ts'
+import { makeFolder, PRIVATE } from '../../storage/folders.ts'
 import { Groups } from './groups.ts'
 import type { Calls, FromThread, Question, StoredRow, ThreadOptions, ToThread } from './messages.ts'
 import { storageError } from './storage-error.ts'
@@ -81,6 +82,16 @@ function run(options: ThreadOptions): void {
       return undefined
     },
     lag: ({ topic, group }) => topics[topic].lag(group),
+    snapshot({ folder, what }) {
+      try {
+        makeFolder(folder, PRIVATE)
+        if (what === 'positions') groups.copyTo(folder)
+        for (const topic of all) topic.copyTo(folder, what === 'records')
+      } catch (error) {
+        throw storageError(error, folder, 'copying the log')
+      }
+      return undefined
+    },
     close() {
       clearInterval(timer)
       for (const topic of all) topic.close()

@@ -5,6 +5,7 @@ import type { LogTopic, PartitionLag } from '../port.ts'
 import { BatchCursor, seal } from '../record-format.ts'
 import type { Groups } from './groups.ts'
 import type { Calls, PackedRow, Registered, Retention, StoredRow, TopicSummary } from './messages.ts'
+import { copyFiles } from './snapshot.ts'
 import { type Mark, PAGE_BYTES } from './segment-file.ts'
 import { SegmentFiles } from './segment-files.ts'
 import type { Segment } from './segment.ts'
@@ -115,6 +116,12 @@ export class TopicLog {
   /** Committed offsets of the group; a new one begins at what is kept, and holds retention back from now on. */
   register(group: string): Registered {
     return this.#options.groups.register(this.#options.topic, group, this.#files.starts())
+  }
+
+  /** See {@link copyFiles}; `isWhole`: with where the partitions stand. */
+  copyTo(folder: string, isWhole: boolean): void {
+    if (this.#hasRows(this.#files.active())) this.#files.roll()
+    copyFiles(this.#files, folder, isWhole)
   }
 
   endOf(partition: number): number {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import { compareText } from '../../text-order.ts'
 import { deviceKey, parseDeviceKey } from '../../topics.ts'
+import { RANDOM_UIDS } from '../facts-port.ts'
 import type { DeviceName } from '../names.ts'
 import type { DeviceToMake } from '../port.ts'
 import { chunks, insertAll } from './queries-rows.ts'
@@ -51,13 +52,15 @@ export async function nameNow(db: Db, name: string): Promise<string | undefined>
 
 /**
  * Gives each new device its uid: its name where nothing was ever stored under it, as far as the registry knows and unless
- * `isUsed` says so, else a random one. A primary key that exists is the error when another is making the same device.
+ * `isUsed` says so, else a random one; always that once {@link RANDOM_UIDS} is said. A primary key that exists is the error when another is making the same device.
  */
 export async function issueUids<T extends Pick<DeviceToMake, 'tenant' | 'device' | 'isUsed'>>(
   db: Trx,
   devices: readonly T[],
   createdMs: number,
 ): Promise<(T & Identified)[]> {
+  const setBack = db.selectFrom('registry_facts').select('name').where('name', '=', RANDOM_UIDS)
+  const isSetBack = (await setBack.executeTakeFirst()) !== undefined
   const used = new Set<string>()
   for (const [tenant, group] of Map.groupBy(devices, (device) => device.tenant)) {
     for (const chunk of chunks(group.map(({ device }) => device))) {
@@ -70,7 +73,7 @@ export async function issueUids<T extends Pick<DeviceToMake, 'tenant' | 'device'
     }
   }
   const identified = devices.map((device) => {
-    const isUsed = device.isUsed === true || used.has(deviceKey(device.tenant, device.device))
+    const isUsed = isSetBack || device.isUsed === true || used.has(deviceKey(device.tenant, device.device))
     return { ...device, uid: isUsed ? randomUid() : device.device }
   })
   await nameDevices(db, identified)

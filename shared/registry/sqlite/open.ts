@@ -32,12 +32,28 @@ export interface SqliteRegistryOptions {
   readonly room?: Room
 }
 
+export interface SqliteRegistry extends Registry {
+  /** Copies all of it, as of a moment between two changes, into a file that does not exist yet. Errors as of `Registry`. */
+  snapshot(file: string): Promise<void>
+}
+
 /**
  * A registry in one SQLite file, in a thread of its own; every change is durable when its promise resolves. Errors:
  * `data_locked`, `data_newer`, `data_unwritable`, `data_corrupt`, `disk_full`, `storage_failed`, `credential_key_mismatch`.
  */
-export function openSqliteRegistry(options: SqliteRegistryOptions): Promise<Registry> {
-  return openWith(options, openSqlRegistry)
+export function openSqliteRegistry(options: SqliteRegistryOptions): Promise<SqliteRegistry> {
+  return openWith(options, async (opened) => {
+    const registry = await openSqlRegistry(opened)
+    return Object.assign(registry, { snapshot: (file: string) => copyInto(opened.db, file) })
+  })
+}
+
+async function copyInto(db: Kysely<RegistrySchema>, file: string): Promise<void> {
+  try {
+    await sql`vacuum into ${file}`.execute(db)
+  } catch (error) {
+    throw named(file, error)
+  }
 }
 
 /** The same file as tables, for moving it elsewhere. Errors: those of {@link openSqliteRegistry}. */

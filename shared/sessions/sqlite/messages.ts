@@ -104,13 +104,15 @@ export interface Calls {
   /** From now on sessions end, and wills are due. */
   begin: { ask: undefined; answer: undefined }
   figures: { ask: undefined; answer: Figures }
+  /** Copies everything into a file that does not exist yet. */
+  snapshot: { ask: string; answer: undefined }
   close: { ask: undefined; answer: undefined }
 }
 
 export type Question = keyof Calls
 export type ToThread = Asked<Calls>
 export type Answers = {
-  readonly [Q in Exclude<Question, 'close' | 'begin'>]: (ask: Calls[Q]['ask']) => Calls[Q]['answer']
+  readonly [Q in Exclude<Question, 'close' | 'begin' | 'snapshot'>]: (ask: Calls[Q]['ask']) => Calls[Q]['answer']
 }
 
 /** What was found damaged when the file was opened; undefined when nothing was. */

@@ -26,6 +26,8 @@ export interface SqliteSessionsOptions {
 }
 
 export interface SqliteSessionStore extends LocalSessionStore {
+  /** Copies all of it into a file that does not exist yet. Errors: `disk_full`, `data_unwritable`, `closed`. */
+  snapshot(file: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -62,7 +64,10 @@ export async function openSqliteSessions(options: SqliteSessionsOptions): Promis
   }
   // No will is due before it has begun.
   const sessions = new SqliteSessions(ask, logger, (count) => damaged.inc(count))
-  return Object.assign(sessions, { close: () => client.close() })
+  return Object.assign(sessions, {
+    snapshot: (file: string) => ask('snapshot', file),
+    close: () => client.close(),
+  })
 }
 
 export function boundsOf(maxSessions: number): Bounds {

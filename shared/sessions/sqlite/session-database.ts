@@ -89,6 +89,11 @@ export class SessionDatabase {
     this.#retained.load()
   }
 
+  /** Behind a commit. Throws what SQLite says. */
+  copyTo(file: string): void {
+    this.transaction.db.prepare('VACUUM INTO ?').run(file)
+  }
+
   /** Throws what SQLite says. */
   close(): void {
     this.transaction.close()

@@ -1,4 +1,5 @@
-import { SluiceError } from '../../errors.ts'
+import { SluiceError, toSluiceError } from '../../errors.ts'
+import { fileFault } from '../../storage/storage-fault.ts'
 import type { Answers, SessionEvent, ToThread } from './messages.ts'
 import type { SessionDatabase } from './session-database.ts'
 import { sessionError } from './session-error.ts'
@@ -44,6 +45,7 @@ export class SessionServer {
 
   take({ id, question, ask }: ToThread): void {
     if (question === 'close') return this.#close(id)
+    if (question === 'snapshot') return this.#copy(id, ask)
     if (question === 'begin') {
       this.#sweep ??= setInterval(() => this.#lookAtDue(), SWEEP_MS)
       this.#lookAtDue()
@@ -113,6 +115,17 @@ export class SessionServer {
       this.#failed(error)
     }
     this.#plan()
+  }
+
+  /** Between two transactions. That no copy could be made says nothing about the file. */
+  #copy(id: number, file: string): void {
+    this.#commit()
+    try {
+      this.#database.copyTo(file)
+      this.#replies.answer(id, undefined)
+    } catch (error) {
+      this.#replies.fail(id, new SluiceError(fileFault(error), `${file}: ${toSluiceError(error).message}`))
+    }
   }
 
   #close(id: number): void {

@@ -1,0 +1,3 @@
+import { runStoringLate } from '../e2e/backup/storing-late.ts'
+
+process.exitCode = await runStoringLate(({ snapshots }) => snapshots)
