@@ -1,6 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
+import { oncePer, TELL_EVERY_MS } from '../../process/once-per.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
 import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
 import type { LogRecord } from '../../telemetry.ts'
@@ -26,13 +27,8 @@ import type { SqliteTelemetryLog } from './snapshot.ts'
 /** Newest rows of a topic that stay in memory for readers right behind the appends: some seconds of heavy traffic. */
 const TAIL_BYTES = 8 * 1024 * 1024
 
-/** At most one warning about what is tried again in this time. */
-const TROUBLE_MS = 60_000
-
-const DAY_MS = 24 * 60 * 60 * 1000
 /** Nobody consumes dead letters, they are looked up: a month of them, and not the whole disk. */
-const DEAD_LETTER_AGE_MS = 30 * DAY_MS
-const DEAD_LETTER_BYTES = 256 * 1024 * 1024
+const DEAD_LETTERS: Retention = { ageMs: 30 * 24 * 3_600_000, bytes: 256 * 1024 * 1024 }
 
 export interface SqliteLogOptions {
   /** Made if missing, and locked while the log is open. */
@@ -56,9 +52,9 @@ export interface SqliteLogOptions {
 export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteTelemetryLog> {
   const { folder, retention, logger, room = ANY_ROOM } = options
   const toLogError = noticing(room, toError)
-  const deadLetters = { ageMs: DEAD_LETTER_AGE_MS, bytes: DEAD_LETTER_BYTES, ...options.deadLetterRetention }
+  const deadLetters = { ...DEAD_LETTERS, ...options.deadLetterRetention }
   const made: { log?: SqliteLog } = {}
-  let troubledMs = -Infinity
+  const mayTell = oncePer(TELL_EVERY_MS)
   const logMetrics = createLogMetrics(options.metrics)
   const workerData: ThreadOptions = {
     folder,
@@ -90,8 +86,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteTe
       }
       const error = toLogError(event.failure)
       // It comes back with every append while a disk is full: one line a minute is enough.
-      if (performance.now() - troubledMs < TROUBLE_MS) return
-      troubledMs = performance.now()
+      if (!mayTell()) return
       logger.warn({ code: error.code, err: error }, 'an operation of the log failed and will be retried')
     },
     onLost(error) {
