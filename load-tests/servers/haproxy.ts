@@ -24,6 +24,7 @@ export interface Haproxy {
 }
 
 const SAMPLE = new URL('../../config/haproxy/haproxy.cfg', import.meta.url)
+const COMPOSE = new URL('../../config/haproxy/compose.cfg', import.meta.url)
 /** Each connection takes two file handles. */
 const MAX_CONNECTIONS = 9_000
 
@@ -46,6 +47,56 @@ export async function startHaproxy(folder: string, nodes: readonly ProxiedNode[]
   })
   await server.start()
   return { mqtt, tls, stats, usable: () => usable(control, nodes.length), stop: () => server.stop('SIGKILL') }
+}
+
+/** Ports of the services of docker-compose.yml, the same at each address that their names have. */
+export interface ComposePorts {
+  /** UDP, of who answers for Docker. */
+  readonly dns: number
+  readonly mqtt: number
+  readonly http: number
+  readonly operations: number
+}
+
+export interface ComposeHaproxy {
+  readonly mqtt: number
+  readonly http: number
+  readonly health: number
+  stop(): Promise<void>
+}
+
+/** HAProxy with the configuration of docker-compose.yml, on ports of its own. */
+export async function startComposeHaproxy(folder: string, at: ComposePorts): Promise<ComposeHaproxy> {
+  await installPackages([{ command: 'haproxy', package: 'haproxy', why: 'HAProxy of docker-compose.yml' }])
+  const [mqtt = 0, tls = 0, webSocket = 0, http = 0, health = 0] = await freePorts(5)
+  const own: Readonly<Record<string, string>> = {
+    '127.0.0.11:53': `127.0.0.1:${at.dns}`,
+    'maxconn 100000': `maxconn ${MAX_CONNECTIONS}`,
+    'port 8081': `port ${at.operations}`,
+    ' broker:1883': ` broker:${at.mqtt}`,
+    ' query-api:8080': ` query-api:${at.http}`,
+    'bind :1883': `bind 127.0.0.1:${mqtt}`,
+    'bind :8883': `bind 127.0.0.1:${tls}`,
+    'bind :9001': `bind 127.0.0.1:${webSocket}`,
+    'bind :8080': `bind 127.0.0.1:${http}`,
+    '127.0.0.1:8404': `127.0.0.1:${health}`,
+  }
+  const text = Object.entries(own).reduce(
+    (all, [from, to]) => {
+      if (!all.includes(from)) throw new Error(`the configuration has no ${from}`)
+      return all.replaceAll(from, to)
+    },
+    readFileSync(COMPOSE, 'utf8'),
+  )
+  const file = join(folder, 'compose.cfg')
+  writeFileSync(file, text)
+  const server = new ServerProcess({
+    ...{ name: 'HAProxy', command: findCommand('haproxy') ?? 'haproxy', args: ['-db', '-f', file] },
+    logFile: join(folder, 'haproxy.log'),
+    probe: portAnswers(mqtt),
+  })
+  await server.start()
+  return { mqtt, http, health, stop: () => server.stop('SIGKILL') }
 }
 
 function configuration(at: {

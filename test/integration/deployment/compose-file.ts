@@ -42,7 +42,7 @@ export interface Service {
 
 export interface Compose {
   services: Record<string, Service>
-  networks: Record<string, { internal?: boolean }>
+  networks: Record<string, { internal?: boolean; ipam?: { config?: { subnet?: string }[] } }>
   volumes: Record<string, unknown>
   secrets: Record<string, { file?: string; environment?: string }>
 }

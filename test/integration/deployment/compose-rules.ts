@@ -47,6 +47,7 @@ export const secretsAreFiles: Rule = (compose) => [
 /** Who must be waited for, and that the awaited can be: a health check, or an end. */
 export const startsInOrder: Rule = (compose) => {
   const must: Record<string, readonly string[]> = {
+    haproxy: ['broker', 'query-api'],
     broker: [...kafkas, 'mariadb', 'certificates'],
     'ingest-worker': [...kafkas, 'mariadb', 'influx-tokens', 'redis-cache'],
     'query-api': [...kafkas, 'mariadb', 'influx-tokens', 'redis-cache'],
@@ -72,17 +73,18 @@ export const startsInOrder: Rule = (compose) => {
 
 export const networksAreApart: Rule = (compose) => {
   const expected: Record<string, string> = {
-    broker: 'backend database devices metrics',
+    haproxy: 'devices edge',
+    broker: 'backend database edge metrics',
     'ingest-worker': 'backend database metrics',
-    'query-api': 'backend database devices metrics',
-    cli: 'devices',
+    'query-api': 'backend database edge metrics',
+    cli: 'edge',
     'influx-tokens': 'database',
     volumes: '',
     certificates: '',
     ...Object.fromEntries(databases.map((name) => [name, 'database'])),
     ...Object.fromEntries(kafkas.map((name) => [name, 'backend'])),
   }
-  const open = ['backend', 'database', 'metrics'].filter((name) => compose.networks[name]?.internal !== true)
+  const open = ['backend', 'database', 'edge', 'metrics'].filter((name) => compose.networks[name]?.internal !== true)
   return [
     ...open.map((name) => `network ${name} has a way out`),
     ...each(compose, (service, name) => {
@@ -96,22 +98,37 @@ export const networksAreApart: Rule = (compose) => {
 /** Our processes take no more of the machine than they are given, and the settings of .env. */
 export const processesAreBounded: Rule = (compose) =>
   each(compose, ({ deploy, env_file }, name) => {
-    if (!['broker', 'ingest-worker', 'query-api'].includes(name)) return false
+    if (!['haproxy', 'broker', 'ingest-worker', 'query-api'].includes(name)) return false
     const { cpus, memory } = deploy?.resources?.limits ?? {}
     if (!/^[\d.]+$/.test(cpus ?? '') || !/^\d+[MG]$/.test(memory ?? '')) return `limits ${cpus} ${memory}`
-    return env_file?.[0]?.path !== '.env' && 'does not read .env'
+    return name !== 'haproxy' && env_file?.[0]?.path !== '.env' && 'does not read .env'
   })
 
 /** Whatever is not encrypted. */
 export const portsAreOnLoopback: Rule = (compose) => {
   const expected: Record<string, string> = {
-    broker: '127.0.0.1:1883:1883 8883:8883 127.0.0.1:9001:9001',
-    'query-api': '127.0.0.1:8080:8080',
+    haproxy: '127.0.0.1:1883:1883 8883:8883 127.0.0.1:9001:9001 127.0.0.1:8080:8080',
   }
   return each(
     compose,
     ({ ports = [] }, name) => ports.join(' ') !== (expected[name] ?? '') && `ports ${ports.join(' ')}`,
   )
+}
+
+/** Who hands connections on says whose they are, and is believed by its address alone. */
+export const clientsAreKnown: Rule = (compose) => {
+  const { subnet } = compose.networks['edge']?.ipam?.config?.[0] ?? {}
+  const from = (name: string, variable: string) => environmentOf(compose, name)[variable]
+  const problems: string[] = []
+  if (from('broker', 'MQTT_PROXY_PROTOCOL') !== 'on') problems.push('broker: takes HAProxy for every client')
+  for (const [name, variable] of [
+    ['broker', 'MQTT_PROXY_FROM'],
+    ['query-api', 'HTTP_PROXY_FROM'],
+  ] as const) {
+    if (subnet === undefined || from(name, variable) !== subnet)
+      problems.push(`${name}: ${variable} is not network edge`)
+  }
+  return problems
 }
 
 export const allAreConfined: Rule = (compose) =>

@@ -67,6 +67,7 @@ const cases: Record<string, [rules.Rule, ...[string, (compose: Compose) => void,
   'networks are apart': [
     rules.networksAreApart,
     ['database for devices', merge('mariadb', { networks: ['database', 'devices'] }), 'mariadb: is in'],
+    ['a broker beside HAProxy', merge('broker', { networks: ['devices', 'backend'] }), 'broker: is in'],
     ['worker for devices', merge('ingest-worker', { networks: ['devices'] }), 'ingest-worker: is in devices'],
     ['host network', merge('broker', { network_mode: 'host' }), 'broker: network mode host'],
     ['a way out', (it) => (it.networks['database'] = {}), 'network database has a way out'],
@@ -79,8 +80,15 @@ const cases: Record<string, [rules.Rule, ...[string, (compose: Compose) => void,
   ],
   'ports are on loopback': [
     rules.portsAreOnLoopback,
-    ['on every address', merge('broker', { ports: ['1883:1883'] }), 'broker: ports 1883:1883'],
+    ['on every address', merge('haproxy', { ports: ['1883:1883'] }), 'haproxy: ports 1883:1883'],
+    ['a broker past HAProxy', merge('broker', { ports: ['8883:8883'] }), 'broker: ports 8883:8883'],
     ['a database', merge('influxdb', { ports: ['127.0.0.1:8086:8086'] }), 'influxdb: ports'],
+  ],
+  'clients are known behind HAProxy': [
+    rules.clientsAreKnown,
+    ['not told', environment('broker', { MQTT_PROXY_PROTOCOL: 'off' }), 'broker: takes HAProxy'],
+    ['told by anybody', environment('query-api', { HTTP_PROXY_FROM: '0.0.0.0/0' }), 'query-api: HTTP_PROXY_FROM'],
+    ['any subnet', (it) => (it.networks['edge'] = { internal: true }), 'broker: MQTT_PROXY_FROM'],
   ],
   'all are confined': [
     rules.allAreConfined,
@@ -143,12 +151,19 @@ describe('docker-compose.yml', () => {
     expect(() => loadCompose({})).toThrow('make-secrets.sh')
   })
 
-  it('holds several workers and one of everything else', () => {
+  it('holds as many brokers and workers as are wanted, and one of everything else', () => {
+    const scaledIn = (env: Record<string, string>) =>
+      Object.entries(loadCompose({ ...singleEnv, ...env }).services)
+        .filter(([, { deploy }]) => deploy?.replicas !== undefined)
+        .map(([name, { deploy }]) => [name, deploy?.replicas])
+    expect(scaledIn({})).toEqual([
+      ['broker', 1],
+      ['ingest-worker', 2],
+    ])
+    expect(scaledIn({ BROKERS: '3' })[0]).toEqual(['broker', 3])
     const { services } = loadCompose()
-    const scaled = Object.entries(services).filter(([, { deploy }]) => deploy?.replicas !== undefined)
-    expect(scaled.map(([name, { deploy }]) => [name, deploy?.replicas])).toEqual([['ingest-worker', 2]])
-    expect(services['ingest-worker']).not.toHaveProperty('ports')
-    expect(servicesIn(loadCompose(), 'single')).toHaveLength(11)
+    for (const name of ['broker', 'ingest-worker']) expect(services[name]).not.toHaveProperty('ports')
+    expect(servicesIn(loadCompose(), 'single')).toHaveLength(12)
   })
 
   it('gives the token that writes to the workers alone', () => {

@@ -107,6 +107,8 @@ it('names of other programs are theirs', () => {
       'SLUICE_USER',
       'TLS_NAME',
       'INGEST_WORKERS',
+      'BROKERS',
+      'EDGE_SUBNET',
       'COMPOSE_PROJECT_NAME',
     ],
     ...[
