@@ -1,3 +1,4 @@
+import { BROKER_FEATURES } from '../../shared/features.ts'
 import type { BrokerNodes } from '../../shared/commands.ts'
 import { Releasers } from '../../shared/process/releasers.ts'
 import { Connections } from './connection/connections.ts'
@@ -76,7 +77,8 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
       send: (command) => context.sessions.sendCommand(command),
       async list() {
         const { size: clients } = connections
-        return [{ id: context.node, address: context.self.mqtt, clients, inFlight: tally.inFlight, sinceMs }]
+        const load = { clients, inFlight: tally.inFlight }
+        return [{ id: context.node, address: context.self.mqtt, ...load, sinceMs, features: BROKER_FEATURES }]
       },
     },
     status: () => ({

@@ -7,6 +7,7 @@ interface Worker {
   readonly id: string
   readonly host: string | null
   readonly partitions: readonly number[]
+  readonly features?: readonly string[]
 }
 
 /** The ingest workers that live, or why they cannot be told. */
@@ -23,8 +24,10 @@ export async function listWorkers({ api }: Pick<Session, 'api'>): Promise<Worker
 export function shownWorkers(known: Workers): string[] {
   if ('workersUnknown' in known) return [`workers    unknown: ${known.workersUnknown}`]
   if (known.workers.length === 0) return []
-  const rows = known.workers.map(({ id, host, partitions }) => [id, host ?? '', partitions.join(' ')])
-  return ['', textTable(['worker', 'host', 'partitions'], rows)]
+  const rows = known.workers.map(({ id, host, partitions, features = [] }) => {
+    return [id, host ?? '', partitions.join(' '), features.join(' ')]
+  })
+  return ['', textTable(['worker', 'host', 'partitions', 'reads'], rows)]
 }
 
 export function checkWorkers(known: Workers): Finding {

@@ -2,6 +2,7 @@ import type { Cache } from '../../shared/cache/port.ts'
 import { listenHttp, type Address } from '../../shared/process/listen.ts'
 import type { Releasers } from '../../shared/process/releasers.ts'
 import type { Logger } from '../../shared/process/logger.ts'
+import { WORKER_FEATURES } from '../../shared/features.ts'
 import { LagWatch } from '../../shared/process/lag-watch.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { Metrics } from '../../shared/process/metrics.ts'
@@ -98,7 +99,8 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     ...shared,
     settings: { ...config, HTTP_HOSTS: [...config.HTTP_HOSTS, ...hosts] },
     nodes: broker.nodes,
-    workers: async () => (worker.isReading() ? [{ id: 'standalone', host: undefined, partitions }] : []),
+    workers: async () =>
+      worker.isReading() ? [{ id: 'standalone', host: undefined, partitions, features: WORKER_FEATURES }] : [],
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
     readiness,

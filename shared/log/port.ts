@@ -49,6 +49,8 @@ export interface GroupOwner {
   /** Where it connects from; undefined for one in this process. */
   readonly host: string | undefined
   readonly partitions: readonly number[]
+  /** What it reads, see features.ts; nothing of a version that does not say. */
+  readonly features: readonly string[]
 }
 
 /** From this part of the retention on people are warned. */

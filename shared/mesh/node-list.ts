@@ -14,6 +14,8 @@ export interface NodeRecord {
   readonly inFlight: number
   /** When it started; epoch ms. */
   readonly sinceMs: number
+  /** What it reads, see features.ts; absent of a version that does not say. */
+  readonly features?: readonly string[]
 }
 
 /** The nodes that live, by name. Error: `redis_unavailable`. */

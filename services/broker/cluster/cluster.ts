@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { Counter } from 'prom-client'
 import { toSluiceError } from '../../../shared/errors.ts'
+import { BROKER_FEATURES, type BrokerFeature } from '../../../shared/features.ts'
 import type { Logger } from '../../../shared/process/logger.ts'
 import { Frame, Mesh, splitLine } from '../../../shared/mesh/mesh.ts'
 import type { NodeRecord } from '../../../shared/mesh/node-list.ts'
@@ -122,6 +123,11 @@ export class Cluster {
     return this.mesh.link.isUp
   }
 
+  /** See {@link Membership.doAllRead}. */
+  doAllRead(feature: BrokerFeature): boolean {
+    return this.#membership?.doAllRead(feature) ?? false
+  }
+
   /** Joins the others. Error: `setting_invalid` (NODE_ID). */
   async open(local: LocalSubscribers): Promise<void> {
     this.#local = local
@@ -200,7 +206,8 @@ export class Cluster {
 
   #describe(): Omit<NodeRecord, 'id'> {
     const { self, tally } = this.#context
-    return { address: self.mqtt, clients: this.fence.size, inFlight: tally.inFlight, sinceMs: this.#sinceMs }
+    const load = { clients: this.fence.size, inFlight: tally.inFlight }
+    return { address: self.mqtt, ...load, sinceMs: this.#sinceMs, features: BROKER_FEATURES }
   }
 
   #takeMessage(frame: Buffer): void {

@@ -4,6 +4,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { nodeChannel, type Mesh } from '../../../shared/mesh/mesh.ts'
 import { LEASE_PREFIX, NODES_KEY, type NodeRecord } from '../../../shared/mesh/node-list.ts'
 import { principalOf } from '../../../shared/sessions/client-id.ts'
+import type { BrokerFeature } from '../../../shared/features.ts'
 import type { Peers } from './peers.ts'
 import { REAP } from './scripts.ts'
 
@@ -40,6 +41,8 @@ export class Membership {
   #work: Promise<void> = Promise.resolve()
   #isBusy = false
   #closed = false
+  /** What each of the other live nodes reads; undefined until they were looked at. */
+  #features: readonly (readonly string[])[] | undefined
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -55,6 +58,11 @@ export class Membership {
     this.#timer = setInterval(() => {
       if (!this.#isBusy && mesh.link.isUp) void this.#begin(() => this.#beat())
     }, BEAT_MS)
+  }
+
+  /** Whether all nodes that lived at the last beat read the format: nobody writes it before. */
+  doAllRead(feature: BrokerFeature): boolean {
+    return this.#features?.every((features) => features.includes(feature)) ?? false
   }
 
   /** The node leaves; its sessions must have been released. */
@@ -114,7 +122,9 @@ export class Membership {
     this.#missingSince.clear()
     await this.#sayAlive()
     const names = await mesh.link.run((redis) => redis.smembers(NODES_KEY))
-    await Promise.all(names.filter((name) => name !== mesh.id).map((name) => peers.greet(name)))
+    const others = names.filter((name) => name !== mesh.id)
+    await this.#leasesOf(others)
+    await Promise.all(others.map((name) => peers.greet(name)))
     await recover()
   }
 
@@ -136,8 +146,7 @@ export class Membership {
     // Others thought that we were dead.
     if (!before.includes(mesh.id)) await recover()
     const others = before.filter((name) => name !== mesh.id)
-    const leases = others.map((name) => `${LEASE_PREFIX}${name}`)
-    const alive = leases.length === 0 ? [] : await mesh.link.run((redis) => redis.mget(leases))
+    const alive = await this.#leasesOf(others)
     const known = new Set(peers.names)
     for (const name of known) if (!others.includes(name)) peers.forget(name)
     for (const [index, name] of others.entries()) {
@@ -149,6 +158,14 @@ export class Membership {
     }
     await peers.catchUp()
     await onBeat()
+  }
+
+  /** In the order of the names; null of those that are silent. */
+  async #leasesOf(names: readonly string[]): Promise<readonly (string | null)[]> {
+    const keys = names.map((name) => `${LEASE_PREFIX}${name}`)
+    const leases = keys.length === 0 ? [] : await this.#options.mesh.link.run((redis) => redis.mget(keys))
+    this.#features = leases.flatMap((text) => (text === null ? [] : [(JSON.parse(text) as NodeRecord).features ?? []]))
+    return leases
   }
 
   async #missed(name: string): Promise<void> {

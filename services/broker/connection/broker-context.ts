@@ -170,7 +170,9 @@ function openWanted(
   const cluster = options.cluster && new Cluster(options.cluster, context)
   const interest = new SubscriptionInterest((filter, isWanted) => cluster?.peers.changed(filter, isWanted))
   exposeGroups(groups, metrics)
-  return { groups, cluster, interest }
+  const mayShare: BrokerContext['mayShare'] = ({ kind }) =>
+    kind === 'application' && (cluster === undefined || cluster.doAllRead('shared-subscriptions'))
+  return { groups, mayShare, cluster, interest }
 }
 
 /** Who may log in, and what each may do. */

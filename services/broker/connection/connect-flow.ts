@@ -75,7 +75,7 @@ export async function welcome(
       serverProperties({
         ...serverLimits(context),
         maximumPacketSize: packetBytes,
-        sharedAvailable: admitted.principal.kind === 'application',
+        sharedAvailable: context.mayShare(admitted.principal),
       }),
     )
   if (isAssigned) extra.push(Buffer.from([Property.assignedClientId]), encodeText(clientId))

@@ -177,9 +177,10 @@ export class AedesLane {
     else interest[isWanted ? 'add' : 'remove'](filter)
   }
 
-  /** A device is told that there are none for it. */
+  /** Who may have no group is told that there are none. */
   #withoutGroups(packet: SubscribePacket): SubscribePacket {
-    if (this.#owner.principal.kind !== 'device' || !packet.filters.some(({ filter }) => isShare(filter))) return packet
+    if (!packet.filters.some(({ filter }) => isShare(filter))) return packet
+    if (this.#context.mayShare(this.#owner.principal)) return packet
     const filters = packet.filters.map((filter) =>
       isShare(filter.filter) ? { ...filter, obstacle: 'shared' as const } : filter,
     )

@@ -53,6 +53,8 @@ export interface LaneContext {
   readonly refusals: Pick<Refusals, 'record'>
   readonly interest: SubscriptionInterest
   readonly groups: SharedGroups
+  /** Groups are for applications, and once every node knows of them. */
+  readonly mayShare: (principal: Pick<Principal, 'kind'>) => boolean
   readonly tally: Tally
   readonly repeats: Pick<RepeatMemory, 'enter' | 'leave'>
 }

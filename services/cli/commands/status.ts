@@ -13,6 +13,7 @@ interface Node {
   readonly clients: number
   readonly inFlight: number
   readonly since: string
+  readonly features?: readonly string[]
 }
 
 export function addStatus({ program, run }: Commands): void {
@@ -90,8 +91,9 @@ async function listNodes({ api }: Session): Promise<{ nodes: readonly Node[] } |
 function shownNodes(known: Awaited<ReturnType<typeof listNodes>>): string[] {
   if ('nodesUnknown' in known) return [`nodes      unknown: ${known.nodesUnknown}`]
   if (known.nodes.length === 0) return []
-  const rows = known.nodes.map(({ id, address, clients, inFlight, since }) => {
-    return [id, `${address.host}:${address.port}`, String(clients), String(inFlight), since]
+  const rows = known.nodes.map(({ id, address, clients, inFlight, since, features = [] }) => {
+    const load = [String(clients), String(inFlight)]
+    return [id, `${address.host}:${address.port}`, ...load, since, features.join(' ')]
   })
-  return ['', textTable(['node', 'address', 'clients', 'in flight', 'since'], rows)]
+  return ['', textTable(['node', 'address', 'clients', 'in flight', 'since', 'reads'], rows)]
 }

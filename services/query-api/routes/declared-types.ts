@@ -3,6 +3,7 @@ import { checkNewName } from '../../../shared/names.ts'
 import type { DeclaredField, TypeChange } from '../../../shared/registry/types-port.ts'
 import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
+import { requireOfWorkers } from '../features.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339 } from '../time.ts'
@@ -22,7 +23,7 @@ const Declared = Type.Object({
 })
 
 /** Which fields were declared to have integers. */
-export function typeRoutes(app: Api, options: ApiParts<'registry'>): void {
+export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers'>): void {
   const { declaredTypes } = options.registry
   const tags = ['types']
   app.get(
@@ -62,6 +63,7 @@ export function typeRoutes(app: Api, options: ApiParts<'registry'>): void {
     async (request) => {
       const { tenant, stream = DEFAULT_STREAM, field: name, type } = request.body
       const field = { tenant, stream, field: name }
+      if (type === 'integer') await requireOfWorkers(options, 'declared-types')
       const change = await declaredTypes.declare(field, type, request.who)
       const answer = view(field, change)
       const subject = `${tenant}/${stream} ${name}`

@@ -4,6 +4,7 @@ import { KINDS } from '../../../shared/telemetry.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { DISCARD_LETTERS, isOpen } from '../jobs/discard-letters.ts'
+import { requireOfWorkers } from '../features.ts'
 import { goneSignal } from '../gone.ts'
 import type { JobRunner } from '../jobs/job-runner.ts'
 import type { LettersSpec } from '../jobs/letters-job.ts'
@@ -58,7 +59,7 @@ const Answer = Type.Object({
 /** What is done about dead letters. */
 export function letterJobRoutes(
   app: Api,
-  options: ApiParts<'log' | 'points' | 'registry'>,
+  options: ApiParts<'log' | 'points' | 'registry' | 'workers'>,
   runner: Pick<JobRunner, 'wake'>,
 ): void {
   const response = { 200: Answer, 202: Answer, ...problemResponses }
@@ -77,7 +78,11 @@ export function letterJobRoutes(
       },
     },
     async (request, reply) => {
-      if (request.body.dryRun !== true) return make(REPLAY_LETTERS, request, reply)
+      if (request.body.dryRun !== true) {
+        // A worker that does not know the form would take what is replayed for what a device sent.
+        await requireOfWorkers(options, 'handed-on-1')
+        return make(REPLAY_LETTERS, request, reply)
+      }
       const isWanted = (letter: Parameters<typeof whyNot>[0]) => whyNot(letter) === undefined
       const planner = new Planner(options)
       return viewPreview(

@@ -3,12 +3,18 @@ import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 
+/** What a process says that it reads. */
+export const Features = Type.Array(Type.String(), {
+  description: 'Formats that it reads and some version before does not; none of a version that does not say.',
+})
+
 const Node = Type.Object({
   id: Type.String(),
   address: Type.Object({ host: Type.String(), port: Type.Integer() }, { description: 'Address of its MQTT listener.' }),
   clients: Type.Integer(),
   inFlight: Type.Integer({ description: 'QoS 1 and 2 messages not acknowledged yet.' }),
   since: TimeOrNull,
+  features: Features,
 })
 
 /** The broker nodes and their load. */
@@ -19,9 +25,9 @@ export function nodeRoutes(app: Api, { nodes }: ApiParts<'nodes'>): void {
     response: { 200: Type.Object({ nodes: Type.Array(Node) }), ...problemResponses },
   }
   app.get('/nodes', { schema }, async () => ({
-    nodes: (await nodes.list()).map(({ id, address, clients, inFlight, sinceMs }) => {
+    nodes: (await nodes.list()).map(({ id, address, clients, inFlight, sinceMs, features = [] }) => {
       const { host, port } = address
-      return { id, address: { host, port }, clients, inFlight, since: rfc3339(sinceMs) }
+      return { id, address: { host, port }, clients, inFlight, since: rfc3339(sinceMs), features: [...features] }
     }),
   }))
 }

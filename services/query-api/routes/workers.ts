@@ -3,6 +3,7 @@ import { inTime } from '../../../shared/in-time.ts'
 import { INGEST_GROUP } from '../../../shared/log/port.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
+import { Features } from './nodes.ts'
 
 /** A log that hangs is answered with 503. */
 const LIMIT_MS = 2_000
@@ -11,6 +12,7 @@ const Worker = Type.Object({
   id: Type.String(),
   host: Type.Union([Type.String(), Type.Null()], { description: 'Where it connects from; null in one process.' }),
   partitions: Type.Array(Type.Integer(), { description: 'Of the log, that it stores.' }),
+  features: Features,
 })
 
 const Partition = Type.Object({
@@ -29,8 +31,8 @@ export function workerRoutes(app: Api, { workers, log }: ApiParts<'workers' | 'l
     response: { 200: Type.Object({ workers: Type.Array(Worker) }), ...problemResponses },
   }
   app.get('/workers', { schema }, async () => ({
-    workers: (await inTime(workers(), LIMIT_MS, 'log_unavailable')).map(({ id, host, partitions }) => {
-      return { id, host: host ?? null, partitions: [...partitions] }
+    workers: (await inTime(workers(), LIMIT_MS, 'log_unavailable')).map(({ id, host, partitions, features }) => {
+      return { id, host: host ?? null, partitions: [...partitions], features: [...features] }
     }),
   }))
 

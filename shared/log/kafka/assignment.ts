@@ -1,3 +1,4 @@
+import { decodeFeatures, encodeFeatures } from '../../features.ts'
 import { createEncoder } from './kafkajs-internals.ts'
 import { ByteReader } from './wire.ts'
 
@@ -5,8 +6,22 @@ import { ByteReader } from './wire.ts'
  * What members of a group tell each other, in the format of Kafka's own consumers, so that its tools can show it.
  * Source: org.apache.kafka.clients.consumer.internals.ConsumerProtocol, version 0.
  */
-export function encodeSubscription(topic: string): Buffer {
-  return createEncoder().writeInt16(0).writeInt32(1).writeString(topic).writeBytes(Buffer.alloc(0)).buffer
+export function encodeSubscription(topic: string, features: readonly string[]): Buffer {
+  return createEncoder().writeInt16(0).writeInt32(1).writeString(topic).writeBytes(encodeFeatures(features)).buffer
+}
+
+/** What a member reads, see features.ts; nothing of one that does not say it, or is none of ours. */
+export function featuresOf(subscription: Buffer): string[] {
+  try {
+    const reader = new ByteReader(subscription)
+    reader.int16()
+    reader.array(() => reader.string())
+    const length = reader.int32()
+    return decodeFeatures(subscription.subarray(reader.at, reader.at + Math.max(0, length)))
+  } catch (error) {
+    if (error instanceof RangeError) return []
+    throw error
+  }
 }
 
 export function encodeAssignment(topic: string, partitions: readonly number[]): Buffer {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BACKOFF, backoffMs, pause } from '../../backoff.ts'
 import type { SluiceError } from '../../errors.ts'
 import { toSluiceError } from '../../errors.ts'
+import { WORKER_FEATURES } from '../../features.ts'
 import type { Logger } from '../../process/logger.ts'
 import { assign, decodeAssignment, encodeAssignment, encodeSubscription } from './assignment.ts'
 import type { KafkaClient } from './client.ts'
@@ -128,7 +129,7 @@ export class GroupMember {
         sessionTimeout: SESSION_MS,
         rebalanceTimeout: REBALANCE_MS,
         memberId: this.#memberId,
-        groupProtocols: [{ name: 'sluice', metadata: encodeSubscription(this.#options.topic) }],
+        groupProtocols: [{ name: 'sluice', metadata: encodeSubscription(this.#options.topic, WORKER_FEATURES) }],
       })
       this.#memberId = joined.memberId
       const { memberId, generationId } = joined

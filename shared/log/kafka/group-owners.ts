@@ -1,6 +1,6 @@
 import type { Logger } from '../../process/logger.ts'
 import { INGEST_GROUP, type GroupOwner } from '../port.ts'
-import { decodeAssignment } from './assignment.ts'
+import { decodeAssignment, featuresOf } from './assignment.ts'
 import { KafkaClient } from './client.ts'
 import type { ClientOptions } from './client-options.ts'
 
@@ -24,9 +24,10 @@ export async function openGroupOwners(
     async list() {
       const { groups } = await client.atCoordinator(group, (broker) => broker.describeGroups({ groupIds: [group] }))
       return groups.flatMap(({ members }) =>
-        members.map(({ memberId, clientHost, memberAssignment }) => {
+        members.map(({ memberId, clientHost, memberMetadata, memberAssignment }) => {
           const partitions = decodeAssignment(memberAssignment).toSorted((a, b) => a - b)
-          return { id: memberId, host: clientHost.replace(/^\//, ''), partitions }
+          const features = featuresOf(memberMetadata)
+          return { id: memberId, host: clientHost.replace(/^\//, ''), partitions, features }
         }),
       )
     },

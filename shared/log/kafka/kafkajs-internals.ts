@@ -90,7 +90,12 @@ export interface Broker {
   heartbeat(options: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>
   describeGroups(options: { groupIds: readonly string[] }): Promise<{
     groups: readonly {
-      readonly members: readonly { memberId: string; clientHost: string; memberAssignment: Buffer }[]
+      readonly members: readonly {
+        memberId: string
+        clientHost: string
+        memberMetadata: Buffer
+        memberAssignment: Buffer
+      }[]
     }[]
   }>
   leaveGroup(options: { groupId: string; memberId: string }): Promise<unknown>

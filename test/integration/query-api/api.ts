@@ -7,6 +7,7 @@ import { queryApiSettings } from '../../../config/query-api.ts'
 import type { Api, ApiOptions } from '../../../services/query-api/api.ts'
 import { createApi } from '../../../services/query-api/app.ts'
 import { loadConfig } from '../../../shared/config.ts'
+import { WORKER_FEATURES } from '../../../shared/features.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
 import { Readiness, type ReadinessCheck } from '../../../shared/process/readiness.ts'
 import { Rates } from '../../../shared/rates.ts'
@@ -55,7 +56,7 @@ export async function openApi({
     stamp: (payload) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, payload.length)), scheme: 1 }),
     status: () => ({ mode: 'standalone', mqtt: { host: '127.0.0.1', port: 1883 }, readings: 0 }),
     readiness,
-    workers: async () => [{ id: 'one', host: '10.0.0.1', partitions: [0] }],
+    workers: async () => [{ id: 'one', host: '10.0.0.1', partitions: [0], features: WORKER_FEATURES }],
     settings: queryApiDefaults,
     build: { version: '0.0.0-test', commit: undefined, node: 'v0.0.0-test' },
     logger,

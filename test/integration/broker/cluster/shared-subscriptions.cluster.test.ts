@@ -18,6 +18,11 @@ async function join(port: number, clientId: string, protocolVersion: 4 | 5 = 4, 
   return member
 }
 
+/** Of a SUBACK in which something was refused. */
+const codesOf = (error: { readonly packet?: { readonly granted?: readonly number[] } }) => [
+  ...(error.packet?.granted ?? []),
+]
+
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 const numbers = ({ messages }: Inbox): number[] => messages.map((line) => Number(line.split(' ')[1]))
 const all = (members: readonly Inbox[]): number[] => members.flatMap(numbers).toSorted((a, b) => a - b)
@@ -53,6 +58,29 @@ describe('a group whose members are on two nodes', () => {
   it('known wrong: where each node shares out by itself, messages come twice', async () => {
     const members = await share(EachNodeLink, 1, () => 'house/door')
     await expect.poll(() => all(members).length, PATIENCE).toBe(2 * MESSAGES)
+  })
+
+  it('may be made once every live node knows of groups: until then all are told that there are none', async () => {
+    const nodes = await startNodes()
+    // A node of a version before says nothing of what it reads.
+    const beat = { id: 'old', address: { host: '127.0.0.1', port: 1 }, clients: 0, inFlight: 0, sinceMs: 0 }
+    const old = setInterval(() => void sayAlive(), 1_000)
+    const sayAlive = () => nodes.link.run((redis) => redis.set('sluice:lease:old', JSON.stringify(beat), 'PX', 6_000))
+    onTestFinished(() => clearInterval(old))
+    await sayAlive()
+    await nodes.link.run((redis) => redis.sadd('sluice:nodes', 'old'))
+    const { port } = await nodes.start('one')
+    const granted = async (protocolVersion: 4 | 5): Promise<unknown> => {
+      const { client } = await connectJs(port, { username: 'app', protocolVersion })
+      const shares = await client.subscribeAsync({ [SHARE]: { qos: 1 }, 'house/#': { qos: 1 } }).catch(codesOf)
+      return Array.isArray(shares) ? shares.map((one) => (typeof one === 'number' ? one : one.qos)) : shares
+    }
+    expect(await granted(4)).toEqual([128, 1])
+    expect(await granted(5)).toEqual([0x9e, 1])
+    clearInterval(old)
+    await nodes.link.run((redis) => redis.del('sluice:lease:old'))
+    await expect.poll(() => granted(5), PATIENCE).toEqual([1, 1])
+    expect(await granted(4)).toEqual([1, 1])
   })
 
   it('ends with its last member, on whatever node, and nodes know of members that come and go', async () => {
