@@ -52,6 +52,29 @@ export function describePointKinds(name: string, make: MakePointsHarness): void 
       }
     })
 
+    it('keeps integers of 64 bits exactly beside floats of the same field, which the query of numbers has both of', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      const [float, integer] = [seriesOf('float', { field: 'n' }), seriesOf('integer', { field: 'n' })]
+      const exact = [9_007_199_254_740_993n, -9_223_372_036_854_775_808n, 9_223_372_036_854_775_807n]
+      await store.write(everySecond(float, [1, 2.5]))
+      await store.write(everySecond(integer, exact, 1_700_000_001_000))
+      await harness.rest()
+      const query: PointQuery = { ...streamOf(float), field: 'n', kind: 'number', limit: 2 }
+      const found = (await allPages(store, query)).map(([, , value]) => value)
+      expect(found).toHaveLength(5)
+      expect(new Set(found)).toEqual(new Set([1, 2.5, ...exact]))
+      // One time has a value of each; neither takes the place of the other.
+      const shared = { from: { ms: 1_700_000_001_000, ns: 0 }, to: { ms: 1_700_000_001_001, ns: 0 } }
+      const both = await store.query({ ...query, ...shared })
+      expect(both.series.map(({ type, values }) => [type, values])).toEqual([
+        ['integer', [exact[0]]],
+        ['float', [2.5]],
+      ])
+      const newest = await store.query({ ...query, limit: 10, aggregate: { function: 'last' } })
+      expect(pointsIn(newest).map(([, , value]) => value)).toEqual([exact[2], 2.5])
+    })
+
     it('of all fields has the mean of the numbers, and names what it leaves out', async () => {
       const harness = await make()
       const store = await openStore(harness)

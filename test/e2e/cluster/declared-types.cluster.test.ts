@@ -1,0 +1,62 @@
+import { connectAsync } from 'mqtt'
+import { expect, it, onTestFailed, onTestFinished, vi } from 'vitest'
+import { ApiClient } from '../../../shared/api-client.ts'
+import { PATIENCE } from '../../patience.ts'
+import { LIMIT_MS, useServers } from './harness.ts'
+
+const deployment = useServers()
+
+interface Readings {
+  readonly series: readonly { readonly type: string; readonly points: readonly (readonly [string, unknown])[] }[]
+}
+
+it(
+  'a declared integer is exact in InfluxDB without a restart, and what is read again is not there twice',
+  { timeout: LIMIT_MS },
+  async () => {
+    onTestFailed(() => deployment.discard())
+    const cluster = await deployment.clusterFor('declared types', { workers: 2 })
+    const api = new ApiClient({ url: cluster.url, token: cluster.token })
+    const tenant = `d${Date.now().toString(36)}`
+    const login = await api.post<{ username: string; secret: string }>('/v1/devices', { tenant, device: 'meter' })
+    const port = cluster.broker.ready.mqtt?.port ?? 0
+    const client = await connectAsync({ port, username: login.username, password: login.secret })
+    onTestFinished(() => client.endAsync(true))
+    const sent: string[] = []
+    const send = async (value: string): Promise<void> => {
+      sent.push(value)
+      await client.publishAsync(`t/${tenant}/meter/telemetry`, `{"total":${value}}`, { qos: 1 })
+    }
+    const stored = async () => {
+      const path = `/v1/devices/${tenant}/meter/readings?field=total&kind=number&epoch=ns&limit=10000`
+      const { series } = await api.get<Readings>(path)
+      const all = series.flatMap(({ type, points }) => points.map(([ns, value]) => ({ ns, type, value })))
+      return all.sort((a, b) => (BigInt(a.ns) < BigInt(b.ns) ? -1 : 1))
+    }
+    const FIRST = 9_007_199_254_740_993n
+    await send(String(FIRST))
+    await api.put('/v1/types', { tenant, field: 'total', type: 'integer' })
+    await vi.waitFor(async () => {
+      await send(String(FIRST + BigInt(2 * sent.length)))
+      expect((await stored()).some(({ type }) => type === 'integer')).toBe(true)
+    }, PATIENCE)
+    await send('2.5')
+    // What was not committed is read again, by a worker that knows of the declaration from its start.
+    for (const worker of cluster.workers) {
+      await worker.stop('SIGKILL')
+      await worker.start()
+    }
+    await send('7')
+    const expected = (all: Awaited<ReturnType<typeof stored>>): unknown[] => {
+      return all.map(({ type, value }) => (type === 'integer' ? String(value) : Number(value)))
+    }
+    await vi.waitFor(async () => {
+      const all = await stored()
+      expect(all).toHaveLength(sent.length)
+      const since = all.findIndex(({ type }) => type === 'integer')
+      expect(expected(all)).toEqual(
+        sent.map((value, n) => (n >= since && !value.includes('.') ? value : Number(value))),
+      )
+    }, PATIENCE)
+  },
+)
