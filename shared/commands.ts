@@ -24,7 +24,25 @@ export interface BrokerNodes {
   list(): Promise<readonly NodeRecord[]>
   /** Publishes a command. Errors: `redis_unavailable`, `node_unreachable`: it may have been published then. */
   send(command: DeviceCommand): Promise<CommandResult>
+  /**
+   * When sessions that are connected were last heard, in ms since 1970, to the second; null for one that has ended, or whose
+   * node does not answer. Never rejects.
+   */
+  heard(sessions: readonly SessionOnNode[]): Promise<(number | null)[]>
 }
+
+/** A session of a device, and the node that holds it. */
+export interface SessionName {
+  readonly tenant: string
+  readonly device: string
+  readonly clientId: string
+}
+export interface SessionOnNode extends SessionName {
+  readonly node: string
+}
+
+/** The name of the question with which the API asks a node when sessions were last heard. */
+export const HEARD_QUESTION = 'heard'
 
 export function commandTopic({ tenant, device, name }: Pick<DeviceCommand, 'tenant' | 'device' | 'name'>): string {
   return `${topicOfDevice(tenant, device)}/cmd/${name}`

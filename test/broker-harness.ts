@@ -76,6 +76,7 @@ export class FakeRegistry {
     record: async () => {},
     endNode: async () => {},
     of: async () => [],
+    ofAll: async () => [],
     recordLimits: async () => {},
     limitsAfter: async () => [],
     limitsOf: async () => [],

@@ -75,6 +75,7 @@ async function start(options: BrokerOptions, parts: BrokerParts, releasers: Rele
     addresses: listeners.addresses,
     nodes: {
       send: (command) => context.sessions.sendCommand(command),
+      heard: async (sessions) => Promise.resolve(context.presence.heard(sessions)),
       async list() {
         const { size: clients } = connections
         const load = { clients, inFlight: tally.inFlight }

@@ -7,12 +7,15 @@ export interface PresenceRecord extends DeviceName {
   readonly epoch: number
   readonly connected: boolean
   readonly node: string
-  /** Whole milliseconds since 1970: when it connected, or when that ended. */
+  /** Whole milliseconds since 1970: when it connected, or when it was last heard before that ended. */
   readonly sinceMs: number
   readonly address: string
   /** Why the connection ended, a word; undefined while it lasts. */
   readonly reason: string | undefined
 }
+
+/** `reason` of a session whose node was killed: since when nothing was heard is not known, only when others noticed. */
+export const NODE_LOST = 'node_lost'
 
 /** `code` of a device that makes more streams or fields than it may; written by the workers. */
 export const FIELDS_LIMIT = 'fields'
@@ -37,6 +40,8 @@ export interface Presence {
   endNode(node: string, reason: string, sinceMs: number): Promise<void>
   /** Live ones first, then the newest. */
   of(tenant: string, device: string): Promise<readonly PresenceRecord[]>
+  /** Sessions of all these devices, in no order. */
+  ofAll(devices: readonly DeviceName[]): Promise<readonly PresenceRecord[]>
   recordLimits(limits: readonly DeviceLimitRecord[]): Promise<void>
   /** Those with this code that acted after a moment, at most 1,000: the oldest first. */
   limitsAfter(code: string, lastMs: number): Promise<readonly DeviceLimitRecord[]>

@@ -66,6 +66,16 @@ export function describePresence(name: string, make: MakeRegistryHarness): void 
       expect(await presence.of('acme', 'p3')).toMatchObject([{ reason: 'closed', sinceMs: 1_000 }])
     })
 
+    it('of several devices is found together, and of no others', async () => {
+      const { presence } = await openRegistry(await make())
+      await presence.record([row('p1'), row('p2', { ...ended }), row('P2'), row('p1', { clientId: 'd' }), row('p3')])
+      const names = ['p1', 'p2', 'nobody', ...Array.from({ length: 300 }, (_, index) => `none-${index}`)]
+      const found = await presence.ofAll(names.map((device) => ({ tenant: 'acme', device })))
+      const shown = found.map(({ device, clientId, connected }) => `${device} ${clientId} ${connected}`).toSorted()
+      expect(shown).toEqual(['p1 c true', 'p1 d true', 'p2 c false'])
+      expect(await presence.ofAll([])).toEqual([])
+    })
+
     it('of a thousand devices is written at once', async () => {
       const { presence } = await openRegistry(await make())
       const rows = Array.from({ length: 1_000 }, (_, index) => row(`p${index}`))

@@ -52,6 +52,8 @@ describe('a first visit', () => {
     ])
     expect(await paintedPixels(page)).toBeGreaterThan(100)
     expect(await page.locator('#count').textContent()).toBe('1')
+    // Presence is written down within a second, and looked at every ten.
+    await page.locator('#heard', { hasText: /^online, heard (now|\d+ s ago)$/ }).waitFor()
   })
 
   it('asks for the token without one, says where it is, and refuses a wrong one', async () => {

@@ -41,6 +41,7 @@ export class MemoryRegistry {
     record: async () => {},
     endNode: async () => {},
     of: async () => [],
+    ofAll: async () => [],
     recordLimits: async (limits) => void this.limits.push(...limits),
     limitsAfter: async () => [],
     limitsOf: async () => [],

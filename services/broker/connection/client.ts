@@ -16,6 +16,7 @@ import { Mqtt5Delivery } from '../sessions/delivery-v5.ts'
 import type { AedesClient } from '../sessions/sessions.ts'
 import type { LaneConnection, LaneOwner } from '../telemetry/lane.ts'
 import type { BrokerContext } from './broker-context.ts'
+import type { ConnectionState } from './connection-state.ts'
 import { giveBack, type Welcome } from './connect-flow.ts'
 import { PacketDispatch } from './packet-dispatch.ts'
 import type { EndReason } from './presence.ts'
@@ -24,6 +25,7 @@ import type { SocketWriter } from './socket-writer.ts'
 /** The connection of a client. */
 export interface ClientConnection extends LaneConnection, AedesStreamConnection {
   readonly isClosed: boolean
+  readonly state: Pick<ConnectionState, 'silence'>
 }
 
 /**
@@ -50,6 +52,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
   readonly #delivery: Delivery
   readonly #aedes: AedesClient
   readonly #welcome: Welcome
+  readonly #silence: () => number
 
   /** Begins the session. Error: `internal` when the connection is closed; then what the login took is the caller's. */
   constructor(
@@ -71,6 +74,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.allowance = welcome.admitted.allowance
     this.lease = welcome.lease
     this.#welcome = welcome
+    this.#silence = () => connection.state.silence
     const stream = new AedesStream(this, connection)
     const lane = new AedesLane(context, stream, this)
     const { connack } = welcome
@@ -84,7 +88,7 @@ export class Client implements AedesStreamOwner, LaneOwner {
     this.dispatch = new PacketDispatch(context, this, lane, this.#delivery)
     this.#aedes = sessions.open(stream)
     stream.deliver(welcome.connect, welcome.extras)
-    presence.note({ principal: this.principal, ...welcome.session, ended: undefined })
+    presence.note({ principal: this.principal, ...welcome.session, silence: this.#silence, ended: undefined })
   }
 
   isSubscribed(filter: string): boolean {
@@ -135,7 +139,8 @@ export class Client implements AedesStreamOwner, LaneOwner {
   /** Gives back what the login took, at the end when the socket is `gone`; to be called once. Never rejects. */
   async end(reason: EndReason, gone: Promise<void>): Promise<void> {
     this.dispatch.close()
-    this.#context.presence.note({ principal: this.principal, ...this.#welcome.session, ended: reason })
+    const session = { ...this.#welcome.session, silence: this.#silence }
+    this.#context.presence.note({ principal: this.principal, ...session, ended: reason })
     const forgotten = new Promise<void>((resolve) => this.#aedes.close(resolve))
     this.#stream.destroy()
     await Promise.all([forgotten, gone])

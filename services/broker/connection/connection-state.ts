@@ -40,11 +40,14 @@ export class ConnectionState {
   keepalive = 0
   #phase: Phase = 'connecting'
   #heardAt: number
+  /** When bytes came last. */
+  #receivedAt: number
   readonly #time: CoarseTime
 
   constructor(time: CoarseTime) {
     this.#time = time
     this.#heardAt = time.seconds
+    this.#receivedAt = time.seconds
   }
 
   get phase(): Phase {
@@ -64,9 +67,20 @@ export class ConnectionState {
     return this.#phase === 'open' && this.keepalive === 0 ? this.#time.seconds - this.#heardAt : 0
   }
 
+  /** Seconds since anything came of the client. */
+  get silence(): number {
+    return this.#time.seconds - this.#receivedAt
+  }
+
   enter(phase: Phase): void {
     this.#phase = phase
     this.#heardAt = this.#time.seconds
+  }
+
+  /** Bytes of the client have come. */
+  received(): void {
+    this.#receivedAt = this.#time.seconds
+    this.heard()
   }
 
   /** Only an open connection has a limit of silence; the others are absolute, whatever comes byte by byte. */

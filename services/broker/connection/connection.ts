@@ -145,7 +145,7 @@ export class Connection implements ClientConnection, Replaceable, PacketTaker<Re
 
   #onData(chunk: Buffer): void {
     if (this.isClosed) return
-    this.state.heard()
+    this.state.received()
     this.#reader.frames.feed(chunk)
     this.#take()
   }

@@ -4,16 +4,22 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import { gaugeOf, type Metrics } from '../../../shared/process/metrics.ts'
 import type { Releasers } from '../../../shared/process/releasers.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
-import type { DeviceLimitRecord, Presence, PresenceRecord } from '../../../shared/registry/presence-port.ts'
+import {
+  NODE_LOST,
+  type DeviceLimitRecord,
+  type Presence,
+  type PresenceRecord,
+} from '../../../shared/registry/presence-port.ts'
 import { prefixOf } from '../../../shared/sessions/client-id.ts'
-import { parseDeviceKey } from '../../../shared/topics.ts'
+import { HEARD_QUESTION, type SessionName } from '../../../shared/commands.ts'
+import { deviceKey, parseDeviceKey } from '../../../shared/topics.ts'
 import type { LimitHit } from '../access/limit-reports.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 
 /** Why a connection ended, as it is written down. */
 export type EndReason =
-  'disconnect' | 'closed' | 'keepalive' | 'takeover' | 'revoked' | 'protocol_error' | 'shutdown' | 'shed' | 'node_lost'
+  'disconnect' | 'closed' | 'keepalive' | 'takeover' | 'revoked' | 'protocol_error' | 'shutdown' | 'shed'
 
 /** The reason of MQTT 5 with which a connection was closed here; without one the client ended it. */
 export function endReasonOf(code: number | undefined, hasLeft: boolean): EndReason {
@@ -43,6 +49,8 @@ export interface SessionChange {
   /** See `PresenceRecord`. */
   readonly epoch: number
   readonly address: string
+  /** Seconds since anything came of the client. */
+  readonly silence: () => number
   /** Undefined: it began. */
   readonly ended: EndReason | undefined
 }
@@ -69,7 +77,7 @@ export class PresenceWriter {
   readonly #options: PresenceOptions
   #waiting = new Map<string, PresenceRecord>()
   /** Sessions that last; as many as there are connections. */
-  readonly #live = new Map<string, PresenceRecord>()
+  readonly #live = new Map<string, { readonly record: PresenceRecord; readonly silence: () => number }>()
   /** Nodes that are dead, and whose sessions are not ended yet. */
   readonly #lostNodes = new Set<string>()
   #limits: DeviceLimitRecord[] = []
@@ -96,25 +104,25 @@ export class PresenceWriter {
   async start(): Promise<void> {
     const { presence, node, logger } = this.#options
     try {
-      await presence.endNode(node, 'node_lost' satisfies EndReason, Date.now())
+      await presence.endNode(node, NODE_LOST, Date.now())
     } catch (error) {
       logger.warn({ code: toSluiceError(error).code }, 'the sessions of the last run could not be recorded as ended')
     }
     this.#timer = setInterval(() => void this.flush(), FLUSH_MS)
   }
 
-  note({ principal, clientId, epoch, address, ended }: SessionChange): void {
+  note({ principal, clientId, epoch, address, silence, ended }: SessionChange): void {
     if (principal.kind !== 'device') return
     const { tenant, device } = principal
     const key = prefixOf(principal.name) + clientId
     const known = this.#waiting.get(key)
     // The end of a session that was taken over comes after the beginning of the one that took it.
     if (known !== undefined && epoch !== 0 && epoch < known.epoch) return
-    const at = { node: this.#options.node, sinceMs: Date.now(), address }
     const connected = ended === undefined
+    const at = { node: this.#options.node, sinceMs: connected ? Date.now() : heardMs(silence), address }
     const record = { tenant, device, clientId, epoch, connected, ...at, reason: ended }
-    if (connected) this.#live.set(key, record)
-    else if (this.#live.get(key)?.epoch === epoch) this.#live.delete(key)
+    if (connected) this.#live.set(key, { record, silence })
+    else if (this.#live.get(key)?.record.epoch === epoch) this.#live.delete(key)
     this.#put(key, record)
   }
 
@@ -125,7 +133,15 @@ export class PresenceWriter {
 
   /** All sessions of this node are written again: another one may have taken it for dead. */
   repeat(): void {
-    for (const [key, record] of this.#live) this.#put(key, record)
+    for (const [key, { record }] of this.#live) this.#put(key, record)
+  }
+
+  /** When each of the sessions was last heard, on the wall clock; null for one that is none of this node any more. */
+  heard(sessions: readonly SessionName[]): (number | null)[] {
+    return sessions.map(({ tenant, device, clientId }) => {
+      const live = this.#live.get(prefixOf(deviceKey(tenant, device)) + clientId)
+      return live === undefined ? null : heardMs(live.silence)
+    })
   }
 
   /** Writes what waits; what could not be written waits on. Never rejects. */
@@ -152,7 +168,7 @@ export class PresenceWriter {
     this.#waiting = new Map()
     try {
       for (const node of this.#lostNodes) {
-        await presence.endNode(node, 'node_lost' satisfies EndReason, Date.now())
+        await presence.endNode(node, NODE_LOST, Date.now())
         this.#lostNodes.delete(node)
       }
       if (changes.size > 0) await presence.record([...changes.values()])
@@ -179,6 +195,10 @@ export async function openPresence(
   releasers.own('presence', presence, (it) => it.close())
   await presence.start()
   if (cluster !== undefined) {
+    cluster.mesh.onQuestion(HEARD_QUESTION, (body) => {
+      const asked = JSON.parse(body.toString()) as SessionName[] // of broker-nodes.ts
+      return Buffer.from(JSON.stringify(presence.heard(asked)))
+    })
     cluster.observer = { onBuried: (lost) => presence.lose(lost), onConfirmed: () => presence.repeat() }
   }
   return presence
@@ -195,6 +215,11 @@ export function epochsOf(cluster: Cluster | undefined): (clientId: string) => nu
 function localEpochs(): () => number {
   let last = Date.now() * 1_000
   return () => (last += 1)
+}
+
+/** By the clock now, whatever it was set to since. */
+function heardMs(silence: () => number): number {
+  return Date.now() - silence() * 1_000
 }
 
 const MAX_LIMITS = 1_000

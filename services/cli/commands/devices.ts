@@ -25,6 +25,8 @@ interface DeviceAnswer {
   readonly tags: Readonly<Record<string, string>>
   readonly createdAt: string | null
   readonly lastSeen: string | null
+  readonly connected?: boolean
+  readonly lastHeard?: string | null
 }
 
 interface DeviceDetails extends DeviceAnswer {
@@ -135,8 +137,17 @@ async function listDevices(session: Session, { tenant, limit }: { tenant?: strin
   })
   session.result({ devices: items, more }, () => {
     if (items.length === 0) return 'No devices. Create one: ./sluice devices add demo/first'
-    const rows = items.map((it) => [`${it.tenant}/${it.device}`, it.lastSeen ?? 'never', tagText(it.tags)])
-    return textTable(['device', 'last seen', 'tags'], rows) + (more ? `\n... and more; see --limit and --tenant` : '')
+    const rows = items.map((it) => [
+      `${it.tenant}/${it.device}`,
+      it.connected === true ? 'online' : 'offline',
+      it.lastHeard ?? 'never',
+      it.lastSeen ?? 'never',
+      tagText(it.tags),
+    ])
+    return (
+      textTable(['device', 'connected', 'last heard', 'last seen', 'tags'], rows) +
+      (more ? `\n... and more; see --limit and --tenant` : '')
+    )
   })
 }
 
@@ -149,6 +160,7 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       ['tags', tagText(found.tags)],
       ['created', found.createdAt ?? ''],
       ['last seen', found.lastSeen ?? 'never'],
+      ['last heard', found.lastHeard ?? 'never'],
       ['connected', presenceText(found.presence)],
       ...(found.disabled ? [['login', 'disabled'] as const] : []),
     ] as const

@@ -127,3 +127,16 @@ export function formatTime(ms) {
   const time = clock.format(date)
   return date.toDateString() === new Date().toDateString() ? time : `${day.format(date)}, ${time}`
 }
+
+/**
+ * How long ago, for people.
+ * @param {number} ms
+ */
+export function ago(ms) {
+  if (!Number.isFinite(ms)) return 'none yet'
+  const seconds = Math.max(0, Math.round(ms / 1000))
+  if (seconds < 2) return 'now'
+  if (seconds < 90) return `${seconds} s ago`
+  if (seconds < 5_400) return `${Math.round(seconds / 60)} min ago`
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} days ago`
+}

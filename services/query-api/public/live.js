@@ -1,7 +1,8 @@
 import { Charts } from './charts.js'
 import { ChosenStream } from './chosen-stream.js'
 import { explain } from './connect.js'
-import { byId, formatTime, make, setText, visible } from './dom.js'
+import { ago, byId, formatTime, make, setText, visible } from './dom.js'
+import { Heard } from './heard.js'
 import { Choices } from './choices.js'
 import { Rate } from './series.js'
 
@@ -35,12 +36,14 @@ export class Live {
   /** The hour is shown because the last minutes were empty, not because somebody asked for it. */
   #isHourOurs = false
   #choices
+  #heard
   /** @type {Map<string, HTMLTableRowElement>} */
   #rows = new Map()
 
   /** @param {Session} session */
   constructor(session) {
     this.#session = session
+    this.#heard = new Heard(session)
     this.#choices = new Choices({
       stream: (tenant, device, stream) => this.choose(tenant, device, stream),
       range: () => {
@@ -91,6 +94,7 @@ export class Live {
     byId('latest', HTMLTableElement).tBodies[0].replaceChildren()
     this.#choices.add(tenant, device, stream)
     this.#choices.show(tenant, device, stream)
+    this.#heard.choose(tenant, device)
     void this.reload()
   }
 
@@ -139,6 +143,7 @@ export class Live {
   #tick() {
     if (document.hidden || this.#chosen === undefined) return
     void this.#renewHour(false)
+    this.#heard.tick()
     this.#figures()
   }
 
@@ -197,16 +202,4 @@ export class Live {
       setText(row.cells[3], formatTime(time))
     }
   }
-}
-
-/**
- * @param {number} ms
- */
-function ago(ms) {
-  if (!Number.isFinite(ms)) return 'none yet'
-  const seconds = Math.max(0, Math.round(ms / 1000))
-  if (seconds < 2) return 'now'
-  if (seconds < 90) return `${seconds} s ago`
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min ago`
-  return seconds < 172_800 ? `${Math.round(seconds / 3_600)} h ago` : `${Math.round(seconds / 86_400)} days ago`
 }

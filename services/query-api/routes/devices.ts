@@ -7,7 +7,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { MAX_FIELDS_LISTED, pageOfFields, StreamsView } from '../field-pages.ts'
 import { recordAction } from '../audit.ts'
 import { markUsed } from '../used-names.ts'
-import { LimitsView, PresenceView, viewPresence } from '../presence.ts'
+import { heardOf, LimitsView, PresenceView, viewPresence, type Heard } from '../presence.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 
@@ -41,7 +41,13 @@ const DeviceView = Type.Object({
   uid: Type.String({ description: 'What everything of the device is stored under. It never changes.' }),
   tags: Tags,
   createdAt: TimeOrNull,
-  lastSeen: TimeOrNull,
+  lastSeen: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description: 'When the newest of its readings was received.',
+  }),
+  connected: Type.Boolean({ description: 'Whether it has a connection over MQTT.' }),
+  lastHeard: Type.Union([Type.String({ format: 'date-time' }), Type.Null()], {
+    description: 'When anything came of it, a PINGREQ or a reading: to the second while it is connected.',
+  }),
   disabled: Type.Boolean({ description: 'Whether its logins are refused.' }),
 })
 const CredentialView = Type.Object({
@@ -54,6 +60,8 @@ const CredentialView = Type.Object({
   }),
   expiresAt: TimeOrNull,
 })
+const NEVER_HEARD: Heard = { connected: false, lastHeardMs: undefined }
+
 /** Path of everything that belongs to one device. */
 export const DeviceParams = Type.Object({ tenant: Type.String(), device: Type.String() })
 
@@ -64,7 +72,7 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
   return found
 }
 
-export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logger'>): void {
+export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'nodes' | 'logger'>): void {
   const { registry } = options
   createRoutes(app, options)
   listRoute(app, options)
@@ -110,7 +118,7 @@ function createRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logge
   )
 }
 
-function listRoute(app: Api, { registry }: ApiParts<'registry'>): void {
+function listRoute(app: Api, parts: ApiParts<'registry' | 'nodes'>): void {
   app.get(
     '/devices',
     {
@@ -132,13 +140,15 @@ function listRoute(app: Api, { registry }: ApiParts<'registry'>): void {
       },
     },
     async ({ query }) => {
-      const page = await registry.listDevices(query)
-      return { devices: page.items.map(viewDevice), next: page.next ?? null }
+      const { items, next } = await parts.registry.listDevices(query)
+      const heard = await heardOf(parts, items)
+      return { devices: items.map((device, index) => viewDevice(device, heard[index])), next: next ?? null }
     },
   )
 }
 
-function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points'>): void {
+function showRoute(app: Api, parts: ApiParts<'registry' | 'points' | 'nodes'>): void {
+  const { registry, points } = parts
   app.get(
     '/devices/:tenant/:device',
     {
@@ -168,14 +178,15 @@ function showRoute(app: Api, { registry, points }: ApiParts<'registry' | 'points
     async ({ params }) => {
       const device = await requireDevice(registry, params.tenant, params.device)
       const { streams, next } = pageOfFields(await points.series(device.tenant, device.uid), MAX_FIELDS_LISTED)
-      const presence = await viewPresence(registry, params.tenant, params.device)
+      const { presence, limits, ...heard } = await viewPresence(parts, device)
       const credentials = await registry.credentials.list(deviceKey(params.tenant, params.device))
       return {
-        ...viewDevice(device),
+        ...viewDevice(device, heard),
         credentials: credentials.map(viewCredential),
         streams,
         moreFields: next,
-        ...presence,
+        presence,
+        limits,
       }
     },
   )
@@ -221,10 +232,10 @@ export async function createDevices(
   })
 }
 
-function viewDevice(found: Device): Static<typeof DeviceView> {
+function viewDevice(found: Device, { connected, lastHeardMs }: Heard = NEVER_HEARD): Static<typeof DeviceView> {
   const { tenant, device, uid, tags, createdMs, lastSeenMs, login } = found
-  const times = { createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs) }
-  return { tenant, device, uid, tags: { ...tags }, ...times, disabled: login.disabled }
+  const times = { createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs), lastHeard: rfc3339(lastHeardMs) }
+  return { tenant, device, uid, tags: { ...tags }, ...times, connected, disabled: login.disabled }
 }
 
 function viewCredential(info: CredentialInfo): Static<typeof CredentialView> {

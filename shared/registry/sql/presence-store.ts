@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import { compareText } from '../../text-order.ts'
 import { encodeName } from '../../names.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
+import type { DeviceName } from '../names.ts'
 import type { DeviceLimitRecord, Presence, PresenceRecord } from '../presence-port.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -49,10 +50,22 @@ export class SqlPresence implements Presence {
         .orderBy('since_ms', 'desc')
         .execute(),
     )
-    return rows.map(({ client_id: clientId, since_ms: sinceMs, connected, reason, ...same }) => ({
-      ...{ ...same, clientId, sinceMs },
-      ...{ connected: connected === 1, reason: reason ?? undefined },
-    }))
+    return rows.map(toRecord)
+  }
+
+  async ofAll(devices: readonly DeviceName[]): Promise<readonly PresenceRecord[]> {
+    const found: PresenceRecord[] = []
+    for (const part of chunks(devices, KEYS_PER_QUERY)) {
+      const rows = await this.#database.run((db) =>
+        db
+          .selectFrom('device_presence')
+          .selectAll()
+          .where(({ or, and }) => or(part.map(({ tenant, device }) => and({ tenant, device }))))
+          .execute(),
+      )
+      found.push(...rows.map(toRecord))
+    }
+    return found
   }
 
   async recordLimits(limits: readonly DeviceLimitRecord[]): Promise<void> {
@@ -112,6 +125,10 @@ function filled(rows: readonly Row[]): Row[] {
   const size = SIZES.find((most) => rows.length <= most) ?? rows.length
   const last = rows.slice(-1)
   return [...rows, ...Array.from({ length: size - rows.length }, () => last).flat()]
+}
+
+function toRecord({ client_id: clientId, since_ms: sinceMs, connected, reason, ...same }: Row): PresenceRecord {
+  return { ...same, clientId, sinceMs, connected: connected === 1, reason: reason ?? undefined }
 }
 
 function toLimit(row: RegistrySchema['device_limits']): DeviceLimitRecord {

@@ -34,7 +34,7 @@ describe('./sluice against the service itself', () => {
     const added = await sluice(server, 'devices', 'add', 'a/b', '--tag', 'x=y', '--json')
     expect(JSON.parse(added.stdout)).toMatchObject({ tenant: 'a', device: 'b', username: 'a/b' })
     expect(await sluice(server, 'devices', 'add', 'a/b')).toMatchObject({ code: 1, stdout: '' })
-    expect((await sluice(server, 'devices', 'list')).stdout).toMatch(/^a\/b +never +x=y$/m)
+    expect((await sluice(server, 'devices', 'list')).stdout).toMatch(/^a\/b +offline +never +never +x=y$/m)
     expect((await sluice(server, 'devices', 'show', 'a/b')).stdout).toMatch(/^tags +x=y$/m)
     expect((await sluice(server, 'devices', 'remove', 'a/b')).code).toBe(0)
     expect((await sluice(server, 'devices', 'show', 'a/b')).code).toBe(1)

@@ -15,6 +15,8 @@ it('makes a device, shows it, lists it and removes it', async () => {
     tags: { room: 'é' },
     createdAt: '2023-11-14T22:13:20Z',
     lastSeen: null,
+    connected: false,
+    lastHeard: null,
     disabled: false,
   }
   expect(shown.body).toMatchObject({ ...device, credentials: [], streams: [] })
@@ -222,28 +224,4 @@ it('latest: nothing yet, no device, and a removed device leaves nothing behind',
   await call('DELETE', '/v1/devices/demo/first')
   await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
   expect((await call('GET', '/v1/devices/demo/first/latest')).body).toEqual(empty)
-})
-
-it('shows whether a device is connected, and the limits that acted on it', async () => {
-  const { call, registry } = await openApi()
-  await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
-  const before = await call('GET', '/v1/devices/demo/first')
-  const nothing = { connected: false, since: null, reason: null, sessions: [] }
-  expect(before.body).toMatchObject({ presence: nothing, limits: [] })
-  const name = { tenant: 'demo', device: 'first' }
-  const session = { ...name, clientId: 'c', epoch: 1, node: 'n1', address: '::1', sinceMs: 1_700_000_000_000 }
-  registry.presence.of = async () => [
-    { ...session, connected: true, reason: undefined },
-    { ...session, clientId: 'd', connected: false, reason: 'keepalive' },
-  ]
-  registry.presence.limitsOf = async () => [{ ...name, code: 'byte_rate', limit: 10, sinceMs: 0, lastMs: 1, count: 2 }]
-  const { body } = await call('GET', '/v1/devices/demo/first')
-  expect(body['presence']).toMatchObject({
-    ...{ connected: true, since: '2023-11-14T22:13:20Z', reason: null },
-    sessions: [
-      { clientId: 'c', node: 'n1', reason: null },
-      { clientId: 'd', reason: 'keepalive' },
-    ],
-  })
-  expect(body['limits']).toMatchObject([{ code: 'byte_rate', limit: 10, count: 2, last: '1970-01-01T00:00:00.001Z' }])
 })

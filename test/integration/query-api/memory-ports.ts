@@ -1,5 +1,5 @@
 import type { Cache } from '../../../shared/cache/port.ts'
-import type { BrokerNodes, CommandResult, DeviceCommand } from '../../../shared/commands.ts'
+import type { BrokerNodes, CommandResult, DeviceCommand, SessionOnNode } from '../../../shared/commands.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { LogBatch, LogTopic, ReadOptions, TelemetryLog } from '../../../shared/log/port.ts'
 import type { PointQuery, PointStore } from '../../../shared/points/port.ts'
@@ -144,10 +144,16 @@ export class MemoryCache implements Cache {
 export class MemoryNodes implements BrokerNodes {
   readonly sent: DeviceCommand[] = []
   result: CommandResult = 'delivered'
+  /** When each session was last heard. */
+  heardMs: number | null = null
 
   async send(command: DeviceCommand) {
     this.sent.push(command)
     return this.result
+  }
+
+  async heard(sessions: readonly SessionOnNode[]) {
+    return sessions.map(() => this.heardMs)
   }
 
   async list() {

@@ -47,6 +47,7 @@ export class MemoryRegistry implements Registry {
     record: unused,
     endNode: unused,
     of: async (): Promise<readonly PresenceRecord[]> => [],
+    ofAll: async (): Promise<readonly PresenceRecord[]> => [],
     recordLimits: unused,
     limitsAfter: unused,
     limitsOf: async (): Promise<readonly DeviceLimitRecord[]> => [],

@@ -38,6 +38,26 @@ it('commands find the device on whatever node it is, or its session', async () =
   await vi.waitFor(() => expect(back.messages).toHaveLength(1), PATIENCE)
 })
 
+it('when a session was heard is known of every node, and of none that is gone', async () => {
+  const cluster = await startNodes()
+  const [one, two] = [await cluster.start('n1'), await cluster.start('n2')]
+  const api = await openApiSide(cluster)
+  const before = Date.now()
+  const first = await connectJs(one.port, { username: 'a/1', clientId: 'c', keepalive: 1 })
+  await connectJs(two.port, { username: 'a/2', clientId: 'c' })
+  const sessions = ['n1', 'n2', 'n3', 'n2'].map((node, index) => {
+    return { tenant: 'a', device: String(index + 1), clientId: 'c', node }
+  })
+  const heard = await api.heard(sessions)
+  expect(heard.map((ms) => ms !== null && ms > before - 2_000)).toEqual([true, true, false, false])
+  // It sends nothing but PINGREQ.
+  const ofFirst = async (): Promise<number> => (await api.heard(sessions.slice(0, 1)))[0] ?? 0
+  await vi.waitFor(async () => expect(await ofFirst()).toBeGreaterThan((heard[0] ?? 0) + 2_000), PATIENCE)
+  await first.client.endAsync()
+  await vi.waitFor(async () => expect(await ofFirst()).toBe(0), PATIENCE)
+  expect(await api.heard([])).toEqual([])
+})
+
 it('a device is written as connected to the node that took it over', async () => {
   const cluster = await startNodes()
   const rows: PresenceRecord[] = []

@@ -99,7 +99,7 @@ describe('a connection that closes while its client is logged in', () => {
   it('would be refused a session: the broker finds the defect, counts it and says so', async () => {
     const { context, broken } = await setUp()
     const [, server] = duplexPair()
-    const closed = { isClosed: true, close: () => undefined, progress: () => undefined }
+    const closed = { isClosed: true, state: { silence: 0 }, close: () => undefined, progress: () => undefined }
     const connection = { ...closed, ready: () => undefined, aedesMoved: () => undefined, aedesClosed: () => undefined }
     const admitted = {
       principal: { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' },

@@ -13,6 +13,7 @@ class FakePresence implements Presence {
   readonly limits: DeviceLimitRecord[] = []
   readonly endedNodes: string[] = []
   of = async () => []
+  ofAll = async () => []
   limitsAfter = async () => []
   limitsOf = async () => []
 
@@ -45,9 +46,9 @@ function open(hits: LimitHit[] = []) {
   return { presence, writer }
 }
 
-function change(device: string, epoch: number, ended?: SessionChange['ended']): SessionChange {
+function change(device: string, epoch: number, ended?: SessionChange['ended'], silence = 0): SessionChange {
   const principal = { kind: 'device' as const, name: `a/${device}`, tenant: 'a', device, uid: device }
-  return { principal, clientId: 'c', epoch, address: '::1', ended }
+  return { principal, clientId: 'c', epoch, address: '::1', silence: () => silence, ended }
 }
 
 it('of each session the last change is written', async () => {
@@ -131,4 +132,20 @@ it('applications are no devices', async () => {
   writer.note({ ...change('1', 5), principal: { kind: 'application', name: 'app', rules: [] } })
   await writer.flush()
   expect(presence.rows).toEqual([])
+})
+
+it('a session was last heard when something came, while it lasts and as it ended', async () => {
+  const { presence, writer } = open()
+  let silence = 3
+  writer.note({ ...change('1', 5), silence: () => silence })
+  const name = { tenant: 'a', device: '1', clientId: 'c' }
+  const secondsAgo = (): number => Math.round((Date.now() - (writer.heard([name])[0] ?? Number.NaN)) / 1_000)
+  expect(secondsAgo()).toBe(3)
+  silence = 0
+  expect(secondsAgo()).toBe(0)
+  expect(writer.heard([{ ...name, clientId: 'other' }, name])[0]).toBeNull()
+  writer.note(change('1', 5, 'keepalive', 90))
+  await writer.flush()
+  expect(Math.round((Date.now() - (presence.rows[0]?.sinceMs ?? 0)) / 1_000)).toBe(90)
+  expect(writer.heard([name])).toEqual([null])
 })
