@@ -10,6 +10,7 @@ import { addCert } from './commands/cert.ts'
 import { addClaimKeys } from './commands/claim-keys.ts'
 import { addConfig } from './commands/config.ts'
 import { addDeadLetters } from './commands/dead-letters.ts'
+import { addTrace } from './commands/trace.ts'
 import { addDevices } from './commands/devices.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addPolicies } from './commands/policies.ts'
@@ -74,6 +75,7 @@ const COMMANDS = [
   addReadings,
   addRetention,
   addDeadLetters,
+  addTrace,
   addJobs,
   addDoctor,
   addBackup,

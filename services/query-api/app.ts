@@ -23,6 +23,7 @@ import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { commandRoutes } from './routes/commands.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { traceRoute } from './routes/trace.ts'
 import { deviceNameRoutes } from './routes/device-names.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceRoutes } from './routes/devices.ts'
@@ -140,6 +141,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   retentionRoutes(app, options)
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)
+  traceRoute(app, options)
   letterJobRoutes(app, options, runner)
   jobRoutes(app, options)
   statusRoutes(app, options)

@@ -121,7 +121,8 @@ export function sourceId({ source, log = THIS_LOG }: DeadLetter): string | undef
   return source.element === undefined ? id : `${id}/${source.element}`
 }
 
-function viewPayload(
+/** The beginning of a payload as text where it is UTF-8. */
+export function viewPayload(
   shown: Uint8Array,
   payloadBytes: number,
 ): Pick<LetterView, 'payload' | 'payloadBase64' | 'payloadBytes'> {

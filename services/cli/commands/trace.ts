@@ -1,0 +1,168 @@
+import { parseDeviceName, parseDuration, wholeNumber, type DeviceName } from '../argument-parsers.ts'
+import { jsonLine, type Commands, type Session } from '../session.ts'
+import { pause } from '../../../shared/backoff.ts'
+import { devicePath } from '../../../shared/api-client.ts'
+import { ERRORS, isErrorCode } from '../../../shared/errors.ts'
+import type { Fault } from '../../../shared/faults.ts'
+import { printable } from '../../../shared/printable.ts'
+
+interface PointAnswer {
+  readonly element: number
+  readonly device?: string
+  readonly stream: string
+  readonly field: string
+  readonly time: string
+  readonly value: unknown
+  readonly end: string
+  readonly inPlace?: unknown
+  readonly storedAt?: string
+}
+
+interface MessageAnswer {
+  readonly receivedAt: string
+  readonly offset: number
+  readonly topic: string | null
+  readonly headers: Readonly<Record<string, string>>
+  readonly payloadBytes: number
+  readonly ends: Readonly<Record<string, number>>
+  readonly points: readonly PointAnswer[]
+  readonly faults: readonly Fault[]
+  readonly warnings: readonly Fault[]
+  readonly letter: string | null
+}
+
+interface RefusalAnswer {
+  readonly id: string
+  readonly receivedAt: string
+  readonly stage: string
+  readonly topic: string | null
+  readonly code: string
+  readonly detail: string
+}
+
+interface TraceAnswer {
+  readonly partition: number
+  readonly committed: number
+  readonly messages: readonly MessageAnswer[]
+  readonly refusals: readonly RefusalAnswer[]
+  readonly position: number
+  readonly isEnd: boolean
+}
+
+interface TraceOptions {
+  readonly since: number
+  readonly limit: number
+  readonly follow?: true
+}
+
+const PAGE_MESSAGES = 100
+const FOLLOW_EVERY_MS = 1_000
+/** Refusals that were shown are remembered, so that they are shown once. */
+const MAX_KNOWN_REFUSALS = 10_000
+/** Points of a message that are shown one by one where they are as they should be. */
+const SHOWN_POINTS = 8
+
+export function addTrace({ program, run }: Commands): void {
+  program
+    .command('trace')
+    .description('what became of each message of a device: stored, superseded, refused, waiting')
+    .argument('<tenant/device>', 'the device', parseDeviceName)
+    .option('--since <duration>', 'received in this time until now', parseDuration, 600_000)
+    .option('--limit <count>', 'messages to show', wholeNumber(1, 100_000), 100)
+    .option('--follow', 'go on with what comes, until Ctrl-C')
+    .action(run(trace))
+}
+
+/** One line for each message and refusal, oldest first; with `--json` one object for each. */
+async function trace(session: Session, device: DeviceName, options: TraceOptions): Promise<0 | 1> {
+  const path = devicePath(device.tenant, device.device, '/trace')
+  const from = String(Date.now() - options.since)
+  const interruption = session.host.interruption()
+  const known = new Set<string>()
+  let [after, left]: [number | undefined, number] = [undefined, options.limit]
+  for (;;) {
+    const query = { from, after, limit: Math.min(left, PAGE_MESSAGES) }
+    const answer: TraceAnswer = await session.api.get<TraceAnswer>(path, query)
+    // What waits is shown when it has its end, in its order.
+    const open = options.follow === true ? answer.messages.findIndex(({ ends }) => 'waiting' in ends) : -1
+    const messages = open < 0 ? answer.messages : answer.messages.slice(0, open)
+    show(session, messages, newRefusals(answer.refusals, known))
+    after = open < 0 ? answer.position : (answer.messages[open]?.offset ?? answer.position)
+    left -= messages.length
+    if (left <= 0) break
+    if (answer.isEnd || open >= 0) {
+      if (options.follow !== true || interruption.aborted) break
+      await pause(FOLLOW_EVERY_MS, interruption)
+      if (interruption.aborted) return 0
+    }
+  }
+  if (after !== undefined && left === options.limit && known.size === 0 && !session.json) {
+    session.note(`sluice: nothing was received from ${device.tenant}/${device.device} in this time`)
+  }
+  return 0
+}
+
+function newRefusals(refusals: readonly RefusalAnswer[], known: Set<string>): RefusalAnswer[] {
+  const fresh = refusals.filter(({ id }) => !known.has(id)).toReversed()
+  for (const { id } of fresh) known.add(id)
+  for (const oldest of known) {
+    if (known.size <= MAX_KNOWN_REFUSALS) break
+    known.delete(oldest)
+  }
+  return fresh
+}
+
+function show(session: Session, messages: readonly MessageAnswer[], refusals: readonly RefusalAnswer[]): void {
+  const lines = [
+    ...messages.map((one) => ({ at: one.receivedAt, text: () => messageText(one, session), one: { message: one } })),
+    ...refusals.map((one) => ({ at: one.receivedAt, text: () => refusalText(one, session), one: { refusal: one } })),
+  ].sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  for (const { text, one } of lines) session.host.stdout(session.json ? jsonLine(one) : `${text()}\n`)
+}
+
+function messageText(message: MessageAnswer, { color }: Session): string {
+  const { receivedAt, offset, topic, headers, ends, points, faults, warnings } = message
+  const counts = Object.entries(ends).map(([end, count]) => `${count} ${end}`)
+  const isWell = Object.keys(ends).every((end) => end === 'stored' || end === 'merged')
+  const summary = counts.length === 0 ? 'nothing in it' : counts.join(', ')
+  const way = ['login', 'qos', 'dup', 'retain', 'from', 'replay'].flatMap((name) =>
+    headers[name] === undefined ? [] : `${name}=${headers[name]}`,
+  )
+  const head = [
+    color.dim(receivedAt),
+    `offset ${offset}`,
+    topic === null ? [] : printable(topic),
+    printable(way.join(' ')),
+  ]
+  const odd = points.filter(({ end }) => end !== 'stored' && end !== 'merged')
+  const shown = [...odd, ...points.filter((point) => !odd.includes(point)).slice(0, SHOWN_POINTS)]
+  return [
+    `${head
+      .flat()
+      .filter((text) => text !== '')
+      .join(' ')}: ${isWell ? color.green(summary) : color.red(summary)}`,
+    ...shown.map((point) => `  ${printable(pointText(point))}`),
+    ...[...faults, ...warnings].map((fault) => `  ${printable(faultText(fault))}`),
+  ].join('\n')
+}
+
+function pointText({ element, device, stream, field, time, value, end, inPlace, storedAt }: PointAnswer): string {
+  const where = [device ?? [], stream === 'telemetry' ? [] : stream, element === 0 ? [] : `[${element}]`].flat()
+  const now = inPlace === undefined ? '' : `, which has ${JSON.stringify(inPlace)} now`
+  const moved = storedAt === undefined ? '' : ` as ${storedAt}`
+  return `${[...where, `${field}=${JSON.stringify(value)}`].join(' ')} at ${time}: ${end}${moved}${now}`
+}
+
+function faultText({ element, path, code, detail }: Fault): string {
+  const where = [element === null || element === 0 ? [] : `[${element}]`, path ?? []].flat().join(' ')
+  return `${where === '' ? '' : `${where}: `}${code}: ${detail}.${fixOf(code)}`
+}
+
+function refusalText({ receivedAt, stage, topic, code, detail }: RefusalAnswer, { color }: Session): string {
+  const what = stage === 'connect' ? 'connection' : `message${topic === null ? '' : ` to ${topic}`}`
+  return `${color.dim(receivedAt)} ${color.red(`${what} refused`)}: ${printable(`${code}: ${detail}.${fixOf(code)}`)}`
+}
+
+function fixOf(code: string): string {
+  return isErrorCode(code) ? ` ${ERRORS[code].fix}` : ''
+}
