@@ -1,5 +1,6 @@
 import { integer, oneOf, optionalText, secret, secretReader, type Config, type Setting } from '../shared/config.ts'
 import { SluiceError } from '../shared/errors.ts'
+import { commandReader } from './command-reader.ts'
 import { pemReader } from './pem-files.ts'
 
 /** `host:port`, separated by commas. */
@@ -31,9 +32,17 @@ export const kafkaSettings = {
   KAFKA_CA_FILE: optionalText('CA certificates that Kafka is verified with, PEM; those of the system when unset.'),
   KAFKA_CERTIFICATE_FILE: optionalText('Client certificate of this process for Kafka, PEM.'),
   KAFKA_CERTIFICATE_KEY: secret('Private key of that certificate, PEM.'),
-  KAFKA_SASL: oneOf('none', ['none', 'plain', 'scram-sha-256', 'scram-sha-512'], 'How to log in to Kafka.'),
+  KAFKA_SASL: oneOf(
+    'none',
+    ['none', 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'],
+    'How to log in to Kafka.',
+  ),
   KAFKA_USERNAME: optionalText('Username for Kafka.'),
   KAFKA_PASSWORD: secret('Password for Kafka; a file is re-read at each login.'),
+  KAFKA_OAUTH_TOKEN: secret('Token for Kafka, for oauthbearer; a file is re-read at each login.'),
+  KAFKA_OAUTH_TOKEN_COMMAND: optionalText(
+    'Command of the shell that prints such a token, within 10 s; it is run for each login.',
+  ),
   KAFKA_MANAGE_TOPICS: oneOf(
     'on',
     ['on', 'off'],
@@ -96,11 +105,24 @@ export function kafkaOptions(config: KafkaConfig, clientId: string) {
   }
 }
 
-function kafkaLogin({ KAFKA_SASL: mechanism, KAFKA_USERNAME: username, KAFKA_PASSWORD: password }: KafkaConfig) {
+function kafkaLogin(config: KafkaConfig) {
+  const { KAFKA_SASL: mechanism, KAFKA_USERNAME: username, KAFKA_PASSWORD: password } = config
   if (mechanism === 'none') return undefined
+  if (mechanism === 'oauthbearer') return { mechanism, token: tokenReader(config) }
   if (username === undefined) throw new SluiceError('setting_invalid', 'KAFKA_USERNAME: is not set, for KAFKA_SASL')
   if (password === undefined) throw new SluiceError('setting_invalid', 'KAFKA_PASSWORD: is not set, for KAFKA_SASL')
   return { mechanism, username, password: secretReader('KAFKA_PASSWORD', kafkaSettings.KAFKA_PASSWORD) }
+}
+
+function tokenReader({ KAFKA_OAUTH_TOKEN: token, KAFKA_OAUTH_TOKEN_COMMAND: command }: KafkaConfig) {
+  if ((token === undefined) === (command === undefined)) {
+    const message =
+      'KAFKA_OAUTH_TOKEN: it, its file or KAFKA_OAUTH_TOKEN_COMMAND is needed, and one of them, for KAFKA_SASL'
+    throw new SluiceError('setting_invalid', message)
+  }
+  if (command !== undefined) return commandReader('KAFKA_OAUTH_TOKEN_COMMAND', command, 'log_refused')
+  const read = secretReader('KAFKA_OAUTH_TOKEN', kafkaSettings.KAFKA_OAUTH_TOKEN)
+  return async () => read()
 }
 
 /** What the files hold is read at each connection: certificates change while processes run. */

@@ -31,10 +31,11 @@ export async function prepareSecurity(folder: string, password: string): Promise
   const [sasl = '', saslTls = '', mutualTls = ''] = addresses
   const login = (
     listener: string,
-  ) => `listener.name.${listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
+  ) => `listener.name.${listener}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER
 listener.name.${listener}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_${KAFKA_USER}="${password}";
 listener.name.${listener}.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 listener.name.${listener}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.${listener}.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="${KAFKA_USER}";
 `
   return {
     ...{ authority, sasl, saslTls, mutualTls },
@@ -51,6 +52,13 @@ listener.name.mutual.ssl.client.auth=required
       `${mechanism}=[name=${KAFKA_USER},password=${password}]`,
     ]),
   }
+}
+
+/** A token of {@link KAFKA_USER} that nobody signed, as this Kafka takes it. */
+export function unsignedToken(lifetimeSeconds = 300): string {
+  const now = Math.floor(Date.now() / 1000)
+  const parts = [{ alg: 'none' }, { sub: KAFKA_USER, iat: now, exp: now + lifetimeSeconds }]
+  return `${parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')}.`
 }
 
 /** Gives {@link KAFKA_USER} another password for SCRAM-SHA-512, on the running broker at the plain address. */

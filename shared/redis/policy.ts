@@ -73,6 +73,12 @@ async function readFacts(client: Redis, role: RedisRole, logger: Logger): Promis
 
 /** Error `setting_invalid`, which never shows the URL. */
 export function checkRedisUrl(text: string, role: RedisRole): void {
+  const [, scheme = '', authority = ''] = /^([^:]+):\/\/([^/?#]*)/.exec(text) ?? []
+  // Behind the login, which may have any character.
+  if (scheme.includes('sentinel') || authority.slice(authority.lastIndexOf('@') + 1).includes(',')) {
+    const detail = 'names several addresses or a Sentinel: give one redis://host:port, which follows the primary'
+    throw new SluiceError('setting_invalid', `the URL of Redis for ${role} ${detail}`)
+  }
   const url = URL.parse(text)
   const isRedis = (url?.protocol === 'redis:' || url?.protocol === 'rediss:') && url.hostname !== ''
   if (!isRedis) throw new SluiceError('setting_invalid', `the URL of Redis for ${role} is not redis://host:port`)

@@ -15,6 +15,7 @@ import {
   changePassword,
   KAFKA_USER,
   prepareSecurity,
+  unsignedToken,
   type KafkaSecurity,
 } from '../../../load-tests/servers/kafka-security.ts'
 import { startKafka, type Kafka } from '../../../load-tests/servers/kafka.ts'
@@ -85,6 +86,36 @@ describe('a Kafka that asks who one is', () => {
     await expectWorks(security.saslTls, { ...login('scram-sha-512'), ...tls() })
   })
 
+  it('is logged in to with a token of a file, and of a command, which is run again for each login', async () => {
+    const file = join(folder, 'token')
+    writeFileSync(file, `${unsignedToken()}\n`)
+    await expectWorks(security.sasl, { KAFKA_SASL: 'oauthbearer', KAFKA_OAUTH_TOKEN_FILE: file })
+    vi.unstubAllEnvs()
+    const command = `echo run >>${folder}/runs; cat ${file}`
+    await expectWorks(security.saslTls, { ...tls(), KAFKA_SASL: 'oauthbearer', KAFKA_OAUTH_TOKEN_COMMAND: command })
+    expect(readFileSync(join(folder, 'runs'), 'utf8').split('run').length).toBeGreaterThan(2)
+  })
+
+  it.each([
+    ['a token that it does not take', 'echo geheim'],
+    ['one that has expired', `echo ${unsignedToken(-100)}`],
+    ['a command that fails', 'echo geheim; echo no ticket >&2; exit 3'],
+    ['a command that prints nothing', 'true'],
+  ])('and refuses %s: it is waited for, and the token shows nowhere', async (_what, command) => {
+    const variables = { KAFKA_SASL: 'oauthbearer', KAFKA_OAUTH_TOKEN_COMMAND: command }
+    expect(await waitsFor(security.sasl, variables)).toEqual(['log_refused', 'closed'])
+  })
+
+  it('takes another token as soon as the file has it', async () => {
+    const file = join(folder, 'late-token')
+    writeFileSync(file, unsignedToken(-100))
+    const onWaiting = () => writeFileSync(file, unsignedToken())
+    const options = optionsOf({ KAFKA_SASL: 'oauthbearer', KAFKA_OAUTH_TOKEN_FILE: file })
+    const log = await openOnKafka({ brokers: [security.sasl] }, { prefix: newPrefix(), onWaiting, ...options })
+    onTestFinished(() => log.close())
+    await log.append(RAW, [record(keyIn(log, 0), 'one')])
+  })
+
   it('is shown a certificate', async () => {
     const { certificate, key } = await security.authority.issue('client')
     await expectWorks(security.mutualTls, {
@@ -148,6 +179,8 @@ describe('the settings of Kafka', () => {
   it.each([
     [{ KAFKA_SASL: 'plain' }, 'KAFKA_USERNAME'],
     [{ KAFKA_SASL: 'plain', KAFKA_USERNAME: 'x' }, 'KAFKA_PASSWORD'],
+    [{ KAFKA_SASL: 'oauthbearer' }, 'KAFKA_OAUTH_TOKEN'],
+    [{ KAFKA_SASL: 'oauthbearer', KAFKA_OAUTH_TOKEN: 'x', KAFKA_OAUTH_TOKEN_COMMAND: 'x' }, 'KAFKA_OAUTH_TOKEN'],
     [{ KAFKA_TLS: 'on', KAFKA_CA_FILE: '/none' }, 'KAFKA_CA_FILE'],
     [{ KAFKA_CA_FILE: '/none' }, 'KAFKA_CA_FILE'],
     [{ KAFKA_TLS: 'on', KAFKA_CERTIFICATE_KEY: 'x' }, 'KAFKA_CERTIFICATE_FILE'],
