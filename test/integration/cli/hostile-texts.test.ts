@@ -37,8 +37,10 @@ function answers(h: string): Readonly<Record<string, unknown>> {
     '/v1/policies/list': { policies: [revision] },
     '/v1/policies/history': { revisions: [revision] },
     '/v1/status': { version: h, mode: h, mqtt: { host: h, port: 1 }, unstored: null },
-    '/v1/nodes': { nodes: [{ id: h, address: { host: h, port: 1 }, clients: 1, inFlight: 0, since: h }] },
-    '/v1/workers': { workers: [{ id: h, host: h, partitions: [0] }] },
+    '/v1/nodes': {
+      nodes: [{ id: h, address: { host: h, port: 1 }, clients: 1, inFlight: 0, since: h, features: [h] }],
+    },
+    '/v1/workers': { workers: [{ id: h, host: h, partitions: [0], features: [h] }] },
     '/readyz': { ready: true, checks: [{ name: h, ok: false, shared: true, detail: h }, { name: 'disk', ok: true, detail: h }] }, // prettier-ignore
     '/v1/stream': `event: reading\ndata: ${reading}\n\nevent: refusal\ndata: ${refusal}\n\nevent: made-up\ndata: ${JSON.stringify(h)}\n\n`, // prettier-ignore
   }
