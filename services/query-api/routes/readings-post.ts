@@ -12,6 +12,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { FaultView } from '../letter-view.ts'
 import { PayloadRejected, problemResponses } from '../problem.ts'
 import { publisherOf } from '../publisher.ts'
+import { RefusedReadings } from '../refused-readings.ts'
 import { createPacer, deviceLogin } from '../reading-rates.ts'
 import { DeviceParams } from './devices.ts'
 import { Stream, streamOf } from './readings.ts'
@@ -30,7 +31,22 @@ const MAX_SERIES = 20_000
 /** Payloads that wait for the log, of at most MAX_PACKET_BYTES each. More are told to come back. */
 const MAX_PENDING = 256
 
-type PostParts = ApiParts<'registry' | 'log' | 'metrics' | 'settings' | 'stamp' | 'rates'>
+const POST = {
+  tags: ['readings'],
+  summary: 'Store one payload, as if it had been published over MQTT',
+  description:
+    'Answered when the readings are durable in the log. Any content type is accepted. Takes an API key, or the ' +
+    'token of the device or of an application that may publish to its topic.',
+  params: DeviceParams,
+  querystring: Type.Object({ stream: Stream }, { additionalProperties: false }),
+  body: Type.Unknown({ description: 'A reading or an array of readings; see docs/payloads.md.' }),
+  response: {
+    202: Verdict,
+    ...problemResponses,
+  },
+}
+
+type PostParts = ApiParts<'registry' | 'log' | 'logger' | 'metrics' | 'settings' | 'stamp' | 'rates'>
 
 /** The way of readings into the log over HTTP. */
 export function readingPostRoute(app: Api, options: PostParts): void {
@@ -47,6 +63,7 @@ function writeRoute(app: Api, options: PostParts): void {
     registers: [metrics],
   })
   const takeAtRate = createPacer(options)
+  const refused = new RefusedReadings(options)
   let pending = 0
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -56,20 +73,7 @@ function writeRoute(app: Api, options: PostParts): void {
       bodyLimit: options.settings.MAX_PACKET_BYTES,
       config: { acceptsLoginToken: true },
       onRequest: takeBytes,
-      schema: {
-        tags: ['readings'],
-        summary: 'Store one payload, as if it had been published over MQTT',
-        description:
-          'Answered when the readings are durable in the log. Any content type is accepted. Takes an API key, or the ' +
-          'token of the device or of an application that may publish to its topic.',
-        params: DeviceParams,
-        querystring: Type.Object({ stream: Stream }, { additionalProperties: false }),
-        body: Type.Unknown({ description: 'A reading or an array of readings; see docs/payloads.md.' }),
-        response: {
-          202: Verdict,
-          ...problemResponses,
-        },
-      },
+      schema: POST,
     },
     async (request, reply) => {
       const { tenant, device } = request.params
@@ -78,10 +82,11 @@ function writeRoute(app: Api, options: PostParts): void {
       if (request.principal !== undefined && !canPublishAs(registry.names, request.principal, topic)) {
         throw new SluiceError('not_authorised', `"${request.who}" may not publish to ${topic}.`)
       }
-      const named = await publisherOf(registry, request.principal, { tenant, device })
+      const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
+      const letter = { who: request.who, topic, key: deviceKey(tenant, device), payload: value }
+      const named = await refused.watch(publisherOf(registry, request.principal, { tenant, device }), letter)
       if (pending >= MAX_PENDING)
         throw new SluiceError('broker_overloaded', `${pending} payloads are waiting for the log.`)
-      const value = request.body instanceof Uint8Array ? request.body : new Uint8Array()
       takeAtRate(request.principal ?? deviceLogin(named), value.length)
       const login = request.principal?.kind === 'application' ? request.principal.name : undefined
       const headers = headersOf({ tenant, device, stream }, named.uid, topic, registry.policies, login)
