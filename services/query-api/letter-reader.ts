@@ -1,4 +1,5 @@
 import { KEPT_PAYLOAD_BYTES, recordToDeadLetter, type DeadLetter } from '../../shared/dead-letter.ts'
+import type { DeletedLetters } from './deleted-letters.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 
@@ -26,13 +27,20 @@ export class LetterReader {
   readonly partition: number
   readonly #log: TelemetryLog
   readonly #start: number
+  readonly #deleted: DeletedLetters
   #window: Entry[] = []
   /** Lowest offset that was fetched. */
   #low: number
   /** Lowest offset that was taken: where the next page begins, exclusive. */
   position: number
 
-  constructor(log: TelemetryLog, partition: number, start: number, end: number) {
+  /** From `end` down to `start`; what holds deleted readings is passed over. */
+  constructor(
+    log: TelemetryLog,
+    { partition, start, end }: { readonly partition: number; readonly start: number; readonly end: number },
+    deleted: DeletedLetters,
+  ) {
+    this.#deleted = deleted
     this.#log = log
     this.partition = partition
     this.#start = start
@@ -44,7 +52,7 @@ export class LetterReader {
     while (this.#window.length === 0 && this.#low > this.#start) {
       const high = this.#low
       this.#low = Math.max(this.#start, high - WINDOW)
-      this.#window = await readWindow(this.#log, this.partition, this.#low, high)
+      this.#window = await readWindow(this.#log, this.partition, this.#low, high, this.#deleted)
     }
     return this.#window.at(-1)
   }
@@ -56,7 +64,13 @@ export class LetterReader {
 }
 
 /** What lies from `low` (inclusive) to `high` (exclusive); fewer where retention took some meanwhile. */
-export async function readWindow(log: TelemetryLog, partition: number, low: number, high: number): Promise<Entry[]> {
+export async function readWindow(
+  log: TelemetryLog,
+  partition: number,
+  low: number,
+  high: number,
+  deleted?: DeletedLetters,
+): Promise<Entry[]> {
   const entries: Entry[] = []
   const signal = new AbortController().signal
   const from = { offset: low }
@@ -66,20 +80,21 @@ export async function readWindow(log: TelemetryLog, partition: number, low: numb
       const offset = batch.firstOffset + index
       if (offset < low || offset >= high) return
       const failedMs = Number(record.headers?.['failed'] ?? record.ms)
-      entries.push({ offset, failedMs, found: findLetter(record, { partition, offset }) })
+      entries.push({ offset, failedMs, found: findLetter(record, { partition, offset }, deleted) })
     })
     if (batch.firstOffset + batch.records.length >= high) break
   }
   return entries
 }
 
-/** Undefined for a record that is not a dead letter of ours. */
+/** Undefined for a record that is not a dead letter of ours, or holds what was deleted. */
 export function findLetter(
   record: LogRecord,
   at: { readonly partition: number; readonly offset: number },
+  deleted?: DeletedLetters,
 ): FoundLetter | undefined {
   const letter = recordToDeadLetter(record)
-  if (letter === undefined) return undefined
+  if (letter === undefined || deleted?.has(letter) === true) return undefined
   // A copy, that does not hold on to the batch it came in.
   const payload = new Uint8Array(letter.payload.subarray(0, KEPT_PAYLOAD_BYTES))
   return { letter: { ...letter, payload }, payloadBytes: letter.payload.byteLength, ...at }

@@ -4,6 +4,7 @@ import type { TelemetryLog } from '../../shared/log/port.ts'
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
+import { DeletedLetters } from './deleted-letters.ts'
 import type { LetterCursor } from './letter-cursor.ts'
 import { LetterReader, readWindow, WINDOW, type FoundLetter } from './letter-reader.ts'
 import { sourceId } from './letter-view.ts'
@@ -32,9 +33,11 @@ const MAX_SIZE = 4 * 1024 * 1024
  * repeats of one source only the newest counts. An answer may be shorter than `limit` where a bound of one scan ended it.
  */
 export async function newestLetters(
-  { log, registry: { names } }: { readonly log: TelemetryLog; readonly registry: Pick<Registry, 'names'> },
+  { log, registry }: { readonly log: TelemetryLog; readonly registry: Pick<Registry, 'names' | 'tombstones'> },
   query: { filter: LetterFilter; limit: number; cursor?: LetterCursor | undefined },
 ): Promise<{ letters: FoundLetter[]; next: LetterCursor | undefined }> {
+  const { names } = registry
+  const deleted = await DeletedLetters.of(registry)
   const offsets = await log.offsets('telemetry.dead-letter')
   const seen = new Set<string>()
   const readers: LetterReader[] = []
@@ -42,7 +45,7 @@ export async function newestLetters(
     const from = Math.min(query.cursor?.get(partition) ?? end, end)
     // Repeats lie above their first copies: those of letters on this page may have been on an earlier one.
     await noteSources(log, partition, from, Math.min(end, from + MAX_SCANNED), seen)
-    readers.push(new LetterReader(log, partition, start, from))
+    readers.push(new LetterReader(log, { partition, start, end: from }, deleted))
   }
   const letters: FoundLetter[] = []
   let size = 0

@@ -17,7 +17,7 @@ import { LogTail } from './log-tail.ts'
 
 export interface LiveOptions {
   readonly log: TelemetryLog
-  readonly registry: Pick<Registry, 'names' | 'policies'>
+  readonly registry: Pick<Registry, 'names' | 'policies' | 'tombstones'>
   readonly logger: Logger
   readonly metrics: Metrics
   /** Live views open at the same time; each costs a socket and a queue. */

@@ -71,6 +71,11 @@ export class TombstoneView {
     return this.all.length === 0
   }
 
+  /** Whether something of a tenant was deleted. */
+  hasTenant(tenant: string): boolean {
+    return this.#byDevice.has(tenant)
+  }
+
   of(tenant: string, uid: string): readonly Tombstone[] {
     return this.#byDevice.get(tenant)?.get(uid) ?? NONE
   }

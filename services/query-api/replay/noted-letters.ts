@@ -1,6 +1,7 @@
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { LetterNote } from '../../../shared/registry/letters-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
+import { DeletedLetters } from '../deleted-letters.ts'
 import { letterMatches, type LetterFilter } from '../letters.ts'
 import { allLetters, PAGE_LETTERS, readPage, type LetterPage, type WholeLetter } from './letter-pages.ts'
 
@@ -14,16 +15,18 @@ export interface LetterWithNote extends WholeLetter {
 
 export interface LetterSources {
   readonly log: Pick<TelemetryLog, 'offsets' | 'read'>
-  readonly registry: Pick<Registry, 'letterNotes' | 'names'>
+  readonly registry: Pick<Registry, 'letterNotes' | 'names' | 'tombstones'>
 }
 
-/** Those of a page that are asked for. */
+/** Those of a page that are asked for, without those that hold what was deleted. */
 export async function notedOf(
-  { names, letterNotes }: LetterSources['registry'],
+  registry: LetterSources['registry'],
   filter: LetterFilter,
   { letters }: Pick<LetterPage, 'letters'>,
 ): Promise<LetterWithNote[]> {
-  const asked = letters.filter(({ letter }) => letterMatches(names, filter, letter))
+  const { names, letterNotes } = registry
+  const deleted = await DeletedLetters.of(registry)
+  const asked = letters.filter(({ letter }) => letterMatches(names, filter, letter) && !deleted.has(letter))
   const notes = await letterNotes.of(asked.map(({ id }) => id))
   return asked.map((one) => ({ ...one, note: notes.get(one.id) }))
 }

@@ -1,7 +1,7 @@
 import { SluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import type { Metrics } from '../../process/metrics.ts'
-import { oncePer, TELL_EVERY_MS } from '../../process/once-per.ts'
+import { oncePer } from '../../process/once-per.ts'
 import { ThreadClient, toError } from '../../process/thread-client.ts'
 import { ANY_ROOM, noticing, type Room } from '../../storage/room.ts'
 import type { LogRecord } from '../../telemetry.ts'
@@ -54,7 +54,7 @@ export async function openSqliteLog(options: SqliteLogOptions): Promise<SqliteTe
   const toLogError = noticing(room, toError)
   const deadLetters = { ...DEAD_LETTERS, ...options.deadLetterRetention }
   const made: { log?: SqliteLog } = {}
-  const mayTell = oncePer(TELL_EVERY_MS)
+  const mayTell = oncePer(60_000)
   const logMetrics = createLogMetrics(options.metrics)
   const workerData: ThreadOptions = {
     folder,
