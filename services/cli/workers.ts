@@ -30,12 +30,18 @@ export function shownWorkers(known: Workers): string[] {
   return ['', textTable(['worker', 'host', 'partitions', 'reads'], rows)]
 }
 
-export function checkWorkers(known: Workers): Finding {
+export function checkWorkers(answer: Workers): Finding {
   const check = 'workers'
-  if ('workersUnknown' in known) {
-    return { check, health: 'warn', detail: known.workersUnknown, fix: 'See /readyz for what fails.' }
+  if ('workersUnknown' in answer) {
+    return { check, health: 'warn', detail: answer.workersUnknown, fix: 'See /readyz for what fails.' }
   }
-  const { workers } = known
+  const { workers } = answer
+  const known = new Set(workers.flatMap(({ features = [] }) => features))
+  const behind = workers.filter(({ features = [] }) => features.length < known.size).map(({ host, id }) => host ?? id)
+  if (behind.length > 0) {
+    const detail = `${workers.length} live, of which some are of a version before: ${behind.slice(0, 10).join(', ')}`
+    return { check, health: 'warn', detail, fix: 'Upgrade them: what is new is not used before (docs/upgrade.md).' }
+  }
   if (workers.length > 0) return { check, health: 'ok', detail: `${workers.length} live` }
   const fix = 'Start an ingest worker: the log keeps what devices send within its retention.'
   return { check, health: 'fail', detail: 'none lives: nothing is stored', fix }
