@@ -109,6 +109,8 @@ export interface ScanColumns {
   readonly max?: Column
   /** Infinite where it lies beyond the doubles. sum / count is the mean. */
   readonly sum?: Float64Array
+  /** Where a sum is infinite, which no mean is. */
+  readonly mean?: Float64Array
 }
 
 /** Points or windows of one series, in time order: row i of each column. */

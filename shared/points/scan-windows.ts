@@ -24,11 +24,20 @@ export interface PointsSummary {
   readonly numeric: { readonly min: PointValue; readonly max: PointValue; readonly sum: SumParts } | undefined
 }
 
+interface DoneWindow {
+  readonly window: number
+  readonly count: number
+  readonly sum: number
+  readonly mean: number
+  readonly min: PointValue
+  readonly max: PointValue
+}
+
 /** Folds the points of one series, given in time order, into windows. Sums are exact before their one rounding. */
 export class WindowFold {
   readonly #type: FieldType
   readonly #stepMs: number
-  readonly #done: { window: number; count: number; sum: number; min: PointValue; max: PointValue }[] = []
+  readonly #done: DoneWindow[] = []
   readonly #first: PointValue[] = []
   readonly #last: PointValue[] = []
   #open: OpenWindow | undefined
@@ -84,7 +93,9 @@ export class WindowFold {
         done.map((one) => one[which]),
       )
     const sum = Float64Array.from(done, (one) => one.sum)
-    return { ...name, ms, ns: undefined, columns: { count, ...ends, min: column('min'), max: column('max'), sum } }
+    const columns = { count, ...ends, min: column('min'), max: column('max'), sum }
+    const mean = sum.every(Number.isFinite) ? {} : { mean: Float64Array.from(done, (one) => one.mean) }
+    return { ...name, ms, ns: undefined, columns: { ...columns, ...mean } }
   }
 
   #windowOf(ms: number, value: PointValue): OpenWindow {
@@ -101,7 +112,7 @@ export class WindowFold {
   #close(): void {
     if (this.#open === undefined) return
     const { window, count, min = 0, max = 0, first, last } = this.#open
-    this.#done.push({ window, count, sum: this.#sum.total(), min, max })
+    this.#done.push({ window, count, sum: this.#sum.total(), mean: this.#sum.mean(count), min, max })
     this.#first.push(first)
     this.#last.push(last)
     this.#open = undefined

@@ -120,6 +120,19 @@ export function describePointScans(name: string, make: MakePointsHarness): void 
       expect((await scanned(store, { ...ALL, budget: { ...AMPLE, points: 1 } })).rows).toHaveLength(1)
     })
 
+    it('has the mean of numbers whose sum no double holds', async () => {
+      const harness = await make()
+      const store = await openStore(harness)
+      await store.write(everySecond(seriesOf('float'), [1.5e308, 1.7e308, 1, 2]))
+      await harness.rest()
+      const { rows } = await scanned(store, { ...ALL, stepMs: 2000, budget: AMPLE })
+      const means = rows.map(([, , { count, sum, mean }]) => [count, sum, mean])
+      expect(means).toEqual([
+        [2, Infinity, 1.6e308],
+        [2, 3, 1.5],
+      ])
+    })
+
     it('does not see what is past the retention, and refuses what makes no sense', async () => {
       const { store } = await filled(await make(), 2)
       await store.setRetention('acme', 86_400_000)

@@ -197,7 +197,7 @@ function viewSeries(one: ScannedSeries, aggregate: Aggregate | undefined, epoch:
   const { stream, field, ms, ns, columns } = one
   const type = aggregate === undefined ? one.type : typeAfter(aggregate, one.type)
   const value = (row: number): PointValue => {
-    if (aggregate === 'mean') return (columns.sum?.[row] ?? 0) / (columns.count?.[row] ?? 1)
+    if (aggregate === 'mean') return columns.mean?.[row] ?? (columns.sum?.[row] ?? 0) / (columns.count?.[row] ?? 1)
     const column: Column = columns[aggregate ?? 'value'] ?? []
     return valueAt(column, row, aggregate === 'count' ? 'integer' : one.type)
   }

@@ -127,18 +127,26 @@ export function justBehind(time: Instant): Instant {
 
 type Windows = Map<number, Partial<Record<Aggregate, PointValue>>>
 
-/** The server sums integers in 64 bits and says nothing when they overflow: where they might, they are summed here. */
+/**
+ * The server sums integers in 64 bits and says nothing when they overflow, and has no mean of numbers whose sum no double
+ * holds: where that might be, they are summed here.
+ */
 async function exact(asking: Asking, one: FoundSeries, windows: Windows, span: Span, stepMs: number): Promise<Windows> {
-  if (one.type !== 'integer') return windows
-  for (const [window, { count = 0, min = 0, max = 0 }] of windows) {
-    const [least, most] = [BigInt(min), BigInt(max)]
-    if (BigInt(count) * (-least > most ? -least : most) <= MAX_INTEGER) continue
+  if (!isNumeric(one.type)) return windows
+  for (const [window, values] of windows) {
+    if (one.type === 'integer' ? isInIntegers(values) : Number.isFinite(values.sum ?? 0)) continue
     const [from, to] = [window, window + 1].map((number) => ({ ms: number * stepMs, ns: 0 }))
     if (from === undefined || to === undefined) continue
     const summed = await fold(asking, one, { from: later(span.from, from), to: earlier(span.to, to) }, stepMs)
     if (summed !== undefined) windows.set(window, summed)
   }
   return windows
+}
+
+/** No sum of these leaves 64 bits. */
+function isInIntegers({ count = 0, min = 0, max = 0 }: Partial<Record<Aggregate, PointValue>>): boolean {
+  const [least, most] = [BigInt(min), BigInt(max)]
+  return BigInt(count) * (-least > most ? -least : most) <= MAX_INTEGER
 }
 
 /** The one window that a span lies in, made of its points. */
@@ -157,12 +165,17 @@ async function fold({ reader, bucket, signal }: Asking, one: FoundSeries, span: 
   }
   const { found } = folded.finish(one, true)
   if (found === undefined) return undefined
-  const { count, sum } = found.columns
+  const { count, sum, mean } = found.columns
   const ends = (['first', 'last', 'min', 'max'] as const).map((name) => {
     const column = found.columns[name]
     return [name, column === undefined ? 0 : valueAt(column, 0, one.type)] as const
   })
-  return { ...Object.fromEntries(ends), count: count?.[0] ?? 0, sum: sum?.[0] ?? 0 }
+  return {
+    ...Object.fromEntries(ends),
+    count: count?.[0] ?? 0,
+    sum: sum?.[0] ?? 0,
+    ...(mean && { mean: mean[0] ?? 0 }),
+  }
 }
 
 function toWindows({ device, stream, field, type }: FoundSeries, windows: Windows, stepMs: number): ScannedSeries {
@@ -174,9 +187,13 @@ function toWindows({ device, stream, field, type }: FoundSeries, windows: Window
     )
   const numbers = (name: Aggregate) => Float64Array.from(order, ([, values]) => Number(values[name] ?? 0))
   const ends = { count: numbers('count'), first: column('first'), last: column('last') }
-  const columns = isNumeric(type) ? { ...ends, min: column('min'), max: column('max'), sum: numbers('sum') } : ends
   const ms = Float64Array.from(order, ([window]) => window * stepMs)
-  return { device, stream, field, type, ms, ns: undefined, columns }
+  const name = { device, stream, field, type, ms, ns: undefined }
+  if (!isNumeric(type)) return { ...name, columns: ends }
+  const columns = { ...ends, min: column('min'), max: column('max'), sum: numbers('sum') }
+  if (columns.sum.every(Number.isFinite)) return { ...name, columns }
+  const mean = columns.sum.map((sum, row) => Number(order[row]?.[1].mean ?? sum / (columns.count[row] ?? 1)))
+  return { ...name, columns: { ...columns, mean } }
 }
 
 function keyOfRow(...[table, cells]: Parameters<OnRow>): string {

@@ -136,3 +136,14 @@ it.for([
   await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
   expect(await call('GET', `${URL}?${query}`)).toMatchObject({ status, body: { code } })
 })
+
+it('has a mean where no number can hold the sum', async () => {
+  const { call } = await openReal()
+  await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
+  const payload = `[{"ts":${START},"v":1.5e308},{"ts":${START + 1},"v":1.7e308}]`
+  await call('POST', '/v1/devices/demo/first/readings', { payload })
+  await vi.waitFor(async () => {
+    const { body } = await call('GET', `${URL}?interval=1h`)
+    expect((body['series'] as Series[]).map(({ points }) => points)).toEqual([[[START, 1.6e308]]])
+  }, PATIENCE)
+})
