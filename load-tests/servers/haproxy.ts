@@ -71,7 +71,7 @@ export async function startComposeHaproxy(folder: string, at: ComposePorts): Pro
   const [mqtt = 0, tls = 0, webSocket = 0, http = 0, health = 0] = await freePorts(5)
   const own: Readonly<Record<string, string>> = {
     '127.0.0.11:53': `127.0.0.1:${at.dns}`,
-    'maxconn 100000': `maxconn ${MAX_CONNECTIONS}`,
+    'maxconn "${HAPROXY_MAXCONN-30000}"': `maxconn ${MAX_CONNECTIONS}`,
     'port 8081': `port ${at.operations}`,
     ' broker:1883': ` broker:${at.mqtt}`,
     ' query-api:8080': ` query-api:${at.http}`,

@@ -109,6 +109,7 @@ it('names of other programs are theirs', () => {
       'INGEST_WORKERS',
       'BROKERS',
       'EDGE_SUBNET',
+      'HAPROXY_MAXCONN',
       'COMPOSE_PROJECT_NAME',
     ],
     ...[
