@@ -20,7 +20,9 @@ export function isShareForm(filter: string): boolean {
 
 /** The filter behind a share of valid form; any other text as it is. */
 export function filterBehind(filter: string): string {
-  return isShareForm(filter) ? filter.slice(filter.indexOf('/', PREFIX.length) + 1) : filter
+  // Asked about every filter of a subscriber for each message: most are none.
+  if (!filter.startsWith(PREFIX) || !isShareForm(filter)) return filter
+  return filter.slice(filter.indexOf('/', PREFIX.length) + 1)
 }
 
 /** True for what may be subscribed to as far as the grammar goes: a topic filter, or a share of one. */

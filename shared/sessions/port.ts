@@ -39,10 +39,15 @@ export interface Lease {
   readonly sent: Map<number, string>
   /** Message ids of QoS 2 that were taken and not released yet. */
   readonly incoming: Set<number>
-  /** It is a member of groups, or was. */
-  isMember: boolean
+  /** Groups that it is a member of, with the QoS. */
+  readonly shares: Map<string, number>
   /** What its holder before has left of its telemetry. */
   readonly left: Left
+}
+
+/** What a lease begins with: nothing. */
+export function nothingHeld(): Pick<Lease, 'sent' | 'incoming' | 'shares'> {
+  return { sent: new Map(), incoming: new Set(), shares: new Map() }
 }
 
 export interface StoredSubscription {

@@ -21,6 +21,7 @@ import type { SharedGroups } from '../telemetry/shared-groups.ts'
 import { Outbound } from './outbound.ts'
 import { Peers } from './peers.ts'
 import { RedisSessions } from './redis-sessions.ts'
+import { rejoin } from './rejoin.ts'
 import { Retained } from './retained.ts'
 import { StoredSubscriptions } from './stored-subscriptions.ts'
 import { SharedWillDelay } from './will-delay.ts'
@@ -144,6 +145,7 @@ export class Cluster {
         await this.wills.settle()
         await this.store.forgetOwed()
         await this.fence.confirmAll()
+        await rejoin(this.store, [...this.fence.leases()], this.#context.logger)
         this.observer?.onConfirmed()
         // What was sent in the meantime is in the queues of the sessions.
         this.#missedSome ||= recovered

@@ -5,7 +5,7 @@ import type { Logger } from '../../../shared/process/logger.ts'
 import type { Mesh } from '../../../shared/mesh/mesh.ts'
 import { claimed } from './claim-answer.ts'
 import { principalOf } from '../../../shared/sessions/client-id.ts'
-import { NOTHING_LEFT, type Lease, type SessionWish } from '../../../shared/sessions/port.ts'
+import { NOTHING_LEFT, nothingHeld, type Lease, type SessionWish } from '../../../shared/sessions/port.ts'
 import { CLAIM, CONFIRM, END_DUE, HOLDS, RELEASE } from './scripts.ts'
 import { WILL_DUE } from './will-delay-scripts.ts'
 
@@ -77,8 +77,7 @@ export class Fence {
     const { name: principal, isApplication } = principalOf(clientId)
     const { clean, expiry } = wish
     const taken = await this.#takeEpoch(principal, clientId, wish)
-    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), isMember: false }
-    const lease: Lease = { clientId, principal, isApplication, clean, expiry, ...taken, ...own }
+    const lease: Lease = { clientId, principal, isApplication, clean, expiry, ...taken, ...nothingHeld() }
     this.#leases.set(clientId, lease)
     return lease
   }

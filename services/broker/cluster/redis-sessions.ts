@@ -85,14 +85,15 @@ export class RedisSessions implements SessionStore {
 
   async join(lease: Lease, share: string, qos: number): Promise<void> {
     const { clientId, principal, epoch = '' } = lease
-    lease.isMember = true
     const most = [MAX_SHARED.groups, MAX_SHARED.groupsOfLogin, MAX_SHARED.members]
     const answer = await this.#parts.mesh.link.eval(JOIN, principal, clientId, epoch, share, qos, ...most)
     if (answer === 0) throw takenOver(clientId)
     if (answer !== 1) throw new SluiceError('session_limit', `there are too many groups, or members of ${share}`)
+    lease.shares.set(share, qos)
   }
 
-  async leave({ clientId, principal, epoch = '' }: Lease, share: string): Promise<void> {
+  async leave({ clientId, principal, shares, epoch = '' }: Lease, share: string): Promise<void> {
+    shares.delete(share)
     await this.#parts.mesh.link.eval(LEAVE, principal, clientId, epoch, share)
   }
 

@@ -41,7 +41,7 @@ export class ClusterRelay {
   /** Hands out what sessions here hold and were not given. Error: `redis_unavailable`. */
   async redeliver(): Promise<void> {
     const { fence, mesh } = this.#cluster
-    const leases = [...fence.leases()].filter(({ clean, isMember }) => !clean || isMember)
+    const leases = [...fence.leases()].filter(({ clean, shares }) => !clean || shares.size > 0)
     for (let from = 0; from < leases.length; from += CHUNK) {
       const part = leases.slice(from, from + CHUNK)
       const lengths = await mesh.link.run((redis) =>

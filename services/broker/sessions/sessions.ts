@@ -97,6 +97,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
   const store = cluster?.store ?? local
   if (store === undefined) throw new SluiceError('internal', 'a broker needs a store of sessions, or a cluster')
   const emitter = new SessionEmitter((packet) => {
+    if (cluster === undefined && groups.size === 0) return
     const message = toMessage(asPublish(packet))
     cluster?.sendQos0(message)
     sharing.send(message)

@@ -6,6 +6,7 @@ import { placeOf } from '../bounds.ts'
 import { prefixOf, principalOf } from '../client-id.ts'
 import { decodeMessage, encodeMessage, type Message } from '../message.ts'
 import {
+  nothingHeld,
   type Delivery,
   type Lease,
   type LocalSessionStore,
@@ -52,7 +53,7 @@ export class SqliteSessions implements LocalSessionStore {
   async claim(clientId: string, { clean, isNew = false, expiry }: SessionWish): Promise<Lease> {
     const { isPresent, hasMadeRoom, inLog } = await this.#ask('claim', { clientId, clean, isNew, expiry })
     const { name: principal, isApplication } = principalOf(clientId)
-    const own = { sent: new Map<number, string>(), incoming: new Set<number>(), isMember: false, left: leftIn(inLog) }
+    const own = { ...nothingHeld(), left: leftIn(inLog) }
     const lease = {
       clientId,
       principal,
@@ -96,11 +97,12 @@ export class SqliteSessions implements LocalSessionStore {
   }
 
   async join(lease: Lease, share: string, qos: number): Promise<void> {
-    lease.isMember = true
     await this.#ask('join', { clientId: lease.clientId, share, qos, clean: lease.clean })
+    lease.shares.set(share, qos)
   }
 
-  async leave({ clientId }: Lease, share: string): Promise<void> {
+  async leave({ clientId, shares }: Lease, share: string): Promise<void> {
+    shares.delete(share)
     await this.#ask('leave', { clientId, share })
   }
 

@@ -5,7 +5,7 @@ import { tempFolder } from '../../../helpers.ts'
 import { startLineProcess } from '../../../line-process.ts'
 import { connectJs, gone, type Inbox } from '../../../mqtt/mqtt-js.ts'
 import { EachNodeLink } from '../../../variants/each-node-shares.ts'
-import { startNodes } from './nodes.ts'
+import { silenceRedis, startNodes } from './nodes.ts'
 
 const MESSAGES = 2_000
 const SHARE = '$share/g/house/#'
@@ -100,6 +100,20 @@ describe('a group whose members are on two nodes', () => {
     await other.client.endAsync()
     await expect.poll(() => nodes.link.run((redis) => redis.keys('sluice:*:app//other'))).toEqual([])
   })
+})
+
+it('a Redis that comes back with nothing: members get what is published from then on', async () => {
+  const nodes = await startNodes()
+  const one = await nodes.start('one')
+  const members = [await join(one.port, 'm0'), await join(one.port, 'm1', 5)]
+  await nodes.link.run((redis) => redis.flushall())
+  const goOn = await silenceRedis(nodes, one)
+  goOn()
+  await expect.poll(() => one.link.isUp, PATIENCE).toBe(true)
+  await expect.poll(() => nodes.link.run((redis) => redis.hlen(`sluice:group:${SHARE}`)), PATIENCE).toBe(2)
+  const publisher = await connectJs(one.port, { username: 'app' })
+  for (const n of upTo(4)) await publisher.client.publishAsync('house/x', String(n), { qos: 1 })
+  await expect.poll(() => all(members), PATIENCE).toEqual(upTo(4))
 })
 
 it('members leave and nodes are killed: each of 2,000 messages reaches at least one member', async () => {
