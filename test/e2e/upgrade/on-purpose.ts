@@ -14,8 +14,8 @@ const ON_PURPOSE: readonly { readonly path: RegExp; readonly at: RegExp; readonl
   },
   {
     path: /^\/v1\/devices\//,
-    at: /^presence\.(sessions\.\*\.)?since$/,
-    why: 'connections of a process that was killed end when the next one starts',
+    at: /^presence\.(sessions\.\*\.)?since$|^(presence\.sessions\.\*\.)?lastHeard$/,
+    why: 'connections of a process that was killed end when the next one starts, and when they were last heard is not known',
   },
   {
     path: /^\/v1\/dead-letters\?/,
