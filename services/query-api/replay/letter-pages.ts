@@ -46,6 +46,68 @@ export async function readPage(
   return { letters: uniqueOf(found.letters), left: [{ partition, from, to: found.from }, ...others] }
 }
 
+/** Records of a partition that are read ahead where all partitions are gone through side by side. */
+const AHEAD = 50
+
+interface Part {
+  left: Stretches
+  /** The newest is the last. */
+  held: WholeLetter[]
+}
+
+/**
+ * The letters of all partitions, the newest first by when they failed, as far as each partition has them in that order;
+ * at most about `most` records are read. `isLast` when none is left behind a page. Holds {@link AHEAD} letters of each
+ * partition at a time.
+ */
+export async function* newestPages(
+  log: Pick<TelemetryLog, 'offsets' | 'read'>,
+  most: number,
+  signal: AbortSignal,
+): AsyncGenerator<{ readonly letters: readonly WholeLetter[]; readonly isLast: boolean }, void, undefined> {
+  const parts = (await allLetters(log)).map((stretch): Part => ({ left: [stretch], held: [] }))
+  let looked = 0
+  const refill = async (part: Part): Promise<void> => {
+    while (part.held.length === 0 && looked < most) {
+      looked += AHEAD
+      const page = await readPage(log, part.left, AHEAD, signal)
+      part.left = page?.left ?? []
+      if (page === undefined) return
+      part.held = page.letters.toReversed()
+    }
+  }
+  await Promise.all(parts.map(refill))
+  for (let isLast = false; !isLast;) {
+    const letters: WholeLetter[] = []
+    for (
+      let newest = newestOf(parts);
+      newest !== undefined && letters.length < PAGE_LETTERS;
+      newest = newestOf(parts)
+    ) {
+      letters.push(...newest.held.splice(-1))
+      if (newest.held.length === 0) await refill(newest)
+    }
+    isLast = parts.every((part) => part.held.length === 0 && isRead(part))
+    yield { letters, isLast }
+    if (letters.length === 0) return
+  }
+}
+
+/** Undefined when none is left, or one that was not read may be newer. */
+function newestOf(parts: readonly Part[]): Part | undefined {
+  const some = parts.filter(({ held }) => held.length > 0)
+  if (parts.some((part) => part.held.length === 0 && !isRead(part))) return undefined
+  return some.length === 0 ? undefined : some.reduce((a, b) => (failedMs(b) > failedMs(a) ? b : a))
+}
+
+function isRead({ left }: Part): boolean {
+  return left.every(({ from, to }) => from >= to)
+}
+
+function failedMs({ held }: Part): number {
+  return held.at(-1)?.letter.firstFailedMs ?? -Infinity
+}
+
 /** Letters in the order of the log; `from` is where they really begin. */
 async function readStretch(
   log: Pick<TelemetryLog, 'read'>,

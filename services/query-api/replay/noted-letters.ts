@@ -3,7 +3,7 @@ import type { LetterNote } from '../../../shared/registry/letters-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { DeletedLetters } from '../deleted-letters.ts'
 import { letterMatches, type LetterFilter } from '../letters.ts'
-import { allLetters, PAGE_LETTERS, readPage, type LetterPage, type WholeLetter } from './letter-pages.ts'
+import { newestPages, type LetterPage, type WholeLetter } from './letter-pages.ts'
 
 /** Records of letters that one answer may be made of. */
 const MAX_SCANNED = 20_000
@@ -37,12 +37,7 @@ export async function* newestNoted(
   filter: LetterFilter,
   signal: AbortSignal,
 ): AsyncGenerator<{ readonly letters: readonly LetterWithNote[]; readonly isLast: boolean }> {
-  let left = await allLetters(log)
-  for (let scanned = 0; scanned < MAX_SCANNED; scanned += PAGE_LETTERS) {
-    const page = await readPage(log, left, PAGE_LETTERS, signal)
-    if (page === undefined) return
-    left = page.left
-    const isLast = left.every(({ from, to }) => from >= to)
-    yield { letters: await notedOf(registry, filter, page), isLast }
+  for await (const { letters, isLast } of newestPages(log, MAX_SCANNED, signal)) {
+    yield { letters: await notedOf(registry, filter, { letters }), isLast }
   }
 }
