@@ -29,7 +29,7 @@ import {
 } from '../../../shared/stamps/slot.ts'
 import { replaceFile } from '../../../shared/storage/replace-file.ts'
 import { Backups, removeStage } from '../../standalone/backups.ts'
-import { keepBeforeUpgrade } from '../../standalone/before-upgrade.ts'
+import { formatsOf, keepBeforeUpgrade } from '../../standalone/before-upgrade.ts'
 import { credentialKeyOf, openEmbeddedPorts, watchDisk } from '../../standalone/main.ts'
 import { throwIfRunning } from '../doctor/data-files.ts'
 import { storeBackup, type StoredBackup } from './backup-file.ts'
@@ -97,6 +97,7 @@ interface Draft {
 
 /** Nothing is as if the time since the backup had not been: what was ended stays so, and no identity is given out twice. */
 async function prepare(env: Environment | undefined, { draft, manifest, old }: Draft): Promise<Prepared> {
+  checkFormats(draft)
   const config = loadConfig(standaloneSettings, env)
   const file = join(draft, 'registry.db')
   const credentialKey = credentialKeyOf(config, draft)
@@ -127,6 +128,14 @@ async function prepare(env: Environment | undefined, { draft, manifest, old }: D
     return { taken, deletedSpans: erased.length }
   } finally {
     await registry.close()
+  }
+}
+
+/** Before anything is replaced by what does not start. Error: `data_newer`. */
+function checkFormats(draft: string): void {
+  for (const [store, { found = 0, current }] of Object.entries(formatsOf(draft))) {
+    if (found <= current) continue
+    throw new SluiceError('data_newer', `the backup's ${store} has format ${found}, this Sluice knows ${current}`)
   }
 }
 
