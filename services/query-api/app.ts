@@ -26,6 +26,7 @@ import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { traceRoute } from './routes/trace.ts'
 import { deviceNameRoutes } from './routes/device-names.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
+import { deviceListRoute } from './routes/device-list.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
@@ -118,6 +119,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
 /** Devices, logins and what is set for them. */
 function administrationRoutes(app: Api, options: ApiOptions): void {
   deviceRoutes(app, options)
+  deviceListRoute(app, options)
   deviceNameRoutes(app, options)
   bulkRoutes(app, options)
   commandRoutes(app, options)

@@ -49,6 +49,13 @@ export interface Device {
   readonly login: LoginState
 }
 
+/** Which devices are asked for. */
+export interface DeviceFilter {
+  readonly tenant?: string | undefined
+  /** A part of `{tenant}/{device}`, of the letters A to Z in either case. */
+  readonly search?: string | undefined
+}
+
 export interface DeviceToMake extends DeviceName {
   readonly tags?: Readonly<Record<string, string>> | undefined
   /** Something is stored under the name that the registry need not know of: the device gets another uid. */
@@ -138,7 +145,9 @@ export interface Registry {
   createDevices(devices: readonly DeviceToMake[]): Promise<readonly NewCredentials[]>
   getDevice(tenant: string, device: string): Promise<Device | undefined>
   /** By tenant and device in code unit order. `limit` 1 to 1,000. */
-  listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>>
+  listDevices(query: DeviceFilter & { cursor?: string; limit: number }): Promise<Page<Device>>
+  /** Those that were seen last, newest first, and behind them those that never were. `limit` 1 to 1,000. */
+  recentDevices(query: DeviceFilter & { limit: number }): Promise<readonly Device[]>
   /** Removes the device, its credentials and its latest state; its points stay, under its uid. `not_found` when there is none. */
   removeDevice(tenant: string, device: string): Promise<void>
   /** The same for many at once; those that exist are removed, and are the answer. */

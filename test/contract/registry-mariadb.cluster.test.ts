@@ -3,6 +3,7 @@ import { foldingRegistry } from '../variants/folding-registry.ts'
 import { rememberingRegistry } from '../variants/remembering-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
 import { describeClaims } from './registry-claims-contract.ts'
+import { describeDeviceSearch } from './registry-device-search-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
 import { describeFacts } from './registry-facts-contract.ts'
 import { openRegistry } from './registry-harness.ts'
@@ -25,6 +26,7 @@ const mariadb = new MariadbOfFile()
 const make = () => mariadb.harness()
 
 describeDevices('MariaDB registry', make)
+describeDeviceSearch('MariaDB registry', make)
 describeLogins('MariaDB registry', make)
 describeIdentity('MariaDB registry', make)
 describeImports('MariaDB registry', make)

@@ -13,6 +13,7 @@ import { foldingRegistry } from '../variants/folding-registry.ts'
 import { rememberingRegistry } from '../variants/remembering-registry.ts'
 import { unguardedRegistry } from '../variants/unguarded-registry.ts'
 import { describeClaims } from './registry-claims-contract.ts'
+import { describeDeviceSearch } from './registry-device-search-contract.ts'
 import { checkNamesAreDistinct, describeDevices } from './registry-devices-contract.ts'
 import { describeFacts } from './registry-facts-contract.ts'
 import { createDevice, openRegistry } from './registry-harness.ts'
@@ -47,6 +48,7 @@ async function make(): Promise<TablesHarness> {
 }
 
 describeDevices('SQLite registry', make)
+describeDeviceSearch('SQLite registry', make)
 describeLogins('SQLite registry', make)
 describeIdentity('SQLite registry', make)
 describeImports('SQLite registry', make)

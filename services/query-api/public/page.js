@@ -1,5 +1,6 @@
 import { Connect, explain } from './connect.js'
 import { byId, formatTime, setText, visible } from './dom.js'
+import { Find } from './find.js'
 import { Live } from './live.js'
 import { Refusals } from './refusals.js'
 import { Refused } from './refused.js'
@@ -11,6 +12,8 @@ import { Stream } from './stream.js'
 /** @typedef {import('./stream.js').Reading} Reading */
 
 const RETRY_MS = 2_000
+/** What the list of devices offers; all others are found by name. */
+const NEWEST = { sort: 'last_seen', limit: '500' }
 /** The worker writes down within a second, at most five, when a device was last seen. */
 const LOOK_AGAIN_MS = 3_000
 
@@ -24,6 +27,10 @@ class Page {
     ended: (refused) => (refused === undefined ? this.#ask('You have logged out.') : this.#gate(explain(refused))),
   })
   #live = new Live(this.#session)
+  #find = new Find(
+    (search, limit) => this.#named(search, limit),
+    ({ tenant, device }) => this.#live.choose(tenant, device),
+  )
   #refusals = new Refusals()
   #connect = new Connect(this.#session, ({ username }) => (this.#expected = username))
   #stream = new Stream(this.#session, {
@@ -56,8 +63,9 @@ class Page {
     try {
       if (key !== undefined) await this.#session.open(key)
       const status = await this.#session.get('/v1/status')
-      const { devices } = await this.#session.get('/v1/devices', { limit: '1000' })
+      const { devices } = await this.#session.get('/v1/devices', NEWEST)
       this.#connect.prepare(status, devices)
+      this.#find.offer(devices.length)
       this.#list(devices)
       this.#stream.open()
     } catch (error) {
@@ -83,11 +91,21 @@ class Page {
     this.#ask(`You have logged out.${problem}`)
   }
 
-  /** @param {readonly DeviceRow[]} devices */
+  /**
+   * While Sluice cannot be reached, which the page says, none is found.
+   * @param {string} search
+   * @param {number} limit
+   * @returns {Promise<readonly DeviceRow[]>}
+   */
+  async #named(search, limit) {
+    const query = { ...NEWEST, search, limit: String(limit) }
+    const answer = await this.#session.get('/v1/devices', query).catch(() => undefined)
+    return answer?.devices ?? []
+  }
+
+  /** @param {readonly DeviceRow[]} devices those that were seen last first */
   #list(devices) {
-    const seen = devices
-      .filter((row) => row.lastSeen !== null)
-      .sort((a, b) => Date.parse(b.lastSeen ?? '') - Date.parse(a.lastSeen ?? ''))
+    const seen = devices.filter((row) => row.lastSeen !== null)
     this.#live.addDevices(seen)
     const [newest] = seen
     if (newest !== undefined && !this.#live.isShowing) this.#live.choose(newest.tenant, newest.device)
@@ -98,7 +116,7 @@ class Page {
   /** A reading that came right before the page was opened is neither live nor listed at once. */
   async #lookAgain() {
     if (document.body.dataset['state'] !== 'waiting') return
-    const answer = await this.#session.get('/v1/devices', { limit: '1000' }).catch(() => undefined)
+    const answer = await this.#session.get('/v1/devices', NEWEST).catch(() => undefined)
     if (document.body.dataset['state'] === 'waiting') this.#list(answer?.devices ?? [])
   }
 

@@ -7,7 +7,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { MAX_FIELDS_LISTED, pageOfFields, StreamsView } from '../field-pages.ts'
 import { recordAction } from '../audit.ts'
 import { markUsed } from '../used-names.ts'
-import { heardOf, LimitsView, PresenceView, viewPresence, type Heard } from '../presence.ts'
+import { LimitsView, PresenceView, viewPresence, type Heard } from '../presence.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 
@@ -35,7 +35,7 @@ export const NewDevice = Type.Object(
   { additionalProperties: false },
 )
 export const CreatedDevice = Type.Object({ tenant: Type.String(), device: Type.String(), ...Credentials })
-const DeviceView = Type.Object({
+export const DeviceView = Type.Object({
   tenant: Type.String(),
   device: Type.String(),
   uid: Type.String({ description: 'What everything of the device is stored under. It never changes.' }),
@@ -75,7 +75,6 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
 export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'nodes' | 'logger'>): void {
   const { registry } = options
   createRoutes(app, options)
-  listRoute(app, options)
   showRoute(app, options)
   fieldsRoute(app, options)
   app.delete(
@@ -114,35 +113,6 @@ function createRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logge
       if (created === undefined) throw new SluiceError('internal', 'the registry answered without credentials')
       await recordAction(options, request, 'device.create', created.username)
       return reply.code(201).send(created)
-    },
-  )
-}
-
-function listRoute(app: Api, parts: ApiParts<'registry' | 'nodes'>): void {
-  app.get(
-    '/devices',
-    {
-      schema: {
-        tags: ['devices'],
-        summary: 'Devices by tenant and name',
-        querystring: Type.Object(
-          {
-            tenant: Type.Optional(Type.String()),
-            limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
-            cursor: Type.Optional(Type.String({ maxLength: 4096 })),
-          },
-          { additionalProperties: false },
-        ),
-        response: {
-          200: Type.Object({ devices: Type.Array(DeviceView), next: Type.Union([Type.String(), Type.Null()]) }),
-          ...problemResponses,
-        },
-      },
-    },
-    async ({ query }) => {
-      const { items, next } = await parts.registry.listDevices(query)
-      const heard = await heardOf(parts, items)
-      return { devices: items.map((device, index) => viewDevice(device, heard[index])), next: next ?? null }
     },
   )
 }
@@ -232,7 +202,7 @@ export async function createDevices(
   })
 }
 
-function viewDevice(found: Device, { connected, lastHeardMs }: Heard = NEVER_HEARD): Static<typeof DeviceView> {
+export function viewDevice(found: Device, { connected, lastHeardMs }: Heard = NEVER_HEARD): Static<typeof DeviceView> {
   const { tenant, device, uid, tags, createdMs, lastSeenMs, login } = found
   const times = { createdAt: rfc3339(createdMs), lastSeen: rfc3339(lastSeenMs), lastHeard: rfc3339(lastHeardMs) }
   return { tenant, device, uid, tags: { ...tags }, ...times, connected, disabled: login.disabled }

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { AuditRecord } from '../identity-port.ts'
 import type { AuditEntry } from '../port.ts'
-import { insertAll } from './queries-rows.ts'
+import { checkLimit, insertAll } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 
 /** Who changed what, as it is stored: texts are cut to their columns. */
@@ -22,6 +22,7 @@ export async function newestAudit(
   db: Kysely<RegistrySchema>,
   { before, limit }: { before?: number; limit: number },
 ): Promise<AuditRecord[]> {
+  checkLimit(limit)
   let query = db.selectFrom('audit_log').selectAll().orderBy('id', 'desc').limit(limit)
   if (before !== undefined) query = query.where('id', '<', before)
   const rows = await query.execute()

@@ -1,3 +1,4 @@
+import { SluiceError } from '../../errors.ts'
 import type { Insertable, Kysely } from 'kysely'
 import type { RegistrySchema } from './schema.ts'
 
@@ -14,4 +15,10 @@ export async function insertAll<T extends keyof RegistrySchema>(
   rows: readonly Insertable<RegistrySchema[T]>[],
 ): Promise<void> {
   for (const chunk of chunks(rows)) await db.insertInto(table).values(chunk).execute()
+}
+
+/** Error: `bad_request`. */
+export function checkLimit(limit: number): void {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return
+  throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
 }

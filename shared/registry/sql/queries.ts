@@ -1,11 +1,11 @@
-import { sql, type Kysely, type Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
-import { deviceKey, parseDeviceKey } from '../../topics.ts'
+import { deviceKey } from '../../topics.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
 import type { DeviceName } from '../names.ts'
-import type { AclRule, Application, Device, Page } from '../port.ts'
+import type { AclRule, Application } from '../port.ts'
 import { deleteLogins, insertCredentials, toLoginState, type MadeCredential } from './queries-credentials.ts'
-import { lockDevices, retireUids, uidColumn, type Identified } from './queries-identities.ts'
+import { lockDevices, retireUids, type Identified } from './queries-identities.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistrySchema } from './schema.ts'
 
@@ -43,94 +43,6 @@ export async function existingOf<T extends DeviceName>(db: Db, devices: readonly
     }
   }
   return devices.filter(({ tenant, device }) => existing.has(deviceKey(tenant, device)))
-}
-
-function selectDevices(db: Db) {
-  return db
-    .selectFrom('devices')
-    .leftJoin('login_states as login', (join) =>
-      join.on('login.name', '=', sql<string>`concat(devices.tenant, '/', devices.device)`),
-    )
-    .select(['tenant', 'device', 'tags', 'created_ms', 'login.disabled', 'login.ended_ms', uidColumn.as('uid')])
-    .select((eb) =>
-      eb
-        .selectFrom('device_state')
-        .whereRef('device_state.tenant', '=', 'devices.tenant')
-        .where('device_state.device', '=', uidColumn)
-        .select(({ fn }) => fn.max('device_state.last_seen_ms').as('seen'))
-        .as('last_seen_ms'),
-    )
-}
-
-function toDevice(row: {
-  tenant: string
-  device: string
-  uid: string
-  tags: string
-  created_ms: number
-  last_seen_ms: number | null
-  disabled: number | null
-  ended_ms: number | null
-}): Device {
-  const { tenant, device, uid, created_ms: createdMs, last_seen_ms: seen } = row
-  const tags = JSON.parse(row.tags) as Record<string, string> // our own text
-  const login = toLoginState(row.disabled, row.ended_ms)
-  return { tenant, device, uid, tags, createdMs, lastSeenMs: seen ?? undefined, login }
-}
-
-export async function findDevice(db: Db, tenant: string, device: string): Promise<Device | undefined> {
-  const query = selectDevices(db).where('tenant', '=', tenant).where('device', '=', device)
-  const row = await query.executeTakeFirst()
-  return row === undefined ? undefined : toDevice(row)
-}
-
-/** `after` is the last device of the page before. */
-export async function pageOfDevices(
-  db: Db,
-  { tenant, after, limit }: { tenant: string | undefined; after: DevicePosition | undefined; limit: number },
-): Promise<Page<Device>> {
-  let query = selectDevices(db)
-  if (tenant !== undefined) query = query.where('tenant', '=', tenant)
-  if (after !== undefined) {
-    query = query.where((eb) =>
-      eb.or([
-        eb('tenant', '>', after.tenant),
-        eb.and([eb('tenant', '=', after.tenant), eb('device', '>', after.device)]),
-      ]),
-    )
-  }
-  const rows = await query
-    .orderBy('tenant')
-    .orderBy('device')
-    .limit(limit + 1)
-    .execute()
-  const items = rows.slice(0, limit).map(toDevice)
-  const last = items.at(-1)
-  return { items, next: rows.length > limit && last !== undefined ? encodeCursor(last) : undefined }
-}
-
-interface DevicePosition {
-  readonly tenant: string
-  readonly device: string
-}
-
-const CURSOR_VERSION = 'd1'
-/** Of the longest names it has 262 characters. */
-const MAX_CURSOR = 512
-
-function encodeCursor({ tenant, device }: DevicePosition): string {
-  return Buffer.from(`${CURSOR_VERSION}/${tenant}/${device}`).toString('base64url')
-}
-
-/** Error `cursor_invalid`: not made by {@link pageOfDevices}, or for another tenant. */
-export function decodeCursor(cursor: string, tenant: string | undefined): DevicePosition {
-  const text = cursor.length <= MAX_CURSOR ? Buffer.from(cursor, 'base64url').toString('utf8') : ''
-  const position = text.startsWith(`${CURSOR_VERSION}/`)
-    ? parseDeviceKey(text.slice(CURSOR_VERSION.length + 1))
-    : undefined
-  const isOurs = position !== undefined && encodeCursor(position) === cursor
-  if (isOurs && (tenant ?? position.tenant) === position.tenant) return position
-  throw new SluiceError('cursor_invalid', 'the cursor does not belong to this list')
 }
 
 /** With their logins and their latest state; the answer is those that were there. */
@@ -231,10 +143,4 @@ export async function deleteApplication(db: Transaction<RegistrySchema>, name: s
   await db.deleteFrom('acl_rules').where('application', '=', name).execute()
   await deleteLogins(db, [name], { withState: true })
   return true
-}
-
-/** Error: `bad_request`. */
-export function checkLimit(limit: number): void {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= 1000) return
-  throw new SluiceError('bad_request', 'limit is not a whole number from 1 to 1000')
 }

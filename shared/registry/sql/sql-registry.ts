@@ -21,7 +21,7 @@ import { LoginVerifier } from './login-verifier.ts'
 import * as logins from './logins.ts'
 import type { DeviceName, NewCredentials } from '../names.ts'
 import { admitDevice } from './admitted-devices.ts'
-import type { AclRule, Admission, Application, AuditEntry, Device, DeviceToMake } from '../port.ts'
+import type { AclRule, Admission, Application, AuditEntry, Device, DeviceFilter, DeviceToMake } from '../port.ts'
 import type { FieldDeclaration, MakesDevices, Page, Principal, Registry, StreamState } from '../port.ts'
 import type { Presence } from '../presence-port.ts'
 import { SqlPresence } from './presence-store.ts'
@@ -29,6 +29,7 @@ import { SqlPolicies } from './policy-store.ts'
 import { prepareRegistry } from './prepare.ts'
 import { createApplication } from './new-applications.ts'
 import * as queries from './queries.ts'
+import { findDevice, listDevices, recentDevices } from './queries-devices.ts'
 import { createDevices, notFound, renameDevice, type RegistryParts } from './new-devices.ts'
 import * as stateQueries from './queries-state.ts'
 import { RegistryDatabase } from './registry-database.ts'
@@ -106,15 +107,15 @@ class SqlRegistry implements Registry {
 
   async getDevice(tenant: string, device: string): Promise<Device | undefined> {
     if (!isName(tenant) || !isDeviceName(device)) return undefined
-    return this.#database.run((db) => queries.findDevice(db, tenant, device))
+    return this.#database.run((db) => findDevice(db, tenant, device))
   }
 
-  async listDevices(query: { tenant?: string; cursor?: string; limit: number }): Promise<Page<Device>> {
-    const { tenant, cursor, limit } = query
-    queries.checkLimit(limit)
-    const after = cursor === undefined ? undefined : queries.decodeCursor(cursor, tenant)
-    if (tenant !== undefined && !isName(tenant)) return { items: [], next: undefined }
-    return this.#database.run((db) => queries.pageOfDevices(db, { tenant, after, limit }))
+  listDevices(query: DeviceFilter & { cursor?: string; limit: number }): Promise<Page<Device>> {
+    return listDevices(this.#database, query)
+  }
+
+  recentDevices(query: DeviceFilter & { limit: number }): Promise<readonly Device[]> {
+    return recentDevices(this.#database, query)
   }
 
   async removeDevice(tenant: string, device: string): Promise<void> {
@@ -221,7 +222,6 @@ class SqlRegistry implements Registry {
   }
 
   async listAudit(query: { before?: number; limit: number }): Promise<readonly AuditRecord[]> {
-    queries.checkLimit(query.limit)
     return this.#database.run((db) => newestAudit(db, query))
   }
 

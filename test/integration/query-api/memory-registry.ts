@@ -12,6 +12,7 @@ import type {
   DeviceToMake,
   Registry,
   StreamState,
+  DeviceFilter,
 } from '../../../shared/registry/port.ts'
 import { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
 import type { DeviceLimitRecord, PresenceRecord } from '../../../shared/registry/presence-port.ts'
@@ -121,13 +122,18 @@ export class MemoryRegistry implements Registry {
     return this.#devices.get(`${tenant}/${device}`)
   }
 
-  async listDevices({ tenant, cursor = '', limit }: { tenant?: string; cursor?: string; limit: number }) {
+  async listDevices({ tenant, search = '', cursor = '', limit }: DeviceFilter & { cursor?: string; limit: number }) {
     const names = [...this.#devices.keys()].filter(
-      (name) => name > cursor && (tenant === undefined || name.startsWith(`${tenant}/`)),
+      (name) => name > cursor && (tenant === undefined || name.startsWith(`${tenant}/`)) && name.includes(search),
     )
     const page = names.sort().slice(0, limit)
     const items = page.map((name) => this.#devices.get(name)).filter((device) => device !== undefined)
     return { items, next: page.length < names.length ? page.at(-1) : undefined }
+  }
+
+  async recentDevices({ limit, ...filter }: DeviceFilter & { limit: number }) {
+    const { items } = await this.listDevices({ ...filter, limit: Infinity })
+    return items.toSorted((a, b) => (b.lastSeenMs ?? 0) - (a.lastSeenMs ?? 0)).slice(0, limit)
   }
 
   async removeDevice(tenant: string, device: string) {
