@@ -73,9 +73,11 @@ export function settingsOf(spec: TopicSpec): TopicSettings {
 export async function alterTopic(admin: Admin, name: string, settings: TopicSettings): Promise<void> {
   const resource = { type: TOPIC_RESOURCE, name }
   const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] })
-  // A setting of the topic that is not named goes back to the default.
+  // A setting of the topic that is not named goes back to the default. One that this Kafka is too old for was taken without a
+  // word when the topic was made, has no value, and is not taken again.
   const others = (resources[0]?.configEntries ?? [])
     .filter(({ configName, configSource }) => !(configName in settings) && Number(configSource) === OF_THE_TOPIC)
+    .filter(({ configValue }) => (configValue as string | null) !== null)
     .map(({ configName, configValue }) => ({ name: configName, value: configValue }))
   const configEntries = [...others, ...toEntries(settings)]
   await admin.alterConfigs({ validateOnly: false, resources: [{ ...resource, configEntries }] })

@@ -108,7 +108,9 @@ async function describeTopics(admin: Admin, names: readonly string[]): Promise<M
       const partitions = topics.find((one) => one.name === name)?.partitions ?? []
       const entries = resources.find(({ resourceName }) => resourceName === name)?.configEntries ?? []
       const replication = Math.min(...partitions.map(({ replicas }) => replicas.length))
-      const settings = new Map(entries.map(({ configName, configValue }) => [configName, configValue]))
+      // A setting that this Kafka is too old for was taken when the topic was made, and has no value.
+      const known = entries.filter(({ configValue }) => (configValue as string | null) !== null)
+      const settings = new Map(known.map(({ configName, configValue }) => [configName, configValue]))
       return [name, { partitions: partitions.length, replication, settings }]
     }),
   )

@@ -41,7 +41,9 @@ async function settingsOfTopic(kafka: Kafka, topic: string): Promise<Record<stri
   const resources = [{ type: TOPIC_RESOURCE, name: topic }]
   const described = await withAdmin(kafka, (admin) => admin.describeConfigs({ includeSynonyms: false, resources }))
   const entries = described.resources[0]?.configEntries ?? []
-  const own = entries.filter(({ configSource }) => Number(configSource) === OF_THE_TOPIC)
+  // An older Kafka keeps those that it does not know, without a value.
+  const set = entries.filter(({ configValue }) => (configValue as string | null) !== null)
+  const own = set.filter(({ configSource }) => Number(configSource) === OF_THE_TOPIC)
   return Object.fromEntries(own.map(({ configName, configValue }) => [configName, configValue]))
 }
 
