@@ -1,4 +1,7 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { LogTail } from '../../../services/query-api/log-tail.ts'
+import type { LogBatch } from '../../../shared/log/port.ts'
+import { createLogger } from '../../../shared/process/logger.ts'
 import { PARTITIONS, RAW, record } from '../../contract/log-harness.ts'
 import { MemoryFacts } from '../../fakes/memory-facts.ts'
 import { join, parsePartitioning } from '../../../shared/log/kafka/partitioning.ts'
@@ -76,6 +79,10 @@ describe('partitions that are taken in under load', () => {
   it('wait for a process that begins or ends in the middle no longer than it takes', async () => {
     const log = new RepartitionedLog(topics, new MemoryFacts())
     const [one, other] = [await log.open('broker/one'), await log.open('broker/other')]
+    const watched = new Set<number>()
+    const onBatch = async ({ partition }: LogBatch) => void watched.add(partition)
+    const tail = await LogTail.start({ log: one, logger: createLogger('silent'), onBatch, onSkipped: () => {} })
+    onTestFinished(() => tail.stop())
     await log.load([one])
     await log.grow()
     await log.ask()
@@ -87,6 +94,11 @@ describe('partitions that are taken in under load', () => {
     expect(Object.keys(members).sort()).toEqual(['broker/late', 'broker/one'])
     await vi.waitUntil(() => late.partitions === 2 * PARTITIONS, PATIENCE)
     await log.finish()
+    // Who watches the log sees the new partitions, too.
+    await vi.waitUntil(() => {
+      tail.tick()
+      return watched.size === 2 * PARTITIONS
+    }, PATIENCE)
     expect(log.read).toEqual(log.sent)
   })
 })

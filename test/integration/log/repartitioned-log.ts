@@ -58,6 +58,8 @@ export class RepartitionedLog {
     for (let n = 0; !this.#stop.signal.aborted; n++) {
       await logs[n % logs.length]?.append(RAW, [record(key, `${n}`)])
       note(this.sent, key, n)
+      // Some 2,000 in a second: less than one process reads on a machine that has other things to do.
+      await pause(20, this.#stop.signal)
     }
   }
 
