@@ -23,7 +23,7 @@ export const ingestWorkerSettings = {
     'Milliseconds between checkpoints, which make stored points durable and commit their offsets.',
     { min: 10, max: 5000 },
   ),
-  INGEST_CHECKPOINT_RECORDS: integer(20_000, 'Records after which a checkpoint is made early.', {
+  INGEST_CHECKPOINT_RECORDS: integer(100_000, 'Records after which a checkpoint is made early.', {
     min: 1,
     max: 1_000_000,
   }),
