@@ -8,8 +8,9 @@ import { freePorts, portAnswers, ServerProcess } from './server-process.ts'
 import { requireTools } from './tools.ts'
 
 const run = promisify(execFile)
-/** Another one than the gate's for those who ask whether that works, too. */
-const VERSION = process.env['SLUICE_KAFKA_VERSION'] ?? '4.1.0'
+const VERSION = '4.1.0'
+/** Another one for those who ask whether that works, too. */
+const ASKED = process.env['SLUICE_KAFKA_VERSION'] ?? VERSION
 /** Any fixed 16 bytes in base64url: the brokers of one cluster must agree on it. */
 const CLUSTER_ID = 'MkU3OEVBNTcwNTJENDM2Qg'
 
@@ -24,13 +25,13 @@ export interface Kafka {
 
 /** Fetches the jars by Maven, once; the folder that holds them. */
 export function installKafka(): Promise<string> {
-  return cachedBuild(`kafka-${VERSION}`, async (folder) => {
+  return cachedBuild(`kafka-${ASKED}`, async (folder) => {
     requireTools('Kafka', ['java', 'mvn'])
     writeFileSync(
       join(folder, 'pom.xml'),
       `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>sluice</groupId><artifactId>kafka</artifactId><version>1</version><dependencies><dependency>
-<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${VERSION}</version>
+<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${ASKED}</version>
 </dependency></dependencies></project>`,
     )
     await run('mvn', ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=libs'], { cwd: folder })

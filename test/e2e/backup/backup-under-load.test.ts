@@ -52,10 +52,13 @@ describe.skipIf(!hasMosquitto)('a backup of a Sluice that works (apt-get install
     expect(readdirSync(folder).filter((name) => /stage|draft|ready/.test(name))).toEqual([])
     const restored = await openSite({ folder, env })
     await vi.waitFor(async () => expect(await numbersOf(restored.api, 'first-1')).toEqual(upTo(BEFORE)), PATIENCE)
-    const { streams } = await restored.api.get<{ streams: { fields: { n: { value: number } } }[] }>(
-      '/v1/devices/demo/first-1/latest',
-    )
-    expect(streams.map(({ fields }) => fields.n.value)).toEqual([BEFORE - 1])
+    // It follows the points.
+    await vi.waitFor(async () => {
+      const { streams } = await restored.api.get<{ streams: { fields: { n: { value: number } } }[] }>(
+        '/v1/devices/demo/first-1/latest',
+      )
+      expect(streams.map(({ fields }) => fields.n.value)).toEqual([BEFORE - 1])
+    }, PATIENCE)
     const again = await connectJs(restored.server.mqttPort, { ...away, clean: false })
     expect(again.hasSession).toBe(true)
     await vi.waitFor(() => expect(again.messages).toEqual(['t/demo/first-1/cmd/reboot now 1']), PATIENCE)

@@ -108,12 +108,22 @@ async function publish(real: Real, device: string, payloads: readonly object[]):
 function modelOf(list: readonly Sent[]): unknown[] {
   const last = new Map<number, number>()
   for (const one of list) if (one.kind === 'number') last.set(one.slot, one.value)
+  // Which values of a second are kept is known of the newest second alone.
+  const late = new Set<number>()
+  let newest = 0
+  for (const one of list) {
+    if (one.kind !== 'state') continue
+    if (one.slot < newest) late.add(one.slot)
+    newest = Math.max(newest, one.slot)
+  }
   const said = new Set<string>()
   return list.map((one) => {
     if (one.kind === 'ahead') return { points: [], faults: [{ code: 'time_ahead' }], ends: { fault: 1 } }
     if (one.kind === 'no time') return { points: [], faults: [{ code: 'time_invalid' }], ends: { fault: 1 } }
-    if (one.kind === 'state')
-      return { points: [{ field: 's', end: expect.stringMatching(/^(stored|merged)$/) as string }] }
+    if (one.kind === 'state') {
+      const end = late.has(one.slot) ? /^(stored|merged|superseded)$/ : /^(stored|merged)$/
+      return { points: [{ field: 's', end: expect.stringMatching(end) as string }] }
+    }
     const key = `${one.slot} ${one.value}`
     const inPlace = last.get(one.slot)
     const end = inPlace !== one.value ? 'superseded' : said.has(key) ? 'merged' : 'stored'
