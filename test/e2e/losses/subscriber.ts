@@ -26,8 +26,18 @@ export async function missedBy(
   const left = new Set(wanted)
   const all = Promise.withResolvers<void>()
   client.on('error', () => undefined)
-  client.on('connect', () => filter !== undefined && client.subscribe(filter, { qos: 1 }))
+  let quiet: NodeJS.Timeout | undefined
+  const waitOn = () => {
+    clearTimeout(quiet)
+    quiet = setTimeout(() => all.resolve(), PATIENCE.timeout / 4)
+  }
+  client.on('connect', ({ sessionPresent }) => {
+    // Nothing waits in a session that is no more; retained messages come right behind the SUBACK, one after the other.
+    if (filter === undefined && !sessionPresent) all.resolve()
+    else if (filter !== undefined) client.subscribe(filter, { qos: 1 }, waitOn)
+  })
   client.on('message', (topic, payload) => {
+    if (filter !== undefined) waitOn()
     left.delete(payload.toString())
     left.delete(`${topic} ${payload.toString()}`)
     if (left.size === 0) all.resolve()
@@ -35,6 +45,7 @@ export async function missedBy(
   const timer = setTimeout(() => all.resolve(), PATIENCE.timeout)
   await all.promise
   clearTimeout(timer)
+  clearTimeout(quiet)
   await client.endAsync(true)
   return [...left].map((message) => `message ${message}`)
 }
