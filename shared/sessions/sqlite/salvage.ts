@@ -23,19 +23,29 @@ export function salvage(into: DatabaseSync, file: string): number {
   let rows = 0
   into.exec('BEGIN IMMEDIATE')
   for (const [table, key] of Object.entries(KEYS)) {
+    const columns = columnsOf(into, table)
     for (const order of ['ASC', 'DESC']) {
-      const by = key.map((column) => `${column} ${order}`).join(', ')
+      // By place, keys first: a bit may have flipped in the name of a column, too.
+      const by = key.map((_, index) => `${index + 1} ${order}`).join(', ')
       for (const row of readable(file, `SELECT * FROM ${table} ORDER BY ${by}`)) {
-        const columns = Object.keys(row)
-        const places = columns.map(() => '?').join(', ')
-        const insert = into.prepare(`INSERT OR IGNORE INTO ${table} (${columns.join(', ')}) VALUES (${places})`)
-        // As they were read.
-        rows += Number(insert.run(...(Object.values(row) as SQLInputValue[])).changes)
+        // As they were read; an older file has fewer.
+        const values = (Object.values(row) as SQLInputValue[]).slice(0, columns.length)
+        const names = columns.slice(0, values.length).join(', ')
+        const places = values.map(() => '?').join(', ')
+        const insert = into.prepare(`INSERT OR IGNORE INTO ${table} (${names}) VALUES (${places})`)
+        rows += Number(insert.run(...values).changes)
       }
     }
   }
   into.exec('COMMIT')
   return rows
+}
+
+function columnsOf(db: DatabaseSync, table: string): string[] {
+  return db
+    .prepare(`PRAGMA table_info(${table})`)
+    .all()
+    .map(({ name }) => String(name))
 }
 
 /** The rows up to the first that cannot be read. The file stays as it is. */

@@ -154,7 +154,8 @@ it('with a bit that flipped anywhere is told and kept aside, once', async () => 
       expect(await again.damaged()).toBe(0)
       await again.close()
     }),
-    { numRuns: lasting({ gate: 15, long: 500 }) },
+    // In the name of a column.
+    { numRuns: lasting({ gate: 15, long: 500 }), examples: [[20_551]] },
   )
 })
 
