@@ -38,8 +38,9 @@ export class SqlDeclaredTypes implements DeclaredTypes {
 
   private constructor(parts: Parts) {
     this.#parts = parts
+    const isNews = (name: string) => name === TYPES_CHANGED
     const read = () => this.#readAll()
-    this.#rows = new KnownRows({ ...parts, notice: TYPES_CHANGED, what: 'types of fields', read })
+    this.#rows = new KnownRows({ ...parts, isNews, what: 'types of fields', read })
   }
 
   static async open(parts: Parts): Promise<SqlDeclaredTypes> {

@@ -1,12 +1,11 @@
 import type { Kysely } from 'kysely'
-import { BACKOFF, backoffMs } from '../../backoff.ts'
-import { toSluiceError } from '../../errors.ts'
 import type { Logger } from '../../process/logger.ts'
 import { gaugeOf, type Metrics } from '../../process/metrics.ts'
 import { deviceKey, parseDeviceKey } from '../../topics.ts'
 import type { DeviceNames } from '../names-port.ts'
 import type { DeviceName } from '../names.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import { KnownRows } from './known-rows.ts'
 import { existingOf } from './queries.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -33,24 +32,21 @@ interface Parts {
  */
 export class DeviceNameCache implements DeviceNames {
   readonly #database: RegistryDatabase
-  readonly #logger: Logger
-  readonly #unsubscribe: () => void
+  readonly #rows: KnownRows
   #uids: Index = new Map()
   /** Names of all devices, by tenant. */
   #devices = new Map<string, Set<string>>()
   #names: Index = new Map()
   #size = 0
   #waiting = new Set<string>()
+  /** More changed than is looked up one by one. */
   #isStale = false
-  #reading: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
   epoch = 0
 
   private constructor({ database, changes, logger, metrics }: Parts) {
     this.#database = database
-    this.#logger = logger
-    this.#unsubscribe = changes.listen((name) => this.#note(name))
+    const isNews = (name: string) => this.#note(name)
+    this.#rows = new KnownRows({ changes, logger, isNews, what: 'names of devices', read: () => this.#read() })
     const help = 'Names of devices that are stored under something else than their name'
     gaugeOf(metrics, 'sluice_registry_device_names', help, () => this.#size)
   }
@@ -75,60 +71,39 @@ export class DeviceNameCache implements DeviceNames {
 
   /** Reads what another process may have changed of a device; resolves as {@link known} does. */
   learn({ tenant, device }: DeviceName): Promise<void> {
-    this.#note(deviceKey(tenant, device))
+    if (this.#note(deviceKey(tenant, device))) this.#rows.look()
     return this.known()
   }
 
   /** Resolves when the changes of this process are known, or could not be read. */
-  async known(): Promise<void> {
-    while (this.#reading !== undefined) await this.#reading
+  known(): Promise<void> {
+    return this.#rows.known()
   }
 
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#unsubscribe()
-    clearTimeout(this.#timer)
-    await this.#reading
+  close(): Promise<void> {
+    return this.#rows.close()
   }
 
-  #note(name: string): void {
-    if (!name.includes('/')) return
+  /** False for a name that is none of a device. */
+  #note(name: string): boolean {
+    if (!name.includes('/')) return false
     if (this.#waiting.size < MAX_WAITING) this.#waiting.add(name)
     else this.#isStale = true
-    this.#start()
+    return true
   }
 
-  #start(): void {
-    if (this.#reading === undefined && this.#timer === undefined && !this.#closed) this.#reading = this.#read()
-  }
-
-  /** Never rejects: what could not be read is read later. */
   async #read(): Promise<void> {
     const [names, isStale] = [this.#waiting, this.#isStale]
     this.#waiting = new Set()
     this.#isStale = false
-    let pauseMs: number | undefined
     try {
       if (isStale) await this.#readAll()
       else await this.#readSome([...names].flatMap((name) => parseDeviceKey(name) ?? []))
     } catch (error) {
       for (const name of names) this.#waiting.add(name)
       this.#isStale ||= isStale
-      pauseMs = backoffMs(BACKOFF.rules, 1)
-      this.#logger.warn({ code: toSluiceError(error).code }, 'changed names of devices are not known yet')
+      throw error
     }
-    this.#reading = undefined
-    if (this.#closed || (this.#waiting.size === 0 && !this.#isStale)) return
-    if (pauseMs === undefined) this.#start()
-    else this.#startLater(pauseMs)
-  }
-
-  #startLater(pauseMs: number): void {
-    const again = (): void => {
-      this.#timer = undefined
-      this.#start()
-    }
-    this.#timer = setTimeout(again, pauseMs).unref()
   }
 
   async #readAll(): Promise<void> {

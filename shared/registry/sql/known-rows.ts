@@ -6,11 +6,11 @@ import type { ChangeFeed } from './change-feed.ts'
 interface Options {
   readonly changes: ChangeFeed
   readonly logger: Logger
-  /** What the change feed is told when a row changed: no login has such a name. */
-  readonly notice: string
+  /** Whether what the change feed is told means that there is something to read. */
+  readonly isNews: (name: string) => boolean
   /** For people, such as `policies`. */
   readonly what: string
-  /** Reads all that is kept in memory. */
+  /** Reads what changed, or all that is kept in memory. After a failure it is called again, and has to read no less. */
   readonly read: () => Promise<void>
 }
 
@@ -26,10 +26,14 @@ export class KnownRows {
   constructor(options: Options) {
     this.#options = options
     this.#unsubscribe = options.changes.listen((name) => {
-      if (name !== options.notice) return
-      this.#isStale = true
-      this.#start()
+      if (options.isNews(name)) this.look()
     })
+  }
+
+  /** There is something to read. */
+  look(): void {
+    this.#isStale = true
+    this.#start()
   }
 
   /** Resolves when the changes so far were read, or could not be. */
@@ -51,7 +55,7 @@ export class KnownRows {
   /** Never rejects: what could not be read is read later. */
   async #read(): Promise<void> {
     this.#isStale = false
-    let pauseMs = 0
+    let pauseMs: number | undefined
     try {
       await this.#options.read()
     } catch (error) {
@@ -62,6 +66,11 @@ export class KnownRows {
     }
     this.#reading = undefined
     if (!this.#isStale || this.#closed) return
+    if (pauseMs === undefined) this.#start()
+    else this.#startLater(pauseMs)
+  }
+
+  #startLater(pauseMs: number): void {
     const again = (): void => {
       this.#timer = undefined
       this.#start()

@@ -37,8 +37,9 @@ export class SqlPolicies implements Policies {
 
   private constructor(parts: Parts) {
     this.#parts = parts
+    const isNews = (name: string) => name === POLICIES_CHANGED
     const read = () => this.#readAll()
-    this.#rows = new KnownRows({ ...parts, notice: POLICIES_CHANGED, what: 'policies', read })
+    this.#rows = new KnownRows({ ...parts, isNews, what: 'policies', read })
   }
 
   static async open(parts: Parts): Promise<SqlPolicies> {
