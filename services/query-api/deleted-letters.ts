@@ -7,6 +7,7 @@ import type { Registry } from '../../shared/registry/port.ts'
 import { spans, type Tombstone, type TombstoneView } from '../../shared/registry/tombstones-port.ts'
 import type { Instant, LogRecord } from '../../shared/telemetry.ts'
 import { DEFAULT_STREAM, parseDeviceKey, parseTelemetryTopic } from '../../shared/topics.ts'
+import { ownedPoints } from './owned-points.ts'
 
 /** A reading that a letter holds, of the device with this uid. */
 interface HeldReading {
@@ -55,21 +56,17 @@ export class DeletedLetters {
     const isOfOne = letter.topic === undefined || parsed !== undefined
     if (isOfOne && covering(device).length === 0) return false
     const stream = parsed !== undefined && 'stream' in parsed ? parsed.stream : DEFAULT_STREAM
-    const held = this.#readings(letter, { tenant, device, stream })
+    const held = this.#readings(letter, { device, stream })
     return held.some((one) => covering(one.device).some((tombstone) => spans(tombstone, one.stream, one.at)))
   }
 
-  #readings(letter: DeadLetter, own: { tenant: string; device: string; stream: string }): HeldReading[] {
-    const { points, others } = decodeRecords([recordOf(letter)], this.#table)
-    const held: HeldReading[] = points.series.map(({ device, stream }, i) => {
-      return { device, stream, at: { ms: points.ms[i] ?? 0, ns: points.ns[i] ?? 0 } }
-    })
-    for (const { device, points: theirs } of others) {
-      const uid = this.#names.uidOf(own.tenant, device)
-      theirs.ms.forEach((ms, i) =>
-        held.push({ device: uid, stream: DEFAULT_STREAM, at: { ms, ns: theirs.ns[i] ?? 0 } }),
-      )
-    }
+  #readings(letter: DeadLetter, own: { device: string; stream: string }): HeldReading[] {
+    const decoded = decodeRecords([recordOf(letter)], this.#table)
+    const held = ownedPoints(decoded, letter.key, this.#names).flatMap(({ points }): HeldReading[] =>
+      points.series.map(({ device, stream }, i) => {
+        return { device, stream, at: { ms: points.ms[i] ?? 0, ns: points.ns[i] ?? 0 } }
+      }),
+    )
     // A reading of which nothing can be stored is no point, and may say its time all the same.
     for (const at of writtenTimes(letter.payload)) held.push({ device: own.device, stream: own.stream, at })
     if (held.length === 0) held.push({ device: own.device, stream: own.stream, at: letter })

@@ -14,7 +14,8 @@ import {
   type PointValue,
   type Series,
 } from '../../../shared/telemetry.ts'
-import { DEFAULT_STREAM, parseDeviceKey } from '../../../shared/topics.ts'
+import { parseDeviceKey } from '../../../shared/topics.ts'
+import { ownedPoints } from '../owned-points.ts'
 import type { WholeLetter } from './letter-pages.ts'
 import { Named } from './named.ts'
 
@@ -105,11 +106,12 @@ export class Planner {
     const faults = decoded.faults.get(0)
     let faulty = faults === undefined ? 0 : faults.total - faults.first.length
     for (const { element, path } of faults?.first ?? []) if (named.has(element, path)) faulty += 1
-    const take = (from: PointBatch, element: readonly number[], ofDevice: (one: Series) => Series | undefined) => {
-      for (const [i, one] of from.series.entries()) {
-        if (!named.has(element[i] ?? 0, one.field)) continue
-        const series = ofDevice(one)
-        if (series === undefined) {
+    const tenant = parseDeviceKey(record.key)?.tenant ?? ''
+    for (const { device, uid, points: from, element } of ownedPoints(decoded, record.key, names)) {
+      const isThere = names.isKnown(tenant, device) && names.uidOf(tenant, device) === uid
+      for (const [i, series] of from.series.entries()) {
+        if (!named.has(element[i] ?? 0, series.field)) continue
+        if (!isThere) {
           faulty += 1
           continue
         }
@@ -118,18 +120,6 @@ export class Planner {
         points.ns.push(from.ns[i] ?? 0)
         points.values.push(from.values[i] ?? 0)
       }
-    }
-    take(decoded.points, decoded.element, (one) => {
-      const device = names.nameOf(one.tenant, one.device)
-      const isThere = names.isKnown(one.tenant, device) && names.uidOf(one.tenant, device) === one.device
-      return isThere ? one : undefined
-    })
-    const tenant = parseDeviceKey(record.key)?.tenant ?? ''
-    for (const other of decoded.others) {
-      const { device } = other
-      const own = { tenant, device: names.uidOf(tenant, device), stream: DEFAULT_STREAM }
-      const isKnown = names.isKnown(tenant, device)
-      take(other.points, other.element, (one) => (isKnown ? { ...one, ...own } : undefined))
     }
     return { letter, record, points, outcomes: [], stored: [], faulty }
   }

@@ -14,7 +14,7 @@ import {
   type PointBatch,
   type PointValue,
 } from '../../../shared/telemetry.ts'
-import { DEFAULT_STREAM, parseDeviceKey } from '../../../shared/topics.ts'
+import { ownedPoints } from '../owned-points.ts'
 import { Named } from '../replay/named.ts'
 import type { Message } from './messages.ts'
 
@@ -120,25 +120,18 @@ function decode(
   letter: DeadLetter | undefined,
 ): DecodedMessage {
   const { record } = message
-  const { points, element, faults, suspects, others } = decodeRecords([record], table)
-  const { tenant = '', device: uid = '' } = parseDeviceKey(record.key) ?? {}
-  const own = names.nameOf(tenant, uid)
-  const parts: PointBatch[] = [points]
-  const elements = [...element]
-  const devices: string[] = element.map(() => own)
-  for (const other of others) {
-    const series = { tenant, device: names.uidOf(tenant, other.device), stream: DEFAULT_STREAM }
-    parts.push({ ...other.points, series: other.points.series.map((one) => ({ ...one, ...series })) })
-    elements.push(...other.element)
-    devices.push(...other.element.map(() => other.device))
-  }
+  const decoded = decodeRecords([record], table)
+  const { faults, suspects } = decoded
+  const parts = ownedPoints(decoded, record.key, names)
   // What the store refused is known from the letter, which has what the decoder refused, too.
   const told = letter === undefined ? faults.get(0) : faultsOf(letter)
   const isWarning = letter !== undefined && kindOfLetter(letter) === 'warning'
   const refused = letter === undefined || isWarning ? faults.get(0) : told
   return {
     ...message,
-    ...{ batch: concatenate(parts), elements, devices },
+    batch: concatenate(parts.map(({ points }) => points)),
+    elements: parts.flatMap(({ element }) => element),
+    devices: parts.flatMap(({ device, element }) => element.map(() => device)),
     faults: refused?.first ?? [],
     faultCount: refused?.total ?? 0,
     warnings: [
