@@ -4,8 +4,8 @@ import { syncFolder } from './folders.ts'
 
 /** What SQLite keeps beside a database. */
 export const DATABASE_SUFFIXES = ['-wal', '-journal', ''] as const
-/** What we keep beside some, which says what their pages are. */
-const SUMS_SUFFIXES = ['-wal-link', '-sums']
+/** With what we keep beside some, which says what their pages are. */
+export const SUMMED_SUFFIXES = ['-wal-link', '-sums', ...DATABASE_SUFFIXES] as const
 
 /**
  * Keeps a database that cannot be used as it is under another name, with what is kept beside it, which goes first:
@@ -14,7 +14,7 @@ const SUMS_SUFFIXES = ['-wal-link', '-sums']
 export function keepDamaged(file: string): string {
   let kept = `${file}.damaged`
   for (let n = 2; DATABASE_SUFFIXES.some((suffix) => existsSync(`${kept}${suffix}`)); n++) kept = `${file}.damaged-${n}`
-  for (const suffix of [...SUMS_SUFFIXES, ...DATABASE_SUFFIXES]) {
+  for (const suffix of SUMMED_SUFFIXES) {
     if (existsSync(`${file}${suffix}`)) renameSync(`${file}${suffix}`, `${kept}${suffix}`)
   }
   syncFolder(dirname(file))

@@ -27,6 +27,7 @@ import {
   writeSlotState,
   type SlotState,
 } from '../../../shared/stamps/slot.ts'
+import { SUMMED_SUFFIXES } from '../../../shared/storage/damaged.ts'
 import { replaceFile } from '../../../shared/storage/replace-file.ts'
 import { Backups, removeStage } from '../../standalone/backups.ts'
 import { formatsOf, keepBeforeUpgrade } from '../../standalone/before-upgrade.ts'
@@ -148,10 +149,10 @@ async function takenFrom(
   if (old === undefined || !existsSync(join(old, 'registry.db'))) return undefined
   const copy = join(draft, 'later-registry.db')
   const remove = (): void => {
-    for (const suffix of ['', '-wal', '-shm', '-sums']) rmSync(`${copy}${suffix}`, { force: true })
+    for (const suffix of [...SUMMED_SUFFIXES, '-shm']) rmSync(`${copy}${suffix}`, { force: true })
   }
   try {
-    for (const suffix of ['', '-wal', '-sums']) {
+    for (const suffix of SUMMED_SUFFIXES) {
       const from = join(old, `registry.db${suffix}`)
       if (existsSync(from)) copyFileSync(from, `${copy}${suffix}`)
     }

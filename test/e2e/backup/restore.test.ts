@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cpSync, existsSync, readFileSync, readdirSync, watch, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, vi } from 'vitest'
 import type { ApiClient } from '../../../shared/api-client.ts'
 import { readSlotState } from '../../../shared/stamps/slot.ts'
@@ -102,6 +103,23 @@ describe('a restore onto what was there', () => {
     }
     // What was deleted after the backup was in its log, too: it is not stored again, and neither is a message from then.
     await stored(after.api, 'kept', [3, 4, 5])
+  })
+
+  it('takes over from a Sluice that ended without closing its registry', async () => {
+    const site = await openSite()
+    await site.device('revoked')
+    const file = join(tempFolder(), 'backup')
+    await backUp(site.server, file, '--plain')
+    await site.api.post('/v1/devices/demo/revoked/revoke', {})
+    await site.server.kill('SIGKILL')
+    // What SQLite does when the process ends with the file open: the WAL goes into the database, and is deleted.
+    const registry = join(site.server.folder, 'registry.db')
+    const db = new DatabaseSync(registry)
+    db.exec('PRAGMA user_version')
+    db.close()
+    expect([existsSync(`${registry}-wal`), existsSync(`${registry}-wal-link`)]).toEqual([false, true])
+    const told = await sluice({ DATA_DIR: site.server.folder }, 'restore', file, '--replace')
+    expect(told).toMatchObject({ taken: { endedLogins: ['demo/revoked'] } })
   })
 
   it('takes nothing over from another installation, or from an earlier state', async () => {
