@@ -1,17 +1,6 @@
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { constants, copyFileSync, linkSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { makeFolder, PRIVATE, syncFolder } from './folders.ts'
+import { makeFolder, PRIVATE, syncFile, syncFolder } from './folders.ts'
 
 export interface FolderCopy {
   /** Bytes that were copied, and those of files that both folders share. */
@@ -99,10 +88,5 @@ export function unshare(file: string): void {
 
 function copyDurably(from: string, to: string): void {
   copyFileSync(from, to, constants.COPYFILE_FICLONE)
-  const descriptor = openSync(to, 'r+')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
+  syncFile(to)
 }

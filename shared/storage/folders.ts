@@ -21,6 +21,16 @@ export function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0
 }
 
+/** Makes what was written to a file durable. Throws what the file system says. */
+export function syncFile(file: string): void {
+  const descriptor = openSync(file, 'r+')
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Makes new, renamed and removed entries of a folder durable. Windows has no such call: NTFS journals them. */
 export function syncFolder(folder: string): void {
   if (process.platform === 'win32') return

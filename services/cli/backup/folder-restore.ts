@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync, fsyncSync, openSync, closeSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { createWriteStream, existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import type { KeyObject } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -7,7 +7,7 @@ import { readBackup, type TakePart } from '../../../shared/backup/backup-reader.
 import { finishSwap, isBesideData, makeDraft, swapIn } from '../../../shared/backup/folder-swap.ts'
 import type { BackupManifest } from '../../../shared/backup/manifest.ts'
 import { SluiceError, toSluiceError } from '../../../shared/errors.ts'
-import { makeFolder, PRIVATE, syncFolder } from '../../../shared/storage/folders.ts'
+import { makeFolder, PRIVATE, syncFile, syncFolder } from '../../../shared/storage/folders.ts'
 import { fileFault } from '../../../shared/storage/storage-fault.ts'
 import { throwIfRunning } from '../doctor/data-files.ts'
 
@@ -88,13 +88,4 @@ function syncAll(folder: string): void {
     else syncFile(path)
   }
   syncFolder(folder)
-}
-
-function syncFile(path: string): void {
-  const descriptor = openSync(path, 'r+')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }

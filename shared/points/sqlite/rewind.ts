@@ -1,19 +1,9 @@
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { SluiceError } from '../../errors.ts'
 import { DATABASE_SUFFIXES } from '../../storage/damaged.ts'
-import { syncFolder } from '../../storage/folders.ts'
+import { syncFile, syncFolder } from '../../storage/folders.ts'
 import { rowsOfPage } from '../../storage/table-pages.ts'
 import { frameEnd, readWal } from '../../storage/wal.ts'
 import { int, one } from './row.ts'
@@ -67,15 +57,6 @@ function sureBytes(file: string, syncs: number): number {
     frames.findIndex(({ pages }, i) => i >= counted && pages > 0),
     PAGE_BYTES,
   )
-}
-
-function syncFile(file: string): void {
-  const descriptor = openSync(file, 'r+')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }
 
 function removeDatabase(file: string): void {
