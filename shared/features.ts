@@ -5,9 +5,10 @@
 
 /**
  * Of workers. `handed-on-1`: the canonical form of decoders/handed-on.ts. `declared-types`: fields may have integers from a
- * moment on; a worker that does not know of it stores floats.
+ * moment on; a worker that does not know of it stores floats. `decoders`: policies name decoders; one that does not know of it
+ * takes every payload for JSON, or a text.
  */
-export const WORKER_FEATURES = ['handed-on-1', 'declared-types'] as const
+export const WORKER_FEATURES = ['handed-on-1', 'declared-types', 'decoders'] as const
 /** Of brokers. `shared-subscriptions`: sessions in Redis may be members of groups; a node that does not know of it sends them nothing. */
 export const BROKER_FEATURES = ['shared-subscriptions'] as const
 

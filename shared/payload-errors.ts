@@ -6,6 +6,14 @@ export const PAYLOAD_ERRORS = {
   payload_not_utf8: data('Encode the payload as UTF-8.'),
   payload_not_json: data('Send valid JSON, without comments and trailing commas, or one line of text.'),
   payload_not_by_device: data('To t/{tenant}/telemetry send an object of devices: {"pump-1":{"temperature":21.5}}.'),
+  payload_not_as_declared: data(
+    'Send what the policy `decoder` of the stream names, or set it to what the device sends (docs/decoders.md).',
+  ),
+  decoder_unknown: data('Upload the decoder that the policy of the stream names, or set the policy to another one.'),
+  payload_unpacked_too_large: data('A compressed payload may hold 4 MiB: send it in several messages.'),
+  payload_compression_damaged: data(
+    'Send whole frames of gzip, zstd or zlib; where payloads only look like them set the policy compression=none.',
+  ),
   form_unknown: data('A worker of a newer version handed this on: upgrade all workers before anything else.'),
   decoder_failed: data('This is a bug: please report it with the dead letter, which holds the payload and the stack.'),
   batch_unreadable: data('The letter is a whole batch of another producer: the detail says why it cannot be read.'),

@@ -1,9 +1,11 @@
 import { ByDeviceDecoder } from './by-device.ts'
 import { DecodedColumns, type Decoded } from './decoded.ts'
+import { DeclaredDecoder } from './declared.ts'
 import { decodeHandedOn } from './handed-on.ts'
 import { SluiceError } from '../errors.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
+import type { UploadedDecoders } from './payload-decoder.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
 import { PolicyTable } from '../policies/policy-table.ts'
 import { loginOfKey, SAME_TIME_HEADER } from '../record.ts'
@@ -36,6 +38,8 @@ const NO_REPEATS: ReadonlySet<number> = new Set()
 export interface SeriesTableOptions {
   /** Bound of the series kept, >= 1; a run of records may exceed it by its own series until the next run. */
   readonly maxSeries?: number
+  /** Decoders that policies may name beside those that Sluice has. */
+  readonly uploaded?: UploadedDecoders
 }
 
 /**
@@ -46,6 +50,7 @@ export interface SeriesTableOptions {
 export class SeriesTable {
   readonly decoder = new JsonDecoder()
   readonly policies = new PolicyTable()
+  readonly declared: DeclaredDecoder
   readonly byDevice = new ByDeviceDecoder(this.decoder)
   readonly #half: number
   #young = new Map<string, StreamSeries>()
@@ -54,6 +59,7 @@ export class SeriesTable {
   #oldCount: SeriesCount = { series: 0 }
 
   constructor(options: SeriesTableOptions = {}) {
+    this.declared = new DeclaredDecoder(this.decoder, options.uploaded)
     this.#half = Math.max(1, Math.floor((options.maxSeries ?? DEFAULT_MAX_SERIES) / 2))
   }
 
@@ -185,9 +191,11 @@ function decodeRun(
     const stream = table.streamOf(record)
     if (typeof stream === 'string') out.refuse(index, faultOfUnknown(record, stream))
     else {
-      table.decoder.policy = table.policies.of(record, stream.stream)
-      out.setSameTime(index, table.decoder.policy.same_time)
-      table.decoder.decode(record, index, stream, out)
+      const policy = table.policies.of(record, stream.stream)
+      table.decoder.policy = policy
+      out.setSameTime(index, policy.same_time)
+      if (policy.decoder === 'auto') table.decoder.decode(record, index, stream, out)
+      else table.declared.decode(record, index, stream, out)
     }
   }
   return out

@@ -1,7 +1,7 @@
 import type { JsonReading } from './json-reading.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import type { Member } from './json-shapes.ts'
-import { stringAt } from './json-text.ts'
+import { quote, stringAt } from './json-text.ts'
 
 /** Times below this are relative to now, which is the receive time (RFC 8428, 4.5.3): 2^28 seconds. */
 const FIRST_ABSOLUTE_NS = 2n ** 28n * 1_000_000_000n
@@ -9,12 +9,14 @@ const FIRST_ABSOLUTE_NS = 2n ** 28n * 1_000_000_000n
 const FIRST_OTHER_UNIT_NS = 10n ** 20n
 const MAX_DIGITS = 40
 
+const OBJECT = 0x7b
 const QUOTE = 0x22
 const ZERO = 0x30
 
 /**
  * Resolves the records of a SenML pack (RFC 8428) into readings, one after the other: base fields hold for the record that
- * has them and for all behind it. Units are not kept.
+ * has them and for all behind it. Units are not kept; labels that are not known are passed over, but for those that end in `_`
+ * (4.4).
  */
 export class Senml {
   readonly #scanner: JsonScanner
@@ -44,8 +46,17 @@ export class Senml {
   read(position: number, element: number, received: bigint): { end: number; isEmpty: boolean } {
     const reading = this.#reading
     reading.begin(element)
-    const members = reading.shapes.members(position) ?? []
+    if (this.#scanner.buffer[position] !== OBJECT) {
+      return { end: reading.reject('reading_not_object', 'the record is not an object'), isEmpty: false }
+    }
+    const members = reading.shapes.members(position)
+    if (members === undefined) return { end: this.#scanner.skip(position), isEmpty: true }
     const { end } = reading.shapes
+    const unknown = members.find(({ key }) => key.endsWith('_'))
+    if (unknown !== undefined) {
+      const detail = `the label ${quote(unknown.key)} has to be understood, and is not known`
+      return { end: reading.reject('payload_not_as_declared', detail), isEmpty: false }
+    }
     const of = (key: string) => members.find((one) => one.key === key)
     this.#baseName = this.#text(of('bn')) ?? this.#baseName
     this.#baseTime = this.#time(of('bt')) ?? this.#baseTime

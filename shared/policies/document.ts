@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
+import type { WorkerFeature } from '../features.ts'
 import { isDeviceName } from '../names.ts'
 import { compareText } from '../text-order.ts'
 import { DEFAULT_POLICY, isSettingName, SETTING_NAMES, SETTINGS } from './settings.ts'
@@ -76,6 +77,12 @@ function checkSize(document: PolicyDocument, fail: Fail): PolicyDocument {
 
 function shown(value: unknown): string {
   return (JSON.stringify(value) ?? String(value)).slice(0, 100)
+}
+
+/** What workers must read before the document may be in force. */
+export function featuresOf({ streams = {}, ...settings }: PolicyDocument): readonly WorkerFeature[] {
+  const names = [settings, ...Object.values(streams)].flatMap((one) => Object.keys(one)).filter(isSettingName)
+  return [...new Set(names.flatMap((name) => SETTINGS[name].feature ?? []))]
 }
 
 /** What tells the document from all others, whatever it is stored under; the empty text for one that says nothing. */

@@ -1,3 +1,4 @@
+import { isUploadedName } from '../decoders/decoder-names.ts'
 import { SluiceError } from '../errors.ts'
 import type { LogRecord } from '../telemetry.ts'
 import { resolve, type PolicyDocument } from './document.ts'
@@ -14,6 +15,7 @@ interface Compiled {
   readonly policy: Policy
   readonly streams: ReadonlyMap<string, Policy>
   readonly weight: number
+  readonly namesUploaded: boolean
 }
 
 /** Looks documents up by their ids; those that nobody knows are not in the answer. */
@@ -27,6 +29,12 @@ export class PolicyTable {
   #young = new Map<string, Compiled>()
   #old = new Map<string, Compiled>()
   #weight = 0
+  #namesUploaded = false
+
+  /** A policy that was met since the start names a decoder which somebody uploaded. */
+  get namesUploaded(): boolean {
+    return this.#namesUploaded
+  }
 
   /** Revisions kept, for a metric. */
   get size(): number {
@@ -63,7 +71,9 @@ export class PolicyTable {
           const key = records.find(({ headers }) => headers?.[REVISION_HEADER] === rv)?.key ?? ''
           throw new SluiceError('policy_unknown', `a record of ${key} is to be decoded by the policies ${rv}`)
         }
-        this.#add(rv, compile(own, general))
+        const compiled = compile(own, general)
+        this.#namesUploaded ||= compiled.namesUploaded
+        this.#add(rv, compiled)
       }
     }
   }
@@ -100,10 +110,13 @@ export class PolicyTable {
 
 function compile(tenant: PolicyDocument, fallback: PolicyDocument): Compiled {
   const documents = { tenant, default: fallback }
-  const streams = Object.keys(tenant.streams ?? {})
+  const names = Object.keys(tenant.streams ?? {})
+  const { policy } = resolve(undefined, documents)
+  const streams = new Map(names.map((stream) => [stream, resolve(stream, documents).policy]))
   return {
-    policy: resolve(undefined, documents).policy,
-    streams: new Map(streams.map((stream) => [stream, resolve(stream, documents).policy])),
+    policy,
+    streams,
+    namesUploaded: [policy, ...streams.values()].some(({ decoder }) => isUploadedName(decoder)),
     weight: EACH + JSON.stringify(tenant).length + JSON.stringify(fallback).length,
   }
 }

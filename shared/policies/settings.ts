@@ -1,4 +1,6 @@
+import { DECODER_NAMES, isDecoderName } from '../decoders/decoder-names.ts'
 import { isZoneName } from '../decoders/zone.ts'
+import type { WorkerFeature } from '../features.ts'
 
 /** What a policy may say. Absent: whatever the next wider place says, and in the end the default. */
 export interface PolicySettings {
@@ -14,7 +16,15 @@ export interface PolicySettings {
   readonly time_ancient?: TimeRule
   /** What becomes of a value that has the time of another one of its field and kind. */
   readonly same_time?: SameTime
+  /** The format of payloads; `auto`: whichever of JSON, line protocol and plain text it is. */
+  readonly decoder?: string
+  /** Whether payloads may be compressed: told by their first bytes, or never. */
+  readonly compression?: 'auto' | 'none'
+  /** As what bytes are kept that are no text. */
+  readonly bytes?: BytesForm
 }
+
+export type BytesForm = 'base64' | 'base64url' | 'hex'
 
 /** Stored at its time, or at the receive time with a note, or not stored but kept as a letter. */
 export type TimeRule = 'accept' | 'restamp' | 'quarantine'
@@ -38,6 +48,9 @@ export const DEFAULT_POLICY: Policy = {
   time_future: 'quarantine',
   time_ancient: 'accept',
   same_time: 'by_kind',
+  decoder: 'auto',
+  compression: 'auto',
+  bytes: 'base64',
 }
 
 const MAX_TIME_KEYS = 16
@@ -49,6 +62,8 @@ interface Setting {
   readonly allows: (value: unknown) => boolean
   /** It is several, written with commas between them where it is one text. */
   readonly isList?: boolean
+  /** What workers must read before it may be set: those that do not would take no notice of it. */
+  readonly feature?: WorkerFeature
 }
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
@@ -58,6 +73,13 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   time_future: oneOf('accept', 'restamp', 'quarantine'),
   time_ancient: oneOf('accept', 'restamp', 'quarantine'),
   same_time: oneOf('by_kind', 'keep', 'last'),
+  decoder: {
+    takes: `one of ${DECODER_NAMES.join(', ')}, codec:NAME, protobuf:NAME`,
+    allows: isDecoder,
+    feature: 'decoders',
+  },
+  compression: { ...oneOf('auto', 'none'), feature: 'decoders' },
+  bytes: { ...oneOf('base64', 'base64url', 'hex'), feature: 'decoders' },
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
@@ -70,6 +92,10 @@ function areKeys(value: unknown): boolean {
   if (!Array.isArray(value) || value.length === 0 || value.length > MAX_TIME_KEYS) return false
   const isKey = (key: unknown) => typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES
   return value.every(isKey) && new Set(value).size === value.length
+}
+
+function isDecoder(value: unknown): boolean {
+  return typeof value === 'string' && isDecoderName(value)
 }
 
 function isZone(value: unknown): boolean {

@@ -1,12 +1,13 @@
 import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
 import { checkNewName } from '../../../shared/names.ts'
-import { readDocument, resolve, type PolicyDocument } from '../../../shared/policies/document.ts'
+import { featuresOf, readDocument, resolve, type PolicyDocument } from '../../../shared/policies/document.ts'
 import { pathOf, type PolicySources } from '../../../shared/policies/sources.ts'
 import { SETTING_NAMES } from '../../../shared/policies/settings.ts'
 import type { PolicyRevision } from '../../../shared/registry/policies-port.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
+import { requireOfWorkers } from '../features.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339, TimeOrNull } from '../time.ts'
 
@@ -33,7 +34,7 @@ const Setting = Type.Object({
 })
 
 /** What becomes of payloads where more than one answer is right. */
-export function policyRoutes(app: Api, options: ApiParts<'registry'>): void {
+export function policyRoutes(app: Api, options: ApiParts<'registry' | 'workers'>): void {
   const { policies } = options.registry
   const tags = ['policies']
   app.get(
@@ -112,7 +113,7 @@ function listRoutes(app: Api, options: ApiParts<'registry'>): void {
   )
 }
 
-function changeRoute(app: Api, options: ApiParts<'registry'>): void {
+function changeRoute(app: Api, options: ApiParts<'registry' | 'workers'>): void {
   app.put(
     '/policies',
     {
@@ -134,6 +135,7 @@ function changeRoute(app: Api, options: ApiParts<'registry'>): void {
       const { revision: from, document: given } = request.body
       const scope = scopeOf(request.query.tenant)
       const document = readDocument(given, scope)
+      for (const feature of featuresOf(document)) await requireOfWorkers(options, feature)
       const { policies } = options.registry
       const put = await policies.put({ scope, document, from, who: request.who })
       const detail = `revision ${put.revision}: ${JSON.stringify(document)}`

@@ -21,6 +21,9 @@ it('a format is not written while a live worker does not read it, and is when th
     { id: 'new', features: fresh.features },
     { id: 'old', features: [] },
   ])
+  const policies = (document: object) => call('PUT', '/v1/policies', { payload: { revision: 0, document } })
+  expect(await policies({ decoder: 'json' })).toMatchObject({ status: 409, body: { code: 'feature_missing' } })
   live = [fresh]
+  expect(await policies({ decoder: 'json' })).toMatchObject({ status: 200 })
   expect(await call('PUT', '/v1/types', { payload: integer })).toMatchObject({ status: 200 })
 })
