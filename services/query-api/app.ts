@@ -23,6 +23,7 @@ import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { commandRoutes } from './routes/commands.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { wholeLetterRoutes } from './routes/whole-letters.ts'
 import { traceRoute } from './routes/trace.ts'
 import { deviceNameRoutes } from './routes/device-names.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
@@ -143,6 +144,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   retentionRoutes(app, options)
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)
+  wholeLetterRoutes(app, options)
   traceRoute(app, options)
   letterJobRoutes(app, options, runner)
   jobRoutes(app, options)

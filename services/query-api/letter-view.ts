@@ -104,6 +104,30 @@ export function viewLetter({ letter, payloadBytes, partition, offset }: FoundLet
   }
 }
 
+/** {@link LetterView} with all of the payload that was kept. */
+export const WholeLetterView = Type.Object({
+  ...LetterView.properties,
+  payload: Type.Optional(Type.String({ description: 'If it is UTF-8.' })),
+  payloadBase64: Type.Optional(Type.String({ description: 'If it is not UTF-8.' })),
+  payloadIsWhole: Type.Boolean({ description: 'False: only the first 4 KiB of what was sent were kept.' }),
+})
+
+/** With the whole payload. */
+export function viewWholeLetter(
+  { letter, partition, offset }: Pick<FoundLetter, 'letter' | 'partition' | 'offset'>,
+  names: DeviceNames,
+): Static<typeof WholeLetterView> {
+  const { payload } = letter
+  const isCut = letter.isCut === true || (kindOf(letter) !== 'fault' && payload.length >= KEPT_PAYLOAD_BYTES)
+  const start = { ...letter, payload: payload.subarray(0, 0) }
+  const {
+    payload: _text,
+    payloadBase64: _bytes,
+    ...view
+  } = viewLetter({ letter: start, payloadBytes: payload.length, partition, offset }, names)
+  return { ...view, ...viewPayload(payload, payload.length, isCut), payloadIsWhole: !isCut }
+}
+
 /** The device or login that a letter is of, or the address. */
 export function shownWho({ stage, key, topic, who }: DeadLetter, names: DeviceNames): string {
   return stage === 'decode' || stage === 'store' ? shownOwner(names, key, topic) : who
@@ -121,14 +145,16 @@ export function sourceId({ source, log = THIS_LOG }: DeadLetter): string | undef
   return source.element === undefined ? id : `${id}/${source.element}`
 }
 
-/** The beginning of a payload as text where it is UTF-8. */
+/**
+ * A payload, or its beginning, as text where it is UTF-8. With `stream` a character that a cut went through is left out
+ * instead of being an error.
+ */
 export function viewPayload(
   shown: Uint8Array,
   payloadBytes: number,
+  stream = shown.length < payloadBytes || payloadBytes === KEPT_PAYLOAD_BYTES,
 ): Pick<LetterView, 'payload' | 'payloadBase64' | 'payloadBytes'> {
   try {
-    // As a stream, a character that the cut went through is left out instead of being an error.
-    const stream = shown.length < payloadBytes || payloadBytes === KEPT_PAYLOAD_BYTES
     return {
       payload: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(shown, { stream }),
       payloadBytes,

@@ -7,12 +7,12 @@ import { parseDeviceKey } from '../../shared/topics.ts'
 import { DeletedLetters } from './deleted-letters.ts'
 import type { LetterCursor } from './letter-cursor.ts'
 import { LetterReader, readWindow, WINDOW, type FoundLetter } from './letter-reader.ts'
-import { sourceId } from './letter-view.ts'
+import { letterId, sourceId } from './letter-view.ts'
 import { isOwner, type OwnerFilter } from './owners.ts'
 
 /** What of the dead letters is asked for. */
 export interface LetterFilter extends OwnerFilter {
-  /** Of what is a record: see `sourceId`. */
+  /** As `letterId` makes it. */
   readonly id?: string | undefined
   /** Of any of its faults. */
   readonly code?: string | undefined
@@ -53,7 +53,7 @@ export async function newestLetters(
     if (size > MAX_SIZE) break
     const found = await takeNewest(readers)
     if (found === 'end') return { letters, next: undefined }
-    if (found === undefined || !isNew(found.letter, seen) || !letterMatches(names, query.filter, found.letter)) continue
+    if (found === undefined || !isNew(found.letter, seen) || !letterMatches(names, query.filter, found)) continue
     letters.push(found)
     size += sizeOf(found.letter)
   }
@@ -62,10 +62,15 @@ export async function newestLetters(
   return { letters, next: left.every((entry) => entry === undefined) ? undefined : next }
 }
 
-export function letterMatches(names: DeviceNames, filter: LetterFilter, letter: DeadLetter): boolean {
+/** `partition` and `offset`: where the letter itself lies. */
+export function letterMatches(
+  names: DeviceNames,
+  filter: LetterFilter,
+  { letter, ...at }: Pick<FoundLetter, 'letter' | 'partition' | 'offset'>,
+): boolean {
   const { id, tenant, device, code, kind, fromMs = -Infinity, toMs = Infinity } = filter
   if (letter.firstFailedMs < fromMs || letter.firstFailedMs >= toMs) return false
-  if (id !== undefined && sourceId(letter) !== id) return false
+  if (id !== undefined && letterId(letter, at) !== id) return false
   if (code !== undefined && !(isErrorCode(code) && faultsOf(letter).counts.has(code))) return false
   if (kind !== undefined && kindOf(letter) !== kind) return false
   if (tenant === undefined && device === undefined) return true

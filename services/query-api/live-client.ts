@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
-import type { DeadLetter } from '../../shared/dead-letter.ts'
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
+import type { FoundLetter } from './letter-reader.ts'
 import { letterMatches } from './letters.ts'
 import { isOwner, type OwnerFilter } from './owners.ts'
 
@@ -31,7 +31,7 @@ export class LiveClient extends Readable {
     return isOwner(this.#names, this.#filter, key)
   }
 
-  wantsLetter(letter: DeadLetter): boolean {
+  wantsLetter(letter: FoundLetter): boolean {
     return letterMatches(this.#names, this.#filter, letter)
   }
 

@@ -151,7 +151,7 @@ export class LiveView {
     records.forEach((record, index) => {
       const found = findLetter(record, { partition, offset: firstOffset + index })
       if (found === undefined) return
-      const watchers = [...this.#clients].filter((client) => client.wantsLetter(found.letter))
+      const watchers = [...this.#clients].filter((client) => client.wantsLetter(found))
       if (watchers.length === 0) return
       const event = this.#letterEvent(found)
       for (const client of watchers) client.offer(event)

@@ -2,20 +2,23 @@ import { Option, type Command } from 'commander'
 import { parseName, wholeNumber } from '../argument-parsers.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
+import { addLetterExport } from './letter-export.ts'
 import { addLetterJobs } from './letter-jobs.ts'
+import { addLetterShow, describeDone, placeOf, type LetterDone } from './letter-show.ts'
 import { LETTER_KINDS } from '../../../shared/dead-letter.ts'
 import { ERRORS, isErrorCode } from '../../../shared/errors.ts'
 import type { Fault } from '../../../shared/faults.ts'
 import { textTable } from '../../../shared/text-table.ts'
 
 interface DeadLetterAnswer {
+  readonly id: string
   readonly faults: readonly Fault[]
   readonly faultCount: number
   readonly who: string
   readonly topic: string | null
   readonly receivedAt: string
   /** Undefined where the server is of an earlier version. */
-  readonly done?: { readonly state: string; readonly tries: number } | null
+  readonly done?: LetterDone | null
 }
 
 interface Filter {
@@ -43,13 +46,15 @@ export function addDeadLetters({ program, run }: Commands): void {
     .option('--limit <count>', 'maximum number to list', wholeNumber(1, 100_000), 20)
     .action(run(listDeadLetters))
   filtered(letters.command('stats').description('count dead letters by cause and device')).action(run(countDeadLetters))
+  addLetterShow(letters, run)
+  addLetterExport(letters, run, filtered)
   addLetterJobs(letters, run, filtered)
 }
 
 /** The options by which letters are chosen. */
 function filtered(command: Command): Command {
   return command
-    .option('--id <id>', 'only this letter, as --json lists it')
+    .option('--id <id>', 'only this letter')
     .option('--tenant <name>', 'only this tenant', parseName)
     .option('--device <name>', 'only of devices with this name')
     .option('--code <code>', 'only with this error code')
@@ -72,7 +77,7 @@ async function listDeadLetters(session: Session, { limit, ...filter }: ListOptio
     const rows = items.flatMap(rowsOf)
     const codes = new Set(items.flatMap(({ faults }) => faults.map(({ code: one }) => one)))
     const fixes = [...codes].filter(isErrorCode).map((one) => `  ${one}: ${ERRORS[one].fix}`)
-    const table = textTable(['received', 'who', 'topic', 'done', 'where', 'code', 'detail'], rows)
+    const table = textTable(['id', 'received', 'who', 'topic', 'done', 'where', 'code', 'detail'], rows)
     return [table, '', 'What to do:', ...fixes].join('\n')
   })
 }
@@ -104,23 +109,12 @@ async function countDeadLetters(session: Session, filter: Filter): Promise<void>
 }
 
 /** One row for each fault: what is the same for all stands in the first. */
-function rowsOf({ receivedAt, who, topic, done, faults, faultCount }: DeadLetterAnswer): string[][] {
+function rowsOf({ id, receivedAt, who, topic, done, faults, faultCount }: DeadLetterAnswer): string[][] {
   const shown = faults.slice(0, SHOWN_FAULTS)
   const rows = shown.map((fault, i) => {
-    const letter = i === 0 ? [receivedAt, who, topic ?? '', describeDone(done)] : ['', '', '', '']
+    const letter = i === 0 ? [id, receivedAt, who, topic ?? '', describeDone(done)] : ['', '', '', '', '']
     return [...letter, placeOf(fault), fault.code, fault.detail]
   })
   const more = faultCount - shown.length
-  return more === 0 ? rows : [...rows, ['', '', '', '', '', `and ${more} more`, '']]
-}
-
-/** `faulty (2)`: after two replays. */
-function describeDone(done: DeadLetterAnswer['done']): string {
-  if (done === null || done === undefined) return ''
-  return done.tries === 0 ? done.state : `${done.state} (${done.tries})`
-}
-
-/** `[3] motor.speed`: the field of the fourth reading; empty for the message as a whole. */
-function placeOf({ element, path }: Fault): string {
-  return [element === null ? [] : `[${element}]`, path ?? []].flat().join(' ')
+  return more === 0 ? rows : [...rows, ['', '', '', '', '', '', `and ${more} more`, '']]
 }

@@ -1,11 +1,15 @@
 import { recordToDeadLetter, type DeadLetter } from '../../../shared/dead-letter.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
+import type { LetterCursor } from '../letter-cursor.ts'
 import { letterId } from '../letter-view.ts'
 
 /** A dead letter with its whole payload. */
 export interface WholeLetter {
   readonly id: string
   readonly letter: DeadLetter
+  /** Where in `telemetry.dead-letter` it lies. */
+  readonly partition: number
+  readonly offset: number
 }
 
 /** Where going through the letters begins: per partition, which offsets are still to be looked at, `from` to `to`. */
@@ -49,7 +53,14 @@ export async function readPage(
 /** Records of a partition that are read ahead where all partitions are gone through side by side. */
 const AHEAD = 50
 
+export interface NewestPage {
+  readonly letters: readonly WholeLetter[]
+  readonly isLast: boolean
+  readonly next: LetterCursor
+}
+
 interface Part {
+  readonly partition: number
   left: Stretches
   /** The newest is the last. */
   held: WholeLetter[]
@@ -57,15 +68,18 @@ interface Part {
 
 /**
  * The letters of all partitions, the newest first by when they failed, as far as each partition has them in that order;
- * at most about `most` records are read. `isLast` when none is left behind a page. Holds {@link AHEAD} letters of each
- * partition at a time.
+ * at most about `most` records are read. `isLast` when none is left behind a page, `next` is where one may go on as
+ * `after`. Holds {@link AHEAD} letters of each partition at a time.
  */
 export async function* newestPages(
   log: Pick<TelemetryLog, 'offsets' | 'read'>,
   most: number,
   signal: AbortSignal,
-): AsyncGenerator<{ readonly letters: readonly WholeLetter[]; readonly isLast: boolean }, void, undefined> {
-  const parts = (await allLetters(log)).map((stretch): Part => ({ left: [stretch], held: [] }))
+  after: LetterCursor = new Map(),
+): AsyncGenerator<NewestPage, void, undefined> {
+  const parts = (await allLetters(log)).map(({ partition, from, to }): Part => {
+    return { partition, left: [{ partition, from, to: Math.min(to, after.get(partition) ?? to) }], held: [] }
+  })
   let looked = 0
   const refill = async (part: Part): Promise<void> => {
     while (part.held.length === 0 && looked < most) {
@@ -79,18 +93,24 @@ export async function* newestPages(
   await Promise.all(parts.map(refill))
   for (let isLast = false; !isLast;) {
     const letters: WholeLetter[] = []
-    for (
-      let newest = newestOf(parts);
-      newest !== undefined && letters.length < PAGE_LETTERS;
-      newest = newestOf(parts)
-    ) {
-      letters.push(...newest.held.splice(-1))
+    let bytes = 0
+    while (letters.length < PAGE_LETTERS && bytes < PAGE_BYTES) {
+      const newest = newestOf(parts)
+      const letter = newest?.held.pop()
+      if (newest === undefined || letter === undefined) break
+      letters.push(letter)
+      bytes += letter.letter.payload.length
       if (newest.held.length === 0) await refill(newest)
     }
     isLast = parts.every((part) => part.held.length === 0 && isRead(part))
-    yield { letters, isLast }
+    yield { letters, isLast, next: new Map(parts.map((part) => [part.partition, endOf(part)])) }
     if (letters.length === 0) return
   }
+}
+
+/** Behind the last that was not given away yet. */
+function endOf({ held, left }: Part): number {
+  return (held.at(-1)?.offset ?? (left[0]?.to ?? 0) - 1) + 1
 }
 
 /** Undefined when none is left, or one that was not read may be newer. */
@@ -126,7 +146,8 @@ async function readStretch(
       if (letter === undefined) continue
       // A copy, that does not hold on to the batch it came in.
       const payload = new Uint8Array(letter.payload)
-      kept.push({ offset, one: { id: letterId(letter, { partition, offset }), letter: { ...letter, payload } }, bytes })
+      const at = { partition, offset }
+      kept.push({ offset, one: { id: letterId(letter, at), letter: { ...letter, payload }, ...at }, bytes })
       bytes += payload.length
     }
     // The oldest are left for the next page.

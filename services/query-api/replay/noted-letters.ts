@@ -26,7 +26,7 @@ export async function notedOf(
 ): Promise<LetterWithNote[]> {
   const { names, letterNotes } = registry
   const deleted = await DeletedLetters.of(registry)
-  const asked = letters.filter(({ letter }) => letterMatches(names, filter, letter) && !deleted.has(letter))
+  const asked = letters.filter((one) => letterMatches(names, filter, one) && !deleted.has(one.letter))
   const notes = await letterNotes.of(asked.map(({ id }) => id))
   return asked.map((one) => ({ ...one, note: notes.get(one.id) }))
 }

@@ -13,7 +13,7 @@ import { parseTime, rfc3339, TimeOrNull } from '../time.ts'
 
 /** Which letters are asked for. */
 export const LetterFilters = {
-  id: Type.Optional(Type.String({ description: 'One letter of a record, by its id.' })),
+  id: Type.Optional(Type.String({ description: 'One letter, by its id.' })),
   tenant: Type.Optional(Type.String()),
   device: Type.Optional(Type.String({ description: 'Of one tenant, or of all.' })),
   code: Type.Optional(Type.String({ description: 'A code of docs/errors.md: of any fault of a letter.' })),
@@ -41,10 +41,12 @@ const Done = Type.Object({
   job: Type.Integer(),
 })
 
-const ListedLetter = Type.Object({
-  ...LetterView.properties,
+/** Of every letter that is shown. */
+export const WithDone = {
   done: Type.Union([Done, Type.Null()], { description: 'What was done about it last.' }),
-})
+}
+
+const ListedLetter = Type.Object({ ...LetterView.properties, ...WithDone })
 
 /** Errors: `bad_request` for a code that is none, or a span that ends before it begins. */
 export function filterOf({
@@ -140,7 +142,7 @@ export function deadLetterRoutes(app: Api, options: ApiParts<'log' | 'registry'>
   )
 }
 
-function viewNote(note: LetterNote | undefined): Static<typeof Done> | null {
+export function viewNote(note: LetterNote | undefined): Static<typeof Done> | null {
   if (note === undefined) return null
   const { state, tries, atMs, who, job } = note
   return { state, tries, at: rfc3339(atMs), who, job }

@@ -24,6 +24,18 @@ it('letters of readings that are deleted are neither listed nor replayed', { tim
       await client.publishAsync(`t/${tenant}/${device}/telemetry`, body, { qos: 1 })
     }
   }
+  const exported = async (): Promise<{ id: string; payload: string }[]> => {
+    const found: { id: string; payload: string }[] = []
+    for (let cursor: string | undefined; ;) {
+      const page: { deadLetters: { id: string; payload: string }[]; next: string | null } = await api.get(
+        '/v1/dead-letters/export',
+        { tenant, cursor },
+      )
+      found.push(...page.deadLetters)
+      if (page.next === null) return found
+      cursor = page.next
+    }
+  }
   const listed = async (): Promise<string[]> => {
     const answer = await api.get<{ deadLetters: { who: string; payload: string }[] }>('/v1/dead-letters', {
       tenant,
@@ -42,6 +54,11 @@ it('letters of readings that are deleted are neither listed nor replayed', { tim
   }, WAIT)
   const left = all.filter((one) => !/^a([5-9]|1[0-4])$/.test(one))
   expect((await listed()).sort()).toEqual([...left].sort())
+  const whole = await exported()
+  expect(whole).toHaveLength(left.length)
+  for (const one of [whole[0], whole.at(-1)]) {
+    expect(await api.get(`/v1/dead-letters/${encodeURIComponent(one?.id ?? '')}`)).toEqual(one)
+  }
   const dry = await api.post<{ counts: { letters: number } }>('/v1/dead-letters/replay', { tenant, dryRun: true })
   expect(dry.counts.letters).toBe(left.length)
 })

@@ -105,6 +105,7 @@ describe('dead-letters list', () => {
     const fault = { element: 1, path: 'motor.speed', code: 'value_unsupported', detail: 'an array' }
     const faults = [fault, { ...fault, element: 2, path: null, code: 'time_invalid', detail: 'noon' }]
     const letter = {
+      id: 'log/0/1',
       faults,
       faultCount: 7,
       who: 'a/b',
@@ -118,7 +119,7 @@ describe('dead-letters list', () => {
     const query = { tenant: 'a', code: 'value_unsupported', kind: 'fault', limit: '2' }
     expect(Object.fromEntries(request?.query ?? [])).toEqual(query)
     expect(stdout).toMatch(
-      /now +a\/b +t +faulty \(2\) +\[1\] motor\.speed +value_unsupported +an array\n +\[2\] +time_invalid +noon/,
+      /log\/0\/1 +now +a\/b +t +faulty \(2\) +\[1\] motor\.speed +value_unsupported +an array\n +\[2\] +time_invalid +noon/,
     )
     expect(stdout.match(/and 5 more/g)).toHaveLength(2)
     expect(stdout.match(/ {2}value_unsupported: Send text/g)).toHaveLength(1)

@@ -15,7 +15,7 @@ function answers(h: string): Readonly<Record<string, unknown>> {
   const streams = [{ stream: h, fields: [{ field: h, type: 'string' }] }]
   const job = { id: 1, kind: h, state: 'done', counts: { [h]: 1 }, progress: h, who: h, createdAt: AT, endedAt: AT }
   const fault = { element: 0, path: h, code: 'payload_empty', detail: h }
-  const letter = { faults: [fault], faultCount: 2, who: h, topic: h, receivedAt: AT, stage: 'log', time: new Date().toISOString(), detail: h } // prettier-ignore
+  const letter = { id: h, kind: h, replayable: true, headers: { [h]: h }, source: { log: h, partition: 0, offset: 1 }, payload: h, payloadBytes: 1, payloadIsWhole: false, done: { state: h, tries: 1, who: h, job: 1 }, faults: [fault], faultCount: 2, who: h, topic: h, receivedAt: AT, stage: 'log', time: new Date().toISOString(), detail: h } // prettier-ignore
   const document = { quoted_numbers: h, streams: { [h]: { quoted_numbers: h } } }
   const revision = { tenant: 'a', revision: 1, at: AT, who: h, document }
   const reading = JSON.stringify({ tenant: 'a', device: h, stream: h, time: AT, values: { [h]: h } })
@@ -33,6 +33,8 @@ function answers(h: string): Readonly<Record<string, unknown>> {
     '/v1/jobs': { jobs: [job], next: null },
     '/v1/jobs/1': job,
     '/v1/dead-letters': { deadLetters: [letter], next: null },
+    '/v1/dead-letters/x': letter,
+    '/v1/dead-letters/export': { deadLetters: [letter], next: null },
     '/v1/policies': { ...revision, settings: [{ name: h, value: h, from: h }] },
     '/v1/policies/list': { policies: [revision] },
     '/v1/policies/history': { revisions: [revision] },
@@ -48,7 +50,16 @@ function answers(h: string): Readonly<Record<string, unknown>> {
 
 const VERBS = [
   ...['devices list', 'devices show a/b', 'devices pending', 'applications list', 'acl explain a publish x', 'audit'],
-  ...['claim-keys list', 'jobs list', 'jobs show 1', 'dead-letters list', 'policies show', 'policies show --tenant a'],
+  ...[
+    'claim-keys list',
+    'jobs list',
+    'jobs show 1',
+    'dead-letters list',
+    'dead-letters show x',
+    'dead-letters export',
+    'policies show',
+    'policies show --tenant a',
+  ],
   ...['policies list', 'policies history', 'status', 'tail --limit 3'],
 ]
 
