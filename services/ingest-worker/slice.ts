@@ -1,3 +1,4 @@
+import { decodedBytes } from '../../shared/decoders/compression.ts'
 import type { Decoded } from '../../shared/decoders/decode.ts'
 import { Faults, type Fault } from '../../shared/faults.ts'
 import type { LogGap } from '../../shared/log/port.ts'
@@ -5,7 +6,7 @@ import { isReplay } from '../../shared/record.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { Taken } from './taken.ts'
 
-/** Payload bytes decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
+/** Payload bytes, compressed ones as what they may hold, decoded without a pause: some milliseconds, in which MQTT and HTTP of the same process wait. */
 const SLICE_BYTES = 256 * 1024
 
 /** How far a partition is, from the moment it is ours until it is taken away. */
@@ -112,7 +113,7 @@ export function* slicesOf(records: readonly LogRecord[]): Generator<readonly Log
       from = i
       bytes = 0
     }
-    bytes += record.value.length
+    bytes += decodedBytes(record.value)
     if (bytes < SLICE_BYTES) continue
     yield records.slice(from, i + 1)
     from = i + 1

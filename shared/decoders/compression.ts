@@ -1,6 +1,7 @@
-import { constants, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { constants, gunzipSync, inflateSync, zstdDecompressSync, type ZstdOptions } from 'node:zlib'
 import { faultOfRecord, type Fault } from '../faults.ts'
-import type { Policy } from '../policies/settings.ts'
+import { DEFAULT_POLICY, type Policy } from '../policies/settings.ts'
+import { declaredLength } from '../stamps/reservation.ts'
 
 /** Bytes that a compressed payload may hold: 20 ms at most to unpack, as every bomb takes that goes on beyond them. */
 export const MAX_UNPACKED_BYTES = 4 * 1024 * 1024
@@ -9,12 +10,23 @@ const MAX_WINDOW_LOG = 23
 
 export type Compression = 'gzip' | 'zstd' | 'deflate'
 
-const limits = { maxOutputLength: MAX_UNPACKED_BYTES, info: true } as const
-const zstd = { ...limits, params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG } }
-const UNPACK: Readonly<Record<Compression, (payload: Uint8Array) => unknown>> = {
-  gzip: (payload) => gunzipSync(payload, limits),
-  zstd: (payload) => zstdDecompressSync(payload, zstd),
-  deflate: (payload) => inflateSync(payload, limits),
+/** Frames may hold so much whatever they declare: some of a stream declare less than they hold together. */
+const FREE_BYTES = 16 * 1024
+/** Nothing becomes more by deflate. */
+const MAX_DEFLATE_RATIO = 1032
+
+type Limits = Pick<ZstdOptions, 'maxOutputLength' | 'info'>
+
+const zstd = { params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG } }
+const UNPACK: Readonly<Record<Compression, (payload: Uint8Array, limits: Limits) => unknown>> = {
+  gzip: gunzipSync,
+  zstd: (payload, limits) => zstdDecompressSync(payload, { ...zstd, ...limits }),
+  deflate: inflateSync,
+}
+
+interface Unpacked {
+  readonly buffer: Uint8Array
+  readonly engine: { readonly bytesWritten: number }
 }
 
 /**
@@ -29,14 +41,28 @@ export function compressionOf(payload: Uint8Array, { compression }: Policy): Com
   return a === 0x78 && (a * 256 + b) % 31 === 0 && (b & 0x20) === 0 ? 'deflate' : undefined
 }
 
+/** Bytes that a payload is at most when it is decoded: its own, or what a compressed one may hold. */
+export function decodedBytes(payload: Uint8Array): number {
+  const first = payload[0]
+  if (first !== 0x1f && first !== 0x28 && first !== 0x78) return payload.length
+  const compression = compressionOf(payload, DEFAULT_POLICY)
+  return compression === undefined ? payload.length : mostBytes(payload, compression)
+}
+
+function mostBytes(payload: Uint8Array, compression: Compression): number {
+  const declared = compression === 'deflate' ? payload.length * MAX_DEFLATE_RATIO : declaredLength(payload)
+  return Math.min(MAX_UNPACKED_BYTES, Math.max(declared, FREE_BYTES))
+}
+
 /**
  * What a compressed payload holds, or what is wrong with it: `payload_unpacked_too_large`, `payload_compression_damaged`.
- * Memory and time are bounded by {@link MAX_UNPACKED_BYTES}, however much it would become.
+ * Memory and time are bounded by {@link decodedBytes}, however much it would become.
  */
 export function unpack(payload: Uint8Array, compression: Compression): Uint8Array | Fault {
+  const maxOutputLength = mostBytes(payload, compression)
   try {
     // With `info` the answer says how much of the payload was read; the types do not know of that.
-    const { buffer, engine } = UNPACK[compression](payload) as { buffer: Uint8Array; engine: { bytesWritten: number } }
+    const { buffer, engine } = UNPACK[compression](payload, { maxOutputLength, info: true }) as Unpacked
     // Firmware in C leaves NULs behind what it sends.
     if (payload.subarray(engine.bytesWritten).every((byte) => byte === 0)) return buffer
     const detail = `${compression}: ${payload.length - engine.bytesWritten} bytes behind its end`
@@ -44,7 +70,9 @@ export function unpack(payload: Uint8Array, compression: Compression): Uint8Arra
   } catch (error) {
     if (!(error instanceof Error)) throw error
     if ('code' in error && error.code === 'ERR_BUFFER_TOO_LARGE') {
-      return faultOfRecord('payload_unpacked_too_large', `${compression}: more than ${MAX_UNPACKED_BYTES} bytes`)
+      const detail = `${compression}: more than ${maxOutputLength} bytes`
+      if (maxOutputLength === MAX_UNPACKED_BYTES) return faultOfRecord('payload_unpacked_too_large', detail)
+      return faultOfRecord('payload_compression_damaged', `${detail}, which is what it declares`)
     }
     return faultOfRecord('payload_compression_damaged', `${compression}: ${error.message}`)
   }

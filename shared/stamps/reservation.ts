@@ -72,8 +72,8 @@ function isPlainText(payload: Uint8Array, start: number): boolean {
   return true
 }
 
-/** The length of the payload, or the one that a compressed payload declares; Infinity when it declares none. */
-function declaredLength(payload: Uint8Array): number {
+/** The length of the payload, or the one that a frame of gzip, zstd or LZ4 declares; Infinity when it declares none. */
+export function declaredLength(payload: Uint8Array): number {
   const { length } = payload
   const [a, b, c, d] = payload
   if (a === 0x1f && b === 0x8b) return length < 18 ? Infinity : littleEndian(payload, length - 4, 4)

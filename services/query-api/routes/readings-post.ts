@@ -2,6 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import { Gauge } from 'prom-client'
 import Type, { type Static } from 'typebox'
 import { canPublishAs } from '../../../shared/former-names.ts'
+import { decodedBytes } from '../../../shared/decoders/compression.ts'
+import { isTextDecoder } from '../../../shared/decoders/decoder-names.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { Faults } from '../../../shared/faults.ts'
@@ -19,12 +21,19 @@ import { Stream, streamOf } from './readings.ts'
 
 /** What becomes of a posted payload. */
 const Verdict = Type.Object({
-  accepted: Type.Integer({ description: 'Readings of which at least one field will be stored.' }),
+  accepted: Type.Union([Type.Integer(), Type.Null()], {
+    description:
+      'Readings of which at least one field will be stored. Null where only a worker decodes the payload: because it is ' +
+      'compressed, or by the decoder that the policy names. What becomes of it, its trace and the dead letters tell.',
+  }),
   rejected: Type.Array(FaultView, {
     description: 'What will not be stored: the first hundred faults. All else of these readings will be.',
   }),
   rejectedCount: Type.Integer({ description: 'All faults.' }),
 })
+
+/** Nothing that may take long is decoded where connections wait. */
+const UNDECIDED: Static<typeof Verdict> = { accepted: null, rejected: [], rejectedCount: 0 }
 
 /** Series kept between two payloads; making one again costs little. */
 const MAX_SERIES = 20_000
@@ -92,7 +101,9 @@ function writeRoute(app: Api, options: PostParts): void {
       const headers = headersOf({ tenant, device, stream }, named.uid, topic, registry.policies, login)
       const record = { key: deviceKey(tenant, named.uid), value, ...options.stamp(value), headers }
       await table.policies.learn([record], (ids) => registry.policies.find(ids))
-      const answer = checkPayload(record, table)
+      const { decoder } = table.policies.of(record, stream)
+      const isQuick = isTextDecoder(decoder) && decodedBytes(value) === value.length
+      const answer = isQuick ? checkPayload(record, table) : UNDECIDED
       try {
         gauge.set((pending += 1))
         await log.append('telemetry.raw', [record])

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -93,6 +94,14 @@ it.each([
   const answer = await call('POST', PATH, { payload: '{"a":1}', headers: { 'content-type': type } })
   expect(answer).toMatchObject({ status: 202, body: { accepted: 1 } })
   expect(Buffer.from(log.records('telemetry.raw')[0]?.value ?? []).toString()).toBe('{"a":1}')
+})
+
+it('leaves what takes longer than a text to the worker, and gives no verdict', async () => {
+  const { call, log } = await openWithDevice()
+  const undecided = { status: 202, body: { accepted: null, rejected: [], rejectedCount: 0 } }
+  expect(await call('POST', PATH, { payload: gzipSync('{"a":1}') })).toMatchObject(undecided)
+  expect(await call('POST', PATH, { payload: gzipSync('{') })).toMatchObject(undecided)
+  expect(log.records('telemetry.raw')).toHaveLength(2)
 })
 
 it('does not take compressed bytes for readings', async () => {

@@ -1,6 +1,6 @@
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { MAX_UNPACKED_BYTES } from '../../../../shared/decoders/compression.ts'
+import { decodedBytes, MAX_UNPACKED_BYTES } from '../../../../shared/decoders/compression.ts'
 import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
 import type { PayloadDecoder } from '../../../../shared/decoders/payload-decoder.ts'
 import { faultOfRecord } from '../../../../shared/faults.ts'
@@ -117,6 +117,18 @@ describe('a compressed payload', () => {
       expect(await codeOf(compress(Buffer.concat([most, Buffer.of(0)])))).toEqual(['payload_unpacked_too_large'])
     },
   )
+
+  it('of gzip in several members holds what they declare, or 16 KiB', async () => {
+    const members = (bytes: number) => Buffer.concat([gzipSync(Buffer.alloc(bytes, ' ')), gzipSync(object)])
+    expect(decodedBytes(members(0))).toBe(16 * 1024)
+    expect(await decode({}, members(16 * 1024 - object.length))).toEqual(read)
+    expect((await decode({}, members(16 * 1024))).faults).toEqual([
+      'payload_compression_damaged: gzip: more than 16384 bytes, which is what it declares',
+    ])
+    const whole = gzipSync(object)
+    whole.writeUInt32LE(8, whole.length - 4)
+    expect((await decode({}, whole)).faults).toEqual(['payload_compression_damaged: gzip: incorrect length check'])
+  })
 
   it('is told from a text that begins like one', async () => {
     const text = 'x^2 + y^2'
