@@ -38,6 +38,10 @@ const Latest = Type.Object(
         type: 'string',
         description: '`unavailable` if the response is from the database alone, which lags a few seconds.',
       },
+      'sluice-points': {
+        type: 'string',
+        description: '`unavailable` if the store does not answer: a stream that is some seconds old may be missing.',
+      },
     },
   },
 )
@@ -61,9 +65,10 @@ export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' |
     },
     async ({ params: { tenant, device }, query }, reply) => {
       const { uid, lastSeenMs } = await requireDevice(options.registry, tenant, device)
-      const states = await latestStates(options, tenant, uid)
+      const { states, hasNewStreams } = await latestStates(options, tenant, uid)
       // Asked after the read, which is what finds out.
       if (!options.cache.available) void reply.header('sluice-cache', 'unavailable')
+      if (!hasNewStreams) void reply.header('sluice-points', 'unavailable')
       const streams = states.map((state) => {
         const view = ({ value, type, time }: FieldValue) => {
           return { value: jsonValue(value), type, time: writeTime(time, query.epoch) }

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { SluiceError } from '../../../shared/errors.ts'
 import { encodeLatest, latestKey } from '../../../shared/latest-state.ts'
 import type { StreamState } from '../../../shared/registry/port.ts'
 import { openApi } from './api.ts'
@@ -211,6 +212,19 @@ it('latest: of the database alone while the cache is away, and it says so', asyn
   cache.available = false
   const answer = await call('GET', url)
   expect(answer).toMatchObject({ status: 200, headers: { 'sluice-cache': 'unavailable' } })
+  expect(answer.body['streams']).toMatchObject([{ stream: 'telemetry' }])
+})
+
+it.each(['hangs', 'is away'])('latest: without the store, which %s, and it says so', async (how) => {
+  const { call, points, registry } = await openApi()
+  await call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'first' } })
+  await registry.writeState([state('telemetry', 1, 1)])
+  const url = '/v1/devices/demo/first/latest'
+  expect((await call('GET', url)).headers).not.toHaveProperty('sluice-points')
+  points.series = () =>
+    how === 'hangs' ? new Promise(() => undefined) : Promise.reject(new SluiceError('store_unavailable', 'away'))
+  const answer = await call('GET', url)
+  expect(answer).toMatchObject({ status: 200, headers: { 'sluice-points': 'unavailable' } })
   expect(answer.body['streams']).toMatchObject([{ stream: 'telemetry' }])
 })
 
