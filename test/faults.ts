@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { tableOf, type Result } from './e2e/cluster/results.ts'
-import { SCENARIOS } from './e2e/cluster/scenarios.ts'
+import { CHANGES_SERVERS, SCENARIOS } from './e2e/cluster/scenarios.ts'
 
 /** What needs no server, and its file. */
 const PARTS = {
@@ -70,12 +70,16 @@ function jobs(): Job[] {
   const all: Job[] = []
   // Some seeds of every part before the next ones of any: a run that is ended early has seen everything.
   for (let from = first; from <= last; from += together) {
-    const seeds = `${from}-${Math.min(last, from + together - 1)}`
+    const to = Math.min(last, from + together - 1)
     for (const [name, file] of wanted) {
       // Those have positions instead of seeds.
       if (from > first && !/e2e/.test(file)) continue
-      const env = { SLUICE_FAULT_SCENARIO: name, SLUICE_FAULT_SEEDS: seeds }
-      all.push({ name: `${name}, seeds ${seeds}`, args: [file], env })
+      const step = CHANGES_SERVERS.has(name) ? 1 : together
+      for (let begin = from; begin <= to; begin += step) {
+        const seeds = `${begin}-${Math.min(to, begin + step - 1)}`
+        const env = { SLUICE_FAULT_SCENARIO: name, SLUICE_FAULT_SEEDS: seeds }
+        all.push({ name: `${name}, seeds ${seeds}`, args: [file], env })
+      }
     }
   }
   if (isWanted('variants')) {

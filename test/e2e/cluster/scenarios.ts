@@ -26,3 +26,9 @@ export const SCENARIOS = {
 } as const
 
 export type ScenarioName = keyof typeof SCENARIOS
+
+/** Those that leave their servers other than they found them: each seed needs servers of its own. */
+export const CHANGES_SERVERS: ReadonlySet<string> = new Set<ScenarioName>([
+  'topic changed by somebody',
+  'partitions taken in',
+])
