@@ -16,6 +16,8 @@ export interface StormService {
   /** Certificate of the authority, PEM. */
   readonly authority: string
   readonly api: ApiClient
+  /** Of the administrator. */
+  readonly token: string
   /** User and system time of the process so far, in seconds. */
   cpuSeconds(): number
   /** Resident memory as it is now, in bytes. */
@@ -105,6 +107,7 @@ export async function startStormService(
       authority: authority.certificate,
       stop,
       residentBytes,
+      token,
     },
     api: new ApiClient({ url: `http://127.0.0.1:${http.port}`, token }),
     cpuSeconds: () => cpuSeconds(pid),
