@@ -129,6 +129,11 @@ export class ByteReader {
     return bytes
   }
 
+  /** All that is left. */
+  rest(): Uint8Array {
+    return this.raw(Math.max(this.#bytes.length - this.#at, 0))
+  }
+
   text(): string {
     const bytes = this.raw(this.varint())
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')

@@ -96,15 +96,15 @@ function chunkOf(row: Row): FullChunk | undefined {
   }
 }
 
-/** What a row of format 1 does not have. */
-const OLD = { prev: null, crc: null }
+/** What rows of older formats do not have: `prev` and `crc` came with format 2, `form` with 3. */
+const OLD = { prev: null, crc: null, form: null }
 
-const COLUMNS = ['series', 'start_ms', 'start_ns', 'end_ms', 'end_ns', 'count', 'summary', 'data', 'prev', 'crc']
+const FIRST_COLUMNS = ['series', 'start_ms', 'start_ns', 'end_ms', 'end_ns', 'count', 'summary', 'data']
+const COLUMNS = [...FIRST_COLUMNS, ...Object.keys(OLD)]
 
 function chunkOfPage({ id, values }: FoundRow): FullChunk | undefined {
   const [, ...columns] = values
-  // Those of format 1 have two less.
-  if (columns.length !== COLUMNS.length && columns.length !== COLUMNS.length - 2) return undefined
+  if (![COLUMNS.length, COLUMNS.length - 1, FIRST_COLUMNS.length].includes(columns.length)) return undefined
   const row = Object.fromEntries(COLUMNS.map((name, i) => [name, toValue(columns[i])]))
   return chunkOf({ id, ...row })
 }

@@ -3,7 +3,7 @@ import type { FieldType, Instant } from '../../telemetry.ts'
 import { decodeChunk, encodeChunk, hasChecksum } from './chunk.ts'
 import type { Run } from './columns.ts'
 import { blob, int, optionalInt } from './row.ts'
-import { encodeSummary } from './summary.ts'
+import { encodeSummary, type PackedSummary } from './summary.ts'
 
 /** `before` of a chunk of which nobody knows what lies before it. No chunk has this id. */
 export const UNKNOWN = -1
@@ -18,7 +18,7 @@ export interface Chunk {
   readonly count: number
   /** Bytes of the points. */
   readonly size: number
-  readonly summary: Uint8Array | undefined
+  readonly summary: PackedSummary | undefined
   /**
    * Id of the series' chunk before this one in the file, 0 for the first: a chunk that is missing is missed.
    * Undefined in format 1, which knew neither this nor checksums.
@@ -34,16 +34,17 @@ export interface FullChunk extends Chunk {
 }
 
 export const CHUNK_COLUMNS =
-  'id, series, start_ms, start_ns, end_ms, end_ns, count, length(data) AS size, summary, prev, crc'
+  'id, series, start_ms, start_ns, end_ms, end_ns, count, length(data) AS size, summary, form, prev, crc'
 
 export const INSERT_CHUNK = `INSERT INTO chunk
-  (id, series, start_ms, start_ns, end_ms, end_ns, count, summary, data, prev, crc)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+  (id, series, start_ms, start_ns, end_ms, end_ns, count, summary, data, prev, crc, form)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 /** The values of {@link INSERT_CHUNK}. */
 export function columnsOf(chunk: FullChunk): (number | Uint8Array | null)[] {
   const { id, series, start, end, count, summary, data, before, check } = chunk
-  return [id, series, start.ms, start.ns, end.ms, end.ns, count, summary ?? null, data, before ?? null, check ?? null]
+  const place = [id, series, start.ms, start.ns, end.ms, end.ns, count]
+  return [...place, summary?.bytes ?? null, data, before ?? null, check ?? null, summary?.form ?? null]
 }
 
 /** A row of {@link CHUNK_COLUMNS}. Throws a RangeError when its checksum is not right. */
@@ -55,12 +56,18 @@ export function toChunk(row: Parameters<typeof int>[0]): Chunk {
     end: { ms: int(row, 'end_ms'), ns: int(row, 'end_ns') },
     count: int(row, 'count'),
     size: int(row, 'size'),
-    summary: row['summary'] instanceof Uint8Array ? blob(row, 'summary') : undefined,
+    summary: summaryOf(row),
     before: optionalInt(row, 'prev'),
     check: optionalInt(row, 'crc'),
   }
   if (!isWhole(chunk)) throw new RangeError('the checksum of a row of chunks differs')
   return chunk
+}
+
+function summaryOf(row: Parameters<typeof int>[0]): PackedSummary | undefined {
+  if (row['summary'] instanceof Uint8Array) return { form: optionalInt(row, 'form'), bytes: blob(row, 'summary') }
+  if (row['form'] !== null) throw new RangeError('a row of chunks has a form of no summary')
+  return undefined
 }
 
 /** True when the checksum is right; one of format 1 has none, in neither column. */
@@ -92,7 +99,7 @@ export function linked<T extends Chunk>(chunk: T, before: number): T {
 /** Inverse of {@link makeChunk}. Throws a RangeError when these are not the bytes of the chunk. */
 export function pointsOf(chunk: Chunk, data: Uint8Array, type: FieldType): Run {
   const seed = chunk.check === undefined ? undefined : seedOf(chunk)
-  const run = decodeChunk(type, chunk.count, data, seed)
+  const run = decodeChunk({ type, count: chunk.count, startMs: chunk.start.ms }, data, seed)
   const last = chunk.count - 1
   const { start, end } = chunk
   const fits = run.ms[0] === start.ms && run.ns[0] === start.ns && run.ms[last] === end.ms && run.ns[last] === end.ns
@@ -118,8 +125,9 @@ export function tailCheckOf(series: number, last: number): number {
 
 /** What the checksum of the points begins with: a chunk may get another one before it, and keeps its points. */
 export function seedOf({ id, series, start, end, count, summary }: Omit<Chunk, 'size' | 'before' | 'check'>): number {
-  const sum = crcOf(id, series, start.ms, start.ns, end.ms, end.ns, count)
-  return summary === undefined ? sum : crc32(summary, sum)
+  const form = summary?.form === undefined ? [] : [summary.form]
+  const sum = crcOf(id, series, start.ms, start.ns, end.ms, end.ns, count, ...form)
+  return summary === undefined ? sum : crc32(summary.bytes, sum)
 }
 
 function linkCheck(identity: number, before: number): number {

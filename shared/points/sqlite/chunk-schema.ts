@@ -3,8 +3,14 @@ import { SluiceError } from '../../errors.ts'
 import { tailCheckOf } from './chunk-row.ts'
 import { int, one } from './row.ts'
 
-/** Version of a file of chunks. In 1 chunks had no checksums, and a missing one was not missed. */
-export const CHUNK_FORMAT = 2
+/**
+ * Version of a file of chunks. In 1 chunks had no checksums, and a missing one was not missed; in 2 all numbers were in
+ * bytes, and summaries had no form.
+ */
+export const CHUNK_FORMAT = 3
+
+/** Since when chunks have checksums. */
+export const CHECKED_CHUNK_FORMAT = 2
 
 /**
  * Small pages: a chunk of half a kilobyte leaves little of them unused, and the file of a tenant with one device, which
@@ -25,11 +31,11 @@ export const CHUNK_TABLES = `
 
 const SCHEMA = `
   CREATE TABLE chunk (id INTEGER PRIMARY KEY, series INTEGER, start_ms INTEGER, start_ns INTEGER, end_ms INTEGER,
-    end_ns INTEGER, count INTEGER, summary BLOB, data BLOB, prev INTEGER, crc INTEGER);
+    end_ns INTEGER, count INTEGER, summary BLOB, data BLOB, prev INTEGER, crc INTEGER, form INTEGER);
   CREATE UNIQUE INDEX chunk_of_series ON chunk (series, start_ms, start_ns);
   ${CHUNK_TABLES}`
 
-/** Sets a connection up, and makes the tables of a new file or those that format 1 did not have. */
+/** Sets a connection up, and makes the tables of a new file or what older formats did not have. */
 export function prepareChunkFile(db: DatabaseSync, file: string): void {
   db.exec(`
     PRAGMA page_size = ${CHUNK_PAGE_BYTES};
@@ -45,14 +51,19 @@ export function prepareChunkFile(db: DatabaseSync, file: string): void {
   db.exec('BEGIN')
   if (version === 0) db.exec(SCHEMA)
   else {
-    db.exec(`ALTER TABLE chunk ADD COLUMN prev INTEGER; ALTER TABLE chunk ADD COLUMN crc INTEGER; ${CHUNK_TABLES}`)
-    const insert = db.prepare('INSERT INTO tail VALUES (?, ?, ?)')
-    for (const row of db.prepare(LAST_OF_EACH).all()) {
-      const [series, last] = [int(row, 'series'), int(row, 'id')]
-      insert.run(series, last, tailCheckOf(series, last))
-    }
+    if (version === 1) addChecksums(db)
+    db.exec('ALTER TABLE chunk ADD COLUMN form INTEGER')
   }
   db.exec(`PRAGMA user_version = ${CHUNK_FORMAT}; COMMIT`)
+}
+
+function addChecksums(db: DatabaseSync): void {
+  db.exec(`ALTER TABLE chunk ADD COLUMN prev INTEGER; ALTER TABLE chunk ADD COLUMN crc INTEGER; ${CHUNK_TABLES}`)
+  const insert = db.prepare('INSERT INTO tail VALUES (?, ?, ?)')
+  for (const row of db.prepare(LAST_OF_EACH).all()) {
+    const [series, last] = [int(row, 'series'), int(row, 'id')]
+    insert.run(series, last, tailCheckOf(series, last))
+  }
 }
 
 const LAST_OF_EACH = `

@@ -1,5 +1,8 @@
 import type { FieldType, PointValue } from '../../telemetry.ts'
-import type { ByteReader, ByteWriter } from './bytes.ts'
+import { ByteWriter, type ByteReader } from './bytes.ts'
+import { EXACT, POWERS, scaled } from './decimals.ts'
+import { BYTES, type NumberCoding } from './numbers.ts'
+import { readPlanes, writePlanes } from './planes.ts'
 
 /** Points of one series as columns in time order; no two have the same time. */
 export interface Run {
@@ -8,75 +11,83 @@ export interface Run {
   readonly values: PointValue[]
 }
 
-/** Below this, differences of two numbers and their zigzag form stay exact in a double. */
-const EXACT = 2 ** 51
-
 /** Marks a column that is kept as the eight bytes of each value. */
 const PLANES = 255
-
-/** Powers of ten that doubles hold exactly; more decimals than these do not fit 2^51 anyway. */
-const POWERS = Array.from({ length: 16 }, (_, exponent) => 10 ** exponent)
 
 /** Up to one value in sixteen may be an exception of its scale before the column is kept as bytes. */
 const EXCEPTIONS = 16
 
-export function writeTimes(out: ByteWriter, { ms, ns }: Run): void {
-  let before = 0
+/** A part of a run as it is written: whole numbers, which there are several ways to write, or bytes as they are. */
+export type Column = { readonly numbers: readonly number[] } | { readonly bytes: Uint8Array }
+
+export function writeColumns(out: ByteWriter, columns: readonly Column[], coding: NumberCoding): void {
+  for (const column of columns) {
+    if ('numbers' in column) coding.write(out, column.numbers)
+    else out.raw(column.bytes)
+  }
+}
+
+/** Differences of differences, of all times, or of those behind the first, which is told when they are read. */
+export function timesOf({ ms, ns }: Run, what: 'all' | 'behind first' = 'all'): Column[] {
+  const numbers: number[] = []
+  const from = what === 'all' ? 0 : 1
+  let before = from === 0 ? 0 : (ms[0] ?? 0)
   let step = 0
-  for (const time of ms) {
-    out.signed(time - before - step)
+  for (let i = from; i < ms.length; i++) {
+    const time = ms[i] ?? 0
+    numbers.push(time - before - step)
     step = time - before
     before = time
   }
-  const whole = ns.every((rest) => rest === 0)
-  out.byte(whole ? 0 : 1)
-  if (whole) return
-  before = 0
-  for (const rest of ns) {
-    out.signed(rest - before)
-    before = rest
-  }
+  if (ns.every((rest) => rest === 0)) return [{ numbers }, byteColumn(0)]
+  return [{ numbers }, byteColumn(1), { numbers: differences(ns) }]
 }
 
-export function readTimes(from: ByteReader, count: number): { ms: number[]; ns: number[] } {
-  const ms: number[] = []
-  const ns: number[] = []
-  let time = 0
+/** Inverse of {@link timesOf}; the first time where it is not among them. */
+export function readTimes(
+  from: ByteReader,
+  count: number,
+  coding: NumberCoding = BYTES,
+  first?: number,
+): { ms: number[]; ns: number[] } {
+  const ms = first === undefined ? [] : [first]
+  let time = first ?? 0
   let step = 0
-  for (let i = 0; i < count; i++) {
-    step += from.signed()
+  for (const change of coding.read(from, count - ms.length)) {
+    step += change
     time += step
     ms.push(time)
   }
-  const whole = from.byte() === 0
-  let rest = 0
-  for (let i = 0; i < count; i++) {
-    if (!whole) rest += from.signed()
-    ns.push(rest)
-  }
-  return { ms, ns }
+  if (from.byte() === 0) return { ms, ns: new Array<number>(count).fill(0) }
+  return { ms, ns: summed(coding.read(from, count)) }
 }
 
 /** The caller has checked that every value is of the type. */
-export function writeValues(out: ByteWriter, type: FieldType, values: readonly PointValue[]): void {
+export function valuesOf(type: FieldType, values: readonly PointValue[]): Column[] {
   switch (type) {
     case 'float':
-      return writeFloats(out, values as readonly number[])
+      return floatsOf(values as readonly number[])
     case 'integer':
-      return writeIntegers(out, values as readonly (number | bigint)[])
+      return integersOf(values as readonly (number | bigint)[])
     case 'boolean':
-      return writeBooleans(out, values as readonly boolean[])
+      return bytesOf((out) => writeBooleans(out, values as readonly boolean[]))
     case 'string':
-      return writeStrings(out, values as readonly string[])
+      return stringsOf(values as readonly string[])
   }
 }
 
-export function readValues(from: ByteReader, type: FieldType, count: number): PointValue[] {
+/** Inverse of {@link valuesOf}. */
+export function readValues(
+  from: ByteReader,
+  type: FieldType,
+  count: number,
+  coding: NumberCoding = BYTES,
+): PointValue[] {
   switch (type) {
     case 'float':
-      return readFloats(from, count)
+      return readFloats(from, count, coding)
     case 'integer':
-      return readIntegers(from, count)
+      return readIntegers(from, count, coding)
     case 'boolean':
       return readBooleans(from, count)
     case 'string':
@@ -84,14 +95,23 @@ export function readValues(from: ByteReader, type: FieldType, count: number): Po
   }
 }
 
-/**
- * The whole number m for which m / 10^k is this very double, or undefined. Division of two exact doubles rounds once,
- * as reading the decimal text does, so decimals of up to 15 digits always have one. -0 has none.
- */
-function scaled(value: number, power: number): number | undefined {
-  const whole = Math.round(value * power)
-  if (whole > EXACT || whole < -EXACT || whole / power !== value) return undefined
-  return whole === 0 && Object.is(value, -0) ? undefined : whole
+function byteColumn(value: number): Column {
+  return { bytes: Uint8Array.of(value) }
+}
+
+function bytesOf(write: (out: ByteWriter) => void): [Column] {
+  const out = new ByteWriter()
+  write(out)
+  return [{ bytes: out.finish() }]
+}
+
+function differences(numbers: readonly number[]): number[] {
+  return numbers.map((number, i) => number - (i === 0 ? 0 : (numbers[i - 1] ?? 0)))
+}
+
+function summed(changes: readonly number[]): number[] {
+  let sum = 0
+  return changes.map((change) => (sum += change))
 }
 
 /** The least number of decimals that leaves few exceptions, or undefined when the values are no short decimals. */
@@ -110,92 +130,63 @@ function decimalsOf(values: readonly number[]): number | undefined {
   return undefined
 }
 
-function writeFloats(out: ByteWriter, values: readonly number[]): void {
+function floatsOf(values: readonly number[]): Column[] {
   const decimals = decimalsOf(values)
   if (decimals === undefined) {
-    out.byte(PLANES)
-    return writePlanes(out, new Uint8Array(Float64Array.from(values).buffer))
+    return bytesOf((out) => {
+      out.byte(PLANES)
+      writePlanes(out, new Uint8Array(Float64Array.from(values).buffer))
+    })
   }
   const power = POWERS[decimals] ?? NaN
+  const numbers: number[] = []
   const exceptions: number[] = []
   let before = 0
-  out.byte(decimals)
   values.forEach((value, index) => {
     // An exception repeats its neighbour here, which costs next to nothing, and is put right below.
     const whole = scaled(value, power)
     if (whole === undefined) exceptions.push(index)
-    out.signed((whole ?? before) - before)
+    numbers.push((whole ?? before) - before)
     before = whole ?? before
   })
-  out.varint(exceptions.length)
-  for (const index of exceptions) {
-    out.varint(index)
-    out.float64(values[index] ?? NaN)
-  }
+  const behind = bytesOf((out) => {
+    out.varint(exceptions.length)
+    for (const index of exceptions) {
+      out.varint(index)
+      out.float64(values[index] ?? NaN)
+    }
+  })
+  return [byteColumn(decimals), { numbers }, ...behind]
 }
 
-function readFloats(from: ByteReader, count: number): number[] {
+function readFloats(from: ByteReader, count: number, coding: NumberCoding): number[] {
   const decimals = from.byte()
   if (decimals === PLANES) return Array.from(new Float64Array(readPlanes(from, count).buffer))
   const power = POWERS[decimals]
   if (power === undefined) throw new RangeError(`unknown scale ${decimals}`)
-  const values: number[] = []
-  let whole = 0
-  for (let i = 0; i < count; i++) {
-    whole += from.signed()
-    values.push(whole / power)
-  }
+  const values = summed(coding.read(from, count)).map((whole) => whole / power)
   for (let left = from.varint(); left > 0; left--) values[from.varint()] = from.float64()
   return values
 }
 
-function writeIntegers(out: ByteWriter, values: readonly (number | bigint)[]): void {
+function integersOf(values: readonly (number | bigint)[]): Column[] {
   const small = values.every((value) => typeof value === 'number' && value <= EXACT && value >= -EXACT)
-  out.byte(small ? 0 : PLANES)
-  if (!small) return writePlanes(out, new Uint8Array(BigInt64Array.from(values, BigInt).buffer))
-  let before = 0
-  for (const value of values as readonly number[]) {
-    out.signed(value - before)
-    before = value
-  }
+  if (small) return [byteColumn(0), { numbers: differences(values as readonly number[]) }]
+  return bytesOf((out) => {
+    out.byte(PLANES)
+    writePlanes(out, new Uint8Array(BigInt64Array.from(values, BigInt).buffer))
+  })
 }
 
-function readIntegers(from: ByteReader, count: number): (number | bigint)[] {
+function readIntegers(from: ByteReader, count: number, coding: NumberCoding): (number | bigint)[] {
   if (from.byte() === PLANES) return Array.from(new BigInt64Array(readPlanes(from, count).buffer), toInteger)
-  const values: number[] = []
-  let value = 0
-  for (let i = 0; i < count; i++) {
-    value += from.signed()
-    values.push(value)
-  }
-  return values
+  return summed(coding.read(from, count))
 }
 
 /** An integer as points carry it: a number while that is exact, else a bigint. */
 export function toInteger(value: bigint): number | bigint {
   const number = Number(value)
   return Number.isSafeInteger(number) ? number : value
-}
-
-/** Eight bytes a value, XORed with the value before, all first bytes first: what is alike lies side by side. */
-function writePlanes(out: ByteWriter, bytes: Uint8Array): void {
-  const count = bytes.length / 8
-  const planes = new Uint8Array(bytes.length)
-  for (let i = 0; i < bytes.length; i++) {
-    const plain = (bytes[i] ?? 0) ^ (i < 8 ? 0 : (bytes[i - 8] ?? 0))
-    planes[(i % 8) * count + Math.floor(i / 8)] = plain
-  }
-  out.raw(planes)
-}
-
-function readPlanes(from: ByteReader, count: number): Uint8Array<ArrayBuffer> {
-  const planes = from.raw(count * 8)
-  const bytes = new Uint8Array(count * 8)
-  for (let i = 0; i < bytes.length; i++) {
-    const plain = planes[(i % 8) * count + Math.floor(i / 8)] ?? 0
-    bytes[i] = plain ^ (i < 8 ? 0 : (bytes[i - 8] ?? 0))
-  }
-  return bytes
 }
 
 function writeBooleans(out: ByteWriter, values: readonly boolean[]): void {
@@ -216,12 +207,14 @@ function readBooleans(from: ByteReader, count: number): boolean[] {
   return values
 }
 
-function writeStrings(out: ByteWriter, values: readonly string[]): void {
+function stringsOf(values: readonly string[]): Column[] {
   const words = new Map<string, number>()
   for (const value of values) if (!words.has(value)) words.set(value, words.size)
-  out.varint(words.size)
-  for (const word of words.keys()) out.text(word)
-  for (const value of values) out.varint(words.get(value) ?? 0)
+  return bytesOf((out) => {
+    out.varint(words.size)
+    for (const word of words.keys()) out.text(word)
+    for (const value of values) out.varint(words.get(value) ?? 0)
+  })
 }
 
 function readStrings(from: ByteReader, count: number): string[] {

@@ -7,8 +7,12 @@ import { int, one, text } from './row.ts'
 /**
  * Version of everything below the folder; a higher one in the file was written by a newer Sluice. Formats 1 and 2
  * had no checksums, and in 1 a field had one type: what they wrote is read, and goes when it is sealed or written anew.
+ * Format 4 is 3 beside files of chunks of format 3, so that who does not know those opens nothing.
  */
-export const HOT_FORMAT = 3
+export const HOT_FORMAT = 4
+
+/** Since when rows have checksums. */
+export const CHECKED_HOT_FORMAT = 3
 
 /** The WAL is moved into the database from this length on, on a small disk earlier. */
 export const MAX_WAL_BYTES = 16 * 1024 * 1024

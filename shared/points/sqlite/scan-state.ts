@@ -15,6 +15,7 @@ import type { Generation } from './generation.ts'
 import { checkNames } from './nameless.ts'
 import { isSummed, opened, parts, slice, unsealed, type Part, type Sources } from './read.ts'
 import { isBefore, type Span } from './time.ts'
+import type { PackedPart, PackedSeries } from './unpack.ts'
 
 /** Work of one step: what a write that comes meanwhile waits for. */
 const STEP_MS = 2
@@ -30,29 +31,6 @@ const POINT_BYTES = 20
 
 /** Of a chunk of texts, which is not unpacked here, at most but for one text. */
 const TEXT_CHUNK_BYTES = 256 * 1024
-
-/** Points of a series for a reader: as they are, or as a chunk with the unsealed ones within its time. */
-export type PackedPart =
-  | { readonly kind: 'run'; readonly run: Run }
-  /** A chunk that all counts of and that lies in one window: its summary. */
-  | { readonly kind: 'summary'; readonly ms: number; readonly count: number; readonly summary: Uint8Array }
-  | {
-      readonly kind: 'chunk'
-      readonly count: number
-      /** Of its checksum. */
-      readonly seed: number
-      readonly data: Uint8Array<ArrayBuffer>
-      readonly beside: Run | undefined
-    }
-
-export interface PackedSeries {
-  readonly series: ScanSeries
-  /** What of the chunks counts. */
-  readonly span: Span
-  readonly parts: readonly PackedPart[]
-  /** False when the next step goes on with it. */
-  readonly ended: boolean
-}
 
 export interface ScanStep {
   readonly series: readonly PackedSeries[]
@@ -181,7 +159,8 @@ export class ScanState {
       packed.push({ kind: 'summary', ms: start.ms, count, summary })
     else {
       const inside = beside.ms.length === 0 ? undefined : beside
-      packed.push({ kind: 'chunk', count, seed: seedOf(chunk), data: file.dataOf(chunk), beside: inside })
+      const data = file.dataOf(chunk)
+      packed.push({ kind: 'chunk', count, startMs: start.ms, seed: seedOf(chunk), data, beside: inside })
     }
     return undefined
   }

@@ -1,13 +1,37 @@
 import type { FieldType } from '../../telemetry.ts'
+import type { ScanSeries } from '../scan-check.ts'
 import type { ScannedSeries } from '../port.ts'
 import { toScanned } from '../scan-columns.ts'
 import { WindowFold, type OpenWindow } from '../scan-windows.ts'
 import { decodeChunk } from './chunk.ts'
 import type { Run } from './columns.ts'
 import { clip, merge } from './read.ts'
-import type { PackedPart, PackedSeries } from './scan-state.ts'
-import { decodeSummary } from './summary.ts'
+import { decodeSummary, type PackedSummary } from './summary.ts'
 import type { Span } from './time.ts'
+
+/** Points of a series for a reader: as they are, or as a chunk with the unsealed ones within its time. */
+export type PackedPart =
+  | { readonly kind: 'run'; readonly run: Run }
+  /** A chunk that all counts of and that lies in one window: its summary. */
+  | { readonly kind: 'summary'; readonly ms: number; readonly count: number; readonly summary: PackedSummary }
+  | {
+      readonly kind: 'chunk'
+      readonly count: number
+      readonly startMs: number
+      /** Of its checksum. */
+      readonly seed: number
+      readonly data: Uint8Array<ArrayBuffer>
+      readonly beside: Run | undefined
+    }
+
+export interface PackedSeries {
+  readonly series: ScanSeries
+  /** What of the chunks counts. */
+  readonly span: Span
+  readonly parts: readonly PackedPart[]
+  /** False when the next step goes on with it. */
+  readonly ended: boolean
+}
 
 /** A step of a scan, to be unpacked: all that this takes, so that any thread can do it. */
 export interface UnpackJob {
@@ -68,6 +92,6 @@ function fold({ series, span, parts }: PackedSeries, stepMs: number, open: OpenW
 
 function runOf(part: Exclude<PackedPart, { kind: 'summary' }>, type: FieldType, span: Span): Run {
   if (part.kind === 'run') return part.run
-  const points = clip(decodeChunk(type, part.count, part.data, part.seed), span)
+  const points = clip(decodeChunk({ type, count: part.count, startMs: part.startMs }, part.data, part.seed), span)
   return part.beside === undefined ? points : merge(points, part.beside)
 }

@@ -6,10 +6,10 @@ import { formatOf, type StoreFormat } from '../../storage/file-format.ts'
 import { sizeOf } from '../../storage/folders.ts'
 import { chunkPaths } from './chunk-paths.ts'
 import { holds, tailCheckOf, toChunk, UNKNOWN } from './chunk-row.ts'
-import { CHUNK_FORMAT, CHUNK_PAGE_BYTES, CHUNK_TABLES } from './chunk-schema.ts'
+import { CHECKED_CHUNK_FORMAT, CHUNK_FORMAT, CHUNK_PAGE_BYTES, CHUNK_TABLES } from './chunk-schema.ts'
 import { HOT_COLUMNS, isHotRow, missingLinks, type HotTable, type Link } from './hot-rows.ts'
 import { HOT_PAGE_BYTES } from './hot-salvage.ts'
-import { HOT_FORMAT } from './hot-schema.ts'
+import { CHECKED_HOT_FORMAT, HOT_FORMAT } from './hot-schema.ts'
 import { blob, int, one, optionalInt, type Row } from './row.ts'
 import { formatMonth } from './time.ts'
 import { isTornTail } from './torn-wal.ts'
@@ -39,7 +39,7 @@ export function* verifyPoints(folder: string): Generator<FileCheck> {
 function checkHot(file: string, onKnown: (known: Known) => void): FileCheck {
   return checkDatabase(file, { pageBytes: HOT_PAGE_BYTES, version: HOT_FORMAT, isTorn: isTornTail }, (db, found) => {
     const { user_version: version } = one(db.prepare('PRAGMA user_version'))
-    if (version !== HOT_FORMAT) {
+    if (Number(version) < CHECKED_HOT_FORMAT) {
       found.notes.push(`format ${String(version)} has no checksums yet: only its structure was looked at`)
       return
     }
@@ -90,7 +90,7 @@ function checkChunks(file: string, { files, lastSeries }: Known): FileCheck {
   }
   return checkDatabase(file, { pageBytes: CHUNK_PAGE_BYTES, version: CHUNK_FORMAT }, (db, found) => {
     const { user_version: version } = one(db.prepare('PRAGMA user_version'))
-    if (version !== CHUNK_FORMAT) {
+    if (Number(version) < CHECKED_CHUNK_FORMAT) {
       found.notes.push(`format ${String(version)} has no checksums: only its structure was looked at`)
       return
     }
@@ -172,7 +172,7 @@ class SeriesChain {
 /** Undefined when the row is not what was written. */
 function chunkOf(row: Row): ReturnType<typeof toChunk> | undefined {
   try {
-    return toChunk(row)
+    return toChunk({ form: null, ...row }) // format 2 had no forms
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error

@@ -63,13 +63,24 @@ function runOf(times: readonly { ms: number; ns: number }[], values: readonly Po
   return { ms: sorted.map(({ ms }) => ms), ns: sorted.map(({ ns }) => ns), values: values.slice(0, sorted.length) }
 }
 
+const minutes = Array.from({ length: 300 }, (_, i) => 1_700_000_000_000 + i * 60_000)
+
+/** What the last version that wrote format 2 made of them, plain and in zstd. */
+const FORMAT_2: [string, Run][] = [
+  ['AwaBaw0CAAQBAA4N/wAAAAAAAAAAAAAAAAAAAAAAAPj4Aj+/wA==', { ms: [1, 2, 5], ns: [0, 7, 0], values: [1.5, -0, 2.25] }],
+  [
+    'BN02e3ZgZQENAgBUA4Cgq/75Yr/2o/75YgABAAIGCg4SFi8eJyYfLhcTDz4HAwAECD0QFBgtICUoHTAVEQ0JBQEAAgAfQEp9TlTwBQ==',
+    { ms: minutes, ns: minutes.map(() => 0), values: minutes.map((_, i) => ((i * i) % 37) / 10) },
+  ],
+]
+
 describe('a chunk', () => {
   it.for(Object.entries(columns))('gives back the bits of %s', ([, [type, value]]) => {
     const times = fc.uniqueArray(time, { minLength: 1, maxLength: 200, selector: ({ ms, ns }) => `${ms}.${ns}` })
     fc.assert(
       fc.property(times, fc.array(value, { minLength: 1, maxLength: 200 }), (someTimes, values) => {
         const run = runOf(someTimes, values)
-        const read = decodeChunk(type, run.ms.length, encodeChunk(type, run, 7), 7)
+        const read = decodeChunk({ type, count: run.ms.length, startMs: run.ms[0] ?? 0 }, encodeChunk(type, run, 7), 7)
         expect(read.ms).toStrictEqual(run.ms)
         expect(read.ns).toStrictEqual(run.ns)
         // toStrictEqual tells -0 from 0, and a number from a bigint.
@@ -77,6 +88,36 @@ describe('a chunk', () => {
       }),
       { numRuns: 200 },
     )
+  })
+
+  it('is as short as the shortest of its encodings, and each of them is that of something', () => {
+    const of = (count: number, step: (i: number) => number, value: (i: number) => number): Run => {
+      let time = 1_700_000_000_000
+      const ms = Array.from({ length: count }, (_, i) => (time += step(i)))
+      return { ms, ns: ms.map(() => 0), values: ms.map((_, i) => value(i) / 10) }
+    }
+    const noise = (i: number): number => (Math.imul(i * i + 7, 0x9e3779b1) >>> 20) % 101
+    const minute = (): number => 60_000
+    const jitter = (i: number): number => 60_000 + (noise(i) % 40)
+    const bursts = (i: number): number => (i % 10 === 0 ? 51_000 : 1000)
+    const saw = (i: number): number => i % 8
+    const expected: [Run, encoding: number, bytes: number][] = [
+      [of(400, minute, noise), 5, 400],
+      [of(400, jitter, noise), 5, 750],
+      [of(400, minute, saw), 6, 50],
+      [of(400, bursts, saw), 4, 60],
+    ]
+    for (const [run, encoding, bytes] of expected) {
+      const chunk = encodeChunk('float', run, 7)
+      expect(chunk[0]).toBe(encoding)
+      expect(chunk.length).toBeLessThanOrEqual(bytes)
+      expect(decodeChunk({ type: 'float', count: 400, startMs: run.ms[0] ?? 0 }, chunk, 7)).toStrictEqual(run)
+    }
+  })
+
+  it.for(FORMAT_2)('of format 2 is read', ([packed, run]) => {
+    const place = { type: 'float', count: run.ms.length, startMs: run.ms[0] ?? 0 } as const
+    expect(decodeChunk(place, new Uint8Array(Buffer.from(packed, 'base64')), 7)).toStrictEqual(run)
   })
 
   it('is small for what sensors send', () => {
@@ -119,8 +160,8 @@ describe('a chunk', () => {
       encodeChunk('float', { ms: [1, 2, 3], ns: [0, 0, 0], values: [1.5, 2, 3] }, 0).slice(0, 5),
     ],
   ] as const)('refuses %s', ([, bytes]) => {
-    expect(() => decodeChunk('float', 3, bytes, 0)).toThrow(RangeError)
-    expect(() => decodeChunk('float', 3, bytes, undefined)).toThrow(RangeError)
+    expect(() => decodeChunk({ type: 'float', count: 3, startMs: 1 }, bytes, 0)).toThrow(RangeError)
+    expect(() => decodeChunk({ type: 'float', count: 3, startMs: 1 }, bytes, undefined)).toThrow(RangeError)
   })
 
   it('refuses a flipped bit, and the bytes of another chunk', () => {
@@ -131,11 +172,11 @@ describe('a chunk', () => {
       ['string', long],
     ] as const) {
       const bytes = encodeChunk(type, one, 7)
-      expect(() => decodeChunk(type, 3, bytes, 8)).toThrow(RangeError)
+      expect(() => decodeChunk({ type, count: 3, startMs: 1 }, bytes, 8)).toThrow(RangeError)
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const copy = bytes.slice()
         copy[bit >> 3] = (copy[bit >> 3] ?? 0) ^ (1 << (bit % 8))
-        expect(() => decodeChunk(type, 3, copy, 7)).toThrow(RangeError)
+        expect(() => decodeChunk({ type, count: 3, startMs: 1 }, copy, 7)).toThrow(RangeError)
       }
     }
   })
