@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process'
 import { connectAsync } from 'mqtt'
-import { expect, it } from 'vitest'
+import { expect, it, onTestFinished } from 'vitest'
 import { ApiClient } from '../../../shared/api-client.ts'
 import { registerFleet, type FleetDevice } from '../../../services/simulator/fleet.ts'
+import type { Cluster } from '../../../load-tests/cluster/cluster.ts'
+import { startPrometheus } from '../../../load-tests/servers/prometheus.ts'
 import type { ServerProcess } from '../../../load-tests/servers/server-process.ts'
 import {
   allUsable,
@@ -16,6 +19,8 @@ import { LIMIT_MS, useServers } from './harness.ts'
 import { askWhileHung, type WhileHung } from './hung-servers.ts'
 
 const deployment = useServers()
+/** Of Prometheus. */
+const SCRAPE_SECONDS = 5
 
 it(
   'kill -9 of one of three: its clients are back elsewhere, and get every command',
@@ -46,19 +51,39 @@ it('a rolling restart: clients change the node, and see no error', { timeout: LI
   expect(load.fleet.errors).toEqual([])
 })
 
-it('all workers killed: none is told to live, and the lag goes on being read', { timeout: LIMIT_MS }, async () => {
+/** What `./sluice` says of the workers; it exits with 1 where that is bad. */
+function told({ url, token }: Cluster, verb: 'status' | 'doctor'): Promise<string> {
+  const env = { ...process.env, SLUICE_URL: url, SLUICE_TOKEN: token }
+  return new Promise((resolve) => execFile('./sluice', [verb], { env }, (_error, stdout) => resolve(stdout)))
+}
+
+it('all workers killed: it is told everywhere, and the lag goes on being read', { timeout: LIMIT_MS }, async () => {
   const { cluster } = await startBalanced(deployment)
+  const members = [cluster.api, ...cluster.brokers, ...cluster.workers]
+  const scraped = members.map(({ ready }) => ready.operations)
+  const prometheus = await startPrometheus(deployment.folder, scraped, SCRAPE_SECONDS)
+  onTestFinished(() => prometheus.stop())
   const partitions = async () =>
     (await cluster.get<{ workers: { partitions: number[] }[] }>('/v1/workers')).workers.flatMap((one) => one.partitions)
   await expect.poll(async () => (await partitions()).length, CLUSTER_PATIENCE).toBe(12)
+  await expect.poll(() => prometheus.firing(), CLUSTER_PATIENCE).toEqual([])
   await Promise.all(cluster.workers.map((worker) => worker.stop('SIGKILL')))
-  await expect.poll(partitions, CLUSTER_PATIENCE).toEqual([])
+  const began = performance.now()
+  const seen = (what: string) => `${what} after ${((performance.now() - began) / 1000).toFixed(1)} s`
+  const looks = [
+    expect.poll(partitions, CLUSTER_PATIENCE).toEqual([]).then(() => seen('the API')),
+    expect.poll(() => told(cluster, 'status'), CLUSTER_PATIENCE).toContain('none lives').then(() => seen('status')),
+    expect.poll(() => told(cluster, 'doctor'), CLUSTER_PATIENCE).toContain('none lives').then(() => seen('doctor')),
+    expect.poll(() => prometheus.firing(), CLUSTER_PATIENCE).toContain('SluiceNoWorkers').then(() => seen('the alert')),
+  ] // prettier-ignore
+  process.stdout.write(`all workers killed, seen by ${(await Promise.all(looks)).join(', ')}\n`)
   const api = new ApiClient({ url: cluster.url, token: cluster.token })
   const [device] = await registerFleet(api, { tenant: `w${Date.now().toString(36)}`, prefix: 'kept', count: 1 })
   await api.post(`/v1/devices/${device?.username}/readings`, { v: 1 })
   await expect.poll(() => cluster.api.metric('sluice_log_lag_records'), CLUSTER_PATIENCE).toBeGreaterThan(0)
   await Promise.all(cluster.workers.map((worker) => worker.start()))
   await expect.poll(() => cluster.api.metric('sluice_log_lag_records'), CLUSTER_PATIENCE).toBe(0)
+  await expect.poll(() => prometheus.firing(), CLUSTER_PATIENCE).not.toContain('SluiceNoWorkers')
 })
 
 /** A device that every broker knows, and a client of it on each. */
