@@ -1,6 +1,6 @@
 import type { Client } from 'aedes'
 import { BROKER_PARTS, type BrokerParts } from '../../services/broker/connection/broker-context.ts'
-import { createRouter } from '../../services/broker/telemetry/routes.ts'
+import { createRouter } from '../../shared/topic-routes.ts'
 import { SAME_REGISTRY } from '../fakes/memory-policies.ts'
 import { createWillForwarder } from '../../services/broker/telemetry/telemetry-wills.ts'
 import { parseTelemetryTopic } from '../../shared/topics.ts'

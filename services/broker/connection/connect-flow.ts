@@ -18,7 +18,7 @@ import { Type, Violation } from '../mqtt/packets.ts'
 import type { SessionChange } from './presence.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
 import type { Lease, SessionWish } from '../../../shared/sessions/port.ts'
-import type { RefusedRoute } from '../telemetry/routes.ts'
+import type { RefusedRoute } from '../../../shared/topic-routes.ts'
 
 /** A client that was let in. */
 export interface Welcome {

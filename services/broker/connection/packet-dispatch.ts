@@ -10,7 +10,8 @@ import { decodeText, expectEmpty, Header, Type, Violation } from '../mqtt/packet
 import { newPublishParts, NO_TOPIC, readPublish, type PublishParts } from '../mqtt/publish.ts'
 import { MAX_TOPIC_BYTES } from '../../../shared/topic-filter.ts'
 import type { Blocked, LaneContext, LaneOwner } from '../telemetry/lane.ts'
-import { RouteCache, type RefusedRoute, type Route } from '../telemetry/routes.ts'
+import { RouteCache } from '../telemetry/route-cache.ts'
+import type { RefusedRoute, Route } from '../../../shared/topic-routes.ts'
 import { TelemetryLane } from '../telemetry/telemetry-lane.ts'
 
 /**

@@ -13,7 +13,7 @@ import type { Backpressure } from './backpressure.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Refusals } from './refusals.ts'
 import type { RepeatMemory } from './repeat-memory.ts'
-import type { Router } from './routes.ts'
+import type { Router } from '../../../shared/topic-routes.ts'
 import type { SharedGroups } from './shared-groups.ts'
 import type { SubscriptionInterest } from './subscription-interest.ts'
 

@@ -11,7 +11,7 @@ import type { PublishParts } from '../mqtt/publish.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 import { digestOf } from './recent-messages.ts'
 import type { AnsweringLane, Outcome, Repeats } from './repeats.ts'
-import type { RefusedRoute, TelemetryRoute } from './routes.ts'
+import type { RefusedRoute, TelemetryRoute } from '../../../shared/topic-routes.ts'
 
 /**
  * The telemetry of one client: into the log, and an acknowledgement when it is durable. QoS 2 is ended here: PUBREC

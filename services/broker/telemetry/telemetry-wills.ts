@@ -2,7 +2,7 @@ import { BACKOFF, backoffMs, pause } from '../../../shared/backoff.ts'
 import { headersOf } from '../../../shared/record.ts'
 import { deviceKey, parseTelemetryTopic } from '../../../shared/topics.ts'
 import type { Forwarder } from './forwarder.ts'
-import type { RouteRegistry } from './routes.ts'
+import type { RouteRegistry } from '../../../shared/topic-routes.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import type { ReceiveClock } from '../../../shared/stamps/receive-clock.ts'
 

@@ -1,10 +1,9 @@
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { createRouter, RouteCache, type Route } from '../../../../../services/broker/telemetry/routes.ts'
-import * as acl from '../../../../../shared/acl.ts'
-import { SAME_REGISTRY } from '../../../../fakes/memory-policies.ts'
-import type { Principal } from '../../../../../shared/registry/port.ts'
-import { EVERYTHING } from '../../../../broker-harness.ts'
+import * as acl from '../../../shared/acl.ts'
+import { createRouter } from '../../../shared/topic-routes.ts'
+import { SAME_REGISTRY } from '../../fakes/memory-policies.ts'
+import type { Principal } from '../../../shared/registry/port.ts'
+import { EVERYTHING } from '../../broker-harness.ts'
 
 const router = createRouter(acl, SAME_REGISTRY)
 const device: Principal = { kind: 'device', name: 'a/1', tenant: 'a', device: '1', uid: '1' }
@@ -59,29 +58,5 @@ describe('createRouter', () => {
     expect(made(device, 't/a/1/telemetry/wind')).toEqual(['a/1', { topic: 't/a/1/telemetry/wind' }, false])
     expect(made(app, 't/a/1/telemetry')).toEqual(['a/1', { login: 'app' }, false])
     expect(made(app, 't/a/telemetry')).toEqual(['a/\u001eapp', { topic: 't/a/telemetry', login: 'app' }, true])
-  })
-})
-
-describe('RouteCache', () => {
-  it('finds a route by the bytes of its topic, of this epoch only', () => {
-    const topic = fc.constantFrom(...Array.from({ length: 12 }, (_, index) => `t/a/${index}/telemetry`), 't/a/1', '')
-    fc.assert(
-      fc.property(fc.array(fc.tuple(topic, fc.nat({ max: 40 })), { maxLength: 60 }), (uses) => {
-        const cache = new RouteCache()
-        for (const [name, time] of uses) {
-          const epoch = Math.floor(time / 20)
-          const buffer = Buffer.from(`..${name}...`)
-          const end = 2 + Buffer.byteLength(name)
-          const found = cache.find(buffer, 2, end, epoch)
-          if (found !== undefined) {
-            expect(found).toEqual({ lane: 'aedes', topic: `${name}@${epoch}` })
-            continue
-          }
-          const route: Route = { lane: 'aedes', topic: `${name}@${epoch}` }
-          cache.add(Uint8Array.from(buffer.subarray(2, end)), route)
-          expect(cache.find(buffer, 2, end, epoch)).toBe(route)
-        }
-      }),
-    )
   })
 })

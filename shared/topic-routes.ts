@@ -1,17 +1,24 @@
 import { crc32 } from 'node:zlib'
-import { faultOfBounds, isReserved, isTopicName } from '../../../shared/topic-filter.ts'
-import type { ErrorCode } from '../../../shared/errors.ts'
-import type { DeviceNames } from '../../../shared/registry/names-port.ts'
-import type { Policies } from '../../../shared/registry/policies-port.ts'
-import type { Principal } from '../../../shared/registry/port.ts'
-import { headersOf, headersOfSeveral, HeaderSet, keyOfLogin } from '../../../shared/record.ts'
-import { deviceKey, faultOfTopic, parseTelemetryTopic, parseTenantTopic, whyUnknown } from '../../../shared/topics.ts'
-import type { Authorizer } from '../access/authorize.ts'
+import type { Explanation } from './acl.ts'
+import type { ErrorCode } from './errors.ts'
+import type { DeviceNames } from './registry/names-port.ts'
+import type { Policies } from './registry/policies-port.ts'
+import type { Principal } from './registry/port.ts'
+import { faultOfBounds, isReserved, isTopicName } from './topic-filter.ts'
+import { headersOf, headersOfSeveral, HeaderSet, keyOfLogin } from './record.ts'
+import { deviceKey, faultOfTopic, parseTelemetryTopic, parseTenantTopic, whyUnknown } from './topics.ts'
 
 /** What routes take of the registry; verdicts that are kept are kept for one epoch of it. */
 export interface RouteRegistry {
   readonly names: DeviceNames
   readonly policies: Pick<Policies, 'revisionOf'>
+}
+
+/** What a login may publish, by the rules in force for it. */
+export interface PublishRules {
+  canPublish(principal: Principal, topic: string): boolean
+  /** Why. */
+  explain(principal: Principal, action: 'publish', topic: string): Pick<Explanation, 'reason'>
 }
 
 /** Where the messages of one topic of one login go. Everything that is the same for all of them is computed here, once. */
@@ -50,10 +57,7 @@ export type Router = (principal: Principal, topic: string) => Route
 const KINDS = new Set(['status', 'cmd', 'notice'])
 
 /** The two lanes of the design: telemetry to the log, the rest to aedes. */
-export function createRouter(
-  authorizer: Pick<Authorizer, 'canPublish' | 'explain'>,
-  { names, policies }: RouteRegistry,
-): Router {
+export function createRouter(authorizer: PublishRules, { names, policies }: RouteRegistry): Router {
   return (principal, topic) => {
     const refuse = (code: ErrorCode, detail: string): RefusedRoute => ({ lane: 'refused', topic, code, detail })
     if (isReserved(topic))
@@ -95,52 +99,4 @@ export function createRouter(
 function isUnknownBelowDevice(topic: string): boolean {
   const [root, , , kind] = topic.split('/', 5)
   return root === 't' && (kind === undefined || !KINDS.has(kind))
-}
-
-/** Streams of one device that are used in turn; more of them only cost a look-up each. */
-const REMEMBERED = 8
-
-interface Remembered {
-  readonly bytes: Uint8Array
-  readonly route: Route
-}
-
-/**
- * The routes of one connection's last topics, found by the bytes of the topic as they stand in the packet, so that the
- * usual PUBLISH makes no string. Newest use first; verdicts are kept for one epoch of the rules.
- */
-export class RouteCache {
-  #entries: Remembered[] = []
-  #epoch = -1
-
-  /** The route of the topic in `buffer` from `start` to `end`, or undefined when it must be looked up and `add`ed. */
-  find(buffer: Uint8Array, start: number, end: number, epoch: number): Route | undefined {
-    if (this.#epoch !== epoch) {
-      this.#entries = []
-      this.#epoch = epoch
-      return undefined
-    }
-    const entries = this.#entries
-    for (let index = 0; index < entries.length; index += 1) {
-      const entry = entries[index]
-      if (entry !== undefined && sameBytes(entry.bytes, buffer, start, end)) {
-        if (index > 0) entries.unshift(...entries.splice(index, 1))
-        return entry.route
-      }
-    }
-    return undefined
-  }
-
-  add(bytes: Uint8Array, route: Route): void {
-    this.#entries.unshift({ bytes, route })
-    if (this.#entries.length > REMEMBERED) this.#entries.pop()
-  }
-}
-
-/** From the end: topics of one device differ there. */
-function sameBytes(bytes: Uint8Array, buffer: Uint8Array, start: number, end: number): boolean {
-  let index = bytes.length
-  if (index !== end - start) return false
-  while (--index >= 0) if (bytes[index] !== buffer[start + index]) return false
-  return true
 }
