@@ -23,6 +23,7 @@ import { addRetention } from './commands/retention.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
+import { addTopics } from './commands/topics.ts'
 import { addTypes } from './commands/declared-types.ts'
 import { addUp } from './commands/up.ts'
 import { jsonLine, Session, type Commands, type GlobalOptions, type Host } from './session.ts'
@@ -68,6 +69,7 @@ const COMMANDS = [
   addAcl,
   addPolicies,
   addTypes,
+  addTopics,
   addAudit,
   addImport,
   addSimulate,

@@ -46,6 +46,7 @@ import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
+import { topicTestRoute } from './routes/topics-test.ts'
 import { typeRoutes } from './routes/declared-types.ts'
 import { workerRoutes } from './routes/workers.ts'
 import { validatorCompiler } from './validation.ts'
@@ -145,6 +146,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)
   wholeLetterRoutes(app, options)
+  topicTestRoute(app, options)
   traceRoute(app, options)
   letterJobRoutes(app, options, runner)
   jobRoutes(app, options)

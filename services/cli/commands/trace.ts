@@ -1,8 +1,8 @@
 import { parseDeviceName, parseDuration, wholeNumber, type DeviceName } from '../argument-parsers.ts'
+import { faultText, fixOf } from '../fault-text.ts'
 import { jsonLine, type Commands, type Session } from '../session.ts'
 import { pause } from '../../../shared/backoff.ts'
 import { devicePath } from '../../../shared/api-client.ts'
-import { ERRORS, isErrorCode } from '../../../shared/errors.ts'
 import type { Fault } from '../../../shared/faults.ts'
 import { printable } from '../../../shared/printable.ts'
 
@@ -153,16 +153,7 @@ function pointText({ element, device, stream, field, time, value, end, inPlace, 
   return `${[...where, `${field}=${JSON.stringify(value)}`].join(' ')} at ${time}: ${end}${moved}${now}`
 }
 
-function faultText({ element, path, code, detail }: Fault): string {
-  const where = [element === null || element === 0 ? [] : `[${element}]`, path ?? []].flat().join(' ')
-  return `${where === '' ? '' : `${where}: `}${code}: ${detail}.${fixOf(code)}`
-}
-
 function refusalText({ receivedAt, stage, topic, code, detail }: RefusalAnswer, { color }: Session): string {
   const what = stage === 'connect' ? 'connection' : `message${topic === null ? '' : ` to ${topic}`}`
   return `${color.dim(receivedAt)} ${color.red(`${what} refused`)}: ${printable(`${code}: ${detail}.${fixOf(code)}`)}`
-}
-
-function fixOf(code: string): string {
-  return isErrorCode(code) ? ` ${ERRORS[code].fix}` : ''
 }

@@ -74,15 +74,14 @@ it('of a letter that was written twice the last is shown, and of what was no rec
   expect(await exported(real, `id=${encodeURIComponent(id)}`)).toMatchObject({ ids: [id] })
 })
 
-it.each(['one/0/2', 'two/0/1', 'refused/0/9', 'refused/9/0', 'refused/0/0', '', '../x', 'stats/1'])(
-  'there is no letter %j',
-  async (id) => {
-    const real = await openIdle()
-    await append(real, [letter(1)])
+it('there is no letter with an id that is none', async () => {
+  const real = await openIdle()
+  await append(real, [letter(1)])
+  for (const id of ['one/0/2', 'two/0/1', 'refused/0/9', 'refused/9/0', 'refused/0/0', '', '../x', 'stats/1']) {
     const { status, body } = await real.call('GET', `/v1/dead-letters/${encodeURIComponent(id)}`)
-    expect([status, body['code']]).toEqual([404, 'not_found'])
-  },
-)
+    expect([id, status, body['code']]).toEqual([id, 404, 'not_found'])
+  }
+})
 
 it('an export has all letters of all partitions once, the newest first, with whole payloads', async () => {
   const real = await openIdle()
