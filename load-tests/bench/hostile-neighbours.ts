@@ -73,16 +73,20 @@ function say(name: string, { acknowledged, p50, p99, slowest, peak }: Row, rest 
 }
 
 const service = await startStormService()
-const [device, hostile] = await registerFleet(service.api, { tenant: 'bench', prefix: 'd', count: 2 })
-if (device === undefined || hostile === undefined) throw new Error('the fleet has two devices')
+const [device, ...logins] = await registerFleet(service.api, {
+  tenant: 'bench',
+  prefix: 'd',
+  count: 1 + NEIGHBOURS.length,
+})
+if (device === undefined) throw new Error('the fleet has devices')
 const { mqttPort, wsPort, tlsPort, api, token } = service
 const ports = { mqtt: mqttPort, ws: wsPort, tls: tlsPort, http: Number(api.url.port) }
-const task = { login: hostile, ports, token }
 await honest(service, device)
-for (const kind of NEIGHBOURS) {
-  if (wanted !== undefined && wanted !== kind) continue
+for (const [index, kind] of NEIGHBOURS.entries()) {
+  const login = logins[index]
+  if (login === undefined || (wanted !== undefined && wanted !== kind)) continue
   say('alone', await honest(service, device))
-  const { row, done } = await beside({ ...task, kind }, service, device)
+  const { row, done } = await beside({ kind, login, ports, token }, service, device)
   say(kind, row, done)
 }
 say('alone', await honest(service, device))
