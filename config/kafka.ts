@@ -1,6 +1,7 @@
 import { integer, oneOf, optionalText, secret, secretReader, type Config, type Setting } from '../shared/config.ts'
 import { SluiceError } from '../shared/errors.ts'
 import { commandReader } from './command-reader.ts'
+import { deadLetterRetention, deadLetterSettings } from './dead-letters.ts'
 import { pemReader } from './pem-files.ts'
 
 /** `host:port`, separated by commas. */
@@ -77,6 +78,7 @@ export const kafkaSettings = {
     'Size of the log, in MiB, above which its oldest records are deleted, stored or not. 0: bounded by time alone.',
     { min: 0, max: 1_073_741_824 },
   ),
+  ...deadLetterSettings,
 } as const
 
 type KafkaConfig = Config<typeof kafkaSettings>
@@ -100,6 +102,7 @@ export function kafkaOptions(config: KafkaConfig, clientId: string) {
       ageMs: config.LOG_RETENTION_HOURS * 3_600_000,
       bytes: config.LOG_RETENTION_MB === 0 ? undefined : config.LOG_RETENTION_MB * 1_048_576,
     },
+    deadLetterRetention: deadLetterRetention(config),
     ssl: kafkaTls(config),
     ...(sasl === undefined ? {} : { sasl }),
   }

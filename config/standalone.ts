@@ -1,6 +1,7 @@
 import { integer, oneOf, optionalText, secret, text, type Config, type Setting } from '../shared/config.ts'
 import { parseReserve } from '../shared/storage/disk-reserve.ts'
 import { brokerSettings } from './broker.ts'
+import { deadLetterSettings } from './dead-letters.ts'
 import { ingestWorkerSettings } from './ingest-worker.ts'
 import { optionalPort } from './listeners.ts'
 import { OPS_ADDRESS } from './metrics.ts'
@@ -25,6 +26,7 @@ export const standaloneSettings = {
       max: 16_777_216,
     },
   ),
+  ...deadLetterSettings,
   DISK_RESERVE: diskReserve(),
   ...pointSettings,
   POINT_READERS: integer(1, 'Threads that unpack stored points for queries of many series.', { min: 1, max: 16 }),

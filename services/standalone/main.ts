@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
+import { deadLetterRetention } from '../../config/dead-letters.ts'
 import { pointRetentionMs } from '../../config/points.ts'
 import { warnOfUnknownNames } from '../../config/all-settings.ts'
 import { standaloneSettings, type StandaloneConfig } from '../../config/standalone.ts'
@@ -134,6 +135,7 @@ export async function openEmbeddedPorts(context: PortContext): Promise<Ports> {
     folder: join(folder, 'log'),
     partitions: config.LOG_PARTITIONS,
     retention,
+    deadLetterRetention: deadLetterRetention(config),
     room: disk.room('log'),
     ...shared,
   }

@@ -45,6 +45,7 @@ it.each([
   const { url } = await startFakeService({
     answer: ({ path, query }: Request) => {
       if (path !== '/v1/dead-letters/stats') return undefined
+      if (query.has('to')) return ok({ letters: 1_000_000, codes: [], complete: true })
       from.push(Number(query.get('from')))
       return ok({ letters, codes, complete })
     },
@@ -52,4 +53,27 @@ it.each([
   const { stdout } = await runAgainst(url, ['status'])
   expect(stdout).toContain(`letters    ${text}\n`)
   expect(Math.abs(Date.now() - 3_600_000 - (from[0] ?? 0))).toBeLessThan(60_000)
+})
+
+it.each([
+  [99, 0, true, undefined],
+  [200, 480, true, undefined],
+  [201, 480, true, 'growing, after 20.0 an hour in the day before: ./sluice dead-letters stats says of what and whom'],
+  [500, 0, true, 'growing, after 0.0 an hour in the day before: '],
+  [500, 0, false, undefined],
+  [20_000, 0, false, 'growing: '],
+])('status says that letters grow: %j after %j, complete %j', async (now, before, isKnown, text) => {
+  const spans: number[] = []
+  const { url } = await startFakeService({
+    answer: ({ path, query }: Request) => {
+      if (path !== '/v1/dead-letters/stats') return undefined
+      if (!query.has('to')) return ok({ letters: now, codes: [], complete: now < 20_000 })
+      spans.push(Number(query.get('to')) - Number(query.get('from')))
+      return ok({ letters: before, codes: [], complete: isKnown })
+    },
+  })
+  const { stdout } = await runAgainst(url, ['status'])
+  if (text === undefined) expect(stdout).not.toContain('growing')
+  else expect(stdout).toContain(`letters    ${text}`)
+  expect(spans).toEqual(now < 100 ? [] : [86_400_000])
 })
