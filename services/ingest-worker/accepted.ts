@@ -40,3 +40,12 @@ export function at<T>(column: readonly T[], index: number): T {
   if (value === undefined) throw new RangeError(`no point ${index} among ${column.length}`)
   return value
 }
+
+/** Of how many readings the points are. Those of one reading stand side by side, as they were decoded. */
+export function readingsOf({ record, element }: Pick<Accepted, 'record' | 'element'>): number {
+  let readings = 0
+  for (let i = 0; i < record.length; i++) {
+    if (i === 0 || record[i] !== record[i - 1] || element[i] !== element[i - 1]) readings += 1
+  }
+  return readings
+}

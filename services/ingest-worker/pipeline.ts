@@ -1,3 +1,4 @@
+import { readingsOf } from './accepted.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { DeadLetters } from './dead-letter.ts'
 import type { Gaps } from './gaps.ts'
@@ -44,6 +45,7 @@ export class Pipeline {
   /** What waits, in points; records without any count too, because they are kept as well. */
   #queued = 0
   #busy = false
+  #readings = 0
   readonly #waiting = new Set<() => void>()
   readonly #idle = new Set<() => void>()
   /** Ends the wait for more points. */
@@ -51,6 +53,11 @@ export class Pipeline {
 
   constructor(options: PipelineOptions) {
     this.#options = options
+  }
+
+  /** Readings of which at least one field was stored since the start; what is read again is counted again. */
+  get readings(): number {
+    return this.#readings
   }
 
   /**
@@ -161,6 +168,7 @@ export class Pipeline {
       slice.progress.note = slice.note ?? slice.progress.note
       records += slice.records.length
     }
+    this.#readings += stored.reduce((sum, part) => sum + readingsOf(part), 0)
     metrics.writeSeconds.observe((performance.now() - started) / 1000)
     await checkpoint.note(records + moved)
   }

@@ -47,6 +47,8 @@ export interface IngestWorker {
   status(): { readonly ok: boolean; readonly detail?: string }
   /** Not when the worker gave the log up for good, which only a defect makes it do. */
   isReading(): boolean
+  /** Readings stored since the start, with at least one field; what is read again after a kill is counted again. */
+  readings(): number
   /**
    * Stops reading, stores and commits what was read, and leaves the group. Waits for failing stores no longer than
    * `INGEST_CLOSE_MS`, and for a full disk not at all; what is not stored then is read again at the next start. May be called repeatedly.
@@ -117,7 +119,12 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   }
   let closing: Promise<void> | undefined
   const isReading = (): boolean => !reader.isOver
-  return { status: () => status(retry, gaps, retention), isReading, close: () => (closing ??= close()) }
+  return {
+    status: () => status(retry, gaps, retention),
+    isReading,
+    readings: () => pipeline.readings,
+    close: () => (closing ??= close()),
+  }
 }
 
 /** Waits for what is on its way, but not for ever, and ends all retries. */

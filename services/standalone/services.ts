@@ -102,7 +102,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     workers: async () =>
       worker.isReading() ? [{ id: 'standalone', host: undefined, partitions, features: WORKER_FEATURES }] : [],
     stamp: (payload) => clock.stampOf(payload),
-    status: () => ({ mode: 'standalone', mqtt, readings: undefined }),
+    status: () => ({ mode: 'standalone', mqtt, readings: worker.readings() }),
     readiness,
     rates,
     backup: (recipients) => backups.make(recipients),

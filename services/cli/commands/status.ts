@@ -16,6 +16,12 @@ interface Node {
   readonly features?: readonly string[]
 }
 
+/** What is null or absent where it is not known. */
+interface Counted {
+  readonly unstored?: Unstored | null
+  readonly readings?: number | null
+}
+
 export function addStatus({ program, run }: Commands): void {
   program
     .command('status')
@@ -25,8 +31,8 @@ export function addStatus({ program, run }: Commands): void {
 
 async function showStatus(session: Session): Promise<0 | 1> {
   const { api } = session
-  const [{ unstored, ...status }, readiness, nodes, losses, workers, letters] = await Promise.all([
-    api.get<Record<string, unknown> & { unstored?: Unstored | null }>('/v1/status'),
+  const [{ unstored, readings, ...status }, readiness, nodes, losses, workers, letters] = await Promise.all([
+    api.get<Record<string, unknown> & Counted>('/v1/status'),
     api.probe('/readyz'),
     listNodes(session),
     lossesOfLog(session),
@@ -40,6 +46,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
     ready,
     readiness: readiness.body,
     ...status,
+    readings,
     unstored,
     ...losses,
     ...nodes,
@@ -53,6 +60,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
     const lines = values.map(([name, value]) => printable(`${name.padEnd(10)} ${shown(value)}`))
     return [
       ...lines,
+      ...(typeof readings === 'number' ? [`stored     ${readings} readings since the start`] : []),
       ...(unstored === undefined || unstored === null ? [] : [`log        ${unstoredText(unstored)}`]),
       ...lossesText(losses).map((text) => printable(`lost       ${text}`)),
       ...letterCounts(letters).map((text) => printable(`letters    ${text}`)),

@@ -32,7 +32,9 @@ const Status = Type.Object({
   node: Type.String({ description: 'Version of Node.js.' }),
   mode: Type.Enum(['standalone', 'cluster']),
   mqtt: Type.Union([Type.Object({ host: Type.String(), port: Type.Integer() }), Type.Null()]),
-  readings: Type.Union([Type.Integer(), Type.Null()], { description: 'Stored since the start of this process.' }),
+  readings: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Stored since the start of this process; null in a cluster, where each worker counts its own.',
+  }),
   unstored: Type.Union([Unstored, Type.Null()]),
 })
 

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { SimulationReport } from '../../../services/simulator/simulation-report.ts'
 import { startServer, type Server } from '../../e2e/server.ts'
+import { PATIENCE } from '../../patience.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
@@ -105,6 +106,8 @@ describe('./sluice against the service itself', () => {
     const report = JSON.parse(stdout) as SimulationReport
     expect(report).toMatchObject({ ok: true, sent: 8759, acked: 8759, stored: 8759, lost: 0, duplicated: 0, wrong: 0 })
     expect(code).toBe(0)
+    const status = async () => (await sluice(server, 'status')).stdout
+    await expect.poll(status, PATIENCE).toMatch(/^stored +8759 readings since the start$/m)
     const query = 'from=2010-07-01T00:00:00-08:00&to=2010-07-01T01:00:00-08:00&epoch=rfc3339'
     const url = `${server.url}/v1/devices/${report.firstDevice}/readings?${query}`
     const answer = await fetch(url, { headers: { authorization: `Bearer ${server.token}` } })

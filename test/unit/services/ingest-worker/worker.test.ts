@@ -15,7 +15,7 @@ describe('every field ends as a point or as a fault', () => {
       ` [ {"ts":${T + 1},"a":2} , {"a":[[1]]} , {"ts":${T + 2},"a":3,"b\\ud800":4,"c":{"d":1e999}} ] `,
       '',
     ])
-    const { options } = await world.work()
+    const { options, readings } = await world.work()
     await world.settled()
     expect([...world.points.visible]).toEqual([
       [`demo/first/telemetry/a/float@${T}.0`, 1],
@@ -50,6 +50,7 @@ describe('every field ends as a point or as a fault', () => {
       ms: T + 2,
     })
     expect(await counter(options, 'readings_total')).toBe(3)
+    expect(readings()).toBe(3)
     expect(await counter(options, 'points_total')).toBe(3)
     expect(await counter(options, 'faults_total')).toBe(5)
     expect(await counter(options, 'dead_letters_total')).toBe(3)
