@@ -18,7 +18,7 @@ interface LagWatchOptions {
 
 /**
  * How far the workers are behind, read beside them: it must be known best when none of them lives. A scrape waits for
- * nothing, and sees by `sluice_log_read_timestamp_seconds` how old what it gets is.
+ * nothing, and sees by `sluice_log_lag_read_timestamp_seconds` how old what it gets is.
  */
 export class LagWatch {
   readonly #options: LagWatchOptions
@@ -75,6 +75,6 @@ function createGauges(metrics: Metrics) {
         'Until retention removes the oldest uncommitted record, at the earliest; absent while none waits',
       ),
     ),
-    readAt: new Gauge(about('read_timestamp_seconds', 'When the lag was last read: an older one says nothing', [])),
+    readAt: new Gauge(about('lag_read_timestamp_seconds', 'When the lag was last read: an older one says nothing', [])),
   }
 }

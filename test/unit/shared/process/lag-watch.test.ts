@@ -20,12 +20,12 @@ it('shows the last lag that was read and when, and a scrape waits for no log tha
   read = () => hung.promise
   const calls = asked.mock.calls.length
   await expect.poll(() => asked.mock.calls.length, PATIENCE).toBeGreaterThan(calls)
-  const readAt = await value('read_timestamp_seconds')
+  const readAt = await value('lag_read_timestamp_seconds')
   expect(await metrics.metrics()).toContain('sluice_log_lag_records{partition="0"} 7')
-  expect(await value('read_timestamp_seconds')).toBe(readAt)
+  expect(await value('lag_read_timestamp_seconds')).toBe(readAt)
 
   read = () => Promise.resolve([lag(9)])
   hung.resolve([lag(8)])
   await expect.poll(() => value('lag_records'), PATIENCE).toBe(9)
-  expect(await value('read_timestamp_seconds')).toBeGreaterThanOrEqual(readAt ?? Infinity)
+  expect(await value('lag_read_timestamp_seconds')).toBeGreaterThanOrEqual(readAt ?? Infinity)
 })
