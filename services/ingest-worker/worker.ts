@@ -118,13 +118,8 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     await Promise.all([latest.close(), notes.close()])
   }
   let closing: Promise<void> | undefined
-  const isReading = (): boolean => !reader.isOver
-  return {
-    status: () => status(retry, gaps, retention),
-    isReading,
-    readings: () => pipeline.readings,
-    close: () => (closing ??= close()),
-  }
+  const told = { isReading: () => !reader.isOver, readings: () => pipeline.readings }
+  return { status: () => status(retry, gaps, retention), ...told, close: () => (closing ??= close()) }
 }
 
 /** Waits for what is on its way, but not for ever, and ends all retries. */
