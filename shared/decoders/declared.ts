@@ -1,19 +1,30 @@
+import { cbor } from './cbor.ts'
 import type { DecodedColumns } from './decoded.ts'
 import { compressionOf, unpack } from './compression.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
 import type { Form, JsonDecoder } from './json.ts'
 import type { DecoderName } from './decoder-names.ts'
+import { messagePack } from './message-pack.ts'
 import type { PayloadDecoder, UploadedDecoders } from './payload-decoder.ts'
 import { isNoText } from './text-payload.ts'
+import { senmlCbor } from './senml-cbor.ts'
 import type { StreamSeries } from './series.ts'
 import type { LogRecord } from '../telemetry.ts'
 
-/** The decoders that a policy may name: what JSON, or a text, is read as; or what makes JSON of other bytes. */
-const BUILT_IN: Readonly<Record<Exclude<DecoderName, 'auto'>, Form | PayloadDecoder>> = {
-  json: 'json',
-  senml: 'senml',
-  line_protocol: 'line_protocol',
-  plain: 'plain',
+/** What the payload is read as, once `decoder` has made JSON of other bytes. */
+interface Way {
+  readonly form: Form
+  readonly decoder?: PayloadDecoder
+}
+
+/** The decoders that a policy may name. */
+const BUILT_IN: Readonly<Record<Exclude<DecoderName, 'auto'>, Way>> = {
+  json: { form: 'json' },
+  senml: { form: 'senml', decoder: senmlCbor },
+  line_protocol: { form: 'line_protocol' },
+  plain: { form: 'plain' },
+  cbor: { form: 'json', decoder: cbor },
+  messagepack: { form: 'json', decoder: messagePack },
 }
 
 const NONE_UPLOADED: UploadedDecoders = { decoderOf: () => undefined }
@@ -37,18 +48,11 @@ export class DeclaredDecoder {
   #read(record: LogRecord, index: number, series: StreamSeries, out: DecodedColumns): Fault | undefined {
     const { policy } = this.#json
     const name = policy.decoder
-    const decoder = isBuiltIn(name) ? BUILT_IN[name] : this.#uploaded.decoderOf(name)
-    if (decoder === undefined) return faultOfRecord('decoder_unknown', `the decoder ${name} was not uploaded`)
+    const way = isBuiltIn(name) ? BUILT_IN[name] : this.#wayOf(name)
+    if (way === undefined) return faultOfRecord('decoder_unknown', `the decoder ${name} was not uploaded`)
     const read = (payload: Uint8Array): Fault | undefined => {
-      if (typeof decoder === 'string') {
-        // A value is one as JSON writes it, or else a text.
-        const isPerhapsValue = decoder === 'plain' && !isNoText(payload)
-        const failure = this.#json.read(isPerhapsValue ? 'json' : decoder, payload, record, index, series, out)
-        if (!isPerhapsValue || failure?.code !== 'payload_not_json') return failure
-        return this.#json.read(decoder, payload, record, index, series, out)
-      }
-      const text = decoder.read(payload, { record, stream: series.stream, policy })
-      return text instanceof Uint8Array ? this.#json.read('json', text, record, index, series, out) : text
+      const text = way.decoder?.read(payload, { record, stream: series.stream, policy }) ?? payload
+      return text instanceof Uint8Array ? this.#readAs(way.form, text, record, index, series, out) : text
     }
     const compression = compressionOf(record.value, policy)
     // Any payload may begin as one of deflate does.
@@ -59,6 +63,26 @@ export class DeclaredDecoder {
     const unpacked = unpack(record.value, compression)
     if (unpacked instanceof Uint8Array) return asDeclared(read(unpacked), name)
     return failure ?? unpacked
+  }
+
+  #wayOf(name: string): Way | undefined {
+    const decoder = this.#uploaded.decoderOf(name)
+    return decoder === undefined ? undefined : { form: 'json', decoder }
+  }
+
+  #readAs(
+    form: Form,
+    payload: Uint8Array,
+    record: LogRecord,
+    index: number,
+    series: StreamSeries,
+    out: DecodedColumns,
+  ): Fault | undefined {
+    // A value is one as JSON writes it, or else a text.
+    const isPerhapsValue = form === 'plain' && !isNoText(payload)
+    const failure = this.#json.read(isPerhapsValue ? 'json' : form, payload, record, index, series, out)
+    if (!isPerhapsValue || failure?.code !== 'payload_not_json') return failure
+    return this.#json.read(form, payload, record, index, series, out)
   }
 }
 

@@ -1,10 +1,10 @@
 /** Decoders that Sluice has itself. `auto`: JSON, else line protocol, else one line of text. */
-export const DECODER_NAMES = ['auto', 'json', 'senml', 'line_protocol', 'plain'] as const
+export const DECODER_NAMES = ['auto', 'json', 'senml', 'line_protocol', 'plain', 'cbor', 'messagepack'] as const
 
 export type DecoderName = (typeof DECODER_NAMES)[number]
 
 /** Those of texts, which are decoded in no time. */
-const TEXT: ReadonlySet<string> = new Set<DecoderName>(['auto', 'json', 'senml', 'line_protocol', 'plain'])
+const TEXT: ReadonlySet<string> = new Set<DecoderName>(['auto', 'json', 'line_protocol', 'plain'])
 
 /** Of decoders that were uploaded: what they are made of, and which. */
 const UPLOADED = /^(?:codec|protobuf):[A-Za-z0-9._@-]{1,128}$/

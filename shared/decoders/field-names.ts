@@ -10,6 +10,9 @@ export const MAX_FIELD_NAME_BYTES = 1024
  */
 export const MAX_NAMES = 10_000
 
+/** Names that one payload may add on top of those: no honest one has so many, and what it would cost grows with each. */
+const MAX_NAMES_AT_ONCE = 4 * MAX_NAMES
+
 /**
  * Keys of formats that many devices speak (OwnTracks, weewx, Tasmota, Vega): the time when none of those above is one and
  * the value is a time near the receive time. They stay fields.
@@ -136,6 +139,7 @@ export class FieldNames {
         if (this.matches(key, buffer, start)) return key
       }
     }
+    if (this.#size >= MAX_NAMES_AT_ONCE) return this.#tooMany(scope, buffer, start, end)
     const bytes = Uint8Array.prototype.slice.call(buffer, start, end)
     const key = this.#make(scope, Buffer.from(bytes).toString('utf8'), { bytes, hash, chain: head, plain: true })
     this.#buckets[hash & (BUCKETS - 1)] = key
@@ -153,6 +157,7 @@ export class FieldNames {
     const id = `${scope.id} ${text}`
     const known = this.#escaped.get(id)
     if (known !== undefined) return known
+    if (this.#size >= MAX_NAMES_AT_ONCE) return this.#tooMany(scope, bytes, 0, bytes.length)
     const key = this.#make(scope, text, { bytes, hash: 0, chain: undefined, plain: false })
     this.#escaped.set(id, key)
     return key
@@ -189,8 +194,15 @@ export class FieldNames {
   /** Refused whatever it says, and not worth remembering: it may be as long as the payload. */
   #tooLong(parent: Scope, beginning: string): Key {
     // A character that the cut went through is left out.
-    const name = { text: `${parent.prefix}${beginning.replace(/\ufffd+$/, '')}...`, seen: 0 }
-    const refused = 'field_name_invalid'
+    return this.#refused(parent, `${beginning.replace(/\ufffd+$/, '')}...`, 'field_name_invalid')
+  }
+
+  #tooMany(parent: Scope, buffer: Uint8Array, start: number, end: number): Key {
+    return this.#refused(parent, Buffer.from(buffer.subarray(start, end)).toString('utf8'), 'reading_too_wide')
+  }
+
+  #refused(parent: Scope, text: string, refused: ErrorCode): Key {
+    const name = { text: parent.prefix + text, seen: 0 }
     const place = { bytes: new Uint8Array(0), plain: false, beyondAscii: false, hash: 0, chain: undefined }
     const below = { scope: parent, readings: undefined }
     return { parent, role: 'field', name, text: '', refused, ...below, seen: 0, next: undefined, ...place }

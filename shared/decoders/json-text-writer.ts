@@ -1,8 +1,8 @@
 import type { BytesForm } from '../policies/settings.ts'
 import { formatInstant, type Instant } from '../telemetry.ts'
 
-/** Characters of the JSON that a payload becomes: what the largest payload has when each byte of it is a value. */
-const MAX_CHARACTERS = 16 * 1024 * 1024
+/** Characters of the JSON that a payload becomes: twice the bytes that it may have, which only values of a byte exceed. */
+const MAX_CHARACTERS = 8 * 1024 * 1024
 
 /**
  * Writes the JSON that a payload of another format stands for, so that nothing of it is lost on the way: integers of any
@@ -90,6 +90,10 @@ export class JsonText {
   /** A time that the format says is one. */
   time(value: Instant): void {
     this.#write(`"${formatInstant(value)}"`)
+  }
+
+  toString(): string {
+    return this.#text
   }
 
   toBytes(): Uint8Array {

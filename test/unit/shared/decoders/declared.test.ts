@@ -1,30 +1,15 @@
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { decodedBytes, MAX_UNPACKED_BYTES } from '../../../../shared/decoders/compression.ts'
-import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
 import type { PayloadDecoder } from '../../../../shared/decoders/payload-decoder.ts'
 import { faultOfRecord } from '../../../../shared/faults.ts'
 import type { PolicyDocument } from '../../../../shared/policies/document.ts'
-import { REVISION_HEADER } from '../../../../shared/policies/revision.ts'
+import { decodeAs } from './decoding.ts'
 
 /** What becomes of a payload by a policy: fields with their values, and codes with their details. */
-async function decode(policy: PolicyDocument, value: Uint8Array | string, uploaded?: Record<string, PayloadDecoder>) {
-  const table = new SeriesTable({ uploaded: { decoderOf: (name) => uploaded?.[name] } })
-  const headers = { [REVISION_HEADER]: 'a.' }
-  const record = {
-    key: 'demo/one',
-    value: Buffer.from(value),
-    ms: 1_769_860_800_000,
-    ns: 0,
-    scheme: 1,
-    headers,
-  } as const
-  await table.policies.learn([record], async () => new Map([['a', policy]]))
-  const { points, faults } = decodeRecords([record], table)
-  return {
-    fields: Object.fromEntries(points.series.map(({ field }, i) => [field, points.values[i]])),
-    faults: (faults.get(0)?.first ?? []).map(({ code, detail }) => `${code}: ${detail}`),
-  }
+async function decode(...parts: Parameters<typeof decodeAs>) {
+  const { fields, faults } = await decodeAs(...parts)
+  return { fields, faults: faults.map(({ code, detail }) => `${code}: ${detail}`) }
 }
 
 const object = '{"a":1}'
