@@ -127,6 +127,23 @@ export function describePointWrites(name: string, make: MakePointsHarness): void
       )
     })
 
+    it.each([1, 2, 1000, 5000].flatMap((points) => [0.01, 0.5, 1].map((share) => ({ points, share }))))(
+      'refuses $share of $points points one by one, and keeps the others',
+      async ({ points, share }) => {
+        const store = await openStore(await make())
+        const bad = Math.max(1, points * share)
+        const isBad = (i: number): boolean => Math.floor((i * bad) / points) !== Math.floor(((i + 1) * bad) / points)
+        const indexes = Array.from({ length: points }, (_unused, i) => i)
+        const text = seriesOf('string')
+        const value = (i: number): string => (isBad(i) ? 'half of a pair: \ud800' : String(i))
+        const rejected = await store.write(
+          batchOf(indexes.map((i) => ({ series: text, ms: i, ns: 0, value: value(i) }))),
+        )
+        expect(rejected.map(({ index }) => index)).toEqual(indexes.filter(isBad))
+        expect(await valuesOf(store, text)).toEqual(indexes.filter((i) => !isBad(i)).map(String))
+      },
+    )
+
     it('refuses single points and keeps the rest of the batch', async () => {
       const store = await openStore(await make())
       const [float, integer, text] = [seriesOf('float'), seriesOf('integer'), seriesOf('string')]
