@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ingestWorkerSettings } from '../../config/ingest-worker.ts'
 import type { Config } from '../../shared/config.ts'
 import { LruMap } from '../../shared/lru.ts'
@@ -13,6 +14,8 @@ import type { Retry } from './retry.ts'
 const MAX_MARKS = 200_000
 /** Tenants whose count is kept. */
 const MAX_TENANTS = 10_000
+/** Series that are looked at in one go, about a millisecond: one device may bring thousands that are new. */
+const AT_ONCE = 500
 /** What other workers admit is seen so late. */
 const COUNT_EVERY_MS = 60_000
 
@@ -62,7 +65,9 @@ export class FieldBudget {
     const changed = new Map<string, Series>()
     if (this.#isStale) this.#clear()
     await this.#load(series)
+    let looked = 0
     for (const one of series) {
+      if (++looked % AT_ONCE === 0) await nextTurn()
       const device = this.#devices.get(deviceKey(one.tenant, one.device))
       if (device === undefined) throw new RangeError('a device was not loaded')
       const isNew = this.#enter(device, one)
