@@ -17,6 +17,10 @@ export const PAYLOAD_ERRORS = {
   form_unknown: data('A worker of a newer version handed this on: upgrade all workers before anything else.'),
   decoder_failed: data('This is a bug: please report it with the dead letter, which holds the payload and the stack.'),
   batch_unreadable: data('The letter is a whole batch of another producer: the detail says why it cannot be read.'),
+  line_invalid: data('Send line protocol: measurement,tag=value field=21.5,other=3i,text="on" and the time.'),
+  device_tag_missing: data(
+    'Send one of the tags device, host, entity_id, topic, name with each line, or set the policy device_tags; or post with the token of a device.',
+  ),
   payload_too_deep: data('Nest objects at most 32 deep.'),
   payload_too_many_readings: data('Send at most 10,000 readings in one message.'),
   reading_not_object: data('Each reading must be a JSON object of field names and values.'),

@@ -12,6 +12,7 @@
  * | `dup`   | `1`: the client said that it may have sent it before                                                  |
  * | `retain` | `1`: it was to be retained, which telemetry is not                                                   |
  * | `form`  | version of the canonical form in which it is, see decoders/handed-on.ts                                |
+ * | `lines` | line protocol as clients of InfluxDB post it, see decoders/lines.ts: the unit of its times              |
  * | `st`    | beside `form`: `keep` or `last`, the policy `same_time`, where that is not what is built in              |
  * | `from`  | the record that it was made from, {@link From}                                                        |
  * | `replay` | of a record that was made from a dead letter: the try, from 1 on; see {@link isReplay}               |
@@ -30,6 +31,9 @@ interface Revisions {
 
 /** What is decided when the readings of a record that was handed on are stored. */
 export const SAME_TIME_HEADER = 'st'
+
+/** What is line protocol of whole streams and devices, and the unit of its times. */
+export const LINES_HEADER = 'lines'
 
 export type RecordHeaders = Readonly<Record<string, string>>
 

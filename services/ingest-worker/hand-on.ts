@@ -1,9 +1,10 @@
+import type { Admissions } from './admissions.ts'
 import { recordsForOwner } from '../../shared/decoders/for-owner.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../shared/log/port.ts'
 import { SAME_TIME_HEADER, writeFrom } from '../../shared/record.ts'
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
-import { DEFAULT_STREAM, parseDeviceKey } from '../../shared/topics.ts'
+import { deviceKey, parseDeviceKey } from '../../shared/topics.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Retry } from './retry.ts'
 import type { LateFault, Slice } from './slice.ts'
@@ -28,17 +29,20 @@ interface Made {
 export class HandOn {
   readonly #log: Pick<TelemetryLog, 'append'>
   readonly #names: DeviceNames
+  readonly #admissions: Admissions
   readonly #retry: Retry
   readonly #metrics: Pick<IngestMetrics, 'handedOn'>
 
   constructor(options: {
     log: Pick<TelemetryLog, 'append'>
     names: DeviceNames
+    admissions: Admissions
     retry: Retry
     metrics: Pick<IngestMetrics, 'handedOn'>
   }) {
     this.#log = options.log
     this.#names = options.names
+    this.#admissions = options.admissions
     this.#retry = options.retry
     this.#metrics = options.metrics
   }
@@ -51,7 +55,8 @@ export class HandOn {
     const refused: LateFault[] = []
     for (const slice of slices) {
       if (slice.decoded.others.length === 0) continue
-      for (const portion of portions(this.#recordsOf(slice, refused))) {
+      const unknown = await this.#unknownOf(slice, refused)
+      for (const portion of portions(this.#recordsOf(slice, unknown))) {
         const tooLarge = await this.#retry.run('log', () => this.#append(portion.map(({ made }) => made)))
         for (const { made, record, device } of portion) {
           if (!tooLarge.has(made)) continue
@@ -75,24 +80,42 @@ export class HandOn {
     }
   }
 
+  /** The devices that there are not, by tenant and name; each is a fault of each record that names it. */
+  async #unknownOf(slice: Slice, refused: LateFault[]): Promise<ReadonlySet<string>> {
+    const { records, decoded } = slice
+    const unknown = new Map<string, string | undefined>()
+    const told = new Set<string>()
+    for (const { record, device } of decoded.others) {
+      const source = records[record]
+      const tenant = source === undefined ? undefined : parseDeviceKey(source.key)?.tenant
+      if (source === undefined || tenant === undefined) continue
+      const name = deviceKey(tenant, device)
+      if (!unknown.has(name)) {
+        unknown.set(name, await this.#admissions.refusalOf(source.headers?.['login'], tenant, device))
+      }
+      const detail = unknown.get(name)
+      if (detail === undefined || told.has(`${record} ${name}`)) continue
+      told.add(`${record} ${name}`)
+      const fault = { element: null, path: null, code: 'device_unknown', detail } as const
+      refused.push({ slice, record, fault })
+    }
+    return new Set([...unknown].filter(([, detail]) => detail !== undefined).map(([name]) => name))
+  }
+
   /** Numbered within their source in an order that the payload alone decides: a copy has the same number. */
-  *#recordsOf(slice: Slice, refused: LateFault[]): Generator<Made> {
+  *#recordsOf(slice: Slice, unknown: ReadonlySet<string>): Generator<Made> {
     const { progress, firstOffset, records, decoded } = slice
     let element = 0
     let last = -1
-    for (const { record, device, points } of decoded.others) {
+    for (const { record, device, stream, points } of decoded.others) {
       const source = records[record]
       const tenant = source === undefined ? undefined : parseDeviceKey(source.key)?.tenant
       if (source === undefined || tenant === undefined) continue
       if (record !== last) element = 0
       last = record
       const rule = decoded.sameTimes?.get(record)
-      const isKnown = this.#names.isKnown(tenant, device)
-      if (!isKnown) {
-        const detail = `there is no device ${JSON.stringify(device)}`
-        refused.push({ slice, record, fault: { element: null, path: null, code: 'device_unknown', detail } })
-      }
-      const owner = { tenant, device, uid: this.#names.uidOf(tenant, device), stream: DEFAULT_STREAM }
+      const isKnown = !unknown.has(deviceKey(tenant, device))
+      const owner = { tenant, device, uid: this.#names.uidOf(tenant, device), stream }
       const { log, partition } = progress
       const mark = () => ({
         ...(rule === undefined ? {} : { [SAME_TIME_HEADER]: rule }),

@@ -15,6 +15,7 @@ import { FieldBudget } from './field-budget.ts'
 import { DeletedReadings } from './deleted-readings.ts'
 import { FieldTypes } from './field-types.ts'
 import { Gaps } from './gaps.ts'
+import { Admissions } from './admissions.ts'
 import { HandOn } from './hand-on.ts'
 import { LimitNotes } from './limit-notes.ts'
 import { LatestStates } from './latest-states.ts'
@@ -29,7 +30,7 @@ import { PointWriter } from './point-writer.ts'
 /** What the worker asks of the registry. */
 export type WorkerRegistry = Pick<
   Registry,
-  'pinFieldTypes' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names' | 'tombstones'
+  'pinFieldTypes' | 'admitDevice' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names' | 'tombstones'
 > & { readonly policies: Pick<Policies, 'find'>; readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'> }
 
 export interface IngestWorkerOptions {
@@ -98,7 +99,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     ...shared,
     writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
     sameTimes: new SameTimes({ latest, metrics }),
-    handOn: new HandOn({ ...shared, names: registry.names }),
+    handOn: new HandOn({ ...shared, names: registry.names, admissions: new Admissions(shared) }),
     deadLetters: new DeadLetters(shared),
     recent,
     latest,

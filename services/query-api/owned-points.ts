@@ -1,7 +1,7 @@
 import type { Decoded } from '../../shared/decoders/decode.ts'
 import type { DeviceNames } from '../../shared/registry/names-port.ts'
 import type { PointBatch } from '../../shared/telemetry.ts'
-import { DEFAULT_STREAM, parseDeviceKey } from '../../shared/topics.ts'
+import { parseDeviceKey } from '../../shared/topics.ts'
 
 /** Points of a record that are of one device. */
 export interface OwnedPoints {
@@ -17,8 +17,8 @@ export interface OwnedPoints {
 /** What a record with this key holds, decoded alone: its device's own points, and those of other devices that it brings. */
 export function ownedPoints({ points, element, others }: Decoded, key: string, names: DeviceNames): OwnedPoints[] {
   const { tenant = '', device: uid = '' } = parseDeviceKey(key) ?? {}
-  const ofOthers = others.map(({ device, points: theirs, element: places }): OwnedPoints => {
-    const owner = { tenant, device: names.uidOf(tenant, device), stream: DEFAULT_STREAM }
+  const ofOthers = others.map(({ device, stream, points: theirs, element: places }): OwnedPoints => {
+    const owner = { tenant, device: names.uidOf(tenant, device), stream }
     const series = theirs.series.map((one) => ({ ...one, ...owner }))
     return { device, uid: owner.device, points: { ...theirs, series }, element: places }
   })

@@ -74,7 +74,9 @@ export class ByDeviceDecoder {
       for (const suspect of one.suspects) out.suspects.push({ ...suspect, element: first + suspect.element })
       out.nulls += one.nulls
       const element = one.element.map((own) => first + own)
-      if (one.readings > 0) out.others.push({ record: index, device, points: one.points, element })
+      if (one.readings > 0) {
+        out.others.push({ record: index, device, stream: DEFAULT_STREAM, points: one.points, element })
+      }
     }
     return undefined
   }

@@ -5,10 +5,11 @@ import { decodeHandedOn } from './handed-on.ts'
 import { SluiceError } from '../errors.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
 import { JsonDecoder } from './json.ts'
+import { LinesDecoder } from './lines.ts'
 import type { UploadedDecoders } from './payload-decoder.ts'
 import { StreamSeries, type SeriesCount } from './series.ts'
 import { PolicyTable } from '../policies/policy-table.ts'
-import { loginOfKey, SAME_TIME_HEADER } from '../record.ts'
+import { LINES_HEADER, loginOfKey, SAME_TIME_HEADER } from '../record.ts'
 import { UNREADABLE, type LogRecord } from '../telemetry.ts'
 import {
   DEFAULT_STREAM,
@@ -52,6 +53,7 @@ export class SeriesTable {
   readonly policies = new PolicyTable()
   readonly declared: DeclaredDecoder
   readonly byDevice = new ByDeviceDecoder(this.decoder)
+  readonly lines = new LinesDecoder(this)
   readonly #half: number
   #young = new Map<string, StreamSeries>()
   #old = new Map<string, StreamSeries>()
@@ -216,6 +218,13 @@ function decodeOther(record: LogRecord, index: number, table: SeriesTable, out: 
     if (rule === 'keep' || rule === 'last') out.setSameTime(index, rule)
     const wrong = decodeHandedOn(record, index, (stream) => table.streamOfDevice(record.key, stream), out)
     if (wrong !== undefined) out.refuse(index, faultOfRecord('form_unknown', wrong))
+    return true
+  }
+  if (record.headers?.[LINES_HEADER] !== undefined) {
+    const rule = table.policies.of(record, DEFAULT_STREAM).same_time
+    // As InfluxDB does: what is posted again changes nothing, also where it was written to in between.
+    out.setSameTime(index, rule === 'by_kind' ? 'last' : rule)
+    table.lines.decode(record, index, out)
     return true
   }
   // A device could be called as a login's key is; its topic is its own.

@@ -19,6 +19,7 @@ export interface ReadingsOfDevice {
   readonly record: number
   /** Its name. */
   readonly device: string
+  readonly stream: string
   /** Of each series only field and type count. */
   readonly points: PointBatch
   /** Per point, as in {@link Decoded}. */

@@ -1,5 +1,5 @@
 import { REVISION_HEADER } from '../policies/revision.ts'
-import { headersOf, SAME_TIME_HEADER } from '../record.ts'
+import { headersOf, LINES_HEADER, SAME_TIME_HEADER } from '../record.ts'
 import type { LogRecord, PointBatch } from '../telemetry.ts'
 import { deviceKey, formatTelemetryTopic } from '../topics.ts'
 import { encodeHandedOn, FORM } from './handed-on.ts'
@@ -30,7 +30,7 @@ export function* recordsForOwner(
   const { ms, ns, scheme } = source
   const own = headersOf(owner, uid, formatTelemetryTopic(owner), NO_POLICIES)
   const { topic: _topic, from: _from, replay: _replay, ...rest } = source.headers ?? {}
-  const { [REVISION_HEADER]: _used, [SAME_TIME_HEADER]: _rule, ...others } = rest
+  const { [REVISION_HEADER]: _used, [SAME_TIME_HEADER]: _rule, [LINES_HEADER]: _unit, ...others } = rest
   for (const value of encodeHandedOn(stream, points)) {
     const headers = { ...others, ...own, form: FORM, ...mark() }
     yield { key: deviceKey(tenant, uid), value, ms, ns, scheme, headers }

@@ -1,163 +1,207 @@
-import { compareText } from '../text-order.ts'
 import { doubleOf } from './json-number.ts'
+import { Kept, type LineHead } from './line-head.ts'
+
+/** A field of a line as it is written, in latin1, and its value; null: no number (`nan`); undefined: none that can be read. */
+export type LineField = readonly [written: string, value: number | bigint | boolean | string | null | undefined]
 
 /** One line of Influx line protocol. */
 export interface Line {
-  readonly measurement: string
-  readonly tags: readonly (readonly [key: string, value: string])[]
-  /** In order; null: no number (`nan`). */
-  readonly fields: readonly (readonly [key: string, value: number | bigint | boolean | string | null])[]
+  readonly head: LineHead
+  /** In order, at least one. */
+  readonly fields: readonly LineField[]
   /** Its digits, with a sign perhaps. */
   readonly time: string | undefined
 }
 
 const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/
-const INTEGER = /^-?\d{1,19}[iu]$/
+const INTEGER = /^(-?)(\d{1,20})([iu])$/
 const NO_NUMBER = /^[-+]?(?:nan|inf(?:inity)?)$/i
 const TRUE: ReadonlySet<string> = new Set(['t', 'T', 'true', 'True', 'TRUE'])
 const FALSE: ReadonlySet<string> = new Set(['f', 'F', 'false', 'False', 'FALSE'])
+const [MOST, LEAST, MOST_UNSIGNED] = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n - 1n]
+
+const LINE_FEED = 0x0a
+const RETURN = 0x0d
+const SPACE = 0x20
+const QUOTE = 0x22
+const HASH = 0x23
+const COMMA = 0x2c
+const MINUS = 0x2d
+const ZERO = 0x30
+const NINE = 0x39
+const EQUALS = 0x3d
+const BACKSLASH = 0x5c
 
 /**
- * The lines of a text that is nothing but line protocol, each with a field; else undefined. Comments and empty lines are
- * passed over. https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/
+ * Reads bytes of line protocol line by line: https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/. Comments
+ * and empty lines are passed over. Behind a line that is none it goes on at the next line feed, whatever that stands in. What is
+ * in front of the fields of a line, and the names of fields, are kept by their bytes.
  */
-export function parseLines(text: string): Line[] | undefined {
-  // Without it there is no field.
-  if (!text.includes('=')) return undefined
-  const cursor = new Cursor(text)
-  const lines: Line[] = []
-  while (cursor.nextLine()) {
-    const line = cursor.line()
-    if (line === undefined) return undefined
-    lines.push(line)
-  }
-  return lines
-}
-
-/** The name of a field of a line, in a stream: the measurement, if it is not the stream, the field, and the tags. */
-export function fieldOf({ measurement, tags }: Line, field: string, stream: string): string {
-  const name = measurement === stream ? field : `${measurement}.${field}`
-  if (tags.length === 0) return name
-  const labels = tags.toSorted(([a], [b]) => compareText(a, b)).map(([key, value]) => `${key}=${JSON.stringify(value)}`)
-  return `${name}{${labels.join(',')}}`
-}
-
-class Cursor {
-  readonly #text: string
+export class LineReader {
+  readonly #kept = new Kept()
+  #buffer: Buffer = Buffer.alloc(0)
   #at = 0
+  #start = 0
+  /** The field being read. */
+  #written = ''
 
-  constructor(text: string) {
-    this.#text = text
+  load(bytes: Uint8Array, from = 0): void {
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#at = from
   }
 
   /** Over what is between lines; false at the end. */
-  nextLine(): boolean {
+  begin(): boolean {
+    const buffer = this.#buffer
     for (;;) {
-      while (/[\s]/.test(this.#next())) this.#at += 1
-      if (this.#next() !== '#') return this.#at < this.#text.length
-      const end = this.#text.indexOf('\n', this.#at)
-      this.#at = end < 0 ? this.#text.length : end
+      while (isBlank(buffer[this.#at])) this.#at += 1
+      this.#start = this.#at
+      if (buffer[this.#at] !== HASH) return this.#at < buffer.length
+      this.#at = this.#endOf(this.#at)
     }
   }
 
-  line(): Line | undefined {
-    const measurement = this.#name(', ')
-    if (measurement === undefined) return undefined
-    const tags: [string, string][] = []
-    while (this.#take(',')) {
-      const key = this.#name('=')
-      if (key === undefined || !this.#take('=')) return undefined
-      const value = this.#name(', ')
-      if (value === undefined) return undefined
-      tags.push([key, value])
+  /** The bytes of the line that was read last, or up to its first line feed where it is none. */
+  written(): Buffer {
+    return this.#buffer.subarray(this.#start, this.#at)
+  }
+
+  /** Behind the line at or behind `from`, and its line feed. */
+  endOfLine(bytes: Uint8Array, from: number): number {
+    this.load(bytes, from)
+    if (this.begin()) this.read()
+    return Math.min(this.#endOf(this.#at) + 1, this.#buffer.length)
+  }
+
+  /** The line at which {@link begin} arrived, or what is wrong with it, for a person. */
+  read(): Line | string {
+    const line = this.#line()
+    if (typeof line === 'string') this.#at = this.#endOf(this.#start)
+    return line
+  }
+
+  #line(): Line | string {
+    const end = this.#nameEnd(SPACE, SPACE)
+    if (end < 0) return 'there is no field: a blank and field=value must follow the tags'
+    const head = this.#kept.head(this.#buffer.toString('latin1', this.#at, end))
+    if (head === undefined) return 'what stands before the first blank is no measurement with tags'
+    this.#at = end
+    this.#spaces()
+    const fields: LineField[] = []
+    for (;;) {
+      const wrong = this.#field(fields)
+      if (wrong !== undefined) return wrong
+      if (this.#buffer[this.#at] !== COMMA) break
+      this.#at += 1
     }
-    const fields = this.#spaces() ? this.#fields() : undefined
-    if (fields === undefined) return undefined
     const time = this.#spaces() ? this.#digits() : undefined
     this.#spaces()
-    return this.#isAtEnd() ? { measurement, tags, fields, time } : undefined
+    return this.#isAtEnd() ? { head, fields, time } : 'behind the fields there is something else than a time'
   }
 
-  #fields(): Line['fields'] | undefined {
-    const fields: (readonly [string, Line['fields'][number][1]])[] = []
-    do {
-      const key = this.#name('=')
-      if (key === undefined || !this.#take('=')) return undefined
-      const value = this.#next() === '"' ? this.#quoted() : valueOf(this.#bare())
-      if (value === undefined) return undefined
-      fields.push([key, value])
-    } while (this.#take(','))
-    return fields
+  #field(fields: LineField[]): string | undefined {
+    const end = this.#nameEnd(EQUALS, COMMA)
+    if (end <= this.#at) return 'a field has no name or no value'
+    this.#written = this.#buffer.toString('latin1', this.#at, end)
+    this.#at = end + 1
+    if (this.#buffer[this.#at] === QUOTE) {
+      const text = this.#quoted()
+      if (text === undefined) return 'a text has no end: a quote is missing'
+      fields.push([this.#written, text])
+      return undefined
+    }
+    fields.push([this.#written, valueOf(this.#bare())])
+    return undefined
   }
 
-  #next(): string {
-    return this.#text[this.#at] ?? ''
-  }
-
-  #take(character: string): boolean {
-    if (this.#next() !== character) return false
-    this.#at += 1
-    return true
+  /** Where the first `end` stands without a backslash in front; negative where `before`, a blank or a line feed comes first. */
+  #nameEnd(end: number, before: number): number {
+    const buffer = this.#buffer
+    for (let i = this.#at; i < buffer.length; i += 1) {
+      const byte = buffer[i] ?? 0
+      if (byte > EQUALS || (byte !== end && byte !== before && byte !== SPACE && byte !== LINE_FEED)) continue
+      if (byte === LINE_FEED) return -1
+      if (buffer[i - 1] === BACKSLASH && i > this.#at) continue
+      return byte === end ? i : -1
+    }
+    return -1
   }
 
   #spaces(): boolean {
     const from = this.#at
-    while (this.#next() === ' ') this.#at += 1
+    while (this.#buffer[this.#at] === SPACE) this.#at += 1
     return this.#at > from
   }
 
   #isAtEnd(): boolean {
-    const next = this.#next()
-    return next === '' || next === '\n' || (next === '\r' && (this.#text[this.#at + 1] ?? '\n') === '\n')
+    const next = this.#buffer[this.#at]
+    return next === undefined || next === LINE_FEED || (next === RETURN && this.#isLast(this.#at + 1))
   }
 
-  /** A name up to one of these, at least one character; a backslash in front of what would end one is none of it. */
-  #name(ends: string): string | undefined {
-    let name = ''
-    for (;;) {
-      const next = this.#next()
-      if (next === '\\' && /[,= ]/.test(this.#text[this.#at + 1] ?? '')) {
-        name += this.#text[this.#at + 1] ?? ''
-        this.#at += 2
-        continue
-      }
-      if (next === '' || next === '\n' || next === '\r' || ends.includes(next)) break
-      // Where it needs an escape it was not written as line protocol.
-      if (next === ' ' || (next === ',' && ends === '=')) return undefined
-      name += next
-      this.#at += 1
-    }
-    return name === '' ? undefined : name
+  #isLast(at: number): boolean {
+    return at >= this.#buffer.length || this.#buffer[at] === LINE_FEED
   }
 
   /** From the opening quote; line feeds may stand in it. */
   #quoted(): string | undefined {
-    let text = ''
-    for (this.#at += 1; this.#at < this.#text.length; this.#at += 1) {
-      const next = this.#next()
-      if (next === '"') {
-        this.#at += 1
-        return text
+    const buffer = this.#buffer
+    const start = this.#at + 1
+    let isEscaped = false
+    for (let i = start; i < buffer.length; i += 1) {
+      const byte = buffer[i]
+      if (byte === QUOTE) {
+        this.#at = i + 1
+        const text = buffer.toString('utf8', start, i)
+        return isEscaped ? text.replace(/\\(["\\])/g, '$1') : text
       }
-      const behind = this.#text[this.#at + 1]
-      if (next === '\\' && (behind === '"' || behind === '\\')) this.#at += 1
-      text += this.#next()
+      if (byte !== BACKSLASH || (buffer[i + 1] !== QUOTE && buffer[i + 1] !== BACKSLASH)) continue
+      isEscaped = true
+      i += 1
     }
     return undefined
   }
 
   #bare(): string {
     const from = this.#at
-    while (!this.#isAtEnd() && this.#next() !== ',' && this.#next() !== ' ') this.#at += 1
-    return this.#text.slice(from, this.#at)
+    const buffer = this.#buffer
+    for (; this.#at < buffer.length; this.#at += 1) {
+      const byte = buffer[this.#at]
+      if (byte === COMMA || byte === SPACE || byte === LINE_FEED || (byte === RETURN && this.#isAtEnd())) break
+    }
+    return buffer.toString('latin1', from, this.#at)
   }
 
   #digits(): string | undefined {
     const from = this.#at
-    if (this.#next() === '-') this.#at += 1
-    while (/\d/.test(this.#next())) this.#at += 1
-    return this.#at === from ? undefined : this.#text.slice(from, this.#at)
+    if (this.#buffer[this.#at] === MINUS) this.#at += 1
+    for (let byte = this.#buffer[this.#at]; byte !== undefined && byte >= ZERO && byte <= NINE;) {
+      byte = this.#buffer[(this.#at += 1)]
+    }
+    return this.#at === from ? undefined : this.#buffer.toString('latin1', from, this.#at)
   }
+
+  #endOf(from: number): number {
+    const end = this.#buffer.indexOf(LINE_FEED, from)
+    return end < 0 ? this.#buffer.length : end
+  }
+}
+
+/** The lines of bytes that are nothing but line protocol, each with fields whose values can all be read; else undefined. */
+export function linesOf(reader: LineReader, bytes: Uint8Array): Line[] | undefined {
+  // Without it there is no field.
+  if (!bytes.includes(EQUALS)) return undefined
+  const lines: Line[] = []
+  reader.load(bytes)
+  while (reader.begin()) {
+    const line = reader.read()
+    if (typeof line === 'string' || line.fields.some(([, value]) => value === undefined)) return undefined
+    lines.push(line)
+  }
+  return lines
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || (byte !== undefined && byte >= 0x09 && byte <= RETURN)
 }
 
 function valueOf(text: string): number | bigint | boolean | null | undefined {
@@ -165,8 +209,14 @@ function valueOf(text: string): number | bigint | boolean | null | undefined {
     const value = Number(text)
     return Number.isFinite(value) ? value : undefined
   }
-  if (INTEGER.test(text)) return doubleOf(BigInt(text.slice(0, -1)))
+  const [, minus, digits = '', kind] = INTEGER.exec(text) ?? []
+  if (kind !== undefined) return integerOf(BigInt(`${minus}${digits}`), kind)
   if (TRUE.has(text)) return true
   if (FALSE.has(text)) return false
   return NO_NUMBER.test(text) ? null : undefined
+}
+
+function integerOf(value: bigint, kind: string): number | bigint | undefined {
+  const isInRange = kind === 'i' ? value >= LEAST && value <= MOST : value >= 0n && value <= MOST_UNSIGNED
+  return isInRange ? doubleOf(value) : undefined
 }

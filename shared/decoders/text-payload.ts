@@ -1,6 +1,6 @@
 import type { PayloadReadings } from './payload-readings.ts'
 import { MAX_STRING_BYTES } from './json-values.ts'
-import { fieldOf, parseLines, type Line } from './line-protocol.ts'
+import { LineReader, linesOf, type Line } from './line-protocol.ts'
 import { MAX_ELEMENTS } from '../stamps/reservation.ts'
 
 /** The field of a payload that is a value without a name. */
@@ -30,7 +30,7 @@ export function isNoText(payload: Uint8Array): boolean {
 
 /** Reads the text into `readings`; or gives what is wrong with it, for a person. */
 export function readText(form: TextForm, text: string, into: Into): string | undefined {
-  const lines = form === 'plain' ? undefined : parseLines(text)
+  const lines = form === 'plain' ? undefined : linesOf(new LineReader(), Buffer.from(text))
   if (lines !== undefined) return readLines(lines, into)
   if (form === 'line_protocol') return 'not all of it is lines of line protocol with a field'
   const most = form === 'plain' ? MAX_STRING_BYTES : MAX_TEXT_BYTES
@@ -49,7 +49,9 @@ function readLines(lines: readonly Line[], { stream, readings }: Into): undefine
     const element = readings.next()
     const { reading } = readings
     reading.begin(element)
-    for (const [field, value] of line.fields) reading.put(value, fieldOf(line, field, stream))
+    const { head } = line
+    const front = head.measurement === stream ? '' : `${head.measurement}.`
+    for (const [written, value] of line.fields) if (value !== undefined) reading.put(value, head.nameOf(written, front))
     if (line.time !== undefined) reading.time.readDigits(line.time, 'time')
     readings.finish(0, reading.settle(0), element)
   }

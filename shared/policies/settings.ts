@@ -22,6 +22,8 @@ export interface PolicySettings {
   readonly compression?: 'auto' | 'none'
   /** As what bytes are kept that are no text. */
   readonly bytes?: BytesForm
+  /** Tags of line protocol posted over HTTP that name the device: of those that a line has the first of these. */
+  readonly device_tags?: readonly string[]
 }
 
 export type BytesForm = 'base64' | 'base64url' | 'hex'
@@ -51,6 +53,7 @@ export const DEFAULT_POLICY: Policy = {
   decoder: 'auto',
   compression: 'auto',
   bytes: 'base64',
+  device_tags: ['device', 'host', 'entity_id', 'topic', 'name'],
 }
 
 const MAX_TIME_KEYS = 16
@@ -80,6 +83,12 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
   compression: { ...oneOf('auto', 'none'), feature: 'decoders' },
   bytes: { ...oneOf('base64', 'base64url', 'hex'), feature: 'decoders' },
+  device_tags: {
+    takes: `1 to ${MAX_TIME_KEYS} different names of tags`,
+    allows: areKeys,
+    isList: true,
+    feature: 'lines-1',
+  },
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]

@@ -1,6 +1,6 @@
 import type { DeviceFields, StreamFields } from '../../shared/registry/fields-port.ts'
 import type { DeviceLimitRecord, Presence } from '../../shared/registry/presence-port.ts'
-import type { FieldDeclaration, StreamState } from '../../shared/registry/port.ts'
+import type { FieldDeclaration, Registry, StreamState } from '../../shared/registry/port.ts'
 import { SAME_NAMES, type DeviceNames } from '../../shared/registry/names-port.ts'
 import { deviceKey } from '../../shared/topics.ts'
 import { TombstoneView, type Tombstones } from '../../shared/registry/tombstones-port.ts'
@@ -17,6 +17,8 @@ const unused = (): never => {
 /** What the worker uses of a registry, in memory. */
 export class MemoryRegistry {
   names: DeviceNames = SAME_NAMES
+  /** No login makes devices unless a test says so. */
+  admitDevice: Registry['admitDevice'] = async () => 'unknown'
   readonly types = new Map<string, FieldType>()
   readonly policies = new MemoryPolicies()
   readonly declaredTypes = new MemoryDeclaredTypes()

@@ -165,6 +165,27 @@ describe('what is handed on', () => {
     expect(world.log.records['telemetry.raw'][0]?.[0]?.headers?.['from']).toBe('memory/2/0/1')
   })
 
+  it('makes the device where its login may, and asks once for all records of a slice', async () => {
+    const world = new World(3)
+    const made = new Set<string>()
+    const asked: string[] = []
+    world.registry.names = { ...SAME_NAMES, isKnown: (_tenant, device) => device !== 'bb' || made.has(device) }
+    world.registry.admitDevice = async (login, { device }) => {
+      asked.push(`${login} ${device}`)
+      made.add(device)
+      return 'made'
+    }
+    await world.log.append('telemetry.raw', [
+      ofGateway({ bb: { v: 1 }, a: { v: 2 } }, T),
+      ofGateway({ bb: { v: 3 } }, T + 1),
+    ])
+    await world.work()
+    await world.settled()
+    expect(Object.values(stored(world)).sort()).toEqual([1, 2, 3])
+    expect(asked).toEqual(['gw bb'])
+    expect(world.deadLetters()).toEqual([])
+  })
+
   it('and is too large for a record of its own is a fault of the source', async () => {
     const world = new World(3)
     const log = withMethods(world.log, {
