@@ -31,6 +31,15 @@ export const queryApiSettings = {
     'Seconds in which a request must have arrived whole; its header must in 10 at most.',
     { min: 1, max: 3_600 },
   ),
+  // What InfluxDB 1.x takes; Telegraf's batches of 1,000 have some 300 KB.
+  HTTP_WRITE_BYTES_MAX: integer(
+    25_000_000,
+    'Maximum size of the body of a POST to /write or /api/v2/write, unpacked.',
+    {
+      min: 65_536,
+      max: 32_000_000,
+    },
+  ),
   HTTP_HOSTS: list(
     'Names, separated by commas, under which a proxy on this host hands on requests to a BIND_ADDRESS on loopback.',
     (entry) => /^[\w.-]+$/.test(entry),

@@ -10,10 +10,14 @@ import { Authentication } from './authentication.ts'
 import { BrowserSessions } from './browser-sessions.ts'
 import { describeApi, serveDescription } from './description.ts'
 import { checkHost } from './host-check.ts'
+import { influxDoors } from './influx/doors.ts'
+import type { Doorway } from './influx/line-posts.ts'
 import { jobHandlers } from './jobs/handlers.ts'
 import { JobRunner } from './jobs/job-runner.ts'
 import { LiveView } from './live.ts'
 import { answerBrokenRequest, Problem, sendProblem } from './problem.ts'
+import { createPacer } from './reading-rates.ts'
+import { RefusedReadings } from './refused-readings.ts'
 import { observeRequests } from './requests.ts'
 import { aclRoutes } from './routes/acl.ts'
 import { applicationRoutes } from './routes/applications.ts'
@@ -79,6 +83,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   const live = new LiveView({ ...options, maxClients: options.settings.HTTP_STREAMS_MAX })
   const sessions = new BrowserSessions(options.metrics)
   const authentication = new Authentication(options.registry, sessions, options.metrics)
+  const doorway: Doorway = { takeAtRate: createPacer(options), refused: new RefusedReadings(options) }
   const runner = new JobRunner({ ...options, jobs: options.registry.jobs, handlers: jobHandlers(options) })
   checkHost(app, options)
   drainAtClose(app, live)
@@ -108,11 +113,12 @@ export async function createApi(options: ApiOptions): Promise<Api> {
       closed.addHook('onRequest', (request) => authentication.check(request))
       endSessionRoute(closed, sessions)
       administrationRoutes(closed, options)
-      dataRoutes(closed, options, runner)
+      dataRoutes(closed, options, runner, doorway)
       streamRoutes(closed, live, sessions)
     },
     { prefix: '/v1' },
   )
+  await app.register(async (doors: Api) => influxDoors(doors, options, authentication, doorway))
   await serveDescription(app)
   await registerPage(app, options.publicFolder)
   return app
@@ -137,10 +143,10 @@ function administrationRoutes(app: Api, options: ApiOptions): void {
 }
 
 /** Readings, and how Sluice is doing. */
-function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner): void {
+function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner, doorway: Doorway): void {
   latestRoutes(app, options)
   readingRoutes(app, options)
-  readingPostRoute(app, options)
+  readingPostRoute(app, options, doorway)
   manyReadingRoutes(app, options)
   retentionRoutes(app, options)
   readingDeleteRoutes(app, options, runner)

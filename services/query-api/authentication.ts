@@ -79,6 +79,17 @@ export class Authentication {
     request.principal = principal
   }
 
+  /** Sets `who` and `principal` of a request that came with the token of a login; an API key has no tenant to write to. */
+  async checkLogin(request: FastifyRequest, token: string): Promise<void> {
+    const principal = await this.#registry.verifyToken(token)
+    if (principal === undefined) {
+      this.#failures.inc()
+      throw new SluiceError('token_invalid', 'The token is not that of a device or an application.')
+    }
+    request.who = principal.name
+    request.principal = principal
+  }
+
   /** A session has the rights of its key, for as long as that is one. */
   async #nameOfSession(token: string): Promise<string> {
     const key = this.#sessions.keyOf(token)

@@ -80,11 +80,14 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
     const invalid = body.code === 'token_invalid' ? ', error="invalid_token"' : ''
     reply.header('www-authenticate', `Bearer realm="sluice"${invalid}`)
   }
-  if (ERRORS[body.code as ErrorCode].canRetry) {
-    const afterMs = (error instanceof SluiceError ? error.retryAfterMs : undefined) ?? 0
-    reply.header('retry-after', String(Math.max(1, Math.ceil(afterMs / 1000))))
-  }
+  if (ERRORS[body.code as ErrorCode].canRetry) reply.header('retry-after', retryAfterSeconds(error))
   return reply.code(body.status).type(PROBLEM_TYPE).send(body)
+}
+
+/** What the header `Retry-After` says of an error. */
+export function retryAfterSeconds(error: unknown): string {
+  const afterMs = (error instanceof SluiceError ? error.retryAfterMs : undefined) ?? 0
+  return String(Math.max(1, Math.ceil(afterMs / 1000)))
 }
 
 /** The answer to bytes that are no HTTP request: there is no reply object yet. */

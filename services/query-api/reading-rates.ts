@@ -8,7 +8,7 @@ export function deviceLogin({ tenant, device, uid }: Device): Principal {
   return { kind: 'device', name: `${tenant}/${device}`, tenant, device, uid }
 }
 
-/** Takes a message of so many bytes from the rates of a login. Error: `rate_limited`, with the time after which there is room. */
+/** Takes messages of so many bytes together from the rates of a login, all or none. Error: `rate_limited`, with the time after which there is room. */
 export function createPacer({ rates, metrics }: ApiParts<'rates' | 'metrics'>) {
   const limited = new Counter({
     name: 'sluice_http_rate_limited_total',
@@ -16,13 +16,17 @@ export function createPacer({ rates, metrics }: ApiParts<'rates' | 'metrics'>) {
     labelNames: ['limit'] as const,
     registers: [metrics],
   })
-  return (login: Principal, bytes: number): void => {
+  return (login: Principal, bytes: number, messages = 1): void => {
     const entered = rates.enter(login)
     if (entered === undefined) return
     const { allowance, leave } = entered
     try {
       const lacking = allowance.lacks()
-      if (lacking === undefined) return allowance.take(bytes)
+      if (lacking === undefined) {
+        allowance.take(bytes)
+        for (let more = 1; more < messages; more += 1) allowance.take(0)
+        return
+      }
       limited.inc({ limit: lacking.name })
       const text = `${login.name} has used up ${lacking.name}, ${lacking.rate} per second.`
       throw new SluiceError('rate_limited', text, { retryAfterMs: allowance.waitMs() })

@@ -37,12 +37,13 @@ export class RefusedReadings {
       return await work
     } catch (error) {
       const { code, message: detail } = toSluiceError(error)
-      if (code === 'device_unknown') this.#record({ ...letter, code, detail })
+      if (code === 'device_unknown') this.keep({ ...letter, code, detail })
       throw error
     }
   }
 
-  #record(letter: Pick<DeadLetter, 'code' | 'detail' | 'who' | 'topic' | 'key' | 'payload'>): void {
+  /** Keeps a letter of something that is refused, cut to what is kept of such, unless there are too many. */
+  keep(letter: Pick<DeadLetter, 'code' | 'detail' | 'who' | 'topic' | 'key' | 'payload'>): void {
     if (this.#waiting >= MAX_WAITING || !this.#takeToken()) return this.#dropped.inc()
     const payload = letter.payload.slice(0, KEPT_PAYLOAD_BYTES)
     const stamp = this.#options.stamp(payload)

@@ -3,7 +3,7 @@ import { LATENCY_BUCKETS, type Metrics } from '../../shared/process/metrics.ts'
 import type { Api } from './api.ts'
 
 /** Asked by machines every few seconds, or files of the page: not worth a line in the log of a busy day. */
-const QUIET = /^\/(healthz|readyz|metrics|docs.*|v1\/status|vendor.*|)$|^\/[^/]*\.[a-z]+$/
+const QUIET = /^\/(healthz|readyz|health|ping|metrics|docs.*|v1\/status|vendor.*|)$|^\/[^/]*\.[a-z]+$/
 /** These answers last as long as somebody watches; how long says nothing. */
 const STREAM = '/v1/stream'
 

@@ -14,8 +14,8 @@ import type { Api, ApiParts } from '../api.ts'
 import { FaultView } from '../letter-view.ts'
 import { PayloadRejected, problemResponses } from '../problem.ts'
 import { publisherOf } from '../publisher.ts'
-import { RefusedReadings } from '../refused-readings.ts'
-import { createPacer, deviceLogin } from '../reading-rates.ts'
+import type { Doorway } from '../influx/line-posts.ts'
+import { deviceLogin } from '../reading-rates.ts'
 import { DeviceParams } from './devices.ts'
 import { Stream, streamOf } from './readings.ts'
 
@@ -55,15 +55,15 @@ const POST = {
   },
 }
 
-type PostParts = ApiParts<'registry' | 'log' | 'logger' | 'metrics' | 'settings' | 'stamp' | 'rates'>
+type PostParts = ApiParts<'registry' | 'log' | 'metrics' | 'settings' | 'stamp'>
 
 /** The way of readings into the log over HTTP. */
-export function readingPostRoute(app: Api, options: PostParts): void {
+export function readingPostRoute(app: Api, options: PostParts, doorway: Doorway): void {
   // A context of its own, because it takes bytes whatever their media type is called.
-  app.register(async (raw: Api) => writeRoute(raw, options))
+  app.register(async (raw: Api) => writeRoute(raw, options, doorway))
 }
 
-function writeRoute(app: Api, options: PostParts): void {
+function writeRoute(app: Api, options: PostParts, { takeAtRate, refused }: Doorway): void {
   const { registry, log, metrics } = options
   const table = new SeriesTable({ maxSeries: MAX_SERIES })
   const gauge = new Gauge({
@@ -71,8 +71,6 @@ function writeRoute(app: Api, options: PostParts): void {
     help: 'Payloads posted over HTTP that are not yet in the log',
     registers: [metrics],
   })
-  const takeAtRate = createPacer(options)
-  const refused = new RefusedReadings(options)
   let pending = 0
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
