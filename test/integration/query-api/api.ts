@@ -95,9 +95,12 @@ function conformance(app: Api) {
     ajv ??= new Ajv2020({ strict: false, formats: { 'date-time': /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$/ } })
     if (ajv.getSchema('api') === undefined) ajv.addSchema(document, 'api')
     const path = url.split('?')[0] ?? ''
-    const template = Object.keys(document.paths).find((candidate) => {
-      return new RegExp(`^${candidate.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path)
-    })
+    const templates = Object.keys(document.paths)
+    const template =
+      templates.find((one) => one === path) ??
+      templates.find((candidate) => {
+        return new RegExp(`^${candidate.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path)
+      })
     const operation = document.paths[template ?? '']?.[method.toLowerCase()]
     if (template === undefined || operation === undefined) {
       expect({ url, status }).toEqual({ url, status: 404 })
