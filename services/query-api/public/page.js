@@ -1,11 +1,13 @@
 import { Connect, explain } from './connect.js'
 import { byId, formatTime, setText, visible } from './dom.js'
 import { Find } from './find.js'
+import { Letters } from './letters.js'
 import { Live } from './live.js'
 import { Refusals } from './refusals.js'
 import { Refused } from './refused.js'
 import { Session } from './session.js'
 import { Stream } from './stream.js'
+import { Trace } from './trace.js'
 
 /** @typedef {import('./session.js').DeviceRow} DeviceRow */
 /** @typedef {import('./stream.js').Letter} Letter */
@@ -45,6 +47,8 @@ class Page {
   #expected = ''
 
   constructor() {
+    new Letters(this.#session)
+    new Trace(this.#session)
     byId('gate-form', HTMLFormElement).addEventListener('submit', (event) => {
       event.preventDefault()
       void this.open(byId('token', HTMLInputElement).value.trim())
