@@ -14,6 +14,8 @@ const TAGS = [
   'custom',
   ...['inputs.mqtt_consumer', 'inputs.kafka_consumer', 'outputs.kafka', 'outputs.influxdb_v2'],
   ...['parsers.json', 'parsers.json_v2', 'parsers.influx', 'serializers.influx'],
+  // For what writes to us: lines from a socket, and both of its writers for InfluxDB.
+  ...['inputs.socket_listener', 'outputs.influxdb'],
 ]
 
 export interface TelegrafOptions {
@@ -26,7 +28,7 @@ export interface TelegrafOptions {
 
 /** Builds Telegraf from its Go module, once (about a minute on 2 cores); the path of the binary. */
 export async function installTelegraf(): Promise<string> {
-  const folder = await cachedBuild(`telegraf-${VERSION}`, async (target) => {
+  const folder = await cachedBuild(`telegraf-${VERSION}-${TAGS.length}`, async (target) => {
     requireTools('Telegraf', ['go'])
     const flags = ['-ldflags', '-s -w', '-tags', TAGS.join(',')]
     await run('nice', ['-n', '10', 'go', 'install', ...flags, `${PACKAGE}@v${VERSION}`], {

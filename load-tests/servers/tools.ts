@@ -12,6 +12,7 @@ const PURPOSE = {
   go: 'Go 1.22 or newer, to build InfluxDB and Telegraf',
   cargo: 'Rust with cargo, to build the query engine inside InfluxDB',
   cc: 'a C compiler, to build InfluxDB (Debian: build-essential)',
+  python3: 'Python 3 with pip, for clients that are written in it (Debian: python3-pip)',
   openssl: 'OpenSSL, to make certificates (Debian: openssl)',
 } as const
 
