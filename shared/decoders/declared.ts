@@ -1,4 +1,5 @@
 import { cbor } from './cbor.ts'
+import { csv } from './csv-rows.ts'
 import type { DecodedColumns } from './decoded.ts'
 import { compressionOf, unpack } from './compression.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
@@ -9,6 +10,7 @@ import type { PayloadDecoder, UploadedDecoders } from './payload-decoder.ts'
 import { isNoText } from './text-payload.ts'
 import { senmlCbor } from './senml-cbor.ts'
 import type { StreamSeries } from './series.ts'
+import { decodeText } from './text-encoding.ts'
 import type { LogRecord } from '../telemetry.ts'
 
 /** What the payload is read as, once `decoder` has made JSON of other bytes. */
@@ -18,13 +20,15 @@ interface Way {
 }
 
 /** The decoders that a policy may name. */
-const BUILT_IN: Readonly<Record<Exclude<DecoderName, 'auto'>, Way>> = {
+const BUILT_IN: Readonly<Record<DecoderName, Way>> = {
+  auto: { form: 'auto' },
   json: { form: 'json' },
   senml: { form: 'senml', decoder: senmlCbor },
   line_protocol: { form: 'line_protocol' },
   plain: { form: 'plain' },
   cbor: { form: 'json', decoder: cbor },
   messagepack: { form: 'json', decoder: messagePack },
+  csv: { form: 'json', decoder: csv },
 }
 
 const NONE_UPLOADED: UploadedDecoders = { decoderOf: () => undefined }
@@ -54,13 +58,15 @@ export class DeclaredDecoder {
       const text = way.decoder?.read(payload, { record, stream: series.stream, policy }) ?? payload
       return text instanceof Uint8Array ? this.#readAs(way.form, text, record, index, series, out) : text
     }
-    const compression = compressionOf(record.value, policy)
+    const { encoding } = policy
+    const payload = encoding === 'none' ? record.value : decodeText(record.value, encoding)
+    if (!(payload instanceof Uint8Array)) return payload
+    const compression = compressionOf(payload, policy)
     // Any payload may begin as one of deflate does.
-    const failure =
-      compression === undefined || compression === 'deflate' ? asDeclared(read(record.value), name) : undefined
-    if (compression === undefined || (compression === 'deflate' && failure?.code !== 'payload_not_as_declared'))
-      return failure
-    const unpacked = unpack(record.value, compression)
+    const isTried = compression === undefined || compression === 'deflate'
+    const failure = isTried ? asDeclared(read(payload), name) : undefined
+    if (compression === undefined || (isTried && (failure === undefined || !isOther(failure)))) return failure
+    const unpacked = unpack(payload, compression)
     if (unpacked instanceof Uint8Array) return asDeclared(read(unpacked), name)
     return failure ?? unpacked
   }
@@ -90,9 +96,13 @@ function isBuiltIn(name: string): name is keyof typeof BUILT_IN {
   return Object.hasOwn(BUILT_IN, name)
 }
 
+/** The payload may be of another format. */
+function isOther({ code }: Fault): boolean {
+  return code === 'payload_not_json' || code === 'payload_not_utf8' || code === 'payload_not_as_declared'
+}
+
 /** Whatever the payload is instead, it is not what was declared. */
 function asDeclared(failure: Fault | undefined, name: string): Fault | undefined {
-  if (failure === undefined) return undefined
-  const isOther = ['payload_not_json', 'payload_not_utf8', 'payload_not_as_declared'].includes(failure.code)
-  return isOther ? faultOfRecord('payload_not_as_declared', `${name} expected: ${failure.detail}`) : failure
+  if (failure === undefined || name === 'auto' || !isOther(failure)) return failure
+  return faultOfRecord('payload_not_as_declared', `${name} expected: ${failure.detail}`)
 }

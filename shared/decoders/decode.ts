@@ -196,7 +196,7 @@ function decodeRun(
       const policy = table.policies.of(record, stream.stream)
       table.decoder.policy = policy
       out.setSameTime(index, policy.same_time)
-      if (policy.decoder === 'auto') table.decoder.decode(record, index, stream, out)
+      if (policy.decoder === 'auto' && policy.encoding === 'none') table.decoder.decode(record, index, stream, out)
       else table.declared.decode(record, index, stream, out)
     }
   }

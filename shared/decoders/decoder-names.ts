@@ -1,5 +1,5 @@
 /** Decoders that Sluice has itself. `auto`: JSON, else line protocol, else one line of text. */
-export const DECODER_NAMES = ['auto', 'json', 'senml', 'line_protocol', 'plain', 'cbor', 'messagepack'] as const
+export const DECODER_NAMES = ['auto', 'json', 'senml', 'line_protocol', 'plain', 'cbor', 'messagepack', 'csv'] as const
 
 export type DecoderName = (typeof DECODER_NAMES)[number]
 

@@ -74,7 +74,7 @@ export class JsonReading implements ListHost {
     this.#receivedMs = receivedMs
     if (policy === this.time.policy) return
     this.time.policy = policy
-    this.#values.readsQuotes = policy.quoted_numbers === 'number'
+    this.#values.use(policy)
     this.names = this.#byKeys.of(policy.time_keys)
   }
 

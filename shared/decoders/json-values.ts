@@ -1,8 +1,10 @@
 import type { DecodedColumns } from './decoded.ts'
 import type { ErrorCode } from '../errors.ts'
-import { numberValue } from './json-number.ts'
+import { doubleOf, numberValue } from './json-number.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import { quote, shorten, unescape } from './json-text.ts'
+import { hexInteger } from './text-encoding.ts'
+import type { Policy } from '../policies/settings.ts'
 import type { StreamSeries } from './series.ts'
 import type { PointValue } from '../telemetry.ts'
 
@@ -24,10 +26,12 @@ const POWERS = Array.from({ length: EXACT_DIGITS + 1 }, (_, exponent) => 10 ** e
 /** Reads single values into columns. Functions take the position of what they read and return the one behind it, or SYNTAX. */
 export class JsonValues {
   nulls = 0
-  /** A text that would be a number without its quotes is one. */
-  readsQuotes = false
   out: DecodedColumns
   series: StreamSeries
+  /** A text that would be a number without its quotes is one. */
+  #readsQuotes = false
+  /** Fields whose texts are hexadecimal digits of an integer; undefined where there are none. */
+  #hexFields: ReadonlySet<string> | undefined
   readonly #scanner: JsonScanner
   readonly #refuse: (path: string, code: ErrorCode, detail: string) => void
 
@@ -40,6 +44,12 @@ export class JsonValues {
     this.out = into.out
     this.series = into.series
     this.#refuse = refuse
+  }
+
+  /** What texts are from now on. */
+  use({ quoted_numbers: quoted, hex_numbers: hex }: Policy): void {
+    this.#readsQuotes = quoted === 'number'
+    this.#hexFields = hex.length === 0 ? undefined : new Set(hex)
   }
 
   /** The value at `position`, which begins with `first` and holds no others. */
@@ -113,7 +123,7 @@ export class JsonValues {
     if (scanner.escaped) {
       text = unescape(scanner.text(position, end))
       if (!text.isWellFormed()) {
-        this.#refuse(field, 'value_unsupported', `${quote(field)} contains half a surrogate pair`)
+        this.#refuse(field, 'value_unsupported', `${quote(field)} contains half a surrogate pair, or is not UTF-8`)
         return end + 1
       }
     }
@@ -128,7 +138,7 @@ export class JsonValues {
   }
 
   #push(text: string, field: string): void {
-    const number = this.readsQuotes ? numberIn(text) : undefined
+    const number = this.#hexFields?.has(field) ? hexNumber(text) : this.#readsQuotes ? numberIn(text) : undefined
     if (number === undefined) this.out.push(this.series.get(field, 'string'), text)
     else this.out.push(this.series.get(field, 'float'), number)
   }
@@ -152,6 +162,11 @@ function numberIn(text: string): number | bigint | undefined {
   if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]\d+)?$/.test(text)) return undefined
   const value = numberValue(text)
   return typeof value === 'string' ? undefined : value
+}
+
+function hexNumber(text: string): number | bigint | undefined {
+  const integer = hexInteger(text)
+  return integer === undefined ? undefined : doubleOf(integer)
 }
 
 function typeOf(value: PointValue): 'float' | 'boolean' | 'string' {

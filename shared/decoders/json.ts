@@ -18,8 +18,8 @@ const ARRAY = 0x5b
 const ARRAY_END = 0x5d
 const OBJECT = 0x7b
 
-/** What the bytes of a payload are read as. `senml` is JSON that is a pack (RFC 8428), and nothing else. */
-export type Form = 'json' | 'senml' | TextForm
+/** What the bytes of a payload are read as; `auto`: JSON, or else a text. `senml` is JSON that is a pack (RFC 8428), and nothing else. */
+export type Form = 'auto' | 'json' | 'senml' | TextForm
 
 /**
  * The decoder of payloads whose format nobody has named: one pass over the bytes into columns, without an object per
@@ -47,12 +47,12 @@ export class JsonDecoder {
    * for bad input.
    */
   decode(record: LogRecord, index: number, series: StreamSeries, out: DecodedColumns): number {
-    let failure = this.#readAny(record.value, record, index, series, out)
+    let failure = this.read('auto', record.value, record, index, series, out)
     const compression =
       failure !== undefined && isUnread(failure) ? compressionOf(record.value, this.policy) : undefined
     if (compression !== undefined) {
       const unpacked = unpack(record.value, compression)
-      failure = unpacked instanceof Uint8Array ? this.#readAny(unpacked, record, index, series, out) : unpacked
+      failure = unpacked instanceof Uint8Array ? this.read('auto', unpacked, record, index, series, out) : unpacked
     }
     if (failure !== undefined) out.refuse(index, failure)
     return this.#readings.count
@@ -83,6 +83,7 @@ export class JsonDecoder {
     series: StreamSeries,
     out: DecodedColumns,
   ): Fault | undefined {
+    if (form === 'auto') return this.#readAny(payload, record, index, series, out)
     const scanner = this.#scanner
     scanner.load(payload)
     this.#readings.begin(record, index, series, out, this.policy)

@@ -24,7 +24,15 @@ export interface PolicySettings {
   readonly bytes?: BytesForm
   /** Tags of line protocol posted over HTTP that name the device: of those that a line has the first of these. */
   readonly device_tags?: readonly string[]
+  /** As which text payloads write the bytes of their format. */
+  readonly encoding?: TextEncoding
+  /** Columns of CSV; none: the first line of each payload names them. */
+  readonly csv_columns?: readonly string[]
+  /** Fields whose texts are integers in hexadecimal digits. */
+  readonly hex_numbers?: readonly string[]
 }
+
+export type TextEncoding = 'none' | 'base64' | 'hex'
 
 export type BytesForm = 'base64' | 'base64url' | 'hex'
 
@@ -54,9 +62,13 @@ export const DEFAULT_POLICY: Policy = {
   compression: 'auto',
   bytes: 'base64',
   device_tags: ['device', 'host', 'entity_id', 'topic', 'name'],
+  encoding: 'none',
+  csv_columns: [],
+  hex_numbers: [],
 }
 
 const MAX_TIME_KEYS = 16
+const MAX_COLUMNS = 256
 const MAX_KEY_BYTES = 1024
 
 interface Setting {
@@ -71,7 +83,7 @@ interface Setting {
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   quoted_numbers: oneOf('text', 'number'),
-  time_keys: { takes: `1 to ${MAX_TIME_KEYS} different names of fields`, allows: areKeys, isList: true },
+  time_keys: namesUpTo(MAX_TIME_KEYS),
   time_zone: { takes: 'the IANA name of a time zone, such as Europe/Berlin, or none', allows: isZone },
   time_future: oneOf('accept', 'restamp', 'quarantine'),
   time_ancient: oneOf('accept', 'restamp', 'quarantine'),
@@ -83,12 +95,10 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   },
   compression: { ...oneOf('auto', 'none'), feature: 'decoders' },
   bytes: { ...oneOf('base64', 'base64url', 'hex'), feature: 'decoders' },
-  device_tags: {
-    takes: `1 to ${MAX_TIME_KEYS} different names of tags`,
-    allows: areKeys,
-    isList: true,
-    feature: 'lines-1',
-  },
+  device_tags: { ...namesUpTo(MAX_TIME_KEYS, 'tags'), feature: 'lines-1' },
+  encoding: { ...oneOf('none', 'base64', 'hex'), feature: 'decoders' },
+  csv_columns: { ...namesUpTo(MAX_COLUMNS), feature: 'decoders' },
+  hex_numbers: { ...namesUpTo(MAX_COLUMNS), feature: 'decoders' },
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
@@ -97,8 +107,13 @@ export function isSettingName(name: string): name is SettingName {
   return Object.hasOwn(SETTINGS, name)
 }
 
-function areKeys(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_TIME_KEYS) return false
+function namesUpTo(most: number, what = 'fields'): Setting {
+  const takes = `1 to ${most} different names of ${what}`
+  return { takes, allows: (value) => areKeys(value, most), isList: true }
+}
+
+function areKeys(value: unknown, most: number): boolean {
+  if (!Array.isArray(value) || value.length === 0 || value.length > most) return false
   const isKey = (key: unknown) => typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES
   return value.every(isKey) && new Set(value).size === value.length
 }

@@ -5,6 +5,8 @@ export const MAX_ELEMENTS = 10_000
 const LEAST_BYTES = 3
 /** A value of one reading that is no object is recognised up to this length. */
 const MAX_PLAIN_BYTES = 64
+/** The length of `false`. */
+const LONGEST_WORD = 5
 
 const LINE_FEED = 0x0a
 const QUOTE = 0x22
@@ -13,7 +15,9 @@ const MINUS = 0x2d
 const ZERO = 0x30
 const NINE = 0x39
 const SEMICOLON = 0x3b
+const A = 0x41
 const OBJECT = 0x7b
+const OBJECT_END = 0x7d
 const LAST_PRINTABLE = 0x7e
 
 /**
@@ -37,10 +41,20 @@ function elementsIn(bytes: number): number {
   return bytes >= MAX_ELEMENTS * LEAST_BYTES ? MAX_ELEMENTS : Math.floor(bytes / LEAST_BYTES) + 1
 }
 
-/** Several objects stand in several lines; one that is printed over lines only reserves more than it needs. */
+/**
+ * Several objects stand in several lines; one that is printed over lines only reserves more than it needs. What does not end
+ * as an object is of another format.
+ */
 function isOneLine(payload: Uint8Array, start: number): boolean {
+  let end = payload.length - 1
+  while (end > start && isBlank(payload[end] ?? 0)) end -= 1
   const at = payload.indexOf(LINE_FEED, start)
-  return at < 0 || isSpace(payload, at)
+  return payload[end] === OBJECT_END && (at < 0 || at > end)
+}
+
+/** Firmware in C leaves NULs behind what it sends. */
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0 || (byte >= 0x09 && byte <= 0x0d)
 }
 
 function isSpace(payload: Uint8Array, start: number): boolean {
@@ -65,8 +79,11 @@ function isPlain(byte: number): boolean {
 
 function isPlainText(payload: Uint8Array, start: number): boolean {
   if (payload.length - start > MAX_PLAIN_BYTES) return false
+  const isQuoted = payload[start] === QUOTE
   for (let i = start; i < payload.length; i++) {
     const byte = payload[i] ?? 0
+    // Letters in a number, or more of them than a word has, may write bytes of another format.
+    if (!isQuoted && i - start >= LONGEST_WORD && byte >= A && (byte | 0x20) !== 0x65) return false
     if (byte === COMMA || byte === SEMICOLON || byte < 0x20 || byte > LAST_PRINTABLE) return isSpace(payload, i)
   }
   return true

@@ -99,8 +99,9 @@ function writeRoute(app: Api, options: PostParts, { takeAtRate, refused }: Doorw
       const headers = headersOf({ tenant, device, stream }, named.uid, topic, registry.policies, login)
       const record = { key: deviceKey(tenant, named.uid), value, ...options.stamp(value), headers }
       await table.policies.learn([record], (ids) => registry.policies.find(ids))
-      const { decoder } = table.policies.of(record, stream)
-      const isQuick = isTextDecoder(decoder) && decodedBytes(value) === value.length
+      const { decoder, encoding } = table.policies.of(record, stream)
+      const isText = isTextDecoder(decoder) && encoding === 'none'
+      const isQuick = isText && decodedBytes(value) === value.length
       const answer = isQuick ? checkPayload(record, table) : UNDECIDED
       try {
         gauge.set((pending += 1))

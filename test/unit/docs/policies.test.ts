@@ -21,7 +21,7 @@ describe('docs/policies.md', () => {
       name,
       value,
     ])
-    expect(rows).toEqual(SETTING_NAMES.map((name) => [name, String(DEFAULT_POLICY[name])]))
+    expect(rows).toEqual(SETTING_NAMES.map((name) => [name, String(DEFAULT_POLICY[name]) || 'none']))
     expect(examples.length).toBeGreaterThan(8)
   })
 })

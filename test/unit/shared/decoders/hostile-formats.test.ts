@@ -70,6 +70,7 @@ const shortest: readonly (readonly [DecoderName, string, (count: number) => Uint
     'an object of the empty name',
     (count) => Buffer.from(`[${Array.from({ length: count }, () => '{"":1}').join(',')}]`),
   ],
+  ['csv', 'a line of two cells', (count) => Buffer.from(`a,b\n${',1\n'.repeat(count)}`)],
   ['line_protocol', 'a line', (count) => Buffer.from('m a=1\n'.repeat(count))],
 ]
 

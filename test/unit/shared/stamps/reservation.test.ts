@@ -9,19 +9,34 @@ import { toNanoseconds, type LogRecord } from '../../../../shared/telemetry.ts'
 const of = (text: string) => reservedElements(Buffer.from(text))
 
 describe('a message reserves', () => {
-  it.each(['{"a":1}', ' \r\n{"a":1, "b":{"c":2}}\n\n', '21.5', '-1e9', ' "on" ', 'true\r\n', '', '[]'])(
-    'one time as a single reading: %j',
-    (text) => {
-      expect(of(text)).toBe(1)
-    },
-  )
+  it.each([
+    '{"a":1}',
+    '{"a":1}\0\n',
+    '2026-01-31 12:00:00',
+    ' \r\n{"a":1, "b":{"c":2}}\n\n',
+    '21.5',
+    '-1e9',
+    ' "on" ',
+    'true\r\n',
+    '',
+    '[]',
+  ])('one time as a single reading: %j', (text) => {
+    expect(of(text)).toBe(1)
+  })
 
-  it.each(['[{"a":1}]', '{"a":1}\n{"a":2}', '1,2,3,4', '21.5;22.5', 'temperature,site=a v=1', '"a"\u0000"b"'])(
-    'as many as its bytes allow otherwise: %j',
-    (text) => {
-      expect(of(text)).toBe(Math.floor(Buffer.byteLength(text) / 3) + 1)
-    },
-  )
+  it.each([
+    '[{"a":1}]',
+    '{"a":1}\n{"a":2}',
+    '1,2,3,4',
+    '21.5;22.5',
+    'temperature,site=a v=1',
+    '"a"\u0000"b"',
+    '{"a":1',
+    '9281a00181a002',
+    '21.5 degrees',
+  ])('as many as its bytes allow otherwise: %j', (text) => {
+    expect(of(text)).toBe(Math.floor(Buffer.byteLength(text) / 3) + 1)
+  })
 
   it('never more than a message may have readings', () => {
     expect(reservedElements(Buffer.alloc(29_996, '[').fill('{', 0, 0))).toBe(9_999)
