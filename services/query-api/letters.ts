@@ -25,16 +25,19 @@ export interface LetterFilter extends OwnerFilter {
 
 /** Letters looked at for one answer: what a filter that matches little may cost. */
 const MAX_SCANNED = 20_000
+/** Letters one after the other that failed before a span, behind which none of it is looked for: a partition is not quite in order. */
+const MAX_EARLY = 200
 /** Characters of faults and bytes of payloads in one answer, about; a letter may have a hundred faults. */
 const MAX_SIZE = 4 * 1024 * 1024
 
 /**
  * The newest dead letters, newest first, and the cursor that continues behind them (undefined at the end). Of the
  * repeats of one source only the newest counts. An answer may be shorter than `limit` where a bound of one scan ended it.
+ * `inTime`: it ends at the first letters that failed before `fromMs`, although some that lie behind them may have failed later.
  */
 export async function newestLetters(
   { log, registry }: { readonly log: TelemetryLog; readonly registry: Pick<Registry, 'names' | 'tombstones'> },
-  query: { filter: LetterFilter; limit: number; cursor?: LetterCursor | undefined },
+  query: { filter: LetterFilter; limit: number; cursor?: LetterCursor | undefined; inTime?: boolean },
 ): Promise<{ letters: FoundLetter[]; next: LetterCursor | undefined }> {
   const { names } = registry
   const deleted = await DeletedLetters.of(registry)
@@ -48,11 +51,14 @@ export async function newestLetters(
     readers.push(new LetterReader(log, { partition, start, end: from }, deleted))
   }
   const letters: FoundLetter[] = []
-  let size = 0
+  let [size, early] = [0, 0]
   for (let scanned = 0; scanned < MAX_SCANNED && letters.length < query.limit; scanned += 1) {
     if (size > MAX_SIZE) break
-    const found = await takeNewest(readers)
-    if (found === 'end') return { letters, next: undefined }
+    const entry = await takeNewest(readers)
+    if (entry === 'end') return { letters, next: undefined }
+    const { found, failedMs } = entry
+    early = failedMs < (query.filter.fromMs ?? -Infinity) ? early + 1 : 0
+    if (query.inTime === true && early > MAX_EARLY) break
     if (found === undefined || !isNew(found.letter, seen) || !letterMatches(names, query.filter, found)) continue
     letters.push(found)
     size += sizeOf(found.letter)
@@ -60,6 +66,11 @@ export async function newestLetters(
   const left = await Promise.all(readers.map((reader) => reader.peek()))
   const next = new Map(readers.map((reader) => [reader.partition, reader.position]))
   return { letters, next: left.every((entry) => entry === undefined) ? undefined : next }
+}
+
+interface NewestEntry {
+  readonly failedMs: number
+  readonly found: FoundLetter | undefined
 }
 
 /** `partition` and `offset`: where the letter itself lies. */
@@ -102,16 +113,16 @@ function isNew(letter: DeadLetter, seen: Set<string>): boolean {
   return true
 }
 
-/** The newest entry of all partitions: a letter, undefined for a record that is none, `end` when all are read. */
-async function takeNewest(readers: readonly LetterReader[]): Promise<FoundLetter | undefined | 'end'> {
-  let newest: { reader: LetterReader; failedMs: number; found: FoundLetter | undefined } | undefined
+/** The newest entry of all partitions: a letter, or undefined for a record that is none; `end` when all are read. */
+async function takeNewest(readers: readonly LetterReader[]): Promise<NewestEntry | 'end'> {
+  let newest: (NewestEntry & { reader: LetterReader }) | undefined
   for (const reader of readers) {
     const entry = await reader.peek()
     if (entry !== undefined && (newest === undefined || entry.failedMs > newest.failedMs)) newest = { reader, ...entry }
   }
   if (newest === undefined) return 'end'
   newest.reader.take()
-  return newest.found
+  return newest
 }
 
 async function noteSources(

@@ -188,6 +188,9 @@ export interface TelemetryLog {
   /** All partitions in which records of the key may wait for being stored. */
   partitionsOf(key: string): readonly number[]
 
+  /** All partitions in which records of the key lie that are not older than the last change but one; the oldest first. */
+  placesOf(key: string): readonly number[]
+
   /**
    * Appends in the given order and resolves when every record is durable. All or nothing in the embedded log; where an
    * adapter cannot be atomic over partitions it resends until all are durable or rejects, and records may then repeat.

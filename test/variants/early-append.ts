@@ -9,6 +9,7 @@ export function earlyAppend(log: TelemetryLog): TelemetryLog {
     partitions: log.partitions,
     partitionOf: (key) => log.partitionOf(key),
     partitionsOf: (key) => log.partitionsOf(key),
+    placesOf: (key) => log.placesOf(key),
     async append(topic, records) {
       void log.append(topic, records).then(undefined, ignore)
       return new Map(records.map(({ key }) => [log.partitionOf(key), -1]))

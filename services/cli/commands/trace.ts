@@ -20,6 +20,8 @@ interface PointAnswer {
 
 interface MessageAnswer {
   readonly receivedAt: string
+  /** Undefined where the server is of an earlier version. */
+  readonly partition?: number
   readonly offset: number
   readonly topic: string | null
   readonly headers: Readonly<Record<string, string>>
@@ -57,6 +59,8 @@ interface TraceOptions {
 
 const PAGE_MESSAGES = 100
 const FOLLOW_EVERY_MS = 1_000
+/** How far back letters are looked for while following: what a slow worker, or another clock, may be late by. */
+const FOLLOW_BACK_MS = 60_000
 /** Refusals that were shown are remembered, so that they are shown once. */
 const MAX_KNOWN_REFUSALS = 10_000
 /** Points of a message that are shown one by one where they are as they should be. */
@@ -76,22 +80,27 @@ export function addTrace({ program, run }: Commands): void {
 /** One line for each message and refusal, oldest first; with `--json` one object for each. */
 async function trace(session: Session, device: DeviceName, options: TraceOptions): Promise<0 | 1> {
   const path = devicePath(device.tenant, device.device, '/trace')
-  const from = String(Date.now() - options.since)
+  const since = Date.now() - options.since
   const interruption = session.host.interruption()
   const known = new Set<string>()
   let [after, left]: [number | undefined, number] = [undefined, options.limit]
+  let [partition, from]: [number | undefined, number] = [undefined, since]
   for (;;) {
-    const query = { from, after, limit: Math.min(left, PAGE_MESSAGES) }
+    const query = { from, after, partition, limit: Math.min(left, PAGE_MESSAGES) }
     const answer: TraceAnswer = await session.api.get<TraceAnswer>(path, query)
     // What waits is shown when it has its end, in its order.
     const open = options.follow === true ? answer.messages.findIndex(({ ends }) => 'waiting' in ends) : -1
     const messages = open < 0 ? answer.messages : answer.messages.slice(0, open)
     show(session, messages, newRefusals(answer.refusals, known))
-    after = open < 0 ? answer.position : (answer.messages[open]?.offset ?? answer.position)
+    const held = answer.messages[open]
+    after = held?.offset ?? answer.position
+    partition = held?.partition ?? answer.partition
     left -= messages.length
     if (left <= 0) break
     if (answer.isEnd || open >= 0) {
       if (options.follow !== true || interruption.aborted) break
+      // What is behind the messages that were shown is known; letters of those that wait are found by these.
+      if (answer.isEnd) from = Math.max(since, Date.now() - FOLLOW_BACK_MS)
       await pause(FOLLOW_EVERY_MS, interruption)
       if (interruption.aborted) return 0
     }

@@ -60,7 +60,7 @@ export class Trace {
         ...refusals.map((/** @type {any} */ one) => ({ at: Date.parse(one.receivedAt), item: refusalItem(one) })),
       ].sort((a, b) => a.at - b.at)
       this.#list.append(...items.map(({ item }) => item))
-      this.#query = { ...this.#query, after: String(answer.position) }
+      this.#query = { ...this.#query, after: String(answer.position), partition: String(answer.partition) }
       this.#more.hidden = answer.isEnd
       const shown = this.#list.childElementCount
       const more = answer.isEnd ? '' : ' There is more.'

@@ -34,6 +34,7 @@ const Query = Type.Object(
     after: Type.Optional(
       Type.Integer({ minimum: 0, description: 'The position of an earlier answer: what lies in the log behind it.' }),
     ),
+    partition: Type.Optional(Type.Integer({ minimum: 0, description: 'Of the position: that of the same answer.' })),
     limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Messages.' }),
   },
   { additionalProperties: false },
@@ -59,6 +60,7 @@ const PointView = Type.Object({
 const MessageView = Type.Object({
   receivedAt: Type.String({ format: 'date-time' }),
   clock: ReceiveClockView,
+  partition: Type.Integer(),
   offset: Type.Integer(),
   topic: Type.Union([Type.String(), Type.Null()], { description: 'Null: the default stream of the device.' }),
   headers: Type.Record(Type.String(), Type.String(), {
@@ -75,7 +77,7 @@ const MessageView = Type.Object({
 })
 
 const Answer = Type.Object({
-  partition: Type.Integer(),
+  partition: Type.Integer({ description: 'Of the position: it changes where the log was given more partitions.' }),
   committed: Type.Integer({ description: 'Offset below which everything is stored, or told in a letter.' }),
   messages: Type.Array(MessageView, { description: 'In the order of the log.' }),
   refusals: Type.Array(LetterView, {
@@ -103,11 +105,12 @@ export function traceRoute(app: Api, options: ApiParts<'log' | 'registry' | 'poi
     },
     async ({ params, query }, reply) => {
       const { tenant, device } = params
+      const { limit, partition } = query
       const fromMs = query.from === undefined ? Date.now() - DEFAULT_SPAN_MS : parseTime('from', query.from).ms
       const toMs = query.to === undefined ? Infinity : parseTime('to', query.to).ms
       if (fromMs > toMs) throw new SluiceError('bad_request', 'parameter "from" is later than "to"')
       const from = query.after === undefined ? { ms: fromMs } : { offset: query.after }
-      const found = await trace(options, { tenant, device, fromMs, toMs, from, limit: query.limit }, goneSignal(reply))
+      const found = await trace(options, { tenant, device, fromMs, toMs, from, limit, partition }, goneSignal(reply))
       return viewTrace(found, device, options.registry.names)
     },
   )
@@ -123,7 +126,7 @@ function viewTrace(found: Trace, device: string, names: Registry['names']): Stat
 }
 
 function viewMessage(
-  { offset, record, points, faults, faultCount, warnings, letter }: Trace['messages'][number],
+  { partition, offset, record, points, faults, faultCount, warnings, letter }: Trace['messages'][number],
   device: string,
 ): Static<typeof MessageView> {
   const { topic, ...headers } = record.headers ?? {}
@@ -133,6 +136,7 @@ function viewMessage(
   return {
     receivedAt: formatInstant(record),
     ...viewClock(record),
+    partition,
     offset,
     topic: topic ?? null,
     headers,

@@ -69,14 +69,14 @@ export interface EndSources {
 }
 
 /**
- * Decodes the messages of a device as the worker did, and looks for each point in the store. `committed`: the offset below
- * which all is stored. Errors: those of registry and store.
+ * Decodes the messages of a device as the worker did, and looks for each point in the store. `committedIn`: the
+ * offset below which all is stored of a partition. Errors: those of registry and store.
  */
 export async function traceMessages(
   { registry, points }: EndSources,
   messages: readonly Message[],
   letterOf: (message: Message) => DeadLetter | undefined,
-  committed: number,
+  committedIn: (partition: number) => number,
 ): Promise<TracedMessage[]> {
   const { policies } = registry
   await policies.known()
@@ -98,7 +98,12 @@ export async function traceMessages(
     for (const i of batch.series.keys()) {
       const identity = identityOf(all, first + i)
       const said = `${identity} ${String(batch.values[i])}`
-      const found = { inPlace: stored[first + i], deleted, isRepeat: seen.has(said), committed }
+      const found = {
+        inPlace: stored[first + i],
+        deleted,
+        isRepeat: seen.has(said),
+        committed: committedIn(message.partition),
+      }
       const trace = await traceOf(points, message, i, found)
       seen.add(said)
       const isThere = trace.end === 'stored' || trace.end === 'merged'
@@ -107,8 +112,8 @@ export async function traceMessages(
       traces.push(trace)
     }
     first += batch.series.length
-    const { offset, record, faults, faultCount, warnings } = message
-    traced.push({ offset, record, points: traces, faults, faultCount, warnings })
+    const { partition, offset, record, faults, faultCount, warnings } = message
+    traced.push({ partition, offset, record, points: traces, faults, faultCount, warnings })
   }
   return traced
 }

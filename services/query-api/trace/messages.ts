@@ -9,6 +9,7 @@ const MAX_BYTES = 4 * 1024 * 1024
 
 /** A record of the log and where it lies. */
 export interface Message {
+  readonly partition: number
   readonly offset: number
   readonly record: LogRecord
 }
@@ -47,7 +48,7 @@ export async function messagesOf(
       position = firstOffset + i + 1
       if (record.key !== key || record.ms >= toMs) continue
       // A copy, that does not hold on to the batch it came in.
-      found.push({ offset: position - 1, record: { ...record, value: new Uint8Array(record.value) } })
+      found.push({ partition, offset: position - 1, record: { ...record, value: new Uint8Array(record.value) } })
       bytes += record.value.length
       if (found.length >= limit || bytes >= MAX_BYTES) return { found, position, isEnd: position >= end }
     }

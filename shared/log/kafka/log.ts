@@ -18,7 +18,7 @@ import {
 import type { KafkaClient } from './client.ts'
 import { Feeds } from './feeds.ts'
 import { GroupConsumer } from './group-consumer.ts'
-import { appendedTo, lettersIn } from './partitioning.ts'
+import { appendedTo, lettersIn, placedIn } from './partitioning.ts'
 import type { PartitioningMember } from './partitioning-member.ts'
 import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
@@ -111,6 +111,11 @@ export class KafkaLog implements TelemetryLog {
   partitionsOf(key: string): readonly number[] {
     const { state, from, to } = this.#parts.partitioning.now
     const counts = state === 'switched' ? [from, to] : [this.partitions]
+    return [...new Set(counts.map((count) => partitionOf(key, count)))]
+  }
+
+  placesOf(key: string): readonly number[] {
+    const counts = placedIn(this.#parts.partitioning.now)
     return [...new Set(counts.map((count) => partitionOf(key, count)))]
   }
 

@@ -74,6 +74,12 @@ export function appendedTo({ state, from, to }: Partitioning): number {
   return state === 'asked' || state === 'pausing' ? from : to
 }
 
+/** Into how many partitions records were appended before the last change, and into how many they are now. */
+export function placedIn(all: Partitioning): readonly number[] {
+  const before = all.state === 'switched' ? all.from : all.notes.length
+  return before === 0 ? [appendedTo(all)] : [before, appendedTo(all)]
+}
+
 /** How many partitions consumers share. */
 export function readFrom({ state, from, to }: Partitioning): number {
   return state === 'settled' ? to : from

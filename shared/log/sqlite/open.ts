@@ -138,6 +138,10 @@ class SqliteLog implements SqliteTelemetryLog {
     return [this.partitionOf(key)]
   }
 
+  placesOf(key: string): readonly number[] {
+    return [this.partitionOf(key)]
+  }
+
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
     this.#checkOpen()
     return this.#topics[topic].appender.append(records)

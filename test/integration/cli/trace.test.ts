@@ -49,6 +49,7 @@ it('goes through all answers, up to the limit', async () => {
     ['/v1/devices/demo/a/trace', null, '2'],
     ['/v1/devices/demo/a/trace', '5', '1'],
   ])
+  expect(requests.map(({ query }) => query.get('partition'))).toEqual([null, '1'])
   const since = Date.now() - Number(requests[0]?.query.get('from'))
   expect(Math.round(since / 3_600_000)).toBe(1)
 })
@@ -63,6 +64,9 @@ it('following shows each message once, in its order, when it has its end', async
   const { stdout, requests } = await run(['--follow', '--limit', '3'], [waits, ended])
   expect(stdout.match(/offset \d|refused/g)).toEqual(['refused', 'offset 1', 'offset 2', 'offset 3'])
   expect(requests.map(({ query }) => query.get('after'))).toEqual([null, '2'])
+  // Letters of long ago are not looked for each second.
+  const [since = 0, then = 0] = requests.map(({ query }) => Number(query.get('from')))
+  expect(then - since).toBeGreaterThan(500_000)
 })
 
 it('says when there is nothing', async () => {

@@ -18,6 +18,7 @@ export class MemoryLog implements TelemetryLog {
   appendGate: Promise<void> = Promise.resolve()
   partitionOf = () => 0
   partitionsOf = () => [0]
+  placesOf = () => [0]
   consume = unused
   lag: TelemetryLog['lag'] = unused
   durability = unused

@@ -9,6 +9,7 @@ import {
   join,
   leave,
   noteBehind,
+  placedIn,
   proceed,
   readFrom,
   readLimit,
@@ -42,6 +43,7 @@ describe('a change of the number of partitions', () => {
   it('goes on step by step, as all have heard, paused and stored', () => {
     let all = asked()
     expect([all.state, appendedTo(all), readFrom(all)]).toEqual(['asked', 12, 12])
+    expect(placedIn(all)).toEqual([12])
     expect(proceed(all, 2_000)).toBe(all)
     for (const member of [A, B]) all = say(all, member, { heard: 1 }, 2_000)
     all = proceed(all, 2_000)
@@ -51,10 +53,12 @@ describe('a change of the number of partitions', () => {
     expect(switchOver(all, { epoch: 1, ends }, 2_200)).toBe(all)
     all = switchOver(say(all, B, { paused: 1 }, 2_200), { epoch: 1, ends }, 2_200)
     expect([all.state, appendedTo(all), readFrom(all)]).toEqual(['switched', 24, 12])
+    expect(placedIn(all)).toEqual([12, 24])
     expect([readLimit(all, 3, 7), readLimit(all, 15, 0)]).toEqual([100, 0])
     all = settle(all, { epoch: 1, notes: ends.map((_, n) => `note ${n}`) }, 9_000)
     expect([all.state, appendedTo(all), readFrom(all), readLimit(all, 3, 7)]).toEqual(['settled', 24, 24, Infinity])
     expect([noteBehind(all, 3), noteBehind(all, 15)]).toEqual([undefined, 'note 3'])
+    expect(placedIn(all)).toEqual([12, 24])
     // The next one keeps what is noted until it has notes of its own.
     expect(noteBehind(ask(all, { ...WISH, to: 48 }, 10_000), 15)).toBe('note 3')
   })
