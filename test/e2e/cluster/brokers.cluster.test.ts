@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, it, onTestFinished } from 'vitest'
 import { ApiClient } from '../../../shared/api-client.ts'
@@ -21,6 +22,7 @@ import { askWhileHung, type WhileHung } from './hung-servers.ts'
 const deployment = useServers()
 /** Of Prometheus. */
 const SCRAPE_SECONDS = 5
+const SLUICE = join(import.meta.dirname, '../../../sluice')
 
 it(
   'kill -9 of one of three: its clients are back elsewhere, and get every command',
@@ -54,7 +56,7 @@ it('a rolling restart: clients change the node, and see no error', { timeout: LI
 /** What `./sluice` says of the workers; it exits with 1 where that is bad. */
 function told({ url, token }: Cluster, verb: 'status' | 'doctor'): Promise<string> {
   const env = { ...process.env, SLUICE_URL: url, SLUICE_TOKEN: token }
-  return new Promise((resolve) => execFile('./sluice', [verb], { env }, (_error, stdout) => resolve(stdout)))
+  return new Promise((resolve) => execFile(SLUICE, [verb], { env }, (_error, stdout) => resolve(stdout)))
 }
 
 it('all workers killed: it is told everywhere, and the lag goes on being read', { timeout: LIMIT_MS }, async () => {
