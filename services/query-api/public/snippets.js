@@ -148,8 +148,8 @@ void loop() {
     id: 'tasmota',
     label: 'Tasmota',
     note:
-      'Paste into the console of the device. Sensors then arrive as stream SENSOR, its state as STATE. Tasmota also ' +
-      'publishes the words Online and Offline (stream LWT). They are not JSON, so they are listed as rejected; that is harmless.',
+      'Paste into the console of the device. Sensors then arrive as stream SENSOR, its state as STATE, and as LWT the words ' +
+      'Online and Offline. Its times have no zone: readings get the time of receipt, which is listed once a day as a warning.',
     reachesOut: true,
     // One line: Tasmota restarts when the line is done, and would lose a second one.
     render: (target) =>

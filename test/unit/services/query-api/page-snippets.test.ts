@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
 import { DEFAULT_STREAM, formatTelemetryTopic } from '../../../../shared/topics.ts'
 import { HOSTILE_NAMES } from '../../../names.ts'
 import { isLoopback, quote, shell, SNIPPETS } from '../../../../services/query-api/public/snippets.js'
@@ -35,6 +36,27 @@ describe('every snippet', () => {
     expect(decodeURIComponent(new URL(url).pathname.split('/')[4] ?? '')).toBe(device)
     // Whatever ends a command there would begin another one.
     expect(text('tasmota').includes(device)).toBe(/^[A-Za-z0-9_.-]+$/.test(device))
+  })
+
+  it('what Tasmota sends becomes what its note says', () => {
+    const key = 'plant/pump-1'
+    const sent = { SENSOR: '{"Time":"2026-01-31T12:00:00","DHT11":{"Temperature":21.5}}', LWT: 'Online' }
+    const records = Object.entries(sent).map(([stream, payload]) => {
+      const topic = formatTelemetryTopic({ tenant: 'plant', device: 'pump-1', stream })
+      return { key, value: Buffer.from(payload), ms: 1_769_860_800_000, ns: 0, headers: { topic } }
+    })
+    const { points, faults, suspects } = decodeRecords(records, new SeriesTable())
+    expect(points.series.map(({ stream, field }, i) => [stream, field, points.values[i]])).toEqual([
+      ['SENSOR', 'Time', '2026-01-31T12:00:00'],
+      ['SENSOR', 'DHT11.Temperature', 21.5],
+      ['LWT', 'value', 'Online'],
+    ])
+    expect(points.ms).toEqual([1, 1, 1].map(() => 1_769_860_800_000))
+    expect(faults.size).toBe(0)
+    expect(suspects.map(({ code }) => code)).toEqual(['time_without_zone'])
+    const { note = '' } = SNIPPETS.find(({ id }) => id === 'tasmota') ?? {}
+    expect(note).toContain('Its times have no zone')
+    expect(note).not.toMatch(/reject/)
   })
 
   it('an IPv6 host has brackets in addresses only', () => {
