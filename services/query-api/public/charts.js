@@ -12,6 +12,8 @@ export class Charts {
   #box = byId('tracks', HTMLElement)
   /** @type {Map<string, Track>} */
   #tracks = new Map()
+  /** Fields that somebody wants to see, the newest wish first. @type {string[]} */
+  #wanted = []
 
   constructor() {
     new ResizeObserver(() => this.#each((track) => track.fit())).observe(this.#box)
@@ -21,24 +23,36 @@ export class Charts {
   clear() {
     this.#each((track) => track.remove())
     this.#tracks.clear()
+    this.#wanted = []
   }
 
   /**
-   * @param {ReadonlyMap<string, readonly Point[]>} fields the first {@link MAX_TRACKS} with points are drawn
+   * Draws the field from now on, where it has points; the one that was wanted longest ago, or by nobody, makes room.
+   * @param {string} field
+   */
+  want(field) {
+    this.#wanted = [field, ...this.#wanted.filter((other) => other !== field)].slice(0, MAX_TRACKS)
+  }
+
+  /**
+   * @param {ReadonlyMap<string, readonly Point[]>} fields {@link MAX_TRACKS} with points are drawn: those wanted, then the first
    * @param {number} now ms since 1970
-   * @returns {number} how many fields with points had no room
+   * @returns {ReadonlySet<string>} fields with points that had no room
    */
   draw(fields, now) {
     const filled = [...fields].filter(([, points]) => points.length > 0)
+    const names = filled.map(([field]) => field)
+    const wanted = this.#wanted.filter((field) => names.includes(field))
+    const drawn = new Set([...new Set([...wanted, ...names])].slice(0, MAX_TRACKS))
     const shown = filled
-      .slice(0, MAX_TRACKS)
+      .filter(([field]) => drawn.has(field))
       .map(([field, points]) => /** @type {const} */ ([field, plausible(points, now)]))
     const range = spanOf(shown.map(([, points]) => points))
     for (const field of this.#tracks.keys()) {
       if (!shown.some(([name]) => name === field)) this.#remove(field)
     }
     for (const [field, points] of shown) this.#trackOf(field).draw(points, range, shown.length)
-    return filled.length - shown.length
+    return new Set(names.filter((field) => !drawn.has(field)))
   }
 
   /** @param {string} field */

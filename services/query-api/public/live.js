@@ -162,8 +162,8 @@ export class Live {
     for (const series of chosen.series.values()) series.prune(now)
     const live = new Map([...chosen.series].map(([field, series]) => [field, series.points]))
     const hidden = this.#charts.draw(this.#choices.range === 'hour' ? chosen.hour : live, now)
-    this.#note(hidden)
-    this.#table(chosen)
+    this.#note(hidden.size)
+    this.#table(chosen, hidden)
     this.#figures()
   }
 
@@ -178,28 +178,47 @@ export class Live {
   #note(hidden) {
     const parts = [
       this.#choices.range === 'hour' ? 'The last value of every 5 seconds.' : 'The last 5 minutes, up to 1,000 points.',
-      hidden > 0 ? `${hidden} more numeric fields: see the table.` : '',
+      hidden > 0 ? `${hidden} more numeric fields: choose them in the table.` : '',
       this.#skipped > 0 ? `${whole.format(this.#skipped)} readings were skipped: too fast for this page.` : '',
       this.#problem,
     ]
     setText(byId('chart-note', HTMLElement), parts.filter(Boolean).join(' '))
   }
 
-  /** @param {ChosenStream} chosen */
-  #table(chosen) {
+  /**
+   * @param {ChosenStream} chosen
+   * @param {ReadonlySet<string>} hidden fields that could have a chart
+   */
+  #table(chosen, hidden) {
     const body = byId('latest', HTMLTableElement).tBodies[0]
     for (const [field, { value, type, time, lastNumber }] of chosen.latest) {
       let row = this.#rows.get(field)
       if (row === undefined) {
-        const name = make('th', { scope: 'row' }, visible(field, 200))
+        const name = make('th', { scope: 'row' }, visible(field, 200), this.#chartButton(field))
         row = make('tr', {}, name, make('td', { class: 'value' }), make('td'), make('td'))
         this.#rows.set(field, row)
         body.append(row)
       }
+      const [choice] = row.getElementsByTagName('button')
+      choice.hidden = !hidden.has(field)
       const before = lastNumber ? ` (last number ${lastNumber.value}, ${formatTime(lastNumber.time)})` : ''
       setText(row.cells[1], `${visible(String(value), 300)}${before}`)
       setText(row.cells[2], TYPE_NAMES[type] ?? visible(type, 20))
       setText(row.cells[3], formatTime(time))
     }
+  }
+
+  /** @param {string} field */
+  #chartButton(field) {
+    const button = make(
+      'button',
+      { type: 'button', class: 'copy', 'aria-label': `Chart of ${visible(field, 200)}` },
+      'Chart',
+    )
+    button.addEventListener('click', () => {
+      this.#charts.want(field)
+      this.#schedule()
+    })
+    return button
   }
 }
