@@ -1,5 +1,5 @@
-import { doubleOf } from './json-number.ts'
 import { Kept, type LineHead } from './line-head.ts'
+import { valueOf } from './line-values.ts'
 
 /** A field of a line as it is written, in latin1, and its value; null: no number (`nan`); undefined: none that can be read. */
 export type LineField = readonly [written: string, value: number | bigint | boolean | string | null | undefined]
@@ -12,13 +12,6 @@ export interface Line {
   /** Its digits, with a sign perhaps. */
   readonly time: string | undefined
 }
-
-const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/
-const INTEGER = /^(-?)(\d{1,20})([iu])$/
-const NO_NUMBER = /^[-+]?(?:nan|inf(?:inity)?)$/i
-const TRUE: ReadonlySet<string> = new Set(['t', 'T', 'true', 'True', 'TRUE'])
-const FALSE: ReadonlySet<string> = new Set(['f', 'F', 'false', 'False', 'FALSE'])
-const [MOST, LEAST, MOST_UNSIGNED] = [2n ** 63n - 1n, -(2n ** 63n), 2n ** 64n - 1n]
 
 const LINE_FEED = 0x0a
 const RETURN = 0x0d
@@ -66,11 +59,32 @@ export class LineReader {
     return this.#buffer.subarray(this.#start, this.#at)
   }
 
-  /** Behind the line at or behind `from`, and its line feed. */
-  endOfLine(bytes: Uint8Array, from: number): number {
-    this.load(bytes, from)
-    if (this.begin()) this.read()
+  /** Behind the line at or behind `from` in what was loaded, and its line feed; as {@link read} parts lines, but reads nothing. */
+  endOfLine(from: number): number {
+    this.#at = from
+    if (this.begin() && !this.#skipLine()) this.#at = this.#start
     return Math.min(this.#endOf(this.#at) + 1, this.#buffer.length)
+  }
+
+  /** Over the line; false where it is none. */
+  #skipLine(): boolean {
+    const end = this.#nameEnd(SPACE, SPACE)
+    if (end < 0) return false
+    this.#at = end
+    this.#spaces()
+    do {
+      const behind = this.#nameEnd(EQUALS, COMMA)
+      if (behind <= this.#at) return false
+      this.#at = behind + 1
+      if (this.#buffer[this.#at] === QUOTE) {
+        const closing = this.#closingQuote()
+        if (closing < 0) return false
+        this.#at = closing + 1
+      } else this.#at = this.#bareEnd()
+    } while (this.#take(COMMA))
+    if (this.#spaces()) this.#at = this.#digitsEnd()
+    this.#spaces()
+    return this.#isAtEnd()
   }
 
   /** The line at which {@link begin} arrived, or what is wrong with it, for a person. */
@@ -88,12 +102,10 @@ export class LineReader {
     this.#at = end
     this.#spaces()
     const fields: LineField[] = []
-    for (;;) {
+    do {
       const wrong = this.#field(fields)
       if (wrong !== undefined) return wrong
-      if (this.#buffer[this.#at] !== COMMA) break
-      this.#at += 1
-    }
+    } while (this.#take(COMMA))
     const time = this.#spaces() ? this.#digits() : undefined
     this.#spaces()
     return this.#isAtEnd() ? { head, fields, time } : 'behind the fields there is something else than a time'
@@ -142,42 +154,64 @@ export class LineReader {
     return at >= this.#buffer.length || this.#buffer[at] === LINE_FEED
   }
 
-  /** From the opening quote; line feeds may stand in it. */
-  #quoted(): string | undefined {
+  #take(byte: number): boolean {
+    if (this.#buffer[this.#at] !== byte) return false
+    this.#at += 1
+    return true
+  }
+
+  /** Of the text that begins here; line feeds may stand in it. Negative where there is none. */
+  #closingQuote(): number {
     const buffer = this.#buffer
-    const start = this.#at + 1
-    let isEscaped = false
-    for (let i = start; i < buffer.length; i += 1) {
+    for (let i = this.#at + 1; i < buffer.length; i += 1) {
       const byte = buffer[i]
-      if (byte === QUOTE) {
-        this.#at = i + 1
-        const text = buffer.toString('utf8', start, i)
-        return isEscaped ? text.replace(/\\(["\\])/g, '$1') : text
-      }
-      if (byte !== BACKSLASH || (buffer[i + 1] !== QUOTE && buffer[i + 1] !== BACKSLASH)) continue
-      isEscaped = true
-      i += 1
+      if (byte === QUOTE) return i
+      if (byte === BACKSLASH && (buffer[i + 1] === QUOTE || buffer[i + 1] === BACKSLASH)) i += 1
     }
-    return undefined
+    return -1
+  }
+
+  /** From the opening quote. */
+  #quoted(): string | undefined {
+    const end = this.#closingQuote()
+    if (end < 0) return undefined
+    const text = this.#buffer.toString('utf8', this.#at + 1, end)
+    this.#at = end + 1
+    return text.includes('\\') ? text.replace(/\\(["\\])/g, '$1') : text
+  }
+
+  #bareEnd(): number {
+    const buffer = this.#buffer
+    let at = this.#at
+    for (; at < buffer.length; at += 1) {
+      const byte = buffer[at]
+      if (byte === COMMA || byte === SPACE || byte === LINE_FEED) break
+      if (byte === RETURN && this.#isLast(at + 1)) break
+    }
+    return at
   }
 
   #bare(): string {
-    const from = this.#at
-    const buffer = this.#buffer
-    for (; this.#at < buffer.length; this.#at += 1) {
-      const byte = buffer[this.#at]
-      if (byte === COMMA || byte === SPACE || byte === LINE_FEED || (byte === RETURN && this.#isAtEnd())) break
-    }
-    return buffer.toString('latin1', from, this.#at)
+    const end = this.#bareEnd()
+    const text = this.#buffer.toString('latin1', this.#at, end)
+    this.#at = end
+    return text
+  }
+
+  #digitsEnd(): number {
+    let at = this.#at
+    if (this.#buffer[at] === MINUS) at += 1
+    for (let byte = this.#buffer[at]; byte !== undefined && byte >= ZERO && byte <= NINE;)
+      byte = this.#buffer[(at += 1)]
+    return at
   }
 
   #digits(): string | undefined {
-    const from = this.#at
-    if (this.#buffer[this.#at] === MINUS) this.#at += 1
-    for (let byte = this.#buffer[this.#at]; byte !== undefined && byte >= ZERO && byte <= NINE;) {
-      byte = this.#buffer[(this.#at += 1)]
-    }
-    return this.#at === from ? undefined : this.#buffer.toString('latin1', from, this.#at)
+    const end = this.#digitsEnd()
+    if (end === this.#at) return undefined
+    const digits = this.#buffer.toString('latin1', this.#at, end)
+    this.#at = end
+    return digits
   }
 
   #endOf(from: number): number {
@@ -202,21 +236,4 @@ export function linesOf(reader: LineReader, bytes: Uint8Array): Line[] | undefin
 
 function isBlank(byte: number | undefined): boolean {
   return byte === SPACE || (byte !== undefined && byte >= 0x09 && byte <= RETURN)
-}
-
-function valueOf(text: string): number | bigint | boolean | null | undefined {
-  if (NUMBER.test(text)) {
-    const value = Number(text)
-    return Number.isFinite(value) ? value : undefined
-  }
-  const [, minus, digits = '', kind] = INTEGER.exec(text) ?? []
-  if (kind !== undefined) return integerOf(BigInt(`${minus}${digits}`), kind)
-  if (TRUE.has(text)) return true
-  if (FALSE.has(text)) return false
-  return NO_NUMBER.test(text) ? null : undefined
-}
-
-function integerOf(value: bigint, kind: string): number | bigint | undefined {
-  const isInRange = kind === 'i' ? value >= LEAST && value <= MOST : value >= 0n && value <= MOST_UNSIGNED
-  return isInRange ? doubleOf(value) : undefined
 }

@@ -15,13 +15,14 @@ const QUOTE = 0x22
  */
 export function* chunksOf(body: Buffer): Generator<Buffer> {
   const reader = new LineReader()
+  reader.load(body)
   /** The first quote at or behind a position. */
   let quote = body.indexOf(QUOTE)
   const lineEnd = (from: number): number => {
     if (quote >= 0 && quote < from) quote = body.indexOf(QUOTE, from)
     const end = body.indexOf(LINE_FEED, from)
     if (end < 0) return body.length
-    return quote < 0 || quote > end ? end + 1 : reader.endOfLine(body, from)
+    return quote < 0 || quote > end ? end + 1 : reader.endOfLine(from)
   }
   for (let from = 0; from < body.length;) {
     if (body.length - from <= CHUNK_BYTES) {

@@ -20,8 +20,6 @@ const APPEND_BYTES = 1024 * 1024
 const READ_BY_ALL_MS = 10_000
 /** A text may have 16 KiB, and a line several. */
 const LARGEST_LINE = 256 * 1024
-/** Parts that are looked for in one turn. */
-const PARTS_PER_TURN = 8
 
 type Parts = ApiParts<'registry' | 'log' | 'stamp' | 'workers'>
 
@@ -152,7 +150,8 @@ async function partsOf(body: Buffer): Promise<Buffer[]> {
   const parts: Buffer[] = []
   for (const part of chunksOf(body)) {
     parts.push(part)
-    if (parts.length % PARTS_PER_TURN === 0) await nextTurn()
+    // Where there are quotes it takes a millisecond.
+    await nextTurn()
   }
   return parts
 }
