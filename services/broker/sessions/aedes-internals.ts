@@ -31,6 +31,8 @@ export interface AedesInternals {
   /** The id that the next message to the client gets. */
   _nextId: number
   deliverQoS(packet: unknown, done: () => void): void
+  /** What a subscription at QoS 0 calls, as it is when the subscription is made. */
+  deliver0: (packet: PublishPacket, done: () => void) => void
 }
 
 /** The client with all its members. */

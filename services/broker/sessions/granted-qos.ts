@@ -20,3 +20,17 @@ export function grantedQos(client: Client, topic: string, qos: 0 | 1 | 2): 0 | 1
   // A message that was stored for a subscription which is no more.
   return highest ?? qos
 }
+
+/**
+ * aedes delivers at QoS 0 what the first matching subscription has at 0, although another has more. From now on the
+ * client gets it as from the other.
+ */
+export function raiseQos(client: Client): void {
+  const internals = internalsOf(client)
+  const atZero = internals.deliver0.bind(client)
+  internals.deliver0 = (packet, done) => {
+    const isMore = packet.qos > 0 && grantedQos(client, packet.topic, packet.qos) > 0
+    if (isMore) internals.deliverQoS(packet, done)
+    else atZero(packet, done)
+  }
+}

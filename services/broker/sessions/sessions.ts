@@ -9,6 +9,7 @@ import { parseTelemetryTopic } from '../../../shared/topics.ts'
 import { prefixOf } from '../../../shared/sessions/client-id.ts'
 import { internalsOf, LiveAedes, type AedesHooks, type AedesInternals } from './aedes-internals.ts'
 import { AedesStream } from './aedes-stream.ts'
+import { raiseQos } from './granted-qos.ts'
 import { createHooks, ownerOf, type HookOptions } from './aedes-hooks.ts'
 import { Sharing, type DeliverTo } from './sharing.ts'
 import type { SharedGroups } from '../telemetry/shared-groups.ts'
@@ -124,6 +125,7 @@ export async function openSessions(options: SessionOptions): Promise<Sessions> {
     open(stream) {
       const client = internalsOf(aedes.handle(stream))
       completePackets(client, options.invariants)
+      raiseQos(client)
       return client
     },
     claims: store,

@@ -47,6 +47,18 @@ describe('members of a client', () => {
     expect(client.deliverQoS).toHaveLength(2)
   })
 
+  it('a subscription at QoS 0 calls `deliver0`, as it was when the subscription was made', async () => {
+    const { aedes, connect } = await start()
+    const { client, stream } = await connect(packet.connect({ clientId: 'x' }))
+    const came: string[] = []
+    client.deliver0 = ({ topic, qos }, done) => (came.push(`${topic} ${qos}`), done())
+    stream.deliver(packet.subscribe(1, ['a/b', 0]))
+    await turn()
+    const message = { cmd: 'publish', topic: 'a/b', payload: 'on', qos: 1, retain: false, dup: false } as const
+    await new Promise<void>((resolve) => aedes.publish(message, () => resolve()))
+    expect(came).toEqual(['a/b 1'])
+  })
+
   it('the id of the next message is `_nextId`', async () => {
     const { connect } = await start()
     const { client, written } = await connect(packet.connect({ clientId: 'x' }))
