@@ -8,11 +8,11 @@ import { internalsOf, type AedesHooks, type Stamped } from './aedes-internals.ts
 import { AedesStream } from './aedes-stream.ts'
 import type { Authorizer } from '../access/authorize.ts'
 import type { Cluster } from '../cluster/cluster.ts'
-import { EMITTED, SHARED, STORED, type SessionEmitter } from './session-emitter.ts'
+import { EMITTED, SHARED, STORED, STORED_RETAINED, type SessionEmitter } from './session-emitter.ts'
 import type { Relay } from './relay.ts'
 import type { Invariants } from '../invariants.ts'
 import type { Tally } from '../metrics.ts'
-import { grantedQos } from './granted-qos.ts'
+import { grantedQos, wantsRetain } from './granted-qos.ts'
 import { fromNowOn, isExpired, willDelayOf } from '../../../shared/mqtt/message-properties.ts'
 import { withProperties, type PropertiesByPayload } from './payload-properties.ts'
 import { noteExisting } from './aedes-properties.ts'
@@ -86,6 +86,7 @@ export function createHooks(
       }
       if (identity !== undefined && owner.principal.kind === 'device') identity.receivers += 1
       if (packet.qos > 0) packet.qos = grantedQos(client, packet.topic, packet.qos)
+      settleRetain(client, packet, identity !== undefined)
       owner.forwards(brought !== undefined && typeof packet.payload !== 'string')
       return packet
     },
@@ -121,6 +122,17 @@ function joinHook({ cluster }: HookOptions, relay: Relay) {
     await cluster?.peers.announced()
     done(null, subscription)
   }
+}
+
+/**
+ * The retain flag is for subscriptions that want it as published [MQTT-3.3.1-13]. aedes notes no id of a message that has it,
+ * and would not know what the client acknowledges: so it does not see the flag until it has noted the id (stored-persistence.ts).
+ * What it reads from a session was published with the flag, whatever the subscription wants.
+ */
+function settleRetain(client: Client, packet: Stamped, isLive: boolean): void {
+  if (!packet.retain || packet.qos === 0 || packet.brokerId !== STORED) return
+  if (!isLive) packet.retain = wantsRetain(client, packet.topic)
+  else if (!internalsOf(client).clean) Object.assign(packet, { retain: false, brokerId: STORED_RETAINED })
 }
 
 /** Groups are for applications: what a device may receive is for this device alone. */

@@ -14,6 +14,7 @@ export type AedesHooks = AedesOptions
 /** A subscription of a live client, by its filter. */
 export interface LiveSubscription {
   readonly qos: 0 | 1 | 2
+  readonly rap?: boolean | undefined
 }
 
 /** aedes' client, with what it does not declare. */

@@ -21,6 +21,12 @@ export function grantedQos(client: Client, topic: string, qos: 0 | 1 | 2): 0 | 1
   return highest ?? qos
 }
 
+/** Whether a subscription that matches wants the retain flag as published. */
+export function wantsRetain(client: Client, topic: string): boolean {
+  const { subscriptions } = internalsOf(client)
+  return Object.entries(subscriptions).some(([filter, { rap }]) => rap === true && matches(filterBehind(filter), topic))
+}
+
 /**
  * aedes delivers at QoS 0 what the first matching subscription has at 0, although another has more. From now on the
  * client gets it as from the other.

@@ -10,6 +10,9 @@ export const STORED = 'stored'
 /** The same of one that is kept for a member of a group, whose session need not be persistent. */
 export const SHARED = 'shared'
 
+/** The same of one that is stored and goes out with its retain flag, which is hidden from aedes meanwhile. */
+export const STORED_RETAINED = 'stored retained'
+
 /** `brokerId` of a message that was handed out here: aedes counts its repetitions by it. */
 export const EMITTED = 'emitted'
 

@@ -6,7 +6,7 @@ import type { Lease, Queued, SessionStore, StoredSubscription } from '../../../s
 import type { Tally } from '../metrics.ts'
 import type { AedesInternals } from './aedes-internals.ts'
 import { isShare } from '../../../shared/shared-subscription.ts'
-import { SHARED, STORED } from './session-emitter.ts'
+import { SHARED, STORED, STORED_RETAINED } from './session-emitter.ts'
 
 interface ClientLike extends Partial<Pick<AedesInternals, '_nextId'>> {
   readonly id: string
@@ -19,6 +19,7 @@ interface OutgoingLike {
   readonly qos?: number
   readonly brokerId?: string
   readonly brokerCounter?: number
+  retain?: boolean
 }
 
 /**
@@ -82,12 +83,16 @@ export class StoredPersistence {
 
   /** A message gets the id that the client will acknowledge, or its PUBREC was received. */
   async outgoingUpdate({ id }: ClientLike, packet: OutgoingLike): Promise<void> {
+    const isRetained = packet.brokerId === STORED_RETAINED
+    // This very packet is written next.
+    if (isRetained) packet.retain = true
     const lease = this.#store.leaseOf(id)
     const { messageId, qos = 0 } = packet
     if (lease === undefined || messageId === undefined) return
+    const isStored = isRetained || packet.brokerId === STORED
     // Nothing of it is kept.
-    if (lease.clean && packet.brokerId === STORED) return
-    const isOurs = packet.brokerId === STORED || packet.brokerId === SHARED
+    if (lease.clean && isStored) return
+    const isOurs = isStored || packet.brokerId === SHARED
     const number = isOurs ? String(packet.brokerCounter) : lease.sent.get(messageId)
     // Not kept, because the session was full: it is sent like to a clean session.
     if (number === undefined || number === '0') return
@@ -201,8 +206,8 @@ function packetOf({ number, messageId, isReleased, message }: Queued): unknown {
   const known = messageId === undefined ? {} : { messageId }
   const identity = { brokerId: STORED, brokerCounter: Number(number) }
   if (isReleased) return { cmd: 'pubrel', ...known, ...identity }
-  const { topic, payload, qos } = message
-  const sent = { retain: false, dup: messageId !== undefined, ...known, ...identity }
+  const { topic, payload, qos, retain } = message
+  const sent = { retain, dup: messageId !== undefined, ...known, ...identity }
   return { cmd: 'publish', topic, payload, qos, ...propertiesOf(message), ...sent }
 }
 

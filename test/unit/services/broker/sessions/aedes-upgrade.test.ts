@@ -110,6 +110,22 @@ describe('members of a client', () => {
 })
 
 describe('methods of aedes that are replaced', () => {
+  it('`outgoingUpdate` is given the very packet that is written then, but for a message with the retain flag', async () => {
+    const { aedes, connect } = await start()
+    const { client, written } = await connect(packet.connect({ clientId: 'x', clean: false }))
+    const asked: unknown[] = []
+    aedes.persistence.outgoingUpdate = async (_client, waiting) => {
+      asked.push(Object.assign(waiting, { topic: 'other' }).messageId)
+      return Promise.resolve()
+    }
+    client._nextId = 7
+    const message = { cmd: 'publish', topic: 'a/b', payload: Buffer.from('on'), qos: 1 }
+    for (const retain of [false, true]) client.deliverQoS({ ...message, retain }, () => undefined)
+    await turn()
+    expect(asked).toEqual([7])
+    expect(written.slice(-2).map(({ bytes }) => bytes.toString('latin1', 4).slice(0, 3))).toEqual(['oth', 'a/b'])
+  })
+
   it('`registerClient` runs at the end of a CONNECT, and its prototype has it', async () => {
     expect(Aedes.prototype).toHaveProperty('registerClient')
     const { aedes, connect } = await start()
