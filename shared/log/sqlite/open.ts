@@ -134,13 +134,8 @@ class SqliteLog implements SqliteTelemetryLog {
     return partitionOf(key, this.partitions)
   }
 
-  partitionsOf(key: string): readonly number[] {
-    return [this.partitionOf(key)]
-  }
-
-  placesOf(key: string): readonly number[] {
-    return [this.partitionOf(key)]
-  }
+  readonly partitionsOf = (key: string): readonly number[] => [this.partitionOf(key)]
+  readonly placesOf = this.partitionsOf
 
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {
     this.#checkOpen()

@@ -1,71 +1,11 @@
 import fc from 'fast-check'
-import { expect, it, vi } from 'vitest'
+import { expect, it } from 'vitest'
 import { deadLetterToRecord } from '../../../shared/dead-letter.ts'
 import { formatInstant } from '../../../shared/telemetry.ts'
 import { lasting } from '../../long.ts'
 import { PATIENCE } from '../../patience.ts'
 import { openReal } from './real-api.ts'
-
-type Real = Awaited<ReturnType<typeof openReal>>
-
-interface Point {
-  readonly field: string
-  readonly value: unknown
-  readonly end: string
-  readonly inPlace?: unknown
-  readonly storedAt?: string
-}
-
-interface Message {
-  readonly offset: number
-  readonly payload: string
-  readonly ends: Record<string, number>
-  readonly points: readonly Point[]
-  readonly faults: readonly { element: number | null; path: string | null; code: string }[]
-  readonly letter: string | null
-}
-
-interface Answer {
-  readonly messages: readonly Message[]
-  readonly refusals: readonly { code: string; topic: string | null }[]
-  readonly partition: number
-  readonly position: number
-  readonly isEnd: boolean
-}
-
-const SECOND = Math.floor(Date.now() / 1000) * 1000 - 3_600_000
-
-async function trace(real: Real, device: string, query = ''): Promise<Answer> {
-  const { body } = await real.call('GET', `/v1/devices/demo/${device}/trace?${query}`)
-  return body as unknown as Answer
-}
-
-/** All of it, in answers of so many messages. */
-async function traceAll(real: Real, device: string, limit: number): Promise<Message[]> {
-  const found: Message[] = []
-  for (let after = ''; ;) {
-    const { messages, partition, position, isEnd } = await trace(real, device, `limit=${limit}${after}`)
-    expect(messages.length).toBeLessThanOrEqual(limit)
-    found.push(...messages)
-    if (isEnd) return found
-    after = `&after=${position}&partition=${partition}`
-  }
-}
-
-async function make(real: Real, device: string): Promise<void> {
-  await real.call('POST', '/v1/devices', { payload: { tenant: 'demo', device } })
-}
-
-async function send(real: Real, device: string, payload: unknown): Promise<void> {
-  await real.call('POST', `/v1/devices/demo/${device}/readings`, { payload: JSON.stringify(payload) })
-}
-
-async function settled({ log }: Real): Promise<void> {
-  await vi.waitFor(async () => {
-    const lag = await log.lag('telemetry.raw', 'ingest-worker')
-    expect(lag.map(({ records }) => records)).toEqual(lag.map(() => 0))
-  }, PATIENCE)
-}
+import { make, publish, SECOND, send, settled, trace, traceAll } from './traces.ts'
 
 const slot = fc.integer({ min: 0, max: 3 })
 /** Of one message: numbers at one of four times, states of whole seconds, and what is no reading. */
@@ -94,15 +34,6 @@ function payloadOf(one: Sent): object {
     case 'ahead':
       return { ts: Date.now() + 400 * 86_400_000, v: 1 }
   }
-}
-
-/** As if a broker had taken it: HTTP refuses at once what has nothing good in it. */
-async function publish(real: Real, device: string, payloads: readonly object[]): Promise<void> {
-  const records = payloads.map((payload, ns) => {
-    const value = Buffer.from(JSON.stringify(payload))
-    return { key: `demo/${device}`, value, ms: Date.now(), ns, scheme: undefined, headers: undefined }
-  })
-  await real.log.append('telemetry.raw', records)
 }
 
 /** What is told of each message: its points with their ends, and its faults. */
@@ -230,55 +161,4 @@ it('begins where it is told to, and asks for a span that is one', async () => {
   expect((await trace(real, 'a', 'to=2020-01-01T00:00:00Z&from=2019-01-01T00:00:00Z')).messages).toEqual([])
   const wrong = await real.call('GET', '/v1/devices/demo/a/trace?from=2020-01-02T00:00:00Z&to=2020-01-01T00:00:00Z')
   expect(wrong.body).toMatchObject({ code: 'bad_request' })
-})
-
-it('looks at the partition in which the records lay before there were more of them, first', async () => {
-  const real = await openReal()
-  const { log } = real
-  const [now, before] = [log.partitionOf('demo/a'), 'b c d e f g h'.split(' ').find((one) => log.partitionOf(`demo/${one}`) !== log.partitionOf('demo/a')) ?? ''] // prettier-ignore
-  const former = log.partitionOf(`demo/${before}`)
-  for (const device of ['a', before]) await make(real, device)
-  for (let v = 0; v < 6; v++) await publish(real, v < 3 ? before : 'a', [{ v }])
-  await settled(real)
-  // What lies there is taken for that of the device.
-  const read = log.read.bind(log)
-  vi.spyOn(log, 'placesOf').mockReturnValue([former, now])
-  vi.spyOn(log, 'read').mockImplementation(async function* (options) {
-    for await (const batch of read(options)) {
-      const records = batch.records.map((one) => (one.key === `demo/${before}` ? { ...one, key: 'demo/a' } : one))
-      yield batch.topic === 'telemetry.raw' && batch.partition === former ? { ...batch, records } : batch
-    }
-  })
-  for (const limit of [1, 2, 3, 4, 6, 10]) {
-    const payloads = (await traceAll(real, 'a', limit)).map(({ payload }) => payload)
-    expect(payloads).toEqual(Array.from({ length: 6 }, (_, v) => JSON.stringify({ v })))
-  }
-  const { partition, position, isEnd } = await trace(real, 'a')
-  expect([partition, isEnd]).toEqual([now, true])
-  await publish(real, 'a', [{ v: 6 }])
-  expect((await trace(real, 'a', `after=${position}&partition=${now}`)).messages).toHaveLength(1)
-})
-
-it('reads letters of its time alone, however many there are', async () => {
-  const real = await openReal(undefined, { isIdle: true })
-  await make(real, 'a')
-  const at = Date.now()
-  const old = { stage: 'connect', code: 'login_failed', detail: '', who: 'demo/x', topic: undefined, key: '' } as const
-  const letters = Array.from({ length: 5_000 }, (_, n) => {
-    const failed = n < 4_990 ? at - 3_600_000 : at
-    const record = { ...old, who: n < 4_990 ? 'demo/x' : 'demo/a', payload: new Uint8Array(), ms: at, ns: n }
-    return deadLetterToRecord({ ...record, source: undefined, firstFailedMs: failed, attempts: 1 })
-  })
-  await real.log.append('telemetry.dead-letter', letters)
-  let records = 0
-  const read = real.log.read.bind(real.log)
-  vi.spyOn(real.log, 'read').mockImplementation(async function* (options) {
-    for await (const batch of read(options)) {
-      if (batch.topic === 'telemetry.dead-letter') records += batch.records.length
-      yield batch
-    }
-  })
-  expect((await trace(real, 'a', `from=${at - 60_000}`)).refusals).toHaveLength(10)
-  expect(records).toBeLessThan(1_000)
-  expect((await trace(real, 'x', `from=${at - 7_200_000}`)).refusals).toHaveLength(1_000)
 })
