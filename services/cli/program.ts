@@ -23,6 +23,7 @@ import { addRetention } from './commands/retention.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addStatus } from './commands/status.ts'
 import { addTail } from './commands/tail.ts'
+import { addDecoders } from './commands/decoders.ts'
 import { addTopics } from './commands/topics.ts'
 import { addTypes } from './commands/declared-types.ts'
 import { addUp } from './commands/up.ts'
@@ -70,6 +71,7 @@ const COMMANDS = [
   addPolicies,
   addTypes,
   addTopics,
+  addDecoders,
   addAudit,
   addImport,
   addSimulate,

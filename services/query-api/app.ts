@@ -50,6 +50,7 @@ import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
+import { decoderRoutes } from './routes/decoders.ts'
 import { topicTestRoute } from './routes/topics-test.ts'
 import { typeRoutes } from './routes/declared-types.ts'
 import { workerRoutes } from './routes/workers.ts'
@@ -153,6 +154,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner, doorway: D
   deadLetterRoutes(app, options)
   wholeLetterRoutes(app, options)
   topicTestRoute(app, options)
+  decoderRoutes(app, options)
   traceRoute(app, options)
   letterJobRoutes(app, options, runner)
   jobRoutes(app, options)

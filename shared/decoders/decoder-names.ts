@@ -1,7 +1,18 @@
-/** Decoders that Sluice has itself. `auto`: JSON, else line protocol, else one line of text. */
-export const DECODER_NAMES = ['auto', 'json', 'senml', 'line_protocol', 'plain', 'cbor', 'messagepack', 'csv'] as const
+/** Decoders that Sluice has itself, and what each reads, for a person. */
+export const DECODERS = {
+  auto: 'JSON, else line protocol, else one line of text',
+  json: 'JSON',
+  senml: 'a SenML pack (RFC 8428), in JSON or CBOR',
+  line_protocol: 'lines of Influx line protocol',
+  plain: 'one value, or one line of text',
+  cbor: 'CBOR (RFC 8949)',
+  messagepack: 'MessagePack',
+  csv: 'CSV: a reading for each line',
+} as const
 
-export type DecoderName = (typeof DECODER_NAMES)[number]
+export type DecoderName = keyof typeof DECODERS
+
+export const DECODER_NAMES = Object.keys(DECODERS) as DecoderName[]
 
 /** Those of texts, which are decoded in no time. */
 const TEXT: ReadonlySet<string> = new Set<DecoderName>(['auto', 'json', 'line_protocol', 'plain'])

@@ -44,13 +44,13 @@ export class JsonText {
   }
 
   key(name: string): void {
-    this.#write(`${JSON.stringify(name)}:`)
+    this.#write(`${quoted(name)}:`)
     this.#isNext = false
   }
 
   /** A text; where it is not well-formed its field is refused. */
   string(value: string): void {
-    this.#write(JSON.stringify(value))
+    this.#write(quoted(value))
   }
 
   /** A double: never an integer that is kept exactly, whatever its size. Null where it is no number. */
@@ -104,4 +104,9 @@ export class JsonText {
     this.#text += this.#isNext ? `,${text}` : text
     this.#isNext = true
   }
+}
+
+/** A text in JSON: as it is between quotes, where nothing of it needs an escape. */
+function quoted(text: string): string {
+  return /["\\\p{Cc}\p{Cs}]/u.test(text) ? JSON.stringify(text) : `"${text}"`
 }

@@ -59,9 +59,9 @@ export function addPolicies({ program, run }: Commands): void {
     .action(run(showHistory))
 }
 
-type Assignment = readonly [name: SettingName, value: unknown]
+export type Assignment = readonly [name: SettingName, value: unknown]
 
-function collectAssignment(text: string, before: readonly Assignment[] = []): readonly Assignment[] {
+export function collectAssignment(text: string, before: readonly Assignment[] = []): readonly Assignment[] {
   const [, name = text, value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? []
   const { takes, isList } = SETTINGS[settingNamed(name)]
   if (value === '') throw new InvalidArgumentError(`Write ${name}=VALUE; it takes ${takes}.`)
