@@ -55,14 +55,15 @@ export type Kind = 'number' | 'boolean' | 'text'
 
 export const KINDS: readonly Kind[] = ['number', 'boolean', 'text']
 
-const KIND_OF: Readonly<Record<FieldType, Kind>> = {
+const KIND_OF: Readonly<Record<FieldType | 'number', Kind>> = {
+  number: 'number',
   float: 'number',
   integer: 'number',
   boolean: 'boolean',
   string: 'text',
 }
 
-export function kindOf(type: FieldType): Kind {
+export function kindOf(type: FieldType | 'number'): Kind {
   return KIND_OF[type]
 }
 

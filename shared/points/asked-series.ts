@@ -1,17 +1,14 @@
 import { SluiceError } from '../errors.ts'
-import { FIELD_TYPES, kindOf } from '../telemetry.ts'
+import { kindOf } from '../telemetry.ts'
 import { compareText } from '../text-order.ts'
 import { canAggregate } from './aggregate.ts'
 import type { CheckedQuery } from './cursor.ts'
-import type { KnownSeries } from './port.ts'
+import { join, orderOf, type Joined } from './joined.ts'
+import type { KnownSeries, SeriesType } from './port.ts'
 
 /** Order in which series are answered: by stream and field, in code units, and type. */
 export function compareSeries(a: KnownSeries, b: KnownSeries): number {
-  return (
-    compareText(a.stream, b.stream) ||
-    compareText(a.field, b.field) ||
-    FIELD_TYPES.indexOf(a.type) - FIELD_TYPES.indexOf(b.type)
-  )
+  return compareText(a.stream, b.stream) || compareText(a.field, b.field) || orderOf(a.type) - orderOf(b.type)
 }
 
 /**
@@ -19,9 +16,9 @@ export function compareSeries(a: KnownSeries, b: KnownSeries): number {
  * when one field or kind was asked for that has no such aggregate.
  */
 export function askedSeries<T extends KnownSeries>(
-  { range, kind, aggregate, resume }: CheckedQuery,
+  { range, kind, joined, aggregate, resume }: CheckedQuery,
   known: readonly T[],
-): { asked: T[]; leftOut: KnownSeries[] } {
+): { asked: (Joined<T> & { field: string })[]; leftOut: KnownSeries[] } {
   const inQuestion = known.filter(({ field, type }) => {
     return (range.field === undefined || field === range.field) && (kind === undefined || kindOf(type) === kind)
   })
@@ -33,7 +30,8 @@ export function askedSeries<T extends KnownSeries>(
     const detail = `aggregate: ${aggregate?.function} is not defined for ${wrong.field}, a ${wrong.type} field`
     throw new SluiceError('bad_request', detail)
   }
-  const from =
-    resume === undefined ? asked : asked.filter((one) => compareSeries(one, { ...resume, stream: one.stream }) >= 0)
-  return { asked: from, leftOut: leftOut.map(({ stream, field, type }) => ({ stream, field, type })) }
+  const all = join(asked, joined, (a, b) => a.field === b.field).map((one) => ({ ...one, field: one.parts[0].field }))
+  const isLeft = ({ field, type }: { field: string; type: SeriesType }): boolean =>
+    resume === undefined || (compareText(field, resume.field) || orderOf(type) - orderOf(resume.type)) >= 0
+  return { asked: all.filter(isLeft), leftOut: leftOut.map(({ stream, field, type }) => ({ stream, field, type })) }
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { SluiceError } from '../errors.ts'
-import { FIELD_TYPES, KINDS, MAX_INSTANT, type FieldType, type Instant, type Kind } from '../telemetry.ts'
-import type { Aggregate, PointQuery, PointRange } from './port.ts'
+import { FIELD_TYPES, KINDS, MAX_INSTANT, type Instant, type Kind } from '../telemetry.ts'
+import { placeType } from './joined.ts'
+import type { Aggregate, PointQuery, PointRange, SeriesType } from './port.ts'
 
 const VERSION = 2
 const MAX_LIMIT = 10_000
@@ -12,6 +13,7 @@ export interface CheckedQuery {
   readonly range: PointRange
   readonly limit: number
   readonly kind: Kind | undefined
+  readonly joined: boolean
   readonly aggregate: { readonly function: Aggregate; readonly intervalMs: number | undefined } | undefined
   readonly resume: Place | undefined
 }
@@ -19,13 +21,13 @@ export interface CheckedQuery {
 /** The next point to hand out is of this series at `time` or later, or else of a later series. */
 export interface Place {
   readonly field: string
-  readonly type: FieldType
+  readonly type: SeriesType
   readonly time: Instant
 }
 
 /** The query after its checks. Errors: `bad_request` naming the part that is wrong, `cursor_invalid`. */
 export function checkQuery(query: PointQuery): CheckedQuery {
-  const { tenant, device, stream, field, from, to, limit, kind, cursor, aggregate } = query
+  const { tenant, device, stream, field, from, to, limit, kind, joined = false, cursor, aggregate } = query
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new SluiceError('bad_request', `limit: ${limit} is not a whole number from 1 to ${MAX_LIMIT}`)
   }
@@ -46,6 +48,7 @@ export function checkQuery(query: PointQuery): CheckedQuery {
     },
     limit,
     kind,
+    joined,
     aggregate: aggregate && { function: aggregate.function, intervalMs: aggregate.intervalMs },
     resume: cursor === undefined ? undefined : decodeCursor(query, cursor),
   }
@@ -73,7 +76,7 @@ function decodeCursor(query: PointQuery, cursor: string): Place {
     throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   }
   if (print !== fingerprint(query)) throw new SluiceError('cursor_invalid', 'the cursor belongs to another query')
-  return { field, type, time: { ms: Number(ms), ns: Number(ns) } }
+  return { field, type: placeType(type, query.joined === true), time: { ms: Number(ms), ns: Number(ns) } }
 }
 
 /** What a cursor of ours holds. Error: `cursor_invalid`. */
@@ -86,9 +89,9 @@ export function parseCursor(cursor: string): unknown {
 }
 
 /** Of all that decides which points come in which order; the limit may change from page to page. */
-function fingerprint({ tenant, device, stream, field, from, to, kind, aggregate }: PointQuery): string {
+function fingerprint({ tenant, device, stream, field, from, to, kind, joined, aggregate }: PointQuery): string {
   const parts = [tenant, device, stream, field, from?.ms, from?.ns, to?.ms, to?.ns, aggregate?.function]
-  const text = JSON.stringify([...parts, aggregate?.intervalMs, kind])
+  const text = JSON.stringify([...parts, aggregate?.intervalMs, kind, joined])
   return createHash('sha256').update(text).digest('base64url').slice(0, 11)
 }
 
@@ -102,8 +105,8 @@ function checkAggregate({ function: name, intervalMs }: NonNullable<PointQuery['
 }
 
 /** True for the name of a type. */
-export function isType(type: unknown): type is FieldType {
-  return FIELD_TYPES.some((known) => known === type)
+export function isType(type: unknown): type is SeriesType {
+  return type === 'number' || FIELD_TYPES.some((known) => known === type)
 }
 
 /** True for a moment that a point can have, and for the one behind the last. */

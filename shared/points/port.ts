@@ -13,11 +13,16 @@ export interface PointRange {
   readonly to?: Instant
 }
 
+/** Type of a series in an answer: `number` has floats and integers. */
+export type SeriesType = FieldType | 'number'
+
 export interface PointQuery extends PointRange {
   /** Points over all series, 1 to 10,000. */
   readonly limit: number
   /** Of each field only the values of this kind; all kinds by default. */
   readonly kind?: Kind
+  /** The floats and integers of a field as one series, of type `number` where it has both: at one time the integer counts. */
+  readonly joined?: boolean
   /** `next` of the previous answer with the same query. `cursor_invalid` when it is not one. */
   readonly cursor?: string
   /**
@@ -38,7 +43,8 @@ export interface KnownSeries {
 }
 
 /** Points of one series in time order. `times[i]` belongs to `values[i]`. */
-export interface SeriesPoints extends KnownSeries {
+export interface SeriesPoints extends Omit<KnownSeries, 'type'> {
+  readonly type: SeriesType
   readonly times: readonly Instant[]
   readonly values: readonly PointValue[]
 }
@@ -80,6 +86,8 @@ export interface PointScan {
   readonly selector: SeriesSelector
   /** All by default. */
   readonly kinds?: readonly Kind[]
+  /** As of {@link PointQuery}. */
+  readonly joined?: boolean
   /** Inclusive. */
   readonly from?: Instant
   /** Exclusive. */
@@ -95,9 +103,10 @@ export interface PointScan {
 
 /**
  * Values of one series. Floats: Float64Array. Integers: Float64Array where all of them are exact in it, else
- * BigInt64Array. Booleans: Uint8Array of 0 and 1. Texts: strings.
+ * BigInt64Array. Both in one: Float64Array where all integers are exact in it, else a list. Booleans: Uint8Array of 0 and 1.
+ * Texts: strings.
  */
-export type Column = Float64Array | BigInt64Array | Uint8Array | readonly string[]
+export type Column = Float64Array | BigInt64Array | Uint8Array | readonly string[] | readonly (number | bigint)[]
 
 /** `value` of a scan without step, all others of one with it; of windows of booleans and texts no min, max and sum. */
 export interface ScanColumns {
@@ -114,7 +123,8 @@ export interface ScanColumns {
 }
 
 /** Points or windows of one series, in time order: row i of each column. */
-export interface ScannedSeries extends KnownSeries {
+export interface ScannedSeries extends Omit<KnownSeries, 'type'> {
+  readonly type: SeriesType
   readonly device: string
   /** Time of the point, or start of the window, in ms since 1970. */
   readonly ms: Float64Array
@@ -178,8 +188,7 @@ export interface DeleteRange {
 export interface PointStore {
   /**
    * Resolves when the batch is visible to queries. Batches are applied in the order of the calls; one that rejects may
-   * be written in part, and is to be written again before anything newer of its series. Numbers of a field are of one
-   * type, float or integer, per stream of a tenant; callers see to it, and to `plain`.
+   * be written in part, and is to be written again before anything newer of its series. Callers see to `plain`.
    */
   write(batch: PointBatch): Promise<readonly RejectedPoint[]>
 

@@ -4,7 +4,8 @@ import { isPlainGlob, matchesGlob } from '../glob.ts'
 import { FIELD_TYPES, KINDS, kindOf, MAX_INSTANT, type FieldType, type Instant, type Kind } from '../telemetry.ts'
 import { compareCodePoints } from '../text-order.ts'
 import { checkInstant, isInstant, isType, parseCursor } from './cursor.ts'
-import type { PointScan, ScanBudget } from './port.ts'
+import { orderOf, placeType } from './joined.ts'
+import type { PointScan, ScanBudget, SeriesType } from './port.ts'
 
 const VERSION = 's1'
 const MAX_DEVICES = 10_000
@@ -19,6 +20,11 @@ export interface ScanSeries {
   readonly device: string
   readonly stream: string
   readonly field: string
+  readonly type: SeriesType
+}
+
+/** One that is stored. */
+export interface StoredScanSeries extends ScanSeries {
   readonly type: FieldType
 }
 
@@ -38,6 +44,7 @@ export interface CheckedScan {
   readonly streams: readonly string[] | undefined
   readonly fields: readonly string[] | undefined
   readonly kinds: readonly Kind[] | undefined
+  readonly joined: boolean
   readonly from: Instant
   readonly to: Instant
   readonly stepMs: number | undefined
@@ -47,7 +54,17 @@ export interface CheckedScan {
 
 /** The scan after its checks. Errors: `bad_request` naming the part that is wrong, `cursor_invalid`. */
 export function checkScan(scan: PointScan): CheckedScan {
-  const { tenant, selector, kinds, from = { ms: 0, ns: 0 }, to = END_OF_SCAN, stepMs, budget, cursor } = scan
+  const {
+    tenant,
+    selector,
+    kinds,
+    joined = false,
+    from = { ms: 0, ns: 0 },
+    to = END_OF_SCAN,
+    stepMs,
+    budget,
+    cursor,
+  } = scan
   checkInstant('from', from)
   checkInstant('to', to)
   for (const name of BUDGETS) {
@@ -68,11 +85,26 @@ export function checkScan(scan: PointScan): CheckedScan {
   const resume = cursor === undefined ? FIRST_PLACE : decodeCursor(scan, cursor)
   const { streams, fields } = selector
   const { series, points, bytes, ms } = budget
-  return { tenant, devices, streams, fields, kinds, from, to, stepMs, budget: { series, points, bytes, ms }, resume }
+  return {
+    tenant,
+    devices,
+    streams,
+    fields,
+    kinds,
+    joined,
+    from,
+    to,
+    stepMs,
+    budget: { series, points, bytes, ms },
+    resume,
+  }
 }
 
 /** True for a series of the tenant that the scan asks for, whatever its device. */
-export function isAsked({ streams, fields, kinds }: CheckedScan, { stream, field, type }: Omit<ScanSeries, 'device'>) {
+export function isAsked(
+  { streams, fields, kinds }: CheckedScan,
+  { stream, field, type }: Omit<StoredScanSeries, 'device'>,
+) {
   return (
     (kinds === undefined || kinds.includes(kindOf(type))) && matchesAny(streams, stream) && matchesAny(fields, field)
   )
@@ -84,7 +116,7 @@ export function compareScanSeries(a: ScanSeries, b: ScanSeries): number {
     compareCodePoints(a.device, b.device) ||
     compareCodePoints(a.stream, b.stream) ||
     compareCodePoints(a.field, b.field) ||
-    FIELD_TYPES.indexOf(a.type) - FIELD_TYPES.indexOf(b.type)
+    orderOf(a.type) - orderOf(b.type)
   )
 }
 
@@ -113,18 +145,27 @@ function decodeCursor(scan: PointScan, cursor: string): ScanPlace {
   const parts = parseCursor(cursor)
   if (!Array.isArray(parts) || parts.length !== 8) throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   const [version, print, device, stream, field, type, ms, ns] = parts as unknown[]
-  const names = [device, stream, field].every((name) => typeof name === 'string')
-  if (version !== VERSION || !names || !isType(type) || !isInstant(ms, ns)) {
+  const areNames = [device, stream, field].every((name) => typeof name === 'string')
+  if (version !== VERSION || !areNames || !isType(type) || !isInstant(ms, ns)) {
     throw new SluiceError('cursor_invalid', 'the cursor is not valid')
   }
   if (print !== fingerprint(scan)) throw new SluiceError('cursor_invalid', 'the cursor belongs to another scan')
   const time = { ms: Number(ms), ns: Number(ns) }
-  return { device: String(device), stream: String(stream), field: String(field), type, time }
+  const names = { device: String(device), stream: String(stream), field: String(field) }
+  return { ...names, type: placeType(type, scan.joined === true), time }
 }
 
 /** Of all that decides which points come in which order; budgets may change. */
-function fingerprint({ tenant, selector: { devices, streams, fields }, kinds, from, to, stepMs }: PointScan): string {
-  const parts = [tenant, devices, streams, fields, kinds, from?.ms, from?.ns, to?.ms, to?.ns, stepMs]
+function fingerprint({
+  tenant,
+  selector: { devices, streams, fields },
+  kinds,
+  joined,
+  from,
+  to,
+  stepMs,
+}: PointScan): string {
+  const parts = [tenant, devices, streams, fields, kinds, joined, from?.ms, from?.ns, to?.ms, to?.ns, stepMs]
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 11)
 }
 

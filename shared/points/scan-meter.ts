@@ -46,12 +46,15 @@ export class ScanMeter {
   /** How many of the first rows may be handed out; they are counted. */
   #fitting({ ms, ns, columns }: ScannedSeries): number {
     const all = [ms, ...(ns === undefined ? [] : [ns]), ...columnsOf(columns)]
-    const texts = all.filter((column) => Array.isArray(column)) as (readonly string[])[]
+    const lists = all.filter((column) => Array.isArray(column)) as (readonly (string | number | bigint)[])[]
     const plain = all.reduce((sum, column) => sum + ('BYTES_PER_ELEMENT' in column ? column.BYTES_PER_ELEMENT : 0), 0)
     let rows = 0
     for (; rows < ms.length && this.#points < this.#budget.points; rows++) {
       let bytes = plain
-      for (const column of texts) bytes += (column[rows]?.length ?? 0) * 2
+      for (const column of lists) {
+        const value = column[rows]
+        bytes += typeof value === 'string' ? value.length * 2 : 8
+      }
       if (this.#points > 0 && this.#bytes + bytes > this.#budget.bytes) break
       this.#bytes += bytes
       this.#points++

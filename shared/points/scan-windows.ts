@@ -1,7 +1,7 @@
-import type { FieldType, PointValue } from '../telemetry.ts'
+import type { PointValue } from '../telemetry.ts'
 import { isNumeric } from './aggregate.ts'
 import { ExactSum, type SumParts } from './exact-sum.ts'
-import type { ScannedSeries } from './port.ts'
+import type { ScannedSeries, SeriesType } from './port.ts'
 import type { ScanSeries } from './scan-check.ts'
 import { toColumn } from './scan-columns.ts'
 
@@ -35,7 +35,7 @@ interface DoneWindow {
 
 /** Folds the points of one series, given in time order, into windows. Sums are exact before their one rounding. */
 export class WindowFold {
-  readonly #type: FieldType
+  readonly #type: SeriesType
   readonly #stepMs: number
   readonly #done: DoneWindow[] = []
   readonly #first: PointValue[] = []
@@ -44,7 +44,7 @@ export class WindowFold {
   #sum: ExactSum
 
   /** `open` is what an earlier fold of the series left. */
-  constructor(type: FieldType, stepMs: number, open: OpenWindow | undefined) {
+  constructor(type: SeriesType, stepMs: number, open: OpenWindow | undefined) {
     this.#type = type
     this.#stepMs = stepMs
     this.#open = open && { ...open }

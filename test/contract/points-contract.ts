@@ -1,6 +1,7 @@
 import { describePointDevices } from './points-devices-contract.ts'
 import type { MakePointsHarness } from './points-harness.ts'
 import { describePointDeletes } from './points-delete-contract.ts'
+import { describeJoined } from './points-joined-contract.ts'
 import { describeFieldNames } from './points-fields-contract.ts'
 import { describePointKinds } from './points-kinds-contract.ts'
 import { describePointModel } from './points-model-contract.ts'
@@ -15,6 +16,7 @@ export function describePointStore(name: string, make: MakePointsHarness): void 
   describePointWrites(name, make)
   describePointQueries(name, make)
   describePointKinds(name, make)
+  describeJoined(name, make)
   describeFieldNames(name, make)
   describePointScans(name, make)
   describeRandomScans(name, make)

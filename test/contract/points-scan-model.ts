@@ -1,3 +1,4 @@
+import { storedType } from '../../shared/points/aggregate.ts'
 import type { Column, PointScan, PointStore, ScanBudget, ScanColumns, ScanEnd } from '../../shared/points/port.ts'
 import { valueAt } from '../../shared/points/scan-columns.ts'
 import {
@@ -33,7 +34,7 @@ export async function scanned(store: PointStore, scan: PointScan): Promise<{ row
           return [name, valueAt(column, row, name === 'count' || name === 'sum' ? 'float' : type)]
         })
         const time = { ms: ms[row] ?? 0, ns: ns?.[row] ?? 0 }
-        rows.push([nameOf({ device, stream, field, type }), time, Object.fromEntries(entries)])
+        rows.push([nameOf({ device, stream, field, type: storedType(type) }), time, Object.fromEntries(entries)])
       }
     }
   }

@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
+import { storedType } from '../../../shared/points/aggregate.ts'
 import type { DeviceOfPoints, PointStore } from '../../../shared/points/port.ts'
 import {
   compareInstants,
@@ -128,7 +129,7 @@ class PointReader {
       const page = await this.#pages.next()
       if (page.done === true) return undefined
       this.#points = page.value.series.flatMap(({ field, type, times, values }) =>
-        times.map((time, index) => ({ field, type, time, value: values[index] ?? '' })),
+        times.map((time, index) => ({ field, type: storedType(type), time, value: values[index] ?? '' })),
       )
       this.#at = 0
     }

@@ -1,3 +1,4 @@
+import { storedType } from '../../../shared/points/aggregate.ts'
 import type { DeviceOfPoints, PointPage, PointStore } from '../../../shared/points/port.ts'
 import { toSluiceError } from '../../../shared/errors.ts'
 import type { FieldType, PointBatch, PointValue, Series } from '../../../shared/telemetry.ts'
@@ -89,7 +90,7 @@ export async function movePoints(step: Step, progress: Progress, differences: Di
       const cursor = resumed?.stream === stream.stream ? resumed.cursor : undefined
       for await (const { series, next } of pagesOf(source.points, stream, signal, cursor)) {
         for (const one of series) {
-          writer.add({ ...device, ...one, ...plainOf(one.field) }, one.times, one.values)
+          writer.add({ ...device, ...one, type: storedType(one.type), ...plainOf(one.field) }, one.times, one.values)
         }
         if (next !== undefined)
           reached = { after: reached.after, at: { ...device, stream: stream.stream, cursor: next } }

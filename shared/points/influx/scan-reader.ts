@@ -8,11 +8,12 @@ import {
 } from '../../telemetry.ts'
 import type { Aggregate, ScannedSeries } from '../port.ts'
 import { isNumeric } from '../aggregate.ts'
-import type { ScanSeries } from '../scan-check.ts'
-import { toColumn, valueAt } from '../scan-columns.ts'
+import type { StoredScanSeries } from '../scan-check.ts'
+import { toColumn, toScanned, valueAt } from '../scan-columns.ts'
 import { WindowFold } from '../scan-windows.ts'
 import { cellOf, parseTime, parseValue, typeOf, type OnRow } from './csv.ts'
 import { pointsOfMany, together, windowsOfMany, type ManySelection } from './flux.ts'
+import { joinedPoints, type ReadBoth } from './joined.ts'
 import { readName } from './names.ts'
 import { earlier, later, type InfluxReader } from './reader.ts'
 
@@ -28,7 +29,7 @@ const OF_OTHERS: readonly Aggregate[] = ['count', 'first', 'last']
 /** 64 bits end here. */
 const MAX_INTEGER = 2n ** 63n - 1n
 
-export interface FoundSeries extends ScanSeries {
+export interface FoundSeries extends StoredScanSeries {
   readonly measurement: string
   readonly key: string
 }
@@ -115,6 +116,44 @@ export async function readWindows(
     if (windows.size > 0) found.set(keyOf(one), toWindows(one, windows, stepMs))
   }
   return found
+}
+
+/** About the first `limit` points or windows of the two series of the numbers of a field; undefined when there are none. */
+export async function readBoth(
+  asking: Asking,
+  both: readonly [FoundSeries, FoundSeries],
+  span: Span,
+  stepMs: number | undefined,
+  limit: number,
+): Promise<ScannedSeries | undefined> {
+  const name = { device: both[0].device, stream: both[0].stream, field: both[0].field, type: 'number' as const }
+  const read: ReadBoth = async (part, most) => {
+    const found = await readPoints(asking, both, part, most)
+    const of = (one: FoundSeries): Rows => found?.held.get(keyOf(one)) ?? { times: [], values: [] }
+    return [of(both[0]), of(both[1])]
+  }
+  const points = { ms: [] as number[], ns: [] as number[], values: [] as PointValue[] }
+  const fold = stepMs === undefined ? undefined : new WindowFold('number', stepMs, undefined)
+  let windows = 0
+  let window = NaN
+  for await (const { times, values } of joinedPoints(read, span, stepMs === undefined ? limit : Infinity)) {
+    for (const [i, { ms, ns }] of times.entries()) {
+      const value = values[i] ?? 0
+      if (fold === undefined || stepMs === undefined) {
+        points.ms.push(ms)
+        points.ns.push(ns)
+        points.values.push(value)
+        continue
+      }
+      if (Math.floor(ms / stepMs) !== window) windows++
+      window = Math.floor(ms / stepMs)
+      fold.add(ms, value)
+    }
+    // The last window may go on.
+    if (fold === undefined ? points.ms.length >= limit : windows > limit) break
+  }
+  if (fold !== undefined) return fold.finish(name, windows <= limit).found
+  return points.ms.length === 0 ? undefined : toScanned(name, points)
 }
 
 export function keyOf({ device, measurement, key }: FoundSeries): string {

@@ -1,4 +1,5 @@
 import { isPlainGlob } from '../../glob.ts'
+import { placeType } from '../joined.ts'
 import { compareScanSeries, isAsked, isBehind, type CheckedScan, type ScanPlace } from '../scan-check.ts'
 import { cellOf, typeOf, type OnRow } from './csv.ts'
 import { seriesWithin } from './flux.ts'
@@ -39,12 +40,14 @@ export async function findSeries(
     const [measurement, key] = [cellOf(table, cells, '_measurement'), cellOf(table, cells, '_field')]
     const [device, stream] = [readName(cellOf(table, cells, 'device')), readName(measurement.slice(prefix))]
     const one = { device, stream, field: fieldOf(key), type: typeOf(table, '_value'), measurement, key }
-    const order = compareScanSeries(one, place)
+    const order = compareScanSeries({ ...one, type: placeType(one.type, scan.joined) }, place)
     if (!isAsked(scan, one) || order < 0 || (order === 0 && isBehind(place))) return
     found.push(one)
     if (found.length >= 2 * HELD_SERIES) cut()
   }
   await reader.ask(seriesWithin(search), onRow, signal)
   cut()
+  // The floats of the same field may have been cut off.
+  if (!isAll && scan.joined && found.at(-1)?.type === 'integer') found.pop()
   return { found, isAll }
 }

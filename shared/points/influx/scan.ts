@@ -1,5 +1,6 @@
 import { compareInstants, type Instant } from '../../telemetry.ts'
 import { compareCodePoints } from '../../text-order.ts'
+import { join, type Joined } from '../joined.ts'
 import type { PointScan, PointStore, ScanEnd, ScannedSeries } from '../port.ts'
 import {
   checkScan,
@@ -9,6 +10,7 @@ import {
   placeOfDevice,
   type CheckedScan,
   type ScanPlace,
+  type ScanSeries,
 } from '../scan-check.ts'
 import { toScanned } from '../scan-columns.ts'
 import { ScanMeter } from '../scan-meter.ts'
@@ -18,6 +20,7 @@ import {
   HELD_ROWS,
   justBehind,
   keyOf,
+  readBoth,
   readPoints,
   readWindows,
   type Asking,
@@ -32,6 +35,8 @@ const DEVICES_AT_ONCE = 100
 /** Series that are read at once; the first time, and at most. */
 const FIRST_SERIES = 16
 const MAX_SERIES = 256
+
+type Wanted = Joined<FoundSeries>
 
 /** Columns of a window. */
 const WINDOW_ROWS = 6
@@ -98,7 +103,8 @@ async function* portions(
       const from = place
       const some = await parts.ask(() => findSeries({ ...parts, signal }, scan, devices, from, span))
       isAll = some.isAll
-      for await (const portion of read(parts, scan, signal, some.found, place, span, wanted)) {
+      const series = join(some.found, scan.joined, isSameField)
+      for await (const portion of read(parts, scan, signal, series, place, span, wanted)) {
         place = portion.behind
         yield portion
       }
@@ -124,7 +130,7 @@ async function* read(
   parts: BucketScan,
   scan: CheckedScan,
   signal: AbortSignal | undefined,
-  all: readonly FoundSeries[],
+  all: readonly Wanted[],
   resume: ScanPlace,
   span: Span,
   wanted: () => number,
@@ -134,9 +140,9 @@ async function* read(
   let place = resume
   while (rest[0] !== undefined) {
     // One that is gone on with starts later than the others.
-    const isResumed = compareScanSeries(rest[0], place) === 0
+    const isResumed = compareScanSeries(nameOf(rest[0]), place) === 0
     const part = { from: isResumed ? later(span.from, place.time) : span.from, to: span.to }
-    const some = rest.slice(0, isResumed ? 1 : size)
+    const some = rest.slice(0, isResumed ? 1 : togetherAtOnce(rest, size))
     const most = Math.floor(HELD_ROWS / some.length / (scan.stepMs === undefined ? 1 : WINDOW_ROWS))
     const limit = Math.max(1, Math.min(most, wanted()))
     const found = await parts.ask(() => readSome({ ...parts, signal }, some, part, scan.stepMs, limit))
@@ -144,13 +150,14 @@ async function* read(
       size = Math.max(1, size >> 2)
       continue
     }
-    const lengths = some.map((one) => found.rows.get(keyOf(one))?.ms.length ?? 0)
+    const lengths = some.map(({ parts: [one] }) => found.rows.get(keyOf(one))?.ms.length ?? 0)
     // The first one that may go on: those behind it have to wait.
     const long = found.isCut ? 0 : lengths.findIndex((rows) => rows >= limit)
     const done = long < 0 ? some.length : long + 1
-    const series = some.slice(0, done).flatMap((one) => found.rows.get(keyOf(one)) ?? [])
-    const last = some[done - 1]
-    if (last === undefined) return
+    const series = some.slice(0, done).flatMap(({ parts: [one] }) => found.rows.get(keyOf(one)) ?? [])
+    const end = some[done - 1]
+    if (end === undefined) return
+    const last = nameOf(end)
     place = long < 0 ? placeBehind(last) : { ...placeBehind(last), time: nextTime(series.at(-1), scan.stepMs) }
     rest = rest.slice(long < 0 ? done : long)
     if (long >= 0 && !isResumed) size = Math.max(1, size >> 1)
@@ -162,12 +169,18 @@ async function* read(
 /** Rows by {@link keyOf}; undefined when they are too long to be held together. */
 async function readSome(
   asking: Asking,
-  some: readonly FoundSeries[],
+  wanted: readonly Wanted[],
   span: Span,
   stepMs: number | undefined,
   limit: number,
 ): Promise<{ rows: ReadonlyMap<string, ScannedSeries>; isCut: boolean } | undefined> {
   if (compareInstants(span.from, span.to) >= 0) return { rows: new Map(), isCut: false }
+  const some = wanted.flatMap(({ parts }) => parts)
+  const [first, second] = some
+  if (wanted.length === 1 && first !== undefined && second !== undefined) {
+    const both = await readBoth(asking, [first, second], span, stepMs, limit)
+    return { rows: new Map(both && [[keyOf(first), both]]), isCut: false }
+  }
   if (stepMs !== undefined) return { rows: await readWindows(asking, some, span, stepMs, limit), isCut: false }
   const read = await readPoints(asking, some, span, limit)
   if (read === undefined) return undefined
@@ -179,6 +192,20 @@ async function readSome(
     return [[keyOf(one), toScanned(one, columns)]]
   })
   return { rows: new Map(found), isCut: read.isCut }
+}
+
+/** How many of the first series are read at once: those of two parts alone. */
+function togetherAtOnce(rest: readonly Wanted[], most: number): number {
+  const two = rest.findIndex(({ parts }) => parts.length > 1)
+  return two < 0 ? most : Math.max(1, Math.min(two, most))
+}
+
+function isSameField(a: FoundSeries, b: FoundSeries): boolean {
+  return a.field === b.field && a.measurement === b.measurement && a.device === b.device
+}
+
+function nameOf({ parts: [one], type }: Wanted): ScanSeries {
+  return { device: one.device, stream: one.stream, field: one.field, type }
 }
 
 function nextTime(series: ScannedSeries | undefined, stepMs: number | undefined): Instant {

@@ -2,7 +2,7 @@ import type { StatementSync } from 'node:sqlite'
 import type { FieldType, Series } from '../../telemetry.ts'
 import { compareSeries } from '../asked-series.ts'
 import type { DeleteRange, DeviceOfPoints, KnownSeries } from '../port.ts'
-import type { ScanSeries } from '../scan-check.ts'
+import type { ScanSeries, StoredScanSeries } from '../scan-check.ts'
 import { checked, hotValues, insertHot } from './hot-rows.ts'
 import type { HotDatabase } from './hot.ts'
 import { int, text } from './row.ts'
@@ -160,7 +160,7 @@ export class Catalogue {
    * Series of a tenant, of one device or of all, from an identity on: by device, stream and field (code points) and type, at
    * most `limit`. Hidden ones, too: the list is the same at any time but for what is new.
    */
-  list({ tenant, device, from, limit }: SeriesPage): (ScanSeries & { readonly id: number })[] {
+  list({ tenant, device, from, limit }: SeriesPage): (StoredScanSeries & { readonly id: number })[] {
     const id = this.tenants.idOf(tenant)
     if (id === undefined) return []
     const values = [from.device, from.stream, from.field, limit]

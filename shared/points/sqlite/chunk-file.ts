@@ -34,7 +34,8 @@ export class ChunkFile {
   readonly #file: string
   readonly #db: DatabaseSync
   readonly #covering: StatementSync
-  readonly #range: StatementSync
+  /** One for each series that is read at once: the two of a field with integers and floats are. */
+  readonly #ranges: StatementSync[] = []
   readonly #before: StatementSync
   readonly #after: StatementSync
   readonly #data: StatementSync
@@ -53,7 +54,6 @@ export class ChunkFile {
     try {
       prepareChunkFile(this.#db, file)
       this.#covering = this.#db.prepare(COVERING)
-      this.#range = this.#db.prepare(RANGE)
       this.#before = this.#db.prepare(BEFORE)
       this.#after = this.#db.prepare(AFTER)
       this.#data = this.#db.prepare('SELECT data FROM chunk WHERE id = ?')
@@ -90,16 +90,14 @@ export class ChunkFile {
     if (this.#db.isTransaction) this.#do(() => this.#db.exec('ROLLBACK'))
   }
 
-  /**
-   * Chunks that hold points from `from` on and before `to`, in time order. Taken to the end, they are all there are:
-   * where one is missing, {@link Damage} is thrown, unless those that are there will do.
-   */
+  /** Chunks with points from `from` on and before `to`, in time order. To the end, they are all: else {@link Damage} is thrown, unless those present will do. */
   *overlapping(series: number, from: Instant, to: Instant, what: 'all' | 'present' = 'all'): Generator<Chunk> {
     let last: Chunk | undefined
+    const range = this.#ranges.pop() ?? this.#db.prepare(RANGE)
     try {
       const covering = this.#covering.get(series, from.ms, from.ns)
       const begin = covering === undefined ? from : { ms: int(covering, 'start_ms'), ns: int(covering, 'start_ns') }
-      for (const row of this.#range.iterate(series, begin.ms, begin.ns)) {
+      for (const row of range.iterate(series, begin.ms, begin.ns)) {
         const chunk = toChunk(row)
         // What lies before the covering one is of no concern.
         const isLinked = chunk.before === undefined || chunk.before === (last?.id ?? 0)
@@ -112,6 +110,8 @@ export class ChunkFile {
       if (what === 'all' && this.tailOf(series) !== (last?.id ?? 0)) this.#miss(series, last, { from, to }, undefined)
     } catch (error) {
       throw asDamage(error, this.#file, { series, span: { from: last === undefined ? from : behind(last.end), to } })
+    } finally {
+      this.#ranges.push(range)
     }
   }
 

@@ -1,10 +1,10 @@
-import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
+import type { Instant, PointValue } from '../../telemetry.ts'
 import { isNumeric } from '../aggregate.ts'
-import type { Aggregate } from '../port.ts'
+import type { Aggregate, SeriesType } from '../port.ts'
 import type { Chunk } from './chunk-row.ts'
 import type { Run } from './columns.ts'
 import { ExactSum } from '../exact-sum.ts'
-import type { Piece } from './read.ts'
+import type { Piece } from './pieces.ts'
 import type { Summary } from './summary.ts'
 
 /** One window of an aggregate. */
@@ -21,7 +21,7 @@ export interface WindowPoint {
  */
 export function* windows(
   pieces: Iterable<Piece>,
-  type: FieldType,
+  type: SeriesType,
   aggregate: Aggregate,
   intervalMs: number | undefined,
 ): Generator<WindowPoint> {
@@ -31,7 +31,7 @@ export function* windows(
     if (piece.kind === 'chunk') {
       const { file, chunk } = piece
       const window = windowOf(chunk.start.ms)
-      const summary = window === windowOf(chunk.end.ms) ? file.summaryOf(chunk, type) : undefined
+      const summary = window === windowOf(chunk.end.ms) ? file.summaryOf(chunk, piece.type) : undefined
       if (summary !== undefined) {
         if (fold?.window !== window) {
           if (fold !== undefined) yield fold.point(aggregate, intervalMs)
@@ -41,7 +41,7 @@ export function* windows(
         continue
       }
     }
-    const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, type)
+    const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, piece.type)
     for (let start = 0; start < run.ms.length;) {
       const window = windowOf(run.ms[start] ?? 0)
       let end = start + 1
@@ -104,7 +104,7 @@ class Fold {
     this.#sum.addParts(numeric.sum)
   }
 
-  addRun(run: Run, start: number, end: number, aggregate: Aggregate, type: FieldType): void {
+  addRun(run: Run, start: number, end: number, aggregate: Aggregate, type: SeriesType): void {
     const { values } = run
     this.#count += end - start
     this.#first ??= values[start]

@@ -1,7 +1,7 @@
 import type { Asked, Failure, Said, ThreadClient } from '../../process/thread-client.ts'
 import type { Series } from '../../telemetry.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
-import type { DeleteRange, DeviceOfPoints, KnownSeries, Retention } from '../port.ts'
+import type { DeleteRange, DeviceOfPoints, KnownSeries, Retention, SeriesType } from '../port.ts'
 import type { CheckedScan } from '../scan-check.ts'
 import type { ScanStep } from './scan-state.ts'
 import type { BegunScan } from './scans.ts'
@@ -50,7 +50,8 @@ export interface QueryAnswer {
   readonly leftOut: readonly KnownSeries[]
 }
 
-export interface SeriesColumns extends KnownSeries {
+export interface SeriesColumns extends Omit<KnownSeries, 'type'> {
+  readonly type: SeriesType
   readonly ms: Float64Array<ArrayBuffer>
   /** Undefined when all are 0. */
   readonly ns: Uint32Array<ArrayBuffer> | undefined

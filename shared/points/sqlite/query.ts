@@ -1,14 +1,17 @@
-import type { FieldType, Instant, PointValue } from '../../telemetry.ts'
+import type { Instant, PointValue } from '../../telemetry.ts'
 import { typeAfter } from '../aggregate.ts'
 import { askedSeries } from '../asked-series.ts'
 import type { CheckedQuery, Place } from '../cursor.ts'
+import type { Joined } from '../joined.ts'
 import { fitting, isOverfull, PAGE_CHARACTERS } from '../page-text.ts'
+import type { SeriesType } from '../port.ts'
 import type { StoredSeries } from './catalogue.ts'
 import type { Run } from './columns.ts'
 import { windows } from './fold.ts'
 import type { QueryAnswer, SeriesColumns } from './messages.ts'
 import { checkNames } from './nameless.ts'
-import { pieces, slice, type Sources } from './read.ts'
+import { pieces } from './pieces.ts'
+import { slice, type Sources } from './read.ts'
 import { ALL_TIME, isBefore, type Span } from './time.ts'
 
 /** Answers a query from what is stored now. `now` is the moment from which retention counts, in ms since 1970. */
@@ -26,8 +29,8 @@ export function runQuery(sources: Sources, query: CheckedQuery, now: number): Qu
     const run = collect(sources, one, rest, left + 1, aggregate)
     const fit = fitting(run.values, left, room)
     if (fit.count > 0) {
-      const type = aggregate === undefined ? one.type : typeAfter(aggregate.function, one.type)
-      series.push(toColumns(one, type, slice(run, 0, fit.count)))
+      const type = aggregate === undefined ? one.answered : typeAfter(aggregate.function, one.answered)
+      series.push(toColumns(one.parts[0], type, slice(run, 0, fit.count)))
     }
     if (run.ms.length > fit.count) {
       const time = { ms: run.ms[fit.count] ?? 0, ns: run.ns[fit.count] ?? 0 }
@@ -54,23 +57,23 @@ function startingAt({ from, to }: Span, { time }: Place): Span {
 /** The first `limit` points or windows of a series; fewer where they are more text than a page holds. */
 function collect(
   sources: Sources,
-  series: StoredSeries,
+  { parts, answered }: Joined<StoredSeries>,
   span: Span,
   limit: number,
   aggregate: CheckedQuery['aggregate'],
 ): Run {
-  const found = pieces(sources, series, span)
+  const found = pieces(sources, parts, span)
   const run: Run = { ms: [], ns: [], values: [] }
   if (aggregate === undefined) {
     for (const piece of found) {
-      append(run, piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, series.type))
-      if (run.ms.length >= limit || (series.type === 'string' && isOverfull(run.values))) break
+      append(run, piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, piece.type))
+      if (run.ms.length >= limit || (answered === 'string' && isOverfull(run.values))) break
     }
     return slice(run, 0, Math.min(limit, run.ms.length))
   }
   let characters = 0
-  for (const { time, upTo, value } of windows(found, series.type, aggregate.function, aggregate.intervalMs)) {
-    const { ms, ns } = upTo === undefined ? time : timeOf(sources, series, { from: time, to: upTo }, value)
+  for (const { time, upTo, value } of windows(found, answered, aggregate.function, aggregate.intervalMs)) {
+    const { ms, ns } = upTo === undefined ? time : timeOf(sources, parts, { from: time, to: upTo }, value)
     run.ms.push(ms)
     run.ns.push(ns)
     run.values.push(value)
@@ -81,9 +84,9 @@ function collect(
 }
 
 /** The time of the first point of a chunk that has a value; the span is that of the chunk. */
-function timeOf(sources: Sources, series: StoredSeries, { from, to }: Span, value: PointValue): Instant {
+function timeOf(sources: Sources, series: readonly StoredSeries[], { from, to }: Span, value: PointValue): Instant {
   for (const piece of pieces(sources, series, { from, to: { ms: to.ms, ns: to.ns + 1 } })) {
-    const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, series.type)
+    const run = piece.kind === 'run' ? piece.run : piece.file.read(piece.chunk, piece.type)
     const index = run.values.indexOf(value)
     if (index >= 0) return { ms: run.ms[index] ?? 0, ns: run.ns[index] ?? 0 }
   }
@@ -97,11 +100,11 @@ function append(to: Run, more: Run): void {
 }
 
 /** The form that crosses to the main thread without being copied. */
-function toColumns({ stream, field }: StoredSeries, type: FieldType, run: Run): SeriesColumns {
+function toColumns({ stream, field }: StoredSeries, type: SeriesType, run: Run): SeriesColumns {
   const ns = run.ns.some((rest) => rest !== 0) ? Uint32Array.from(run.ns) : undefined
   return { stream, field, type, ms: Float64Array.from(run.ms), ns, values: toValueColumn(type, run.values) }
 }
 
-function toValueColumn(type: FieldType, values: readonly PointValue[]): SeriesColumns['values'] {
+function toValueColumn(type: SeriesType, values: readonly PointValue[]): SeriesColumns['values'] {
   return type === 'float' ? Float64Array.from(values as readonly number[]) : values
 }

@@ -18,28 +18,16 @@ export interface Sources {
   gaps: HotGaps
 }
 
-/** A part of a series: points, or a whole chunk that nothing unsealed falls into, so that its summary holds. */
-export type Piece =
-  | { readonly kind: 'run'; readonly run: Run }
-  | { readonly kind: 'chunk'; readonly file: ChunkFile; readonly chunk: Chunk }
-
 /** A part of a series before its chunk is opened: points, or a chunk and the unsealed points within its time. */
 export type Part =
   | { readonly kind: 'run'; readonly run: Run }
-  | { readonly kind: 'chunk'; readonly file: ChunkFile; readonly chunk: Chunk; readonly beside: Run }
-
-/** The points of a series within a span as pieces in time order; sealed and unsealed ones merged. */
-export function* pieces(sources: Sources, series: { id: number; type: FieldType }, span: Span): Generator<Piece> {
-  const { id, type } = series
-  sources.gaps.check(id, span)
-  for (const part of parts(sources, series, span, unsealed(sources.generations, id, type, span))) {
-    if (part.kind === 'run' || isSummed(part, span)) yield part
-    else {
-      const run = opened(part.file.read(part.chunk, type), part.beside, span)
-      if (run.ms.length > 0) yield { kind: 'run', run }
+  | {
+      readonly kind: 'chunk'
+      readonly file: ChunkFile
+      readonly chunk: Chunk
+      readonly type: FieldType
+      readonly beside: Run
     }
-  }
-}
 
 /** True for a chunk of which every point counts as it is. */
 export function isSummed({ chunk, beside }: { chunk: Chunk; beside: Run }, span: Span): boolean {
@@ -51,8 +39,13 @@ export function opened(points: Run, beside: Run, span: Span): Run {
   return merge(clip(points, span), beside)
 }
 
+/** The points of a part within a span. */
+export function openedPart(part: Part, span: Span): Run {
+  return part.kind === 'run' ? part.run : opened(part.file.read(part.chunk, part.type), part.beside, span)
+}
+
 /** Where the files are that a series' chunks lie in. */
-type SealedSources = Pick<Sources, 'catalogue' | 'files'>
+export type SealedSources = Pick<Sources, 'catalogue' | 'files'>
 
 /**
  * The parts of a series within a span in time order. `raw` are its unsealed points; those before the span are passed
@@ -60,6 +53,7 @@ type SealedSources = Pick<Sources, 'catalogue' | 'files'>
  */
 export function* parts(sources: SealedSources, { id }: { id: number }, span: Span, raw: Run): Generator<Part> {
   const tenant = sources.catalogue.tenantOf(id)
+  const type = sources.catalogue.typeOf(id)
   let at = firstFrom(raw, 0, span.from.ms, span.from.ns)
   for (const month of sources.files.months(tenant, span)) {
     const file = sources.files.open({ tenant, month })
@@ -67,7 +61,7 @@ export function* parts(sources: SealedSources, { id }: { id: number }, span: Spa
       const inside = firstFrom(raw, at, chunk.start.ms, chunk.start.ns)
       const behind = firstFrom(raw, inside, chunk.end.ms, chunk.end.ns + 1)
       if (inside > at) yield { kind: 'run', run: slice(raw, at, inside) }
-      yield { kind: 'chunk', file, chunk, beside: slice(raw, inside, behind) }
+      yield { kind: 'chunk', file, chunk, type, beside: slice(raw, inside, behind) }
       at = behind
     }
   }
@@ -125,7 +119,7 @@ export function slice(run: Run, start: number, end: number): Run {
 }
 
 /** Index of the first point, from `start` on, that is not before a time. */
-function firstFrom(run: Run, start: number, ms: number, ns: number): number {
+export function firstFrom(run: Run, start: number, ms: number, ns: number): number {
   let low = start
   let high = run.ms.length
   while (low < high) {

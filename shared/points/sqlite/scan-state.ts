@@ -1,4 +1,5 @@
 import { compareCodePoints } from '../../text-order.ts'
+import { join, placeType, type Joined } from '../joined.ts'
 import {
   compareScanSeries,
   isAsked,
@@ -8,12 +9,14 @@ import {
   type CheckedScan,
   type ScanPlace,
   type ScanSeries,
+  type StoredScanSeries,
 } from '../scan-check.ts'
 import { seedOf, type Chunk } from './chunk-row.ts'
 import type { Run } from './columns.ts'
 import type { Generation } from './generation.ts'
 import { checkNames } from './nameless.ts'
-import { isSummed, opened, parts, slice, unsealed, type Part, type Sources } from './read.ts'
+import { partsOf } from './pieces.ts'
+import { isSummed, opened, slice, unsealed, type Part, type Sources } from './read.ts'
 import { isBefore, type Span } from './time.ts'
 import type { PackedPart, PackedSeries } from './unpack.ts'
 
@@ -31,6 +34,8 @@ const POINT_BYTES = 20
 
 /** Of a chunk of texts, which is not unpacked here, at most but for one text. */
 const TEXT_CHUNK_BYTES = 256 * 1024
+
+type Wanted = Joined<StoredScanSeries & { readonly id: number }>
 
 export interface ScanStep {
   readonly series: readonly PackedSeries[]
@@ -63,7 +68,7 @@ export class ScanState {
   readonly #span: Span
   readonly #unsealed: readonly Frozen[]
   /** The next series, as far as they are looked up, and where the looking up goes on. */
-  #known: (ScanSeries & { readonly id: number })[] = []
+  #known: Wanted[] = []
   #lookFrom: ScanPlace
   /** Everything before it has been packed. */
   #place: ScanPlace
@@ -71,8 +76,8 @@ export class ScanState {
   #device = 0
   /** All series behind the known ones have been seen. */
   #exhausted = false
-  /** Unsealed points of the first known series. */
-  #raw: Run | undefined
+  /** Unsealed points of the first known series, of each of its parts. */
+  #raw: Run[] | undefined
 
   /** Nothing before `keptFrom` is seen. */
   constructor(sources: Sources, scan: CheckedScan, keptFrom: Span['from']) {
@@ -104,37 +109,34 @@ export class ScanState {
     return { series: inOneBuffer(found), next: this.#place }
   }
 
-  #pack(
-    one: ScanSeries & { readonly id: number },
-    room: { bytes: number; points: number },
-    until: number,
-  ): PackedSeries {
-    const { id, device, stream, field, type } = one
-    const series = { device, stream, field, type }
+  #pack(one: Wanted, room: { bytes: number; points: number }, until: number): PackedSeries {
+    const [{ device, stream, field }] = one.parts
+    const series = { device, stream, field, type: one.type }
     const isResumed = compareScanSeries(this.#place, series) === 0
     const { time } = this.#place
     const start =
       isResumed && isBefore(this.#span.from.ms, this.#span.from.ns, time.ms, time.ns) ? time : this.#span.from
     const span = { from: start, to: this.#span.to }
+    const answered = { ...series, type: one.answered }
     const packed: PackedPart[] = []
     if (isBefore(start.ms, start.ns, span.to.ms, span.to.ns)) {
-      this.#sources.gaps.check(id, span)
-      this.#raw ??= unsealed(this.#unsealed, id, type, span)
-      for (const part of parts(this.#sources, one, span, this.#raw)) {
+      for (const { id } of one.parts) this.#sources.gaps.check(id, span)
+      this.#raw ??= one.parts.map(({ id, type }) => unsealed(this.#unsealed, id, type, span))
+      for (const part of partsOf(this.#sources, one.parts, span, this.#raw)) {
         const isOver = room.bytes <= 0 || room.points <= 0 || (packed.length > 0 && performance.now() >= until)
-        if (isOver) return this.#pause({ series, span, parts: packed }, part)
+        if (isOver) return this.#pause({ series: answered, span, parts: packed }, series, part)
         const rest = this.#take(part, span, room, packed)
-        if (rest !== undefined) return this.#pause({ series, span, parts: packed }, rest)
+        if (rest !== undefined) return this.#pause({ series: answered, span, parts: packed }, series, rest)
       }
     }
     this.#place = placeBehind(series)
     this.#raw = undefined
     this.#known.shift()
-    return { series, span, parts: packed, ended: true }
+    return { series: answered, span, parts: packed, ended: true }
   }
 
-  #pause(packed: Omit<PackedSeries, 'ended'>, at: Part): PackedSeries {
-    this.#place = { ...packed.series, time: startOf(at) }
+  #pause(packed: Omit<PackedSeries, 'ended'>, series: ScanSeries, at: Part): PackedSeries {
+    this.#place = { ...series, time: startOf(at) }
     return { ...packed, ended: false }
   }
 
@@ -145,8 +147,7 @@ export class ScanState {
       packed.push({ kind: 'run', run: slice(part.run, 0, count) })
       return count === part.run.ms.length ? undefined : { kind: 'run', run: slice(part.run, count, part.run.ms.length) }
     }
-    const { file, chunk, beside } = part
-    const type = this.#sources.catalogue.typeOf(chunk.series)
+    const { file, chunk, type, beside } = part
     room.bytes -= (type === 'string' ? TEXT_CHUNK_BYTES : chunk.count * POINT_BYTES) + beside.ms.length * POINT_BYTES
     room.points -= chunk.count
     if (chunk.check === undefined) {
@@ -156,11 +157,11 @@ export class ScanState {
     }
     const { count, summary, start } = chunk
     if (summary !== undefined && this.#isInOneWindow(part, span))
-      packed.push({ kind: 'summary', ms: start.ms, count, summary })
+      packed.push({ kind: 'summary', ms: start.ms, count, type, summary })
     else {
       const inside = beside.ms.length === 0 ? undefined : beside
       const data = file.dataOf(chunk)
-      packed.push({ kind: 'chunk', count, startMs: start.ms, seed: seedOf(chunk), data, beside: inside })
+      packed.push({ kind: 'chunk', type, count, startMs: start.ms, seed: seedOf(chunk), data, beside: inside })
     }
     return undefined
   }
@@ -174,7 +175,7 @@ export class ScanState {
 
   /** Looks up more series, or those of the next device. */
   #lookUp(): void {
-    const { tenant, devices } = this.#scan
+    const { tenant, devices, joined } = this.#scan
     const device = devices?.[this.#device]
     if (devices !== undefined && device === undefined) {
       this.#exhausted = true
@@ -183,15 +184,23 @@ export class ScanState {
     if (device !== undefined && device !== this.#lookFrom.device) this.#lookFrom = placeOfDevice(device)
     const from = this.#lookFrom
     const page = this.#sources.catalogue.list({ tenant, device, from, limit: PAGE })
+    const isFull = page.length === PAGE
+    // The floats of the same field may be on the next page.
+    if (isFull && joined && page.at(-1)?.type === 'integer') page.pop()
     // The first ones may be of the field that the last page ended with.
     const isNext = (one: ScanSeries) => compareScanSeries(one, from) + (isBehind(from) ? 0 : 1) > 0
-    this.#known = page.filter((one) => isAsked(this.#scan, one) && isNext(one))
+    const asked = page.filter((one) => isAsked(this.#scan, one))
+    this.#known = join(asked, joined, isSameField).filter(({ parts: [one], type }) => isNext({ ...one, type }))
     const last = page.at(-1)
-    if (page.length === PAGE && last !== undefined) this.#lookFrom = placeBehind(last)
+    if (isFull && last !== undefined) this.#lookFrom = { ...placeBehind(last), type: placeType(last.type, joined) }
     else if (devices === undefined) this.#exhausted = true
     else this.#device++
     if (this.#known.length === 0) this.#place = this.#lookFrom
   }
+}
+
+function isSameField(a: ScanSeries, b: ScanSeries): boolean {
+  return a.field === b.field && a.stream === b.stream && a.device === b.device
 }
 
 /** The bytes of all chunks side by side: a buffer that goes over to another thread costs as much as many bytes. */

@@ -13,9 +13,16 @@ import type { Span } from './time.ts'
 export type PackedPart =
   | { readonly kind: 'run'; readonly run: Run }
   /** A chunk that all counts of and that lies in one window: its summary. */
-  | { readonly kind: 'summary'; readonly ms: number; readonly count: number; readonly summary: PackedSummary }
+  | {
+      readonly kind: 'summary'
+      readonly ms: number
+      readonly count: number
+      readonly type: FieldType
+      readonly summary: PackedSummary
+    }
   | {
       readonly kind: 'chunk'
+      readonly type: FieldType
       readonly count: number
       readonly startMs: number
       /** Of its checksum. */
@@ -63,11 +70,11 @@ export function unpack({ stepMs, series, open }: UnpackJob): Unpacked {
   return { series: found, open: left }
 }
 
-function joined({ series: { type }, span, parts }: PackedSeries): Run {
+function joined({ span, parts }: PackedSeries): Run {
   const all: Run = { ms: [], ns: [], values: [] }
   for (const part of parts) {
     if (part.kind === 'summary') continue
-    const run = runOf(part, type, span)
+    const run = runOf(part, span)
     // The usual case: all that is asked of a series lies in one chunk.
     if (parts.length === 1) return run
     for (const ms of run.ms) all.ms.push(ms)
@@ -81,17 +88,20 @@ function fold({ series, span, parts }: PackedSeries, stepMs: number, open: OpenW
   const { type } = series
   const windows = new WindowFold(type, stepMs, open)
   for (const part of parts) {
-    if (part.kind === 'summary') windows.addSummary(part.ms, part.count, decodeSummary(type, part.summary))
+    if (part.kind === 'summary') windows.addSummary(part.ms, part.count, decodeSummary(part.type, part.summary))
     else {
-      const { ms, values } = runOf(part, type, span)
+      const { ms, values } = runOf(part, span)
       values.forEach((value, i) => windows.add(ms[i] ?? 0, value))
     }
   }
   return windows
 }
 
-function runOf(part: Exclude<PackedPart, { kind: 'summary' }>, type: FieldType, span: Span): Run {
+function runOf(part: Exclude<PackedPart, { kind: 'summary' }>, span: Span): Run {
   if (part.kind === 'run') return part.run
-  const points = clip(decodeChunk({ type, count: part.count, startMs: part.startMs }, part.data, part.seed), span)
+  const points = clip(
+    decodeChunk({ type: part.type, count: part.count, startMs: part.startMs }, part.data, part.seed),
+    span,
+  )
   return part.beside === undefined ? points : merge(points, part.beside)
 }
