@@ -39,16 +39,14 @@ it('a field that was declared to have integers has them exactly, over MQTT, HTTP
   expect(await sluice(first, 'types', 'list')).toMatch(/^demo +telemetry +total +integer +\S+ +admin$/m)
   await sluice(first, 'types', 'forget', 'demo', 'total')
   await publish('3')
-  const expected = { integer: ['9007199254740993', '9223372036854775807'], float: [1, 2.5, 3] }
+  const expected = [['total', 'number', [1, '9007199254740993', 2.5, '9223372036854775807', 3]]]
   const check = async (server: Server) => {
     const headers = { authorization: `Bearer ${server.token}` }
     const url = `${server.url}/v1/devices/demo/meter/readings?field=total&kind=number`
     const { series } = (await (await fetch(url, { headers })).json()) as {
       series: { field: string; type: string; points: [number, unknown][] }[]
     }
-    expect(new Set(series.map(({ field }) => field))).toEqual(new Set(['total']))
-    const byType = series.map(({ type, points }) => [type, points.map(([, value]) => value)])
-    expect(Object.fromEntries(byType)).toEqual(expected)
+    expect(series.map(({ field, type, points }) => [field, type, points.map(([, value]) => value)])).toEqual(expected)
   }
   await vi.waitFor(() => check(first), PATIENCE)
   expect(await sluice(first, 'audit')).toMatch(/types\.set +demo\/telemetry total/)
@@ -56,4 +54,33 @@ it('a field that was declared to have integers has them exactly, over MQTT, HTTP
   const again = await startServer({ folder: first.folder })
   await check(again)
   expect(await sluice(again, 'types', 'list')).toMatch(/^demo +telemetry +total +float/m)
+})
+
+it('hourly means of a field that was declared within an hour are of all of its numbers, for one device and for many', async () => {
+  const server = await startServer()
+  const headers = { authorization: `Bearer ${server.token}` }
+  await sluice(server, 'devices', 'add', 'demo/meter')
+  const noon = Date.UTC(2026, 0, 31, 12)
+  const post = async (...readings: [minute: number, power: number][]) => {
+    const body = JSON.stringify(readings.map(([minute, power]) => ({ ts: noon + minute * 60_000, power })))
+    const path = `${server.url}/v1/devices/demo/meter/readings`
+    expect((await fetch(path, { method: 'POST', headers, body })).status).toBe(202)
+  }
+  const get = async (path: string) => (await fetch(`${server.url}/v1/${path}`, { headers })).json()
+  await post([10, 1.5], [20, 2], [100, 1])
+  await sluice(server, 'types', 'set', 'demo', 'power', 'integer')
+  await post([30, 5], [40, 3.5], [70, 2])
+  const means = [
+    [noon, 3],
+    [noon + 3_600_000, 1.5],
+  ]
+  const query = 'interval=1h&aggregate=mean'
+  const series = { stream: 'telemetry', field: 'power', type: 'float', points: means }
+  await expect
+    .poll(() => get(`devices/demo/meter/readings?field=power&${query}`), PATIENCE)
+    .toMatchObject({ series: [series], complete: true })
+  expect(await get(`tenants/demo/readings?fields=power&${query}`)).toMatchObject({
+    series: [{ device: 'meter', ...series }],
+    complete: true,
+  })
 })

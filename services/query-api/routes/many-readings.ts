@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../../shared/errors.ts'
-import { canAggregate, typeAfter } from '../../../shared/points/aggregate.ts'
+import { canAggregate, storedType, typeAfter } from '../../../shared/points/aggregate.ts'
 import type { Aggregate, Column, PointScan, ScanBudget, ScannedSeries } from '../../../shared/points/port.ts'
 import { valueAt } from '../../../shared/points/scan-columns.ts'
 import type { PointValue } from '../../../shared/telemetry.ts'
@@ -116,8 +116,8 @@ export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'poin
             previous = one
             continue
           }
-          const { stream, field, type } = one
-          leftOut.set(JSON.stringify([device, stream, field, type]), { device, stream, field, type })
+          const name = { device, stream: one.stream, field: one.field, type: storedType(one.type) }
+          leftOut.set(JSON.stringify(Object.values(name)), name)
         }
       }
       throw new SluiceError('internal', 'a scan ended without an end')
@@ -176,6 +176,7 @@ function readScan(tenant: string, query: Query, devices: readonly string[] | und
     tenant,
     selector,
     budget: { ...BUDGET, points: limit },
+    joined: true,
     ...(kinds === undefined ? {} : { kinds }),
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),

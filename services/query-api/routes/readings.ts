@@ -61,6 +61,9 @@ export const SeriesName = Type.Object(seriesName)
 /** Points of one series. */
 export const SeriesView = Type.Object({
   ...seriesName,
+  type: Type.Enum(['float', 'integer', 'number', 'boolean', 'string'], {
+    description: 'number: floats and integers of one field; those beyond 2^53 are texts.',
+  }),
   points: Type.Array(
     // Type.Tuple writes the form of an older JSON Schema.
     Type.Unsafe<[Static<typeof PointTime>, Static<typeof Value>]>({
@@ -129,6 +132,7 @@ function readQuery(query: Static<typeof ReadingQuery>): Omit<PointQuery, 'tenant
   return {
     stream,
     limit: query.limit,
+    joined: true,
     ...field,
     ...kind,
     ...from,
