@@ -41,6 +41,11 @@ export const influxSettings = {
   INFLUX_CA_FILE: optionalText('CA certificates that InfluxDB is verified with, PEM; those of the system when unset.'),
   INFLUX_ORG: text('sluice', 'Organisation in InfluxDB.'),
   INFLUX_BUCKET: text('telemetry', 'Bucket of the points; created if it is missing and the token permits it.'),
+  INFLUX_SHARD_HOURS: integer(
+    0,
+    'Hours of points that a shard of the bucket holds from now on: retention drops whole shards. 0: as InfluxDB has it.',
+    { min: 0, max: 8_760 },
+  ),
   INFLUX_TOKEN: requiredSecret('Token for InfluxDB: the workers write with theirs, the API reads with its own.'),
   ...pointSettings,
 } as const
@@ -53,6 +58,7 @@ export function influxOptions(config: Config<typeof influxSettings>) {
     bucket: config.INFLUX_BUCKET,
     token: secretReader('INFLUX_TOKEN', influxSettings.INFLUX_TOKEN),
     retentionMs: pointRetentionMs(config),
+    shardMs: config.INFLUX_SHARD_HOURS === 0 ? undefined : config.INFLUX_SHARD_HOURS * 3_600_000,
     ca: pemReader('INFLUX_CA_FILE', config.INFLUX_CA_FILE),
   }
 }

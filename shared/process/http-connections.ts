@@ -4,6 +4,7 @@ import { Counter } from 'prom-client'
 import { isLoopback, siteOf } from '../addresses.ts'
 import { SiteCounts } from '../site-counts.ts'
 import { gaugeOf, type Metrics } from './metrics.ts'
+import { TCP_KEEPALIVE } from './listen.ts'
 
 /** For the header of a request, from its first byte or, of a new connection, from its beginning. */
 const HEADER_MS = 10_000
@@ -65,7 +66,7 @@ export class HttpConnections {
       labelNames: ['reason'],
       registers: [metrics],
     })
-    server.on('connection', (socket: Socket) => this.#arrive(socket))
+    server.on('connection', (socket: Socket) => this.#arrive(socket.setKeepAlive(TCP_KEEPALIVE)))
     server.on('request', (request: IncomingMessage, response: ServerResponse) => this.#begin(request.socket, response))
     server.on('clientError', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') this.#turned.inc({ reason: 'too_slow' })

@@ -1,5 +1,5 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { toListenError, type Address } from '../../../shared/process/listen.ts'
+import { TCP_KEEPALIVE, toListenError, type Address } from '../../../shared/process/listen.ts'
 
 /** An open port. */
 export interface Port {
@@ -17,11 +17,6 @@ export interface PortOptions {
   readonly setting: string
 }
 
-/**
- * Probes of the kernel: a peer that lost its power is noticed even while we do not read, and whatever its keepalive. After
- * 60 s of silence three of them, a minute apart: a modem that sleeps for a moment misses one.
- */
-const TCP_KEEPALIVE = { enable: true, initialDelay: 60_000, interval: 60_000, count: 3 } as const
 /** Connections that the kernel holds while we are busy: a fleet comes back at once. */
 const BACKLOG = 4096
 

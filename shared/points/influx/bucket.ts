@@ -10,6 +10,8 @@ export interface BucketOptions extends Waiting {
   readonly bucket: string
   /** Undefined leaves the retention of a bucket that exists as it is, and a new one keeps points for ever. */
   readonly retentionMs: number | undefined
+  /** What a shard holds; undefined leaves it to InfluxDB. */
+  readonly shardMs: number | undefined
   readonly logger: Logger
 }
 
@@ -17,10 +19,17 @@ interface Bucket {
   readonly id: string
   /** 0 = for ever. */
   readonly everySeconds: number
+  readonly shardSeconds: number
+}
+
+interface Rule {
+  readonly type: 'expire'
+  readonly everySeconds?: number
+  readonly shardGroupDurationSeconds?: number
 }
 
 /**
- * Makes the bucket when it is absent and sets its retention, as far as the token may; resolves with how long the bucket
+ * Makes the bucket when it is absent and sets its retention and the length of its shards, as far as the token may; resolves with how long the bucket
  * keeps points, in milliseconds, or undefined when it keeps them for ever or the token may not see that. Waits for a
  * server that does not answer. Error: `closed` when the signal is aborted.
  */
@@ -42,13 +51,26 @@ export async function prepareBucket(options: BucketOptions): Promise<number | un
 }
 
 async function findOrMake(options: BucketOptions): Promise<Bucket> {
-  const { connection, retentionMs } = options
+  const { connection, retentionMs, shardMs } = options
   const found = (await find(options)) ?? (await make(options))
-  const everySeconds = toSeconds(retentionMs)
-  if (everySeconds === undefined || everySeconds === found.everySeconds) return found
-  const body = JSON.stringify({ retentionRules: [{ type: 'expire', everySeconds }] })
+  const { everySeconds = found.everySeconds, shardGroupDurationSeconds = found.shardSeconds } = ruleOf(
+    retentionMs,
+    shardMs,
+  )
+  if (everySeconds === found.everySeconds && shardGroupDurationSeconds === found.shardSeconds) return found
+  const rule = { ...ruleOf(retentionMs, shardMs), everySeconds }
+  const body = JSON.stringify({ retentionRules: [rule] })
   await connection.send({ what: 'setup', method: 'PATCH', path: `/api/v2/buckets/${found.id}`, body })
   return { ...found, everySeconds }
+}
+
+/** What is asked for of a bucket, in its own words. InfluxDB counts in whole seconds, from an hour on. */
+function ruleOf(retentionMs: number | undefined, shardMs: number | undefined): Rule {
+  return {
+    type: 'expire',
+    ...(retentionMs === undefined ? {} : { everySeconds: Math.ceil(retentionMs / 1000) }),
+    ...(shardMs === undefined ? {} : { shardGroupDurationSeconds: shardMs / 1000 }),
+  }
 }
 
 async function find({ connection, org, bucket }: BucketOptions): Promise<Bucket | undefined> {
@@ -63,16 +85,17 @@ async function find({ connection, org, bucket }: BucketOptions): Promise<Bucket 
 }
 
 async function make(options: BucketOptions): Promise<Bucket> {
-  const { connection, org, bucket, retentionMs, logger } = options
+  const { connection, org, bucket, retentionMs, shardMs, logger } = options
   const path = `/api/v2/orgs?${new URLSearchParams({ org }).toString()}`
   const { orgs } = (await connection.send({ what: 'setup', method: 'GET', path })) as { orgs?: { id: string }[] }
-  const everySeconds = toSeconds(retentionMs) ?? 0
-  const retentionRules = [{ type: 'expire', everySeconds }]
+  const rule = { everySeconds: 0, ...ruleOf(retentionMs, shardMs) }
+  const { everySeconds } = rule
+  const retentionRules = [rule]
   const body = JSON.stringify({ orgID: orgs?.[0]?.id, name: bucket, retentionRules })
   try {
     const made = await connection.send({ what: 'setup', method: 'POST', path: '/api/v2/buckets', body })
     logger.info({ bucket, everySeconds }, 'bucket created')
-    return toBucket(made) ?? { id: '', everySeconds }
+    return toBucket(made) ?? { id: '', everySeconds, shardSeconds: 0 }
   } catch (error) {
     // Another process was faster.
     const found = error instanceof InfluxRefusal ? await find(options) : undefined
@@ -83,11 +106,6 @@ async function make(options: BucketOptions): Promise<Bucket> {
 
 function toBucket(answer: unknown): Bucket | undefined {
   if (typeof answer !== 'object' || answer === null) return undefined
-  const { id, retentionRules = [] } = answer as { id: string; retentionRules?: { everySeconds?: number }[] }
-  return { id, everySeconds: retentionRules[0]?.everySeconds ?? 0 }
-}
-
-/** InfluxDB counts in whole seconds, from an hour on. */
-function toSeconds(retentionMs: number | undefined): number | undefined {
-  return retentionMs === undefined ? undefined : Math.ceil(retentionMs / 1000)
+  const { id, retentionRules: [rule] = [] } = answer as { id: string; retentionRules?: Rule[] }
+  return { id, everySeconds: rule?.everySeconds ?? 0, shardSeconds: rule?.shardGroupDurationSeconds ?? 0 }
 }

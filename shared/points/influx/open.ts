@@ -19,6 +19,8 @@ export interface InfluxPointsOptions extends Waiting {
   readonly token: () => string
   /** How long the bucket keeps points, whole milliseconds, at least an hour; absent: what it says, or for ever. */
   readonly retentionMs?: number | undefined
+  /** What a new shard of the bucket holds, whole hours, at most the retention; absent: as InfluxDB has it. */
+  readonly shardMs?: number | undefined
   /**
    * How often points past the retention of their tenant are deleted; absent: another process does it. They are not
    * seen either way.
@@ -39,11 +41,12 @@ export interface InfluxPointsOptions extends Waiting {
  * Errors: `closed` when the signal is aborted before the server answered; `setting_invalid` for certificates without https.
  */
 export async function openInfluxPoints(options: InfluxPointsOptions): Promise<PointStore> {
-  const { url, ca, org, bucket, token, retentionMs, expireEveryMs, logger, metrics, signal, onWaiting } = options
+  const { url, ca, org, bucket, token, retentionMs, shardMs, expireEveryMs, logger, metrics, signal, onWaiting } =
+    options
   const influxMetrics = new InfluxMetrics(metrics)
   const connection = new InfluxConnection({ url, ca, token, metrics: influxMetrics })
   try {
-    const keepMs = await prepareBucket({ connection, org, bucket, retentionMs, logger, signal, onWaiting })
+    const keepMs = await prepareBucket({ connection, org, bucket, retentionMs, shardMs, logger, signal, onWaiting })
     const parts = { connection, org, bucket, metrics: influxMetrics }
     const store = new InfluxPoints({ ...parts, figures: new PointsMetrics(metrics), keepMs, logger })
     if (expireEveryMs !== undefined) store.expireEvery(expireEveryMs)

@@ -72,16 +72,34 @@ describe('a client of MQTT 3.1.1 that is silent', () => {
   })
 })
 
-it.skipIf(!canTrace)('the kernel probes every socket: after 60 s, three times (needs apt-get install strace)', () => {
-  const file = fileURLToPath(new URL('../../../services/broker/listeners/tcp.ts', import.meta.url))
-  const program = `
-    const { openPort } = await import(${JSON.stringify(file)})
-    const { connect } = await import('node:net')
-    const port = await openPort({ host: '127.0.0.1', port: 0, reusePort: false, setting: 'MQTT_PORT' }, (socket) => {
-      socket.destroy()
-      port.close()
-    })
-    connect(port.address.port, '127.0.0.1').on('error', () => undefined)`
+const OPEN_PORT = `
+  const { openPort } = await import(${source('services/broker/listeners/tcp.ts')})
+  const options = { host: '127.0.0.1', port: 0, reusePort: false, setting: 'MQTT_PORT' }
+  const port = await openPort(options, (socket) => {
+    socket.destroy()
+    port.close()
+  })
+  connect(port.address.port, '127.0.0.1').on('error', () => undefined)`
+const OPEN_HTTP = `
+  const { HttpConnections } = await import(${source('shared/process/http-connections.ts')})
+  const { createMetrics } = await import(${source('shared/process/metrics.ts')})
+  const server = (await import('node:http')).createServer()
+  new HttpConnections(server, { listener: 'ops', connections: 9, perAddress: 0, requestMs: 1000 }, createMetrics({ defaults: false }))
+  server.on('connection', (socket) => {
+    socket.destroy()
+    server.close()
+  })
+  server.listen(0, '127.0.0.1', () => connect(server.address().port, '127.0.0.1').on('error', () => undefined))`
+
+function source(path: string): string {
+  return JSON.stringify(fileURLToPath(new URL(`../../../${path}`, import.meta.url)))
+}
+
+it.skipIf(!canTrace).each([
+  ['MQTT', OPEN_PORT],
+  ['HTTP', OPEN_HTTP],
+])('the kernel probes every socket of %s: after 60 s, three times (needs apt-get install strace)', (_name, body) => {
+  const program = `const { connect } = await import('node:net')\n${body}`
   const node = [process.execPath, '--input-type=module', '-e', program]
   const { stderr } = spawnSync('strace', ['-f', '-e', 'trace=setsockopt', ...node], { encoding: 'utf8' })
   for (const option of ['SO_KEEPALIVE, [1]', 'TCP_KEEPIDLE, [60]', 'TCP_KEEPINTVL, [60]', 'TCP_KEEPCNT, [3]']) {

@@ -4,7 +4,7 @@ import type { PointStore } from '../../../shared/points/port.ts'
 import { fieldProblem } from '../../../shared/points/influx/names.ts'
 import type { FieldType, PointValue, Series } from '../../../shared/telemetry.ts'
 import { allPages, batchOf, everySecond, seriesOf, streamOf, valuesOf } from '../../contract/points-harness.ts'
-import { freshBucket, openInflux } from '../../contract/points-influx-harness.ts'
+import { callInflux, freshBucket, openInflux } from '../../contract/points-influx-harness.ts'
 import { useInfluxdb } from './influx-harness.ts'
 import { tenantName, wideName } from '../../names.ts'
 import { PATIENCE } from '../../patience.ts'
@@ -191,6 +191,24 @@ describe('the bucket', () => {
     expect(text).toContain('what="write",status="204"} 1')
     const again = await openInflux(server(), bucket, { retentionMs: 86_400_000 })
     expect(await again.store.write(batchOf(old.slice(0, 2)))).toEqual([])
+  })
+
+  it('has shards of the length that it is told, and else those that it has', async () => {
+    const bucket = freshBucket(server())
+    const shardHours = async () => {
+      const found = await callInflux(server(), 'GET', `/api/v2/buckets?org=${server().org}&name=${bucket}`)
+      type Found = { buckets: { retentionRules: { everySeconds: number; shardGroupDurationSeconds: number }[] }[] }
+      const rule = ((await found.json()) as Found).buckets[0]?.retentionRules[0]
+      return [(rule?.shardGroupDurationSeconds ?? 0) / 3_600, (rule?.everySeconds ?? 0) / 86_400]
+    }
+    await openInflux(server(), bucket, { retentionMs: 30 * 86_400_000 })
+    expect(await shardHours()).toEqual([24, 30])
+    await openInflux(server(), bucket, { shardMs: 6 * 3_600_000 })
+    expect(await shardHours()).toEqual([6, 30])
+    await openInflux(server(), bucket, { retentionMs: 40 * 86_400_000 })
+    expect(await shardHours()).toEqual([6, 40])
+    await openInflux(server(), bucket)
+    expect(await shardHours()).toEqual([6, 40])
   })
 
   it('loses what is past the retention of a tenant, and nothing else', async () => {
