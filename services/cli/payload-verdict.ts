@@ -23,7 +23,7 @@ export interface PayloadVerdict {
 export function verdictLines({ points, pointCount, nulls, faults, faultCount, warnings }: PayloadVerdict): string[] {
   const more = (all: number, shown: number): string[] => (all > shown ? [`  and ${all - shown} more`] : [])
   return [
-    `${pointCount} points${nulls === 0 ? '' : `, ${nulls} fields that are null`}${faultCount === 0 ? '' : `, ${faultCount} refused`}`,
+    `${counted(pointCount, 'point')}${nulls === 0 ? '' : `, ${counted(nulls, 'null field')}`}${faultCount === 0 ? '' : `, ${faultCount} refused`}`,
     ...points.map(({ element, device, stream, field, kind, time, value }) => {
       const place = element === 0 ? '' : ` [${element}]`
       return `  ${device} ${stream}${place} ${field}=${JSON.stringify(value)} (${kind}) at ${time}`
@@ -33,4 +33,8 @@ export function verdictLines({ points, pointCount, nulls, faults, faultCount, wa
     ...more(faultCount, faults.length),
     ...warnings.map((fault) => `  doubtful: ${faultText(fault)}`),
   ]
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
 }

@@ -59,7 +59,7 @@ async function exportLetters(session: Session, options: ExportOptions): Promise<
     if (file !== undefined) closeSync(file)
   }
   const rest = next === undefined ? '' : ` There are more: go on with --cursor ${next}`
-  session.note(`${count} letters${out === undefined ? '' : ` in ${out}`}.${rest}`)
+  session.note(`${count} ${count === 1 ? 'letter' : 'letters'}${out === undefined ? '' : ` in ${out}`}.${rest}`)
   return next === undefined ? 0 : 1
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { SluiceError } from '../../../shared/errors.ts'
 import { printable } from '../../../shared/printable.ts'
-import { fixOf } from '../fault-text.ts'
+import { reasonText } from '../fault-text.ts'
 import { verdictLines, type PayloadVerdict } from '../payload-verdict.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 
@@ -51,7 +51,7 @@ export function payloadBytes(argument: string): Buffer {
 function answerText({ who, end, refusal, notes, ...verdict }: TestAnswer): string {
   const lines =
     refusal !== null
-      ? [`Refused of ${who}: ${refusal.code}: ${refusal.detail}.${fixOf(refusal.code)}`]
+      ? [`Refused of ${who}: ${reasonText(refusal.code, refusal.detail)}`]
       : end === 'messages'
         ? [`No telemetry: what ${who} publishes there goes to subscribers, and is not stored.`]
         : [`Telemetry of ${who}:`, ...verdictLines(verdict)]

@@ -1,5 +1,5 @@
 import { parseDeviceName, parseDuration, wholeNumber, type DeviceName } from '../argument-parsers.ts'
-import { faultText, fixOf } from '../fault-text.ts'
+import { faultText, reasonText } from '../fault-text.ts'
 import { jsonLine, type Commands, type Session } from '../session.ts'
 import { pause } from '../../../shared/backoff.ts'
 import { devicePath } from '../../../shared/api-client.ts'
@@ -164,5 +164,5 @@ function pointText({ element, device, stream, field, time, value, end, inPlace, 
 
 function refusalText({ receivedAt, stage, topic, code, detail }: RefusalAnswer, { color }: Session): string {
   const what = stage === 'connect' ? 'connection' : `message${topic === null ? '' : ` to ${topic}`}`
-  return `${color.dim(receivedAt)} ${color.red(`${what} refused`)}: ${printable(`${code}: ${detail}.${fixOf(code)}`)}`
+  return `${color.dim(receivedAt)} ${color.red(`${what} refused`)}: ${printable(reasonText(code, detail))}`
 }

@@ -33,7 +33,7 @@ it('shows points, what is refused and what is doubtful', async () => {
   const lines = stdout.split('\n')
   expect(lines.slice(0, 5)).toEqual([
     'Telemetry of demo/a:',
-    '5 points, 2 fields that are null, 2 refused',
+    '5 points, 2 null fields, 2 refused',
     '  a room [1] word="\\u001b[2J" (text) at then',
     '  a room word=7 (number) at then',
     '  and 3 more',

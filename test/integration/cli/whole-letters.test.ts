@@ -82,7 +82,7 @@ it('export says where to go on when it breaks off, and goes on behind what the f
   const again = await run(['export', '--format', 'raw', '--out', file], () => page([1], null))
   expect(again.code).toBe(1)
   const rest = await run(['export', '--format', 'raw', '--out', file, '--cursor', 'one'], () => page([8], null))
-  expect(rest).toMatchObject({ code: 0, stderr: `1 letters in ${file}.\n` })
+  expect(rest).toMatchObject({ code: 0, stderr: `1 letter in ${file}.\n` })
   expect(rest.requests[0]?.query.get('cursor')).toBe('one')
   expect(readFileSync(file, 'utf8')).toBe(`${letter.payload}\n${letter.payload}\n`)
 })
