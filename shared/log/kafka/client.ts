@@ -4,6 +4,7 @@ import type { Logger } from '../../process/logger.ts'
 import type { ClientOptions } from './client-options.ts'
 import { isStaleMetadata, KafkaCode, partitionError, toLogError } from './kafka-error.ts'
 import { type Broker, type Cluster, createCluster, type Request } from './kafkajs-internals.ts'
+import { type RequestTold, timeRequests } from './timed-requests.ts'
 import { answerOf, giveUpHanging } from './unanswering.ts'
 import { ApiKey, METADATA_WITH_IDS, topicIdRequest } from './topic-requests.ts'
 
@@ -20,9 +21,10 @@ export class KafkaClient {
   #refreshing: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
-  constructor(options: ClientOptions, topics: readonly string[], logger: Logger) {
+  constructor(options: ClientOptions, topics: readonly string[], logger: Logger, told?: RequestTold) {
     const { cluster, sockets } = createCluster(options, logger, this.#ending.signal)
     giveUpHanging(cluster.brokerPool)
+    if (told !== undefined) timeRequests(cluster.brokerPool, told)
     this.#cluster = cluster
     this.#sockets = sockets
     this.#topics = topics

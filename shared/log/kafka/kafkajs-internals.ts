@@ -52,7 +52,7 @@ interface ConnectionPool {
   readonly host: string
   readonly port: number
   readonly pool: readonly Connection[]
-  send<T>(request: Request<T>): Promise<T>
+  send: <T>(request: Request<T>) => Promise<T>
 }
 
 interface TopicPartitions<P> {
@@ -117,7 +117,7 @@ interface BrokerPool {
   seedBroker: Broker | undefined
   metadataExpireAt: number | null
   readonly rootLogger: KafkajsLogger
-  readonly connectionPoolBuilder: { build(): Promise<ConnectionPool> }
+  readonly connectionPoolBuilder: { build: (address?: object) => Promise<ConnectionPool> }
   createBroker: (options: { connectionPool: ConnectionPool; logger: KafkajsLogger }) => Broker
 }
 

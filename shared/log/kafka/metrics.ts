@@ -1,9 +1,11 @@
 import { Counter, Gauge, Histogram } from 'prom-client'
-import { LATENCY_BUCKETS, type Metrics } from '../../process/metrics.ts'
+import { LATENCY_BUCKETS, OUTAGE_BUCKETS, type Metrics } from '../../process/metrics.ts'
 import type { LogTopic } from '../port.ts'
+import type { RequestTold } from './timed-requests.ts'
 
 /** What is counted of Kafka beside the metrics that every log has; every call is per request or rarer. */
 export interface KafkaMetrics {
+  readonly requested: RequestTold
   /** One produce request was answered, or failed. */
   produced(topic: LogTopic, bytes: number, seconds: number): void
   /** Batches of partitions that are sent again. */
@@ -15,6 +17,12 @@ export interface KafkaMetrics {
   /** How a topic is. */
   state(topic: LogTopic, state: { differences: number; unused: number; unread: number | undefined }): void
 }
+
+/** As kafkajs names them; one that is not here is counted as `other`. */
+const REQUESTS = [
+  ...['Produce', 'Fetch', 'ListOffsets', 'Metadata', 'ApiVersions', 'GroupCoordinator', 'DescribeGroups'],
+  ...['JoinGroup', 'SyncGroup', 'Heartbeat', 'LeaveGroup', 'OffsetCommit', 'OffsetFetch', 'other'],
+]
 
 const BYTE_BUCKETS = [1e3, 4e3, 16e3, 64e3, 256e3, 1e6, 4e6, 16e6]
 
@@ -51,6 +59,7 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
   const unused = new Gauge(about('unused_partitions', 'Partitions of a topic that the log does not use', ['topic']))
   const unread = new Gauge(about('unread_records', 'Records that others put into partitions not used', ['topic']))
   return {
+    requested: createRequested(registry),
     produced(topic, bytes, seconds) {
       requestBytes.observe({ topic }, bytes)
       requestSeconds.observe({ topic }, seconds)
@@ -69,5 +78,27 @@ export function createKafkaMetrics(registry: Metrics): KafkaMetrics {
       unused.set({ topic }, state.unused)
       if (state.unread !== undefined) unread.set({ topic }, state.unread)
     },
+  }
+}
+
+function createRequested(registry: Metrics): RequestTold {
+  const seconds = new Histogram({
+    name: 'sluice_kafka_request_seconds',
+    help: 'Time from a request to Kafka to its answer, or until it is given up, with connecting',
+    labelNames: ['request'],
+    buckets: OUTAGE_BUCKETS,
+    registers: [registry],
+  })
+  const failed = new Counter({
+    name: 'sluice_kafka_failed_requests_total',
+    help: 'Requests to Kafka that were refused or not answered in time',
+    labelNames: ['request'],
+    registers: [registry],
+  })
+  for (const request of REQUESTS) failed.inc({ request }, 0)
+  return (name, took, hasFailed) => {
+    const request = REQUESTS.includes(name) ? name : 'other'
+    seconds.observe({ request }, took)
+    if (hasFailed) failed.inc({ request })
   }
 }

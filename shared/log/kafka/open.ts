@@ -55,6 +55,7 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
   const change = <T>(use: (admin: Admin) => Promise<T>) => withAdmin(options, logger, use)
   const topics = { records: names['telemetry.raw'], letters: names['telemetry.dead-letter'] }
   if (managesTopics) await makeLetterRoom(topics, states, change, logger)
+  const kafkaMetrics = createKafkaMetrics(options.metrics)
   return new KafkaLog({
     partitioning,
     groupName: (group) => options.group ?? prefix + group,
@@ -66,10 +67,10 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<TelemetryL
       withAdmin(options, logger, (admin) =>
         inspectTopics(admin, Object.values(specsOf(options, partitioning.now)), logger),
       ),
-    newClient: () => new KafkaClient(options, Object.values(names), logger),
+    newClient: () => new KafkaClient(options, Object.values(names), logger, kafkaMetrics.requested),
     logger,
     logMetrics: createLogMetrics(options.metrics),
-    kafkaMetrics: createKafkaMetrics(options.metrics),
+    kafkaMetrics,
   })
 }
 

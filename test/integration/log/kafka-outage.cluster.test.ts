@@ -2,14 +2,21 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { LogBatch, TelemetryLog } from '../../../shared/log/port.ts'
+import { createMetrics, type Metrics } from '../../../shared/process/metrics.ts'
 import { codeOf, keyIn, PARTITIONS, RAW, record, startConsumer, textsOf } from '../../contract/log-harness.ts'
 import { newPrefix, openOnKafka, useKafka } from '../../contract/log-kafka-harness.ts'
 import { groupFromEnd } from '../../variants/group-from-end.ts'
 
 const cluster = useKafka(1)
 
-async function open(prefix = newPrefix()): Promise<{ log: TelemetryLog; prefix: string }> {
-  const log = await openOnKafka(cluster.kafka, { prefix })
+/** Requests that every consumer and producer sends. */
+const TIMED = [
+  ...['ApiVersions', 'Fetch', 'GroupCoordinator', 'JoinGroup', 'ListOffsets', 'Metadata'],
+  ...['OffsetCommit', 'OffsetFetch', 'Produce', 'SyncGroup'],
+]
+
+async function open(prefix = newPrefix(), metrics?: Metrics): Promise<{ log: TelemetryLog; prefix: string }> {
+  const log = await openOnKafka(cluster.kafka, { prefix, ...(metrics === undefined ? {} : { metrics }) })
   onTestFinished(() => log.close())
   return { log, prefix }
 }
@@ -31,13 +38,21 @@ async function appendUntilDurable(log: TelemetryLog, text: string): Promise<void
   }
 }
 
+/** The names of requests that were timed, or failed. */
+async function requestsOf(metrics: Metrics, which: 'request_seconds' | 'failed_requests_total') {
+  const { values = [] } = (await metrics.getSingleMetric(`sluice_kafka_${which}`)?.get()) ?? {}
+  return new Set(values.filter(({ value }) => value > 0).map(({ labels }) => labels['request']))
+}
+
 describe('Kafka that goes away', () => {
   it('is waited for: appends and consumers go on when it is back, and nothing acknowledged is lost', async () => {
-    const { log } = await open()
+    const metrics = createMetrics({ defaults: false })
+    const { log } = await open(newPrefix(), metrics)
     const [broker] = cluster.kafka.processes
     const consumer = await startConsumer(log)
     await appendEach(log, 'before')
     await consumer.until(PARTITIONS)
+    expect(await requestsOf(metrics, 'failed_requests_total')).not.toContain('Fetch')
     await broker?.stop('SIGKILL')
     const append = appendUntilDurable(log, 'meanwhile')
     await broker?.start()
@@ -48,6 +63,8 @@ describe('Kafka that goes away', () => {
     await vi.waitUntil(() => seen() === PARTITIONS + 1, { timeout: 60_000 })
     await consumer.commit([{ partition: 0, offset: 2 }])
     expect((await log.lag(RAW, 'worker'))[0]?.committed).toBe(2)
+    expect(await requestsOf(metrics, 'failed_requests_total')).toContain('Fetch')
+    expect([...(await requestsOf(metrics, 'request_seconds'))]).toEqual(expect.arrayContaining(TIMED))
   })
 
   it('at the start is waited for until told to stop', async () => {
