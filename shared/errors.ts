@@ -151,6 +151,8 @@ export const ERRORS = {
   ),
   name_character_invalid: usage(400, 'Leave out the character that the message names: nobody would see it.'),
   policy_invalid: usage(400, 'Correct the place that the message names; docs/policies.md says what may be set.'),
+  decoder_invalid: usage(400, 'Correct the line that the message names and upload it again; the one before goes on.'),
+  decoder_in_use: usage(409, 'Set the policies that name it to another decoder first.'),
   feature_missing: usage(409, 'Upgrade them first: workers, then the API, then brokers (docs/upgrade.md).'),
   policy_in_file: usage(409, 'Change it in the file that the message names; the API reads it again within seconds.'),
   policy_changed: usage(409, 'Somebody else changed it meanwhile: read it again, and change that.'),

@@ -10,6 +10,11 @@ export const PAYLOAD_ERRORS = {
     'Send what the policy `decoder` of the stream names, or set it to what the device sends (docs/decoders.md).',
   ),
   decoder_unknown: data('Upload the decoder that the policy of the stream names, or set the policy to another one.'),
+  codec_failed: data('The codec threw, or named errors: upload one that reads this message, then replay the letter.'),
+  codec_limit: data('The codec needs more time, memory, depth or output than one message may: upload a simpler one.'),
+  codec_paused: data(
+    'The codec failed 100 times in a row and is not run any more: upload one that works, or resume it, then replay.',
+  ),
   payload_unpacked_too_large: data('A compressed payload may hold 4 MiB: send it in several messages.'),
   payload_compression_damaged: data(
     'Send whole frames of gzip, zstd or zlib; where payloads only look like them set the policy compression=none.',

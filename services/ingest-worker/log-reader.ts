@@ -1,5 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { UploadedTable } from '../../shared/codecs/uploaded-table.ts'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
+import { learn, type DecodedBy } from '../../shared/decoders/learn.ts'
 import { DecodedColumns } from '../../shared/decoders/decoded.ts'
 import { toSluiceError, type SluiceError } from '../../shared/errors.ts'
 import {
@@ -11,8 +13,6 @@ import {
   type TelemetryLog,
 } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
-import type { FindDocuments } from '../../shared/policies/policy-table.ts'
-import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { slicesOf, type Progress, type Slice } from './slice.ts'
@@ -24,7 +24,8 @@ const NEVER = new AbortController().signal
 
 export interface LogReaderOptions {
   readonly log: Pick<TelemetryLog, 'consume'>
-  readonly registry: { readonly policies: Pick<Policies, 'find'> }
+  readonly registry: DecodedBy
+  readonly uploaded: UploadedTable
   readonly retry: Retry
   readonly metrics: IngestMetrics
   readonly logger: Logger
@@ -37,7 +38,7 @@ export interface LogReaderOptions {
 /** Reads the log by group, decodes, and keeps how far each partition is. Opens a new consumer when one stops. */
 export class LogReader {
   readonly #options: LogReaderOptions
-  readonly #table = new SeriesTable()
+  readonly #table: SeriesTable
   readonly #progress = new Map<number, Progress>()
   readonly #assigned = new Map<number, Assignment>()
   /** What tells partitions that cannot be read on from each other. */
@@ -49,6 +50,7 @@ export class LogReader {
 
   constructor(options: LogReaderOptions) {
     this.#options = options
+    this.#table = new SeriesTable({ uploaded: options.uploaded })
   }
 
   get consumer(): LogConsumer | undefined {
@@ -116,7 +118,8 @@ export class LogReader {
       // Not taken, and not refused: the consumer is about to be closed, and the next one reads it again.
       if (this.#parked) return untilAborted(signal)
       if (firstOffset > batch.firstOffset) await nextTurn()
-      if (this.#table.policies.missing(records).length > 0) await this.#learn(records, signal)
+      const { policies } = this.#table
+      if (policies.namesUploaded || policies.missing(records).length > 0) await this.#learn(records, signal)
       if (signal.aborted) return
       if (retry.ended) return untilAborted(signal)
       await this.#options.push(this.#decode(progress, firstOffset, records), signal)
@@ -128,9 +131,8 @@ export class LogReader {
   async #learn(records: readonly LogRecord[], signal: AbortSignal): Promise<void> {
     const { policies } = this.#table
     const { registry, retry, metrics } = this.#options
-    const find: FindDocuments = (ids) => registry.policies.find(ids)
     try {
-      await retry.run('registry', async () => signal.aborted || policies.learn(records, find))
+      await retry.run('registry', async () => signal.aborted || learn(this.#table, records, registry))
     } catch (error) {
       if (!retry.ended) throw error
     }

@@ -1,11 +1,13 @@
 import type { ingestWorkerSettings } from '../../config/ingest-worker.ts'
 import type { Cache } from '../../shared/cache/port.ts'
+import { openCodecs, type OpenCodecs } from '../../shared/codecs/uploaded-codecs.ts'
 import type { Config } from '../../shared/config.ts'
 import type { Logger } from '../../shared/process/logger.ts'
 import type { TelemetryLog } from '../../shared/log/port.ts'
-import type { Metrics } from '../../shared/process/metrics.ts'
+import { gaugeOf, type Metrics } from '../../shared/process/metrics.ts'
 import type { PointStore } from '../../shared/points/port.ts'
 import type { DeclaredTypes } from '../../shared/registry/types-port.ts'
+import type { Decoders } from '../../shared/registry/decoders-port.ts'
 import type { Policies } from '../../shared/registry/policies-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
 import { Checkpoint } from './checkpoint.ts'
@@ -31,7 +33,11 @@ import { PointWriter } from './point-writer.ts'
 export type WorkerRegistry = Pick<
   Registry,
   'pinFieldTypes' | 'admitDevice' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names' | 'tombstones'
-> & { readonly policies: Pick<Policies, 'find'>; readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'> }
+> & {
+  readonly decoders: Pick<Decoders, 'find' | 'onPut'>
+  readonly policies: Pick<Policies, 'find'>
+  readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'>
+}
 
 export interface IngestWorkerOptions {
   readonly log: Pick<TelemetryLog, 'consume' | 'append' | 'lag'>
@@ -72,8 +78,10 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const shared = { log, points, registry, cache, retry, metrics, logger, gaps, writePoints, deviceWeeks }
   const latest = new LatestStates({ ...shared, maxStreams: settings.INGEST_LATEST_STREAMS })
   const recent = new RecentValues({ metrics })
+  const codecs = openCountedCodecs(options)
   const reader: LogReader = new LogReader({
     ...shared,
+    uploaded: codecs.uploaded,
     batchRecords: settings.INGEST_BATCH_RECORDS,
     push: (slice, signal) => pipeline.push(slice, signal),
     onRevoked: (progress) => {
@@ -109,18 +117,49 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   await reader.start()
   const retention = new RetentionWatch({ log, logger })
 
-  const close = async (): Promise<void> => {
-    reader.park()
-    retention.close()
-    const done = pipeline.idle().then(() => checkpoint.finish())
-    await finishInTime(done, { ending, retry, logger, limitMs: settings.INGEST_CLOSE_MS })
-    checkpoint.close()
-    await reader.close()
-    await Promise.all([latest.close(), notes.close()])
-  }
+  const limitMs = settings.INGEST_CLOSE_MS
+  const parts = { reader, retention, pipeline, checkpoint, codecs, latest, notes, ending, retry, logger, limitMs }
   let closing: Promise<void> | undefined
-  const told = { isReading: () => !reader.isOver, readings: () => pipeline.readings }
-  return { status: () => status(retry, gaps, retention), ...told, close: () => (closing ??= close()) }
+  return {
+    status: () => status(retry, gaps, retention, codecs.uploaded),
+    isReading: () => !reader.isOver,
+    readings: () => pipeline.readings,
+    close: () => (closing ??= closeAll(parts)),
+  }
+}
+
+interface Closed {
+  readonly reader: LogReader
+  readonly retention: RetentionWatch
+  readonly pipeline: Pipeline
+  readonly checkpoint: Checkpoint
+  readonly codecs: OpenCodecs
+  readonly latest: LatestStates
+  readonly notes: LimitNotes
+  readonly ending: AbortController
+  readonly retry: Retry
+  readonly logger: Logger
+  readonly limitMs: number
+}
+
+async function closeAll(parts: Closed): Promise<void> {
+  const { reader, retention, pipeline, checkpoint, codecs, latest, notes } = parts
+  reader.park()
+  retention.close()
+  const done = pipeline.idle().then(() => checkpoint.finish())
+  await finishInTime(done, parts)
+  checkpoint.close()
+  // Before the reader, which waits for what is decoded.
+  await codecs.close()
+  await reader.close()
+  await Promise.all([latest.close(), notes.close()])
+}
+
+function openCountedCodecs({ registry, metrics }: IngestWorkerOptions): OpenCodecs {
+  const codecs = openCodecs(registry.decoders)
+  const help = 'Codecs that are not run any more because they failed 100 times in a row, or did not come to an end'
+  gaugeOf(metrics, 'sluice_ingest_codecs_paused', help, () => codecs.uploaded.paused)
+  return codecs
 }
 
 /** Waits for what is on its way, but not for ever, and ends all retries. */

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Readable } from 'node:stream'
 import type { queryApiSettings } from '../../config/query-api.ts'
 import type { Recipients } from '../../shared/backup/envelope.ts'
+import type { UploadedTable } from '../../shared/codecs/uploaded-table.ts'
 import type { Cache } from '../../shared/cache/port.ts'
 import type { BrokerNodes } from '../../shared/commands.ts'
 import type { Config } from '../../shared/config.ts'
@@ -34,6 +35,8 @@ export interface ApiOptions {
   readonly log: TelemetryLog
   readonly points: PointStore
   readonly registry: Registry
+  /** Decoders that were uploaded, which run where nothing waits for them. */
+  readonly uploaded: UploadedTable
   readonly cache: Cache
   readonly nodes: BrokerNodes
   /** The ingest workers that live. */

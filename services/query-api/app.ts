@@ -2,6 +2,7 @@ import helmet from '@fastify/helmet'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { fastify, LogController, type FastifyBaseLogger, type FastifyRequest } from 'fastify'
 import { clientAddress, networksOf } from '../../shared/addresses.ts'
+import { openCodecs } from '../../shared/codecs/uploaded-codecs.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import { HttpConnections, httpTimeouts, type HttpLimits } from '../../shared/process/http-connections.ts'
 import { isHandedOn } from '../../shared/process/scrapers.ts'
@@ -26,6 +27,7 @@ import { backupRoute } from './routes/backup.ts'
 import { claimKeyRoutes, claimRoute } from './routes/claims.ts'
 import { credentialRoutes } from './routes/credentials.ts'
 import { commandRoutes } from './routes/commands.ts'
+import { decoderRoutes } from './routes/decoders.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { wholeLetterRoutes } from './routes/whole-letters.ts'
 import { traceRoute } from './routes/trace.ts'
@@ -50,7 +52,7 @@ import { endSessionRoute, openSessionRoute } from './routes/session.ts'
 import { retentionRoutes } from './routes/retention.ts'
 import { statusRoutes } from './routes/status.ts'
 import { streamRoutes } from './routes/stream.ts'
-import { decoderRoutes } from './routes/decoders.ts'
+import { uploadedDecoderRoutes } from './routes/uploaded-decoders.ts'
 import { topicTestRoute } from './routes/topics-test.ts'
 import { typeRoutes } from './routes/declared-types.ts'
 import { workerRoutes } from './routes/workers.ts'
@@ -70,7 +72,9 @@ const CONTENT_SECURITY_POLICY = { 'default-src': ["'none'"], 'frame-ancestors': 
  * The HTTP API and the page, ready to listen. `close()` ends live views at once, finishes what is in flight (at most 5 s)
  * and resolves when no connection is left.
  */
-export async function createApi(options: ApiOptions): Promise<Api> {
+export async function createApi(given: Omit<ApiOptions, 'uploaded'>): Promise<Api> {
+  const codecs = openCodecs(given.registry.decoders)
+  const options: ApiOptions = { ...given, uploaded: codecs.uploaded }
   const isProxy = networksOf(options.settings.HTTP_PROXY_FROM)
   const limits: HttpLimits = {
     listener: 'http',
@@ -91,6 +95,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   app.addHook('onClose', async () => sessions.close())
   app.addHook('onReady', async () => runner.start())
   app.addHook('onClose', () => runner.close())
+  app.addHook('onClose', () => codecs.close())
   // Behind the hooks that look at the token, before the body is read.
   app.addHook('preParsing', async (request) => {
     if (request.who !== '') connections.keep(request.raw.socket)
@@ -138,6 +143,7 @@ function administrationRoutes(app: Api, options: ApiOptions): void {
   auditRoutes(app, options)
   policyRoutes(app, options)
   typeRoutes(app, options)
+  uploadedDecoderRoutes(app, options)
   applicationRoutes(app, options)
   aclRoutes(app, options)
   importRoutes(app, options)

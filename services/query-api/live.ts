@@ -1,6 +1,8 @@
 import { Counter, Gauge } from 'prom-client'
 import { kindOf } from '../../shared/dead-letter.ts'
+import type { UploadedTable } from '../../shared/codecs/uploaded-table.ts'
 import { decodeRecords, SeriesTable } from '../../shared/decoders/decode.ts'
+import { learn } from '../../shared/decoders/learn.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import type { LogBatch, TelemetryLog } from '../../shared/log/port.ts'
 import type { Logger } from '../../shared/process/logger.ts'
@@ -17,7 +19,8 @@ import { LogTail } from './log-tail.ts'
 
 export interface LiveOptions {
   readonly log: TelemetryLog
-  readonly registry: Pick<Registry, 'names' | 'policies' | 'tombstones'>
+  readonly registry: Pick<Registry, 'decoders' | 'names' | 'policies' | 'tombstones'>
+  readonly uploaded: UploadedTable
   readonly logger: Logger
   readonly metrics: Metrics
   /** Live views open at the same time; each costs a socket and a queue. */
@@ -40,7 +43,7 @@ const GREETING = 'retry: 2000\n\n'
  */
 export class LiveView {
   readonly #options: LiveOptions
-  readonly #table = new SeriesTable({ maxSeries: MAX_SERIES })
+  readonly #table: SeriesTable
   readonly #clients = new Set<LiveClient>()
   readonly #skipped: Counter
   readonly #gauge: Gauge
@@ -55,6 +58,7 @@ export class LiveView {
 
   constructor(options: LiveOptions) {
     this.#options = options
+    this.#table = new SeriesTable({ maxSeries: MAX_SERIES, uploaded: options.uploaded })
     const registers = [options.metrics]
     this.#gauge = new Gauge({ name: 'sluice_http_streams', help: 'Open live views', registers })
     const help = 'Records and events skipped in live views, because there were too many or the client was too slow'
@@ -163,8 +167,7 @@ export class LiveView {
     const chosen = [...watchers.keys()].sort((a, b) => a - b)
     if (chosen.length === 0) return
     const shown = chosen.map((index) => records[index]).filter((record) => record !== undefined)
-    const { policies } = this.#options.registry
-    await this.#table.policies.learn(shown, (ids) => policies.find(ids))
+    await learn(this.#table, shown, this.#options.registry)
     const decoded = decodeRecords(shown, this.#table)
     const watching = (record: number) => watchers.get(chosen[record] ?? -1) ?? []
     let last = -1

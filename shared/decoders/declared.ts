@@ -9,6 +9,7 @@ import { messagePack } from './message-pack.ts'
 import type { PayloadDecoder, UploadedDecoders } from './payload-decoder.ts'
 import { isNoText } from './text-payload.ts'
 import { senmlCbor } from './senml-cbor.ts'
+import { sparkplugB } from './sparkplug.ts'
 import type { StreamSeries } from './series.ts'
 import { decodeText } from './text-encoding.ts'
 import type { LogRecord } from '../telemetry.ts'
@@ -29,6 +30,7 @@ const BUILT_IN: Readonly<Record<DecoderName, Way>> = {
   cbor: { form: 'json', decoder: cbor },
   messagepack: { form: 'json', decoder: messagePack },
   csv: { form: 'json', decoder: csv },
+  sparkplug_b: { form: 'json', decoder: sparkplugB },
 }
 
 const NONE_UPLOADED: UploadedDecoders = { decoderOf: () => undefined }

@@ -54,6 +54,7 @@ export class SeriesTable {
   readonly declared: DeclaredDecoder
   readonly byDevice = new ByDeviceDecoder(this.decoder)
   readonly lines = new LinesDecoder(this)
+  readonly uploaded: UploadedDecoders | undefined
   readonly #half: number
   #young = new Map<string, StreamSeries>()
   #old = new Map<string, StreamSeries>()
@@ -61,6 +62,7 @@ export class SeriesTable {
   #oldCount: SeriesCount = { series: 0 }
 
   constructor(options: SeriesTableOptions = {}) {
+    this.uploaded = options.uploaded
     this.declared = new DeclaredDecoder(this.decoder, options.uploaded)
     this.#half = Math.max(1, Math.floor((options.maxSeries ?? DEFAULT_MAX_SERIES) / 2))
   }

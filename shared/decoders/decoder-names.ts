@@ -8,6 +8,7 @@ export const DECODERS = {
   cbor: 'CBOR (RFC 8949)',
   messagepack: 'MessagePack',
   csv: 'CSV: a reading for each line',
+  sparkplug_b: 'payloads of Sparkplug B',
 } as const
 
 export type DecoderName = keyof typeof DECODERS

@@ -1,5 +1,6 @@
 import type { Fault } from '../faults.ts'
 import type { Policy } from '../policies/settings.ts'
+import type { DecoderDefinition } from '../registry/decoders-port.ts'
 import type { LogRecord } from '../telemetry.ts'
 
 /** What a decoder may look at beside the payload. */
@@ -19,7 +20,12 @@ export interface PayloadDecoder {
   read(payload: Uint8Array, context: DecodeContext): Uint8Array | Fault
 }
 
+/** Looks definitions up by their ids; those that nobody knows are not in the answer. */
+export type FindDefinitions = (ids: readonly string[]) => Promise<ReadonlyMap<string, DecoderDefinition>>
+
 /** The decoders that were uploaded, by name. */
 export interface UploadedDecoders {
   decoderOf(name: string): PayloadDecoder | undefined
+  /** Makes ready what records are decoded by whose policies name uploaded decoders: some work elsewhere, and take their time. */
+  prepare?(records: readonly DecodeContext[], find: FindDefinitions): Promise<void>
 }

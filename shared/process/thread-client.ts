@@ -28,6 +28,8 @@ export interface ThreadClientOptions<Event, F = Failure> {
   /** The file that the thread runs. */
   readonly file: URL
   readonly workerData: unknown
+  /** Megabytes of the stack of the thread, where it needs more than others. */
+  readonly stackMb?: number
   /** What the thread owns, for the text of errors. */
   readonly name: string
   /** Of the error that everything is rejected with once the thread is gone. */
@@ -79,7 +81,8 @@ export class ThreadClient<C extends CallsOf<C>, Opened, Event = never, F = Failu
 
   private constructor(options: ThreadClientOptions<Event, F>) {
     this.#options = options
-    this.#worker = new Worker(options.file, { workerData: options.workerData })
+    const resourceLimits = options.stackMb === undefined ? {} : { stackSizeMb: options.stackMb }
+    this.#worker = new Worker(options.file, { workerData: options.workerData, resourceLimits })
     this.#worker.on('message', (message: Said<Opened, Event, F>) => this.#receive(message))
     this.#worker.on('error', (error) => this.#lose(error))
     this.#worker.on('messageerror', (error) => this.#lose(error))
@@ -102,6 +105,11 @@ export class ThreadClient<C extends CallsOf<C>, Opened, Event = never, F = Failu
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /** Ends the thread whatever it does: everything pending is rejected with the error of a thread that is gone. */
+  async kill(): Promise<void> {
+    await this.#worker.terminate()
   }
 
   async #close(): Promise<void> {

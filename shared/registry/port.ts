@@ -1,6 +1,7 @@
 import type { FieldType, Instant, PointValue, Series } from '../telemetry.ts'
 import type { AuditRecord, ClaimKeys, Credentials } from './identity-port.ts'
 import type { DeclaredTypes } from './types-port.ts'
+import type { Decoders } from './decoders-port.ts'
 import type { Facts } from './facts-port.ts'
 import type { DeviceFields } from './fields-port.ts'
 import type { Jobs } from './jobs-port.ts'
@@ -196,6 +197,7 @@ export interface Registry {
   readonly facts: Facts
   readonly policies: Policies
   readonly declaredTypes: DeclaredTypes
+  readonly decoders: Decoders
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was

@@ -13,6 +13,7 @@ import { describeJobs } from './registry-jobs-contract.ts'
 import { describeLetterNotes } from './registry-letters-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
 import { MariadbOfFile } from './registry-mariadb-harness.ts'
+import { describeDecoders } from './registry-decoders-contract.ts'
 import { describePolicies } from './registry-policies-contract.ts'
 import { describeDeclaredTypes } from './registry-types-contract.ts'
 import { describePresence } from './registry-presence-contract.ts'
@@ -32,6 +33,7 @@ describeIdentity('MariaDB registry', make)
 describeImports('MariaDB registry', make)
 describePresence('MariaDB registry', make)
 describePolicies('MariaDB registry', make)
+describeDecoders('MariaDB registry', make)
 describeDeclaredTypes('MariaDB registry', make)
 describeClaims('MariaDB registry', make)
 describeState('MariaDB registry', make)

@@ -22,6 +22,7 @@ import { describeImports } from './registry-imports-contract.ts'
 import { describeJobs } from './registry-jobs-contract.ts'
 import { describeLetterNotes } from './registry-letters-contract.ts'
 import { describeLogins } from './registry-logins-contract.ts'
+import { describeDecoders } from './registry-decoders-contract.ts'
 import { describePolicies } from './registry-policies-contract.ts'
 import { describeDeclaredTypes } from './registry-types-contract.ts'
 import { checkPresenceIsFenced, describePresence } from './registry-presence-contract.ts'
@@ -54,6 +55,7 @@ describeIdentity('SQLite registry', make)
 describeImports('SQLite registry', make)
 describePresence('SQLite registry', make)
 describePolicies('SQLite registry', make)
+describeDecoders('SQLite registry', make)
 describeDeclaredTypes('SQLite registry', make)
 describeClaims('SQLite registry', make)
 describeState('SQLite registry', make)

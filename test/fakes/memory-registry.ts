@@ -5,6 +5,7 @@ import { SAME_NAMES, type DeviceNames } from '../../shared/registry/names-port.t
 import { deviceKey } from '../../shared/topics.ts'
 import { TombstoneView, type Tombstones } from '../../shared/registry/tombstones-port.ts'
 import type { FieldType } from '../../shared/telemetry.ts'
+import { MemoryDecoders } from './memory-decoders.ts'
 import { MemoryDeclaredTypes } from './memory-declared-types.ts'
 import { MemoryPolicies } from './memory-policies.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
@@ -22,6 +23,7 @@ export class MemoryRegistry {
   readonly types = new Map<string, FieldType>()
   readonly policies = new MemoryPolicies()
   readonly declaredTypes = new MemoryDeclaredTypes()
+  readonly decoders = new MemoryDecoders()
   readonly states = new Map<string, StreamState>()
   readonly streams = new Map<string, StreamFields>()
   readonly limits: DeviceLimitRecord[] = []

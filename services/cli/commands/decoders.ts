@@ -4,6 +4,7 @@ import { verdictLines, type PayloadVerdict } from '../payload-verdict.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 import { collectAssignment, type Assignment } from './policies.ts'
 import { payloadBytes } from './topics.ts'
+import { addUploadedDecoders } from './uploaded-decoders.ts'
 
 interface TestOptions {
   readonly stream?: string
@@ -21,6 +22,7 @@ export function addDecoders({ program, run }: Commands): void {
     .option('--policy <setting=value...>', 'other settings of a policy', collectAssignment)
     .option('--stream <name>', 'the stream that it is sent to')
     .action(run(testDecoder))
+  addUploadedDecoders(decoders, run)
 }
 
 async function listDecoders(session: Session): Promise<void> {

@@ -5,7 +5,7 @@ import type { JobHandlers } from './job-runner.ts'
 import { REPLAY_LETTERS, replayLetters } from './replay-letters.ts'
 
 /** Every kind of job, and who does it. */
-export function jobHandlers(options: ApiParts<'log' | 'points' | 'registry'>): JobHandlers {
+export function jobHandlers(options: ApiParts<'log' | 'points' | 'registry' | 'uploaded'>): JobHandlers {
   return {
     [DELETE_READINGS]: deleteReadings(options),
     [REPLAY_LETTERS]: replayLetters(options),

@@ -1,6 +1,7 @@
 import { pause } from '../../../shared/backoff.ts'
 import { isReplayable } from '../../../shared/dead-letter.ts'
 import { RecordsTooLarge, type TelemetryLog } from '../../../shared/log/port.ts'
+import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import type { JobCounts } from '../../../shared/registry/jobs-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
@@ -21,7 +22,8 @@ const LOOK_EVERY_MS = 200
 export interface ReplaySources {
   readonly log: Pick<TelemetryLog, 'append' | 'lag' | 'offsets' | 'partitionsOf' | 'read'>
   readonly points: Pick<PointStore, 'query'>
-  readonly registry: Pick<Registry, 'letterNotes' | 'names' | 'policies' | 'tombstones'>
+  readonly registry: Pick<Registry, 'decoders' | 'letterNotes' | 'names' | 'policies' | 'tombstones'>
+  readonly uploaded: UploadedTable
 }
 
 /**

@@ -1,5 +1,7 @@
 import { faultsOf } from '../../../shared/dead-letter.ts'
+import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
+import { learn } from '../../../shared/decoders/learn.ts'
 import { recordsForOwner } from '../../../shared/decoders/for-owner.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { identityOf, isSameValue, storedValues } from '../../../shared/points/stored-values.ts'
@@ -44,26 +46,27 @@ export interface Plan {
 
 /** Decodes letters by what holds today, and compares what they name with the store. */
 export class Planner {
-  readonly #registry: Pick<Registry, 'names' | 'policies' | 'tombstones'>
+  readonly #registry: Pick<Registry, 'decoders' | 'names' | 'policies' | 'tombstones'>
   readonly #points: Pick<PointStore, 'query'>
-  readonly #table = new SeriesTable()
+  readonly #table: SeriesTable
 
   constructor(options: {
-    readonly registry: Pick<Registry, 'names' | 'policies' | 'tombstones'>
+    readonly registry: Pick<Registry, 'decoders' | 'names' | 'policies' | 'tombstones'>
+    readonly uploaded: UploadedTable
     readonly points: Pick<PointStore, 'query'>
   }) {
     this.#registry = options.registry
     this.#points = options.points
+    this.#table = new SeriesTable({ uploaded: options.uploaded })
   }
 
   /** Of two letters that name one place the first has it, within a letter the last reading. Errors: those of registry and store. */
   async plan(letters: readonly WholeLetter[]): Promise<Plan[]> {
-    const { policies } = this.#registry
-    await policies.known()
+    await this.#registry.policies.known()
     const plans: Plan[] = []
     for (const letter of letters) {
       const record = this.#asToday(letter)
-      await this.#table.policies.learn([record], (ids) => policies.find(ids))
+      await learn(this.#table, [record], this.#registry)
       plans.push(this.#decode(letter, record))
     }
     await this.compare(plans)

@@ -59,7 +59,7 @@ const Answer = Type.Object({
 /** What is done about dead letters. */
 export function letterJobRoutes(
   app: Api,
-  options: ApiParts<'log' | 'points' | 'registry' | 'workers'>,
+  options: ApiParts<'log' | 'points' | 'registry' | 'uploaded' | 'workers'>,
   runner: Pick<JobRunner, 'wake'>,
 ): void {
   const response = { 200: Answer, 202: Answer, ...problemResponses }

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { explain } from '../../../shared/acl.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
+import { learn } from '../../../shared/decoders/learn.ts'
 import { ERRORS, SluiceError, type ErrorCode } from '../../../shared/errors.ts'
 import { canPublishAs } from '../../../shared/former-names.ts'
 import type { Principal, Registry } from '../../../shared/registry/port.ts'
@@ -44,7 +45,7 @@ interface Login {
 }
 
 /** What would become of a message, by the code of brokers and workers. */
-type Parts = ApiParts<'registry' | 'settings'>
+type Parts = ApiParts<'registry' | 'settings' | 'uploaded'>
 
 export function topicTestRoute(app: Api, options: Parts): void {
   app.post(
@@ -67,7 +68,7 @@ export function topicTestRoute(app: Api, options: Parts): void {
 
 /** Errors: `bad_request`, `not_found` for a login that is none. */
 async function outcomeOf(
-  { registry, settings }: Parts,
+  { registry, settings, uploaded }: Parts,
   { topic, payload, payloadBase64, as }: Static<typeof Body>,
 ): Promise<Static<typeof Answer>> {
   if (payload !== undefined && payloadBase64 !== undefined) {
@@ -99,7 +100,7 @@ async function outcomeOf(
   const isMade = named !== undefined && !names.isKnown(named.tenant, named.device)
   if (isMade && !login.makesDevices) return refuse('device_unknown', 'there is no such device')
   if (isMade) notes.push('The device is made by its first message, unless somebody removed it.')
-  const verdict = await verdictOf(registry, route, value, isMade ? named.device : undefined)
+  const verdict = await verdictOf({ registry, uploaded }, route, value, isMade ? named.device : undefined)
   return { who: name, end: 'telemetry', refusal: null, notes, ...verdict }
 }
 
@@ -137,13 +138,13 @@ async function loginOf(registry: Registry, who: string): Promise<Login | undefin
 
 /** With tables of its own: what one payload makes a decoder learn is of no use to the next. */
 async function verdictOf(
-  registry: Registry,
+  { registry, uploaded }: ApiParts<'registry' | 'uploaded'>,
   { key, headers }: TelemetryRoute,
   value: Uint8Array,
   expected: string | undefined,
 ): Promise<PayloadVerdict> {
-  const table = new SeriesTable({ maxSeries: 1 })
+  const table = new SeriesTable({ maxSeries: 1, uploaded })
   const record = { key, value, ms: Date.now(), ns: 0, headers: headers.usual }
-  await table.policies.learn([record], (ids) => registry.policies.find(ids))
+  await learn(table, [record], registry)
   return viewVerdict(decodeRecords([record], table), record, registry.names, expected)
 }

@@ -87,7 +87,7 @@ const Answer = Type.Object({
   isEnd: Type.Boolean({ description: 'False: more lies behind the position already.' }),
 })
 
-export function traceRoute(app: Api, options: ApiParts<'log' | 'registry' | 'points'>): void {
+export function traceRoute(app: Api, options: ApiParts<'log' | 'points' | 'registry' | 'uploaded'>): void {
   app.get(
     '/devices/:tenant/:device/trace',
     {

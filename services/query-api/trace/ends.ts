@@ -1,5 +1,7 @@
 import { faultsOf, kindOf as kindOfLetter, type DeadLetter } from '../../../shared/dead-letter.ts'
+import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
+import { learn } from '../../../shared/decoders/learn.ts'
 import type { Fault } from '../../../shared/faults.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { identityOf, isSameValue, storedValues } from '../../../shared/points/stored-values.ts'
@@ -64,7 +66,8 @@ interface DecodedMessage extends Message {
 }
 
 export interface EndSources {
-  readonly registry: Pick<Registry, 'names' | 'policies' | 'tombstones'>
+  readonly registry: Pick<Registry, 'decoders' | 'names' | 'policies' | 'tombstones'>
+  readonly uploaded: UploadedTable
   readonly points: Pick<PointStore, 'query'>
 }
 
@@ -73,17 +76,16 @@ export interface EndSources {
  * offset below which all is stored of a partition. Errors: those of registry and store.
  */
 export async function traceMessages(
-  { registry, points }: EndSources,
+  { registry, points, uploaded }: EndSources,
   messages: readonly Message[],
   letterOf: (message: Message) => DeadLetter | undefined,
   committedIn: (partition: number) => number,
 ): Promise<TracedMessage[]> {
-  const { policies } = registry
-  await policies.known()
-  const table = new SeriesTable()
+  await registry.policies.known()
+  const table = new SeriesTable({ uploaded })
   const decoded: DecodedMessage[] = []
   for (const message of messages) {
-    await table.policies.learn([message.record], (ids) => policies.find(ids))
+    await learn(table, [message.record], registry)
     decoded.push(decode(message, table, registry.names, letterOf(message)))
   }
   const all = concatenate(decoded.map(({ batch }) => batch))

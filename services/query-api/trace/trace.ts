@@ -1,4 +1,5 @@
 import { INGEST_GROUP, type TelemetryLog } from '../../../shared/log/port.ts'
+import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { deviceKey } from '../../../shared/topics.ts'
@@ -36,6 +37,7 @@ export interface TraceSources {
   readonly log: TelemetryLog
   readonly registry: Registry
   readonly points: PointStore
+  readonly uploaded: UploadedTable
 }
 
 /**

@@ -20,6 +20,7 @@ import { letterNotesMigration } from './migrations/0015-letter-notes.ts'
 import { policySourcesMigration } from './migrations/0016-policy-sources.ts'
 import { declaredTypesMigration } from './migrations/0017-declared-types.ts'
 import { longFactsMigration } from './migrations/0018-long-facts.ts'
+import { decodersMigration } from './migrations/0019-decoders.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -41,6 +42,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0016-policy-sources': policySourcesMigration,
   '0017-declared-types': declaredTypesMigration,
   '0018-long-facts': longFactsMigration,
+  '0019-decoders': decodersMigration,
 }
 
 /** Their names, in order. */

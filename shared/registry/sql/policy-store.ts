@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
 import { checkNewName } from '../../names.ts'
 import { idOf, type PolicyDocument, type PolicyScope } from '../../policies/document.ts'
@@ -8,6 +8,7 @@ import type { Logger } from '../../process/logger.ts'
 import type { Policies, PolicyRevision } from '../policies-port.ts'
 import { compareText } from '../../text-order.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import { pinDecoders } from './decoder-pins.ts'
 import { KnownRows } from './known-rows.ts'
 import { chunks } from './queries-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -19,6 +20,9 @@ type Row = RegistrySchema['policies']
 
 /** What the change feed is told when a policy changed: no login has such a name. */
 export const POLICIES_CHANGED = '\u001epolicies'
+
+/** Gives the document with the content of each uploaded decoder that it names. */
+type Pin = (document: PolicyDocument, mayBeMissing?: boolean) => Promise<PolicyDocument>
 
 interface Parts {
   readonly database: RegistryDatabase
@@ -81,23 +85,25 @@ export class SqlPolicies implements Policies {
   }
 
   async put({ scope, document, from, who }: Parameters<Policies['put']>[0]): Promise<PolicyRevision> {
-    const put = await this.#change(scope, who, (newest) => {
+    const put = await this.#change(scope, who, async (newest, pin) => {
       if ((newest?.revision ?? 0) !== from) throw changed(from)
-      return afterSet(newest, document, scope, who)
+      return afterSet(newest, await pin(document), scope, who)
     })
     if (put === undefined) throw changed(from) // never: what was set is always a revision
     return put
   }
 
   async overlay({ scope, overlay, who }: Parameters<Policies['overlay']>[0]): Promise<PolicyRevision | undefined> {
-    return this.#change(scope, who, (newest) => afterFiles(newest, overlay, scope))
+    return this.#change(scope, who, async (newest, pin) =>
+      afterFiles(newest, { ...overlay, document: await pin(overlay.document, true) }, scope),
+    )
   }
 
   /** Another revision, of what `make` makes of the newest one; none where it makes nothing. */
   async #change(
     scope: PolicyScope,
     who: string,
-    make: (newest: PolicyRevision | undefined) => Layered | undefined,
+    make: (newest: PolicyRevision | undefined, pin: Pin) => Promise<Layered | undefined>,
   ): Promise<PolicyRevision | undefined> {
     const { database, changes, flavour } = this.#parts
     if (scope !== undefined) checkNewName('tenant', scope)
@@ -110,7 +116,9 @@ export class SqlPolicies implements Policies {
         .where('scope', '=', scope ?? '')
       const newest = await query.orderBy('revision', 'desc').limit(1).executeTakeFirst()
       const from = newest?.revision ?? 0
-      const made = make(newest === undefined ? undefined : fromRow(newest))
+      const made = await make(newest === undefined ? undefined : fromRow(newest), (document, mayBeMissing) =>
+        pinDecoders(trx, scope, document, mayBeMissing),
+      )
       row = made === undefined ? undefined : toRow(made, scope, from + 1, who)
       if (row === undefined) return
       try {
@@ -184,4 +192,20 @@ function fromRow({ scope, revision, id, document, sources, at_ms: atMs, who }: R
 
 function parse(text: string): PolicyDocument {
   return JSON.parse(text) as PolicyDocument // our own text
+}
+
+/** Another revision of each policy in force that `change` makes another document of, in the transaction of what it follows. */
+export async function changePolicies(
+  trx: Transaction<RegistrySchema>,
+  who: string,
+  change: (document: PolicyDocument, scope: PolicyScope) => PolicyDocument,
+): Promise<void> {
+  for (const row of await inForce(trx).selectAll('policies').execute()) {
+    const { scope, revision, document, sources } = fromRow(row)
+    const changed = change(document, scope)
+    if (idOf(changed) === row.id) continue
+    const set = sources === undefined ? undefined : { ...sources, set: change(sources.set, scope) }
+    const next = toRow({ document: changed, sources: set }, scope, revision + 1, who)
+    await trx.insertInto('policies').values(next).execute()
+  }
 }

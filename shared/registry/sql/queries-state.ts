@@ -35,10 +35,12 @@ export async function statesOfStreams(db: Db, streams: readonly StreamName[]): P
 /** Rows per statement: what the databases like best. */
 const STATE_ROWS = 1_000
 
-/** In the order of the key: two writers then never wait for each other in a circle. */
+/** All or none, in the order of the key: two writers then never wait for each other in a circle. */
 export async function writeStates(db: Db, flavour: SqlFlavour, states: readonly StreamState[]): Promise<void> {
   const rows = states.map(toRow).sort((a, b) => compareText(streamKey(a), streamKey(b)))
-  for (const chunk of chunks(rows, STATE_ROWS)) await flavour.writeState(db, chunk)
+  await db.transaction().execute(async (trx) => {
+    for (const chunk of chunks(rows, STATE_ROWS)) await flavour.writeState(trx, chunk)
+  })
 }
 
 export async function pinTypes(

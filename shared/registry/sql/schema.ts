@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
+import type { DecoderKind } from '../decoders-port.ts'
 import type { NumberType } from '../types-port.ts'
 import type { JobState } from '../jobs-port.ts'
 import type { LetterState } from '../letters-port.ts'
@@ -152,6 +153,24 @@ export interface RegistrySchema {
     document: string
     /** JSON of `PolicySources`; null in rows of before migration 0016. */
     sources: string | null
+    at_ms: number
+    who: string
+  }
+  /** Rows are never changed or deleted; the highest revision of a name is in force. */
+  decoders: {
+    /** A tenant; empty for everybody's. */
+    scope: string
+    name: string
+    revision: number
+    /** See `idOfDefinition`; empty: it was removed. */
+    id: string
+    kind: DecoderKind
+    content: string
+    /** Characters of the content. */
+    bytes: number
+    sha256: string
+    /** JSON. */
+    options: string
     at_ms: number
     who: string
   }

@@ -1,13 +1,14 @@
 import type { Transaction } from 'kysely'
 import { checkRules } from '../../acl.ts'
-import type { FieldType } from '../../telemetry.ts'
 import { isDeviceName, isName } from '../../names.ts'
+import type { FieldType } from '../../telemetry.ts'
 import { deviceKey, type TelemetryTopic } from '../../topics.ts'
 import { insertAudit, newestAudit } from './audit-log.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { SqlClaimKeys } from './claim-key-store.ts'
 import { SqlCredentials } from './credential-store.ts'
 import { SqlDeclaredTypes } from './declared-type-store.ts'
+import { SqlDecoders } from './decoder-store.ts'
 import { DeviceNameCache } from './device-name-cache.ts'
 import { SqlFacts } from './fact-store.ts'
 import { SqlDeviceFields } from './field-store.ts'
@@ -21,8 +22,8 @@ import { LoginVerifier } from './login-verifier.ts'
 import * as logins from './logins.ts'
 import type { DeviceName, NewCredentials } from '../names.ts'
 import { admitDevice } from './admitted-devices.ts'
-import type { AclRule, Admission, Application, AuditEntry, Device, DeviceFilter, DeviceToMake } from '../port.ts'
-import type { FieldDeclaration, MakesDevices, Page, Principal, Registry, StreamState } from '../port.ts'
+import type { AclRule, Admission, Application, AuditEntry, ChangeListener, Device, DeviceFilter } from '../port.ts'
+import type { DeviceToMake, FieldDeclaration, MakesDevices, Page, Principal, Registry, StreamState } from '../port.ts'
 import type { Presence } from '../presence-port.ts'
 import { SqlPresence } from './presence-store.ts'
 import { SqlPolicies } from './policy-store.ts'
@@ -49,9 +50,9 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   const database = new RegistryDatabase(db, flavour, options.room)
   const changes = await ChangeFeed.start(database, logger)
   const names = await DeviceNameCache.open({ database, changes, logger, metrics })
-  const policies = await SqlPolicies.open({ database, changes, flavour, logger })
-  const declaredTypes = await SqlDeclaredTypes.open({ database, changes, logger })
-  return new SqlRegistry({ database, changes, flavour, hashes, logger, metrics, names, policies, declaredTypes })
+  const parts = { database, changes, flavour, hashes, logger, metrics, names }
+  const policies = await SqlPolicies.open(parts)
+  return new SqlRegistry({ ...parts, policies, declaredTypes: await SqlDeclaredTypes.open(parts) })
 }
 
 const nameOf = ({ tenant, device }: DeviceName): string => deviceKey(tenant, device)
@@ -76,6 +77,7 @@ class SqlRegistry implements Registry {
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
   readonly declaredTypes: SqlDeclaredTypes
+  readonly decoders: SqlDecoders
   #closing: Promise<void> | undefined
 
   constructor(parts: RegistryParts) {
@@ -84,6 +86,7 @@ class SqlRegistry implements Registry {
     this.names = parts.names
     this.policies = parts.policies
     this.declaredTypes = parts.declaredTypes
+    this.decoders = new SqlDecoders(parts)
     this.#database = database
     this.#changes = changes
     this.#flavour = flavour
@@ -187,7 +190,7 @@ class SqlRegistry implements Registry {
     return this.#database.run((db) => logins.existingPrincipal(db, name))
   }
 
-  onChange(listener: (name: string, ended: boolean) => void): () => void {
+  onChange(listener: ChangeListener): () => void {
     return this.#changes.listen(listener)
   }
 
@@ -212,9 +215,7 @@ class SqlRegistry implements Registry {
   }
 
   async writeState(rows: readonly StreamState[]): Promise<void> {
-    if (rows.length === 0) return
-    const write = (trx: Transaction<RegistrySchema>) => stateQueries.writeStates(trx, this.#flavour, rows)
-    await this.#database.run((db) => db.transaction().execute(write))
+    await this.#database.run((db) => stateQueries.writeStates(db, this.#flavour, rows))
   }
 
   async audit(...entries: readonly AuditEntry[]): Promise<void> {

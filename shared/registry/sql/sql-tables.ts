@@ -3,6 +3,7 @@ import { SluiceError } from '../../errors.ts'
 import { deviceKey } from '../../topics.ts'
 import { ChangeFeed } from './change-feed.ts'
 import { credentialHashes } from '../credentials.ts'
+import { DECODERS_CHANGED } from './decoder-store.ts'
 import { TYPES_CHANGED } from './declared-type-store.ts'
 import { SqlFacts } from './fact-store.ts'
 import type { SqlFlavour } from './sql-flavour.ts'
@@ -34,6 +35,7 @@ const MOVING_TABLES = {
   field_types: ['tenant', 'stream', 'field'],
   declared_types: ['tenant', 'stream', 'field', 'since_ms'],
   device_state: ['tenant', 'device', 'stream'],
+  decoders: ['scope', 'name', 'revision'],
   policies: ['scope', 'revision'],
   tombstones: ['id'],
 } as const satisfies Partial<Record<keyof RegistrySchema, readonly string[]>>
@@ -177,6 +179,7 @@ function keyText(key: readonly string[], row: TableRow): string {
 function loginOf(table: MovingTable, { name, principal, application, tenant, device }: TableRow): string[] {
   if (table === 'device_names' && typeof tenant === 'string') return [deviceKey(tenant, String(name))]
   if (table === 'policies') return [POLICIES_CHANGED]
+  if (table === 'decoders') return [DECODERS_CHANGED]
   if (table === 'declared_types') return [TYPES_CHANGED]
   if (table === 'login_states' && typeof name === 'string') return [name]
   if (typeof principal === 'string') return [principal]

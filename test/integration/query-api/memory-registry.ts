@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { MemoryDecoders } from '../../fakes/memory-decoders.ts'
 import { MemoryDeclaredTypes } from '../../fakes/memory-declared-types.ts'
 import { MemoryPolicies } from '../../fakes/memory-policies.ts'
 import { SluiceError } from '../../../shared/errors.ts'
@@ -57,6 +58,7 @@ export class MemoryRegistry implements Registry {
   readonly facts = { get: unused, keep: unused, put: unused, change: unused }
   readonly policies = new MemoryPolicies()
   readonly declaredTypes = new MemoryDeclaredTypes()
+  readonly decoders = new MemoryDecoders()
   readonly stampSlots = { change: unused, read: unused }
   readonly jobs = {
     create: unused,
