@@ -66,10 +66,8 @@ async function upload(session: Session, name: string, file: string, given: Uploa
   session.result(answer, () => {
     const { revision, sha256 } = answer
     const policy = `./sluice policies set decoder=${kind}:${name}`
-    return printable(
-      `${kind}:${name} has revision ${revision}, SHA-256 ${sha256}.\n` +
-        `Policies that name it use it for messages that come from now on. To name it: ${policy}`,
-    )
+    const uses = `Policies that name it use it for messages that come from now on. To name it: ${policy}`
+    return `${kind}:${name} has revision ${revision}, SHA-256 ${sha256}.\n${uses}`
   })
 }
 
