@@ -106,3 +106,18 @@ it('a content type says nothing of a body that is not there', async () => {
   expect((await call('DELETE', '/v1/devices/demo/first', { headers })).status).toBe(204)
   expect((await call('POST', '/v1/devices', { headers })).status).toBe(400)
 })
+
+it('every DELETE answers the same with a content type and no body as without', async () => {
+  const { app, call } = await openApi()
+  await app.ready()
+  const paths = Object.entries(app.swagger().paths ?? {}).filter(([, of]) => of !== undefined && 'delete' in of)
+  expect(paths.length).toBeGreaterThan(3)
+  for (const [path] of paths) {
+    const asked = path.replaceAll(/\{\w+\}/g, 'nobody')
+    const plain = await call('DELETE', asked)
+    const typed = await call('DELETE', asked, { headers: { 'content-type': 'application/json' } })
+    expect({ path, status: typed.status, code: typed.body?.['code'] }).toEqual({
+      ...{ path, status: plain.status, code: plain.body?.['code'] },
+    })
+  }
+})
