@@ -199,6 +199,7 @@ export class PacketDispatch {
   }
 
   #takeDisconnect(frame: FrameReader): Blocked | undefined {
+    if (this.aedes.isAsked) return 'lane'
     if (!this.#owner.protocol.readDisconnect(frame)) return this.aedes.disconnect()
     this.#owner.leaveWithWill()
     return undefined

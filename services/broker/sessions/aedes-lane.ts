@@ -108,6 +108,11 @@ export class AedesLane {
     })
   }
 
+  /** aedes forgets what it was asked when its client leaves. */
+  get isAsked(): boolean {
+    return this.#request !== undefined
+  }
+
   /** The client has left; its will is not to be published. */
   disconnect(): Blocked | undefined {
     return this.#deliver(Buffer.from([Type.disconnect << 4, 0]))

@@ -39,6 +39,25 @@ describe('MQTT 5 on several nodes', () => {
     }
   })
 
+  it.each(['stays', 'ends'])(
+    'what a client asks for in one write with its DISCONNECT is done, when it %s',
+    async (how) => {
+      const nodes = await startNodes()
+      const [one, two] = [await nodes.start('one'), await nodes.start('two')]
+      const left = await logIn5(one.port, forever('left'))
+      left.send(packet5.subscribe(1, ['x/1', 1]), packet5.subscribe(2, ['x/2', 1]), packet5.disconnect())
+      if (how === 'ends') left.socket.end()
+      await left.closed()
+      if (how === 'stays') expect(left.texts.slice(1)).toEqual(['suback 1 0x1', 'suback 2 0x1'])
+      const publisher = await logIn5(two.port, { ...APP, clientId: 'publisher' })
+      publisher.send(packet5.publish('x/1', 'a', { id: 1, qos: 1 }), packet5.publish('x/2', 'b', { id: 2, qos: 1 }))
+      await publisher.packetsUpTo(3)
+      const back = await logIn5(two.port, forever('left'))
+      await back.until(() => back.messages.length >= 2)
+      expect(published(back)).toEqual(['publish x/1 a q1', 'publish x/2 b q1'])
+    },
+  )
+
   it('a takeover by another node is told', async () => {
     const nodes = await startNodes()
     const [one, two] = [await nodes.start('one'), await nodes.start('two')]
