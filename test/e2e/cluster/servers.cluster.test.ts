@@ -1,8 +1,10 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mariadb'
+import { expect } from 'vitest'
 import type { ServerProcess } from '../../../load-tests/servers/server-process.ts'
 import { expectKept, runScenario, scenario, someTime, useServers } from './harness.ts'
 import type { ScenarioName } from './scenarios.ts'
@@ -18,9 +20,23 @@ function fails(name: ScenarioName, fault: (random: () => number) => Promise<void
         await someTime(random, 1_000)
         await fault(random)
       },
+      // Clients of servers that are away print of themselves, if nobody listens to their errors.
+      afterwards: async () => expect(linesBesideTheLog()).toEqual([]),
     })
     expectKept(outcome)
   })
+}
+
+/** What the processes wrote to stderr that is no line of their log. */
+function linesBesideTheLog(): string[] {
+  const folder = join(cluster.folder, 'services')
+  const logs = readdirSync(folder).filter((name) => name.endsWith('.log'))
+  expect(logs.length).toBeGreaterThan(0)
+  return logs.flatMap((name) =>
+    readFileSync(join(folder, name), 'utf8')
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('{"level":')),
+  )
 }
 
 async function away(server: ServerProcess, ms: number): Promise<void> {
