@@ -1,14 +1,13 @@
 const isLong = process.env['SLUICE_LONG'] === '1'
 
-/** Milliseconds that a fault lasts. */
-interface Lengths {
+interface Lengths<T> {
   /** In every run: longer than what the fault is about, and no more. */
-  readonly gate: number
+  readonly gate: T
   /** With `SLUICE_LONG=1`: what the published figures were measured with. */
-  readonly long: number
+  readonly long: T
 }
 
-/** How long a fault lasts in this run. What a test states holds for both; only the time differs. */
-export function lasting({ gate, long }: Lengths): number {
+/** How long a fault lasts in this run, mostly in ms. What a test states holds for both; only the time differs. */
+export function lasting<T = number>({ gate, long }: Lengths<T>): T {
   return isLong ? long : gate
 }

@@ -14,7 +14,8 @@ import { RoamingFleet, type RoamingVerdict } from './roaming-fleet.ts'
 import type { ScenarioName } from './scenarios.ts'
 
 /** `npm run test:faults`: more seeds, more messages. */
-const FULL = process.env['SLUICE_FAULTS'] === 'full'
+/** One of many seeds of a scenario, whose results are counted together. */
+export const FULL = process.env['SLUICE_FAULTS'] === 'full'
 const MESSAGES = FULL ? 50_000 : 20_000
 const RATE = 2_000
 const DEVICES = 20

@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { describe } from 'vitest'
 import { lasting } from '../../long.ts'
-import { expectKept, rateFor, runScenario, scenario, someTime, useServers } from './harness.ts'
+import { freeze } from './frozen-kafka.ts'
+import { type Deployment, expectKept, FULL, rateFor, runScenario, scenario, someTime, useServers } from './harness.ts'
 
 const cluster = useServers()
 /** Longer than an append is waited for before it is given up and repeated. */
 const STOPPED_MS = lasting({ gate: 35_000, long: 60_000 })
-/** Longer than a request and a session of a worker last. */
-const HANGING_MS = 15_000
+/** Longer than two timeouts of a request, and than a session of a worker where there is one seed and time for it. */
+const IS_LONG = !FULL && lasting({ gate: false, long: true })
+const FROZEN_MS = IS_LONG ? [26_000, 45_000, 65_000] : [26_000]
 
 // What is due meanwhile comes in one rush afterwards, so there is less of it.
 scenario('Kafka stopped', async (name, seed) => {
@@ -23,16 +26,30 @@ scenario('Kafka stopped', async (name, seed) => {
   expectKept(outcome)
 })
 
-scenario('Kafka hangs', async (name, seed) => {
-  const outcome = await runScenario(cluster, {
-    ...{ name, seed, rate: rateFor(20), isLogDisturbed: true },
-    async fault(_cluster, random) {
+for (const frozenMs of FROZEN_MS) {
+  scenario('Kafka hangs', (name, seed) => hangs(cluster, { name, seed, frozenMs }))
+}
+
+describe.runIf(IS_LONG)('three brokers', () => {
+  const replicated = useServers(3)
+  for (const frozenMs of FROZEN_MS) {
+    scenario('Kafka hangs', (name, seed) => hangs(replicated, { name, seed, frozenMs }))
+  }
+})
+
+async function hangs(
+  deployment: Deployment,
+  { frozenMs, ...of }: { name: string; seed: number; frozenMs: number },
+): Promise<void> {
+  const outcome = await runScenario(deployment, {
+    ...{ ...of, rate: rateFor(frozenMs / 1_000 + 5), isLogDisturbed: true },
+    async fault(running, random) {
       await someTime(random, 1_000)
-      const [kafka] = cluster.servers.kafka.processes
-      kafka?.signal('SIGSTOP')
-      await delay(HANGING_MS)
-      kafka?.signal('SIGCONT')
+      const { kafka } = deployment.servers
+      const took = await freeze(kafka, running, frozenMs)
+      const what = `${kafka.processes.length} of Kafka's brokers frozen for ${frozenMs} ms`
+      process.stdout.write(`${what}, ms until it works again: ${JSON.stringify(took)}\n`)
     },
   })
   expectKept(outcome)
-})
+}
