@@ -4,31 +4,34 @@ import { lasting } from '../../long.ts'
 import { freeze } from './frozen-kafka.ts'
 import { type Deployment, expectKept, FULL, rateFor, runScenario, scenario, someTime, useServers } from './harness.ts'
 
-const cluster = useServers()
 /** Longer than an append is waited for before it is given up and repeated. */
 const STOPPED_MS = lasting({ gate: 35_000, long: 60_000 })
 /** Longer than two timeouts of a request, and than a session of a worker where there is one seed and time for it. */
 const IS_LONG = !FULL && lasting({ gate: false, long: true })
 const FROZEN_MS = IS_LONG ? [26_000, 45_000, 65_000] : [26_000]
 
-// What is due meanwhile comes in one rush afterwards, so there is less of it.
-scenario('Kafka stopped', async (name, seed) => {
-  const outcome = await runScenario(cluster, {
-    ...{ name, seed, rate: rateFor(STOPPED_MS / 1000), isLogDisturbed: true },
-    async fault(_cluster, random) {
-      await someTime(random, 1_000)
-      const [kafka] = cluster.servers.kafka.processes
-      await kafka?.stop('SIGKILL')
-      await delay(STOPPED_MS)
-      await kafka?.start()
-    },
-  })
-  expectKept(outcome)
-})
+describe('one broker', () => {
+  const cluster = useServers()
 
-for (const frozenMs of FROZEN_MS) {
-  scenario('Kafka hangs', (name, seed) => hangs(cluster, { name, seed, frozenMs }))
-}
+  // What is due meanwhile comes in one rush afterwards, so there is less of it.
+  scenario('Kafka stopped', async (name, seed) => {
+    const outcome = await runScenario(cluster, {
+      ...{ name, seed, rate: rateFor(STOPPED_MS / 1000), isLogDisturbed: true },
+      async fault(_cluster, random) {
+        await someTime(random, 1_000)
+        const [kafka] = cluster.servers.kafka.processes
+        await kafka?.stop('SIGKILL')
+        await delay(STOPPED_MS)
+        await kafka?.start()
+      },
+    })
+    expectKept(outcome)
+  })
+
+  for (const frozenMs of FROZEN_MS) {
+    scenario('Kafka hangs', (name, seed) => hangs(cluster, { name, seed, frozenMs }))
+  }
+})
 
 describe.runIf(IS_LONG)('three brokers', () => {
   const replicated = useServers(3)
