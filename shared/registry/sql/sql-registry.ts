@@ -215,7 +215,7 @@ class SqlRegistry implements Registry {
   }
 
   async writeState(rows: readonly StreamState[]): Promise<void> {
-    await this.#database.run((db) => stateQueries.writeStates(db, this.#flavour, rows))
+    if (rows.length > 0) await this.#database.run((db) => stateQueries.writeStates(db, this.#flavour, rows))
   }
 
   async audit(...entries: readonly AuditEntry[]): Promise<void> {
