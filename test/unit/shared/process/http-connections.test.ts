@@ -17,6 +17,10 @@ class FakeSocket extends EventEmitter {
     this.isReset = true
     this.emit('close')
   }
+
+  setKeepAlive(): this {
+    return this
+  }
 }
 
 it('an address has so many connections and no more, a /64 counts as one, and loopback has no limit', () => {
