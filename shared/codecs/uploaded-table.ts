@@ -1,5 +1,6 @@
 import { compressionOf, unpack } from '../decoders/compression.ts'
 import type { DecodeContext, FindDefinitions, PayloadDecoder, UploadedDecoders } from '../decoders/payload-decoder.ts'
+import { decodeText } from '../decoders/text-encoding.ts'
 import { faultOfRecord, type Fault } from '../faults.ts'
 import { LruMap } from '../lru.ts'
 import { parseUploadedName } from '../policies/uploaded-names.ts'
@@ -107,11 +108,14 @@ async function open(definition: DecoderDefinition): Promise<Known> {
   return { definition, decoder: { read: () => fault } }
 }
 
-/** What the decoder would get; undefined where that cannot be unpacked. */
+/** What the decoder would get; undefined where that is not encoded as declared, or cannot be unpacked. */
 function payloadOf({ record, policy }: DecodeContext): Uint8Array | undefined {
-  const compression = compressionOf(record.value, policy)
-  if (compression === undefined || compression === 'deflate') return record.value
-  const unpacked = unpack(record.value, compression)
+  const { encoding } = policy
+  const payload = encoding === 'none' ? record.value : decodeText(record.value, encoding)
+  if (!(payload instanceof Uint8Array)) return undefined
+  const compression = compressionOf(payload, policy)
+  if (compression === undefined || compression === 'deflate') return payload
+  const unpacked = unpack(payload, compression)
   return unpacked instanceof Uint8Array ? unpacked : undefined
 }
 
