@@ -51,14 +51,14 @@ function readRoutes(app: Api, options: ApiParts<'registry'>): void {
         tags,
         summary: 'Decoders that were uploaded, of a tenant, or of everybody',
         querystring: Type.Object(
-          { ...Scope.properties, all: Type.Optional(Type.Boolean({ description: 'Of all tenants.' })) },
+          { ...Scope.properties, all: Type.Optional(Type.Enum(['true'], { description: 'Of all tenants.' })) },
           { additionalProperties: false },
         ),
         response: { 200: Type.Object({ decoders: Type.Array(Revision) }), ...problemResponses },
       },
     },
     async ({ query: { tenant, all } }) => {
-      const found = await decoders.list(all === true ? undefined : { scope: scopeOf(tenant) })
+      const found = await decoders.list(all === 'true' ? undefined : { scope: scopeOf(tenant) })
       return { decoders: found.map(view) }
     },
   )
