@@ -1,6 +1,7 @@
 import { printable } from '../../../shared/printable.ts'
 import { textTable } from '../../../shared/text-table.ts'
 import { verdictLines, type PayloadVerdict } from '../payload-verdict.ts'
+import { parseName } from '../argument-parsers.ts'
 import type { Commands, ExitCode, Session } from '../session.ts'
 import { collectAssignment, type Assignment } from './policies.ts'
 import { payloadBytes } from './topics.ts'
@@ -8,6 +9,7 @@ import { addUploadedDecoders } from './uploaded-decoders.ts'
 
 interface TestOptions {
   readonly stream?: string
+  readonly tenant?: string
   readonly policy?: readonly Assignment[]
 }
 
@@ -21,6 +23,7 @@ export function addDecoders({ program, run }: Commands): void {
     .argument('<payload>', 'the payload, or @ and a file that holds it')
     .option('--policy <setting=value...>', 'other settings of a policy', collectAssignment)
     .option('--stream <name>', 'the stream that it is sent to')
+    .option('--tenant <name>', 'whose uploaded decoders count, beside those of all tenants', parseName)
     .action(run(testDecoder))
   addUploadedDecoders(decoders, run)
 }
@@ -40,10 +43,10 @@ async function testDecoder(
   session: Session,
   decoder: string,
   payload: string,
-  { policy = [], stream }: TestOptions,
+  { policy = [], stream, tenant }: TestOptions,
 ): Promise<ExitCode> {
   const payloadBase64 = payloadBytes(payload).toString('base64')
-  const body = { decoder, payloadBase64, stream, settings: Object.fromEntries(policy) }
+  const body = { decoder, payloadBase64, stream, tenant, settings: Object.fromEntries(policy) }
   const answer = await session.api.post<PayloadVerdict>('/v1/decoders/test', body)
   session.result(answer, () => verdictLines(answer).map(printable).join('\n'))
   return answer.faultCount > 0 ? 1 : 0

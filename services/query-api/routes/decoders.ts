@@ -1,9 +1,13 @@
 import Type, { type Static } from 'typebox'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
 import { DECODERS } from '../../../shared/decoders/decoder-names.ts'
+import { learn } from '../../../shared/decoders/learn.ts'
 import { SluiceError } from '../../../shared/errors.ts'
+import { checkNewName } from '../../../shared/names.ts'
 import { idOf, readDocument, type PolicyDocument } from '../../../shared/policies/document.ts'
 import { formatRevision, REVISION_HEADER } from '../../../shared/policies/revision.ts'
+import { formatUploadedName, uploadedNamesOf, withUploadedNames } from '../../../shared/policies/uploaded-names.ts'
+import type { Decoders } from '../../../shared/registry/decoders-port.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
@@ -18,6 +22,9 @@ const Body = Type.Object(
   {
     decoder: Type.String({ maxLength: 256 }),
     payloadBase64: Type.String({ description: 'The bytes.', format: 'byte' }),
+    tenant: Type.Optional(
+      Type.String({ description: 'Whose uploaded decoders count; without it only those of all tenants.' }),
+    ),
     stream: Type.Optional(Stream),
     settings: Type.Optional(
       Type.Unsafe<PolicyDocument>({ type: 'object', description: 'Other settings of a policy; see docs/policies.md.' }),
@@ -26,8 +33,10 @@ const Body = Type.Object(
   { additionalProperties: false },
 )
 
+type Parts = ApiParts<'registry' | 'settings' | 'uploaded'>
+
 /** Which decoders there are, and what they make of a payload. */
-export function decoderRoutes(app: Api, options: ApiParts<'registry' | 'settings'>): void {
+export function decoderRoutes(app: Api, options: Parts): void {
   const tags = ['policies']
   app.get(
     '/decoders',
@@ -59,12 +68,13 @@ export function decoderRoutes(app: Api, options: ApiParts<'registry' | 'settings
   )
 }
 
-/** Errors: `policy_invalid`, and `payload_too_large`. With a table of its own: what it learns is of no use to others. */
+/** Errors: `policy_invalid`, `name_invalid`, and `payload_too_large`. With a table of its own: what it learns is of no use to others. */
 async function verdictOf(
-  { registry, settings: limits }: ApiParts<'registry' | 'settings'>,
-  { decoder, payloadBase64, stream, settings }: Static<typeof Body>,
+  { registry, settings: limits, uploaded }: Parts,
+  { decoder, payloadBase64, tenant, stream, settings }: Static<typeof Body>,
 ): Promise<PayloadVerdict> {
-  const document = readDocument({ ...settings, decoder }, NOBODY.tenant)
+  if (tenant !== undefined) checkNewName('tenant', tenant)
+  const asked = readDocument({ ...settings, decoder }, NOBODY.tenant)
   const value = Buffer.from(payloadBase64, 'base64')
   if (value.length > limits.MAX_PACKET_BYTES) {
     throw new SluiceError(
@@ -72,6 +82,8 @@ async function verdictOf(
       `${value.length} bytes, and MAX_PACKET_BYTES is ${limits.MAX_PACKET_BYTES}`,
     )
   }
+  const { decoders } = registry
+  const document = await inForce(decoders, asked, tenant)
   const topic = formatTelemetryTopic({ ...NOBODY, stream: streamOf(stream ?? DEFAULT_STREAM) })
   const headers = { topic, [REVISION_HEADER]: formatRevision(idOf(document), '') ?? '' }
   const record: LogRecord = {
@@ -82,7 +94,27 @@ async function verdictOf(
     scheme: 1,
     headers,
   }
-  const table = new SeriesTable({ maxSeries: 1 })
-  await table.policies.learn([record], async (ids) => new Map(ids.map((id) => [id, document])))
+  const table = new SeriesTable({ maxSeries: 1, uploaded })
+  const find = async (ids: readonly string[]) => new Map(ids.map((id) => [id, document]))
+  await learn(table, [record], { policies: { find }, decoders })
   return viewVerdict(decodeRecords([record], table), record, registry.names, NOBODY.device)
+}
+
+/** The document with the content in force of the uploaded decoders that it names; names of which there is none stay. */
+async function inForce(
+  decoders: Pick<Decoders, 'read'>,
+  document: PolicyDocument,
+  tenant: string | undefined,
+): Promise<PolicyDocument> {
+  const ids = new Map<string, string>()
+  for (const { text, kind, name, id } of uploadedNamesOf(document)) {
+    if (id !== undefined) continue
+    const own = tenant === undefined ? undefined : await decoders.read(tenant, name)
+    const found = own ?? (await decoders.read(undefined, name))
+    if (found?.kind === kind) ids.set(text, found.id)
+  }
+  return withUploadedNames(document, (one) => {
+    const id = ids.get(one.text)
+    return id === undefined ? one.text : formatUploadedName(one, id)
+  })
 }
