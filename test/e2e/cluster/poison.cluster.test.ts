@@ -151,9 +151,7 @@ it(
     }
     const faulty = messages.map(({ faults }) => faults)
     const letters = async () =>
-      (await asker.letters())
-        .filter(({ kind }) => kind === 'fault')
-        .map(({ faults }) => faults.map(({ code }) => code))
+      (await asker.letters()).filter(({ kind }) => kind === 'fault').map(({ faults }) => faults.map(({ code }) => code))
     await vi.waitFor(async () => expect(countsOf(await letters())).toEqual(countsOf(faulty)), WAIT)
 
     const random = randomFrom(2)
