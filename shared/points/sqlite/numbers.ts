@@ -21,10 +21,11 @@ export const BYTES: NumberCoding = {
  * numbers cost little.
  */
 export const BITS: NumberCoding = {
-  write(out, [first, ...others]) {
+  write(out, numbers) {
+    const [first] = numbers
     if (first === undefined) return
     out.signed(first)
-    writeBits(out, others)
+    writeBits(out, numbers)
   },
   read(from, count) {
     if (count === 0) return []
@@ -45,26 +46,38 @@ const WRITTEN_OUT = 12
 
 const LENGTH_BITS = 6
 
+/** Bits that are written in one step. */
+const MOST_AT_ONCE = 24
+
 /** Of a number in zigzag form. */
 const LONGEST = 54
 
 const LONGEST_BYTES = (WRITTEN_OUT + LENGTH_BITS + LONGEST) / 8
 
+/** All but the first. */
 function writeBits(out: ByteWriter, numbers: readonly number[]): void {
-  if (numbers.length === 0) return
-  if (numbers.every((number) => number === 0)) return out.byte(ZEROS)
-  const low = lowBitsFor(lengthsOf(numbers))
+  const count = numbers.length - 1
+  if (count === 0) return
+  const lengths = lengthsOf(numbers)
+  if (lengths[0] === count) return out.byte(ZEROS)
+  const low = lowBitsFor(lengths)
   out.byte(low)
-  const bits = new BitWriter(numbers.length)
-  const mask = 2 ** low - 1
+  const bits = new BitWriter(count)
+  const mask = (1 << low) - 1
   const most = WRITTEN_OUT * (mask + 1)
-  for (const number of numbers) {
-    const code = codeOf(number)
-    if (code < most) {
-      const high = code >>> low
-      bits.write(2 ** (high + 1) - 2, high + 1)
+  for (let i = 1; i <= count; i++) {
+    const code = codeOf(numbers[i] ?? 0)
+    if (code >= most) {
+      writeOut(bits, code)
+      continue
+    }
+    const high = code >>> low
+    const ones = (1 << (high + 1)) - 2
+    if (high + 1 + low <= MOST_AT_ONCE) bits.write((ones << low) | (code & mask), high + 1 + low)
+    else {
+      bits.write(ones, high + 1)
       bits.write(code & mask, low)
-    } else writeOut(bits, code)
+    }
   }
   out.raw(bits.finish())
 }
@@ -102,11 +115,11 @@ function readWrittenOut(bits: BitReader): number {
   return code * 2 ** Math.min(length, 16) + bits.read(Math.min(length, 16))
 }
 
-/** How many numbers there are of each length in bits. */
+/** How many numbers there are of each length in bits, the first excepted. */
 function lengthsOf(numbers: readonly number[]): Uint32Array {
   const lengths = new Uint32Array(LONGEST + 1)
-  for (const number of numbers) {
-    const length = lengthOf(codeOf(number))
+  for (let i = 1; i < numbers.length; i++) {
+    const length = lengthOf(codeOf(numbers[i] ?? 0))
     lengths[length] = (lengths[length] ?? 0) + 1
   }
   return lengths
