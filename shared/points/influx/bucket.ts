@@ -53,13 +53,10 @@ export async function prepareBucket(options: BucketOptions): Promise<number | un
 async function findOrMake(options: BucketOptions): Promise<Bucket> {
   const { connection, retentionMs, shardMs } = options
   const found = (await find(options)) ?? (await make(options))
-  const { everySeconds = found.everySeconds, shardGroupDurationSeconds = found.shardSeconds } = ruleOf(
-    retentionMs,
-    shardMs,
-  )
+  const asked = ruleOf(retentionMs, shardMs)
+  const { everySeconds = found.everySeconds, shardGroupDurationSeconds = found.shardSeconds } = asked
   if (everySeconds === found.everySeconds && shardGroupDurationSeconds === found.shardSeconds) return found
-  const rule = { ...ruleOf(retentionMs, shardMs), everySeconds }
-  const body = JSON.stringify({ retentionRules: [rule] })
+  const body = JSON.stringify({ retentionRules: [{ ...asked, everySeconds }] })
   await connection.send({ what: 'setup', method: 'PATCH', path: `/api/v2/buckets/${found.id}`, body })
   return { ...found, everySeconds }
 }
