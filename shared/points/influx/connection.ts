@@ -85,14 +85,18 @@ export class InfluxConnection {
 
   /** A token that is refused is read anew, and the request repeated once if it is another one now. */
   async #authorised<T>(request: Request, attempt: () => Promise<T>): Promise<T> {
+    // Of requests side by side that are all refused, the first reads the new one: the others compare with what they sent.
+    const refused = this.#token
     try {
       return await this.#reported(request, attempt)
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== 'store_unauthorised') throw error
       const token = this.#options.token()
-      if (token === this.#token) throw error
-      this.#token = token
-      this.#client = this.#clientWith(token)
+      if (token === refused) throw error
+      if (token !== this.#token) {
+        this.#token = token
+        this.#client = this.#clientWith(token)
+      }
       return this.#reported(request, attempt)
     }
   }

@@ -144,6 +144,16 @@ describe('a request that is refused', () => {
     expect(proxy.requests.get('/api/v2/write')).toBe(3)
   })
 
+  it('for its token, as others beside it are, is repeated with the next one like they', async () => {
+    const bucket = freshBucket(server())
+    await openInflux(server(), bucket)
+    let token = 'revoked'
+    const { store } = await openInflux(server(), bucket, { token: () => token })
+    const asked = ['pump-1', 'pump-2', 'pump-3'].map((device) => store.series('acme', device))
+    token = server().token
+    expect(await Promise.all(asked)).toEqual([[], [], []])
+  })
+
   it('loses nothing, while the buffer and retries of the client do', async () => {
     const { proxy, behind, bucket, store } = await openBehindFaults()
     await checkRefusalLosesNothing(proxy, store)
