@@ -56,6 +56,7 @@ import { uploadedDecoderRoutes } from './routes/uploaded-decoders.ts'
 import { topicTestRoute } from './routes/topics-test.ts'
 import { typeRoutes } from './routes/declared-types.ts'
 import { workerRoutes } from './routes/workers.ts'
+import { Turns } from './series-answer.ts'
 import { validatorCompiler } from './validation.ts'
 
 /** Bulk requests hold up to 1,000 devices with their tags; payloads have their own limit. */
@@ -152,9 +153,10 @@ function administrationRoutes(app: Api, options: ApiOptions): void {
 /** Readings, and how Sluice is doing. */
 function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner, doorway: Doorway): void {
   latestRoutes(app, options)
-  readingRoutes(app, options)
+  const turns = new Turns()
+  readingRoutes(app, options, turns)
   readingPostRoute(app, options, doorway)
-  manyReadingRoutes(app, options)
+  manyReadingRoutes(app, options, turns)
   retentionRoutes(app, options)
   readingDeleteRoutes(app, options, runner)
   deadLetterRoutes(app, options)

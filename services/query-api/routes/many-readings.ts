@@ -9,6 +9,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
 import { goneSignal } from '../gone.ts'
 import { problemResponses } from '../problem.ts'
+import { inPieces, type Turns } from '../series-answer.ts'
 import { Epoch, parseInterval, parseTime, writeTime } from '../time.ts'
 import { SeriesName, SeriesView } from './readings.ts'
 
@@ -16,7 +17,7 @@ import { SeriesName, SeriesView } from './readings.ts'
 const MAX_DEVICES = 1000
 const MAX_PATTERNS = 100
 
-/** What one answer may cost besides its points: it is made in memory, and written in one turn. */
+/** What one answer may cost besides its points: it is gathered in memory. */
 const BUDGET: Omit<ScanBudget, 'points'> = { series: 10_000, bytes: 16 * 1024 * 1024, ms: 10_000 }
 
 const patterns = (description: string) => Type.Array(Type.String(), { maxItems: MAX_PATTERNS, description })
@@ -77,7 +78,7 @@ const Answer = Type.Object({
 type Query = Static<typeof ManyQuery>
 
 /** Readings of many devices at once. */
-export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'points'>): void {
+export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'points'>, turns: Turns): void {
   app.get(
     '/tenants/:tenant/readings',
     {
@@ -101,7 +102,8 @@ export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'poin
       for await (const item of options.points.scan(scan)) {
         if (item.kind === 'end') {
           const next = item.next ?? null
-          return { series, complete: next === null, endedBy: item.by, next, leftOut: [...leftOut.values()] }
+          const answer = { series, complete: next === null, endedBy: item.by, next, leftOut: [...leftOut.values()] }
+          return inPieces(answer, reply, turns)
         }
         await addNames(options, tenant, item.series, names)
         for (const one of item.series) {

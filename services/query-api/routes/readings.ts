@@ -7,6 +7,7 @@ import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
 import { problemResponses } from '../problem.ts'
+import { inPieces, type Turns } from '../series-answer.ts'
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
 
@@ -75,7 +76,7 @@ export const SeriesView = Type.Object({
   ),
 })
 
-export function readingRoutes(app: Api, options: ApiParts<'registry' | 'points'>): void {
+export function readingRoutes(app: Api, options: ApiParts<'registry' | 'points'>, turns: Turns): void {
   const { registry, points } = options
   app.get(
     '/devices/:tenant/:device/readings',
@@ -98,12 +99,13 @@ export function readingRoutes(app: Api, options: ApiParts<'registry' | 'points'>
         },
       },
     },
-    async ({ params, query }) => {
+    async ({ params, query }, reply) => {
       const pointQuery = readQuery(query)
       const { tenant, uid } = await requireDevice(registry, params.tenant, params.device)
       const page = await points.query({ tenant, device: uid, ...pointQuery })
       const series = page.series.map((one) => viewSeries(one, query.epoch))
-      return { series, complete: page.complete, next: page.next ?? null, leftOut: [...page.leftOut] }
+      const { complete, next = null, leftOut } = page
+      return inPieces({ series, complete, next, leftOut: [...leftOut] }, reply, turns)
     },
   )
 }
