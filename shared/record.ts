@@ -15,6 +15,7 @@
  * | `lines` | line protocol as clients of InfluxDB post it, see decoders/lines.ts: the unit of its times              |
  * | `st`    | beside `form`: `keep` or `last`, the policy `same_time`, where that is not what is built in              |
  * | `from`  | the record that it was made from, {@link From}                                                        |
+ * | `watch` | how a message of a device under watch came, and when it went to the log: see `watch.ts`             |
  * | `replay` | of a record that was made from a dead letter: the try, from 1 on; see {@link isReplay}               |
  *
  * The key is `{tenant}/{uid}`, what keeps a device's records in one partition, in order. Where the devices are known only

@@ -6,12 +6,14 @@ import type { Policies } from './registry/policies-port.ts'
 import type { Principal } from './registry/port.ts'
 import { faultOfBounds, isReserved, isTopicName } from './topic-filter.ts'
 import { headersOf, headersOfSeveral, HeaderSet, keyOfLogin } from './record.ts'
+import type { Watches } from './registry/watches-port.ts'
 import { deviceKey, faultOfTopic, parseTelemetryTopic, parseTenantTopic, whyUnknown } from './topics.ts'
 
 /** What routes take of the registry; verdicts that are kept are kept for one epoch of it. */
 export interface RouteRegistry {
   readonly names: DeviceNames
   readonly policies: Pick<Policies, 'revisionOf'>
+  readonly watches: Pick<Watches, 'untilMs'>
 }
 
 /** What a login may publish, by the rules in force for it. */
@@ -34,6 +36,8 @@ export interface TelemetryRoute {
   readonly topicSum: number
   /** The payload holds several devices, whose readings are one message of this login until they are decoded. */
   readonly isOfSeveral: boolean
+  /** When the watch of the device ends, in ms since 1970; 0 where there is none. */
+  readonly watchedUntilMs: number
 }
 
 /** To aedes: sessions, retained messages and subscribers. */
@@ -57,7 +61,7 @@ export type Router = (principal: Principal, topic: string) => Route
 const KINDS = new Set(['status', 'cmd', 'notice'])
 
 /** The two lanes of the design: telemetry to the log, the rest to aedes. */
-export function createRouter(authorizer: PublishRules, { names, policies }: RouteRegistry): Router {
+export function createRouter(authorizer: PublishRules, { names, policies, watches }: RouteRegistry): Router {
   return (principal, topic) => {
     const refuse = (code: ErrorCode, detail: string): RefusedRoute => ({ lane: 'refused', topic, code, detail })
     if (isReserved(topic))
@@ -82,13 +86,14 @@ export function createRouter(authorizer: PublishRules, { names, policies }: Rout
       const uid = isOwn ? principal.uid : names.uidOf(tenant, device)
       const headers = new HeaderSet(headersOf(telemetry, uid, topic, policies, isOwn ? undefined : principal.name))
       const key = deviceKey(tenant, uid)
-      return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: false }
+      const watchedUntilMs = watches.untilMs(tenant, uid)
+      return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: false, watchedUntilMs }
     }
     const tenant = parseTenantTopic(topic)
     if (tenant !== undefined) {
       const headers = new HeaderSet(headersOfSeveral(tenant, topic, policies, principal.name))
       const key = keyOfLogin(tenant, principal.name)
-      return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: true }
+      return { lane: 'telemetry', topic, key, headers, topicSum: crc32(topic), isOfSeveral: true, watchedUntilMs: 0 }
     }
     if (isUnknownBelowDevice(topic)) return refuse('topic_unknown', whyUnknown(topic))
     return { lane: 'aedes', topic }

@@ -155,6 +155,7 @@ export class LogReader {
 
   #decode(progress: Progress, firstOffset: number, records: readonly LogRecord[]): Slice {
     const { metrics, logger } = this.#options
+    const readMs = Date.now()
     const started = performance.now()
     const { repeats, note } = progress.taken.look(records)
     const decoded = decodeRecords(records, this.#table, repeats)
@@ -172,7 +173,7 @@ export class LogReader {
       const at = { code: 'decoder_failed', partition: progress.partition, offset: firstOffset + record }
       logger.error({ ...at, stack: first[0]?.detail }, 'a decoder failed; its record is a dead letter')
     }
-    return { progress, firstOffset, records, decoded, note }
+    return { progress, firstOffset, records, decoded, note, readMs, decodedMs: Date.now() }
   }
 
   #progressOf({ partition, firstOffset }: Pick<LogBatch, 'partition' | 'firstOffset'>): Progress {

@@ -10,6 +10,7 @@ import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 import type { SameTimes } from './same-times.ts'
 import type { PointWriter } from './point-writer.ts'
+import type { WatchedStages } from './watched-stages.ts'
 
 /** Decoded points that may wait for their write, in writes: enough that decoding never waits for a store that keeps up. */
 const QUEUED_WRITES = 4
@@ -27,6 +28,7 @@ export interface PipelineOptions {
   readonly recent: RecentValues
   readonly latest: LatestStates
   readonly checkpoint: Checkpoint
+  readonly watched: WatchedStages
   readonly retry: Retry
   readonly metrics: IngestMetrics
   readonly writePoints: number
@@ -170,6 +172,7 @@ export class Pipeline {
     }
     this.#readings += stored.reduce((sum, part) => sum + readingsOf(part), 0)
     metrics.writeSeconds.observe((performance.now() - started) / 1000)
+    await this.#options.watched.note(slices)
     await checkpoint.note(records + moved)
   }
 

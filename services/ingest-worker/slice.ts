@@ -38,6 +38,9 @@ export interface Slice {
   /** Replayed ones are never beside others. */
   readonly records: readonly LogRecord[]
   readonly decoded: Decoded
+  /** When it was read from the log, and was decoded, in ms since 1970. */
+  readonly readMs?: number
+  readonly decodedMs?: number
   /** What was lost right before it. */
   readonly gap?: LogGap
   /** The note of the position behind it, where that is another one than before. */

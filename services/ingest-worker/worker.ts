@@ -28,11 +28,20 @@ import { RetentionWatch } from './retention-watch.ts'
 import { closed, Retry } from './retry.ts'
 import { SameTimes } from './same-times.ts'
 import { PointWriter } from './point-writer.ts'
+import { WatchedStages } from './watched-stages.ts'
 
 /** What the worker asks of the registry. */
 export type WorkerRegistry = Pick<
   Registry,
-  'pinFieldTypes' | 'admitDevice' | 'readStreams' | 'writeState' | 'fields' | 'presence' | 'names' | 'tombstones'
+  | 'pinFieldTypes'
+  | 'admitDevice'
+  | 'readStreams'
+  | 'writeState'
+  | 'fields'
+  | 'presence'
+  | 'names'
+  | 'tombstones'
+  | 'watches'
 > & {
   readonly decoders: Pick<Decoders, 'find' | 'onPut'>
   readonly policies: Pick<Policies, 'find'>
@@ -112,6 +121,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     recent,
     latest,
     checkpoint,
+    watched: new WatchedStages(shared),
     lingerMs: settings.INGEST_LINGER_MS,
   })
   await reader.start()

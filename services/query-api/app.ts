@@ -31,6 +31,7 @@ import { decoderRoutes } from './routes/decoders.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { wholeLetterRoutes } from './routes/whole-letters.ts'
 import { traceRoute } from './routes/trace.ts'
+import { watchRoutes } from './routes/watches.ts'
 import { deviceNameRoutes } from './routes/device-names.ts'
 import { bulkRoutes } from './routes/devices-bulk.ts'
 import { deviceListRoute } from './routes/device-list.ts'
@@ -164,6 +165,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner, doorway: D
   topicTestRoute(app, options)
   decoderRoutes(app, options)
   traceRoute(app, options)
+  watchRoutes(app, options)
   letterJobRoutes(app, options, runner)
   jobRoutes(app, options)
   statusRoutes(app, options)

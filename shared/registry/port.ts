@@ -12,6 +12,7 @@ import type { Policies } from './policies-port.ts'
 import type { Presence } from './presence-port.ts'
 import type { StampSlots } from './stamp-slots-port.ts'
 import type { Tombstones } from './tombstones-port.ts'
+import type { Watches } from './watches-port.ts'
 
 export type RuleEffect = 'allow' | 'deny'
 export type RuleAction = 'publish' | 'subscribe'
@@ -198,6 +199,7 @@ export interface Registry {
   readonly policies: Policies
   readonly declaredTypes: DeclaredTypes
   readonly decoders: Decoders
+  readonly watches: Watches
   /**
    * Called after devices, applications, rules or credentials of `name` came, changed or went: at once for what this
    * process changed, within about a second of what others did, or of the database's return. `ended`: the login was

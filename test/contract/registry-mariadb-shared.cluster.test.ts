@@ -47,6 +47,15 @@ describe('processes that share a registry', () => {
     expect(await admin.query("show index from credentials where Key_name = 'credentials_by_principal'")).toHaveLength(1)
   })
 
+  it('know within seconds which devices another has put under watch', async () => {
+    const { registries } = await openShared(2)
+    const [one, two] = registries.map(({ watches }) => watches)
+    const epoch = two?.epoch ?? 0
+    await one?.put({ tenant: 'acme', uid: 'd', untilMs: 5, who: 'admin' })
+    await vi.waitUntil(() => two?.untilMs('acme', 'd') === 5, PATIENCE)
+    expect(two?.epoch).toBeGreaterThan(epoch)
+  })
+
   it('make each device once, however many try, in whatever order', async () => {
     const { registries } = await openShared(3)
     const devices = Array.from({ length: 60 }, (_, index) => name(`d${index}`))

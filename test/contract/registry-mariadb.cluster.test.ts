@@ -21,6 +21,7 @@ import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from '
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables } from './registry-tables-contract.ts'
 import { describeTombstones } from './registry-tombstones-contract.ts'
+import { describeWatches } from './registry-watches-contract.ts'
 import { describeUids } from './registry-uids-contract.ts'
 
 const mariadb = new MariadbOfFile()
@@ -43,6 +44,7 @@ describeUids('MariaDB registry', make)
 describeJobs('MariaDB registry', make, true)
 describeLetterNotes('MariaDB registry', make)
 describeTombstones('MariaDB registry', make)
+describeWatches('MariaDB registry', make)
 describeFacts('MariaDB registry', make)
 
 describe('the contract sees', () => {

@@ -30,6 +30,7 @@ import { checkFieldsAreDistinct, checkStateNeverGoesBack, describeState } from '
 import { describeStampSlots } from './registry-stamp-slots-contract.ts'
 import { describeTables, type TablesHarness } from './registry-tables-contract.ts'
 import { describeTombstones } from './registry-tombstones-contract.ts'
+import { describeWatches } from './registry-watches-contract.ts'
 import { describeUids } from './registry-uids-contract.ts'
 
 const KEY = Buffer.alloc(32, 1)
@@ -65,6 +66,7 @@ describeUids('SQLite registry', make)
 describeJobs('SQLite registry', make, false)
 describeLetterNotes('SQLite registry', make)
 describeTombstones('SQLite registry', make)
+describeWatches('SQLite registry', make)
 describeFacts('SQLite registry', make)
 
 const code = (value: string) => expect.objectContaining({ code: value }) as Error

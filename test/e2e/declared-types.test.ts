@@ -1,21 +1,8 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { PATIENCE } from '../patience.ts'
 import { startServer, type Server } from './server.ts'
-
-const root = join(import.meta.dirname, '../..')
-
-function sluice({ folder, httpPort }: Server, ...args: string[]): Promise<string> {
-  const env = { ...process.env, DATA_DIR: folder, HTTP_PORT: String(httpPort) }
-  return new Promise((resolve, reject) => {
-    execFile(join(root, 'sluice'), args, { cwd: root, env }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout)
-      else reject(new Error(stderr, { cause: error }))
-    })
-  })
-}
+import { sluice } from './sluice.ts'
 
 it('a field that was declared to have integers has them exactly, over MQTT, HTTP, the command line and a restart', async () => {
   const first = await startServer()

@@ -1,3 +1,4 @@
+import type { Watches } from '../../shared/registry/watches-port.ts'
 import { SluiceError } from '../../shared/errors.ts'
 import { idOf, type PolicyDocument } from '../../shared/policies/document.ts'
 import { formatRevision } from '../../shared/policies/revision.ts'
@@ -60,5 +61,8 @@ export class MemoryPolicies implements Policies {
   }
 }
 
+/** No device is under watch. */
+export const NO_WATCHES: Watches = { epoch: 0, untilMs: () => 0, list: () => [], put: async () => undefined }
+
 /** Devices are stored under their names, and nobody has set a policy. */
-export const SAME_REGISTRY = { names: SAME_NAMES, policies: new MemoryPolicies() }
+export const SAME_REGISTRY = { names: SAME_NAMES, policies: new MemoryPolicies(), watches: NO_WATCHES }

@@ -7,7 +7,7 @@ import { TombstoneView, type Tombstones } from '../../shared/registry/tombstones
 import type { FieldType } from '../../shared/telemetry.ts'
 import { MemoryDecoders } from './memory-decoders.ts'
 import { MemoryDeclaredTypes } from './memory-declared-types.ts'
-import { MemoryPolicies } from './memory-policies.ts'
+import { MemoryPolicies, NO_WATCHES } from './memory-policies.ts'
 import type { TelemetryTopic } from '../../shared/topics.ts'
 
 const NOTHING_DELETED = new TombstoneView()
@@ -18,6 +18,7 @@ const unused = (): never => {
 /** What the worker uses of a registry, in memory. */
 export class MemoryRegistry {
   names: DeviceNames = SAME_NAMES
+  readonly watches = NO_WATCHES
   /** No login makes devices unless a test says so. */
   admitDevice: Registry['admitDevice'] = async () => 'unknown'
   readonly types = new Map<string, FieldType>()

@@ -14,7 +14,8 @@ export const ALLOW_EVERYTHING: BrokerParts = {
     const telemetry = parseTelemetryTopic(topic)
     if (telemetry === undefined) return { lane: 'aedes', topic }
     const key = deviceKey(telemetry.tenant, telemetry.device)
-    return { lane: 'telemetry', topic, key, headers: new HeaderSet(undefined), topicSum: 0, isOfSeveral: false }
+    const headers = new HeaderSet(undefined)
+    return { lane: 'telemetry', topic, key, headers, topicSum: 0, isOfSeveral: false, watchedUntilMs: 0 }
   },
   aedesHooks: (_forwarder, _clock, ours) => ({
     // Stored for those that are away, as ever; a will as that of nobody, which has no rules.

@@ -102,16 +102,13 @@ class LiveAuthorizer implements Authorizer {
       help: 'Logins revoked while connected',
       registers: [metrics],
     })
-    gaugeOf(
-      metrics,
-      'sluice_broker_principals',
-      'Distinct logins (devices and applications) that are connected',
-      () => this.#active.size,
-    )
+    const help = 'Distinct logins (devices and applications) that are connected'
+    gaugeOf(metrics, 'sluice_broker_principals', help, () => this.#active.size)
   }
 
   get epoch(): number {
-    return this.#epoch + this.#registry.names.epoch + this.#registry.policies.epoch
+    const { names, policies, watches } = this.#registry
+    return this.#epoch + names.epoch + policies.epoch + watches.epoch
   }
 
   login(principal: Principal): () => void {

@@ -69,8 +69,6 @@ export const BROKER_PARTS: BrokerParts = {
 
 /** What all connections of a broker share. */
 export interface BrokerContext extends LaneContext, LoginContext {
-  /** The name of this node. */
-  readonly node: string
   readonly rates: Rates
   /** Small packets on their way to a socket. */
   readonly output: PacketBuffer

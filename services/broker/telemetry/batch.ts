@@ -37,8 +37,10 @@ export interface Batch {
   readonly topics: string[]
   readonly waiters: (Waiter | undefined)[]
   bytes: number
+  /** Told when the append begins. */
+  begun: ((atMs: number) => void)[] | undefined
 }
 
 export function newBatch(): Batch {
-  return { records: [], topics: [], waiters: [], bytes: 0 }
+  return { records: [], topics: [], waiters: [], bytes: 0, begun: undefined }
 }

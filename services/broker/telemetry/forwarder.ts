@@ -111,6 +111,11 @@ export class Forwarder {
     setImmediate(this.#start)
   }
 
+  /** Calls `begun` with the time, in ms since 1970, when the record that is enqueued next goes to the log the first time. */
+  whenBegun(begun: (atMs: number) => void): void {
+    ;(this.#queue.begun ??= []).push(begun)
+  }
+
   /** Resolves when the record is durable, or refused by the log; false when the forwarder was closed before. */
   append(record: LogRecord, topic: string): Promise<boolean> {
     if (this.#stop.signal.aborted) return Promise.resolve(false)
@@ -153,6 +158,7 @@ export class Forwarder {
     for (let batch = this.#take(); batch !== undefined && !this.#stop.signal.aborted; batch = this.#take()) {
       const begun = performance.now()
       this.appendingSince = begun
+      if (batch.begun !== undefined) tell(batch.begun)
       const appended = await this.#appendUntilDurable(batch)
       if (appended === undefined) break
       this.appendingSince = undefined
@@ -236,4 +242,9 @@ export class Forwarder {
       } else waiters[i]?.durable()
     }
   }
+}
+
+function tell(begun: readonly ((atMs: number) => void)[]): void {
+  const now = Date.now()
+  for (const one of begun) one(now)
 }

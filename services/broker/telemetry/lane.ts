@@ -43,6 +43,8 @@ export interface LaneContext {
     | 'MAX_APPLICATION_PACKET_BYTES'
     | 'MAX_SUBSCRIPTIONS'
   >
+  /** The name of this node. */
+  readonly node: string
   readonly limits: LimitReports
   readonly router: Router
   readonly newDevices: NewDevices

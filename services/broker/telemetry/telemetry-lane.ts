@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { KEPT_PAYLOAD_BYTES } from '../../../shared/dead-letter.ts'
+import { watchedHeaders } from '../../../shared/watch.ts'
 import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import { AckQueue } from '../mqtt/ack-queue.ts'
@@ -11,6 +12,7 @@ import type { PublishParts } from '../mqtt/publish.ts'
 import { Reason } from '../mqtt/v5/reason.ts'
 import { digestOf } from './recent-messages.ts'
 import type { AnsweringLane, Outcome, Repeats } from './repeats.ts'
+import type { RecordHeaders } from '../../../shared/record.ts'
 import type { RefusedRoute, TelemetryRoute } from '../../../shared/topic-routes.ts'
 
 /**
@@ -99,7 +101,8 @@ export class TelemetryLane implements Waiter, AnsweringLane {
       if (qos === 2) this.#exactlyOnce.add(id)
     } else tally.qos0Received += 1
     if (parts.retain) tally.retainIgnored += 1
-    const headers = route.headers.of(qos, parts.isDup, parts.retain)
+    let headers = route.headers.of(qos, parts.isDup, parts.retain)
+    if (ms < route.watchedUntilMs) headers = this.#watched(headers, parts)
     const record = { key: route.key, value, ms, ns, scheme: clock.scheme, headers }
     forwarder.enqueue(record, route.topic, this.#waiterFor(qos))
     return undefined
@@ -204,6 +207,13 @@ export class TelemetryLane implements Waiter, AnsweringLane {
     if (this.#isClosed) return
     this.#isClosed = true
     if (this.#repeats !== undefined) this.#context.repeats.leave(this.#repeats, this.#acks.size)
+  }
+
+  #watched(headers: RecordHeaders | undefined, { qos, isDup }: PublishParts): RecordHeaders {
+    const { node, forwarder } = this.#context
+    const watched = watchedHeaders(headers, { node, qos, isDup })
+    forwarder.whenBegun(watched.begun)
+    return watched.headers
   }
 
   #waiterFor(qos: number): Waiter | undefined {

@@ -25,12 +25,25 @@ interface MessageAnswer {
   readonly offset: number
   readonly topic: string | null
   readonly headers: Readonly<Record<string, string>>
+  /** Undefined where the server is of an earlier version. */
+  readonly decoder?: string | null
+  readonly watch?: WatchAnswer
   readonly payloadBytes: number
   readonly ends: Readonly<Record<string, number>>
   readonly points: readonly PointAnswer[]
   readonly faults: readonly Fault[]
   readonly warnings: readonly Fault[]
   readonly letter: string | null
+}
+
+interface WatchAnswer {
+  readonly node: string
+  readonly qos: number
+  readonly dup: boolean
+  readonly appending?: string
+  readonly read?: string
+  readonly decoded?: string
+  readonly stored?: string
 }
 
 interface RefusalAnswer {
@@ -55,6 +68,7 @@ interface TraceOptions {
   readonly since: number
   readonly limit: number
   readonly follow?: true
+  readonly watch?: number | true
 }
 
 const PAGE_MESSAGES = 100
@@ -63,6 +77,7 @@ const FOLLOW_EVERY_MS = 1_000
 const FOLLOW_BACK_MS = 60_000
 /** Refusals that were shown are remembered, so that they are shown once. */
 const MAX_KNOWN_REFUSALS = 10_000
+const DEFAULT_WATCH_MS = 600_000
 /** Points of a message that are shown one by one where they are as they should be. */
 const SHOWN_POINTS = 8
 
@@ -74,6 +89,7 @@ export function addTrace({ program, run }: Commands): void {
     .option('--since <duration>', 'received in this time until now', parseDuration, 600_000)
     .option('--limit <count>', 'messages to show', wholeNumber(1, 100_000), 100)
     .option('--follow', 'go on with what comes, until Ctrl-C')
+    .option('--watch [duration]', 'put the device under watch first, 10m by default, 1h at most', parseDuration)
     .action(run(trace))
 }
 
@@ -81,6 +97,7 @@ export function addTrace({ program, run }: Commands): void {
 async function trace(session: Session, device: DeviceName, options: TraceOptions): Promise<0 | 1> {
   const path = devicePath(device.tenant, device.device, '/trace')
   const since = Date.now() - options.since
+  if (options.watch !== undefined) await watch(session, device, options.watch)
   const interruption = session.host.interruption()
   const known = new Set<string>()
   let [after, left]: [number | undefined, number] = [undefined, options.limit]
@@ -111,6 +128,13 @@ async function trace(session: Session, device: DeviceName, options: TraceOptions
   return 0
 }
 
+async function watch(session: Session, { tenant, device }: DeviceName, forMs: number | true): Promise<void> {
+  const seconds = Math.ceil((forMs === true ? DEFAULT_WATCH_MS : forMs) / 1000)
+  const path = devicePath(tenant, device, '/watch')
+  const { until } = await session.api.post<{ readonly until: string }>(path, { seconds })
+  session.note(`sluice: ${tenant}/${device} is under watch until ${until}`)
+}
+
 function newRefusals(refusals: readonly RefusalAnswer[], known: Set<string>): RefusalAnswer[] {
   const fresh = refusals.filter(({ id }) => !known.has(id)).toReversed()
   for (const { id } of fresh) known.add(id)
@@ -130,7 +154,7 @@ function show(session: Session, messages: readonly MessageAnswer[], refusals: re
 }
 
 function messageText(message: MessageAnswer, { color }: Session): string {
-  const { receivedAt, offset, topic, headers, ends, points, faults, warnings } = message
+  const { receivedAt, partition, offset, topic, headers, decoder, watch, ends, points, faults, warnings } = message
   const counts = Object.entries(ends).map(([end, count]) => `${count} ${end}`)
   const isWell = Object.keys(ends).every((end) => end === 'stored' || end === 'merged')
   const summary = counts.length === 0 ? 'nothing in it' : counts.join(', ')
@@ -139,8 +163,9 @@ function messageText(message: MessageAnswer, { color }: Session): string {
   )
   const head = [
     color.dim(receivedAt),
-    `offset ${offset}`,
+    `${partition === undefined ? '' : `partition ${partition} `}offset ${offset}`,
     topic === null ? [] : printable(topic),
+    printable(decoder ?? ''),
     printable(way.join(' ')),
   ]
   const odd = points.filter(({ end }) => end !== 'stored' && end !== 'merged')
@@ -150,9 +175,20 @@ function messageText(message: MessageAnswer, { color }: Session): string {
       .flat()
       .filter((text) => text !== '')
       .join(' ')}: ${isWell ? color.green(summary) : color.red(summary)}`,
+    ...(watch === undefined ? [] : [`  ${printable(watchText(watch, receivedAt))}`]),
     ...shown.map((point) => `  ${printable(pointText(point))}`),
     ...[...faults, ...warnings].map((fault) => `  ${printable(faultText(fault))}`),
   ].join('\n')
+}
+
+/** How it came, and how long after it was received it passed each stage. */
+function watchText({ node, qos, dup, ...times }: WatchAnswer, receivedAt: string): string {
+  const received = Date.parse(receivedAt)
+  const stages = (['appending', 'read', 'decoded', 'stored'] as const).flatMap((name) => {
+    const at = times[name]
+    return at === undefined ? [] : `${name} +${Date.parse(at) - received} ms`
+  })
+  return [`taken by ${node} with QoS ${qos}${dup ? ', DUP' : ''}`, ...stages].join(', ')
 }
 
 function pointText({ element, device, stream, field, time, value, end, inPlace, storedAt }: PointAnswer): string {

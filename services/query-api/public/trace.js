@@ -79,17 +79,50 @@ export class Trace {
 }
 
 /** @param {any} message as the API answers */
-function messageItem({ receivedAt, offset, topic, headers, payloadBytes, ends, points, faults, warnings }) {
+function messageItem({
+  receivedAt,
+  partition,
+  offset,
+  topic,
+  headers,
+  decoder,
+  watch,
+  payloadBytes,
+  ends,
+  points,
+  faults,
+  warnings,
+}) {
   const counts = Object.entries(ends).map(([end, count]) => `${Number(count)} ${visible(end, 40)}`)
   const isWell = Object.keys(ends).every((end) => end === 'stored' || end === 'merged')
   const way = Object.entries(headers ?? {}).map(([name, value]) => `${name}=${value}`)
   const lines = [
+    ...watchLines(watch, receivedAt),
     ...points.slice(0, SHOWN_POINTS).map(pointText),
     ...(points.length > SHOWN_POINTS ? [`and ${points.length - SHOWN_POINTS} more points`] : []),
     ...[...faults, ...warnings].map(faultText),
   ]
-  const what = [topic ?? 'telemetry', ...way, `${payloadBytes} bytes, offset ${offset}`].join(', ')
+  const what = [
+    topic ?? 'telemetry',
+    decoder ?? [],
+    ...way,
+    `${payloadBytes} bytes, partition ${partition}, offset ${offset}`,
+  ]
+    .flat()
+    .join(', ')
   return item(receivedAt, counts.length === 0 ? 'nothing in it' : counts.join(', '), isWell, [what, ...lines])
+}
+
+/**
+ * @param {any} watch as the API answers, of a message that came while its device was under watch
+ * @param {string} receivedAt
+ */
+function watchLines(watch, receivedAt) {
+  if (watch === undefined) return []
+  const { node, qos, dup, ...times } = watch
+  const received = Date.parse(receivedAt)
+  const stages = Object.entries(times).map(([name, at]) => `${name} +${Date.parse(at) - received} ms`)
+  return [[`taken by ${node} with QoS ${qos}${dup ? ', DUP' : ''}`, ...stages].join(', ')]
 }
 
 /** @param {any} refusal as the API answers */

@@ -13,9 +13,10 @@ import {
   viewLetter,
   viewPayload,
 } from '../letter-view.ts'
+import { WATCH_HEADER, watchedOf } from '../../../shared/watch.ts'
 import { jsonValue } from '../live-events.ts'
 import { problemResponses } from '../problem.ts'
-import { parseTime, Value } from '../time.ts'
+import { parseTime, rfc3339, Value } from '../time.ts'
 import { ENDS, type TracedPoint } from '../trace/ends.ts'
 import { trace, type Trace } from '../trace/trace.ts'
 import { DeviceParams } from './devices.ts'
@@ -57,6 +58,20 @@ const PointView = Type.Object({
   storedAt: Type.Optional(Type.String({ format: 'date-time', description: 'By the policy same_time.' })),
 })
 
+const At = Type.Optional(Type.String({ format: 'date-time' }))
+const WatchView = Type.Object(
+  {
+    node: Type.String({ description: 'The broker that took it.' }),
+    qos: Type.Integer(),
+    dup: Type.Boolean({ description: 'The client said that it may have sent it before.' }),
+    appending: At,
+    read: At,
+    decoded: At,
+    stored: At,
+  },
+  { description: 'Of a message that came while its device was under watch: how, and when it passed each stage.' },
+)
+
 const MessageView = Type.Object({
   receivedAt: Type.String({ format: 'date-time' }),
   clock: ReceiveClockView,
@@ -66,6 +81,10 @@ const MessageView = Type.Object({
   headers: Type.Record(Type.String(), Type.String(), {
     description: 'login, qos (0 or 2; else 1), dup, retain, rv (policies), from (handed on by another record), replay.',
   }),
+  decoder: Type.Union([Type.String(), Type.Null()], {
+    description: 'The decoder of its policy; behind auto what the payload is. Null: none, it names no device.',
+  }),
+  watch: Type.Optional(WatchView),
   payload: Type.Optional(Type.String({ description: 'The first KiB, if it is UTF-8.' })),
   payloadBase64: Type.Optional(Type.String()),
   payloadBytes: Type.Integer(),
@@ -87,7 +106,7 @@ const Answer = Type.Object({
   isEnd: Type.Boolean({ description: 'False: more lies behind the position already.' }),
 })
 
-export function traceRoute(app: Api, options: ApiParts<'log' | 'points' | 'registry' | 'uploaded'>): void {
+export function traceRoute(app: Api, options: ApiParts<'log' | 'points' | 'registry' | 'uploaded' | 'cache'>): void {
   app.get(
     '/devices/:tenant/:device/trace',
     {
@@ -125,11 +144,9 @@ function viewTrace(found: Trace, device: string, names: Registry['names']): Stat
   }
 }
 
-function viewMessage(
-  { partition, offset, record, points, faults, faultCount, warnings, letter }: Trace['messages'][number],
-  device: string,
-): Static<typeof MessageView> {
-  const { topic, ...headers } = record.headers ?? {}
+function viewMessage(message: Trace['messages'][number], device: string): Static<typeof MessageView> {
+  const { partition, offset, record, decoder, points, faults, faultCount, warnings, letter } = message
+  const { topic, [WATCH_HEADER]: _watch, ...headers } = record.headers ?? {}
   const ends: Record<string, number> = {}
   for (const { end } of points) ends[end] = (ends[end] ?? 0) + 1
   if (faultCount > 0) ends['fault'] = faultCount
@@ -140,6 +157,8 @@ function viewMessage(
     offset,
     topic: topic ?? null,
     headers,
+    decoder,
+    ...viewWatch(message),
     ...viewPayload(record.value.subarray(0, SHOWN_BYTES), record.value.length),
     ends,
     points: points.slice(0, SHOWN_POINTS).map((point) => viewPoint(point, device)),
@@ -147,6 +166,15 @@ function viewMessage(
     warnings: [...warnings],
     letter: letter === undefined ? null : letterId(letter.letter, letter),
   }
+}
+
+function viewWatch({ record, stages }: Trace['messages'][number]): { watch?: Static<typeof WatchView> } {
+  const watched = watchedOf(record)
+  if (watched === undefined) return {}
+  const { node, qos, isDup: dup, appendingMs } = watched
+  const times = { appending: appendingMs, read: stages?.readMs, decoded: stages?.decodedMs, stored: stages?.storedMs }
+  const known = Object.entries(times).flatMap(([name, ms]) => (ms === undefined ? [] : [[name, rfc3339(ms)]]))
+  return { watch: { node, qos, dup, ...(Object.fromEntries(known) as Record<string, string>) } }
 }
 
 function viewPoint(point: TracedPoint, own: string): Static<typeof PointView> {

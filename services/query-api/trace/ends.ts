@@ -18,6 +18,7 @@ import {
 } from '../../../shared/telemetry.ts'
 import { ownedPoints } from '../owned-points.ts'
 import { Named } from '../replay/named.ts'
+import { decoderOf } from './decoder-of.ts'
 import type { Message } from './messages.ts'
 
 /**
@@ -46,6 +47,8 @@ export interface TracedPoint {
 }
 
 export interface TracedMessage extends Message {
+  /** See {@link decoderOf}. */
+  readonly decoder: string | null
   readonly points: readonly TracedPoint[]
   /** What was refused of it, now or when it was stored. */
   readonly faults: readonly Fault[]
@@ -55,6 +58,7 @@ export interface TracedMessage extends Message {
 }
 
 interface DecodedMessage extends Message {
+  readonly decoder: string | null
   readonly batch: PointBatch
   readonly elements: readonly number[]
   readonly devices: readonly string[]
@@ -114,8 +118,8 @@ export async function traceMessages(
       traces.push(trace)
     }
     first += batch.series.length
-    const { partition, offset, record, faults, faultCount, warnings } = message
-    traced.push({ partition, offset, record, points: traces, faults, faultCount, warnings })
+    const { partition, offset, record, decoder, faults, faultCount, warnings } = message
+    traced.push({ partition, offset, record, decoder, points: traces, faults, faultCount, warnings })
   }
   return traced
 }
@@ -136,6 +140,7 @@ function decode(
   const refused = letter === undefined || isWarning ? faults.get(0) : told
   return {
     ...message,
+    decoder: decoderOf(record, table),
     batch: concatenate(parts.map(({ points }) => points)),
     elements: parts.flatMap(({ element }) => element),
     devices: parts.flatMap(({ device, element }) => element.map(() => device)),

@@ -1,9 +1,12 @@
+import type { Cache } from '../../../shared/cache/port.ts'
 import { INGEST_GROUP, type TelemetryLog } from '../../../shared/log/port.ts'
 import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
+import type { LogRecord } from '../../../shared/telemetry.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import { kindOf } from '../../../shared/dead-letter.ts'
+import { isWatched, stagesKey, type WorkerStages } from '../../../shared/watch.ts'
 import type { FoundLetter } from '../letter-reader.ts'
 import { newestLetters } from '../letters.ts'
 import { traceMessages, type TracedMessage } from './ends.ts'
@@ -26,7 +29,11 @@ export interface Trace {
   readonly partition: number
   /** Offset below which everything is stored, or told in letters. */
   readonly committed: number
-  readonly messages: readonly (TracedMessage & { readonly letter: FoundLetter | undefined })[]
+  readonly messages: readonly (TracedMessage & {
+    readonly letter: FoundLetter | undefined
+    /** Of a device under watch, as far as the cache has them. */
+    readonly stages: WorkerStages | undefined
+  })[]
   /** Connections and messages that were turned away before the log, newest first. */
   readonly refusals: readonly FoundLetter[]
   readonly position: number
@@ -38,6 +45,7 @@ export interface TraceSources {
   readonly registry: Registry
   readonly points: PointStore
   readonly uploaded: UploadedTable
+  readonly cache: Pick<Cache, 'getMany'>
 }
 
 /**
@@ -66,9 +74,12 @@ export async function trace(sources: TraceSources, query: TraceQuery, signal: Ab
   const letterOf = ({ partition: at, offset, record }: Message): FoundLetter | undefined =>
     bySource.get(placeOf(at, offset, record))
   const traced = await traceMessages(sources, found, (message) => letterOf(message)?.letter, committedIn)
+  const stages = await stagesOf(sources.cache, found)
   return {
     ...{ partition, committed: committedIn(partition), position, isEnd },
-    messages: traced.map((message) => ({ ...message, letter: letterOf(message) })),
+    messages: traced.map((message) => {
+      return { ...message, letter: letterOf(message), stages: stages.get(message.record) }
+    }),
     refusals: letters.filter(({ letter }) => kindOf(letter) === 'refusal'),
   }
 }
@@ -92,6 +103,20 @@ async function messagesIn(
     if (!next.isEnd || all.found.length >= limit) break
   }
   return { ...all, partition: at, isEnd: all.isEnd && at === places.at(-1) }
+}
+
+async function stagesOf(
+  cache: Pick<Cache, 'getMany'>,
+  messages: readonly Message[],
+): Promise<ReadonlyMap<LogRecord, WorkerStages>> {
+  const watched = messages.flatMap(({ record }) => (isWatched(record) ? record : []))
+  const found = watched.length === 0 ? [] : await cache.getMany(watched.map(stagesKey))
+  // Our own text.
+  const entries = watched.flatMap((record, i): [LogRecord, WorkerStages][] => {
+    const text = found[i]
+    return text === undefined ? [] : [[record, JSON.parse(text) as WorkerStages]]
+  })
+  return new Map(entries)
 }
 
 /** With the stamp, which no record of another log has at the same place. */

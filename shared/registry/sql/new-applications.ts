@@ -3,7 +3,7 @@ import { checkRules } from '../../acl.ts'
 import { checkNewName } from '../../names.ts'
 import type { NewCredentials } from '../names.ts'
 import type { AclRule } from '../port.ts'
-import { alreadyExists, type RegistryParts } from './new-devices.ts'
+import { alreadyExists, notFound, type RegistryParts } from './new-devices.ts'
 import { insertApplication } from './queries.ts'
 import { makeCredential } from './queries-credentials.ts'
 import type { RegistrySchema } from './schema.ts'
@@ -29,4 +29,17 @@ export async function createApplication(
   })
   changes.announce(name)
   return made.shown
+}
+
+/** `work` says whether there was anything to change. Error: `not_found`. */
+export async function changeApplication(
+  { changes }: RegistryParts,
+  name: string,
+  work: (trx: Transaction<RegistrySchema>) => Promise<boolean>,
+  ended = false,
+): Promise<void> {
+  const checked = async (trx: Transaction<RegistrySchema>): Promise<void> => {
+    if (!(await work(trx))) throw notFound('application', name)
+  }
+  await changes.apply([name], checked, ended)
 }

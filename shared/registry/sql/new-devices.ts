@@ -15,6 +15,7 @@ import { encodeTags, existingOf } from './queries.ts'
 import { insertDevices } from './queries-new-devices.ts'
 import { renameInRows } from './queries-names.ts'
 import type { SqlPolicies } from './policy-store.ts'
+import type { SqlWatches } from './watch-store.ts'
 import type { RegistrySchema } from './schema.ts'
 import { makeCredential } from './queries-credentials.ts'
 import type { RegistryDatabase } from './registry-database.ts'
@@ -30,6 +31,7 @@ export interface RegistryParts {
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
   readonly declaredTypes: SqlDeclaredTypes
+  readonly watches: SqlWatches
 }
 
 /**

@@ -28,7 +28,7 @@ import type { Presence } from '../presence-port.ts'
 import { SqlPresence } from './presence-store.ts'
 import { SqlPolicies } from './policy-store.ts'
 import { prepareRegistry } from './prepare.ts'
-import { createApplication } from './new-applications.ts'
+import { changeApplication, createApplication } from './new-applications.ts'
 import * as queries from './queries.ts'
 import { findDevice, listDevices, recentDevices } from './queries-devices.ts'
 import { createDevices, notFound, renameDevice, type RegistryParts } from './new-devices.ts'
@@ -38,6 +38,7 @@ import type { SqlRegistryOptions } from './sql-options.ts'
 import type { RegistrySchema } from './schema.ts'
 import { SqlStampSlots } from './stamp-slot-store.ts'
 import { SqlTombstones } from './tombstone-store.ts'
+import { SqlWatches } from './watch-store.ts'
 
 /**
  * A registry on a database that kysely speaks to; it owns `db` once it is returned. Errors: `data_newer`,
@@ -52,7 +53,8 @@ export async function openSqlRegistry(options: SqlRegistryOptions): Promise<Regi
   const names = await DeviceNameCache.open({ database, changes, logger, metrics })
   const parts = { database, changes, flavour, hashes, logger, metrics, names }
   const policies = await SqlPolicies.open(parts)
-  return new SqlRegistry({ ...parts, policies, declaredTypes: await SqlDeclaredTypes.open(parts) })
+  const watches = await SqlWatches.open(parts)
+  return new SqlRegistry({ ...parts, policies, watches, declaredTypes: await SqlDeclaredTypes.open(parts) })
 }
 
 const nameOf = ({ tenant, device }: DeviceName): string => deviceKey(tenant, device)
@@ -77,6 +79,7 @@ class SqlRegistry implements Registry {
   readonly names: DeviceNameCache
   readonly policies: SqlPolicies
   readonly declaredTypes: SqlDeclaredTypes
+  readonly watches: SqlWatches
   readonly decoders: SqlDecoders
   #closing: Promise<void> | undefined
 
@@ -86,6 +89,7 @@ class SqlRegistry implements Registry {
     this.names = parts.names
     this.policies = parts.policies
     this.declaredTypes = parts.declaredTypes
+    this.watches = parts.watches
     this.decoders = new SqlDecoders(parts)
     this.#database = database
     this.#changes = changes
@@ -166,12 +170,13 @@ class SqlRegistry implements Registry {
     if (!isName(name)) throw notFound('application', name)
     checkRules(rules)
     this.#database.checkRoom()
-    await this.#changeOne('application', name, (trx) => queries.replaceRules(trx, name, rules, made.createsDevices))
+    const replace = (trx: Transaction<RegistrySchema>) => queries.replaceRules(trx, name, rules, made.createsDevices)
+    await changeApplication(this.#parts, name, replace)
   }
 
   async removeApplication(name: string): Promise<void> {
     if (!isName(name)) throw notFound('application', name)
-    await this.#changeOne('application', name, (trx) => queries.deleteApplication(trx, name), true)
+    await changeApplication(this.#parts, name, (trx) => queries.deleteApplication(trx, name), true)
   }
 
   async verifySecret(username: string, secret: string): Promise<Principal | undefined> {
@@ -231,20 +236,8 @@ class SqlRegistry implements Registry {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#uses.close(), this.names.close(), this.policies.close(), this.declaredTypes.close()])
+    const { names, policies, declaredTypes, watches } = this
+    await Promise.all([this.#uses, names, policies, declaredTypes, watches].map((part) => part.close()))
     await Promise.all([this.#database.close(), this.#changes.close()])
-  }
-
-  /** `work` says whether there was anything to change. */
-  async #changeOne(
-    what: string,
-    name: string,
-    work: (trx: Transaction<RegistrySchema>) => Promise<boolean>,
-    ended = false,
-  ): Promise<void> {
-    const checked = async (trx: Transaction<RegistrySchema>): Promise<void> => {
-      if (!(await work(trx))) throw notFound(what, name)
-    }
-    await this.#changes.apply([name], checked, ended)
   }
 }

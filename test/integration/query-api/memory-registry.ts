@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { MemoryDecoders } from '../../fakes/memory-decoders.ts'
 import { MemoryDeclaredTypes } from '../../fakes/memory-declared-types.ts'
-import { MemoryPolicies } from '../../fakes/memory-policies.ts'
+import { MemoryPolicies, NO_WATCHES } from '../../fakes/memory-policies.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { checkNewDeviceName, checkNewName } from '../../../shared/names.ts'
 import type { DeviceNames } from '../../../shared/registry/names-port.ts'
@@ -58,6 +58,7 @@ export class MemoryRegistry implements Registry {
   readonly facts = { get: unused, keep: unused, put: unused, change: unused }
   readonly policies = new MemoryPolicies()
   readonly declaredTypes = new MemoryDeclaredTypes()
+  readonly watches = NO_WATCHES
   readonly decoders = new MemoryDecoders()
   readonly stampSlots = { change: unused, read: unused }
   readonly jobs = {

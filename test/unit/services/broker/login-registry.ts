@@ -1,4 +1,4 @@
-import { MemoryPolicies } from '../../../fakes/memory-policies.ts'
+import { MemoryPolicies, NO_WATCHES } from '../../../fakes/memory-policies.ts'
 import { SAME_NAMES } from '../../../../shared/registry/names-port.ts'
 import type {
   AclRule,
@@ -68,6 +68,7 @@ export class LoginRegistry {
       getDevice: (tenant, device) => this.#answer(() => this.devices.get(`${tenant}/${device}`)),
       names: SAME_NAMES,
       policies: new MemoryPolicies(),
+      watches: NO_WATCHES,
       onChange: (listener) => {
         this.#listeners.add(listener)
         return () => this.#listeners.delete(listener)

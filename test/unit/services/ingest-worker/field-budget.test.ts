@@ -54,10 +54,10 @@ it('counts on after a restart', async () => {
 
 it('would not if the count were of the process (known wrong)', async () => {
   const forget = ({ registry }: World) => {
-    const { names, presence, policies, tombstones, declaredTypes, decoders, admitDevice } = registry
+    const { names, presence, policies, tombstones, declaredTypes, decoders, watches, admitDevice } = registry
     const pinFieldTypes = registry.pinFieldTypes.bind(registry)
     const state = { readStreams: registry.readStreams.bind(registry), writeState: registry.writeState.bind(registry) }
-    const known = { names, presence, policies, tombstones, declaredTypes, decoders, admitDevice }
+    const known = { names, presence, policies, tombstones, declaredTypes, decoders, watches, admitDevice }
     return { registry: { ...state, ...known, pinFieldTypes, fields: FORGETFUL_FIELDS } }
   }
   expect(await afterRestarts(forget)).toBeGreaterThan(20)
