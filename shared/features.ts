@@ -7,9 +7,16 @@
  * Of workers. `handed-on-1`: the canonical form of decoders/handed-on.ts. `declared-types`: fields may have integers from a
  * moment on; a worker that does not know of it stores floats. `decoders`: policies name decoders; one that does not know of it
  * takes every payload for JSON, or a text. `lines-1`: records of line protocol, see decoders/lines.ts. `uploaded-decoders`:
- * policies may name decoders that people uploaded.
+ * policies may name decoders that people uploaded. `time-rules`: the policy `time_absent`, and the rule `clamp`.
  */
-export const WORKER_FEATURES = ['handed-on-1', 'declared-types', 'decoders', 'lines-1', 'uploaded-decoders'] as const
+export const WORKER_FEATURES = [
+  'handed-on-1',
+  'declared-types',
+  'decoders',
+  'lines-1',
+  'uploaded-decoders',
+  'time-rules',
+] as const
 /** Of brokers. `shared-subscriptions`: sessions in Redis may be members of groups; a node that does not know of it sends them nothing. */
 export const BROKER_FEATURES = ['shared-subscriptions'] as const
 

@@ -55,8 +55,12 @@ export const PAYLOAD_ERRORS = {
   time_ancient: data(
     'The time is before 2000, which the policy does not take: set the clock. The letter has the reading.',
   ),
+  time_absent: data('The reading says no time, which the policy does not take: send one. The letter has the reading.'),
   time_restamped: data(
-    'Stored at the receive time, as the policy says, because its own was before 2000 or a day ahead: set the clock.',
+    'Stored at the receive time, as the policy says, because its own was before 2000, a day ahead, or not there: set the clock.',
+  ),
+  time_clamped: data(
+    'Stored at the nearest time that the policy takes, because its own was before 2000 or a day ahead: set the clock.',
   ),
   clock_not_set: data(
     'Stored at the receive time, because the time is empty, zero or in 1970: set the clock of the device.',

@@ -13,6 +13,21 @@ export interface Suspect {
   readonly detail: string
 }
 
+/** A local time that was read by its zone. */
+export interface LocalTime {
+  /** When the reading was stored for, in ms since 1970. */
+  readonly ms: number
+  /** The other instant that the time may mean, or the same one. */
+  readonly other: number
+}
+
+/** Where a local time stands. */
+export interface LocalReading extends LocalTime {
+  /** As of {@link Suspect}. */
+  readonly record: number
+  readonly element: number
+}
+
 /** Readings of a device that stand in a record which is not its own: for the owner of the device to store. */
 export interface ReadingsOfDevice {
   /** Index of the record in the decoded run. */
@@ -37,8 +52,10 @@ export interface Decoded {
   readonly readings: number
   /** By the index of the record, of those of which something was refused. */
   readonly faults: ReadonlyMap<number, Faults>
-  /** Codes `clock_suspect`, `clock_not_set`, `time_without_zone`. */
+  /** See the codes of `DoubtCode`. */
   readonly suspects: Suspect[]
+  /** Local times near a change of their zone's clocks, in the order of the log; undefined for none. */
+  readonly locals: readonly LocalReading[] | undefined
   /** In the order of the records, of which they are no points. */
   readonly others: readonly ReadingsOfDevice[]
   /** Fields of stored readings that were null, and skipped. */
@@ -73,6 +90,7 @@ export class DecodedColumns implements Decoded {
   readonly others: ReadingsOfDevice[] = []
   readings = 0
   nulls = 0
+  locals: LocalReading[] | undefined
   sameTimes: Map<number, SameTime> | undefined
   /** Runs of points of the reading in progress that have a time of their own. */
   readonly #placed: Placed[] = []
@@ -140,6 +158,13 @@ export class DecodedColumns implements Decoded {
     }
     for (const column of [series, ms, ns, values, this.record, this.element]) column.length = to
     return dropped
+  }
+
+  /** True when each value of the reading in progress has a time of its own. */
+  get isPlaced(): boolean {
+    let at = this.points.ms.length
+    for (const { from, to } of this.#placed.toSorted((a, b) => a.from - b.from)) if (from <= at) at = Math.max(at, to)
+    return at >= this.next
   }
 
   /** True when nothing was pushed for the reading in progress. */

@@ -9,8 +9,9 @@ import { REJECTED, type JsonScanner } from './json-scanner.ts'
 import { JsonLists, type ListHost } from './json-lists.ts'
 import { JsonShapes } from './json-shapes.ts'
 import { quote, repeated, unescape } from './json-text.ts'
-import { JsonTime, type Doubt } from './json-time.ts'
+import { JsonTime, type Doubt, type Received } from './json-time.ts'
 import { JsonValues } from './json-values.ts'
+import { PayloadLocals } from './local-order.ts'
 import { MAX_ELEMENTS } from '../stamps/reservation.ts'
 import type { PointValue } from '../telemetry.ts'
 
@@ -41,6 +42,7 @@ export class JsonReading implements ListHost {
   code: ErrorCode = 'internal'
   detail = ''
   readonly shapes: JsonShapes
+  readonly locals = new PayloadLocals()
   readonly #scanner: JsonScanner
   readonly #byKeys = new NamesByKeys()
   names: FieldNames = this.#byKeys.of(DEFAULT_POLICY.time_keys)
@@ -51,7 +53,7 @@ export class JsonReading implements ListHost {
   #serials = 0
   #fields = 0
   #element = 0
-  #receivedMs = 0
+  #received: Received = { ms: 0, ns: 0, scheme: undefined }
   /** Readings within the one in progress. */
   #within = 0
 
@@ -59,7 +61,7 @@ export class JsonReading implements ListHost {
     this.#scanner = scanner
     this.shapes = new JsonShapes(scanner)
     this.#lists = new JsonLists(scanner, this)
-    this.time = new JsonTime(scanner)
+    this.time = new JsonTime(scanner, this.locals)
     this.#values = new JsonValues(scanner, { out, series }, (path, code, detail) => this.note(path, code, detail))
   }
 
@@ -67,11 +69,12 @@ export class JsonReading implements ListHost {
     return this.#values.nulls
   }
 
-  /** Where values go from now on, of a message received at `receivedMs`. */
-  into(out: DecodedColumns, series: StreamSeries, receivedMs: number, policy: Policy): void {
+  /** Where values go from now on, of a message that has this stamp. */
+  into(out: DecodedColumns, series: StreamSeries, received: Received, policy: Policy): void {
     this.#values.out = out
     this.#values.series = series
-    this.#receivedMs = receivedMs
+    this.#received = received
+    if (policy.time_zone !== 'none') this.locals.clear()
     if (policy === this.time.policy) return
     this.time.policy = policy
     this.#values.use(policy)
@@ -99,9 +102,8 @@ export class JsonReading implements ListHost {
     this.#fields = 0
     this.#values.nulls = 0
     this.isNested = false
-    this.faults = undefined
-    this.doubt = undefined
-    this.time.forget(this.#receivedMs)
+    this.faults = this.doubt = this.locals.ofReading = undefined
+    this.time.forget(this.#received, element)
   }
 
   /** The value at `position`, as a field. */
@@ -144,17 +146,15 @@ export class JsonReading implements ListHost {
     }
     const { out } = this.#values
     const outer = { time: this.time, serial: this.#serial, fields: this.#fields }
-    const [time, from] = [new JsonTime(this.#scanner, outer.time.policy), out.next]
-    time.forget(this.#receivedMs)
+    const [time, from] = [new JsonTime(this.#scanner, this.locals, outer.time.policy), out.next]
+    time.forget(this.#received, this.#element)
     this.time = time
     this.#within += 1
     this.isNested = true
     this.#serial = this.#serials += 1
     this.#fields = 0
     let end = this.settle(read())
-    this.time = outer.time
-    this.#serial = outer.serial
-    this.#fields = outer.fields
+    ;[this.time, this.#serial, this.#fields] = [outer.time, outer.serial, outer.fields]
     if (end >= 0 && mustHaveTime && !time.given) end = this.reject('time_not_reserved', 'only the first needs no time')
     if (end < 0) out.dropFrom(from)
     else if (time.given) out.placeFrom(from, time.at.ms, time.at.ns)

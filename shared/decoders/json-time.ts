@@ -2,12 +2,16 @@ import { timeFromNumber, timeFromText, type DeviceTime, type TimeProblem } from 
 import { timeFromIso } from './iso-time.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import { quote, shorten, unescape } from './json-text.ts'
-import { DEFAULT_POLICY, type Policy } from '../policies/settings.ts'
-import { formatInstant, fromNanoseconds, MAX_INSTANT, type Instant } from '../telemetry.ts'
+import { DEFAULT_POLICY, type Policy, type TimeRule } from '../policies/settings.ts'
+import { laterBy } from '../stamps/scheme.ts'
+import { formatInstant, fromNanoseconds, MAX_INSTANT, type Instant, type LogRecord } from '../telemetry.ts'
+import type { PayloadLocals } from './local-order.ts'
+import { fittingZone } from './fitting-zone.ts'
+import { clampedTime, MAX_AHEAD_MS, NOT_SET_BEFORE_MS, SUSPECT_BEFORE_MS } from './time-bounds.ts'
 import { zoneNamed } from './zone.ts'
 
 /** What a reading that is stored may have: a time that is none, or one that is doubtful. */
-export type DoubtCode = 'clock_not_set' | 'clock_suspect' | 'time_restamped' | 'time_without_zone'
+export type DoubtCode = 'clock_not_set' | 'clock_suspect' | 'time_clamped' | 'time_restamped' | 'time_without_zone'
 
 export interface Doubt {
   readonly code: DoubtCode
@@ -16,12 +20,8 @@ export interface Doubt {
 
 type TimeFault = 'time_invalid' | 'time_out_of_range' | 'time_ahead' | 'time_ancient'
 
-/** Times before this are those of a clock that counts from when it was switched on: 1971-01-01T00:00:00Z. */
-const NOT_SET_BEFORE_MS = 31_536_000_000
-/** Times before this are stored, and doubted: 2000-01-01T00:00:00Z. */
-const SUSPECT_BEFORE_MS = 946_684_800_000
-/** Times further ahead of the receive time are those of a clock that is wrong. */
-const MAX_AHEAD_MS = 24 * 3_600_000
+/** What a time is compared with: the stamp of its message. */
+export type Received = Pick<LogRecord, 'ms' | 'ns' | 'scheme'>
 
 const QUOTE = 0x22
 const MINUS = 0x2d
@@ -35,12 +35,21 @@ const DETAIL: Record<TimeProblem, string> = {
   clock_not_set: 'is no time of a clock that was set',
 }
 
+/** A time that was read. */
+interface ReadTime extends DeviceTime {
+  /**
+   * It was local, and its zone's clocks are changed within a day of it: the other instant that it may mean, or the same
+   * one, in ms.
+   */
+  other: number | undefined
+}
+
 /**
  * The time that a reading holds for itself. A time that cannot be read, or that is too far ahead, is a `problem` of the
  * whole reading; without a clock or a zone there is none to speak of, `given` is false, and `doubt` says why.
  */
 export class JsonTime {
-  readonly at: DeviceTime = { ms: 0, ns: 0 }
+  readonly at: ReadTime = { ms: 0, ns: 0, other: undefined }
   /** The reading holds a time, in `at`. */
   given = false
   problem: TimeFault | undefined
@@ -51,19 +60,26 @@ export class JsonTime {
   isKept = false
   policy: Policy
   readonly #scanner: JsonScanner
-  readonly #perhaps: DeviceTime = { ms: 0, ns: 0 }
+  readonly #locals: PayloadLocals
+  readonly #perhaps: ReadTime = { ms: 0, ns: 0, other: undefined }
   #isPerhaps = false
   #key = ''
   #receivedMs = 0
+  #received: Received = { ms: 0, ns: 0, scheme: undefined }
+  #element = 0
 
-  constructor(scanner: JsonScanner, policy = DEFAULT_POLICY) {
+  constructor(scanner: JsonScanner, locals: PayloadLocals, policy = DEFAULT_POLICY) {
     this.policy = policy
     this.#scanner = scanner
+    this.#locals = locals
   }
 
-  /** A new reading begins. */
-  forget(receivedMs: number): void {
-    this.#receivedMs = receivedMs
+  /** A new reading begins, at this place of its message. */
+  forget(received: Received, element: number): void {
+    this.#received = received
+    this.#receivedMs = received.ms
+    this.#element = element
+    this.at.other = undefined
     this.given = false
     this.problem = undefined
     this.doubt = undefined
@@ -106,7 +122,8 @@ export class JsonTime {
     const at = this.#perhaps
     const problem = isText ? this.#fromText(start, end, at) : timeFromNumber(scanner.buffer, start, end, at)
     if (problem === 'time_without_zone' && this.doubt === undefined) {
-      this.#doubtful(problem, `${quote(key)} is ${quote(scanner.text(start, end))}, which ${DETAIL[problem]}`)
+      const text = quote(scanner.text(start, end))
+      this.#doubtful(problem, `${quote(key)} is ${text}, which ${DETAIL[problem]}${this.#proposal(at)}`)
     }
     const isTime = problem === undefined && at.ms >= SUSPECT_BEFORE_MS && at.ms <= this.#receivedMs + MAX_AHEAD_MS
     this.#isPerhaps = isTime
@@ -133,10 +150,13 @@ export class JsonTime {
     if (!this.given && this.#isPerhaps) {
       this.at.ms = this.#perhaps.ms
       this.at.ns = this.#perhaps.ns
+      this.at.other = this.#perhaps.other
       this.given = true
     }
     if (!this.given) return
-    this.doubt = undefined
+    const { ms, other } = this.at
+    if (other !== undefined) this.#locals.note({ ms, other }, this.#receivedMs)
+    if (this.doubt !== 'time_clamped') this.doubt = undefined
     if (this.at.ms < SUSPECT_BEFORE_MS)
       this.#doubtful('clock_suspect', `the device's time is ${formatInstant(this.at)}`)
   }
@@ -145,7 +165,8 @@ export class JsonTime {
     if (problem === 'time_invalid' || problem === 'time_out_of_range') {
       this.#refuse(0, problem, `${quote(key)} is ${written}, which ${DETAIL[problem]}`)
     } else if (problem !== undefined) {
-      this.#doubtful(problem, `${quote(key)} is ${written}, which ${DETAIL[problem]}`)
+      const proposal = problem === 'time_without_zone' ? this.#proposal(this.at) : ''
+      this.#doubtful(problem, `${quote(key)} is ${written}, which ${DETAIL[problem]}${proposal}`)
     } else if (this.at.ms < NOT_SET_BEFORE_MS) {
       this.#doubtful('clock_not_set', `${quote(key)} is ${written}, which ${DETAIL.clock_not_set}`)
     } else if (this.at.ms > this.#receivedMs + MAX_AHEAD_MS && this.policy.time_future !== 'accept') {
@@ -165,11 +186,15 @@ export class JsonTime {
     return this.at.ms >= SUSPECT_BEFORE_MS && this.at.ms <= this.#receivedMs + MAX_AHEAD_MS
   }
 
-  #misplaced(code: 'time_ahead' | 'time_ancient', key: string, rule: 'restamp' | 'quarantine'): void {
+  #misplaced(code: 'time_ahead' | 'time_ancient', key: string, rule: Exclude<TimeRule, 'accept'>): void {
     const received = formatInstant({ ms: this.#receivedMs, ns: 0 })
     const detail = `${quote(key)} is ${formatInstant(this.at)}, and it was received at ${received}`
-    if (rule === 'restamp') this.#doubtful('time_restamped', detail)
-    else this.#refuse(0, code, detail)
+    if (rule === 'quarantine') return void this.#refuse(0, code, detail)
+    if (rule === 'clamp') {
+      Object.assign(this.at, clampedTime(code, laterBy(this.#received, this.#element)), { other: undefined })
+      this.#give(key)
+    }
+    this.#doubtful(rule === 'clamp' ? 'time_clamped' : 'time_restamped', detail)
   }
 
   #doubtful(code: DoubtCode, detail: string): void {
@@ -183,16 +208,29 @@ export class JsonTime {
     return position
   }
 
-  #fromText(start: number, end: number, into: DeviceTime): TimeProblem | undefined {
+  #fromText(start: number, end: number, into: ReadTime): TimeProblem | undefined {
+    into.other = undefined
     const problem = this.#fromAnyText(start, end, into)
+    if (problem !== 'time_without_zone') return problem
     const { time_zone: zone } = this.policy
-    if (problem !== 'time_without_zone' || zone === 'none') return problem
     const scanner = this.#scanner
     const text = scanner.text(start, end)
     // Not of the forms of ISO 8601: which number is the month is not known.
-    if (timeFromIso(`${(scanner.escaped ? unescape(text) : text).trim()}Z`, into) !== undefined) return problem
-    into.ms = zoneNamed(zone).instantOf(into.ms, this.#receivedMs)
+    if (timeFromIso(`${(scanner.escaped ? unescape(text) : text).trim()}Z`, into) !== undefined) {
+      into.ms = Number.NaN
+      return problem
+    }
+    if (zone === 'none') return problem
+    const { first, second, isNearChange } = zoneNamed(zone).read(into.ms)
+    into.ms = this.#locals.choose(first, second, this.#receivedMs)
+    into.other = isNearChange ? first + second - into.ms : undefined
     return into.ms < 0 || into.ms >= MAX_INSTANT.ms ? 'time_out_of_range' : undefined
+  }
+
+  /** Which zone a local time may be of, by how far it is from its receipt: for a person. */
+  #proposal(local: DeviceTime): string {
+    const zone = Number.isNaN(local.ms) ? undefined : fittingZone(local.ms, this.#receivedMs)
+    return zone === undefined ? '' : `; ${zone} fits (the policy time_zone)`
   }
 
   #fromAnyText(start: number, end: number, into: DeviceTime): TimeProblem | undefined {

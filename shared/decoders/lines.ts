@@ -14,6 +14,7 @@ import { JsonScanner } from './json-scanner.ts'
 import { quote } from './json-text.ts'
 import type { LineHead } from './line-head.ts'
 import { LineReader, type Line } from './line-protocol.ts'
+import { missingTime } from './missing-time.ts'
 import { StreamSeries } from './series.ts'
 
 /** Nanoseconds of a unit of times, by what the header of a record says. */
@@ -146,7 +147,7 @@ export class LinesDecoder {
   #read(task: Task, line: Line, element: number, { place, head, leftOut }: Into): Wrong | undefined {
     const { record, index, out } = task
     const reading = this.#reading
-    reading.into(place.out, place.series, record.ms, place.policy)
+    reading.into(place.out, place.series, record, place.policy)
     reading.begin(element)
     for (const [written, value] of line.fields) {
       const name = head.nameOf(written, '', leftOut)
@@ -170,6 +171,8 @@ export class LinesDecoder {
   #wrong(record: LogRecord, element: number, out: DecodedColumns): Wrong | undefined {
     const reading = this.#reading
     if (reading.settle(0) < 0) return reading
+    const timeless = out.readingIsEmpty() ? undefined : missingTime(reading, out)
+    if (timeless !== undefined) return { code: 'time_absent', detail: timeless }
     if (out.readingIsEmpty() || element === 0 || reading.time.given || this.#isReserved(record, element))
       return undefined
     return { code: 'time_not_reserved', detail: 'the payload is too short for another reading without a time' }

@@ -6,6 +6,7 @@ import type { StreamSeries } from './series.ts'
 import { reservedElements } from '../stamps/reservation.ts'
 import { laterBy } from '../stamps/scheme.ts'
 import type { LogRecord } from '../telemetry.ts'
+import { missingTime } from './missing-time.ts'
 
 /**
  * The readings of one payload on their way into columns, whatever they stand in: their numbers, their times, and what is
@@ -36,7 +37,7 @@ export class PayloadReadings {
     this.#out = out
     this.count = 0
     this.#reserved = 0
-    this.reading.into(out, series, record.ms, policy)
+    this.reading.into(out, series, record, policy)
   }
 
   /** The number of the next reading. */
@@ -71,6 +72,8 @@ export class PayloadReadings {
       out.nulls += reading.nulls
       return end
     }
+    const timeless = isEmpty ? undefined : missingTime(reading, out)
+    if (timeless !== undefined) return reading.reject('time_absent', timeless)
     if (!isEmpty && element > 0 && !reading.time.given && !this.#isReserved(element)) {
       const detail = `the payload is too short for another reading without a time after ${this.#reserved - 1} of them`
       return reading.reject('time_not_reserved', detail)
@@ -89,7 +92,7 @@ export class PayloadReadings {
   }
 
   #store(element: number): void {
-    const { time, nulls, doubt, isNested } = this.reading
+    const { time, nulls, doubt, locals, isNested } = this.reading
     const out = this.#out
     const record = this.#record
     const index = this.#index
@@ -102,6 +105,7 @@ export class PayloadReadings {
       out.endReading(index, element, ms, ns)
     }
     if (doubt !== undefined) out.suspects.push({ record: index, element, ...doubt })
+    for (const local of locals.ofReading ?? []) (out.locals ??= []).push({ record: index, element, ...local })
     if (!isNested) return
     for (const path of out.dropRepeats(from)) {
       const detail = 'another value for it at the same time comes before this one'

@@ -5,6 +5,15 @@ const DAY_MS = 86_400_000
 /** Quarters of hours whose offset is kept: all of three months, or what a backlog touches. About 1 MB. */
 const MAX_KEPT = 10_000
 
+/** What a local time may mean, in ms since 1970. */
+export interface LocalInstants {
+  readonly first: number
+  /** The same where the clocks show it once. */
+  readonly second: number
+  /** Its clocks are changed within a day of it. */
+  readonly isNearChange: boolean
+}
+
 /** A zone of the IANA database, as the runtime has it. */
 export class Zone {
   readonly #format: Intl.DateTimeFormat
@@ -17,20 +26,22 @@ export class Zone {
   }
 
   /**
-   * When the clocks of the zone show `localMs`, which is that time as if it were UTC. Of the two instants of an hour that comes
-   * twice the one nearer to `receivedMs`; an hour that is left out is read by the offset before it.
+   * When the clocks of the zone show `localMs`, which is that time as if it were UTC: once, or twice where they are set back.
+   * An hour that is left out is read by the offset before it.
    */
-  instantOf(localMs: number, receivedMs: number): number {
-    const before = localMs - this.#offsetAt(localMs - DAY_MS)
-    const after = localMs - this.#offsetAt(localMs + DAY_MS)
-    const isBefore = localMs - before === this.#offsetAt(before)
-    const isAfter = localMs - after === this.#offsetAt(after)
-    if (isBefore && isAfter) return Math.abs(before - receivedMs) <= Math.abs(after - receivedMs) ? before : after
-    return isAfter ? after : before
+  read(localMs: number): LocalInstants {
+    const before = localMs - this.offsetAt(localMs - DAY_MS)
+    const after = localMs - this.offsetAt(localMs + DAY_MS)
+    const isBefore = localMs - before === this.offsetAt(before)
+    const isAfter = localMs - after === this.offsetAt(after)
+    const isNearChange = before !== after
+    if (isBefore && isAfter) return { first: Math.min(before, after), second: Math.max(before, after), isNearChange }
+    const only = isAfter ? after : before
+    return { first: only, second: only, isNearChange }
   }
 
   /** Milliseconds east of UTC. */
-  #offsetAt(utcMs: number): number {
+  offsetAt(utcMs: number): number {
     const quarter = Math.floor(utcMs / QUARTER_MS)
     const known = this.#offsets.get(quarter)
     if (known !== undefined) return known

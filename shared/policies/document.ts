@@ -81,8 +81,13 @@ function shown(value: unknown): string {
 
 /** What workers must read before the document may be in force. */
 export function featuresOf({ streams = {}, ...settings }: PolicyDocument): readonly WorkerFeature[] {
-  const names = [settings, ...Object.values(streams)].flatMap((one) => Object.keys(one)).filter(isSettingName)
-  return [...new Set(names.flatMap((name) => SETTINGS[name].feature ?? []))]
+  const said = [settings, ...Object.values(streams)].flatMap((one) => Object.entries(one))
+  const needed = said.flatMap(([name, value]) => {
+    if (!isSettingName(name)) return []
+    const { feature, featureOf } = SETTINGS[name]
+    return feature ?? featureOf?.[String(value)] ?? []
+  })
+  return [...new Set(needed)]
 }
 
 /** What tells the document from all others, whatever it is stored under; the empty text for one that says nothing. */

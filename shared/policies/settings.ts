@@ -14,6 +14,8 @@ export interface PolicySettings {
   readonly time_future?: TimeRule
   /** What becomes of a reading whose time is before 2000. */
   readonly time_ancient?: TimeRule
+  /** What becomes of a reading that says no time, or one that says nothing: empty, zero, local without a zone. */
+  readonly time_absent?: TimeRule
   /** What becomes of a value that has the time of another one of its field and kind. */
   readonly same_time?: SameTime
   /** The format of payloads; `auto`: whichever of JSON, line protocol and plain text it is. */
@@ -36,8 +38,13 @@ export type TextEncoding = 'none' | 'base64' | 'hex'
 
 export type BytesForm = 'base64' | 'base64url' | 'hex'
 
-/** Stored at its time, or at the receive time with a note, or not stored but kept as a letter. */
-export type TimeRule = 'accept' | 'restamp' | 'quarantine'
+/**
+ * Stored at its time, or with a note at the nearest time that is taken, or with a note at the receive time, or not stored but
+ * kept as a letter.
+ */
+export type TimeRule = (typeof TIME_RULES)[number]
+
+const TIME_RULES = ['accept', 'clamp', 'restamp', 'quarantine'] as const
 
 /**
  * Both are kept, or the later one takes the place of the other. By kind: texts and booleans whose time has no fraction of a
@@ -57,6 +64,7 @@ export const DEFAULT_POLICY: Policy = {
   time_zone: 'none',
   time_future: 'quarantine',
   time_ancient: 'accept',
+  time_absent: 'accept',
   same_time: 'by_kind',
   decoder: 'auto',
   compression: 'auto',
@@ -79,14 +87,17 @@ interface Setting {
   readonly isList?: boolean
   /** What workers must read before it may be set: those that do not would take no notice of it. */
   readonly feature?: WorkerFeature
+  /** The same of one value alone. */
+  readonly featureOf?: Readonly<Record<string, WorkerFeature>>
 }
 
 export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   quoted_numbers: oneOf('text', 'number'),
   time_keys: namesUpTo(MAX_TIME_KEYS),
   time_zone: { takes: 'the IANA name of a time zone, such as Europe/Berlin, or none', allows: isZone },
-  time_future: oneOf('accept', 'restamp', 'quarantine'),
-  time_ancient: oneOf('accept', 'restamp', 'quarantine'),
+  time_future: { ...oneOf(...TIME_RULES), featureOf: { clamp: 'time-rules' } },
+  time_ancient: { ...oneOf(...TIME_RULES), featureOf: { clamp: 'time-rules' } },
+  time_absent: { ...oneOf(...TIME_RULES), feature: 'time-rules' },
   same_time: oneOf('by_kind', 'keep', 'last'),
   decoder: {
     takes: `one of ${DECODER_NAMES.join(', ')}, codec:NAME, protobuf:NAME`,

@@ -1,16 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { LocalOrder } from '../../../../shared/decoders/local-order.ts'
 import { isZoneName, Zone, zoneNamed } from '../../../../shared/decoders/zone.ts'
+import { CHANGES, wallClock } from './local-clocks.ts'
 
 const ZONES = [
   ...['Europe/Berlin', 'America/New_York', 'America/St_Johns', 'Australia/Lord_Howe', 'Africa/Casablanca'],
   ...['Asia/Kathmandu', 'Asia/Kolkata', 'America/Sao_Paulo', 'Pacific/Apia', 'Pacific/Chatham'],
 ]
 
-/** What a clock on the wall shows, as if it were UTC: from the text that the runtime writes for people. */
-function wallClock(zone: string, utcMs: number): number {
-  const text = new Date(utcMs).toLocaleString('sv-SE', { timeZone: zone })
-  return Date.parse(`${text.replace(' ', 'T')}Z`) + (utcMs % 1000)
+/** Of a reading that nothing came before. */
+function instantOf(zone: string, localMs: number, receivedMs: number): number {
+  const { first, second } = zoneNamed(zone).read(localMs)
+  return new LocalOrder().choose(first, second, receivedMs)
 }
 
 describe('a zone', () => {
@@ -19,24 +21,26 @@ describe('a zone', () => {
     const case_ = fc.record({ zone: fc.constantFrom(...ZONES), at: moment, delayMs: fc.nat(600_000) })
     fc.assert(
       fc.property(case_, ({ zone, at, delayMs }) => {
-        expect(zoneNamed(zone).instantOf(wallClock(zone, at), at + delayMs)).toBe(at)
+        expect(instantOf(zone, wallClock(zone, at), at + delayMs)).toBe(at)
       }),
       { numRuns: 500 },
     )
   })
 
-  it.each([
-    ['Europe/Berlin', '2026-10-25T00:00:00Z', 120],
-    ['Australia/Lord_Howe', '2026-04-04T14:30:00Z', 60],
-    ['Africa/Casablanca', '2026-02-15T02:00:00Z', 120],
-  ])('%s: a reading a minute through the hour that comes twice is one point a minute', (zone, from, minutes) => {
-    const start = Date.parse(from)
-    const read = Array.from({ length: minutes }, (_, minute) => {
-      const at = start + minute * 60_000
-      return zoneNamed(zone).instantOf(wallClock(zone, at), at + 2_000)
-    })
-    expect(read).toEqual(Array.from({ length: minutes }, (_, minute) => start + minute * 60_000))
-  })
+  it.each(CHANGES)(
+    '$zone: what comes twice has both instants, and nothing before or after has',
+    ({ zone, at, minutes }) => {
+      const change = Date.parse(at)
+      for (let minute = -120; minute < 120; minute++) {
+        const ms = change + minute * 60_000
+        const { first, second, isNearChange } = zoneNamed(zone).read(wallClock(zone, ms))
+        const isTwice = minute >= -minutes && minute < minutes
+        expect([first, second].includes(ms), `${minute}`).toBe(true)
+        expect(second - first, `${minute}`).toBe(isTwice ? minutes * 60_000 : 0)
+        expect(isNearChange).toBe(true)
+      }
+    },
+  )
 
   it('has a name', () => {
     for (const zone of [...ZONES, 'UTC', 'Etc/GMT+5']) expect(isZoneName(zone)).toBe(true)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { idOf, readDocument, resolve, type PolicyDocument } from '../../../../shared/policies/document.ts'
+import { featuresOf, idOf, readDocument, resolve, type PolicyDocument } from '../../../../shared/policies/document.ts'
 import { DEFAULT_POLICY } from '../../../../shared/policies/settings.ts'
 
 const number = { quoted_numbers: 'number' } as const
@@ -24,6 +24,12 @@ describe('a policy document', () => {
 
   it('has no streams where it is the default of all tenants', () => {
     expect(() => readDocument({ streams: { door: number } }, undefined)).toThrow('streams belongs to a tenant')
+  })
+
+  it('waits for workers that read what it says', () => {
+    expect(featuresOf({ time_future: 'restamp' })).toEqual([])
+    expect(featuresOf({ time_absent: 'accept' })).toEqual(['time-rules'])
+    expect(featuresOf({ streams: { door: { time_future: 'clamp', time_ancient: 'clamp' } } })).toEqual(['time-rules'])
   })
 
   it('is refused when it is larger than a document may be', () => {
