@@ -5,7 +5,10 @@ const MAX_STEPS = 64
 /** Words of a point. */
 const WORDS = 4
 
-/** The last points that were added, by seat and time; a ring in the order of adding, with chains of those of equal hash. */
+/**
+ * The last points that were added, by seat and time; a ring in the order of adding, with chains of those of equal hash. Points
+ * join their chains when one is looked for, all that were added since together: where times only grow, none ever is.
+ */
 export class ValueTable {
   /** Per point, side by side for the processor's cache: ms and mark. */
   readonly #doubles = new Float64Array(2 * SIZE)
@@ -15,6 +18,8 @@ export class ValueTable {
   readonly #heads = new Uint32Array(SIZE)
   /** Numbers are given modulo 2^32; what a stale one points to is told by its seat and time. */
   #next = 0
+  /** The first point that is in no chain yet. */
+  #unchained = 0
   #size = 0
 
   /** Points that are remembered. */
@@ -28,15 +33,12 @@ export class ValueTable {
 
   add(seat: number, ms: number, ns: number, mark: number, writer: number): void {
     const index = this.#next & (SIZE - 1)
-    const head = hashOf(seat, ms, ns)
     const words = this.#words
     this.#doubles[2 * index] = ms
     this.#doubles[2 * index + 1] = mark
     words[WORDS * index] = seat
     words[WORDS * index + 1] = ns
     words[WORDS * index + 2] = writer
-    words[WORDS * index + 3] = this.#heads[head] ?? 0
-    this.#heads[head] = this.#next
     this.#next = (this.#next + 1) >>> 0
     if (this.#size < SIZE) this.#size += 1
   }
@@ -58,7 +60,21 @@ export class ValueTable {
     return isOther && before !== mark ? before : undefined
   }
 
+  #chain(): void {
+    const doubles = this.#doubles
+    const words = this.#words
+    const count = Math.min((this.#next - this.#unchained) >>> 0, this.#size)
+    for (let number = (this.#next - count) >>> 0; number !== this.#next; number = (number + 1) >>> 0) {
+      const index = number & (SIZE - 1)
+      const head = hashOf(words[WORDS * index] ?? 0, doubles[2 * index] ?? 0, words[WORDS * index + 1] ?? 0)
+      words[WORDS * index + 3] = this.#heads[head] ?? 0
+      this.#heads[head] = number
+    }
+    this.#unchained = this.#next
+  }
+
   #find(seat: number, ms: number, ns: number): number | undefined {
+    this.#chain()
     let number = this.#heads[hashOf(seat, ms, ns)] ?? 0
     let age = 0
     for (let step = 0; step < MAX_STEPS; step++) {
