@@ -11,12 +11,16 @@ export interface DeviceTime {
 
 export type TimeProblem = 'time_invalid' | 'time_without_zone' | 'time_out_of_range' | 'clock_not_set'
 
-/** Whole digits up to which a number is seconds (below 1e11), milliseconds (1e14), microseconds (1e17). */
+/**
+ * Whole digits up to which a number is seconds (below 1e11), milliseconds (1e14), microseconds (1e17); how many digits more
+ * make nanoseconds of it, and how many are behind those of its milliseconds.
+ */
 const UNIT_BY_DIGITS = [
-  { digits: 11, shift: 9 },
-  { digits: 14, shift: 6 },
-  { digits: 17, shift: 3 },
+  { digits: 11, shift: 9, behind: 0 },
+  { digits: 14, shift: 6, behind: 0 },
+  { digits: 17, shift: 3, behind: 3 },
 ] as const
+const SECONDS_DIGITS = 11
 const DAY_MS = 86_400_000
 /** A number of nanoseconds beyond the last storable one has more whole digits, or is caught by comparing. */
 const MAX_NS_DIGITS = 19
@@ -31,6 +35,7 @@ export function timeFromNumber(
   end: number,
   into: DeviceTime,
 ): TimeProblem | undefined {
+  if (fromPlainDigits(buffer, start, end, into)) return inRange(into)
   const negative = buffer[start] === 0x2d
   const first = significantDigit(buffer, negative ? start + 1 : start, end)
   if (first === end || !isDigit(buffer[first])) {
@@ -45,6 +50,25 @@ export function timeFromNumber(
   if (total > MAX_NS_DIGITS) return 'time_out_of_range'
   copyDigits(buffer, first, end, total, into)
   return inRange(into)
+}
+
+/** The number when it is written as nearly all are: only digits, the first of which is not 0. */
+function fromPlainDigits(buffer: Uint8Array, start: number, end: number, into: DeviceTime): boolean {
+  const length = end - start
+  if (length > MAX_NS_DIGITS || buffer[start] === 0x30) return false
+  const behind = UNIT_BY_DIGITS.find((unit) => length <= unit.digits)?.behind ?? 6
+  let ms = 0
+  let rest = 0
+  for (let at = start; at < end; at++) {
+    const byte = buffer[at] ?? 0
+    if (byte < 0x30 || byte > 0x39) return false
+    if (at < end - behind) ms = ms * 10 + (byte - 0x30)
+    else rest = rest * 10 + (byte - 0x30)
+  }
+  const isSeconds = length <= SECONDS_DIGITS
+  into.ms = isSeconds ? ms * 1000 : ms
+  into.ns = behind === 3 ? rest * 1000 : rest
+  return true
 }
 
 /** First digit that is not 0; `end` or the position of the exponent when there is none. */

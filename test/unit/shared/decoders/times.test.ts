@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { timeFromNumber } from '../../../../shared/decoders/device-time.ts'
 import { RECEIVED, stored } from './stored.ts'
 
 const hour = '2026-11-29T11:00:00Z'
@@ -78,5 +80,35 @@ describe('times as devices write them', () => {
       ['time', ['2026-11-29 12:00:00', hour]],
       ['a', [1, hour]],
     ])
+  })
+})
+
+describe('a number of plain digits', () => {
+  /** Milliseconds and nanoseconds of a number as the unit of its size has it; undefined beyond 2262. */
+  function expected(digits: string): { ms: number; ns: number } | undefined {
+    const scale = digits.length <= 11 ? 10n ** 9n : digits.length <= 14 ? 10n ** 6n : digits.length <= 17 ? 1000n : 1n
+    const nanoseconds = BigInt(digits) * scale
+    if (nanoseconds >= 2n ** 63n - 2n) return undefined
+    return { ms: Number(nanoseconds / 1_000_000n), ns: Number(nanoseconds % 1_000_000n) }
+  }
+
+  function read(text: string): { ms: number; ns: number } | undefined {
+    const into = { ms: 0, ns: 0 }
+    const bytes = Buffer.from(text)
+    return timeFromNumber(bytes, 0, bytes.length, into) === undefined ? into : undefined
+  }
+
+  it('is the same time however it is written, exactly', () => {
+    const digits = fc.integer({ min: 1, max: 19 }).chain((length) => {
+      return fc.bigInt({ min: 10n ** BigInt(length - 1), max: 10n ** BigInt(length) - 1n }).map(String)
+    })
+    fc.assert(
+      fc.property(digits, (text) => {
+        expect(read(text)).toEqual(expected(text))
+        expect(read(`${text}.0`)).toEqual(expected(text))
+        expect(read(`${text}e0`)).toEqual(expected(text))
+      }),
+      { numRuns: 2000, examples: [['9223372036854775805'], ['9223372036854775806'], ['99999999999']] },
+    )
   })
 })
