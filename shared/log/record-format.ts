@@ -118,6 +118,13 @@ export class BatchCursor {
   readonly #bytes: Buffer
   readonly #view: DataView
   #at = HEAD_BYTES
+  // Of the record before: a device's records often come in runs, and what is known is not made again.
+  #key = ''
+  #keyStart = 0
+  #keyEnd = 0
+  #named: Readonly<Record<string, string>> | undefined
+  #namedStart = 0
+  #namedEnd = 0
 
   constructor(packed: Uint8Array) {
     this.#bytes = Buffer.from(packed.buffer, packed.byteOffset, packed.byteLength)
@@ -136,12 +143,12 @@ export class BatchCursor {
     this.remaining--
     const rest = view.getUint32(start + 8, true)
     return {
-      key: this.#bytes.toString('utf8', start + RECORD_HEAD_BYTES, keyEnd),
+      key: this.#keyAt(start + RECORD_HEAD_BYTES, keyEnd),
       value: this.#bytes.subarray(headersEnd, valueEnd),
       ms: view.getFloat64(start, true),
       ns: rest & NS_MASK,
       scheme: rest > NS_MASK ? schemeOf(rest >>> NS_BITS) : undefined,
-      headers: headersEnd === keyEnd ? undefined : this.#headers(keyEnd, headersEnd),
+      headers: this.#headersAt(keyEnd, headersEnd),
     }
   }
 
@@ -161,6 +168,30 @@ export class BatchCursor {
         view.getUint32(at + 20, true)
     }
     this.remaining -= records
+  }
+
+  #keyAt(start: number, end: number): string {
+    if (!this.#isSame(start, end, this.#keyStart, this.#keyEnd)) this.#key = this.#bytes.toString('utf8', start, end)
+    this.#keyStart = start
+    this.#keyEnd = end
+    return this.#key
+  }
+
+  #headersAt(start: number, end: number): Readonly<Record<string, string>> | undefined {
+    if (start === end) return undefined
+    if (!this.#isSame(start, end, this.#namedStart, this.#namedEnd)) this.#named = this.#headers(start, end)
+    this.#namedStart = start
+    this.#namedEnd = end
+    return this.#named
+  }
+
+  /** Compared from the end: that is where names differ. */
+  #isSame(start: number, end: number, otherStart: number, otherEnd: number): boolean {
+    if (end - start !== otherEnd - otherStart) return false
+    const bytes = this.#bytes
+    const shift = start - otherStart
+    for (let at = end - 1; at >= start; at--) if (bytes[at] !== bytes[at - shift]) return false
+    return true
   }
 
   #headers(start: number, end: number): Record<string, string> {
