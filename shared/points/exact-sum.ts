@@ -10,14 +10,19 @@ const SMALL = 2 ** -800
  * Arithmetic" (1997), as in Python's `math.fsum`.
  */
 export class ExactSum {
+  // While two parts are enough for the small numbers, as nearly always, they are these. Adding to -0 changes nothing; it is
+  // a double from the beginning, too, which 0 is not: the engine keeps such a field without a box.
+  #top = -0
+  #rest = -0
+  #isEmpty = true
   /** Non-overlapping, in growing magnitude; together exactly the sum. Numbers from 2^960 on are in `#high`, / 2^128. */
-  #low: number[] = []
-  #high: number[] = []
+  #more: number[] | undefined
+  readonly #high: number[] = []
 
   /** A finite number. */
   add(value: number): void {
     if (value >= LARGE || value <= -LARGE) grow(this.#high, value / NOTCH)
-    else grow(this.#low, value)
+    else this.#addLow(value)
   }
 
   /** An integer of 64 bits: its halves are exact doubles. */
@@ -29,12 +34,44 @@ export class ExactSum {
 
   /** Adds what another sum's {@link parts} hold. */
   addParts({ low, high }: SumParts): void {
-    for (const part of low) grow(this.#low, part)
+    for (const part of low) this.#addLow(part)
     for (const part of high) grow(this.#high, part)
   }
 
   get parts(): SumParts {
     return { low: this.#low, high: this.#high }
+  }
+
+  get #low(): readonly number[] {
+    if (this.#more !== undefined) return this.#more
+    if (this.#isEmpty) return []
+    return this.#rest === 0 ? [this.#top] : [this.#rest, this.#top]
+  }
+
+  #addLow(value: number): void {
+    if (this.#more !== undefined) return grow(this.#more, value)
+    const top = this.#top
+    const rest = this.#rest
+    // Knuth's sum of two, three times: what a rounded sum leaves out, exactly, whichever of the two is larger.
+    const sum = top + value
+    const added = sum - top
+    const lost = top - (sum - added) + (value - added)
+    const below = rest + lost
+    const part = below - rest
+    if (rest - (below - part) + (lost - part) !== 0) {
+      this.#more = [...this.#low]
+      return grow(this.#more, value)
+    }
+    this.#isEmpty = false
+    if (below === 0) {
+      this.#top = sum
+      this.#rest = below
+      return
+    }
+    const whole = sum + below
+    const carried = whole - sum
+    this.#top = whole
+    this.#rest = sum - (whole - carried) + (below - carried)
   }
 
   /** The sum; infinite only when it lies beyond the doubles itself. */
