@@ -15,6 +15,8 @@ const EXACTLY_ONCE = 1 << 16
 const ARRIVED_MS = 30_000
 /** Sessions without connection whose last messages are remembered: 2 KiB each at most. */
 const MAX_SESSIONS = 10_000
+/** Of the set of ids that may come again: with 64 of them one of sixteen others has to be looked for. */
+const ID_BITS = 1_024
 /** Bits of the payload's length in a digest. */
 const LENGTH = 2 ** 21
 
@@ -75,9 +77,15 @@ export class RecentMessages {
 /** Messages of the connection before that may come again. */
 export class Repeatable {
   readonly #messages: Float64Array
+  /** A bit for every id modulo 1,024 that one of them had: each message of the connection asks. */
+  readonly #ids = new Uint32Array(ID_BITS / 32)
 
   constructor(messages: Float64Array) {
     this.#messages = messages
+    for (let at = 0; at < messages.length; at += FIELDS) {
+      const bit = (messages[at] ?? 0) % ID_BITS
+      this.#ids[bit >>> 5] = (this.#ids[bit >>> 5] ?? 0) | (1 << (bit & 31))
+    }
   }
 
   /**
@@ -99,6 +107,8 @@ export class Repeatable {
 
   /** The id is another message's from now on. */
   forget(id: number): void {
+    const bit = id % ID_BITS
+    if (((this.#ids[bit >>> 5] ?? 0) & (1 << (bit & 31))) === 0) return
     const messages = this.#messages
     for (let at = 0; at < messages.length; at += FIELDS) if (((messages[at] ?? 0) & 0xffff) === id) messages[at] = 0
   }
