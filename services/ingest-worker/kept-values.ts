@@ -1,5 +1,6 @@
 // Invariant: what a value gets depends on the records before it alone, in the order of the log, and on nothing that a
 // restart, a checkpoint or another worker changes. So a record that is read again gets what it got.
+import { LocalHours, type WrittenHours } from './local-hours.ts'
 import type { Progress } from './slice.ts'
 
 /** Values of one field and kind at one time; what comes behind them takes the place of the last. */
@@ -38,6 +39,7 @@ type Written = readonly [
   through: number,
   fields: readonly (readonly [string, ...(readonly number[])[]])[],
   later: readonly number[],
+  hours?: WrittenHours,
 ]
 
 /**
@@ -58,17 +60,24 @@ export class KeptValues {
   #values = 0
   /** Offset, point and nanoseconds, one after the other, in the order of the log. */
   #later: number[] = []
+  #hours: LocalHours | undefined
+
+  /** Which hour the local times of the stream are of. */
+  get hours(): LocalHours {
+    return (this.#hours ??= new LocalHours())
+  }
 
   /** Inverse of {@link write}; what another version has written is not known. */
   static read(text: string | undefined): KeptValues {
     const kept = new KeptValues()
     if (text === undefined || text === '') return kept
-    const [version, log, partition, through, fields, later] = JSON.parse(text) as Written // our own text
+    const [version, log, partition, through, fields, later, hours] = JSON.parse(text) as Written // our own text
     if (version !== VERSION) return kept
     kept.#log = log
     kept.#partition = partition
     kept.#through = through
     kept.#later = [...later]
+    if (hours !== undefined) kept.#hours = LocalHours.read(hours)
     for (const [field, ...times] of fields) {
       kept.#fields.set(
         field,
@@ -80,14 +89,16 @@ export class KeptValues {
   }
 
   /** As text. What is below the committed position of its partition is not read again, and is left out from now on. */
-  write({ log, partition, committed }: Pick<Progress, 'log' | 'partition' | 'committed'>): string {
+  write(progress: Pick<Progress, 'log' | 'partition' | 'committed'>): string {
+    const { log, partition, committed } = progress
     if (log === this.#log && partition === this.#partition)
       this.#later = this.#later.slice(3 * this.#find(committed, 0))
     const fields = Array.from(this.#fields, ([field, times]) => [
       field,
       ...times.map(({ ms, ns, marks }) => [ms, ns, ...marks]),
     ])
-    return JSON.stringify([VERSION, this.#log, this.#partition, this.#through, fields, this.#later])
+    const hours = this.#hours === undefined ? [] : [this.#hours.write(progress)]
+    return JSON.stringify([VERSION, this.#log, this.#partition, this.#through, fields, this.#later, ...hours])
   }
 
   /**

@@ -8,6 +8,7 @@ import type { IngestMetrics } from './metrics.ts'
 import type { RecentValues } from './recent-values.ts'
 import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
+import type { LocalTimes } from './local-times.ts'
 import type { SameTimes } from './same-times.ts'
 import type { PointWriter } from './point-writer.ts'
 import type { WatchedStages } from './watched-stages.ts'
@@ -21,6 +22,7 @@ const BYTES_PER_POINT = 64
 
 export interface PipelineOptions {
   readonly writer: PointWriter
+  readonly localTimes: LocalTimes
   readonly sameTimes: SameTimes
   readonly handOn: HandOn
   readonly deadLetters: DeadLetters
@@ -148,8 +150,10 @@ export class Pipeline {
 
   /** Every step may be done again for the same slices and then changes nothing. */
   async #store(group: readonly Slice[]): Promise<void> {
-    const { writer, sameTimes, handOn, deadLetters, recent, gaps, latest, checkpoint, metrics } = this.#options
+    const { writer, localTimes, sameTimes, handOn, deadLetters, recent, gaps, latest, checkpoint, metrics } =
+      this.#options
     const started = performance.now()
+    await localTimes.place(group.filter(({ progress }) => !progress.revoked))
     const moved = await sameTimes.place(group.filter(({ progress }) => !progress.revoked))
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)

@@ -55,7 +55,9 @@ const PointView = Type.Object({
       'the same place; deleted; waiting: in the log, and not stored yet; absent: no longer in the store (retention).',
   }),
   inPlace: Type.Optional(Value),
-  storedAt: Type.Optional(Type.String({ format: 'date-time', description: 'By the policy same_time.' })),
+  storedAt: Type.Optional(
+    Type.String({ format: 'date-time', description: 'By the policy same_time, or the order of local times.' }),
+  ),
 })
 
 const At = Type.Optional(Type.String({ format: 'date-time' }))

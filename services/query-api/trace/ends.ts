@@ -1,25 +1,19 @@
 import { faultsOf, kindOf as kindOfLetter, type DeadLetter } from '../../../shared/dead-letter.ts'
 import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import { decodeRecords, SeriesTable } from '../../../shared/decoders/decode.ts'
+import type { LocalReading } from '../../../shared/decoders/decoded.ts'
 import { learn } from '../../../shared/decoders/learn.ts'
 import type { Fault } from '../../../shared/faults.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { identityOf, isSameValue, storedValues } from '../../../shared/points/stored-values.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
-import {
-  compareInstants,
-  concatenate,
-  kindOf,
-  type Instant,
-  type LogRecord,
-  type PointBatch,
-  type PointValue,
-} from '../../../shared/telemetry.ts'
+import { concatenate, kindOf, type Instant, type PointBatch, type PointValue } from '../../../shared/telemetry.ts'
 import { ownedPoints } from '../owned-points.ts'
 import { Named } from '../replay/named.ts'
 import { decoderOf } from './decoder-of.ts'
 import type { Message } from './messages.ts'
+import { inOtherHour, movedTo } from './moved.ts'
 
 /**
  * What became of a point. `stored`: it is there. `merged`: it is, and an earlier message said the same. `superseded`: a
@@ -42,7 +36,7 @@ export interface TracedPoint {
   readonly end: End
   /** What is in its place, where that is another value. */
   readonly inPlace?: PointValue
-  /** Where it is stored under another time than it was sent with, the policy `same_time`. */
+  /** Where it is stored under another time than its message alone says: the policy `same_time`, or an hour that comes twice. */
   readonly storedAt?: Instant
 }
 
@@ -65,6 +59,7 @@ interface DecodedMessage extends Message {
   readonly faults: readonly Fault[]
   readonly faultCount: number
   readonly warnings: readonly Fault[]
+  readonly locals: readonly LocalReading[]
   /** What the letter says was refused when it was stored. */
   readonly refused: Named | undefined
 }
@@ -150,6 +145,7 @@ function decode(
       ...suspects.map((one) => ({ element: one.element, path: null, code: one.code, detail: one.detail })),
       ...(isWarning ? (told?.first ?? []) : []),
     ],
+    locals: decoded.locals ?? [],
     refused: refused === undefined ? undefined : new Named(refused),
   }
 }
@@ -186,33 +182,11 @@ async function traceOf(
   }
   if (inPlace !== undefined && isSameValue(inPlace, value)) return { ...point, end: isRepeat ? 'merged' : 'stored' }
   if (deleted.covers(series, time, record.ms)) return { ...point, end: 'deleted' }
+  const local = message.locals.find(({ element, ms }) => element === point.element && ms === time.ms)
+  const turnedTo = local === undefined ? undefined : await inOtherHour(points, point, series, local.other)
+  if (turnedTo !== undefined) return { ...point, end: 'stored', storedAt: turnedTo }
   if (inPlace === undefined) return { ...point, end: offset >= committed ? 'waiting' : 'absent' }
   const storedAt = await movedTo(points, point, series, record)
   if (storedAt !== undefined) return { ...point, end: 'stored', storedAt }
   return { ...point, end: offset >= committed ? 'waiting' : 'superseded', inPlace }
-}
-
-const SECOND_MS = 1_000
-/** Values of one second that are looked through. */
-const MAX_MOVED = 1_000
-
-/** Where in its second the value of a place that was taken was put; undefined when it was not. */
-async function movedTo(
-  points: Pick<PointStore, 'query'>,
-  { time, kind, value, field, stream }: Omit<TracedPoint, 'end'>,
-  { tenant, device }: { readonly tenant: string; readonly device: string },
-  record: LogRecord,
-): Promise<Instant | undefined> {
-  const isState = kind !== 'number' && time.ns === 0 && time.ms % SECOND_MS === 0
-  if (!isState && record.headers?.['rv'] === undefined && record.headers?.['st'] === undefined) return undefined
-  const to = { ms: time.ms + SECOND_MS, ns: 0 }
-  const page = await points.query({ tenant, device, stream, from: time, to, limit: MAX_MOVED })
-  for (const series of page.series) {
-    if (series.field !== field || kindOf(series.type) !== kind) continue
-    for (const [i, one] of series.values.entries()) {
-      const at = series.times[i]
-      if (at !== undefined && compareInstants(at, time) > 0 && isSameValue(one, value)) return at
-    }
-  }
-  return undefined
 }
