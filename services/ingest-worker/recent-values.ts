@@ -1,6 +1,6 @@
 // Invariant: 8 MiB, whatever comes: every column has its length from the beginning. What does not fit any more is
 // forgotten, the oldest first, and an overwrite of it is not seen.
-import type { Series } from '../../shared/telemetry.ts'
+import type { PointBatch, Series } from '../../shared/telemetry.ts'
 import { formatInstant } from '../../shared/telemetry.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Accepted } from './accepted.ts'
@@ -69,7 +69,7 @@ export class RecentValues {
 
   #look(part: Accepted, firstNew: number): Overwrite[] {
     const { record, points } = part
-    const { series, ms, ns, values } = points
+    const { series, values } = points
     const found: Overwrite[] = []
     let last = -1
     let count = 0
@@ -80,8 +80,7 @@ export class RecentValues {
       if (index < firstNew || one === undefined || value === undefined) continue
       if (index !== last) this.#writer = (this.#writer + 1) >>> 0
       last = index
-      const mark = typeof value === 'number' ? value + 0 : markOf(value)
-      const before = this.#note(one, ms[point] ?? 0, ns[point] ?? 0, mark)
+      const before = this.#note(one, points, point)
       if (before === undefined) continue
       count += 1
       if (found.at(-1)?.record !== index) found.push({ slice: part.slice, record: index, part, point, before })
@@ -90,8 +89,15 @@ export class RecentValues {
     return found
   }
 
-  /** The mark that another message gave the point, when it was another one; `mark` is remembered instead. */
-  #note(series: Series, ms: number, ns: number, mark: number): number | undefined {
+  /**
+   * The mark that another message gave the point, when it was another one; its own is remembered instead. Times and marks are
+   * not passed on one by one here: each would be an object of its own.
+   */
+  #note(series: Series, points: PointBatch, point: number): number | undefined {
+    const value = points.values[point] ?? 0
+    const mark = typeof value === 'number' ? value + 0 : markOf(value)
+    const ms = points.ms[point] ?? 0
+    const ns = points.ns[point] ?? 0
     const doubles = this.#doubles
     const words = this.#words
     let seat = series.seat
@@ -102,14 +108,18 @@ export class RecentValues {
     if (ms < newestMs || (ms === newestMs && ns < newestNs)) {
       return this.#older.exchange(seat, ms, ns, mark, this.#writer)
     }
-    const before = doubles[at + 1] ?? 0
     const writer = words[at + 1] ?? 0
-    doubles[at + 1] = mark
-    words[at + 1] = this.#writer
-    if (ms === newestMs && ns === newestNs) return writer !== this.#writer && before !== mark ? before : undefined
+    if (ms === newestMs && ns === newestNs) {
+      const before = doubles[at + 1] ?? 0
+      doubles[at + 1] = mark
+      words[at + 1] = this.#writer
+      return writer !== this.#writer && before !== mark ? before : undefined
+    }
+    if (newestMs >= 0) this.#older.add(seat, doubles, at, newestNs, writer)
     doubles[at] = ms
+    doubles[at + 1] = mark
     words[at] = ns
-    if (newestMs >= 0) this.#older.add(seat, newestMs, newestNs, before, writer)
+    words[at + 1] = this.#writer
     return undefined
   }
 

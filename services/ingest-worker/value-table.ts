@@ -14,6 +14,7 @@ export class ValueTable {
   readonly #doubles = new Float64Array(2 * SIZE)
   /** Per point: seat, ns, number of the message, and number of the point before it in its chain. */
   readonly #words = new Uint32Array(WORDS * SIZE)
+  readonly #one = new Float64Array(2)
   /** By hash: number of the newest point. */
   readonly #heads = new Uint32Array(SIZE)
   /** Numbers are given modulo 2^32; what a stale one points to is told by its seat and time. */
@@ -31,11 +32,12 @@ export class ValueTable {
     this.#size = 0
   }
 
-  add(seat: number, ms: number, ns: number, mark: number, writer: number): void {
+  /** Of `from` at `at` ms and mark, side by side: as arguments they would be objects of their own. */
+  add(seat: number, from: Float64Array, at: number, ns: number, writer: number): void {
     const index = this.#next & (SIZE - 1)
     const words = this.#words
-    this.#doubles[2 * index] = ms
-    this.#doubles[2 * index + 1] = mark
+    this.#doubles[2 * index] = from[at] ?? 0
+    this.#doubles[2 * index + 1] = from[at + 1] ?? 0
     words[WORDS * index] = seat
     words[WORDS * index + 1] = ns
     words[WORDS * index + 2] = writer
@@ -50,7 +52,9 @@ export class ValueTable {
   exchange(seat: number, ms: number, ns: number, mark: number, writer: number): number | undefined {
     const index = this.#find(seat, ms, ns)
     if (index === undefined) {
-      this.add(seat, ms, ns, mark, writer)
+      this.#one[0] = ms
+      this.#one[1] = mark
+      this.add(seat, this.#one, 0, ns, writer)
       return undefined
     }
     const before = this.#doubles[2 * index + 1] ?? 0
