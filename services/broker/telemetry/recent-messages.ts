@@ -82,9 +82,16 @@ export class Repeatable {
 
   constructor(messages: Float64Array) {
     this.#messages = messages
+    this.#noteIds()
+  }
+
+  #noteIds(): void {
+    const messages = this.#messages
+    this.#ids.fill(0)
     for (let at = 0; at < messages.length; at += FIELDS) {
-      const bit = (messages[at] ?? 0) % ID_BITS
-      this.#ids[bit >>> 5] = (this.#ids[bit >>> 5] ?? 0) | (1 << (bit & 31))
+      const id = (messages[at] ?? 0) & 0xffff
+      const bit = id % ID_BITS
+      if (id !== 0) this.#ids[bit >>> 5] = (this.#ids[bit >>> 5] ?? 0) | (1 << (bit & 31))
     }
   }
 
@@ -110,7 +117,13 @@ export class Repeatable {
     const bit = id % ID_BITS
     if (((this.#ids[bit >>> 5] ?? 0) & (1 << (bit & 31))) === 0) return
     const messages = this.#messages
-    for (let at = 0; at < messages.length; at += FIELDS) if (((messages[at] ?? 0) & 0xffff) === id) messages[at] = 0
+    let isFound = false
+    for (let at = 0; at < messages.length; at += FIELDS) {
+      if (((messages[at] ?? 0) & 0xffff) !== id) continue
+      messages[at] = 0
+      isFound = true
+    }
+    if (isFound) this.#noteIds()
   }
 }
 
