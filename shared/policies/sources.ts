@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { SluiceError } from '../errors.ts'
+import { afterPeople } from '../layers.ts'
 import { readDocument, type PolicyDocument, type PolicyScope } from './document.ts'
 
 /** What files say for a scope, and where each setting stands: by its path, such as `streams.door.time_zone`, `demo.yaml:3`. */
@@ -40,24 +41,12 @@ export function afterSet(
   who: string,
 ): Layered {
   const { set, files, by } = sourcesOf(before)
-  const given = settingsOf(document)
-  const inForce = settingsOf(before?.document ?? {})
-  for (const [path, place] of Object.entries(files)) {
-    if (isDeepStrictEqual(given.get(path), inForce.get(path))) continue
-    throw new SluiceError('policy_in_file', `${path} is set by ${place}`)
-  }
-  const below = settingsOf(set)
-  const isOfFile = (path: string): boolean => Object.hasOwn(files, path)
-  const kept = [...below].filter(([path]) => isOfFile(path))
-  const own = [...given].filter(([path]) => !isOfFile(path))
-  const setters = [...kept, ...own].flatMap(([path, value]) => {
-    const isOld = below.has(path) && isDeepStrictEqual(below.get(path), value)
-    const setter = isOld ? by[path] : who
-    return setter === undefined ? [] : [[path, setter] as const]
-  })
+  const layers = { inForce: settingsOf(before?.document ?? {}), set: settingsOf(set), files, by }
+  const refuse = (path: string, place: string) => new SluiceError('policy_in_file', `${path} is set by ${place}`)
+  const people = afterPeople(layers, settingsOf(document), who, refuse)
   return {
     document: readDocument(document, scope),
-    sources: { set: documentOf([...kept, ...own], scope), files, by: Object.fromEntries(setters) },
+    sources: { set: documentOf([...people.set], scope), files, by: people.by },
   }
 }
 
