@@ -54,5 +54,8 @@ export const queryApiSettings = {
   POLICY_FILES: optionalText(
     'Folder of policies, *.yaml, which nobody changes over the API; the same in all API processes. Read again on a change.',
   ),
+  CONTRACT_FILES: optionalText(
+    'Folder of contracts, *.yaml, which declare what fields mean; the same in all API processes. config/contracts if it is there.',
+  ),
   HTTP_STREAMS_MAX: integer(64, 'Maximum live views (page, tail) open at the same time.', { min: 1, max: 10_000 }),
 } as const

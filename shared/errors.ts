@@ -155,6 +155,11 @@ export const ERRORS = {
   decoder_in_use: usage(409, 'Set the policies that name it to another decoder first.'),
   feature_missing: usage(409, 'Upgrade them first: workers, then the API, then brokers (docs/upgrade.md).'),
   policy_in_file: usage(409, 'Change it in the file that the message names; the API reads it again within seconds.'),
+  contract_invalid: usage(
+    400,
+    'Correct the file at the line that the message names; docs/types.md says what it may say.',
+  ),
+  contract_in_force: usage(409, 'Change it in the file that the message names; the API reads it again within seconds.'),
   policy_changed: usage(409, 'Somebody else changed it meanwhile: read it again, and change that.'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   backup_unreadable: usage(400, 'Use a whole file of `./sluice backup`, and the private key of one of its recipients.'),

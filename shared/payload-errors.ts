@@ -40,6 +40,15 @@ export const PAYLOAD_ERRORS = {
     'The other fields are stored. Send one field per element, a time or a name with each, or at most 16 values. Told once per device, stream, field and day.',
   ),
   value_out_of_range: data('The number is beyond the range of a 64-bit float; send it as a string.'),
+  value_outside_range: data(
+    'Not stored: the number is outside of what was declared of the field. Mend the device, or the declaration, then replay the letter.',
+  ),
+  value_marked: data(
+    'Stored, but the number is outside of what was declared of the field. Told once per device, stream, field and day.',
+  ),
+  field_missing: data(
+    'The rest is stored. Send the field with every reading, or declare it not required. Told once per device, stream, field and day.',
+  ),
   value_too_long: data('Send strings of at most 16 KiB.'),
   time_invalid: data('Send the time as ISO 8601 with a zone, or as a number of s, ms, us or ns since 1970.'),
   time_without_zone: data(

@@ -25,6 +25,7 @@ const SECTIONS = [
   ['sluice_http_', 'HTTP API'],
   ['sluice_jobs_', 'Jobs'],
   ['sluice_policy_', 'Policies'],
+  ['sluice_contract_', 'Contracts'],
   ['sluice_ops_', 'Operations port'],
   ['sluice_stamps_', 'Receive stamps'],
   ['sluice_log_', 'Log'],

@@ -6,7 +6,8 @@ import { standaloneSettings } from '../../config/standalone.ts'
 import { createBroker } from '../../services/broker/broker.ts'
 import { startIngestWorker } from '../../services/ingest-worker/worker.ts'
 import { createApi } from '../../services/query-api/app.ts'
-import { PolicyOverlays } from '../../services/query-api/policy-overlays.ts'
+import { openContractOverlays } from '../../services/query-api/contract-overlays.ts'
+import { openPolicyOverlays } from '../../services/query-api/policy-overlays.ts'
 import { EMBEDDED, watchDisk } from '../../services/standalone/main.ts'
 import { startServices, type Ports } from '../../services/standalone/services.ts'
 import { openRedisCache } from '../../shared/cache/redis/open.ts'
@@ -134,8 +135,11 @@ async function startApiProcess(surroundings: Surroundings, { log, points }: Port
   countKafka(metrics)
   countInflux(metrics)
   const registry = await openCountedRegistry('query-api', surroundings, metrics)
-  const overlays = await PolicyOverlays.open({ registry, folder: undefined, logger, metrics })
+  const overlays = await openPolicyOverlays({ registry, folder: undefined, logger, metrics })
   releasers.own('policy files', overlays, (it) => it.close())
+  const workers = async () => []
+  const contracts = await openContractOverlays({ registry, workers, folder: undefined, logger, metrics })
+  releasers.own('contract files', contracts, (it) => it.close())
   const cache = releasers.own('cache', await openRedisCache({ ...NO_REDIS, metrics }), (it) => it.close())
   const nodes = releasers.own('nodes', await openBrokerNodes({ ...NO_REDIS, metrics }), (it) => it.close())
   const clock = await openClock(surroundings, { log, registry }, metrics)

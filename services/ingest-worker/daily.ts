@@ -1,7 +1,7 @@
-import { Faults, type Fault } from '../../shared/faults.ts'
+import { Faults } from '../../shared/faults.ts'
 import type { LogRecord } from '../../shared/telemetry.ts'
 import { describeOverwrite, type Overwrite } from './recent-values.ts'
-import type { Refusal, Slice } from './slice.ts'
+import type { LateFault, Refusal, Slice } from './slice.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -18,9 +18,9 @@ interface Chosen {
 type IsNew = (record: LogRecord, what: string) => boolean
 
 /**
- * Chooses what gets a letter of what comes with every message of a device: lists that are left out, and times that are
- * none. Each is told once per device, stream and day of receipt (a list: per field too), and again after a restart; values
- * that took the place of others once per device and hour.
+ * Chooses what gets a letter of what comes with every message of a device: lists that are left out, times that are none, and
+ * what is not as declared. Each is told once per device, stream and day of receipt (a list, and what was declared: per
+ * field too), and again after a restart; values that took the place of others once per device and hour.
  */
 export class Daily {
   #told = new Map<string, number>()
@@ -29,7 +29,7 @@ export class Daily {
   choose(
     slices: readonly Slice[],
     refusals: readonly Refusal[],
-    overwrites: readonly Overwrite[],
+    told: { readonly doubts: readonly LateFault[]; readonly overwrites: readonly Overwrite[] },
     from: (slice: Slice) => number,
   ): Chosen {
     const pending = new Map<string, number>()
@@ -42,7 +42,12 @@ export class Daily {
       isFirst(`${record.key} ${record.headers?.['topic'] ?? ''} ${what}`, Math.floor(record.ms / DAY_MS))
     const kept = refusals.filter((refusal) => isWorthALetter(refusal, isNew))
     const doubts = slices.flatMap((slice) => doubtsOf(slice, from(slice), isNew))
-    for (const one of overwrites) {
+    for (const one of told.doubts) {
+      const source = one.slice.records[one.record]
+      if (source === undefined || one.slice.firstOffset + one.record < from(one.slice)) continue
+      if (isNew(source, `${one.fault.code} ${one.fault.path ?? ''}`)) doubts.push(one)
+    }
+    for (const one of told.overwrites) {
       const { slice, record, part, point } = one
       const source = slice.records[record]
       if (source === undefined || !isFirst(`${source.key} overwritten`, Math.floor(source.ms / HOUR_MS))) continue
@@ -65,13 +70,7 @@ function isWorthALetter({ slice, record, faults }: Refusal, isNew: IsNew): boole
   return fresh.length > 0 || lists < faults.total
 }
 
-interface Doubt {
-  readonly slice: Slice
-  readonly record: number
-  readonly fault: Fault
-}
-
-function doubtsOf(slice: Slice, from: number, isNew: IsNew): Doubt[] {
+function doubtsOf(slice: Slice, from: number, isNew: IsNew): LateFault[] {
   return slice.decoded.suspects.flatMap(({ record, element, code, detail }) => {
     const source = slice.records[record]
     if (source === undefined || slice.firstOffset + record < from || !isNew(source, code)) return []
@@ -80,7 +79,7 @@ function doubtsOf(slice: Slice, from: number, isNew: IsNew): Doubt[] {
 }
 
 /** There is one letter for a record: doubts join its faults, or make a warning of their own. */
-function withDoubts(refusals: readonly Refusal[], doubts: readonly Doubt[]): Refusal[] {
+function withDoubts(refusals: readonly Refusal[], doubts: readonly LateFault[]): Refusal[] {
   const all = [...refusals]
   for (const { slice, record, fault } of doubts) {
     const at = all.findIndex((one) => one.slice === slice && one.record === record)

@@ -11,7 +11,7 @@ import { DEFAULT_STREAM, formatTelemetryTopic, parseDeviceKey } from '../../shar
 import { Daily } from './daily.ts'
 import type { IngestMetrics } from './metrics.ts'
 import type { Overwrite } from './recent-values.ts'
-import type { Refusal, Slice } from './slice.ts'
+import type { LateFault, Refusal, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 
 /** Dead letters, and bytes of their payloads, per append: enough to spread one fsync, little enough to copy at once. */
@@ -38,17 +38,18 @@ export class DeadLetters {
   }
 
   /**
-   * Resolves when the refusals of the slices, which are all there are of these records, are durable; what comes with every
-   * message is told once a day or hour, see {@link Daily}.
+   * Resolves when the refusals of the slices, which are all there are of these records, are durable, and so are doubts
+   * about what is stored; what comes with every message is told once a day or hour, see {@link Daily}.
    */
   async append(
     slices: readonly Slice[],
     refusals: readonly Refusal[],
+    doubts: readonly LateFault[] = [],
     overwrites: readonly Overwrite[] = [],
   ): Promise<void> {
     const from = (slice: Slice) => this.#written.get(placeOf(slice)) ?? 0
     const fresh = refusals.filter(({ slice, record }) => slice.firstOffset + record >= from(slice))
-    const told = this.#daily.choose(slices, fresh, overwrites, from)
+    const told = this.#daily.choose(slices, fresh, { doubts, overwrites }, from)
     for (const part of portions(told.refusals.map(toLetter)))
       await this.#retry.run('log', () => this.#appendOrCut(part))
     told.remember()
@@ -124,8 +125,11 @@ function toLetter({ slice, record: index, faults, isWarning }: Refusal): DeadLet
   }
 }
 
+/** Warnings that are found when a point is stored. */
+const OF_STORE: ReadonlySet<ErrorCode> = new Set(['overwritten', 'value_marked', 'field_missing'])
+
 function stageOf(code: ErrorCode, isOfDecoder: boolean): DeadLetterStage {
-  return isOfDecoder && code !== 'overwritten' ? 'decode' : 'store'
+  return isOfDecoder && !OF_STORE.has(code) ? 'decode' : 'store'
 }
 
 function topicOf(record: LogRecord): string | undefined {

@@ -1,7 +1,8 @@
-import { typeAt, type DeclaredTypes, type TypeChange } from '../../shared/registry/types-port.ts'
+import { changeAt, type DeclaredTypes, type TypeChange } from '../../shared/registry/types-port.ts'
 import type { FieldDeclaration, Registry } from '../../shared/registry/port.ts'
 import type { FieldType, PointValue, Series } from '../../shared/telemetry.ts'
 import { fieldKey } from '../../shared/topics.ts'
+import { outsideOf, type FieldMeaning } from '../../shared/types/meaning.ts'
 import type { FieldBudget } from './field-budget.ts'
 import type { Retry } from './retry.ts'
 
@@ -17,26 +18,27 @@ const MIN_INT64 = -(2n ** 63n)
 
 /**
  * A point as it may be written, or why it may not. `beside`: where its digits go as a text, because no double holds them.
+ * `mark`: it is outside of its declared range.
  */
 export type Fit =
-  | { readonly series: Series; readonly value: PointValue; readonly beside?: Series }
-  | { readonly code: 'series_limit'; readonly detail: string }
+  | { readonly series: Series; readonly value: PointValue; readonly beside?: Series; readonly mark?: string }
+  | { readonly code: 'series_limit' | 'value_outside_range'; readonly detail: string }
 
 /** What the registry says of fields. */
 type TypesInForce = Pick<Registry, 'pinFieldTypes'> & { readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'> }
 
-/** Where the whole numbers of a field go that was declared an integer, and when it was. */
-interface Integers {
-  readonly series: Series
-  readonly changes: readonly Pick<TypeChange, 'sinceMs' | 'type'>[]
+/** What was declared of the numbers of a field, and where its whole numbers go while it is an integer. */
+interface Declared {
+  readonly integers: Series
+  readonly changes: readonly Pick<TypeChange, 'sinceMs' | 'type' | 'meaning'>[]
 }
 
 /**
  * As which series the points of the decoder's series are written. A value of any kind is welcome in any field: kinds
  * lie side by side. The registry says two things of a field. Integer: its whole numbers are exact, in messages received
- * since that was declared; other numbers are floats beside them. And which type has the field's own name in a store that
- * takes one type per name: the type that was first in it while that decided about all others, float for a field that is
- * new.
+ * since that was declared; other numbers are floats beside them; and numbers outside of a declared range are refused, or
+ * marked. And which type has the field's own name in a store that takes one type per name: the type that was first in it
+ * while that decided about all others, float for a field that is new.
  */
 export class FieldTypes {
   readonly #registry: TypesInForce
@@ -49,8 +51,8 @@ export class FieldTypes {
   #forms = new Map<Series, Series>()
   /** By the decoder's series of numbers: where digits go that no double holds. */
   #digits = new Map<Series, Series>()
-  /** By the decoder's series of numbers, of fields that were ever declared integers. */
-  #integers = new Map<Series, Integers>()
+  /** By the decoder's series of numbers, of fields that ever were integers or had a range. */
+  #declared = new Map<Series, Declared>()
   /** Of the declarations that the forms were made with. */
   #epoch = 0
 
@@ -68,7 +70,7 @@ export class FieldTypes {
     const { epoch } = this.#registry.declaredTypes
     if (this.#forms.size > MAX_SERIES || epoch !== this.#epoch) {
       this.#forms = new Map()
-      this.#integers = new Map()
+      this.#declared = new Map()
       this.#epoch = epoch
     }
     if (this.#digits.size > MAX_SERIES) this.#digits = new Map()
@@ -78,7 +80,7 @@ export class FieldTypes {
       for (const series of column) {
         const form = this.#forms.get(series)
         if (form === undefined) unknown.add(series)
-        else if (form !== series || (this.#integers.size > 0 && this.#integers.has(series))) plain = false
+        else if (form !== series || (this.#declared.size > 0 && this.#declared.has(series))) plain = false
       }
     }
     this.#refused = new Map()
@@ -89,22 +91,33 @@ export class FieldTypes {
     for (const series of admitted) {
       const form = this.#forms.get(series) ?? this.#formOf(series)
       this.#forms.set(series, form)
-      const integers = this.#integersOf(series)
-      if (integers !== undefined) this.#integers.set(series, integers)
-      if (form !== series || integers !== undefined) plain = false
+      const declared = this.#declaredOf(series)
+      if (declared !== undefined) this.#declared.set(series, declared)
+      if (form !== series || declared !== undefined) plain = false
     }
     return plain && this.#refused.size === 0
   }
 
-  /** The point of a message as it may be written. Its series was among those of the last {@link pin}. */
-  fit(series: Series, value: PointValue, receivedMs: number): Fit {
+  /**
+   * The point of a message as it may be written. Its series was among those of the last {@link pin}. What is replayed has to
+   * be within the range of today: that one may be what was mended.
+   */
+  fit(series: Series, value: PointValue, receivedMs: number, isReplayed: boolean): Fit {
     const refused = this.#refused.size === 0 ? undefined : this.#refused.get(series)
     if (refused !== undefined) return { code: 'series_limit', detail: refused }
-    const integers = this.#integers.size === 0 ? undefined : this.#integers.get(series)
-    if (integers !== undefined && typeAt(integers.changes, receivedMs) === 'integer') {
-      const exact = integerOf(value)
-      if (exact !== undefined) return { series: integers.series, value: exact }
-    }
+    const declared = this.#declared.size === 0 ? undefined : this.#declared.get(series)
+    if (declared === undefined) return this.#formed(series, value)
+    const { changes, integers } = declared
+    const said = changeAt(changes, receivedMs)
+    const { meaning } = (isReplayed ? changes.at(-1) : said) ?? {}
+    const outside = meaning && outsideOf(meaning, value)
+    if (outside !== undefined && meaning?.outside === 'fault') return { code: 'value_outside_range', detail: outside }
+    const exact = said?.type === 'integer' ? integerOf(value) : undefined
+    const point = exact === undefined ? this.#formed(series, value) : { series: integers, value: exact }
+    return outside === undefined ? point : { ...point, mark: outside }
+  }
+
+  #formed(series: Series, value: PointValue): { series: Series; value: PointValue; beside?: Series } {
     const form = this.#forms.get(series) ?? series
     if (typeof value !== 'bigint') return { series: form, value }
     const beside = this.#digits.get(series) ?? this.#formOf({ ...series, type: 'string', seat: undefined })
@@ -121,14 +134,15 @@ export class FieldTypes {
     return this.#types.get(fieldKey(series)) ?? 'float'
   }
 
-  #integersOf(series: Series): Integers | undefined {
+  #declaredOf(series: Series): Declared | undefined {
     if (series.type !== 'float') return undefined
     const plain = this.#plainOf(series)
-    const pinned = plain === 'integer' ? [{ sinceMs: 0, type: plain }] : []
+    const pinned = plain === 'integer' ? [{ sinceMs: 0, type: plain, meaning: { type: plain } as FieldMeaning }] : []
     const changes = [...pinned, ...this.#registry.declaredTypes.of(series)]
-    return changes.length === 0
-      ? undefined
-      : { series: { ...series, plain, type: 'integer', seat: undefined }, changes }
+    const matters = changes.some(({ type, meaning: { min, max } }) => {
+      return type === 'integer' || min !== undefined || max !== undefined
+    })
+    return matters ? { integers: { ...series, plain, type: 'integer', seat: undefined }, changes } : undefined
   }
 
   async #ask(series: readonly Series[]): Promise<void> {

@@ -16,6 +16,8 @@ export interface IngestMetrics {
   /** Series that were new and are not stored, again each time they come. */
   readonly refusedFields: Counter
   readonly nulls: Counter
+  /** Values and readings that are stored and not as they were declared. */
+  readonly undeclared: Counter<'code'>
   /** Points decoded and given up, because their partition went to another worker: it reads them again. */
   readonly revoked: Counter
   /** Points of readings that were deleted before they were stored. */
@@ -73,6 +75,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     cutLetters: counter('dead_letters_cut_total', 'Dead letters too large for the log, which keep their first 4 KiB'),
     refusedFields: counter('refused_fields_total', 'New fields beyond the bounds, again with each batch'),
     nulls: counter('nulls_total', 'Fields skipped because they were null'),
+    undeclared: counterBy('undeclared_total', 'Stored, and not as it was declared, by code of the note', 'code'),
     revoked: counter('revoked_points_total', 'Points dropped because another worker took over their partition'),
     deleted: counter('deleted_points_total', 'Points not stored, because their readings were deleted'),
     superseded: counter('superseded_points_total', 'Points of a replay not stored: there is another value by now'),

@@ -158,13 +158,13 @@ export class Pipeline {
     const slices = group.filter(({ progress }) => !progress.revoked)
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
     const tooLarge = await handOn.append(slices)
-    const { stored, refusals, deleted } = await writer.write(slices, tooLarge)
+    const { stored, refusals, doubts, deleted } = await writer.write(slices, tooLarge)
     // Before anything of them is looked at that was received later.
     if (latest.erase(deleted)) recent.forget()
     const oldest = Math.min(...slices.flatMap(({ records }) => records[0]?.ms ?? []))
     if (Number.isFinite(oldest)) metrics.storedLatency.observe(Math.max(0, Date.now() - oldest) / 1000)
     const overwrites = stored.flatMap((part) => recent.look(part))
-    await deadLetters.append(slices, refusals, overwrites)
+    await deadLetters.append(slices, refusals, doubts, overwrites)
     await gaps.append(slices.flatMap(({ gap }) => gap ?? []))
     await latest.merge(stored)
     let records = 0

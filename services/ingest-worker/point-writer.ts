@@ -1,12 +1,14 @@
 import { SluiceError } from '../../shared/errors.ts'
 import type { PointStore, RejectedPoint } from '../../shared/points/port.ts'
 import type { TombstoneView } from '../../shared/registry/tombstones-port.ts'
+import type { DeclaredTypes } from '../../shared/registry/types-port.ts'
 import { concatenate, type PointBatch } from '../../shared/telemetry.ts'
 import { at, keep, nothingOf, type Accepted } from './accepted.ts'
 import type { DeletedReadings } from './deleted-readings.ts'
 import type { FieldTypes } from './field-types.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { Replayed } from './replayed.ts'
+import { missingFields } from './required-fields.ts'
 import { isOfReplays, Refusals, type LateFault, type Refusal, type Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 import { TimeSpread } from './time-spread.ts'
@@ -15,6 +17,8 @@ import { TimeSpread } from './time-spread.ts'
 export interface Written {
   readonly stored: readonly Accepted[]
   readonly refusals: readonly Refusal[]
+  /** What is stored, and not as it was declared. */
+  readonly doubts: readonly LateFault[]
   /** What was known to be deleted, and left out. */
   readonly deleted: TombstoneView
 }
@@ -27,6 +31,7 @@ export class PointWriter {
   readonly #points: Pick<PointStore, 'write'>
   readonly #replayed: Replayed
   readonly #types: FieldTypes
+  readonly #declaredTypes: Pick<DeclaredTypes, 'areSomeRequired' | 'requiredIn'>
   readonly #spread: TimeSpread
   readonly #deleted: DeletedReadings
   readonly #retry: Retry
@@ -36,6 +41,7 @@ export class PointWriter {
   constructor(options: {
     points: Pick<PointStore, 'write' | 'query'>
     types: FieldTypes
+    registry: { readonly declaredTypes: Pick<DeclaredTypes, 'areSomeRequired' | 'requiredIn'> }
     deleted: DeletedReadings
     retry: Retry
     metrics: IngestMetrics
@@ -46,6 +52,7 @@ export class PointWriter {
     this.#points = options.points
     this.#replayed = new Replayed(options)
     this.#types = options.types
+    this.#declaredTypes = options.registry.declaredTypes
     this.#spread = new TimeSpread({ most: options.deviceWeeks, metrics: options.metrics })
     this.#deleted = options.deleted
     this.#retry = options.retry
@@ -62,8 +69,9 @@ export class PointWriter {
     for (const { slice, record, fault } of faults) refusals.add(slice, record, fault)
     const asTheyAre = await this.#types.pin(slices.map((slice) => slice.decoded.points.series))
     const deleted = await this.#deleted.view()
+    const doubts = this.#declaredTypes.areSomeRequired ? missingFields(slices, this.#declaredTypes) : []
     const accepted = slices.map((slice) => {
-      const fitting = this.#spread.leaveOut(this.#fit(slice, asTheyAre, refusals), refusals)
+      const fitting = this.#spread.leaveOut(this.#fit(slice, asTheyAre, refusals, doubts), refusals)
       return this.#deleted.leaveOut(fitting, deleted)
     })
     const stored: Accepted[] = []
@@ -72,7 +80,8 @@ export class PointWriter {
       const wanted = isOfReplay ? await this.#replayed.leaveOut(parts) : parts
       stored.push(...(await this.#store(wanted, refusals)))
     }
-    return { stored, refusals: refusals.list(), deleted }
+    for (const { fault } of doubts) this.#metrics.undeclared.inc({ code: fault.code })
+    return { stored, refusals: refusals.list(), doubts, deleted }
   }
 
   async #store(accepted: readonly Accepted[], refusals: Refusals): Promise<readonly Accepted[]> {
@@ -83,19 +92,25 @@ export class PointWriter {
   }
 
   /** The slice's points as the types in force have them, without those that do not fit. */
-  #fit(slice: Slice, asTheyAre: boolean, refusals: Refusals): Accepted {
+  #fit(slice: Slice, asTheyAre: boolean, refusals: Refusals, doubts: LateFault[]): Accepted {
     const { points, record, element } = slice.decoded
     if (asTheyAre && !points.values.some((value) => typeof value === 'bigint')) {
       return { slice, points, record, element }
     }
     const kept = nothingOf(slice)
+    const isReplayed = isOfReplays(slice)
     for (let i = 0; i < record.length; i++) {
       const { field } = at(points.series, i)
       const { ms } = at(slice.records, at(record, i))
-      const fit = this.#types.fit(at(points.series, i), at(points.values, i), ms)
-      if ('code' in fit) refusals.add(slice, at(record, i), { element: at(element, i), path: field, ...fit })
+      const fit = this.#types.fit(at(points.series, i), at(points.values, i), ms, isReplayed)
+      const place = { element: at(element, i), path: field }
+      if ('code' in fit) refusals.add(slice, at(record, i), { ...place, ...fit })
       else {
         keep(kept, slice.decoded, i, fit)
+        if (fit.mark !== undefined) {
+          const fault = { ...place, code: 'value_marked', detail: fit.mark } as const
+          doubts.push({ slice, record: at(record, i), fault })
+        }
         if (fit.beside !== undefined) {
           keep(kept, slice.decoded, i, { series: fit.beside, value: String(at(points.values, i)) })
         }

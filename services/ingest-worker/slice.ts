@@ -52,7 +52,7 @@ export function isOfReplays({ records: [first] }: Slice): boolean {
   return first !== undefined && isReplay(first)
 }
 
-/** Something is wrong with a record, found after it was decoded. */
+/** Something is wrong with a record, or doubtful, found after it was decoded. */
 export interface LateFault {
   readonly slice: Slice
   /** Index of the record in the slice. */

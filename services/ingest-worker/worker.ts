@@ -46,7 +46,7 @@ export type WorkerRegistry = Pick<
 > & {
   readonly decoders: Pick<Decoders, 'find' | 'onPut'>
   readonly policies: Pick<Policies, 'find'>
-  readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of'>
+  readonly declaredTypes: Pick<DeclaredTypes, 'epoch' | 'of' | 'areSomeRequired' | 'requiredIn'>
 }
 
 export interface IngestWorkerOptions {

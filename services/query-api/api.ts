@@ -41,6 +41,8 @@ export interface ApiOptions {
   readonly nodes: BrokerNodes
   /** The ingest workers that live. */
   readonly workers: () => Promise<readonly GroupOwner[]>
+  /** Why contracts of files are not in force; undefined where all are. */
+  readonly contracts?: { readonly problem: string | undefined }
   /** The receive clock of this process, shared with the broker; see `ReceiveClock.stampOf`. */
   readonly stamp: (payload: Uint8Array) => Stamp
   readonly status: () => ProcessStatus

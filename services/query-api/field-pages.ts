@@ -1,6 +1,8 @@
 import Type, { type Static } from 'typebox'
 import { SluiceError } from '../../shared/errors.ts'
 import type { KnownSeries } from '../../shared/points/port.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import { late, shown, shownOf } from './shown-fields.ts'
 
 /** Fields in one answer: what a device may have at most is far more than anybody reads at once. */
 export const MAX_FIELDS_LISTED = 1000
@@ -9,7 +11,12 @@ export const StreamsView = Type.Array(
   Type.Object({
     stream: Type.String(),
     fields: Type.Array(
-      Type.Object({ field: Type.String(), type: Type.Enum(['float', 'integer', 'boolean', 'string']) }),
+      Type.Object({
+        field: Type.String(),
+        type: Type.Enum(['float', 'integer', 'boolean', 'string']),
+        ...shown,
+        ...late,
+      }),
     ),
   }),
 )
@@ -20,13 +27,18 @@ export interface FieldPage {
   readonly next: string | null
 }
 
-/** A part of a device's series, in the order of the store, behind `cursor`. Error: `cursor_invalid`. */
-export function pageOfFields(series: readonly KnownSeries[], limit: number, cursor?: string): FieldPage {
+/** A part of the series of a device of the tenant, in the order of the store, behind `cursor`. Error: `cursor_invalid`. */
+export function pageOfFields(
+  { registry, tenant }: { readonly registry: Pick<Registry, 'declaredTypes'>; readonly tenant: string },
+  series: readonly KnownSeries[],
+  limit: number,
+  cursor?: string,
+): FieldPage {
   const from = cursor === undefined ? 0 : placeBehind(series, cursor)
   const streams = new Map<string, FieldPage['streams'][number]>()
   for (const { stream, field, type } of series.slice(from, from + limit)) {
     const entry = streams.get(stream) ?? { stream, fields: [] }
-    entry.fields.push({ field, type })
+    entry.fields.push({ field, type, ...shownOf(registry, { tenant, stream, field }) })
     streams.set(stream, entry)
   }
   const last = from + limit < series.length ? series[from + limit - 1] : undefined

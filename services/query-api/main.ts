@@ -24,7 +24,8 @@ import { Rates } from '../../shared/rates.ts'
 import { thisBuild } from '../../shared/process/version.ts'
 import type { ProcessStatus } from './api.ts'
 import { createApi } from './app.ts'
-import { PolicyOverlays } from './policy-overlays.ts'
+import { openContractOverlays } from './contract-overlays.ts'
+import { openPolicyOverlays } from './policy-overlays.ts'
 
 process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api', async (context) => {
   const { config, logger, metrics, releasers, open, watch, readiness } = context
@@ -37,8 +38,11 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const cache = await open('cache', openRedisCache, redisCacheOptions(config))
   const nodes = await open('broker nodes', openBrokerNodes, redisSessionsOptions(config))
   await registry.setAdminKey(config.ADMIN_TOKEN)
-  await open('policy files', PolicyOverlays.open, { registry, folder: config.POLICY_FILES })
+  await open('policy files', openPolicyOverlays, { registry, folder: config.POLICY_FILES })
   const owners = await open('workers', openGroupOwners, kafkaOptions(config, 'query-api'))
+  const workers = () => owners.list()
+  const contracts = { registry, workers, folder: config.CONTRACT_FILES }
+  const overlay = await open('contract files', openContractOverlays, contracts)
   const lag = new LagWatch({ log, logger, metrics })
   releasers.own('lag watch', lag, async (it) => it.close())
   const hold = leaseSlots({ slots: registry.stampSlots, name: node, logger, metrics })
@@ -47,7 +51,8 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, readiness, settings: config, logger, metrics },
     stamp: (payload) => stamps.clock.stampOf(payload),
-    workers: () => owners.list(),
+    workers,
+    contracts: overlay,
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),
     rates: new Rates(config, metrics),
     build: thisBuild(),

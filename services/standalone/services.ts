@@ -20,7 +20,8 @@ import { readinessOf, type Broker } from '../broker/broker.ts'
 import type { BrokerOptions } from '../broker/connection/broker-context.ts'
 import { startIngestWorker } from '../ingest-worker/worker.ts'
 import { createApi } from '../query-api/app.ts'
-import { PolicyOverlays } from '../query-api/policy-overlays.ts'
+import { openContractOverlays } from '../query-api/contract-overlays.ts'
+import { openPolicyOverlays } from '../query-api/policy-overlays.ts'
 import type { StandaloneConfig } from '../../config/standalone.ts'
 import { Backups, type StoreSnapshots } from './backups.ts'
 
@@ -65,9 +66,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   const { clock } = stamps
   const shared = { ...ports, settings: config, logger, metrics }
 
-  const policies = { registry: ports.registry, folder: config.POLICY_FILES, logger, metrics }
-  const overlays = await PolicyOverlays.open(policies)
-  releasers.own('policy files', overlays, (it) => it.close())
+  const contracts = await openOverlays(context)
   const lag = new LagWatch({ log: ports.log, logger, metrics })
   releasers.own('lag watch', lag, async (it) => it.close())
   const worker = await startIngestWorker(shared)
@@ -104,6 +103,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     stamp: (payload) => clock.stampOf(payload),
     status: () => ({ mode: 'standalone', mqtt, readings: worker.readings() }),
     readiness,
+    contracts,
     rates,
     backup: (recipients) => backups.make(recipients),
     build,
@@ -112,6 +112,16 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
   releasers.own('query api', api, (it) => it.close())
   const http = await listenHttp(api, { host: config.BIND_ADDRESS, port: config.HTTP_PORT }, 'HTTP_PORT')
   return { ...broker.addresses, http, ...(await startOperations(context, readiness)) }
+}
+
+/** What files say, before anything is stored by it. */
+async function openOverlays({ config, ports: { registry }, logger, metrics, releasers }: ServiceContext) {
+  const policies = await openPolicyOverlays({ registry, folder: config.POLICY_FILES, logger, metrics })
+  releasers.own('policy files', policies, (it) => it.close())
+  // The one worker that there will be is of this version.
+  const workers = async () => []
+  const contracts = await openContractOverlays({ registry, workers, folder: config.CONTRACT_FILES, logger, metrics })
+  return releasers.own('contract files', contracts, (it) => it.close())
 }
 
 /** For probes and scrapers alone, where it is asked for. */

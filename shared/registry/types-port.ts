@@ -1,8 +1,11 @@
-/** What numbers of a field are: doubles, or whole numbers of 64 bits, which are exact. */
-export type NumberType = 'float' | 'integer'
+import type { Contract, Declaration } from '../types/declaration.ts'
+import type { FieldMeaning, MeaningChange, NumberType } from '../types/meaning.ts'
 
-/** What the numbers are in messages that were received from `sinceMs` on, by their receive stamp, until the next change. */
-export interface TypeChange {
+/**
+ * What holds for messages that were received from `sinceMs` on, by their receive stamp, until the next change. What is only
+ * shown, as a unit, is that of the last one.
+ */
+export interface TypeChange extends Declaration {
   readonly sinceMs: number
   readonly type: NumberType
   readonly who: string
@@ -24,25 +27,51 @@ export interface DeclaredType extends DeclaredField {
 /** Declarations of all tenants, which every process has in memory. */
 export const MAX_TYPE_CHANGES = 10_000
 
-/** Which fields were declared to have integers. Errors as of `Registry`. */
+/** What contracts say of a field. */
+export interface FieldContract extends DeclaredField, Contract {}
+
+/** What was declared of fields. Errors as of `Registry`. */
 export interface DeclaredTypes {
   /** Grows whenever what {@link of} answers may have changed: what others declare within about a second. */
   readonly epoch: number
   /** As far as this process knows. Fields that nobody declared have none. */
   of(field: DeclaredField): readonly TypeChange[]
+  /** Fields of the stream that were ever required, as far as this process knows. */
+  requiredIn(stream: Pick<DeclaredField, 'tenant' | 'stream'>): readonly DeclaredType[]
+  /** False: {@link requiredIn} has none for any stream. */
+  readonly areSomeRequired: boolean
   /** Resolves when the changes of this process are known to it, or could not be read. */
   known(): Promise<void>
   /** By tenant, stream and field. */
   list(tenant?: string): Promise<readonly DeclaredType[]>
   /**
-   * Says what the numbers are from a moment on that every process hears of it before: at once where there is one process,
-   * else in five seconds. What holds already stays as it is. Durable when it resolves. Errors: `name_invalid`,
-   * `bad_request` (the field is no name, or {@link MAX_TYPE_CHANGES}), `disk_full`.
+   * Changes what is declared of a field, from a moment on that every process hears of it before: at once where there is one
+   * process, else in five seconds. What holds already stays as it is, and what is only shown changes at once. Durable when
+   * it resolves. Errors: `name_invalid`, `bad_request` (the field is no name, the meaning is none, or
+   * {@link MAX_TYPE_CHANGES}), `contract_in_force`, `disk_full`.
    */
-  declare(field: DeclaredField, type: NumberType, who: string): Promise<TypeChange>
+  declare(field: DeclaredField, change: MeaningChange, who: string): Promise<TypeChange>
+  /**
+   * Lays what contracts say over what people declared, in the place of what contracts said before: of all fields or, where it
+   * rejects, of none. The fields that changed. Errors: `contract_invalid`, `bad_request`, `disk_full`.
+   */
+  overlay(contracts: readonly FieldContract[]): Promise<readonly DeclaredField[]>
+}
+
+/** What holds of a field for a message that was received then. */
+export function changeAt<C extends Pick<TypeChange, 'sinceMs'>>(
+  changes: readonly C[],
+  receivedMs: number,
+): C | undefined {
+  return changes.findLast(({ sinceMs }) => sinceMs <= receivedMs)
+}
+
+/** What is declared of a field by now, also what holds only in a moment. */
+export function meaningOf(types: Pick<DeclaredTypes, 'of'>, field: DeclaredField): FieldMeaning | undefined {
+  return types.of(field).at(-1)?.meaning
 }
 
 /** What the numbers are of a message that was received then. */
 export function typeAt(changes: readonly Pick<TypeChange, 'sinceMs' | 'type'>[], receivedMs: number): NumberType {
-  return changes.findLast(({ sinceMs }) => sinceMs <= receivedMs)?.type ?? 'float'
+  return changeAt(changes, receivedMs)?.type ?? 'float'
 }

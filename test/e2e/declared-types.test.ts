@@ -1,5 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { connectAsync } from 'mqtt'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import { tempFolder } from '../helpers.ts'
 import { PATIENCE } from '../patience.ts'
 import { startServer, type Server } from './server.ts'
 import { sluice } from './sluice.ts'
@@ -70,4 +73,41 @@ it('hourly means of a field that was declared within an hour are of all of its n
     series: [{ device: 'meter', ...series }],
     complete: true,
   })
+})
+
+it('a contract in a file declares before the first message, and a wrong one leaves it in force over a restart', async () => {
+  const contracts = tempFolder()
+  const write = (text: string) => {
+    writeFileSync(join(contracts, 'demo.yaml'), `tenant: demo\nstreams:\n  telemetry:\n    power: ${text}\n`)
+  }
+  write('{unit: kW, name: Load, max: 5, outside: fault}')
+  const env = { CONTRACT_FILES: contracts }
+  const first = await startServer({ env })
+  await sluice(first, 'devices', 'add', 'demo/meter')
+  const check = async (server: Server, power: number) => {
+    const headers = { authorization: `Bearer ${server.token}` }
+    const post = (body: string) =>
+      fetch(`${server.url}/v1/devices/demo/meter/readings`, { method: 'POST', headers, body })
+    expect((await post(`{"power":${power},"n":${power}}`)).status).toBe(202)
+    expect((await post(`{"power":7,"n":${power + 1}}`)).status).toBe(202)
+    await expect
+      .poll(async () => (await fetch(`${server.url}/v1/devices/demo/meter/latest`, { headers })).json(), PATIENCE)
+      .toMatchObject({
+        streams: [{ fields: { n: { value: power + 1 }, power: { value: power, unit: 'kW', name: 'Load' } } }],
+      })
+  }
+  await check(first, 1)
+  expect(await sluice(first, 'types', 'list')).toMatch(
+    /^demo +telemetry +power +float +kW +Load +\.\.5 fault .* demo\.yaml:4$/m,
+  )
+  expect(await sluice(first, 'dead-letters', 'list')).toContain('7 is above the declared max 5')
+  expect(await sluice(first, 'devices', 'show', 'demo/meter')).toMatch(/^telemetry +power +float +kW +Load$/m)
+  await expect(sluice(first, 'types', 'set', 'demo', 'power', '--max', '9')).rejects.toThrow(
+    'max is set by demo.yaml:4',
+  )
+  await first.kill('SIGTERM')
+  write('{unit: kW, max: five}')
+  const again = await startServer({ env, folder: first.folder })
+  expect(again.log()).toContain('demo.yaml:4: streams.telemetry.power.max is \\"five\\"')
+  await check(again, 3)
 })

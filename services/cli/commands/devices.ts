@@ -11,6 +11,7 @@ import { devicePath } from '../../../shared/api-client.ts'
 import { printable } from '../../../shared/printable.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
+import { fieldTable, type StreamAnswer } from '../field-table.ts'
 import { textTable } from '../../../shared/text-table.ts'
 import { addDevicesCommand } from './devices-command.ts'
 import { addDevicesImport } from './devices-import.ts'
@@ -39,10 +40,7 @@ interface DeviceDetails extends DeviceAnswer {
     readonly lastUsed: string | null
     readonly expiresAt: string | null
   }[]
-  readonly streams: readonly {
-    readonly stream: string
-    readonly fields: readonly { readonly field: string; readonly type: string }[]
-  }[]
+  readonly streams: readonly StreamAnswer[]
   /** Cursor of the fields beyond those. */
   readonly moreFields?: string | null
   readonly presence?: {
@@ -179,11 +177,10 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       it.since ?? '',
       it.last ?? '',
     ])
-    const fields = found.streams.flatMap((it) => it.fields.map((field) => [it.stream, field.field, field.type]))
     const lines = head.map(([name, value]) => `${name.padEnd(10)} ${printable(value)}`.trimEnd())
     const columns = ['credential', 'kind', 'username', 'created', 'last used', 'ends']
     if (credentials.length > 0) lines.push('', textTable(columns, credentials))
-    if (fields.length > 0) lines.push('', textTable(['stream', 'field', 'type'], fields))
+    if (found.streams.length > 0) lines.push('', fieldTable(found.streams))
     if (typeof found.moreFields === 'string') lines.push('... and more: see .../fields of the API')
     if (limits.length > 0) lines.push('', textTable(['limit', 'allows', 'acted', 'since', 'last'], limits))
     return lines.join('\n')

@@ -6,6 +6,7 @@ import { parseTime, Series } from './series.js'
 /** @typedef {import('./series.js').Point} Point */
 /** @typedef {import('./stream.js').Reading} Reading */
 /** @typedef {{ value: number | boolean | string, type: string, time: number, lastNumber?: Latest | undefined }} Latest time in ms since 1970; `lastNumber` where the value is none */
+/** @typedef {{ unit?: string, name?: string }} Declared */
 /** @typedef {{ stream: string, field: string, type: string, points: [number, number | boolean | string][] }} StoredSeries */
 
 const HOUR_MS = 3_600_000
@@ -25,6 +26,8 @@ export class ChosenStream {
   hour = new Map()
   /** @type {Map<string, Latest>} */
   latest = new Map()
+  /** @type {Map<string, Declared>} what was declared of fields, as of the last {@link load} */
+  declared = new Map()
   /** @type {string[]} other streams of the device that are known to the store */
   streams = []
   /** When the newest reading arrived, ms since 1970. */
@@ -79,7 +82,8 @@ export class ChosenStream {
     if (state === undefined) return
     this.stream = state.stream
     if (Number.isNaN(this.lastSeen)) this.lastSeen = Date.parse(state.lastSeen)
-    for (const [field, { value, type, time, lastNumber }] of Object.entries(state.fields)) {
+    for (const [field, { value, type, time, lastNumber, unit, name }] of Object.entries(state.fields)) {
+      this.declared.set(field, { unit, name })
       const known = this.latest.get(field)
       const number = lastNumber && { ...lastNumber, time: parseTime(lastNumber.time) }
       // A value that arrived while the answer was on its way is newer; only its exact type comes from the store.

@@ -194,15 +194,19 @@ export class Live {
     for (const [field, { value, type, time, lastNumber }] of chosen.latest) {
       let row = this.#rows.get(field)
       if (row === undefined) {
-        const name = make('th', { scope: 'row' }, visible(field, 200), this.#chartButton(field))
+        const name = make('th', { scope: 'row' }, make('span'), this.#chartButton(field))
         row = make('tr', {}, name, make('td', { class: 'value' }), make('td'), make('td'))
         this.#rows.set(field, row)
         body.append(row)
       }
       const [choice] = row.getElementsByTagName('button')
       choice.hidden = !hidden.has(field)
+      const { unit, name } = chosen.declared.get(field) ?? {}
+      const [label] = row.getElementsByTagName('span')
+      setText(label, visible(field, 200) + (name === undefined ? '' : ` (${visible(name, 256)})`))
       const before = lastNumber ? ` (last number ${lastNumber.value}, ${formatTime(lastNumber.time)})` : ''
-      setText(row.cells[1], `${visible(String(value), 300)}${before}`)
+      const measured = unit === undefined || typeof value === 'boolean' ? '' : ` ${visible(unit, 64)}`
+      setText(row.cells[1], `${visible(String(value), 300)}${measured}${before}`)
       setText(row.cells[2], TYPE_NAMES[type] ?? visible(type, 20))
       setText(row.cells[3], formatTime(time))
     }

@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { checkNewName } from '../../../shared/names.ts'
 import type { DeclaredField, TypeChange } from '../../../shared/registry/types-port.ts'
 import { DEFAULT_STREAM } from '../../../shared/topics.ts'
+import { featuresOf, MEANING_NAMES, type MeaningChange } from '../../../shared/types/meaning.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { requireOfWorkers } from '../features.ts'
 import { recordAction } from '../audit.ts'
@@ -11,19 +12,50 @@ import { rfc3339 } from '../time.ts'
 const NumberType = Type.Enum(['integer', 'float'], {
   description: 'Integer: whole numbers of 64 bits are exact, and others are floats beside them. Float: as undeclared.',
 })
+/** What may be declared of a field; see docs/types.md. */
+const meaning = {
+  unit: Type.String({ description: 'As people write it, such as °C.' }),
+  name: Type.String({ description: 'What people call the field.' }),
+  min: Type.Number({ description: 'The least number, inclusive.' }),
+  max: Type.Number({ description: 'The greatest number, inclusive.' }),
+  outside: Type.Enum(['fault', 'mark'], {
+    description:
+      'What becomes of a number below min or above max: a fault, which is not stored, or stored with a note. mark where it is not said.',
+  }),
+  required: Type.Boolean({ description: 'Readings of the stream without the field are noted.' }),
+  interval: Type.Number({ description: 'Seconds from one reading with the field to the next.' }),
+}
 const Declared = Type.Object({
   tenant: Type.String(),
   stream: Type.String(),
   field: Type.String(),
   type: NumberType,
+  ...Type.Partial(Type.Object(meaning)).properties,
   since: Type.Union([Type.String(), Type.Null()], {
     description: 'It holds for messages that were received from then on; of those before, what was said before.',
   }),
   who: Type.String(),
+  files: Type.Record(Type.String(), Type.String(), {
+    description: 'What contracts say of it, by name, with file and line: nobody else changes that.',
+  }),
 })
+const changed = Object.entries({ type: NumberType, ...meaning }).map(
+  ([name, schema]) => [name, Type.Optional(Type.Union([schema, Type.Null()]))] as const,
+)
+const Change = Type.Unsafe<{ tenant: string; stream?: string; field: string } & MeaningChange>(
+  Type.Object(
+    {
+      tenant: Type.String(),
+      stream: Type.Optional(Type.String({ description: 'telemetry when absent.' })),
+      field: Type.String(),
+      ...Object.fromEntries(changed),
+    },
+    { additionalProperties: false, minProperties: 3, description: 'What is left out stays; null takes it back.' },
+  ),
+)
 
-/** Which fields were declared to have integers. */
-export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers'>): void {
+/** What was declared of fields. */
+export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers' | 'contracts'>): void {
   const { declaredTypes } = options.registry
   const tags = ['types']
   app.get(
@@ -31,15 +63,24 @@ export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers'>):
     {
       schema: {
         tags,
-        summary: 'Fields whose type was declared, with what was said last',
+        summary: 'What was declared of fields, as it was said last',
         querystring: Type.Object({ tenant: Type.Optional(Type.String()) }, { additionalProperties: false }),
-        response: { 200: Type.Object({ types: Type.Array(Declared) }), ...problemResponses },
+        response: {
+          200: Type.Object({
+            types: Type.Array(Declared),
+            contractsRefused: Type.Union([Type.String(), Type.Null()], {
+              description: 'Why contracts in files are not in force, with file and line; those before are.',
+            }),
+          }),
+          ...problemResponses,
+        },
       },
     },
     async ({ query: { tenant } }) => {
       if (tenant !== undefined) checkNewName('tenant', tenant)
       const declared = await declaredTypes.list(tenant)
-      return { types: declared.flatMap(({ changes, ...field }) => changes.slice(-1).map((one) => view(field, one))) }
+      const types = declared.flatMap(({ changes, ...field }) => changes.slice(-1).map((one) => view(field, one)))
+      return { types, contractsRefused: options.contracts?.problem ?? null }
     },
   )
   app.put(
@@ -47,32 +88,26 @@ export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers'>):
     {
       schema: {
         tags,
-        summary: 'Declare what the numbers of a field are, in messages that come from now on',
-        body: Type.Object(
-          {
-            tenant: Type.String(),
-            stream: Type.Optional(Type.String({ description: 'telemetry when absent.' })),
-            field: Type.String(),
-            type: NumberType,
-          },
-          { additionalProperties: false },
-        ),
+        summary: 'Declare what a field means, in messages that come from now on',
+        body: Change,
         response: { 200: Declared, ...problemResponses },
       },
     },
     async (request) => {
-      const { tenant, stream = DEFAULT_STREAM, field: name, type } = request.body
+      const { tenant, stream = DEFAULT_STREAM, field: name, ...change } = request.body
       const field = { tenant, stream, field: name }
-      if (type === 'integer') await requireOfWorkers(options, 'declared-types')
-      const change = await declaredTypes.declare(field, type, request.who)
-      const answer = view(field, change)
+      const said = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null))
+      for (const feature of featuresOf(said)) await requireOfWorkers(options, feature)
+      const put = await declaredTypes.declare(field, change, request.who)
+      const answer = view(field, put)
       const subject = `${tenant}/${stream} ${name}`
-      await recordAction(options, request, 'types.set', subject, `${type} from ${answer.since}`)
+      await recordAction(options, request, 'types.set', subject, `${JSON.stringify(put.meaning)} from ${answer.since}`)
       return answer
     },
   )
 }
 
-function view(field: DeclaredField, { type, sinceMs, who }: TypeChange): Static<typeof Declared> {
-  return { ...field, type, since: rfc3339(sinceMs), who }
+function view(field: DeclaredField, { type, sinceMs, who, meaning, sources }: TypeChange): Static<typeof Declared> {
+  const said = Object.fromEntries(MEANING_NAMES.flatMap((name) => (name in meaning ? [[name, meaning[name]]] : [])))
+  return { ...field, ...said, type, since: rfc3339(sinceMs), who, files: { ...sources.files } }
 }

@@ -6,6 +6,7 @@ import { deviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { MAX_FIELDS_LISTED, pageOfFields, StreamsView } from '../field-pages.ts'
 import { recordAction } from '../audit.ts'
+import { addSilence } from '../silent-fields.ts'
 import { markUsed } from '../used-names.ts'
 import { LimitsView, PresenceView, viewPresence, type Heard } from '../presence.ts'
 import { problemResponses } from '../problem.ts'
@@ -72,7 +73,7 @@ export async function requireDevice(registry: Registry, tenant: string, device: 
   return found
 }
 
-export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'nodes' | 'logger'>): void {
+export function deviceRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'nodes' | 'cache' | 'logger'>): void {
   const { registry } = options
   createRoutes(app, options)
   showRoute(app, options)
@@ -117,7 +118,7 @@ function createRoutes(app: Api, options: ApiParts<'registry' | 'points' | 'logge
   )
 }
 
-function showRoute(app: Api, parts: ApiParts<'registry' | 'points' | 'nodes'>): void {
+function showRoute(app: Api, parts: ApiParts<'registry' | 'points' | 'nodes' | 'cache'>): void {
   const { registry, points } = parts
   app.get(
     '/devices/:tenant/:device',
@@ -147,7 +148,9 @@ function showRoute(app: Api, parts: ApiParts<'registry' | 'points' | 'nodes'>): 
     },
     async ({ params }) => {
       const device = await requireDevice(registry, params.tenant, params.device)
-      const { streams, next } = pageOfFields(await points.series(device.tenant, device.uid), MAX_FIELDS_LISTED)
+      const known = await points.series(device.tenant, device.uid)
+      const { streams, next } = pageOfFields({ registry, tenant: device.tenant }, known, MAX_FIELDS_LISTED)
+      await addSilence(parts, device, streams)
       const { presence, limits, ...heard } = await viewPresence(parts, device)
       const credentials = await registry.credentials.list(deviceKey(params.tenant, params.device))
       return {
@@ -186,7 +189,7 @@ function fieldsRoute(app: Api, { registry, points }: ApiParts<'registry' | 'poin
     },
     async ({ params, query }) => {
       const { tenant, uid } = await requireDevice(registry, params.tenant, params.device)
-      return pageOfFields(await points.series(tenant, uid), query.limit, query.cursor)
+      return pageOfFields({ registry, tenant }, await points.series(tenant, uid), query.limit, query.cursor)
     },
   )
 }

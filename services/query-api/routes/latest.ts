@@ -3,6 +3,7 @@ import type { FieldValue } from '../../../shared/registry/port.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { latestStates } from '../latest.ts'
 import { jsonValue } from '../live-events.ts'
+import { asDeclared, late, shown, shownOf } from '../shown-fields.ts'
 import { problemResponses } from '../problem.ts'
 import { Epoch, PointTime, rfc3339, TimeOrNull, Value, writeTime } from '../time.ts'
 import { DeviceParams, requireDevice } from './devices.ts'
@@ -14,6 +15,11 @@ const valueView = {
 }
 const FieldView = Type.Object({
   ...valueView,
+  ...shown,
+  outside: Type.Optional(
+    Type.String({ description: 'Why the value is outside of what is declared of the field now.' }),
+  ),
+  silentSince: late.silentSince,
   lastNumber: Type.Optional(
     Type.Object(valueView, { description: 'The newest number, where the newest value is none: a word, for example.' }),
   ),
@@ -75,7 +81,9 @@ export function latestRoutes(app: Api, options: ApiParts<'registry' | 'points' |
         }
         const fields = Object.entries(state.fields).map(([field, newest]) => {
           const { lastNumber } = newest
-          return [field, { ...view(newest), ...(lastNumber && { lastNumber: view(lastNumber) }) }] as const
+          const name = { tenant, stream: state.stream, field }
+          const said = { ...shownOf(options.registry, name), ...asDeclared(options.registry, name, newest) }
+          return [field, { ...view(newest), ...said, ...(lastNumber && { lastNumber: view(lastNumber) }) }] as const
         })
         return { stream: state.stream, lastSeen: rfc3339(state.lastSeenMs), fields: Object.fromEntries(fields) }
       })

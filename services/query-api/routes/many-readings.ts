@@ -7,6 +7,7 @@ import type { PointValue } from '../../../shared/telemetry.ts'
 import { compareInstants } from '../../../shared/telemetry.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
+import { shownOf } from '../shown-fields.ts'
 import { goneSignal } from '../gone.ts'
 import { problemResponses } from '../problem.ts'
 import { inPieces, type Turns } from '../series-answer.ts'
@@ -114,7 +115,7 @@ export function manyReadingRoutes(app: Api, options: ApiParts<'registry' | 'poin
             const last = series.at(-1)
             if (last !== undefined && previous !== undefined && isSame(previous, one)) {
               for (const point of view.points) last.points.push(point)
-            } else series.push({ device, ...view })
+            } else series.push({ device, ...view, ...shownOf(options.registry, { tenant, ...one }) })
             previous = one
             continue
           }

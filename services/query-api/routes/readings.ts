@@ -6,6 +6,7 @@ import { isDeviceName, MAX_NAME_BYTES } from '../../../shared/names.ts'
 import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { jsonValue } from '../live-events.ts'
+import { shown, shownOf } from '../shown-fields.ts'
 import { problemResponses } from '../problem.ts'
 import { inPieces, type Turns } from '../series-answer.ts'
 import { Epoch, parseInterval, parseTime, PointTime, Value, writeTime } from '../time.ts'
@@ -65,6 +66,7 @@ export const SeriesView = Type.Object({
   type: Type.Enum(['float', 'integer', 'number', 'boolean', 'string'], {
     description: 'number: floats and integers of one field; those beyond 2^53 are texts.',
   }),
+  ...shown,
   points: Type.Array(
     // Type.Tuple writes the form of an older JSON Schema.
     Type.Unsafe<[Static<typeof PointTime>, Static<typeof Value>]>({
@@ -103,7 +105,10 @@ export function readingRoutes(app: Api, options: ApiParts<'registry' | 'points'>
       const pointQuery = readQuery(query)
       const { tenant, uid } = await requireDevice(registry, params.tenant, params.device)
       const page = await points.query({ tenant, device: uid, ...pointQuery })
-      const series = page.series.map((one) => viewSeries(one, query.epoch))
+      const series = page.series.map((one) => ({
+        ...viewSeries(one, query.epoch),
+        ...shownOf(registry, { tenant, ...one }),
+      }))
       const { complete, next = null, leftOut } = page
       return inPieces({ series, complete, next, leftOut: [...leftOut] }, reply, turns)
     },

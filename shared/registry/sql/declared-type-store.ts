@@ -1,27 +1,21 @@
+import { type Kysely, type Transaction } from 'kysely'
 import { SluiceError } from '../../errors.ts'
 import { checkNewName, isDeviceName } from '../../names.ts'
 import type { Logger } from '../../process/logger.ts'
 import { fieldKey } from '../../topics.ts'
-import {
-  MAX_TYPE_CHANGES,
-  type DeclaredField,
-  type DeclaredType,
-  type DeclaredTypes,
-  type NumberType,
-  type TypeChange,
-} from '../types-port.ts'
+import { afterChange, afterContracts } from '../../types/declaration.ts'
+import type { MeaningChange } from '../../types/meaning.ts'
+import type { DeclaredField, DeclaredType, DeclaredTypes, FieldContract, TypeChange } from '../types-port.ts'
 import type { ChangeFeed } from './change-feed.ts'
+import { toChange, writeDeclaration } from './declared-type-rows.ts'
 import { KnownRows } from './known-rows.ts'
 import type { RegistryDatabase } from './registry-database.ts'
 import type { RegistrySchema } from './schema.ts'
 
-type Row = RegistrySchema['declared_types']
-
 /** What the change feed is told when a type was declared: no login has such a name. */
 export const TYPES_CHANGED = '\u001etypes'
-/** Others hear of a change within about a second: what is received later than this is stored by those who know. */
-const HEARD_MS = 5_000
 const MAX_FIELD_BYTES = 1_024
+const NONE: readonly never[] = []
 
 interface Parts {
   readonly database: RegistryDatabase
@@ -34,6 +28,8 @@ export class SqlDeclaredTypes implements DeclaredTypes {
   readonly #parts: Parts
   readonly #rows: KnownRows
   #fields: ReadonlyMap<string, DeclaredType> = new Map()
+  /** By {@link streamOf}. */
+  #required: ReadonlyMap<string, readonly DeclaredType[]> = new Map()
   epoch = 0
 
   private constructor(parts: Parts) {
@@ -50,7 +46,15 @@ export class SqlDeclaredTypes implements DeclaredTypes {
   }
 
   of(field: DeclaredField): readonly TypeChange[] {
-    return this.#fields.size === 0 ? [] : (this.#fields.get(fieldKey(field))?.changes ?? [])
+    return this.#fields.size === 0 ? NONE : (this.#fields.get(fieldKey(field))?.changes ?? NONE)
+  }
+
+  get areSomeRequired(): boolean {
+    return this.#required.size > 0
+  }
+
+  requiredIn(stream: Pick<DeclaredField, 'tenant' | 'stream'>): readonly DeclaredType[] {
+    return this.#required.get(streamOf(stream)) ?? NONE
   }
 
   known(): Promise<void> {
@@ -58,76 +62,107 @@ export class SqlDeclaredTypes implements DeclaredTypes {
   }
 
   async list(tenant?: string): Promise<readonly DeclaredType[]> {
-    return [...(await this.#select()).values()].filter((one) => tenant === undefined || one.tenant === tenant)
+    const all = await this.#parts.database.run(selectAll)
+    return [...all.values()].filter((one) => tenant === undefined || one.tenant === tenant)
   }
 
-  async declare({ tenant, stream, field }: DeclaredField, type: NumberType, who: string): Promise<TypeChange> {
+  async declare(field: DeclaredField, change: MeaningChange, who: string): Promise<TypeChange> {
     const { database, changes } = this.#parts
-    checkNewName('tenant', tenant)
-    if (!isDeviceName(stream)) throw new SluiceError('name_invalid', 'stream: not the name of a stream')
-    if (!field.isWellFormed() || Buffer.byteLength(field) > MAX_FIELD_BYTES) {
-      throw new SluiceError('bad_request', `field: a name is text of at most ${MAX_FIELD_BYTES} bytes`)
-    }
+    checkField(field)
     database.checkRoom()
-    const change = await changes.apply([TYPES_CHANGED], async (trx) => {
-      const query = trx.selectFrom('declared_types').where('tenant', '=', tenant).where('stream', '=', stream)
-      const last = await query
-        .selectAll()
-        .where('field', '=', field)
-        .orderBy('since_ms', 'desc')
-        .limit(1)
-        .executeTakeFirst()
-      if (last?.type === type) return toChange(last)
-      const { count } = await trx
-        .selectFrom('declared_types')
-        .select(({ fn }) => fn.countAll<number | bigint | string>().as('count'))
-        .executeTakeFirstOrThrow()
-      if (Number(count) >= MAX_TYPE_CHANGES) {
-        throw new SluiceError('bad_request', `types were declared ${MAX_TYPE_CHANGES} times, which is the most`)
-      }
-      const atMs = Date.now()
-      const sinceMs = Math.max(atMs + (database.isShared ? HEARD_MS : 0), (last?.since_ms ?? 0) + 1)
-      const row: Row = {
-        tenant,
-        stream,
-        field,
-        since_ms: sinceMs,
-        type,
-        who: who.slice(0, 256).toWellFormed(),
-        at_ms: atMs,
-      }
-      await trx.insertInto('declared_types').values(row).execute()
-      return toChange(row)
+    const { isShared } = database
+    const said = await changes.apply([TYPES_CHANGED], async (trx) => {
+      await this.#lock(trx)
+      const own = trx.selectFrom('declared_types').selectAll().where('tenant', '=', field.tenant)
+      const query = own.where('stream', '=', field.stream).where('field', '=', field.field)
+      const row = await query.orderBy('since_ms', 'desc').limit(1).executeTakeFirst()
+      const last = row === undefined ? undefined : toChange(row)
+      const next = afterChange(last, change, who)
+      if (last !== undefined && next === undefined) return last
+      const nothing = { meaning: {}, sources: { set: {}, files: {}, by: {} } }
+      return writeDeclaration(trx, field, { last, next: next ?? nothing, who, isShared })
     })
     await this.known()
-    return change
+    return said
+  }
+
+  async overlay(contracts: readonly FieldContract[]): Promise<readonly DeclaredField[]> {
+    const { database, changes } = this.#parts
+    for (const one of contracts) checkField(one)
+    const { isShared } = database
+    const wanted = new Map(contracts.map((one) => [fieldKey(one), one]))
+    const changed: DeclaredField[] = []
+    // Looked at without a lock first: nearly always there is nothing to do.
+    if ((await database.run(async (db) => lacking(await selectAll(db), wanted))).length === 0) return []
+    database.checkRoom()
+    await changes.apply([TYPES_CHANGED], async (trx) => {
+      changed.length = 0
+      await this.#lock(trx)
+      const before = await selectAll(trx)
+      for (const { field, next, places } of lacking(before, wanted)) {
+        const last = before.get(fieldKey(field))?.changes.at(-1)
+        const files = [...new Set(places.map((place) => place.replace(/:\d+$/, '')))]
+        await writeDeclaration(trx, field, { last, next, who: `file ${files.join(', ')}`, isShared })
+        changed.push(field)
+      }
+    })
+    await this.known()
+    return changed
   }
 
   close(): Promise<void> {
     return this.#rows.close()
   }
 
-  async #readAll(): Promise<void> {
-    this.#fields = await this.#select()
-    this.epoch += 1
+  /** What others declare meanwhile waits: a change is made of the one before it. */
+  async #lock(trx: Transaction<RegistrySchema>): Promise<void> {
+    if (!this.#parts.database.isShared) return
+    await trx.selectFrom('registry_revision').select('revision').where('id', '=', 1).forUpdate().execute()
   }
 
-  async #select(): Promise<ReadonlyMap<string, DeclaredType>> {
-    const rows = await this.#parts.database.run((db) => {
-      const query = db.selectFrom('declared_types').selectAll().orderBy('tenant').orderBy('stream')
-      return query.orderBy('field').orderBy('since_ms').execute()
-    })
-    const byField = Map.groupBy(rows, fieldKey)
-    return new Map(
-      [...byField].flatMap(([key, [first, ...others]]) => {
-        if (first === undefined) return []
-        const { tenant, stream, field } = first
-        return [[key, { tenant, stream, field, changes: [first, ...others].map(toChange) }] as const]
-      }),
-    )
+  async #readAll(): Promise<void> {
+    this.#fields = await this.#parts.database.run(selectAll)
+    const required = [...this.#fields.values()].filter(({ changes }) => changes.some((one) => one.meaning.required))
+    this.#required = Map.groupBy(required, streamOf)
+    this.epoch += 1
   }
 }
 
-function toChange({ since_ms: sinceMs, type, who, at_ms: atMs }: Row): TypeChange {
-  return { sinceMs, type, who, atMs }
+/** Errors: `name_invalid`, `bad_request`. */
+function checkField({ tenant, stream, field }: DeclaredField): void {
+  checkNewName('tenant', tenant)
+  if (!isDeviceName(stream)) throw new SluiceError('name_invalid', 'stream: not the name of a stream')
+  if (!field.isWellFormed() || Buffer.byteLength(field) > MAX_FIELD_BYTES) {
+    throw new SluiceError('bad_request', `field: a name is text of at most ${MAX_FIELD_BYTES} bytes`)
+  }
+}
+
+/** The fields of which something else is to hold by the contracts, those that had one before among them. */
+function lacking(before: ReadonlyMap<string, DeclaredType>, wanted: ReadonlyMap<string, FieldContract>) {
+  const isOfFile = ({ changes }: DeclaredType) => Object.keys(changes.at(-1)?.sources.files ?? {}).length > 0
+  const left = [...before].flatMap(([key, one]) => (isOfFile(one) && !wanted.has(key) ? [one] : []))
+  const fields: readonly (DeclaredField & Partial<FieldContract>)[] = [...wanted.values(), ...left]
+  return fields.flatMap(({ tenant, stream, field, meaning = {}, places = {} }) => {
+    const name = { tenant, stream, field }
+    const last = before.get(fieldKey(name))?.changes.at(-1)
+    const next = afterContracts(last, { meaning, places })
+    const said = Object.values({ ...last?.sources.files, ...places })
+    return next === undefined ? [] : [{ field: name, next, places: said }]
+  })
+}
+
+function streamOf({ tenant, stream }: Pick<DeclaredField, 'tenant' | 'stream'>): string {
+  return `${tenant}/${stream}`
+}
+
+async function selectAll(db: Kysely<RegistrySchema>): Promise<ReadonlyMap<string, DeclaredType>> {
+  const query = db.selectFrom('declared_types').selectAll().orderBy('tenant').orderBy('stream')
+  const rows = await query.orderBy('field').orderBy('since_ms').execute()
+  return new Map(
+    [...Map.groupBy(rows, fieldKey)].flatMap(([key, [first, ...others]]) => {
+      if (first === undefined) return []
+      const { tenant, stream, field } = first
+      return [[key, { tenant, stream, field, changes: [first, ...others].map(toChange) }] as const]
+    }),
+  )
 }

@@ -21,6 +21,7 @@ import { policySourcesMigration } from './migrations/0016-policy-sources.ts'
 import { declaredTypesMigration } from './migrations/0017-declared-types.ts'
 import { longFactsMigration } from './migrations/0018-long-facts.ts'
 import { decodersMigration } from './migrations/0019-decoders.ts'
+import { declaredMeaningMigration } from './migrations/0020-declared-meaning.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -43,6 +44,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0017-declared-types': declaredTypesMigration,
   '0018-long-facts': longFactsMigration,
   '0019-decoders': decodersMigration,
+  '0020-declared-meaning': declaredMeaningMigration,
 }
 
 /** Their names, in order. */

@@ -1,7 +1,7 @@
 import type { Generated } from 'kysely'
 import type { FieldType } from '../../telemetry.ts'
 import type { DecoderKind } from '../decoders-port.ts'
-import type { NumberType } from '../types-port.ts'
+import type { NumberType } from '../../types/meaning.ts'
 import type { JobState } from '../jobs-port.ts'
 import type { LetterState } from '../letters-port.ts'
 import type { RuleAction, RuleEffect } from '../port.ts'
@@ -174,7 +174,7 @@ export interface RegistrySchema {
     at_ms: number
     who: string
   }
-  /** All that was ever said of numbers of a field; see `DeclaredTypes`. */
+  /** All that was ever declared of a field; see `DeclaredTypes`. */
   declared_types: {
     tenant: string
     stream: string
@@ -183,6 +183,9 @@ export interface RegistrySchema {
     type: NumberType
     who: string
     at_ms: number
+    /** JSON, as `sources`; null in rows of before it could be declared: the type alone is known. */
+    meaning: string | null
+    sources: string | null
   }
   field_types: { tenant: string; stream: string; field: string; type: FieldType }
   /** See `Job`. */

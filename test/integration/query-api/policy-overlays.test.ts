@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { PolicyOverlays } from '../../../services/query-api/policy-overlays.ts'
+import { openPolicyOverlays } from '../../../services/query-api/policy-overlays.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import { createLogger } from '../../../shared/process/logger.ts'
 import { createMetrics } from '../../../shared/process/metrics.ts'
@@ -21,7 +21,7 @@ function folderOf(files: Record<string, string>): string {
 
 async function openOverlays(registry: MemoryRegistry, folder: string) {
   const metrics = createMetrics({ defaults: false })
-  const overlays = await PolicyOverlays.open({ registry, folder, logger: createLogger('silent'), metrics, lookMs: 5 })
+  const overlays = await openPolicyOverlays({ registry, folder, logger: createLogger('silent'), metrics, lookMs: 5 })
   onTestFinished(() => overlays.close())
   return {
     refused: async () => (await metrics.getMetricsAsJSON()).find(({ name }) => name.endsWith('refused'))?.values,

@@ -40,11 +40,11 @@ describe('the types of values', () => {
     const [worker] = [await world.work()]
     await world.settled()
     world.registry.declaredTypes.sinceMs = T + 2
-    await world.registry.declaredTypes.declare(field, 'integer', 'ann')
+    await world.registry.declaredTypes.declare(field, { type: 'integer' }, 'ann')
     await world.publish([big(2), `{"ts":${T + 3},"n":2.5}`, `{"ts":${T + 4},"n":"word"}`, `{"ts":${T + 5},"n":1e30}`])
     await world.settled()
     world.registry.declaredTypes.sinceMs = T + 6
-    await world.registry.declaredTypes.declare(field, 'float', 'ann')
+    await world.registry.declaredTypes.declare(field, { type: 'float' }, 'ann')
     await world.publish([big(6)])
     await world.settled()
     await worker.close()
