@@ -1,7 +1,5 @@
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import type { Static } from 'typebox'
-import type { SeriesView } from './routes/readings.ts'
 
 /** What a piece of an answer weighs at most, the last point excepted: well below a millisecond of work. */
 const PIECE_WEIGHT = 32_768
@@ -26,7 +24,8 @@ export class Turns {
   }
 }
 
-type Points = Static<typeof SeriesView>['points']
+/** Time and value. */
+type Points = readonly (readonly [unknown, unknown])[]
 
 interface SeriesAnswer {
   readonly series: readonly { readonly points: Points }[]
