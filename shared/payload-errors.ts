@@ -75,6 +75,9 @@ export const PAYLOAD_ERRORS = {
     'Stored at the receive time, because the time is empty, zero or in 1970: set the clock of the device.',
   ),
   clock_suspect: data('The reading was stored, but its time is before 2000: set the clock of the device.'),
+  device_clock_stepped: data(
+    'Everything is stored. The clock of the device was set, or what it sends waits somewhere: look whether the new time is right.',
+  ),
   overwritten: data(
     'Stored, but another message had a value for the same time, which is gone. Send times that tell readings apart (with milliseconds, or one device for each source), or set the policy same_time=keep. Told once per device and hour.',
   ),

@@ -4,11 +4,13 @@ import type { Logger } from '../../shared/process/logger.ts'
 import type { Registry, StreamState } from '../../shared/registry/port.ts'
 import { TombstoneView, type Tombstone } from '../../shared/registry/tombstones-port.ts'
 import { compareText } from '../../shared/text-order.ts'
+import { deviceTimeOf, type DeviceStep } from './device-clocks.ts'
 import type { Gaps } from './gaps.ts'
 import { KeptValues } from './kept-values.ts'
+import { clockOf, keptIn, type Entry } from './latest-entry.ts'
 import { checkPosition } from './log-replaced.ts'
 import type { IngestMetrics } from './metrics.ts'
-import type { Progress } from './slice.ts'
+import { isOfReplays, type Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
 import { runsByRecord, type Run } from './runs.ts'
 import type { Accepted } from './accepted.ts'
@@ -19,16 +21,6 @@ const LOAD_STREAMS = 1000
 const PUBLISH_EVERY_MS = 200
 /** Longer than any flush takes to come: then the registry has it. */
 const CACHE_TTL_MS = 3_600_000
-
-interface Entry {
-  readonly key: string
-  readonly state: LatestStream
-  readonly progress: Progress
-  /** Where values of the same time go; as text until somebody asks. */
-  kept: KeptValues | string | undefined
-  /** Version that the registry has, or had when it was loaded. */
-  flushed: number
-}
 
 /** States to be flushed, with the version each has. */
 export type Dirty = readonly { readonly entry: Entry; readonly version: number; readonly row: StreamState }[]
@@ -91,14 +83,16 @@ export class LatestStates {
     return true
   }
 
-  /** Merges stored points; what a state covers already is a replay and changes nothing. */
-  async merge(stored: readonly Accepted[]): Promise<void> {
+  /** Merges stored points; what a state covers already is a replay and changes nothing. Gives what clocks were set. */
+  async merge(stored: readonly Accepted[]): Promise<readonly DeviceStep[]> {
     const runs = stored.flatMap(runsByRecord)
     await this.#load(runs)
-    for (const run of runs) if (!run.part.slice.progress.revoked) this.#mergeRun(run)
+    const steps: DeviceStep[] = []
+    for (const run of runs) if (!run.part.slice.progress.revoked) this.#mergeRun(run, steps)
     this.#evict()
     this.#metrics.latestStreams.set(this.#entries.size)
     this.#publish()
+    return steps
   }
 
   /** Where values of the same time go, by the key of the run; loaded where it is not known. */
@@ -165,18 +159,22 @@ export class LatestStates {
           this.#deleted.of(tenant, device).filter(({ receivedMs }) => receivedMs === undefined),
         )
         const { progress } = run.part.slice
-        this.#entries.set(run.key, { key: run.key, state, progress, kept: states[i]?.kept, flushed: state.version })
+        const { kept, clock } = states[i] ?? {}
+        this.#entries.set(run.key, { key: run.key, state, progress, kept, clock, flushed: state.version })
       }
     }
   }
 
-  #mergeRun({ key, part, index, from, to }: Run): void {
+  #mergeRun({ key, part, index, from, to, names }: Run, steps: DeviceStep[]): void {
     const { log, partition } = part.slice.progress
     const record = part.slice.records[index]
     const entry = this.#entries.get(key)
     const offset = part.slice.firstOffset + index
     if (entry === undefined || record === undefined || entry.state.covers(log, partition, offset)) return
     entry.state.see(record, log, partition, offset)
+    const deviceMs = isOfReplays(part.slice) ? undefined : deviceTimeOf(part, to, record)
+    const step = deviceMs === undefined ? undefined : clockOf(entry).see(deviceMs, record.ms)
+    if (step !== undefined) steps.push({ ...step, names, record })
     const { series, ms, ns, values } = part.points
     for (let i = from; i < to; i++) {
       const one = series[i]
@@ -232,12 +230,6 @@ export class LatestStates {
       this.#publish()
     }
   }
-}
-
-/** As it goes into the registry. */
-function keptIn({ kept, progress }: Entry): Pick<StreamState, 'kept'> {
-  if (kept === undefined) return {}
-  return { kept: typeof kept === 'string' ? kept : kept.write(progress) }
 }
 
 function eraseAll(state: LatestStream, tombstones: readonly Tombstone[]): boolean {

@@ -1,5 +1,6 @@
 import { readingsOf } from './accepted.ts'
 import type { Checkpoint } from './checkpoint.ts'
+import type { ClockSteps } from './device-clocks.ts'
 import type { DeadLetters } from './dead-letter.ts'
 import type { Gaps } from './gaps.ts'
 import type { HandOn } from './hand-on.ts'
@@ -29,6 +30,7 @@ export interface PipelineOptions {
   readonly gaps: Gaps
   readonly recent: RecentValues
   readonly latest: LatestStates
+  readonly clockSteps: ClockSteps
   readonly checkpoint: Checkpoint
   readonly watched: WatchedStages
   readonly retry: Retry
@@ -150,8 +152,19 @@ export class Pipeline {
 
   /** Every step may be done again for the same slices and then changes nothing. */
   async #store(group: readonly Slice[]): Promise<void> {
-    const { writer, localTimes, sameTimes, handOn, deadLetters, recent, gaps, latest, checkpoint, metrics } =
-      this.#options
+    const {
+      writer,
+      localTimes,
+      sameTimes,
+      handOn,
+      deadLetters,
+      recent,
+      gaps,
+      latest,
+      clockSteps,
+      checkpoint,
+      metrics,
+    } = this.#options
     const started = performance.now()
     await localTimes.place(group.filter(({ progress }) => !progress.revoked))
     const moved = await sameTimes.place(group.filter(({ progress }) => !progress.revoked))
@@ -166,7 +179,7 @@ export class Pipeline {
     const overwrites = stored.flatMap((part) => recent.look(part))
     await deadLetters.append(slices, refusals, doubts, overwrites)
     await gaps.append(slices.flatMap(({ gap }) => gap ?? []))
-    await latest.merge(stored)
+    await clockSteps.append(await latest.merge(stored))
     let records = 0
     for (const slice of slices) {
       slice.progress.stored = slice.firstOffset + slice.records.length

@@ -26,6 +26,7 @@ import { Pipeline } from './pipeline.ts'
 import { RecentValues } from './recent-values.ts'
 import { RetentionWatch } from './retention-watch.ts'
 import { closed, Retry } from './retry.ts'
+import { ClockSteps } from './device-clocks.ts'
 import { LocalTimes } from './local-times.ts'
 import { SameTimes } from './same-times.ts'
 import { PointWriter } from './point-writer.ts'
@@ -116,7 +117,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const pipeline = new Pipeline({
     ...shared,
     writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
-    localTimes: new LocalTimes({ latest }),
+    ...{ clockSteps: new ClockSteps(shared), localTimes: new LocalTimes({ latest }) },
     sameTimes: new SameTimes({ latest, metrics }),
     handOn: new HandOn({ ...shared, names: registry.names, admissions: new Admissions(shared) }),
     deadLetters: new DeadLetters(shared),

@@ -116,6 +116,8 @@ export interface StreamState {
   readonly offset: number
   /** What the worker that owns the stream keeps of values of the same time; a text of its own. */
   readonly kept?: string | undefined
+  /** What is known of the clock of the device, see `DeviceClock`. */
+  readonly clock?: string | undefined
 }
 
 export type FieldDeclaration = Pick<Series, 'tenant' | 'stream' | 'field' | 'type'>

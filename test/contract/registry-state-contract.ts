@@ -17,7 +17,7 @@ const field = (value: FieldState['value'], type: FieldType, ns = 0): FieldState 
 
 function state(offset: number, overrides: Partial<StreamState> = {}): StreamState {
   const fields = { offset: field(offset, 'integer') }
-  const place = { log: 'l', partition: 0, offset, kept: `kept at ${offset}` }
+  const place = { log: 'l', partition: 0, offset, kept: `kept at ${offset}`, clock: `clock at ${offset}` }
   return { tenant: 'acme', device: 'p1', stream: 's', fields, lastSeenMs: offset, ...place, ...overrides }
 }
 

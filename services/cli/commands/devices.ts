@@ -12,6 +12,7 @@ import { printable } from '../../../shared/printable.ts'
 import { collectPages } from '../pages.ts'
 import type { Commands, Session } from '../session.ts'
 import { fieldTable, type StreamAnswer } from '../field-table.ts'
+import { clockText, presenceText, type ClockAnswer, type PresenceAnswer } from '../device-texts.ts'
 import { textTable } from '../../../shared/text-table.ts'
 import { addDevicesCommand } from './devices-command.ts'
 import { addDevicesImport } from './devices-import.ts'
@@ -43,12 +44,8 @@ interface DeviceDetails extends DeviceAnswer {
   readonly streams: readonly StreamAnswer[]
   /** Cursor of the fields beyond those. */
   readonly moreFields?: string | null
-  readonly presence?: {
-    readonly connected: boolean
-    readonly since: string | null
-    readonly reason: string | null
-    readonly sessions: readonly { readonly node: string; readonly address: string }[]
-  }
+  readonly presence?: PresenceAnswer
+  readonly clock?: ClockAnswer | null
   readonly limits?: readonly {
     readonly code: string
     readonly limit: number
@@ -160,6 +157,7 @@ async function showDevice(session: Session, { tenant, device }: DeviceName): Pro
       ['last seen', found.lastSeen ?? 'never'],
       ['last heard', found.lastHeard ?? 'never'],
       ['connected', presenceText(found.presence)],
+      ['clock', clockText(found.clock)],
       ...(found.disabled ? [['login', 'disabled'] as const] : []),
     ] as const
     const credentials = (found.credentials ?? []).map((it) => [
@@ -230,13 +228,6 @@ async function removeMany(session: Session, names: readonly DeviceName[]): Promi
 async function removeDevice(session: Session, { tenant, device }: DeviceName): Promise<void> {
   await session.api.delete(devicePath(tenant, device))
   session.result({ removed: `${tenant}/${device}` }, () => `Removed ${tenant}/${device}; its readings are kept.`)
-}
-
-function presenceText(presence: DeviceDetails['presence']): string {
-  const session = presence?.sessions[0]
-  if (presence === undefined || session === undefined) return 'never'
-  if (presence.connected) return `since ${presence.since} from ${session.address}, node ${session.node}`
-  return `no, since ${presence.since} (${presence.reason ?? 'unknown'})`
 }
 
 function tagText(tags: Readonly<Record<string, string>>): string {

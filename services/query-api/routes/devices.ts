@@ -7,6 +7,7 @@ import type { Api, ApiParts } from '../api.ts'
 import { MAX_FIELDS_LISTED, pageOfFields, StreamsView } from '../field-pages.ts'
 import { recordAction } from '../audit.ts'
 import { addSilence } from '../silent-fields.ts'
+import { ClockView, viewClock } from '../clock-view.ts'
 import { markUsed } from '../used-names.ts'
 import { LimitsView, PresenceView, viewPresence, type Heard } from '../presence.ts'
 import { problemResponses } from '../problem.ts'
@@ -139,6 +140,7 @@ function showRoute(app: Api, parts: ApiParts<'registry' | 'points' | 'nodes' | '
                 }),
                 presence: PresenceView,
                 limits: LimitsView,
+                clock: ClockView,
               }),
             ]),
           ),
@@ -160,6 +162,7 @@ function showRoute(app: Api, parts: ApiParts<'registry' | 'points' | 'nodes' | '
         moreFields: next,
         presence,
         limits,
+        clock: viewClock(await registry.readState(device.tenant, device.uid)),
       }
     },
   )

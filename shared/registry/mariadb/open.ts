@@ -177,6 +177,7 @@ const KEEP_LATER = `on duplicate key update
   fields = if(${IS_LATER}, values(fields), fields),
   last_seen_ms = if(${IS_LATER}, values(last_seen_ms), last_seen_ms),
   kept = if(${IS_LATER}, values(kept), kept),
+  clock = if(${IS_LATER}, values(clock), clock),
   log_offset = if(${IS_LATER}, values(log_offset), log_offset),
   log_partition = values(log_partition),
   log_id = values(log_id)`
@@ -192,8 +193,8 @@ async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRo
   }
 }
 
-function unitsOf({ fields, kept }: StateRow): number {
-  return fields.length + (kept?.length ?? 0)
+function unitsOf({ fields, kept, clock }: StateRow): number {
+  return fields.length + (kept?.length ?? 0) + (clock?.length ?? 0)
 }
 
 /** Rows in the order given, cut where a statement would become too long; a row that is too long alone stands alone. */

@@ -22,6 +22,7 @@ import { declaredTypesMigration } from './migrations/0017-declared-types.ts'
 import { longFactsMigration } from './migrations/0018-long-facts.ts'
 import { decodersMigration } from './migrations/0019-decoders.ts'
 import { declaredMeaningMigration } from './migrations/0020-declared-meaning.ts'
+import { deviceClocksMigration } from './migrations/0021-device-clocks.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -45,6 +46,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0018-long-facts': longFactsMigration,
   '0019-decoders': decodersMigration,
   '0020-declared-meaning': declaredMeaningMigration,
+  '0021-device-clocks': deviceClocksMigration,
 }
 
 /** Their names, in order. */

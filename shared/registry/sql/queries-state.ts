@@ -88,7 +88,18 @@ async function typesOf(db: Db, fields: readonly FieldDeclaration[]): Promise<Map
   return types
 }
 
-function toRow({ tenant, device, stream, fields, lastSeenMs, log, partition, offset, kept }: StreamState): StateRow {
+function toRow({
+  tenant,
+  device,
+  stream,
+  fields,
+  lastSeenMs,
+  log,
+  partition,
+  offset,
+  kept,
+  clock,
+}: StreamState): StateRow {
   return {
     tenant,
     device,
@@ -99,6 +110,7 @@ function toRow({ tenant, device, stream, fields, lastSeenMs, log, partition, off
     log_partition: partition,
     log_offset: offset,
     kept: kept ?? null,
+    clock: clock ?? null,
   }
 }
 
@@ -106,7 +118,8 @@ function toState(row: StateRow): StreamState {
   const { tenant, device, stream, last_seen_ms: lastSeenMs } = row
   const position = { log: row.log_id, partition: row.log_partition, offset: row.log_offset }
   const kept = row.kept === null ? {} : { kept: row.kept }
-  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, ...position, ...kept }
+  const clock = row.clock === null ? {} : { clock: row.clock }
+  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, ...position, ...kept, ...clock }
 }
 
 /** Items with the same key together, in the order in which the keys first appear. */

@@ -107,6 +107,8 @@ export interface RegistrySchema {
     log_offset: number
     /** See `StreamState.kept`. */
     kept: string | null
+    /** See `StreamState.clock`. */
+    clock: string | null
   }
   /** Sessions of devices: those that are connected, and of each device the last that was. */
   device_presence: {

@@ -49,4 +49,5 @@ export const STATE_COLUMNS = [
   'log_partition',
   'log_offset',
   'kept',
+  'clock',
 ] as const satisfies (keyof StateRow)[]
