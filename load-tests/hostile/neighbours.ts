@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { get } from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectAsync, type MqttClient } from 'mqtt'
 import type { FleetDevice } from '../../services/simulator/fleet.ts'
@@ -143,6 +144,8 @@ const START = { 'series flood': seriesFlood, 'slow sockets': slowSockets, 'wide 
 
 const tell = process.send?.bind(process)
 if (tell !== undefined) {
+  // A neighbour has a machine of his own: what he takes of this one is what Sluice does for him.
+  setPriority(19)
   const [task] = (await once(process, 'message')) as [NeighbourTask]
   const neighbour = await START[task.kind](task)
   tell('under way')
