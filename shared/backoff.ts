@@ -13,7 +13,7 @@ export const BACKOFF = {
   /** A process of `up --cluster` that ended by itself. */
   restart: { first: 1_000, most: 30_000 },
   /** The broker's append: the first acknowledgement comes within a second of the log's return. */
-  append: { first: 20, most: 500 },
+  append: { first: 20, most: 200 },
   /** A will that cannot be stamped yet. */
   stamp: { first: 20, most: 20 },
   /** Refusals on their way to the dead letters: never urgent enough to compete with telemetry. */
@@ -21,11 +21,11 @@ export const BACKOFF = {
   /** Changed rules that could not be read: until then a login keeps those it had, and the registry is not ready anyway. */
   rules: { first: 1_000, most: 1_000 },
   /** Batches that Kafka did not confirm. */
-  produce: { first: 20, most: 500 },
+  produce: { first: 20, most: 200 },
   /** Partitions without a leader, and fetches that failed. */
   fetch: { first: 100, most: 100 },
   /** Offsets of a topic, while leaders move. */
-  positions: { first: 50, most: 500 },
+  positions: { first: 50, most: 200 },
   /** A consumer group that is joined anew. */
   join: { first: 100, most: 2_000 },
   /** Offsets that the group's coordinator did not take. */
