@@ -4,7 +4,7 @@ import type { PointValue } from '../telemetry.ts'
  * Characters of text in one page, the last value excepted: with the longest texts that are stored the largest page would be a
  * hundred times as long as one of numbers, and whoever answers stood still while it is written.
  */
-export const PAGE_CHARACTERS = 2_097_152
+export const PAGE_CHARACTERS = 524_288
 
 /** True when there is more than a page holds, so that reading on is of no use. */
 export function isOverfull(values: readonly PointValue[]): boolean {

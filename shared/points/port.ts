@@ -51,7 +51,7 @@ export interface SeriesPoints extends Omit<KnownSeries, 'type'> {
 
 /**
  * Series by field name (code unit order) and within a field texts, booleans, numbers; each in time order. `next`
- * continues where the limit cut, or where the page had 2 Mi characters of text.
+ * continues where the limit cut, or where the page had 512 Ki characters of text.
  */
 export interface PointPage {
   readonly series: readonly SeriesPoints[]

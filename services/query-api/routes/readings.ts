@@ -45,7 +45,7 @@ const ReadingQuery = Type.Object(
       maximum: 10_000,
       default: 1000,
       description:
-        'Maximum number of points, of all series together; fewer where they hold more than 2 Mi characters of text.',
+        'Maximum number of points, of all series together; fewer where they hold more than 512 Ki characters of text.',
     }),
     cursor: Type.Optional(Type.String({ maxLength: 4096, description: 'next of the previous page.' })),
     epoch: Epoch,
