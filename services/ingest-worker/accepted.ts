@@ -10,6 +10,12 @@ export interface Accepted {
   readonly element: readonly number[]
 }
 
+/** All that was decoded of the slice. */
+export function partOf(slice: Slice): Accepted {
+  const { points, record, element } = slice.decoded
+  return { slice, points, record, element }
+}
+
 /** Where points of the slice are put that are kept. */
 export function nothingOf(slice: Slice): Accepted & { record: number[]; element: number[] } {
   return { slice, points: emptyBatch(), record: [], element: [] }

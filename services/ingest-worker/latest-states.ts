@@ -8,11 +8,12 @@ import { deviceTimeOf, type DeviceStep } from './device-clocks.ts'
 import type { Gaps } from './gaps.ts'
 import { KeptValues } from './kept-values.ts'
 import { clockOf, keptIn, type Entry } from './latest-entry.ts'
+import { readPlace, type LogPlace } from './log-place.ts'
 import { checkPosition } from './log-replaced.ts'
 import type { IngestMetrics } from './metrics.ts'
 import { isOfReplays, type Progress } from './slice.ts'
 import type { Retry } from './retry.ts'
-import { runsByRecord, type Run } from './runs.ts'
+import { isJson, runsByRecord, type Run } from './runs.ts'
 import type { Accepted } from './accepted.ts'
 
 /** Streams asked for in one call. */
@@ -25,18 +26,22 @@ const CACHE_TTL_MS = 3_600_000
 /** States to be flushed, with the version each has. */
 export type Dirty = readonly { readonly entry: Entry; readonly version: number; readonly row: StreamState }[]
 
+interface Options {
+  readonly registry: Pick<Registry, 'readStreams'>
+  readonly cache: Pick<Cache, 'setMany'>
+  readonly retry: Retry
+  readonly metrics: IngestMetrics
+  readonly logger: Logger
+  readonly maxStreams: number
+  readonly gaps: Pick<Gaps, 'append'>
+}
+
 /**
  * Latest state of the streams in use: loaded when first touched, merged in memory in log order, written to the cache as
  * it changes and to the registry at checkpoints. Bounded; what was used longest ago goes, once the registry has it.
  */
 export class LatestStates {
-  readonly #registry: Pick<Registry, 'readStreams'>
-  readonly #cache: Pick<Cache, 'setMany'>
-  readonly #retry: Retry
-  readonly #metrics: IngestMetrics
-  readonly #logger: Logger
-  readonly #maxStreams: number
-  readonly #gaps: Pick<Gaps, 'append'>
+  readonly #options: Options
   /** In order of use, the newest last. */
   readonly #entries = new Map<string, Entry>()
   readonly #unpublished = new Set<Entry>()
@@ -46,22 +51,8 @@ export class LatestStates {
   #deleted = new TombstoneView()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: {
-    registry: Pick<Registry, 'readStreams'>
-    cache: Pick<Cache, 'setMany'>
-    retry: Retry
-    metrics: IngestMetrics
-    logger: Logger
-    maxStreams: number
-    gaps: Pick<Gaps, 'append'>
-  }) {
-    this.#registry = options.registry
-    this.#cache = options.cache
-    this.#retry = options.retry
-    this.#metrics = options.metrics
-    this.#logger = options.logger
-    this.#maxStreams = options.maxStreams
-    this.#gaps = options.gaps
+  constructor(options: Options) {
+    this.#options = options
   }
 
   /**
@@ -90,22 +81,26 @@ export class LatestStates {
     const steps: DeviceStep[] = []
     for (const run of runs) if (!run.part.slice.progress.revoked) this.#mergeRun(run, steps)
     this.#evict()
-    this.#metrics.latestStreams.set(this.#entries.size)
+    this.#options.metrics.latestStreams.set(this.#entries.size)
     this.#publish()
     return steps
   }
 
   /** Where values of the same time go, by the key of the run; loaded where it is not known. */
   async keptOf(runs: readonly Run[]): Promise<ReadonlyMap<string, KeptValues>> {
-    await this.#load(runs)
-    const found = new Map<string, KeptValues>()
-    for (const { key } of runs) {
-      const entry = this.#entries.get(key)
-      if (entry === undefined || found.has(key)) continue
-      if (!(entry.kept instanceof KeptValues)) entry.kept = KeptValues.read(entry.kept)
-      found.set(key, entry.kept)
-    }
-    return found
+    const entries = await this.#entriesOf(runs)
+    return new Map(
+      entries.map((entry) => {
+        if (!(entry.kept instanceof KeptValues)) entry.kept = KeptValues.read(entry.kept)
+        return [entry.key, entry.kept]
+      }),
+    )
+  }
+
+  /** Where streams first carried JSON, by the key of the run, of those that have; loaded where it is not known. */
+  async firstJsonOf(runs: readonly Run[]): Promise<ReadonlyMap<string, LogPlace>> {
+    const entries = await this.#entriesOf(runs)
+    return new Map(entries.flatMap(({ key, firstJson }) => (firstJson === undefined ? [] : [[key, firstJson]])))
   }
 
   /** What changed since the last call, by tenant, device and stream: flushes in one order cannot lock each other out. */
@@ -136,6 +131,11 @@ export class LatestStates {
     await this.#publishing
   }
 
+  async #entriesOf(runs: readonly Run[]): Promise<Entry[]> {
+    await this.#load(runs)
+    return [...new Set(runs.map(({ key }) => key))].flatMap((key) => this.#entries.get(key) ?? [])
+  }
+
   async #load(runs: readonly Run[]): Promise<void> {
     const missing = new Map<string, Run>()
     for (const run of runs) {
@@ -147,10 +147,10 @@ export class LatestStates {
     for (let from = 0; from < asked.length; from += LOAD_STREAMS) {
       const part = asked.slice(from, from + LOAD_STREAMS)
       const names = part.map((run) => run.names)
-      const states = await this.#retry.run('registry', () => this.#registry.readStreams(names))
+      const states = await this.#options.retry.run('registry', () => this.#options.registry.readStreams(names))
       for (const [i, run] of part.entries()) {
         const gap = checkPosition(run.part.slice, run.index, states[i])
-        if (gap !== undefined) await this.#gaps.append([gap])
+        if (gap !== undefined) await this.#options.gaps.append([gap])
         const { tenant, device, stream } = run.names
         const state = new LatestStream({ tenant, device, stream }, states[i])
         // One that is closed was taken out of what is loaded, which may have newer values of its span now.
@@ -160,7 +160,8 @@ export class LatestStates {
         )
         const { progress } = run.part.slice
         const { kept, clock } = states[i] ?? {}
-        this.#entries.set(run.key, { key: run.key, state, progress, kept, clock, flushed: state.version })
+        const own = { kept, clock, firstJson: readPlace(states[i]?.firstJson), flushed: state.version }
+        this.#entries.set(run.key, { key: run.key, state, progress, ...own })
       }
     }
   }
@@ -172,6 +173,7 @@ export class LatestStates {
     const offset = part.slice.firstOffset + index
     if (entry === undefined || record === undefined || entry.state.covers(log, partition, offset)) return
     entry.state.see(record, log, partition, offset)
+    if (entry.firstJson === undefined && isJson({ part, index })) entry.firstJson = { log, partition, offset }
     const deviceMs = isOfReplays(part.slice) ? undefined : deviceTimeOf(part, to, record)
     const step = deviceMs === undefined ? undefined : clockOf(entry).see(deviceMs, record.ms)
     if (step !== undefined) steps.push({ ...step, names, record })
@@ -188,12 +190,12 @@ export class LatestStates {
 
   /** States that are not flushed stay, so the bound gives way by what one checkpoint may be behind. */
   #evict(): void {
-    let looked = 2 * (this.#entries.size - this.#maxStreams) + 100
-    if (this.#entries.size <= this.#maxStreams) return
+    let looked = 2 * (this.#entries.size - this.#options.maxStreams) + 100
+    if (this.#entries.size <= this.#options.maxStreams) return
     for (const entry of this.#entries.values()) {
       if (entry.state.version === entry.flushed) this.#drop(entry)
       looked -= 1
-      if (this.#entries.size <= this.#maxStreams || looked <= 0) return
+      if (this.#entries.size <= this.#options.maxStreams || looked <= 0) return
     }
   }
 
@@ -221,10 +223,10 @@ export class LatestStates {
   /** Never rejects: the registry gets the same at the next checkpoint. */
   async #write(entries: readonly { key: string; value: string }[]): Promise<void> {
     try {
-      await this.#cache.setMany(entries, CACHE_TTL_MS)
+      await this.#options.cache.setMany(entries, CACHE_TTL_MS)
     } catch (error) {
-      this.#metrics.cacheErrors.inc()
-      this.#logger.debug({ err: error }, 'latest values were not written to the cache')
+      this.#options.metrics.cacheErrors.inc()
+      this.#options.logger.debug({ err: error }, 'latest values were not written to the cache')
     } finally {
       this.#publishing = undefined
       this.#publish()

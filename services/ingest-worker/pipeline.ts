@@ -11,6 +11,7 @@ import type { Progress, Slice } from './slice.ts'
 import type { Retry } from './retry.ts'
 import type { LocalTimes } from './local-times.ts'
 import type { SameTimes } from './same-times.ts'
+import type { PlainTexts } from './plain-texts.ts'
 import type { PointWriter } from './point-writer.ts'
 import type { WatchedStages } from './watched-stages.ts'
 
@@ -24,6 +25,7 @@ const BYTES_PER_POINT = 64
 export interface PipelineOptions {
   readonly writer: PointWriter
   readonly localTimes: LocalTimes
+  readonly texts: PlainTexts
   readonly sameTimes: SameTimes
   readonly handOn: HandOn
   readonly deadLetters: DeadLetters
@@ -154,6 +156,7 @@ export class Pipeline {
   async #store(group: readonly Slice[]): Promise<void> {
     const {
       writer,
+      texts,
       localTimes,
       sameTimes,
       handOn,
@@ -166,6 +169,7 @@ export class Pipeline {
       metrics,
     } = this.#options
     const started = performance.now()
+    await texts.refuse(group.filter(({ progress }) => !progress.revoked))
     await localTimes.place(group.filter(({ progress }) => !progress.revoked))
     const moved = await sameTimes.place(group.filter(({ progress }) => !progress.revoked))
     const slices = group.filter(({ progress }) => !progress.revoked)

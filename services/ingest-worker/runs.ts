@@ -27,3 +27,13 @@ export function runsByRecord(part: Accepted): Run[] {
   }
   return runs
 }
+
+/** The record was read as a text, because it is nothing else. */
+export function isText({ part, index }: Run): boolean {
+  return part.slice.decoded.unnamed?.get(index) === 'text'
+}
+
+/** Its fields have names of their own: they are not those of a value, or of line protocol. */
+export function isJson({ part, index }: Pick<Run, 'part' | 'index'>): boolean {
+  return part.slice.decoded.unnamed?.has(index) !== true
+}

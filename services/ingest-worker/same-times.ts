@@ -1,7 +1,7 @@
 import type { SameTime } from '../../shared/policies/settings.ts'
 import { MAX_AHEAD_MS } from '../../shared/latest-state.ts'
 import { kindOf, type PointBatch } from '../../shared/telemetry.ts'
-import { at, type Accepted } from './accepted.ts'
+import { at, partOf } from './accepted.ts'
 import type { KeptValues, Sent } from './kept-values.ts'
 import type { LatestStates } from './latest-states.ts'
 import type { IngestMetrics } from './metrics.ts'
@@ -44,11 +44,6 @@ export class SameTimes {
     this.#metrics.keptValues.inc(moved)
     return moved
   }
-}
-
-function partOf(slice: Slice): Accepted {
-  const { points, record, element } = slice.decoded
-  return { slice, points, record, element }
 }
 
 /**

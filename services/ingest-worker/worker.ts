@@ -29,6 +29,7 @@ import { closed, Retry } from './retry.ts'
 import { ClockSteps } from './device-clocks.ts'
 import { LocalTimes } from './local-times.ts'
 import { SameTimes } from './same-times.ts'
+import { PlainTexts } from './plain-texts.ts'
 import { PointWriter } from './point-writer.ts'
 import { WatchedStages } from './watched-stages.ts'
 
@@ -117,7 +118,7 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const pipeline = new Pipeline({
     ...shared,
     writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
-    ...{ clockSteps: new ClockSteps(shared), localTimes: new LocalTimes({ latest }) },
+    ...{ clockSteps: new ClockSteps(shared), localTimes: new LocalTimes({ latest }), texts: new PlainTexts({ latest }) },
     sameTimes: new SameTimes({ latest, metrics }),
     handOn: new HandOn({ ...shared, names: registry.names, admissions: new Admissions(shared) }),
     deadLetters: new DeadLetters(shared),

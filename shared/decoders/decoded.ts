@@ -62,7 +62,16 @@ export interface Decoded {
   readonly nulls: number
   /** By the index of the record what its policy says of values of the same time, where that is not what is built in. */
   readonly sameTimes: ReadonlyMap<number, SameTime> | undefined
+  /** By the index of the record, of those whose fields have no names of their own; see {@link Unnamed}. */
+  readonly unnamed: ReadonlyMap<number, Unnamed> | undefined
+  /** Some are texts. */
+  readonly hasTexts: boolean
+  /** Something of the record is refused. */
+  refuse(record: number, fault: Fault): void
 }
+
+/** `text`: it is one line of text because it is nothing else, and no policy says that it may be. `value`: another value, or lines. */
+export type Unnamed = 'text' | 'value'
 
 /** How far a decoder got, to come back to when a payload turns out to be unreadable at its end. */
 export interface Mark {
@@ -92,6 +101,8 @@ export class DecodedColumns implements Decoded {
   nulls = 0
   locals: LocalReading[] | undefined
   sameTimes: Map<number, SameTime> | undefined
+  unnamed: Map<number, Unnamed> | undefined
+  hasTexts = false
   /** Runs of points of the reading in progress that have a time of their own. */
   readonly #placed: Placed[] = []
 
@@ -194,7 +205,12 @@ export class DecodedColumns implements Decoded {
     if (rule !== DEFAULT_POLICY.same_time) (this.sameTimes ??= new Map()).set(record, rule)
   }
 
-  /** Something of the record is refused. */
+  /** The fields of the record have no names of their own. */
+  setUnnamed(record: number, what: Unnamed): void {
+    ;(this.unnamed ??= new Map()).set(record, what)
+    this.hasTexts ||= what === 'text'
+  }
+
   refuse(record: number, fault: Fault): void {
     this.#faultsOf(record).add(fault)
   }

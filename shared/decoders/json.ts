@@ -179,6 +179,7 @@ export class JsonDecoder {
   #value(position: number): number {
     const element = this.#readings.next()
     const { reading } = this.#readings
+    this.#readings.unnamed('value')
     reading.begin(element)
     return this.#readings.finish(position, reading.settle(reading.value(position, VALUE)), element)
   }
@@ -187,7 +188,11 @@ export class JsonDecoder {
     const scanner = this.#scanner
     if (!scanner.isUtf8()) return faultOfRecord('payload_not_utf8', 'the payload is not UTF-8')
     const text = scanner.text(start, scanner.length).replace(/[ \t\r\n\0]+$/, '')
-    const unread = readText(form, text, { stream, readings: this.#readings })
+    const unread = readText(form, text, {
+      stream,
+      readings: this.#readings,
+      isAllowed: this.policy.plain_text === 'always',
+    })
     return unread === undefined ? this.#failure(scanner.length) : faultOfRecord('payload_not_as_declared', unread)
   }
 }

@@ -1,4 +1,4 @@
-import type { DecodedColumns } from './decoded.ts'
+import type { DecodedColumns, Unnamed } from './decoded.ts'
 import { JsonReading } from './json-reading.ts'
 import { REJECTED, type JsonScanner } from './json-scanner.ts'
 import type { Policy } from '../policies/settings.ts'
@@ -38,6 +38,11 @@ export class PayloadReadings {
     this.count = 0
     this.#reserved = 0
     this.reading.into(out, series, record, policy)
+  }
+
+  /** The fields of the payload have no names of their own. */
+  unnamed(what: Unnamed): void {
+    this.#out.setUnnamed(this.#index, what)
   }
 
   /** The number of the next reading. */

@@ -18,6 +18,8 @@ export type TextForm = 'text' | 'line_protocol' | 'plain'
 interface Into {
   readonly stream: string
   readonly readings: PayloadReadings
+  /** A text may stand beside JSON. */
+  readonly isAllowed: boolean
 }
 
 /** True for a payload that begins as JSON or XML: whatever is wrong with it, it is not meant as a text. */
@@ -37,6 +39,7 @@ export function readText(form: TextForm, text: string, into: Into): string | und
   if (Buffer.byteLength(text) > most) return `a text of more than ${most} bytes`
   if (/[^\P{Cc}\t]/u.test(text)) return 'not one line of text'
   const { readings } = into
+  readings.unnamed(form === 'plain' || into.isAllowed ? 'value' : 'text')
   const element = readings.next()
   readings.reading.begin(element)
   readings.reading.put(text, VALUE)
@@ -45,6 +48,7 @@ export function readText(form: TextForm, text: string, into: Into): string | und
 }
 
 function readLines(lines: readonly Line[], { stream, readings }: Into): undefined {
+  readings.unnamed('value')
   for (const line of lines.slice(0, MAX_ELEMENTS)) {
     const element = readings.next()
     const { reading } = readings

@@ -32,6 +32,8 @@ export interface PolicySettings {
   readonly csv_columns?: readonly string[]
   /** Fields whose texts are integers in hexadecimal digits. */
   readonly hex_numbers?: readonly string[]
+  /** Whether a text is one where nobody said what payloads are: until the stream has carried JSON, or always. */
+  readonly plain_text?: 'until_json' | 'always'
 }
 
 export type TextEncoding = 'none' | 'base64' | 'hex'
@@ -73,6 +75,7 @@ export const DEFAULT_POLICY: Policy = {
   encoding: 'none',
   csv_columns: [],
   hex_numbers: [],
+  plain_text: 'until_json',
 }
 
 const MAX_TIME_KEYS = 16
@@ -110,6 +113,7 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   encoding: { ...oneOf('none', 'base64', 'hex'), feature: 'decoders' },
   csv_columns: { ...namesUpTo(MAX_COLUMNS), feature: 'decoders' },
   hex_numbers: { ...namesUpTo(MAX_COLUMNS), feature: 'decoders' },
+  plain_text: oneOf('until_json', 'always'),
 }
 
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]

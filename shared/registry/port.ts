@@ -118,6 +118,8 @@ export interface StreamState {
   readonly kept?: string | undefined
   /** What is known of the clock of the device, see `DeviceClock`. */
   readonly clock?: string | undefined
+  /** Where the stream first carried JSON; a text of the worker's own. */
+  readonly firstJson?: string | undefined
 }
 
 export type FieldDeclaration = Pick<Series, 'tenant' | 'stream' | 'field' | 'type'>

@@ -17,7 +17,14 @@ const field = (value: FieldState['value'], type: FieldType, ns = 0): FieldState 
 
 function state(offset: number, overrides: Partial<StreamState> = {}): StreamState {
   const fields = { offset: field(offset, 'integer') }
-  const place = { log: 'l', partition: 0, offset, kept: `kept at ${offset}`, clock: `clock at ${offset}` }
+  const place = {
+    log: 'l',
+    partition: 0,
+    offset,
+    kept: `kept at ${offset}`,
+    clock: `clock at ${offset}`,
+    firstJson: `0/${offset}/l`,
+  }
   return { tenant: 'acme', device: 'p1', stream: 's', fields, lastSeenMs: offset, ...place, ...overrides }
 }
 
@@ -72,9 +79,15 @@ export function describeState(name: string, make: MakeRegistryHarness): void {
     it('has what its worker keeps, nothing or as much as it likes', async () => {
       const registry = await openRegistry(await make())
       const kept = `"\\ü`.repeat(100_000)
-      await registry.writeState([state(1, { stream: 'a', kept: undefined }), state(1, { stream: 'b', kept })])
+      await registry.writeState([
+        state(1, { stream: 'a', kept: undefined, firstJson: undefined }),
+        state(1, { stream: 'b', kept }),
+      ])
       const states = await registry.readState('acme', 'p1')
-      expect(states).toEqual([state(1, { stream: 'a', kept: undefined }), state(1, { stream: 'b', kept })])
+      expect(states).toEqual([
+        state(1, { stream: 'a', kept: undefined, firstJson: undefined }),
+        state(1, { stream: 'b', kept }),
+      ])
       await registry.writeState([state(2, { stream: 'a', kept }), state(2, { stream: 'b', kept: undefined })])
       expect((await registry.readState('acme', 'p1')).map((one) => one.kept)).toEqual([kept, undefined])
     })

@@ -178,6 +178,7 @@ const KEEP_LATER = `on duplicate key update
   last_seen_ms = if(${IS_LATER}, values(last_seen_ms), last_seen_ms),
   kept = if(${IS_LATER}, values(kept), kept),
   clock = if(${IS_LATER}, values(clock), clock),
+  first_json = if(${IS_LATER}, values(first_json), first_json),
   log_offset = if(${IS_LATER}, values(log_offset), log_offset),
   log_partition = values(log_partition),
   log_id = values(log_id)`

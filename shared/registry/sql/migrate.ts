@@ -23,6 +23,7 @@ import { longFactsMigration } from './migrations/0018-long-facts.ts'
 import { decodersMigration } from './migrations/0019-decoders.ts'
 import { declaredMeaningMigration } from './migrations/0020-declared-meaning.ts'
 import { deviceClocksMigration } from './migrations/0021-device-clocks.ts'
+import { firstJsonMigration } from './migrations/0022-first-json.ts'
 import type { RegistrySchema } from './schema.ts'
 
 const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
@@ -47,6 +48,7 @@ const ALL: Readonly<Record<string, (flavour: SqlFlavour) => Migration>> = {
   '0019-decoders': decodersMigration,
   '0020-declared-meaning': declaredMeaningMigration,
   '0021-device-clocks': deviceClocksMigration,
+  '0022-first-json': firstJsonMigration,
 }
 
 /** Their names, in order. */

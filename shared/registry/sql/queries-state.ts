@@ -88,18 +88,8 @@ async function typesOf(db: Db, fields: readonly FieldDeclaration[]): Promise<Map
   return types
 }
 
-function toRow({
-  tenant,
-  device,
-  stream,
-  fields,
-  lastSeenMs,
-  log,
-  partition,
-  offset,
-  kept,
-  clock,
-}: StreamState): StateRow {
+function toRow(state: StreamState): StateRow {
+  const { tenant, device, stream, fields, lastSeenMs, log, partition, offset, kept, clock, firstJson } = state
   return {
     tenant,
     device,
@@ -111,6 +101,7 @@ function toRow({
     log_offset: offset,
     kept: kept ?? null,
     clock: clock ?? null,
+    first_json: firstJson ?? null,
   }
 }
 
@@ -119,7 +110,18 @@ function toState(row: StateRow): StreamState {
   const position = { log: row.log_id, partition: row.log_partition, offset: row.log_offset }
   const kept = row.kept === null ? {} : { kept: row.kept }
   const clock = row.clock === null ? {} : { clock: row.clock }
-  return { tenant, device, stream, fields: decodeFields(row.fields), lastSeenMs, ...position, ...kept, ...clock }
+  const first = row.first_json === null ? {} : { firstJson: row.first_json }
+  return {
+    tenant,
+    device,
+    stream,
+    fields: decodeFields(row.fields),
+    lastSeenMs,
+    ...position,
+    ...kept,
+    ...clock,
+    ...first,
+  }
 }
 
 /** Items with the same key together, in the order in which the keys first appear. */

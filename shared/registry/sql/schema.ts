@@ -109,6 +109,8 @@ export interface RegistrySchema {
     kept: string | null
     /** See `StreamState.clock`. */
     clock: string | null
+    /** See `StreamState.firstJson`. */
+    first_json: string | null
   }
   /** Sessions of devices: those that are connected, and of each device the last that was. */
   device_presence: {

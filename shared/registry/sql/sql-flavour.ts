@@ -50,4 +50,5 @@ export const STATE_COLUMNS = [
   'log_offset',
   'kept',
   'clock',
+  'first_json',
 ] as const satisfies (keyof StateRow)[]

@@ -161,7 +161,8 @@ async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRo
       log_partition = excluded.log_partition,
       log_offset = excluded.log_offset,
       kept = excluded.kept,
-      clock = excluded.clock
+      clock = excluded.clock,
+      first_json = excluded.first_json
     where excluded.log_id <> device_state.log_id or excluded.log_partition <> device_state.log_partition
       or excluded.log_offset > device_state.log_offset
   `.execute(db)

@@ -164,10 +164,11 @@ describe('latest state', () => {
         b: { time: { ms: T, ns: 0 }, type: 'string', value: 'x' },
       },
     }
-    const { kept, clock, ...inRegistry } = world.registry.states.get('demo/first/telemetry') ?? {}
+    const { kept, clock, firstJson, ...inRegistry } = world.registry.states.get('demo/first/telemetry') ?? {}
     expect(inRegistry).toEqual(expected)
     // What the worker keeps for itself is not for the cache.
     for (const own of [kept, clock]) expect(own).toBeTypeOf('string')
+    expect(firstJson).toBe('0/0/memory')
     await vi.waitFor(() => {
       expect(decodeLatest(world.cached.get(latestKey('demo', 'first', 'telemetry')) ?? '')).toEqual(expected)
     }, PATIENCE)
