@@ -1,8 +1,9 @@
 /**
- * What an honest device waits beside hostile neighbours: one process of Sluice; a device that publishes at a steady rate, QoS 1, alone,
+ * What an honest device waits beside hostile neighbours: one process of Sluice, or a cluster of one broker, worker and API on
+ * real servers (--cluster); a device that publishes at a steady rate, QoS 1, alone,
  * and beside each kind of neighbour, who is a process of his own. Each row is measured between two without neighbours.
  *
- *     node load-tests/bench/hostile-neighbours.ts [messages per second] [seconds per row] [neighbour]
+ *     node load-tests/bench/hostile-neighbours.ts [messages per second] [seconds per row] [neighbour] [--cluster]
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,12 +11,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { registerFleet, type FleetDevice } from '../../services/simulator/fleet.ts'
 import { LoadRun } from '../../services/simulator/load-run.ts'
 import { generatedWorkload } from '../../services/simulator/workload.ts'
+import { startClusterService, type HostileService } from '../hostile/cluster-service.ts'
 import { NEIGHBOURS, type NeighbourTask } from '../hostile/neighbours.ts'
-import { startStormService, type StormService } from '../storms/storm-service.ts'
+import { startStormService } from '../storms/storm-service.ts'
 
-const rate = Number(process.argv[2] ?? 100)
-const seconds = Number(process.argv[3] ?? 10)
-const wanted = process.argv[4]
+const isCluster = process.argv.includes('--cluster')
+const [rateText = '100', secondsText = '10', wanted] = process.argv.slice(2).filter((text) => text !== '--cluster')
+const rate = Number(rateText)
+const seconds = Number(secondsText)
 const PROGRAM = new URL('../hostile/neighbours.ts', import.meta.url)
 const STEP_MS = 1_000
 const SAMPLE_MS = 50
@@ -34,7 +37,7 @@ interface Row {
 let startMs = Date.UTC(2026, 0, 10)
 
 /** The honest device for one row. */
-async function honest(service: StormService, device: FleetDevice): Promise<Row> {
+async function honest(service: HostileService, device: FleetDevice): Promise<Row> {
   startMs += 7 * 86_400_000
   const workload = generatedWorkload({ seed: 1, startMs, stepUs: STEP_MS * 1000 })
   const connection = { host: '127.0.0.1', port: service.mqttPort, devices: [device] }
@@ -54,7 +57,7 @@ async function honest(service: StormService, device: FleetDevice): Promise<Row> 
 }
 
 /** The same beside a neighbour. */
-async function beside(task: NeighbourTask, service: StormService, device: FleetDevice) {
+async function beside(task: NeighbourTask, service: HostileService, device: FleetDevice) {
   const child = fork(PROGRAM, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   child.send(task)
   await once(child, 'message')
@@ -72,7 +75,7 @@ function say(name: string, { acknowledged, p50, p99, slowest, peak }: Row, rest 
   console.log(`${name.padEnd(16)} ${acknowledged} acknowledged, p50 / p99 / slowest ${times} ms, ${memory} ${rest}`)
 }
 
-const service = await startStormService()
+const service = isCluster ? await startClusterService() : await startStormService()
 const [device, ...logins] = await registerFleet(service.api, {
   tenant: 'bench',
   prefix: 'd',
