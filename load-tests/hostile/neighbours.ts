@@ -61,7 +61,7 @@ async function seriesFlood(task: NeighbourTask): Promise<Neighbour> {
 }
 
 /** Connections that send the beginning of what is spoken there, a byte at a time, and are made again when they are closed. */
-function slowSockets({ ports: { mqtt, tls, ws, http } }: NeighbourTask): Neighbour {
+async function slowSockets({ ports: { mqtt, tls, ws, http } }: NeighbourTask): Promise<Neighbour> {
   const connectPacket = Buffer.from([0x10, 0x7f, 0, 4, ...Buffer.from('MQTT'), 5, 2, 0, 60, ...Buffer.alloc(110, 0x61)])
   const request = Buffer.from(`GET /v1/devices HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ${'a'.repeat(10_000)}`)
   const doors = [
@@ -87,6 +87,10 @@ function slowSockets({ ports: { mqtt, tls, ws, http } }: NeighbourTask): Neighbo
     })
   }
   for (const door of doors) for (let i = 0; i < SLOW_SOCKETS; i += 1) open(door)
+  // That so many come at once is another story, which storms.ts tells.
+  await Promise.all(
+    Array.from(sockets.keys(), (socket) => Promise.race([once(socket, 'connect'), once(socket, 'close')])),
+  )
   let turn = 0
   const timer = setInterval(() => {
     turn = (turn + 1) % TURNS
