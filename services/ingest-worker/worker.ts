@@ -118,7 +118,11 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   const pipeline = new Pipeline({
     ...shared,
     writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
-    ...{ clockSteps: new ClockSteps(shared), localTimes: new LocalTimes({ latest }), texts: new PlainTexts({ latest }) },
+    ...{
+      clockSteps: new ClockSteps(shared),
+      localTimes: new LocalTimes({ latest }),
+      texts: new PlainTexts({ latest }),
+    },
     sameTimes: new SameTimes({ latest, metrics }),
     handOn: new HandOn({ ...shared, names: registry.names, admissions: new Admissions(shared) }),
     deadLetters: new DeadLetters(shared),
