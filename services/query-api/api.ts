@@ -44,7 +44,7 @@ export interface ApiOptions {
   /** Why contracts of files are not in force; undefined where all are. */
   readonly contracts?: { readonly problem: string | undefined }
   /** The receive clock of this process, shared with the broker; see `ReceiveClock.stampOf`. */
-  readonly stamp: (payload: Uint8Array) => Stamp
+  readonly stamp: (elements: number) => Stamp
   readonly status: () => ProcessStatus
   readonly readiness: Pick<Readiness, 'ask'>
   /** Of those who send readings, shared with the broker where this process has one. */

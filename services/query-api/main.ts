@@ -50,7 +50,7 @@ process.exitCode = await runClusterProcess(queryApiProcessSettings, 'query-api',
   watch(...portChecks({ log, points, registry }, true), stamps.check)
   const api = await createApi({
     ...{ log, points, registry, cache, nodes, readiness, settings: config, logger, metrics },
-    stamp: (payload) => stamps.clock.stampOf(payload),
+    stamp: (elements) => stamps.clock.stampOf(elements),
     workers,
     contracts: overlay,
     status: () => ({ mode: 'cluster', mqtt: mqttAddress(config.MQTT_ADDRESS), readings: undefined }),

@@ -46,7 +46,7 @@ export class RefusedReadings {
   keep(letter: Pick<DeadLetter, 'code' | 'detail' | 'who' | 'topic' | 'key' | 'payload'>): void {
     if (this.#waiting >= MAX_WAITING || !this.#takeToken()) return this.#dropped.inc()
     const payload = letter.payload.slice(0, KEPT_PAYLOAD_BYTES)
-    const stamp = this.#options.stamp(payload)
+    const stamp = this.#options.stamp(1)
     const at = { ...stamp, firstFailedMs: stamp.ms, attempts: 1, source: undefined }
     void this.#append({ ...letter, stage: 'publish', payload, ...at })
   }

@@ -100,7 +100,7 @@ export async function startServices(context: ServiceContext): Promise<ServiceAdd
     nodes: broker.nodes,
     workers: async () =>
       worker.isReading() ? [{ id: 'standalone', host: undefined, partitions, features: WORKER_FEATURES }] : [],
-    stamp: (payload) => clock.stampOf(payload),
+    stamp: (elements) => clock.stampOf(elements),
     status: () => ({ mode: 'standalone', mqtt, readings: worker.readings() }),
     readiness,
     contracts,

@@ -4,7 +4,7 @@ import { isDeviceName } from '../names.ts'
 import type { PolicyTable } from '../policies/policy-table.ts'
 import type { Policy } from '../policies/settings.ts'
 import { LINES_HEADER, loginOfKey } from '../record.ts'
-import { MAX_ELEMENTS, reservedElements } from '../stamps/reservation.ts'
+import { MAX_ELEMENTS, reservedLines } from '../stamps/reservation.ts'
 import { laterBy } from '../stamps/scheme.ts'
 import type { LogRecord } from '../telemetry.ts'
 import { parseDeviceKey, parseTelemetryTopic } from '../topics.ts'
@@ -190,7 +190,7 @@ export class LinesDecoder {
   /** True when the stamp has left room for the element: no other message has its time. */
   #isReserved(record: LogRecord, element: number): boolean {
     if (record.scheme === undefined) return true
-    if (this.#reserved === 0) this.#reserved = reservedElements(record.value)
+    if (this.#reserved === 0) this.#reserved = reservedLines(record.value)
     return element < this.#reserved
   }
 }

@@ -1,6 +1,7 @@
 import type { LogTopic, TelemetryLog } from '../log/port.ts'
 import type { Instant, LogRecord } from '../telemetry.ts'
-import { reservedElements } from './reservation.ts'
+import { reservedElements, reservedLines } from './reservation.ts'
+import { LINES_HEADER } from '../record.ts'
 import { ERAS, idOfStamp, SLOTS, STAMP_STEP } from './scheme.ts'
 
 /** Topics whose records are stamped. */
@@ -64,8 +65,10 @@ export async function endsInLog(log: Reader, slot: number, from: Instant): Promi
 }
 
 /** The first moment after all that the stamp of a record has reserved. */
-function endOf({ ms, ns, value }: LogRecord): Instant {
-  const total = ns + reservedElements(value) * STAMP_STEP
+function endOf({ ms, ns, value, headers }: LogRecord): Instant {
+  const elements = headers?.[LINES_HEADER] === undefined ? reservedElements(value) : reservedLines(value)
+  // Those of before reserved for lines as for all else.
+  const total = ns + Math.max(elements, reservedElements(value)) * STAMP_STEP
   return { ms: ms + Math.floor(total / NANOSECONDS_PER_MS), ns: total % NANOSECONDS_PER_MS }
 }
 

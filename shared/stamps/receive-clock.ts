@@ -1,6 +1,5 @@
 import { SluiceError, type ErrorCode } from '../errors.ts'
 import type { Instant, StampScheme } from '../telemetry.ts'
-import { reservedElements } from './reservation.ts'
 import { firstNs, STAMP_SCHEME, STAMP_STEP, type Stamp } from './scheme.ts'
 
 const NANOSECONDS_PER_MS = 1_000_000
@@ -121,11 +120,11 @@ export class ReceiveClock {
   }
 
   /**
-   * The stamp for a payload as a value, for callers off the hot path. Errors: why the clock stopped, and
-   * `broker_overloaded` when it has to wait.
+   * The stamp for a payload of so many elements (see reservation.ts) as a value, for callers off the hot path. Errors: why the
+   * clock stopped, and `broker_overloaded` when it has to wait.
    */
-  stampOf(payload: Uint8Array): Stamp {
-    if (this.stamp(reservedElements(payload))) return { ms: this.ms, ns: this.ns, scheme: this.scheme }
+  stampOf(elements: number): Stamp {
+    if (this.stamp(elements)) return { ms: this.ms, ns: this.ns, scheme: this.scheme }
     const code = this.#stopped
     if (code === undefined) throw new SluiceError('broker_overloaded', 'receive stamps are ahead of the clock')
     throw new SluiceError(code, 'this process issues no receive stamps')

@@ -37,6 +37,16 @@ export function reservedElements(payload: Uint8Array, isOfSeveral = false): numb
   return elementsIn(declaredLength(payload))
 }
 
+/**
+ * The same of lines of line protocol that came over HTTP: as many as there are line feeds, and one more. Lines with a time count,
+ * too: a policy may put them at the receive time. Records from before reserved at least as many.
+ */
+export function reservedLines(payload: Uint8Array): number {
+  let lines = 1
+  for (let at = payload.indexOf(LINE_FEED); at >= 0; at = payload.indexOf(LINE_FEED, at + 1)) lines += 1
+  return Math.min(lines, elementsIn(payload.length))
+}
+
 function elementsIn(bytes: number): number {
   return bytes >= MAX_ELEMENTS * LEAST_BYTES ? MAX_ELEMENTS : Math.floor(bytes / LEAST_BYTES) + 1
 }

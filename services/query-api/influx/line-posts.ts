@@ -4,6 +4,7 @@ import { type Fault } from '../../../shared/faults.ts'
 import { RecordsTooLarge } from '../../../shared/log/port.ts'
 import { headersOf, headersOfSeveral, keyOfLogin, LINES_HEADER } from '../../../shared/record.ts'
 import type { Principal } from '../../../shared/registry/port.ts'
+import { reservedLines } from '../../../shared/stamps/reservation.ts'
 import type { LogRecord } from '../../../shared/telemetry.ts'
 import { DEFAULT_STREAM, deviceKey, formatTelemetryTopic } from '../../../shared/topics.ts'
 import type { ApiParts } from '../api.ts'
@@ -75,7 +76,7 @@ export class LinePosts {
     }
     for (const value of parts) {
       if (value.length > LARGEST_LINE) refuse(value)
-      else records.push({ key, value, ...this.#parts.stamp(value), headers })
+      else records.push({ key, value, ...this.#parts.stamp(reservedLines(value)), headers })
     }
     for (const portion of portionsOf(records)) {
       for (const { value } of await this.#append(portion)) refuse(value)

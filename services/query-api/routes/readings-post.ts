@@ -1,3 +1,4 @@
+import { reservedElements } from '../../../shared/stamps/reservation.ts'
 import type { FastifyRequest } from 'fastify'
 import { Gauge } from 'prom-client'
 import Type, { type Static } from 'typebox'
@@ -97,7 +98,7 @@ function writeRoute(app: Api, options: PostParts, { takeAtRate, refused }: Doorw
       takeAtRate(request.principal ?? deviceLogin(named), value.length)
       const login = request.principal?.kind === 'application' ? request.principal.name : undefined
       const headers = headersOf({ tenant, device, stream }, named.uid, topic, registry.policies, login)
-      const record = { key: deviceKey(tenant, named.uid), value, ...options.stamp(value), headers }
+      const record = { key: deviceKey(tenant, named.uid), value, ...options.stamp(reservedElements(value)), headers }
       await table.policies.learn([record], (ids) => registry.policies.find(ids))
       const { decoder, encoding } = table.policies.of(record, stream)
       const isText = isTextDecoder(decoder) && encoding === 'none'

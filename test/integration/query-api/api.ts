@@ -53,7 +53,7 @@ export async function openApi({
   const app = await createApi({
     ...ports,
     rates: new Rates(queryApiDefaults),
-    stamp: (payload) => ({ ms: 1_767_225_600_000, ns: (stamped += Math.max(1, payload.length)), scheme: 1 }),
+    stamp: (elements) => ({ ms: 1_767_225_600_000, ns: (stamped += elements), scheme: 1 }),
     status: () => ({ mode: 'standalone', mqtt: { host: '127.0.0.1', port: 1883 }, readings: 0 }),
     readiness,
     workers: async () => [{ id: 'one', host: '10.0.0.1', partitions: [0], features: WORKER_FEATURES }],

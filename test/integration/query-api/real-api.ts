@@ -63,7 +63,7 @@ export async function openReal(
   if (!isIdle) await startWorker()
   // The embedded log lets go of dead letters by their receive time: it must be now.
   const clock = new ReceiveClock({ id: 0, after: undefined })
-  const { app } = await openApi({ ...ports, metrics, stamp: (payload) => clock.stampOf(payload) })
+  const { app } = await openApi({ ...ports, metrics, stamp: (elements) => clock.stampOf(elements) })
   releasers.own('api', app, (it) => it.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   const close = () => releasers.close()

@@ -60,7 +60,7 @@ describe('ReceiveClock', () => {
     // 2.56 ms each.
     expect(messages).toBe(39)
     expect(clock.slowed).toBe(1)
-    expect(() => clock.stampOf(Buffer.alloc(60_000))).toThrow(expect.objectContaining({ code: 'broker_overloaded' }))
+    expect(() => clock.stampOf(10_000)).toThrow(expect.objectContaining({ code: 'broker_overloaded' }))
     wall += 3
     expect(clock.stamp(10_000)).toBe(true)
   })

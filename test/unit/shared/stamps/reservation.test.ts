@@ -1,8 +1,9 @@
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { LineReader } from '../../../../shared/decoders/line-protocol.ts'
 import { decodeRecords, SeriesTable } from '../../../../shared/decoders/decode.ts'
-import { MAX_ELEMENTS, reservedElements } from '../../../../shared/stamps/reservation.ts'
+import { MAX_ELEMENTS, reservedElements, reservedLines } from '../../../../shared/stamps/reservation.ts'
 import { STAMP_STEP } from '../../../../shared/stamps/scheme.ts'
 import { toNanoseconds, type LogRecord } from '../../../../shared/telemetry.ts'
 
@@ -69,6 +70,41 @@ describe('a message reserves', () => {
         expect(of(text)).toBeGreaterThanOrEqual(isAlone ? 1 : readings.length)
       }),
     )
+  })
+})
+
+describe('lines that were posted', () => {
+  it('reserve a time for each, and not for their bytes', () => {
+    const line = 'cpu,host=a,cpu=cpu0 user=12.5,system=3.25,idle=84.25 1769860800000000000\n'
+    expect(reservedLines(Buffer.from(line.repeat(800)))).toBe(801)
+    expect(reservedLines(Buffer.from('\n'.repeat(60_000)))).toBe(MAX_ELEMENTS)
+  })
+
+  it('are never more than are reserved, whatever the bytes', () => {
+    const piece = fc.constantFrom(
+      'a b=1',
+      'a b="x',
+      '\n',
+      '\r',
+      ' ',
+      '"',
+      '\\',
+      '# c',
+      ',',
+      'a,t=u b=1i 17',
+      '\0',
+      '=',
+      'é',
+    )
+    const reader = new LineReader()
+    const check = (pieces: readonly string[]) => {
+      const payload = Buffer.from(pieces.join(''))
+      reader.load(payload)
+      let last = -1
+      for (let element = 0; reader.begin(); element += 1) if (typeof reader.read() !== 'string') last = element
+      expect(last).toBeLessThan(reservedLines(payload))
+    }
+    fc.assert(fc.property(fc.array(piece, { maxLength: 40 }), check), { numRuns: 500 })
   })
 })
 
