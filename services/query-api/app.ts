@@ -40,6 +40,7 @@ import { healthRoutes } from './routes/health.ts'
 import { importRoutes } from './routes/imports.ts'
 import { jobRoutes } from './routes/jobs.ts'
 import { letterJobRoutes } from './routes/letter-jobs.ts'
+import { rereadRoute } from './routes/reread.ts'
 import { latestRoutes } from './routes/latest.ts'
 import { manyReadingRoutes } from './routes/many-readings.ts'
 import { nodeRoutes } from './routes/nodes.ts'
@@ -167,6 +168,7 @@ function dataRoutes(app: Api, options: ApiOptions, runner: JobRunner, doorway: D
   traceRoute(app, options)
   watchRoutes(app, options)
   letterJobRoutes(app, options, runner)
+  rereadRoute(app, options, runner)
   jobRoutes(app, options)
   statusRoutes(app, options)
   backupRoute(app, options)

@@ -4,7 +4,8 @@ import type { PolicyDocument } from '../../../shared/policies/document.ts'
 import { isSettingName, SETTING_NAMES, SETTINGS, type SettingName } from '../../../shared/policies/settings.ts'
 import { textTable } from '../../../shared/text-table.ts'
 import { parseName, wholeNumber } from '../argument-parsers.ts'
-import type { Commands, Session } from '../session.ts'
+import type { Commands, ExitCode, Session } from '../session.ts'
+import { countReread, rereadTimes, type RereadOptions } from './reread.ts'
 import { printable } from '../../../shared/printable.ts'
 
 interface RevisionAnswer {
@@ -47,6 +48,9 @@ export function addPolicies({ program, run }: Commands): void {
   at(policies.command('show').description('the settings in force, and where each was set')).action(run(showPolicies))
   at(policies.command('set').description('change settings; the others stay as they are'))
     .argument('<setting=value...>', `what to set: ${SETTING_NAMES.join(', ')}`, collectAssignment)
+    .option('--reread', 'with time_zone: read the local times that are still in the log by it, too')
+    .option('--dry-run', 'with --reread: set nothing, and count what would be moved')
+    .option('--detach', 'with --reread: do not wait for the job')
     .action(run(setPolicies))
   at(policies.command('unset').description('take settings back: the next wider place decides again'))
     .argument('<setting...>', 'what to take back', collectName)
@@ -109,16 +113,32 @@ function rowsOf({ tenant, revision, document }: RevisionAnswer): string[][] {
   )
 }
 
-async function setPolicies(session: Session, assignments: readonly Assignment[], place: Place): Promise<void> {
-  await change(session, place, assignments)
+async function setPolicies(
+  session: Session,
+  assignments: readonly Assignment[],
+  { reread = false, dryRun = false, detach = false, ...place }: Place & RereadOptions,
+): Promise<ExitCode | void> {
+  const zone = assignments.find(([name]) => name === 'time_zone')?.[1]
+  if (!reread) {
+    if (dryRun || detach) throw new SluiceError('bad_request', '--dry-run and --detach need --reread')
+    return tell(session, await change(session, place, assignments))
+  }
+  const { tenant, stream } = place
+  if (typeof zone !== 'string' || zone === 'none' || tenant === undefined) {
+    throw new SluiceError('bad_request', '--reread needs --tenant and time_zone=ZONE')
+  }
+  const asked = { tenant, zone, ...(stream === undefined ? {} : { stream }) }
+  if (dryRun) return countReread(session, asked)
+  session.note(describe(await change(session, place, assignments)))
+  return rereadTimes(session, asked, detach)
 }
 
 async function unsetPolicies(session: Session, names: readonly Assignment[], place: Place): Promise<void> {
-  await change(session, place, names)
+  tell(session, await change(session, place, names))
 }
 
 /** What others change meanwhile stays. */
-async function change(session: Session, place: Place, assignments: readonly Assignment[]): Promise<void> {
+async function change(session: Session, place: Place, assignments: readonly Assignment[]): Promise<RevisionAnswer> {
   const { tenant, stream } = place
   if (stream !== undefined && tenant === undefined) throw new SluiceError('bad_request', '--stream needs --tenant')
   const path = tenant === undefined ? '/v1/policies' : `/v1/policies?tenant=${encodeURIComponent(tenant)}`
@@ -126,15 +146,20 @@ async function change(session: Session, place: Place, assignments: readonly Assi
     const { revision, document } = await session.api.get<RevisionAnswer>('/v1/policies', { tenant })
     try {
       const body = { revision, document: changed(document, stream, assignments) }
-      const answer = await session.api.put<RevisionAnswer>(path, body)
-      return session.result(answer, () => {
-        return `${nameOf(answer.tenant)} now has revision ${answer.revision}. It holds for messages that come from now on.`
-      })
+      return await session.api.put<RevisionAnswer>(path, body)
     } catch (error) {
       const isLate = error instanceof SluiceError && error.code === 'policy_changed'
       if (!isLate || attempt === ATTEMPTS) throw error
     }
   }
+}
+
+function tell(session: Session, answer: RevisionAnswer): void {
+  session.result(answer, () => describe(answer))
+}
+
+function describe({ tenant, revision }: RevisionAnswer): string {
+  return `${nameOf(tenant)} now has revision ${revision}. It holds for messages that come from now on.`
 }
 
 function changed(document: PolicyDocument, stream: string | undefined, assignments: readonly Assignment[]): unknown {

@@ -2,6 +2,7 @@ import type { ApiParts } from '../api.ts'
 import { DELETE_READINGS, deleteReadings } from './delete-readings.ts'
 import { DISCARD_LETTERS, discardLetters } from './discard-letters.ts'
 import type { JobHandlers } from './job-runner.ts'
+import { REREAD_TIMES, rereadTimes } from './reread-times.ts'
 import { REPLAY_LETTERS, replayLetters } from './replay-letters.ts'
 
 /** Every kind of job, and who does it. */
@@ -10,5 +11,6 @@ export function jobHandlers(options: ApiParts<'log' | 'points' | 'registry' | 'u
     [DELETE_READINGS]: deleteReadings(options),
     [REPLAY_LETTERS]: replayLetters(options),
     [DISCARD_LETTERS]: discardLetters(options),
+    [REREAD_TIMES]: rereadTimes(options),
   }
 }
