@@ -27,6 +27,9 @@ export type FieldLimits = Pick<
 interface KnownDevice {
   readonly streams: Map<string, Set<string>>
   fields: number
+  /** In the run: series of it that a limit refused, and which one. */
+  refused: number
+  limit: number
 }
 
 interface KnownTenant {
@@ -52,11 +55,23 @@ export class FieldBudget {
   /** In order of use. */
   readonly #devices = new Map<string, KnownDevice>()
   readonly #tenants = new LruMap<string, KnownTenant>(MAX_TENANTS)
+  readonly #reasons: Readonly<Record<keyof FieldLimits, string>>
   #marks = 0
   #isStale = false
 
   constructor(options: FieldBudgetOptions) {
     this.#options = options
+    const { limits } = options
+    const reason = (name: keyof FieldLimits, what: string): string => `${what} (${name} ${limits[name]})`
+    const another = 'as it may have, and this is another one'
+    this.#reasons = {
+      INGEST_DEVICE_STREAMS: reason('INGEST_DEVICE_STREAMS', `the device has as many streams ${another}`),
+      INGEST_DEVICE_FIELDS: reason('INGEST_DEVICE_FIELDS', `the device has as many fields ${another}`),
+      INGEST_TENANT_FIELDS: reason(
+        'INGEST_TENANT_FIELDS',
+        'the devices of the tenant have as many fields as they may have',
+      ),
+    }
   }
 
   /** Those of the series that are not to be stored, each with the reason. The others are in the registry from now on. */
@@ -66,13 +81,15 @@ export class FieldBudget {
     if (this.#isStale) this.#clear()
     await this.#load(series)
     let looked = 0
-    for (const one of series) {
-      if (++looked % AT_ONCE === 0) await nextTurn()
-      const device = this.#devices.get(deviceKey(one.tenant, one.device))
-      if (device === undefined) throw new RangeError('a device was not loaded')
-      const isNew = this.#enter(device, one)
-      if (typeof isNew === 'string') refused.set(one, isNew)
-      else if (isNew) changed.set(streamKey(one), one)
+    for (const { first, device, run } of this.#byDevice(series)) {
+      device.refused = 0
+      for (const one of run) {
+        if (++looked % AT_ONCE === 0) await nextTurn()
+        const isNew = this.#enter(device, one)
+        if (typeof isNew === 'string') refused.set(one, isNew)
+        else if (isNew) changed.set(streamKey(one), one)
+      }
+      if (device.refused > 0) this.#options.notes.acted(first.tenant, first.device, device.limit, device.refused)
     }
     const rows = [...changed.values()].map((one) => this.#rowOf(one))
     if (rows.length > 0) await this.#options.retry.run('registry', () => this.#options.registry.fields.write(rows))
@@ -86,6 +103,19 @@ export class FieldBudget {
     this.#isStale = true
   }
 
+  /** Series that stand side by side and are of one device. */
+  *#byDevice(series: readonly Series[]): Generator<{ first: Series; device: KnownDevice; run: readonly Series[] }> {
+    let from = 0
+    for (let to = 1; to <= series.length; to += 1) {
+      const [first, next] = [series[from], series[to]]
+      if (first === undefined || (next?.tenant === first.tenant && next.device === first.device)) continue
+      const device = this.#devices.get(deviceKey(first.tenant, first.device))
+      if (device === undefined) throw new RangeError('a device was not loaded')
+      yield { first, device, run: series.slice(from, to) }
+      from = to
+    }
+  }
+
   #clear(): void {
     this.#isStale = false
     this.#devices.clear()
@@ -93,25 +123,20 @@ export class FieldBudget {
   }
 
   /** True when it is new and admitted, false when it is known, else why it is refused. */
-  #enter(device: KnownDevice, { tenant, device: uid, stream, field }: Series): boolean | string {
-    const { limits, notes } = this.#options
+  #enter(device: KnownDevice, { tenant, stream, field }: Series): boolean | string {
+    const { limits } = this.#options
     const mark = hash('sha256', field, 'base64url').slice(0, 8)
     const marks = device.streams.get(stream)
     if (marks?.has(mark) === true) return false
     const known = this.#tenants.peek(tenant)
-    const over = (name: keyof FieldLimits, what: string): string => {
-      notes.acted(tenant, uid, limits[name])
-      return `${what} (${name} ${limits[name]})`
+    const over = (name: keyof FieldLimits): string => {
+      device.refused += 1
+      device.limit = limits[name]
+      return this.#reasons[name]
     }
-    if (marks === undefined && device.streams.size >= limits.INGEST_DEVICE_STREAMS) {
-      return over('INGEST_DEVICE_STREAMS', 'the device has as many streams as it may have, and this is another one')
-    }
-    if (device.fields >= limits.INGEST_DEVICE_FIELDS) {
-      return over('INGEST_DEVICE_FIELDS', 'the device has as many fields as it may have, and this is another one')
-    }
-    if (known !== undefined && known.fields >= limits.INGEST_TENANT_FIELDS) {
-      return over('INGEST_TENANT_FIELDS', 'the devices of the tenant have as many fields as they may have')
-    }
+    if (marks === undefined && device.streams.size >= limits.INGEST_DEVICE_STREAMS) return over('INGEST_DEVICE_STREAMS')
+    if (device.fields >= limits.INGEST_DEVICE_FIELDS) return over('INGEST_DEVICE_FIELDS')
+    if (known !== undefined && known.fields >= limits.INGEST_TENANT_FIELDS) return over('INGEST_TENANT_FIELDS')
     if (marks === undefined) device.streams.set(stream, new Set([mark]))
     else marks.add(mark)
     device.fields += 1
@@ -125,7 +150,11 @@ export class FieldBudget {
     const { registry, retry } = this.#options
     const missing = new Map<string, { tenant: string; device: string }>()
     const tenants = new Set<string>()
-    for (const { tenant, device } of series) {
+    let previous: Series | undefined
+    for (const one of series) {
+      const { tenant, device } = one
+      if (tenant === previous?.tenant && device === previous.device) continue
+      previous = one
       const key = deviceKey(tenant, device)
       const known = this.#devices.get(key)
       tenants.add(tenant)
@@ -133,7 +162,7 @@ export class FieldBudget {
       if (known === undefined) missing.set(key, { tenant, device })
       else this.#devices.set(key, known)
     }
-    for (const key of missing.keys()) this.#devices.set(key, { streams: new Map(), fields: 0 })
+    for (const key of missing.keys()) this.#devices.set(key, { streams: new Map(), fields: 0, refused: 0, limit: 0 })
     if (missing.size > 0) {
       const load = () => registry.fields.of([...missing.values()])
       try {

@@ -31,7 +31,8 @@ export class LimitNotes {
     this.#logger = logger
   }
 
-  acted(tenant: string, uid: string, limit: number): void {
+  /** The limit has refused so many fields of a device. */
+  acted(tenant: string, uid: string, limit: number, fields: number): void {
     const key = deviceKey(tenant, uid)
     const now = Date.now()
     const known = this.#hits.get(key)
@@ -39,7 +40,7 @@ export class LimitNotes {
     const device = this.#registry.names.nameOf(tenant, uid)
     const begun = { tenant, device, code: FIELDS_LIMIT, limit, sinceMs: now, lastMs: now, count: 0 }
     const hit = isSame ? known : begun
-    hit.count += 1
+    hit.count += fields
     hit.lastMs = now
     hit.limit = limit
     this.#hits.set(key, hit)

@@ -44,8 +44,8 @@ export interface Key {
   readonly text: string
   /** Why no field may have this name. */
   readonly refused: ErrorCode | undefined
-  /** What lies below the key when its value is an object. */
-  readonly scope: Scope
+  /** What lies below the key when its value is an object; see {@link FieldNames.below}. */
+  scope: Scope | undefined
   /** What lies below it when its value is a list of readings; see {@link FieldNames.readings}. */
   readings: Scope | undefined
   /** The reading in which the key was last seen. */
@@ -112,9 +112,16 @@ export class FieldNames {
     return this.#size
   }
 
+  /** Where the object starts that is the value of a key. */
+  below(key: Key): Scope {
+    key.scope ??=
+      key.role === 'values' ? this.#scope(key.parent.prefix, 'values') : this.#scope(`${key.name.text}.`, 'nested')
+    return key.scope
+  }
+
   /** Where each reading of a list of them starts that is the value of a key. */
   readings(key: Key): Scope {
-    key.readings ??= this.#scope(key.scope.prefix, 'top')
+    key.readings ??= this.#scope(this.below(key).prefix, 'top')
     return key.readings
   }
 
@@ -164,7 +171,7 @@ export class FieldNames {
   }
 
   #make(parent: Scope, text: string, place: Pick<Key, 'bytes' | 'hash' | 'chain' | 'plain'>): Key {
-    const beyondAscii = place.bytes.some((byte) => byte >= 0x80)
+    const beyondAscii = isBeyondAscii(place.bytes)
     const full = parent.prefix + text
     this.#size += 1
     let name = this.#names.get(full)
@@ -173,8 +180,6 @@ export class FieldNames {
       this.#names.set(full, name)
     }
     const role = roleOf(parent, text, this.#timeKeys)
-    const isEnvelope = role === 'values'
-    const scope = isEnvelope ? this.#scope(parent.prefix, 'values') : this.#scope(`${full}.`, 'nested')
     const refused = isName(full) ? undefined : 'field_name_invalid'
     return {
       parent,
@@ -182,7 +187,7 @@ export class FieldNames {
       name,
       text,
       refused,
-      scope,
+      scope: undefined,
       readings: undefined,
       seen: 0,
       next: undefined,
@@ -234,6 +239,11 @@ function roleOf(parent: Scope, text: string, timeKeys: ReadonlySet<string>): Key
   if (timeKeys.has(text)) return 'time'
   if (OTHER_TIME_KEYS.has(text)) return 'perhaps time'
   return ENVELOPES.has(text) ? 'values' : 'field'
+}
+
+function isBeyondAscii(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if ((bytes[i] ?? 0) >= 0x80) return true
+  return false
 }
 
 /** Whether a field may have the name. What a store keeps for itself is no matter of names: it escapes it. */

@@ -40,7 +40,7 @@ export class JsonLists {
     const shape = shapes.list(position)
     if (shape === 'plain') return this.#plain(position, key, depth)
     if (shape === undefined) return this.#leaveOut(position, key.name.text)
-    const scope = shape === 'named' ? key.scope : names.readings(key)
+    const scope = shape === 'named' ? names.below(key) : names.readings(key)
     let index = 0
     return this.#each(position, (at) => {
       const isNamed = shape === 'named'
@@ -67,7 +67,7 @@ export class JsonLists {
     for (const one of members) {
       if (one === named || one === valued) continue
       if (ITEM_TIME_KEYS.has(one.key) && time.consider(one.at, `${key.name.text}.${one.key}`)) continue
-      this.#host.member(one.at, names.findText(key.scope, one.key), depth + 1)
+      this.#host.member(one.at, names.findText(names.below(key), one.key), depth + 1)
     }
     return end
   }
@@ -75,7 +75,7 @@ export class JsonLists {
   #plain(position: number, key: Key, depth: number): number {
     const { names } = this.#host
     // What an envelope only wraps has no name without it.
-    const [scope, before] = key.role === 'values' ? [key.parent, `${key.text}.`] : [key.scope, '']
+    const [scope, before] = key.role === 'values' ? [key.parent, `${key.text}.`] : [names.below(key), '']
     let index = 0
     return this.#each(position, (at) => this.#host.member(at, names.findText(scope, `${before}${index++}`), depth + 1))
   }

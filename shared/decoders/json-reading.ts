@@ -225,7 +225,7 @@ export class JsonReading implements ListHost {
     if (depth >= MAX_DEPTH && (first === OBJECT || first === ARRAY)) {
       return this.#refuse(position, name.text, 'payload_too_deep', `deeper than ${MAX_DEPTH} objects and lists`)
     }
-    if (first === OBJECT) return this.object(position + 1, key.scope, depth + 1)
+    if (first === OBJECT) return this.object(position + 1, this.names.below(key), depth + 1)
     if (name.seen === this.#serial) return this.#refuse(position, name.text, 'field_duplicate', repeated(name.text))
     name.seen = this.#serial
     if (this.#isTooWide()) {
