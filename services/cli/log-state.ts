@@ -69,3 +69,22 @@ function shownSeconds(seconds: number): string {
   if (seconds < 120) return `${seconds.toFixed(1)} s`
   return seconds < 7200 ? `${(seconds / 60).toFixed(0)} min` : `${(seconds / 3600).toFixed(1)} h`
 }
+
+interface RepartitionAnswer {
+  readonly state: string
+  readonly from: number
+  readonly to: number
+  readonly since: string
+}
+
+type KnownRepartition = { readonly repartition?: RepartitionAnswer } | { readonly repartitionUnknown: string }
+
+/** The change of the number of partitions that is under way, if there is one; or why that cannot be told. */
+export async function repartitionOfLog({ api }: Pick<Session, 'api'>): Promise<KnownRepartition> {
+  try {
+    const { repartition } = await api.get<{ repartition?: RepartitionAnswer | null }>('/v1/log')
+    return repartition === undefined || repartition === null ? {} : { repartition }
+  } catch (error) {
+    return { repartitionUnknown: toSluiceError(error).code }
+  }
+}

@@ -173,6 +173,15 @@ export class RecordsTooLarge extends SluiceError {
   }
 }
 
+/** A change of the number of partitions that is under way; see `PartitioningState`. */
+export interface Repartition {
+  readonly state: 'asked' | 'pausing' | 'switched'
+  readonly from: number
+  readonly to: number
+  /** Begin of the state, in ms since 1970. */
+  readonly sinceMs: number
+}
+
 /**
  * The durable, partitioned log. Errors: `log_full`, `disk_full`, `log_unavailable`, `closed`; reading also `log_corrupt`,
  * and `closed` when the log closes before a read is at its end.
@@ -181,6 +190,9 @@ export class RecordsTooLarge extends SluiceError {
 export interface TelemetryLog {
   /** Of telemetry. It grows when the processes of a log agree on more; see `shared/log/kafka/partitioning.ts`. */
   readonly partitions: number
+
+  /** Undefined where none is under way, as far as this process knows, and in logs that never have one. */
+  readonly repartition?: Repartition | undefined
 
   /** The partition of a key of telemetry, the same on every node, as long as the number of partitions is. */
   partitionOf(key: string): number

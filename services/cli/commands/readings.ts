@@ -16,6 +16,9 @@ interface DeleteAnswer {
   readonly to: string
   readonly fields: readonly { readonly stream: string; readonly field: string; readonly points: number }[]
   readonly points: number
+  /** Of a dry run of a server that counts them. */
+  readonly letters?: number
+  readonly lettersComplete?: boolean
   readonly job: JobAnswer | null
 }
 
@@ -50,6 +53,11 @@ async function deleteReadings(
     const rows = answer.fields.map((it) => [it.stream, it.field, String(it.points)])
     const table = rows.length === 0 ? [] : [textTable(['stream', 'field', 'points'], rows)]
     const end = answer.job === null ? 'would be deleted.' : `are being deleted by job ${answer.job.id}.`
-    return [...table, `${answer.points} points ${span} ${end}`].join('\n')
+    return [...table, `${answer.points} points${lettersText(answer)} ${span} ${end}`].join('\n')
   })
+}
+
+function lettersText({ letters, lettersComplete }: DeleteAnswer): string {
+  if (letters === undefined) return ''
+  return ` and ${lettersComplete === false ? 'at least ' : ''}${letters} dead letters`
 }

@@ -1,6 +1,6 @@
 import { toSluiceError } from '../../../shared/errors.ts'
 import { letterCounts, lettersLately } from '../letters-lately.ts'
-import { lossesOfLog, lossesText, unstoredText, type Unstored } from '../log-state.ts'
+import { lossesOfLog, lossesText, repartitionOfLog, unstoredText, type Unstored } from '../log-state.ts'
 import { checksOf, failingServers } from '../ready-checks.ts'
 import { listWorkers, shownWorkers } from '../workers.ts'
 import type { Commands, Session } from '../session.ts'
@@ -31,13 +31,14 @@ export function addStatus({ program, run }: Commands): void {
 
 async function showStatus(session: Session): Promise<0 | 1> {
   const { api } = session
-  const [{ unstored, readings, ...status }, readiness, nodes, losses, workers, letters] = await Promise.all([
+  const [{ unstored, readings, ...status }, readiness, nodes, losses, workers, letters, change] = await Promise.all([
     api.get<Record<string, unknown> & Counted>('/v1/status'),
     api.probe('/readyz'),
     listNodes(session),
     lossesOfLog(session),
     listWorkers(session),
     lettersLately(session),
+    repartitionOfLog(session),
   ])
   const ready = readiness.status === 200
   const stores = !('workers' in workers) || workers.workers.length > 0
@@ -52,6 +53,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
     ...nodes,
     ...workers,
     ...letters,
+    ...change,
   }
   session.result(all, () => {
     const values = Object.entries({ url: api.url.origin, ready: ready ? 'yes' : 'no', ...status }).filter(
@@ -62,6 +64,7 @@ async function showStatus(session: Session): Promise<0 | 1> {
       ...lines,
       ...(typeof readings === 'number' ? [`stored     ${readings} readings since the start`] : []),
       ...(unstored === undefined || unstored === null ? [] : [`log        ${unstoredText(unstored)}`]),
+      ...shownChange(change),
       ...lossesText(losses).map((text) => printable(`lost       ${text}`)),
       ...letterCounts(letters).map((text) => printable(`letters    ${text}`)),
       ...shownDisk(readiness.body),
@@ -104,4 +107,10 @@ function shownNodes(known: Awaited<ReturnType<typeof listNodes>>): string[] {
     return [id, `${address.host}:${address.port}`, ...load, since, features.join(' ')]
   })
   return ['', textTable(['node', 'address', 'clients', 'in flight', 'since', 'reads'], rows)]
+}
+
+function shownChange(known: Awaited<ReturnType<typeof repartitionOfLog>>): string[] {
+  if (!('repartition' in known) || known.repartition === undefined) return []
+  const { state, from, to, since } = known.repartition
+  return [printable(`partitions ${from} to ${to}, ${state} since ${since}`)]
 }

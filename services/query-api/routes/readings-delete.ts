@@ -6,6 +6,8 @@ import { compareInstants, formatInstant } from '../../../shared/telemetry.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
+import { countDeleted } from '../deleted-count.ts'
+import { goneSignal } from '../gone.ts'
 import { DELETE_READINGS, type DeleteSpec } from '../jobs/delete-readings.ts'
 import type { JobRunner } from '../jobs/job-runner.ts'
 import { problemResponses } from '../problem.ts'
@@ -44,13 +46,17 @@ const Answer = Type.Object({
     { description: 'What is stored of the span now.' },
   ),
   points: Type.Integer({ description: 'All of them.' }),
+  letters: Type.Optional(
+    Type.Integer({ description: 'Of a dry run: dead letters with readings of the span, which go with them.' }),
+  ),
+  lettersComplete: Type.Optional(Type.Boolean({ description: 'False: there are more than were looked at.' })),
   job: Type.Union([JobView, Type.Null()], { description: 'What deletes them; null of a dry run.' }),
 })
 
 /** Deletes readings: what is stored of a span, and what of it is still on its way. */
 export function readingDeleteRoutes(
   app: Api,
-  options: ApiParts<'registry' | 'points'>,
+  options: ApiParts<'registry' | 'points' | 'log'>,
   runner: Pick<JobRunner, 'wake'>,
 ): void {
   app.post(
@@ -75,7 +81,10 @@ export function readingDeleteRoutes(
         ...{ from: formatInstant(from), to: formatInstant(to), fields },
         points: fields.reduce((sum, one) => sum + one.points, 0),
       }
-      if (request.body.dryRun === true) return { ...counted, job: null }
+      if (request.body.dryRun === true) {
+        const wouldBe = { id: '', tenant, uid, stream, from, to, receivedMs: undefined }
+        return { ...counted, ...(await countDeleted(options, wouldBe, goneSignal(reply))), job: null }
+      }
       const names = { tenant, device, uid, ...(stream === undefined ? {} : { stream }) }
       const spec: DeleteSpec = { id: randomUUID(), ...names, from, to }
       const job = await registry.jobs.create({ kind: DELETE_READINGS, spec, who: request.who })

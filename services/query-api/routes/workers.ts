@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { inTime } from '../../../shared/in-time.ts'
-import { INGEST_GROUP } from '../../../shared/log/port.ts'
+import { INGEST_GROUP, type Repartition } from '../../../shared/log/port.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { problemResponses } from '../problem.ts'
 import { Features } from './nodes.ts'
@@ -23,6 +23,16 @@ const Partition = Type.Object({
   seconds: Type.Number({ description: 'Age of the oldest of them.' }),
 })
 
+const RepartitionView = Type.Object({
+  state: Type.Enum(['asked', 'pausing', 'switched'], {
+    description:
+      'asked, pausing: records go into as many as before; switched: into the new number, and wait there for those of before.',
+  }),
+  from: Type.Integer({ description: 'Partitions before.' }),
+  to: Type.Integer({ description: 'And afterwards.' }),
+  since: Type.String({ format: 'date-time' }),
+})
+
 /** The ingest workers, and how far they are. */
 export function workerRoutes(app: Api, { workers, log }: ApiParts<'workers' | 'log'>): void {
   const schema = {
@@ -39,11 +49,24 @@ export function workerRoutes(app: Api, { workers, log }: ApiParts<'workers' | 'l
   const about = {
     tags: ['operation'],
     summary: 'The partitions of the log, and what of each is not stored yet',
-    response: { 200: Type.Object({ partitions: Type.Array(Partition) }), ...problemResponses },
+    response: {
+      200: Type.Object({
+        partitions: Type.Array(Partition),
+        repartition: Type.Union([RepartitionView, Type.Null()], { description: 'Where one is under way.' }),
+      }),
+      ...problemResponses,
+    },
   }
   app.get('/log', { schema: about }, async () => ({
     partitions: (await inTime(log.lag('telemetry.raw', INGEST_GROUP), LIMIT_MS, 'log_unavailable')).map(
       ({ partition, committed, end, records, seconds }) => ({ partition, committed, end, records, seconds }),
     ),
+    repartition: viewRepartition(log.repartition),
   }))
+}
+
+function viewRepartition(under: Repartition | undefined) {
+  if (under === undefined) return null
+  const { state, from, to, sinceMs } = under
+  return { state, from, to, since: new Date(sinceMs).toISOString() }
 }

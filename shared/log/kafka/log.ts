@@ -13,12 +13,13 @@ import {
   type PartitionLag,
   type PartitionOffsets,
   type ReadOptions,
+  type Repartition,
   type TelemetryLog,
 } from '../port.ts'
 import type { KafkaClient } from './client.ts'
 import { Feeds } from './feeds.ts'
 import { GroupConsumer } from './group-consumer.ts'
-import { appendedTo, lettersIn, placedIn } from './partitioning.ts'
+import { appendedTo, changeIn, lettersIn, placedIn, unstoredIn } from './partitioning.ts'
 import type { PartitioningMember } from './partitioning-member.ts'
 import { Positions } from './positions.ts'
 import { Producer } from './producer.ts'
@@ -104,19 +105,20 @@ export class KafkaLog implements TelemetryLog {
     return appendedTo(this.#parts.partitioning.now)
   }
 
+  get repartition(): Repartition | undefined {
+    return changeIn(this.#parts.partitioning.now)
+  }
+
   partitionOf(key: string): number {
     return partitionOf(key, this.partitions)
   }
 
   partitionsOf(key: string): readonly number[] {
-    const { state, from, to } = this.#parts.partitioning.now
-    const counts = state === 'switched' ? [from, to] : [this.partitions]
-    return [...new Set(counts.map((count) => partitionOf(key, count)))]
+    return [...new Set(unstoredIn(this.#parts.partitioning.now).map((count) => partitionOf(key, count)))]
   }
 
   placesOf(key: string): readonly number[] {
-    const counts = placedIn(this.#parts.partitioning.now)
-    return [...new Set(counts.map((count) => partitionOf(key, count)))]
+    return [...new Set(placedIn(this.#parts.partitioning.now).map((count) => partitionOf(key, count)))]
   }
 
   async append(topic: LogTopic, records: readonly LogRecord[]): Promise<ReadonlyMap<number, number>> {

@@ -2,6 +2,7 @@
 // was appended by the new number, all that was appended by the old one is stored. So the records of a device are stored in
 // the order of their acknowledgements.
 import { SluiceError } from '../../errors.ts'
+import type { Repartition } from '../port.ts'
 
 /**
  * How far a change of the number of partitions is:
@@ -72,6 +73,16 @@ export function settledAt(partitions: number, letters: number): Partitioning {
 /** Into how many partitions records are appended. */
 export function appendedTo({ state, from, to }: Partitioning): number {
   return state === 'asked' || state === 'pausing' ? from : to
+}
+
+/** The change that is under way. */
+export function changeIn({ state, from, to, sinceMs }: Partitioning): Repartition | undefined {
+  return state === 'settled' ? undefined : { state, from, to, sinceMs }
+}
+
+/** Over how many partitions records lie that may not be stored yet. */
+export function unstoredIn(all: Partitioning): readonly number[] {
+  return all.state === 'switched' ? [all.from, all.to] : [appendedTo(all)]
 }
 
 /** Into how many partitions records were appended before the last change, and into how many they are now. */

@@ -6,6 +6,9 @@ it('status shows what waits in the log, how near retention is to it, and what wa
   const lost = { stage: 'log', time: new Date().toISOString(), detail: '4 records of partition 3 were deleted' }
   const answer = ({ path }: Request) => {
     if (path === '/v1/dead-letters') return ok({ deadLetters: [lost, { ...lost, stage: 'clock', detail: 'a step' }] })
+    if (path === '/v1/log') {
+      return ok({ partitions: [], repartition: { state: 'switched', from: 12, to: 24, since: '2026-01-01T00:00:00Z' } })
+    }
     return path === '/v1/status' ? ok({ version: 'test', mode: 'cluster', unstored }) : undefined
   }
   const { url } = await startFakeService({ answer })
@@ -13,6 +16,7 @@ it('status shows what waits in the log, how near retention is to it, and what wa
   expect(code).toBe(0)
   expect(stdout).toMatch(/log +7 records wait in the log, the oldest for 90.0 s; retention removes it in 4.0 h .*60 %/)
   expect(stdout).toMatch(/lost +\d.*: 4 records of partition 3 were deleted/)
+  expect(stdout).toContain('partitions 12 to 24, switched since 2026-01-01T00:00:00Z')
   expect(stdout).not.toContain('a step')
 })
 

@@ -64,10 +64,16 @@ describe('letters of readings that are deleted', () => {
     const others = ['demo/a 1', 'demo/a 9', 'demo/b 5']
     await vi.waitFor(async () => expect(await counts(real)).toEqual([5, 5]), PATIENCE)
     const span = { stream: 'telemetry', from: iso(T + 4000), to: iso(T + 6000) }
+    const told = await real.call('POST', '/v1/devices/demo/a/readings/delete', { payload: { ...span, dryRun: true } })
+    expect(told.body).toMatchObject({ letters: 1, lettersComplete: true })
     await remove(real, 'a', span)
     expect(await counts(real)).toEqual([4, 4])
     // The one that is left of second 5 is of the other stream.
     expect(await listed(real)).toEqual([...others, 'demo/a 5'].sort())
+    const again = { from: iso(T + 4000), to: iso(T + 6000), dryRun: true }
+    const left = await real.call('POST', '/v1/devices/demo/a/readings/delete', { payload: again })
+    // The other one is gone already.
+    expect(left.body['letters']).toBe(1)
     await remove(real, 'a', { from: iso(T + 4000), to: iso(T + 6000) })
     expect(await listed(real)).toEqual(others)
     // What is received later is of somebody who sends it again.
