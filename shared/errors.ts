@@ -160,6 +160,10 @@ export const ERRORS = {
     'Correct the file at the line that the message names; docs/types.md says what it may say.',
   ),
   contract_in_force: usage(409, 'Change it in the file that the message names; the API reads it again within seconds.'),
+  values_not_numbers: usage(
+    409,
+    'See what the message names: texts that are no numbers, or letters of what is not stored.',
+  ),
   policy_changed: usage(409, 'Somebody else changed it meanwhile: read it again, and change that.'),
   cursor_invalid: usage(400, 'Pass the cursor exactly as the previous answer gave it.'),
   backup_unreadable: usage(400, 'Use a whole file of `./sluice backup`, and the private key of one of its recipients.'),

@@ -99,8 +99,8 @@ export class FieldTypes {
   }
 
   /**
-   * The point of a message as it may be written. Its series was among those of the last {@link pin}. What is replayed has to
-   * be within the range of today: that one may be what was mended.
+   * The point of a message as it may be written. Its series was among those of the last {@link pin}. What is replayed
+   * is judged by what is declared today: that may be what was mended.
    */
   fit(series: Series, value: PointValue, receivedMs: number, isReplayed: boolean): Fit {
     const refused = this.#refused.size === 0 ? undefined : this.#refused.get(series)
@@ -108,8 +108,8 @@ export class FieldTypes {
     const declared = this.#declared.size === 0 ? undefined : this.#declared.get(series)
     if (declared === undefined) return this.#formed(series, value)
     const { changes, integers } = declared
-    const said = changeAt(changes, receivedMs)
-    const { meaning } = (isReplayed ? changes.at(-1) : said) ?? {}
+    const said = isReplayed ? changes.at(-1) : changeAt(changes, receivedMs)
+    const { meaning } = said ?? {}
     const outside = meaning && outsideOf(meaning, value)
     if (outside !== undefined && meaning?.outside === 'fault') return { code: 'value_outside_range', detail: outside }
     const exact = said?.type === 'integer' ? integerOf(value) : undefined

@@ -158,7 +158,7 @@ export class JsonValues {
  * The number that JSON would have without the quotes. One that no double comes near is left as the text that it is, and so
  * is an exponent without a sign: programs write one, and ids such as 241408E4 have none.
  */
-function numberIn(text: string): number | bigint | undefined {
+export function numberIn(text: string): number | bigint | undefined {
   if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]\d+)?$/.test(text)) return undefined
   const value = numberValue(text)
   return typeof value === 'string' ? undefined : value

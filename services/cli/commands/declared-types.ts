@@ -10,7 +10,8 @@ import {
   type MeaningName,
 } from '../../../shared/types/meaning.ts'
 import { parseName } from '../argument-parsers.ts'
-import type { Commands, Session } from '../session.ts'
+import type { Commands, ExitCode, Session } from '../session.ts'
+import { followJob, type JobAnswer } from './jobs.ts'
 
 interface TypeAnswer extends FieldMeaning {
   readonly tenant: string
@@ -26,7 +27,13 @@ interface Place {
   readonly stream: string
 }
 
-type SetOptions = Place & Omit<FieldMeaning, 'type'>
+type SetOptions = Place & Omit<FieldMeaning, 'type'> & Rewriting
+
+interface Rewriting {
+  readonly rewrite?: boolean
+  readonly dryRun?: boolean
+  readonly detach?: boolean
+}
 
 export function addTypes({ program, run }: Commands): void {
   const types = program
@@ -57,6 +64,9 @@ export function addTypes({ program, run }: Commands): void {
     .option('--required', 'every reading of the stream has it')
     .option('--no-required', 'readings may lack it')
     .option('--interval <seconds>', 'from one reading with it to the next', parseNumber)
+    .option('--rewrite', 'store the numbers that its stored texts are, too, when all of them are numbers')
+    .option('--dry-run', 'with --rewrite: only count them')
+    .option('--detach', 'with --rewrite: do not wait for the job')
     .action(run(setType))
   of(types.command('forget').description('take back what was declared of a field'))
     .addArgument(new Argument('[what...]', 'what of it; everything by default').choices(MEANING_NAMES))
@@ -107,9 +117,18 @@ async function setType(
   tenant: string,
   field: string,
   type: 'integer' | 'float' | undefined,
-  { stream, ...said }: SetOptions,
-): Promise<void> {
+  { stream, rewrite = false, dryRun = false, detach = false, ...said }: SetOptions,
+): Promise<ExitCode | void> {
   const change: MeaningChange = { ...(type === undefined ? {} : { type }), ...said }
+  if (rewrite) {
+    if (type === undefined || Object.keys(said).length > 0) {
+      throw new SluiceError('bad_request', 'with --rewrite name a type, and nothing else')
+    }
+    const job = await session.api.post<JobAnswer>('/v1/types/rewrite', { tenant, stream, field, type, dryRun })
+    if (!detach) return followJob(session, job)
+    return session.result(job, () => `Job ${job.id} was made.`)
+  }
+  if (dryRun || detach) throw new SluiceError('bad_request', '--dry-run and --detach go with --rewrite')
   if (Object.keys(change).length === 0)
     throw new SluiceError('bad_request', 'say what to declare: a type, or an option')
   await declare(session, { tenant, stream, field }, change)

@@ -17,7 +17,9 @@ export interface JobAnswer {
 }
 
 export function addJobs({ program, run }: Commands): void {
-  const jobs = program.command('jobs').description('work that takes longer than a request: deletions and replays')
+  const jobs = program
+    .command('jobs')
+    .description('work that takes longer than a request: deletions, replays and rewriting')
   jobs
     .command('list')
     .description('list jobs, newest first')

@@ -1,13 +1,16 @@
 import Type, { type Static } from 'typebox'
 import { checkNewName } from '../../../shared/names.ts'
-import type { DeclaredField, TypeChange } from '../../../shared/registry/types-port.ts'
+import { checkField, type DeclaredField, type TypeChange } from '../../../shared/registry/types-port.ts'
 import { DEFAULT_STREAM } from '../../../shared/topics.ts'
 import { featuresOf, MEANING_NAMES, type MeaningChange } from '../../../shared/types/meaning.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { requireOfWorkers } from '../features.ts'
 import { recordAction } from '../audit.ts'
+import type { JobRunner } from '../jobs/job-runner.ts'
+import { REWRITE_TYPES, type RewriteSpec } from '../jobs/rewrite-types.ts'
 import { problemResponses } from '../problem.ts'
 import { rfc3339 } from '../time.ts'
+import { JobView, viewJob } from './jobs.ts'
 
 const NumberType = Type.Enum(['integer', 'float'], {
   description: 'Integer: whole numbers of 64 bits are exact, and others are floats beside them. Float: as undeclared.',
@@ -55,7 +58,12 @@ const Change = Type.Unsafe<{ tenant: string; stream?: string; field: string } & 
 )
 
 /** What was declared of fields. */
-export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers' | 'contracts'>): void {
+export function typeRoutes(
+  app: Api,
+  options: ApiParts<'registry' | 'workers' | 'contracts'>,
+  runner: Pick<JobRunner, 'wake'>,
+): void {
+  rewriteRoute(app, options, runner)
   const { declaredTypes } = options.registry
   const tags = ['types']
   app.get(
@@ -103,6 +111,44 @@ export function typeRoutes(app: Api, options: ApiParts<'registry' | 'workers' | 
       const subject = `${tenant}/${stream} ${name}`
       await recordAction(options, request, 'types.set', subject, `${JSON.stringify(put.meaning)} from ${answer.since}`)
       return answer
+    },
+  )
+}
+
+function rewriteRoute(app: Api, options: ApiParts<'registry' | 'workers'>, runner: Pick<JobRunner, 'wake'>): void {
+  app.post(
+    '/types/rewrite',
+    {
+      schema: {
+        tags: ['types'],
+        summary: 'Store the numbers that texts of a field are',
+        description:
+          'Makes a job, which declares the type and stores the number of each text of the field beside it, when every text is a number; else it fails, names some that are none, and changes nothing. A dry run counts.',
+        body: Type.Object(
+          {
+            tenant: Type.String(),
+            stream: Type.Optional(Type.String({ description: 'telemetry when absent.' })),
+            field: Type.String(),
+            type: NumberType,
+            dryRun: Type.Optional(Type.Boolean({ description: 'Only count.' })),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 202: JobView, ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const { tenant, stream = DEFAULT_STREAM, field, type, dryRun = false } = request.body
+      checkField({ tenant, stream, field })
+      await requireOfWorkers(options, 'handed-on-1')
+      if (type === 'integer') await requireOfWorkers(options, 'declared-types')
+      const spec: RewriteSpec = { tenant, stream, field, type, dryRun }
+      const job = await options.registry.jobs.create({ kind: REWRITE_TYPES, spec, who: request.who })
+      const subject = `${tenant}/${stream} ${field}`
+      if (!dryRun) await recordAction(options, request, REWRITE_TYPES, subject, `${type}, job ${job.id}`)
+      runner.wake()
+      void reply.code(202)
+      return viewJob(job)
     },
   )
 }

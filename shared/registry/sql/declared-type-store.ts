@@ -1,11 +1,16 @@
 import { type Kysely, type Transaction } from 'kysely'
-import { SluiceError } from '../../errors.ts'
-import { checkNewName, isDeviceName } from '../../names.ts'
 import type { Logger } from '../../process/logger.ts'
 import { fieldKey } from '../../topics.ts'
 import { afterChange, afterContracts } from '../../types/declaration.ts'
 import type { MeaningChange } from '../../types/meaning.ts'
-import type { DeclaredField, DeclaredType, DeclaredTypes, FieldContract, TypeChange } from '../types-port.ts'
+import {
+  checkField,
+  type DeclaredField,
+  type DeclaredType,
+  type DeclaredTypes,
+  type FieldContract,
+  type TypeChange,
+} from '../types-port.ts'
 import type { ChangeFeed } from './change-feed.ts'
 import { toChange, writeDeclaration } from './declared-type-rows.ts'
 import { KnownRows } from './known-rows.ts'
@@ -14,7 +19,6 @@ import type { RegistrySchema } from './schema.ts'
 
 /** What the change feed is told when a type was declared: no login has such a name. */
 export const TYPES_CHANGED = '\u001etypes'
-const MAX_FIELD_BYTES = 1_024
 const NONE: readonly never[] = []
 
 interface Parts {
@@ -125,15 +129,6 @@ export class SqlDeclaredTypes implements DeclaredTypes {
     const required = [...this.#fields.values()].filter(({ changes }) => changes.some((one) => one.meaning.required))
     this.#required = Map.groupBy(required, streamOf)
     this.epoch += 1
-  }
-}
-
-/** Errors: `name_invalid`, `bad_request`. */
-function checkField({ tenant, stream, field }: DeclaredField): void {
-  checkNewName('tenant', tenant)
-  if (!isDeviceName(stream)) throw new SluiceError('name_invalid', 'stream: not the name of a stream')
-  if (!field.isWellFormed() || Buffer.byteLength(field) > MAX_FIELD_BYTES) {
-    throw new SluiceError('bad_request', `field: a name is text of at most ${MAX_FIELD_BYTES} bytes`)
   }
 }
 

@@ -59,3 +59,47 @@ it(
     }, PATIENCE)
   },
 )
+
+it(
+  'texts that are numbers get them beside them in InfluxDB, exactly and once, when all of them are numbers',
+  { timeout: LIMIT_MS },
+  async () => {
+    onTestFailed(() => deployment.discard())
+    const cluster = await deployment.clusterFor('declared types', { workers: 2 })
+    const api = new ApiClient({ url: cluster.url, token: cluster.token })
+    const tenant = `r${Date.now().toString(36)}`
+    const ts = Date.now() - 60_000
+    const devices = ['a', 'b', 'c']
+    for (const device of devices) {
+      await api.post('/v1/devices', { tenant, device })
+      const readings = ['21.5', '9007199254740993', `${device.charCodeAt(0)}`].map((id, i) => ({ ts: ts + i, id }))
+      await api.post(`/v1/devices/${tenant}/${device}/readings`, readings)
+    }
+    await api.post(`/v1/devices/${tenant}/a/readings`, { ts, word: 'none' })
+    const rewrite = async (field: string, type: string, dryRun = false) => {
+      const { id } = await api.post<{ id: number }>('/v1/types/rewrite', { tenant, field, type, dryRun })
+      return vi.waitFor(async () => {
+        const job = await api.get<{ endedAt: string | null; counts: Record<string, number> }>(`/v1/jobs/${id}`)
+        expect(job.endedAt).not.toBeNull()
+        return job
+      }, PATIENCE)
+    }
+    const counted = { texts: 9, numbers: 9, others: 0 }
+    await vi.waitFor(
+      async () => expect(await rewrite('id', 'float', true)).toMatchObject({ counts: counted }),
+      PATIENCE,
+    )
+    await vi.waitFor(async () => expect(await rewrite('word', 'float')).toMatchObject({ state: 'failed' }), PATIENCE)
+    for (const expected of [
+      { stored: 9, unchanged: 0 },
+      { stored: 0, unchanged: 9 },
+    ]) {
+      expect(await rewrite('id', 'integer')).toMatchObject({ state: 'done', counts: { ...counted, ...expected } })
+    }
+    for (const device of devices) {
+      const { series } = await api.get<Readings>(`/v1/devices/${tenant}/${device}/readings?field=id&kind=number`)
+      const values = [21.5, '9007199254740993', device.charCodeAt(0)]
+      expect(series).toMatchObject([{ type: 'number', points: values.map((value, i) => [ts + i, value]) }])
+    }
+  },
+)
