@@ -21,7 +21,7 @@ import { Admissions } from './admissions.ts'
 import { HandOn } from './hand-on.ts'
 import { LimitNotes } from './limit-notes.ts'
 import { LatestStates } from './latest-states.ts'
-import { createIngestMetrics } from './metrics.ts'
+import { createIngestMetrics, type IngestMetrics } from './metrics.ts'
 import { Pipeline } from './pipeline.ts'
 import { RecentValues } from './recent-values.ts'
 import { RetentionWatch } from './retention-watch.ts'
@@ -114,22 +114,13 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
   })
   const notes = new LimitNotes(shared)
   const budget = new FieldBudget({ ...shared, limits: settings, notes })
-  const types = new FieldTypes({ ...shared, budget })
+  const stages = stagesOf({ ...shared, latest, budget })
   const pipeline = new Pipeline({
     ...shared,
-    writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
-    ...{
-      clockSteps: new ClockSteps(shared),
-      localTimes: new LocalTimes({ latest }),
-      texts: new PlainTexts({ latest }),
-    },
-    sameTimes: new SameTimes({ latest, metrics }),
-    handOn: new HandOn({ ...shared, names: registry.names, admissions: new Admissions(shared) }),
-    deadLetters: new DeadLetters(shared),
+    ...stages,
     recent,
     latest,
     checkpoint,
-    watched: new WatchedStages(shared),
     lingerMs: settings.INGEST_LINGER_MS,
   })
   await reader.start()
@@ -143,6 +134,30 @@ export async function startIngestWorker(options: IngestWorkerOptions): Promise<I
     isReading: () => !reader.isOver,
     readings: () => pipeline.readings,
     close: () => (closing ??= closeAll(parts)),
+  }
+}
+
+type Shared = Pick<IngestWorkerOptions, 'log' | 'points' | 'registry' | 'cache' | 'logger'> & {
+  readonly metrics: IngestMetrics
+  readonly retry: Retry
+  readonly latest: LatestStates
+  readonly budget: FieldBudget
+  readonly writePoints: number
+  readonly deviceWeeks: number
+}
+
+/** What decoded slices pass through on their way into the stores. */
+function stagesOf(shared: Shared) {
+  const types = new FieldTypes(shared)
+  return {
+    clockSteps: new ClockSteps(shared),
+    localTimes: new LocalTimes(shared),
+    texts: new PlainTexts(shared),
+    sameTimes: new SameTimes(shared),
+    handOn: new HandOn({ ...shared, names: shared.registry.names, admissions: new Admissions(shared) }),
+    writer: new PointWriter({ ...shared, types, deleted: new DeletedReadings(shared) }),
+    deadLetters: new DeadLetters(shared),
+    watched: new WatchedStages(shared),
   }
 }
 
