@@ -5,6 +5,7 @@ import { ago, byId, formatTime, make, setText, visible } from './dom.js'
 import { Heard } from './heard.js'
 import { Choices } from './choices.js'
 import { Rate } from './series.js'
+import { looksLikeUnusedTime } from './unused-time.js'
 
 /** @typedef {import('./session.js').Session} Session */
 /** @typedef {import('./session.js').DeviceRow} DeviceRow */
@@ -207,7 +208,8 @@ export class Live {
       const before = lastNumber ? ` (last number ${lastNumber.value}, ${formatTime(lastNumber.time)})` : ''
       const measured = unit === undefined || typeof value === 'boolean' ? '' : ` ${visible(unit, 64)}`
       setText(row.cells[1], `${visible(String(value), 300)}${measured}${before}`)
-      setText(row.cells[2], TYPE_NAMES[type] ?? visible(type, 20))
+      const hint = looksLikeUnusedTime(value, time) ? ' (a time? see the policy time_keys)' : ''
+      setText(row.cells[2], (TYPE_NAMES[type] ?? visible(type, 20)) + hint)
       setText(row.cells[3], formatTime(time))
     }
   }
