@@ -7,7 +7,7 @@ import { loginText, type NewLogin } from './login-text.ts'
 import { printable } from '../../../shared/printable.ts'
 
 interface PendingAnswer extends DeviceName {
-  readonly by: 'login' | 'topic'
+  readonly by: 'login' | 'topic' | 'payload'
   readonly who: string
   readonly topic: string | null
   readonly lastAt: string
@@ -17,7 +17,7 @@ interface PendingAnswer extends DeviceName {
 export function addDevicesPending(devices: Command, { run }: Pick<Commands, 'run'>): void {
   devices
     .command('pending')
-    .description('unknown devices that were refused, or whose topics were published to')
+    .description('unknown devices that were refused, whose topics were published to, or that payloads named')
     .action(run(listPending))
   devices
     .command('accept')
@@ -31,12 +31,16 @@ async function listPending(session: Session): Promise<void> {
   session.result(answer, () => {
     if (answer.pending.length === 0) return 'No unknown device was refused recently.'
     const rows = answer.pending.map((it) => {
-      const seen = it.by === 'login' ? 'logged in' : `${it.who} published to ${it.topic ?? ''}`
-      return [`${it.tenant}/${it.device}`, it.lastAt, String(it.times), seen]
+      return [`${it.tenant}/${it.device}`, it.lastAt, String(it.times), seenBy(it)]
     })
     const table = textTable(['device', 'last', 'times', 'refused'], rows)
     return `${table}\n\n${printable(`Accept one: ./sluice devices accept ${answer.pending[0]?.tenant}/${answer.pending[0]?.device}`)}`
   })
+}
+
+function seenBy({ by, who, topic }: PendingAnswer): string {
+  if (by === 'login') return 'logged in'
+  return by === 'topic' ? `${who} published to ${topic ?? ''}` : `${who} named it in a payload`
 }
 
 async function acceptDevice(session: Session, name: DeviceName): Promise<void> {

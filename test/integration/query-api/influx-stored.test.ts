@@ -52,6 +52,10 @@ it('lines of an application are stored with the devices that their tags name, wh
     })
   const { body } = await real.call('GET', '/v1/dead-letters')
   expect(body['deadLetters']).toMatchObject([{ who: 'telegraf', faults: [{ code: 'device_unknown' }] }])
+  const pending = async () => (await real.call('GET', '/v1/devices/pending')).body['pending']
+  expect(await pending()).toMatchObject([{ tenant: 'demo', device: 'new', by: 'payload', who: 'telegraf', times: 1 }])
+  await real.call('POST', '/v1/devices', { payload: { tenant: 'demo', device: 'new' } })
+  expect(await pending()).toEqual([])
 })
 
 it('lines of a device are its own, and bad ones are a letter that says which', async () => {
