@@ -1,11 +1,13 @@
 import Type, { type Static } from 'typebox'
 import type { Decoded } from '../../shared/decoders/decode.ts'
 import type { Fault } from '../../shared/faults.ts'
-import type { DeviceNames } from '../../shared/registry/names-port.ts'
+import type { Registry } from '../../shared/registry/port.ts'
+import { meaningOf } from '../../shared/registry/types-port.ts'
 import { formatInstant, kindOf, KINDS, type LogRecord } from '../../shared/telemetry.ts'
 import { parseDeviceKey } from '../../shared/topics.ts'
 import { FaultView } from './letter-view.ts'
 import { jsonValue } from './live-events.ts'
+import { outsideOf } from '../../shared/types/meaning.ts'
 import { ownedPoints } from './owned-points.ts'
 import { Value } from './time.ts'
 
@@ -38,34 +40,46 @@ export const NOTHING: PayloadVerdict = { points: [], pointCount: 0, nulls: 0, fa
 
 /**
  * What `record`, which was decoded alone, holds. Readings of devices that there are not are refused, but for those of
- * `expected`.
+ * `expected`, and so are numbers outside of a range that is declared to be kept.
  */
 export function viewVerdict(
   decoded: Decoded,
   record: LogRecord,
-  names: DeviceNames,
+  { names, declaredTypes }: Pick<Registry, 'names' | 'declaredTypes'>,
   expected?: string,
 ): PayloadVerdict {
   const tenant = parseDeviceKey(record.key)?.tenant ?? ''
   const { first = [], total = 0 } = decoded.faults.get(0) ?? {}
-  const unknown: Fault[] = []
+  const refused: Fault[] = []
+  const marked: Fault[] = []
   const points: PayloadVerdict['points'] = []
   let pointCount = 0
   for (const { device, points: batch, element } of ownedPoints(decoded, record.key, names)) {
     if (batch.series.length === 0) continue
     if (!names.isKnown(tenant, device) && device !== expected) {
       const detail = `there is no device ${JSON.stringify(device)}`
-      unknown.push({ element: null, path: null, code: 'device_unknown', detail })
+      refused.push({ element: null, path: null, code: 'device_unknown', detail })
       continue
     }
-    pointCount += batch.series.length
-    for (const [i, { stream, field, type }] of batch.series.slice(0, SHOWN_POINTS - points.length).entries()) {
+    for (const [i, series] of batch.series.entries()) {
+      const { stream, field, type } = series
+      const meaning = meaningOf(declaredTypes, series)
+      const detail = meaning && outsideOf(meaning, batch.values[i] ?? '')
+      if (detail !== undefined) {
+        const isFault = meaning?.outside === 'fault'
+        const code = isFault ? 'value_outside_range' : 'value_marked'
+        ;(isFault ? refused : marked).push({ element: element[i] ?? 0, path: field, code, detail })
+        if (isFault) continue
+      }
+      pointCount += 1
+      if (points.length >= SHOWN_POINTS) continue
       const time = formatInstant({ ms: batch.ms[i] ?? 0, ns: batch.ns[i] ?? 0 })
       const value = jsonValue(batch.values[i] ?? 0)
       points.push({ element: element[i] ?? 0, device, stream, field, kind: kindOf(type), time, value })
     }
   }
-  const warnings = decoded.suspects.map(({ element, code, detail }) => ({ element, path: null, code, detail }))
-  const faults = [...first, ...unknown].slice(0, 100)
-  return { points, pointCount, nulls: decoded.nulls, faults, faultCount: total + unknown.length, warnings }
+  const suspects = decoded.suspects.map(({ element, code, detail }) => ({ element, path: null, code, detail }))
+  const warnings = [...suspects, ...marked.slice(0, 100)]
+  const faults = [...first, ...refused].slice(0, 100)
+  return { points, pointCount, nulls: decoded.nulls, faults, faultCount: total + refused.length, warnings }
 }

@@ -97,7 +97,7 @@ async function verdictOf(
   const table = new SeriesTable({ maxSeries: 1, uploaded })
   const find = async (ids: readonly string[]) => new Map(ids.map((id) => [id, document]))
   await learn(table, [record], { policies: { find }, decoders })
-  return viewVerdict(decodeRecords([record], table), record, registry.names, NOBODY.device)
+  return viewVerdict(decodeRecords([record], table), record, registry, NOBODY.device)
 }
 
 /** The document with the content in force of the uploaded decoders that it names; names of which there is none stay. */

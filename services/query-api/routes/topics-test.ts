@@ -146,5 +146,5 @@ async function verdictOf(
   const table = new SeriesTable({ maxSeries: 1, uploaded })
   const record = { key, value, ms: Date.now(), ns: 0, headers: headers.usual }
   await learn(table, [record], registry)
-  return viewVerdict(decodeRecords([record], table), record, registry.names, expected)
+  return viewVerdict(decodeRecords([record], table), record, registry, expected)
 }

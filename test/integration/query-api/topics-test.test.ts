@@ -105,3 +105,16 @@ it('says what else is to be known', async () => {
   expect(await test('t/demo/a/telemetry', '1', 'nobody')).toMatchObject({ status: 404, body: { code: 'not_found' } })
   expect(await test('t/demo/a/telemetry', '1', 'demo/c')).toMatchObject({ status: 404 })
 })
+
+it('judges numbers by the range that is declared of their field', async () => {
+  const { test, call } = await open()
+  const declare = (payload: object) => call('PUT', '/v1/types', { payload: { tenant: 'demo', field: 't', ...payload } })
+  await declare({ min: -40, max: 60 })
+  const payload = '[{"t":60,"n":99},{"t":60.5,"n":99},{"t":"hot"}]'
+  const { body } = await test('t/demo/a/telemetry', payload)
+  const detail = '60.5 is above the declared max 60'
+  expect(body).toMatchObject({ pointCount: 5, faultCount: 0, warnings: [{ element: 1, path: 't', detail }] })
+  await declare({ outside: 'fault' })
+  const faults = [{ element: 1, path: 't', code: 'value_outside_range', detail }]
+  expect((await test('t/demo/a/telemetry', payload)).body).toMatchObject({ pointCount: 4, faults, warnings: [] })
+})
