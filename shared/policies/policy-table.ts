@@ -3,7 +3,8 @@ import { SluiceError } from '../errors.ts'
 import type { LogRecord } from '../telemetry.ts'
 import { resolve, type PolicyDocument } from './document.ts'
 import { parseRevision, REVISION_HEADER } from './revision.ts'
-import { DEFAULT_POLICY, type Policy } from './settings.ts'
+import { parseDeviceKey, parseTelemetryTopic } from '../topics.ts'
+import { DEFAULT_POLICY, deviceZoneOf, type Policy } from './settings.ts'
 
 /** Characters of the documents kept in one of two generations: what some ten thousand tenants have in use, or 32 MB. */
 const HALF = 8 * 1024 * 1024
@@ -16,6 +17,8 @@ interface Compiled {
   readonly streams: ReadonlyMap<string, Policy>
   readonly weight: number
   readonly namesUploaded: boolean
+  /** Of the policies that name zones of devices: by the device. */
+  readonly devices: ReadonlyMap<Policy, ReadonlyMap<string, Policy>>
 }
 
 /** Looks documents up by their ids; those that nobody knows are not in the answer. */
@@ -84,7 +87,8 @@ export class PolicyTable {
     if (rv === undefined) return DEFAULT_POLICY
     const compiled = this.#young.get(rv)
     if (compiled === undefined) throw new SluiceError('policy_unknown', `the policies ${rv} are not known here yet`)
-    return compiled.streams.get(stream) ?? compiled.policy
+    const policy = compiled.streams.get(stream) ?? compiled.policy
+    return policy.device_zones.length === 0 ? policy : ofDevice(record, policy, compiled)
   }
 
   #isKept(rv: string): boolean {
@@ -113,10 +117,24 @@ function compile(tenant: PolicyDocument, fallback: PolicyDocument): Compiled {
   const names = Object.keys(tenant.streams ?? {})
   const { policy } = resolve(undefined, documents)
   const streams = new Map(names.map((stream) => [stream, resolve(stream, documents).policy]))
+  const all = [policy, ...streams.values()]
   return {
     policy,
     streams,
-    namesUploaded: [policy, ...streams.values()].some(({ decoder }) => isUploadedName(decoder)),
+    devices: new Map(all.filter((one) => one.device_zones.length > 0).map((one) => [one, byDevice(one)])),
+    namesUploaded: all.some(({ decoder }) => isUploadedName(decoder)),
     weight: EACH + JSON.stringify(tenant).length + JSON.stringify(fallback).length,
   }
+}
+
+function byDevice(policy: Policy): ReadonlyMap<string, Policy> {
+  const zones = policy.device_zones.flatMap((text) => deviceZoneOf(text) ?? [])
+  return new Map(zones.map(({ device, zone }) => [device, { ...policy, time_zone: zone }]))
+}
+
+/** By the name that the device had when it sent the record, or its uid. */
+function ofDevice({ key, headers }: LogRecord, policy: Policy, { devices }: Compiled): Policy {
+  const known = devices.get(policy)
+  const named = parseTelemetryTopic(headers?.['topic'] ?? '')?.device
+  return known?.get(named ?? '') ?? known?.get(parseDeviceKey(key)?.device ?? '') ?? policy
 }

@@ -10,6 +10,8 @@ export interface PolicySettings {
   readonly time_keys?: readonly string[]
   /** IANA name of the zone of times that say none; `none`: such times are not read. */
   readonly time_zone?: string
+  /** Zones of devices, before `time_zone`: `door=Europe/Berlin`. By the name in the topic, or the uid. */
+  readonly device_zones?: readonly string[]
   /** What becomes of a reading whose time is more than a day ahead of the receive time. */
   readonly time_future?: TimeRule
   /** What becomes of a reading whose time is before 2000. */
@@ -64,6 +66,7 @@ export const DEFAULT_POLICY: Policy = {
   quoted_numbers: 'text',
   time_keys: ['ts', 'time', 'timestamp'],
   time_zone: 'none',
+  device_zones: [],
   time_future: 'quarantine',
   time_ancient: 'accept',
   time_absent: 'accept',
@@ -98,6 +101,12 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   quoted_numbers: oneOf('text', 'number'),
   time_keys: namesUpTo(MAX_TIME_KEYS),
   time_zone: { takes: 'the IANA name of a time zone, such as Europe/Berlin, or none', allows: isZone },
+  device_zones: {
+    takes: `1 to ${MAX_COLUMNS} devices with their zones, such as door=Europe/Berlin`,
+    allows: areDeviceZones,
+    isList: true,
+    feature: 'time-rules',
+  },
   time_future: { ...oneOf(...TIME_RULES), featureOf: { clamp: 'time-rules' } },
   time_ancient: { ...oneOf(...TIME_RULES), featureOf: { clamp: 'time-rules' } },
   time_absent: { ...oneOf(...TIME_RULES), feature: 'time-rules' },
@@ -131,6 +140,19 @@ function areKeys(value: unknown, most: number): boolean {
   if (!Array.isArray(value) || value.length === 0 || value.length > most) return false
   const isKey = (key: unknown) => typeof key === 'string' && key !== '' && Buffer.byteLength(key) <= MAX_KEY_BYTES
   return value.every(isKey) && new Set(value).size === value.length
+}
+
+function areDeviceZones(value: unknown): boolean {
+  if (!areKeys(value, MAX_COLUMNS)) return false
+  const zones = (value as readonly string[]).map(deviceZoneOf) // by the check before
+  const names = new Set(zones.map((one) => one?.device))
+  return zones.every((one) => one !== undefined) && names.size === zones.length
+}
+
+/** Inverse of how a zone of a device is written; undefined for what is none. */
+export function deviceZoneOf(text: string): { readonly device: string; readonly zone: string } | undefined {
+  const [, device, zone] = /^(.+)=([^=]+)$/s.exec(text) ?? []
+  return device === undefined || zone === undefined || !isZoneName(zone) ? undefined : { device, zone }
 }
 
 function isDecoder(value: unknown): boolean {

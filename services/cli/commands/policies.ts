@@ -124,10 +124,15 @@ async function setPolicies(
     return tell(session, await change(session, place, assignments))
   }
   const { tenant, stream } = place
-  if (typeof zone !== 'string' || zone === 'none' || tenant === undefined) {
-    throw new SluiceError('bad_request', '--reread needs --tenant and time_zone=ZONE')
+  const isZone = typeof zone === 'string' && zone !== 'none'
+  const setsDevices = !dryRun && assignments.some(([name]) => name === 'device_zones')
+  if (tenant === undefined || (!isZone && !setsDevices)) {
+    throw new SluiceError(
+      'bad_request',
+      '--reread needs --tenant and time_zone=ZONE, or without --dry-run device_zones',
+    )
   }
-  const asked = { tenant, zone, ...(stream === undefined ? {} : { stream }) }
+  const asked = { tenant, ...(isZone ? { zone } : {}), ...(stream === undefined ? {} : { stream }) }
   if (dryRun) return countReread(session, asked)
   session.note(describe(await change(session, place, assignments)))
   return rereadTimes(session, asked, detach)

@@ -10,7 +10,7 @@ export interface RereadOptions {
 /** What is read anew: local times of a tenant, or of a stream of it. */
 interface Asked {
   readonly tenant: string
-  readonly zone: string
+  readonly zone?: string
   readonly stream?: string
 }
 

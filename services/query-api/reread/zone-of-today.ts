@@ -8,8 +8,8 @@ export interface RereadSpec {
   readonly tenant: string
   /** All streams by default, each by a zone of its own where it has one. */
   readonly stream?: string
-  /** IANA name. */
-  readonly zone: string
+  /** IANA name; what the policies say by default. */
+  readonly zone?: string
 }
 
 /** What records are decoded by: today's policies of the tenant, with the zone; and who knows of those. */
@@ -25,7 +25,9 @@ export async function zoneOfToday(
 ): Promise<ZoneOfToday> {
   const { policies, decoders } = registry
   await policies.known()
-  const ids = parseRevision(policies.revisionOf(tenant) ?? '')
+  const rv = policies.revisionOf(tenant)
+  if (zone === undefined) return { rv, known: { policies, decoders } }
+  const ids = parseRevision(rv ?? '')
   const found = await policies.find([ids.tenant, ids.fallback].filter((id) => id !== ''))
   const document = withZone(found.get(ids.tenant) ?? {}, stream, zone)
   const id = idOf(document)

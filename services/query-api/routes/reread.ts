@@ -20,7 +20,11 @@ const Wanted = Type.Object(
   {
     tenant: Type.String(),
     stream: Type.Optional(Type.String({ description: 'All streams by default.' })),
-    zone: Type.String({ description: 'The IANA name of the zone of times that say none.' }),
+    zone: Type.Optional(
+      Type.String({
+        description: 'The IANA name of the zone of times that say none; what the policies say by default.',
+      }),
+    ),
     dryRun: Type.Optional(Type.Boolean({ description: 'Only count what would be moved.' })),
   },
   { additionalProperties: false },
@@ -54,7 +58,8 @@ export function rereadRoute(
     },
     async (request, reply) => {
       const { dryRun = false, ...spec } = request.body satisfies RereadSpec & { dryRun?: boolean }
-      if (!isZoneName(spec.zone)) throw new SluiceError('bad_request', `${JSON.stringify(spec.zone)} is no time zone`)
+      if (spec.zone !== undefined && !isZoneName(spec.zone))
+        throw new SluiceError('bad_request', `${JSON.stringify(spec.zone)} is no time zone`)
       if (dryRun) {
         const pages = walk(options.log, new MoveFinder(options, spec), {
           signal: goneSignal(reply),

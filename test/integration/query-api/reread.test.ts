@@ -107,6 +107,22 @@ describe('a zone that is declared later', () => {
     expect(after['w']).toHaveLength(4)
   })
 
+  it('is of one device where its zone is said', async () => {
+    const real = await openReal()
+    for (const device of ['clock', 'other']) {
+      await make(real, device)
+      await send(real, device, { time: '2025-06-01 12:00:00', v: 1 })
+    }
+    await settled(real)
+    const document = { device_zones: ['clock=Asia/Tokyo'] }
+    await real.call('PUT', '/v1/policies?tenant=demo', { payload: { revision: 0, document } })
+    const { body } = await real.call('POST', '/v1/policies/reread', { payload: { tenant: 'demo', dryRun: true } })
+    expect(body).toMatchObject({ counts: { records: 2, moved: 1 } })
+    await send(real, 'clock', { time: '2025-06-01 12:00:01', v: 2 })
+    await settled(real)
+    expect((await pointsOf(real, 'clock'))['v']?.[0]).toEqual([Date.parse('2025-06-01T03:00:01Z'), 2])
+  })
+
   it('leaves what is in the place of a reading, and the reading where it is', async () => {
     const real = await openReal()
     await make(real, 'clock')
