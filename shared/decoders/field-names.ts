@@ -181,19 +181,8 @@ export class FieldNames {
     }
     const role = roleOf(parent, text, this.#timeKeys)
     const refused = isName(full) ? undefined : 'field_name_invalid'
-    return {
-      parent,
-      role,
-      name,
-      text,
-      refused,
-      scope: undefined,
-      readings: undefined,
-      seen: 0,
-      next: undefined,
-      beyondAscii,
-      ...place,
-    }
+    const below = { scope: undefined, readings: undefined }
+    return { parent, role, name, text, refused, ...below, seen: 0, next: undefined, beyondAscii, ...place }
   }
 
   /** Refused whatever it says, and not worth remembering: it may be as long as the payload. */
