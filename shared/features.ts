@@ -8,7 +8,7 @@
  * moment on; a worker that does not know of it stores floats. `decoders`: policies name decoders; one that does not know of it
  * takes every payload for JSON, or a text. `lines-1`: records of line protocol, see decoders/lines.ts. `uploaded-decoders`:
  * policies may name decoders that people uploaded. `time-rules`: the policy `time_absent`, and the rule `clamp`.
- * `declared-ranges`: fields may have a range, or be required.
+ * `declared-ranges`: fields may have a range, or be required. `encoded-fields`: the policies `base64_fields` and `hex_fields`.
  */
 export const WORKER_FEATURES = [
   'handed-on-1',
@@ -18,6 +18,7 @@ export const WORKER_FEATURES = [
   'uploaded-decoders',
   'time-rules',
   'declared-ranges',
+  'encoded-fields',
 ] as const
 /** Of brokers. `shared-subscriptions`: sessions in Redis may be members of groups; a node that does not know of it sends them nothing. */
 export const BROKER_FEATURES = ['shared-subscriptions'] as const

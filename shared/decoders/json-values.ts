@@ -1,9 +1,9 @@
 import type { DecodedColumns } from './decoded.ts'
 import type { ErrorCode } from '../errors.ts'
-import { doubleOf, numberValue } from './json-number.ts'
+import { textReaders, type ReadText } from './field-texts.ts'
+import { numberValue } from './json-number.ts'
 import type { JsonScanner } from './json-scanner.ts'
 import { quote, shorten, unescape } from './json-text.ts'
-import { hexInteger } from './text-encoding.ts'
 import type { Policy } from '../policies/settings.ts'
 import type { StreamSeries } from './series.ts'
 import type { PointValue } from '../telemetry.ts'
@@ -30,8 +30,9 @@ export class JsonValues {
   series: StreamSeries
   /** A text that would be a number without its quotes is one. */
   #readsQuotes = false
-  /** Fields whose texts are hexadecimal digits of an integer; undefined where there are none. */
-  #hexFields: ReadonlySet<string> | undefined
+  /** Fields whose texts stand for something else; undefined where there are none. */
+  #readers: ReadonlyMap<string, ReadText> | undefined
+  #policy: Policy | undefined
   readonly #scanner: JsonScanner
   readonly #refuse: (path: string, code: ErrorCode, detail: string) => void
 
@@ -47,9 +48,11 @@ export class JsonValues {
   }
 
   /** What texts are from now on. */
-  use({ quoted_numbers: quoted, hex_numbers: hex }: Policy): void {
-    this.#readsQuotes = quoted === 'number'
-    this.#hexFields = hex.length === 0 ? undefined : new Set(hex)
+  use(policy: Policy): void {
+    if (policy === this.#policy) return
+    this.#policy = policy
+    this.#readsQuotes = policy.quoted_numbers === 'number'
+    this.#readers = textReaders(policy)
   }
 
   /** The value at `position`, which begins with `first` and holds no others. */
@@ -138,9 +141,10 @@ export class JsonValues {
   }
 
   #push(text: string, field: string): void {
-    const number = this.#hexFields?.has(field) ? hexNumber(text) : this.#readsQuotes ? numberIn(text) : undefined
-    if (number === undefined) this.out.push(this.series.get(field, 'string'), text)
-    else this.out.push(this.series.get(field, 'float'), number)
+    const read = this.#readers?.get(field)
+    const value = read !== undefined ? read(text) : this.#readsQuotes ? numberIn(text) : undefined
+    if (value === undefined) this.out.push(this.series.get(field, 'string'), text)
+    else this.put(value, field)
   }
 
   /** A value that was read by another decoder: finite, and well-formed. */
@@ -162,11 +166,6 @@ export function numberIn(text: string): number | bigint | undefined {
   if (!/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]\d+)?$/.test(text)) return undefined
   const value = numberValue(text)
   return typeof value === 'string' ? undefined : value
-}
-
-function hexNumber(text: string): number | bigint | undefined {
-  const integer = hexInteger(text)
-  return integer === undefined ? undefined : doubleOf(integer)
 }
 
 function typeOf(value: PointValue): 'float' | 'boolean' | 'string' {

@@ -8,10 +8,16 @@ const HEX = /^(?:0[xX])?(?:[0-9A-Fa-f]{2})*$/
 export function decodeText(payload: Uint8Array, encoding: Exclude<TextEncoding, 'none'>): Uint8Array | Fault {
   const { buffer, byteOffset, byteLength } = payload
   const text = Buffer.from(buffer, byteOffset, byteLength).toString('latin1').replace(/\0+$/, '').replaceAll(/\s+/g, '')
+  return (
+    bytesOf(text, encoding) ??
+    faultOfRecord('payload_not_as_declared', `${encoding} expected: other characters, or an odd number`)
+  )
+}
+
+/** The bytes that a text writes; undefined for any other text. */
+export function bytesOf(text: string, encoding: Exclude<TextEncoding, 'none'>): Buffer | undefined {
   const isOne = encoding === 'hex' ? HEX.test(text) : BASE64.test(text) && text.replace(/=+$/, '').length % 4 !== 1
-  if (!isOne)
-    return faultOfRecord('payload_not_as_declared', `${encoding} expected: other characters, or an odd number`)
-  return Buffer.from(encoding === 'hex' ? text.replace(/^0[xX]/, '') : text, encoding)
+  return isOne ? Buffer.from(encoding === 'hex' ? text.replace(/^0[xX]/, '') : text, encoding) : undefined
 }
 
 /** The integer that a text writes in hexadecimal digits, up to 64 bits; undefined for any other text. */

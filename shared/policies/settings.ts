@@ -34,6 +34,9 @@ export interface PolicySettings {
   readonly csv_columns?: readonly string[]
   /** Fields whose texts are integers in hexadecimal digits. */
   readonly hex_numbers?: readonly string[]
+  /** Fields whose texts write bytes, which are a value themselves. */
+  readonly base64_fields?: readonly string[]
+  readonly hex_fields?: readonly string[]
   /** Whether a text is one where nobody said what payloads are: until the stream has carried JSON, or always. */
   readonly plain_text?: 'until_json' | 'always'
 }
@@ -78,6 +81,8 @@ export const DEFAULT_POLICY: Policy = {
   encoding: 'none',
   csv_columns: [],
   hex_numbers: [],
+  base64_fields: [],
+  hex_fields: [],
   plain_text: 'until_json',
 }
 
@@ -122,6 +127,8 @@ export const SETTINGS: Readonly<Record<SettingName, Setting>> = {
   encoding: { ...oneOf('none', 'base64', 'hex'), feature: 'decoders' },
   csv_columns: { ...namesUpTo(MAX_COLUMNS), feature: 'decoders' },
   hex_numbers: { ...namesUpTo(MAX_COLUMNS), feature: 'decoders' },
+  base64_fields: { ...namesUpTo(MAX_COLUMNS), feature: 'encoded-fields' },
+  hex_fields: { ...namesUpTo(MAX_COLUMNS), feature: 'encoded-fields' },
   plain_text: oneOf('until_json', 'always'),
 }
 
