@@ -8,7 +8,7 @@ import { loadConfig } from '../shared/config.ts'
 import { recordToDeadLetter, type DeadLetter } from '../shared/dead-letter.ts'
 import type { LogTopic, TelemetryLog } from '../shared/log/port.ts'
 import { createMetrics, type Metrics } from '../shared/process/metrics.ts'
-import { MemoryPolicies } from './fakes/memory-policies.ts'
+import { MemoryPolicies, NO_WATCHES } from './fakes/memory-policies.ts'
 import { SAME_NAMES } from '../shared/registry/names-port.ts'
 import type { AclRule, Admission, ChangeListener, Principal, Registry } from '../shared/registry/port.ts'
 import type { Presence } from '../shared/registry/presence-port.ts'
@@ -72,6 +72,7 @@ export class FakeRegistry {
 
   readonly names = SAME_NAMES
   readonly policies = new MemoryPolicies()
+  readonly watches = NO_WATCHES
   readonly presence: Presence = {
     record: async () => {},
     endNode: async () => {},
