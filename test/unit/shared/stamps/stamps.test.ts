@@ -114,9 +114,7 @@ describe('a clock that steps', () => {
     machine.wall -= HOUR
     await expect(machine.readings(1)).rejects.toThrow('not taken')
     await expect(machine.readings(1)).rejects.toThrow('not taken')
-    expect(() => machine.process.stamps.clock.stampOf(1)).toThrow(
-      expect.objectContaining({ code: 'clock_unusable' }),
-    )
+    expect(() => machine.process.stamps.clock.stampOf(1)).toThrow(expect.objectContaining({ code: 'clock_unusable' }))
     expect(await machine.process.stamps.check.check()).toEqual({ ok: false, detail: 'clock_unusable' })
     expect(machine.warnings.map((letter) => letter?.code)).toEqual([
       ...['clock_stepped', 'clock_stepped', 'clock_stepped', 'clock_unusable'],

@@ -72,9 +72,7 @@ describe('a start before the system clock is synchronised', () => {
     await machine.start({ system: { told: () => told }, waitForClockMs: HOUR })
     const { stamps } = machine.process
     await expect(machine.readings(3)).rejects.toThrow('not taken')
-    expect(() => stamps.clock.stampOf(1)).toThrow(
-      expect.objectContaining({ code: 'clock_unsynchronised' }),
-    )
+    expect(() => stamps.clock.stampOf(1)).toThrow(expect.objectContaining({ code: 'clock_unsynchronised' }))
     expect(await stamps.check.check()).toEqual({ ok: false, detail: 'clock_unsynchronised' })
     machine.wall = NOON + HOUR
     told = true
