@@ -43,10 +43,16 @@ it('messages of a device under watch, and no others, say how they came and when 
     await seen.publishAsync('t/demo/seen/telemetry', `{"a":${value}}`, { qos: 1, ...options })
   }
   await publish(1)
+  await traceOf(server, 'demo/seen', 1)
   expect(await sluice(server, 'trace', 'demo/seen', '--watch', '5m')).toContain('auto: json: 1 stored')
   await publish(2)
   await publish(3, { qos: 2, dup: true })
-  const messages = await traceOf(server, 'demo/seen', 3)
+  // What is stored can be seen a little before the worker has noted when.
+  const messages = await vi.waitFor(async () => {
+    const all = await traceOf(server, 'demo/seen', 3)
+    expect(all.map(({ watch }) => watch?.['stored'] !== undefined)).toEqual([false, true, true])
+    return all
+  }, PATIENCE)
   expect(messages.map(({ watch }) => watch?.['qos'])).toEqual([undefined, 1, 2])
   expect(messages[2]).toMatchObject({ decoder: 'auto: json', watch: { node: 'standalone', qos: 2, dup: true } })
   for (const { receivedAt, watch, headers } of messages.slice(1)) {
