@@ -49,6 +49,7 @@ const registry = {
   onChange: () => () => undefined,
   names: SAME_NAMES,
   policies: { epoch: 0, revisionOf: () => undefined },
+  watches: { epoch: 0, untilMs: () => 0 },
   presence: { record: async () => {}, endNode: async () => {}, recordLimits: async () => {} },
 }
 

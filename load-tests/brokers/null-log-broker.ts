@@ -25,6 +25,7 @@ export async function startNullLogBroker(tls: CertificateFiles): Promise<Broker>
     onChange: () => () => undefined,
     names: SAME_NAMES,
     policies: { epoch: 0, revisionOf: () => undefined },
+    watches: { epoch: 0, untilMs: () => 0 },
   } as unknown as Registry
   const settings = {
     ...loadConfig(brokerSettings, {}),

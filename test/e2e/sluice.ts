@@ -6,7 +6,8 @@ const root = join(import.meta.dirname, '../..')
 
 /** What `./sluice` prints that is asked of this server. Rejects with what it says where it fails. */
 export function sluice({ folder, httpPort }: Server, ...args: string[]): Promise<string> {
-  const env = { ...process.env, DATA_DIR: folder, HTTP_PORT: String(httpPort) }
+  // A runner that has colours asks for them everywhere.
+  const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1', DATA_DIR: folder, HTTP_PORT: String(httpPort) }
   return new Promise((resolve, reject) => {
     execFile(join(root, 'sluice'), args, { cwd: root, env }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout)
