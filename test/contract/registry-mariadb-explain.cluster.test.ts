@@ -69,7 +69,7 @@ async function populate(url: string): Promise<void> {
     select concat('t', t.seq), concat('d', d.seq), 'c', 1, 1, 1, 1 ${each} where d.seq <= 500`)
   await admin.query("insert into audit_log (at_ms, who, action, subject) select 1, 'w', 'a', 's' from seq_1_to_20000")
   await admin.query(`insert into device_state
-    select concat('t', t.seq), concat('d', d.seq), s.stream, '[]', 1, 0, 1, '', null ${each}
+    select concat('t', t.seq), concat('d', d.seq), s.stream, '[]', 1, 0, 1, '', null, null, null ${each}
     join (select 'power' as stream union select 'telemetry') s`)
   await admin.query(`insert into device_fields
     select concat('t', t.seq), concat('d', d.seq), 'telemetry', 'abcdefgh', 1 ${each}`)
