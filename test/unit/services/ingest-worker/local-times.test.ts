@@ -5,7 +5,7 @@ import type { LogRecord } from '../../../../shared/telemetry.ts'
 import { keptInMemoryOnly } from '../../../variants/forgetful-kept-values.ts'
 import { CHANGES, wallText } from '../../shared/decoders/local-clocks.ts'
 import { World } from './harness.ts'
-import { mortal, type Ports } from './mortal.ts'
+import { storeThroughKills, type Kill, type Ports } from './mortal.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -80,21 +80,12 @@ describe('a backlog through the hour that comes twice, whoever is killed at what
   const kill = fc.record({ at: fc.integer({ min: 1, max: 14 }), lost: fc.boolean(), powerCut: fc.boolean() })
 
   async function storedBy(
-    kills: readonly { at: number; lost: boolean; powerCut: boolean }[],
+    kills: readonly Kill[],
     broken: (ports: Ports) => Ports = (ports) => ports,
   ): Promise<number[]> {
     const world = new World()
     await publish(world, { zone: change.zone, made, receivedMs: (at) => at / 1_000_000 + from + 9 * HOUR })
-    for (const { at, lost, powerCut } of kills) {
-      const { ports, killed } = mortal(world, at, lost)
-      const worker = await world.work(broken(ports), SMALL)
-      await Promise.race([killed, world.settled()])
-      await worker.close()
-      if (powerCut) world.points.crash()
-    }
-    const last = await world.work(broken(world), SMALL)
-    await world.settled()
-    await last.close()
+    await storeThroughKills(world, kills, SMALL, broken)
     return stored(world)
   }
 

@@ -1,5 +1,6 @@
 import type { IngestWorkerOptions } from '../../../../services/ingest-worker/worker.ts'
 import { withMethods } from '../../../../load-tests/reference/overriding.ts'
+import type { World } from './harness.ts'
 
 export type Ports = Pick<IngestWorkerOptions, 'log' | 'points' | 'registry' | 'cache'>
 
@@ -44,4 +45,30 @@ export function mortal(ports: Ports, at: number, lost: boolean): { ports: Ports;
       cache: ports.cache,
     },
   }
+}
+
+/** When a worker is killed, see {@link mortal}, and whether the machine goes with it. */
+export interface Kill {
+  readonly at: number
+  readonly lost: boolean
+  readonly powerCut: boolean
+}
+
+/** Workers that are killed one after the other, and one that is not, until all of the world's log is stored. */
+export async function storeThroughKills(
+  world: World,
+  kills: readonly Kill[],
+  env: Record<string, string>,
+  broken: (ports: Ports) => Ports,
+): Promise<void> {
+  for (const { at, lost, powerCut } of kills) {
+    const { ports, killed } = mortal(world, at, lost)
+    const worker = await world.work(broken(ports), env)
+    await Promise.race([killed, world.settled()])
+    await worker.close()
+    if (powerCut) world.points.crash()
+  }
+  const last = await world.work(broken(world), env)
+  await world.settled()
+  await last.close()
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { LogRecord } from '../../../../shared/telemetry.ts'
 import { keptInMemoryOnly, keptWithoutPositions, stateBehindCommit } from '../../../variants/forgetful-kept-values.ts'
 import { counter, World } from './harness.ts'
-import { mortal, type Ports } from './mortal.ts'
+import { storeThroughKills, type Kill, type Ports } from './mortal.ts'
 
 const T = 1_769_860_800_000
 const SMALL = {
@@ -24,12 +24,6 @@ interface Message {
   readonly isDup?: boolean
 }
 
-interface Kill {
-  readonly at: number
-  readonly lost: boolean
-  readonly powerCut: boolean
-}
-
 function recordOf({ device, second, values, isDup }: Message, n: number): LogRecord {
   const readings = values.map((s) => ({ ts: T + second * 1000, s }))
   const headers = isDup === true ? { dup: '1' } : undefined
@@ -38,7 +32,7 @@ function recordOf({ device, second, values, isDup }: Message, n: number): LogRec
   return { key: `demo/${device}`, value: Buffer.from(JSON.stringify(readings)), ms, ns: 0, headers }
 }
 
-/** Workers that are killed one after the other, and one that is not; the points in the end. */
+/** The points in the end. */
 async function stored(
   messages: readonly Message[],
   kills: readonly Kill[] = [],
@@ -46,16 +40,7 @@ async function stored(
 ): Promise<Record<string, unknown>> {
   const world = new World()
   await world.log.append('telemetry.raw', messages.map(recordOf))
-  for (const { at, lost, powerCut } of kills) {
-    const { ports, killed } = mortal(world, at, lost)
-    const worker = await world.work(broken(ports), SMALL)
-    await Promise.race([killed, world.settled()])
-    await worker.close()
-    if (powerCut) world.points.crash()
-  }
-  const last = await world.work(broken(world), SMALL)
-  await world.settled()
-  await last.close()
+  await storeThroughKills(world, kills, SMALL, broken)
   return Object.fromEntries([...world.points.visible].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
