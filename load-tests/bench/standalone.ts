@@ -11,6 +11,7 @@ import type { ApiClient } from '../../shared/api-client.ts'
 import { registerFleet, type FleetDevice } from '../../services/simulator/fleet.ts'
 import { LoadRun } from '../../services/simulator/load-run.ts'
 import { generatedWorkload } from '../../services/simulator/workload.ts'
+import { residentBytes } from '../storms/storm-service.ts'
 import { startService, type Service } from './standalone-service.ts'
 
 const seconds = Number(process.argv[2] ?? 10)
@@ -22,10 +23,6 @@ const CLOCK_TICKS = 100
 function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS
-}
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }
 
 async function storedReadings(api: ApiClient): Promise<number> {

@@ -1,12 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '../../shared/api-client.ts'
-import { createAuthority, issueServer } from '../../shared/certificates/certificate-authority.ts'
 import { Cluster } from '../cluster/cluster.ts'
 import { startAll } from '../servers/all.ts'
 import { freePorts } from '../servers/server-process.ts'
-import type { StormService } from '../storms/storm-service.ts'
+import { residentBytes, writeCertificate, type StormService } from '../storms/storm-service.ts'
 
 export type HostileService = Pick<
   StormService,
@@ -16,11 +15,7 @@ export type HostileService = Pick<
 /** Broker, worker and API as processes of their own, on real servers, with the listeners that one process has. */
 export async function startClusterService(): Promise<HostileService> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-hostile-'))
-  const authority = await createAuthority('Benchmark', 1)
-  const server = await issueServer(authority, ['localhost', '127.0.0.1'], 1)
-  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')]
-  writeFileSync(certificate, server.certificate)
-  writeFileSync(key, server.key, { mode: 0o600 })
+  const { certificate, key } = await writeCertificate(folder)
   const [wsPort = 0] = await freePorts(1)
   const servers = await startAll(join(folder, 'servers'), { brokers: 1 })
   const cluster = new Cluster({
@@ -45,8 +40,4 @@ export async function startClusterService(): Promise<HostileService> {
       return 0
     },
   }
-}
-
-function residentBytes(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024
 }

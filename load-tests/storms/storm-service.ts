@@ -70,11 +70,7 @@ export async function startStormService(
   { collects = false, flags = [], onLine = () => undefined }: StormOptions = {},
 ): Promise<StormService> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-storm-'))
-  const authority = await createAuthority('Benchmark', 1)
-  const server = await issueServer(authority, ['localhost', '127.0.0.1'], 1)
-  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')]
-  writeFileSync(certificate, server.certificate)
-  writeFileSync(key, server.key, { mode: 0o600 })
+  const { authority, certificate, key } = await writeCertificate(folder)
   const env = {
     ...process.env,
     ...{ DATA_DIR: folder, MQTT_PORT: '0', HTTP_PORT: '0', MQTT_TLS_PORT: '0', MQTT_WS_PORT: '0' },
@@ -98,15 +94,14 @@ export async function startStormService(
   if (ready === undefined) throw new Error(`the service ended with ${await stop()} before it was ready`)
   const { pid, mqtt, tls, ws, http } = ready
   const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim()
-  const residentBytes = (): number => numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+)/m) * 1024
   return {
     ...{
       mqttPort: mqtt.port,
       tlsPort: tls.port,
       wsPort: ws.port,
-      authority: authority.certificate,
+      authority,
       stop,
-      residentBytes,
+      residentBytes: () => residentBytes(pid),
       token,
     },
     api: new ApiClient({ url: `http://127.0.0.1:${http.port}`, token }),
@@ -117,7 +112,7 @@ export async function startStormService(
       for (let all = 0, unchanged = 0; all < MAX_COLLECTIONS && unchanged < SETTLED_AFTER; all += 1) {
         process.kill(pid, 'SIGUSR2')
         await delay(SETTLING_MS)
-        const now = residentBytes()
+        const now = residentBytes(pid)
         unchanged = now < least - UNCHANGED_BYTES ? 0 : unchanged + 1
         least = Math.min(least, now)
       }
@@ -135,6 +130,23 @@ function readyLine(lines: Interface, onLine: (line: string) => void): Promise<Re
       else onLine(line)
     })
   })
+}
+
+/** A certificate of this host and its key as files in the folder, and that of its authority, PEM. */
+export async function writeCertificate(
+  folder: string,
+): Promise<{ authority: string; certificate: string; key: string }> {
+  const authority = await createAuthority('Benchmark', 1)
+  const server = await issueServer(authority, ['localhost', '127.0.0.1'], 1)
+  const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')]
+  writeFileSync(certificate, server.certificate)
+  writeFileSync(key, server.key, { mode: 0o600 })
+  return { authority: authority.certificate, certificate, key }
+}
+
+/** Resident memory of a process. */
+export function residentBytes(pid: number): number {
+  return numberIn(`/proc/${pid}/status`, /^VmRSS:\s+(\d+)/m) * 1024
 }
 
 function cpuSeconds(pid: number): number {
