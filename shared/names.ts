@@ -17,6 +17,9 @@ const PLAIN = /^[A-Za-z0-9_.-]{1,64}$/
 /** Bytes of UTF-8 of a device's or stream's name. */
 export const MAX_NAME_BYTES = 128
 
+/** Bytes of UTF-8 of a field's name, flattened. */
+export const MAX_FIELD_NAME_BYTES = 1_024
+
 /** True for a string that may name a tenant or an application. */
 export function isName(text: string): boolean {
   return PLAIN.test(text)
@@ -25,6 +28,11 @@ export function isName(text: string): boolean {
 /** True for a string that may name a device or a stream. */
 export function isDeviceName(text: string): boolean {
   return PLAIN.test(text) || isText(text, MAX_NAME_BYTES)
+}
+
+/** True for a string that may name a field. What a store keeps for itself is no matter of names: it escapes it. */
+export function isFieldName(text: string): boolean {
+  return text.isWellFormed() && Buffer.byteLength(text) <= MAX_FIELD_NAME_BYTES
 }
 
 function isText(text: string, maxBytes: number): boolean {

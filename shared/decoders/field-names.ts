@@ -1,8 +1,6 @@
 import { randomInt } from 'node:crypto'
 import type { ErrorCode } from '../errors.ts'
-
-/** Bytes of a flattened field name in UTF-8. */
-export const MAX_FIELD_NAME_BYTES = 1024
+import { isFieldName, MAX_FIELD_NAME_BYTES } from '../names.ts'
 
 /**
  * Names kept. Devices of one kind share theirs, so a fleet has some hundreds; what comes on top is made up by clients.
@@ -180,7 +178,7 @@ export class FieldNames {
       this.#names.set(full, name)
     }
     const role = roleOf(parent, text, this.#timeKeys)
-    const refused = isName(full) ? undefined : 'field_name_invalid'
+    const refused = isFieldName(full) ? undefined : 'field_name_invalid'
     const below = { scope: undefined, readings: undefined }
     return { parent, role, name, text, refused, ...below, seen: 0, next: undefined, beyondAscii, ...place }
   }
@@ -233,9 +231,4 @@ function roleOf(parent: Scope, text: string, timeKeys: ReadonlySet<string>): Key
 function isBeyondAscii(bytes: Uint8Array): boolean {
   for (let i = 0; i < bytes.length; i++) if ((bytes[i] ?? 0) >= 0x80) return true
   return false
-}
-
-/** Whether a field may have the name. What a store keeps for itself is no matter of names: it escapes it. */
-function isName(full: string): boolean {
-  return full.isWellFormed() && Buffer.byteLength(full) <= MAX_FIELD_NAME_BYTES
 }

@@ -1,5 +1,5 @@
 import { SluiceError } from '../errors.ts'
-import { checkNewName, isDeviceName } from '../names.ts'
+import { checkNewName, isDeviceName, isFieldName, MAX_FIELD_NAME_BYTES } from '../names.ts'
 import type { Contract, Declaration } from '../types/declaration.ts'
 import type { FieldMeaning, MeaningChange, NumberType } from '../types/meaning.ts'
 
@@ -78,13 +78,11 @@ export function typeAt(changes: readonly Pick<TypeChange, 'sinceMs' | 'type'>[],
   return changeAt(changes, receivedMs)?.type ?? 'float'
 }
 
-const MAX_FIELD_BYTES = 1_024
-
 /** Errors: `name_invalid`, `bad_request`. */
 export function checkField({ tenant, stream, field }: DeclaredField): void {
   checkNewName('tenant', tenant)
   if (!isDeviceName(stream)) throw new SluiceError('name_invalid', 'stream: not the name of a stream')
-  if (!field.isWellFormed() || Buffer.byteLength(field) > MAX_FIELD_BYTES) {
-    throw new SluiceError('bad_request', `field: a name is text of at most ${MAX_FIELD_BYTES} bytes`)
+  if (!isFieldName(field)) {
+    throw new SluiceError('bad_request', `field: a name is text of at most ${MAX_FIELD_NAME_BYTES} bytes`)
   }
 }

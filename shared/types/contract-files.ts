@@ -1,12 +1,11 @@
 import { SluiceError } from '../errors.ts'
-import { isDeviceName, isName } from '../names.ts'
+import { isDeviceName, isFieldName, isName } from '../names.ts'
 import type { FieldContract } from '../registry/types-port.ts'
 import { fieldKey } from '../topics.ts'
 import { parseYamlFile, readYamlFiles, type YamlFile, type YamlFiles } from '../yaml-files.ts'
 import { readMeaning } from './meaning.ts'
 
 const INVALID = 'contract_invalid'
-const MAX_FIELD_BYTES = 1_024
 /** Of all files together: each takes memory in every process. */
 const MAX_FIELDS = 5_000
 
@@ -43,7 +42,7 @@ function* fieldsOf({ value, placeOf }: YamlFile): Generator<FieldContract> {
     if (!isDeviceName(stream)) fail(['streams', stream], 'is not the name of a stream')
     for (const [field, said] of entriesOf(fields, ['streams', stream], fail)) {
       const path = ['streams', stream, field]
-      if (!field.isWellFormed() || Buffer.byteLength(field) > MAX_FIELD_BYTES) fail(path, 'is not the name of a field')
+      if (!isFieldName(field)) fail(path, 'is not the name of a field')
       const meaning = readMeaning(said, (name, problem) => fail(name === undefined ? path : [...path, name], problem))
       const places = Object.fromEntries(Object.keys(meaning).map((name) => [name, placeOf([...path, name])] as const))
       yield { tenant, stream, field, meaning, places }

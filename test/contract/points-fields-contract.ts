@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MAX_FIELD_NAME_BYTES } from '../../shared/decoders/field-names.ts'
+import { MAX_FIELD_NAME_BYTES } from '../../shared/names.ts'
 import { FIELD_TYPES, type FieldType, type PointValue } from '../../shared/telemetry.ts'
 import { lasting } from '../long.ts'
 import { allPages, batchOf, openStore, seriesOf, type MakePointsHarness } from './points-harness.ts'
