@@ -32,6 +32,8 @@ interface Revisions {
 
 /** What is decided when the readings of a record that was handed on are stored. */
 export const SAME_TIME_HEADER = 'st'
+/** Of what is replayed: it is not moved beside what has its time, for it would be moved again each time. */
+export const IN_PLACE = { [SAME_TIME_HEADER]: 'last' } as const
 
 /** What is line protocol of whole streams and devices, and the unit of its times. */
 export const LINES_HEADER = 'lines'

@@ -1,4 +1,3 @@
-import { pause } from '../../../shared/backoff.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { DeleteRange, PointStore } from '../../../shared/points/port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
@@ -6,7 +5,7 @@ import type { Tombstone } from '../../../shared/registry/tombstones-port.ts'
 import { formatInstant, type Instant } from '../../../shared/telemetry.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { JobHandler, JobRun } from './job-runner.ts'
-import { endsOf, recordsLeft } from './when-stored.ts'
+import { whenStored } from './when-stored.ts'
 
 export const DELETE_READINGS = 'readings delete'
 
@@ -29,8 +28,6 @@ export interface DeleteSources {
   readonly registry: Pick<Registry, 'tombstones'>
 }
 
-/** Between two looks at how far the workers are. */
-const LOOK_EVERY_MS = 200
 /**
  * Deletes the readings of a span. While its tombstone is open nothing of the span is stored, so deleting may be repeated and takes
  * nothing else: at once, and again when everything is stored that a worker may have taken up before it knew. Then it is
@@ -43,7 +40,7 @@ export function deleteReadings(sources: DeleteSources): JobHandler {
       const tombstone = await tombstones.put(tombstoneOf(run.job.spec))
       if (tombstone.receivedMs === undefined) {
         await erase(sources, tombstone)
-        await whenStored(sources, tombstone, run)
+        await whenPassed(sources, tombstone, run)
         await run.save({ progress: 'Deleting what was on its way.' })
         await erase(sources, tombstone)
       }
@@ -81,20 +78,9 @@ function rangeOf({ tenant, uid, stream, from, to }: Tombstone): DeleteRange {
   return { tenant, device: uid, ...(stream === undefined ? {} : { stream }), from, to }
 }
 
-/**
- * Resolves when everything is stored and committed that is in the log now: no worker has anything under way any more that
- * it took up before it knew of the tombstone.
- */
-async function whenStored({ log }: DeleteSources, { tenant, uid }: Tombstone, run: JobRun): Promise<void> {
-  const ends = await endsOf(log, new Set(log.partitionsOf(deviceKey(tenant, uid))))
-  for (let told = -1; ;) {
-    run.signal.throwIfAborted()
-    const left = await recordsLeft(log, ends)
-    if (left === 0) return
-    if (left !== told) {
-      await run.save({ progress: `Deleted. Waiting for the workers to pass ${left} records that came before.` })
-    }
-    told = left
-    await pause(LOOK_EVERY_MS, run.signal)
-  }
+/** Resolves when no worker has anything under way any more that it took up before it knew of the tombstone. */
+function whenPassed({ log }: DeleteSources, { tenant, uid }: Tombstone, run: JobRun): Promise<void> {
+  return whenStored(log, new Set(log.partitionsOf(deviceKey(tenant, uid))), run.signal, (left) => {
+    return run.save({ progress: `Deleted. Waiting for the workers to pass ${left} records that came before.` })
+  })
 }

@@ -1,10 +1,9 @@
-import { pause } from '../../../shared/backoff.ts'
 import type { UploadedTable } from '../../../shared/codecs/uploaded-table.ts'
 import { recordsForOwner } from '../../../shared/decoders/for-owner.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { isSameValue, storedValues } from '../../../shared/points/stored-values.ts'
-import { SAME_TIME_HEADER } from '../../../shared/record.ts'
+import { IN_PLACE } from '../../../shared/record.ts'
 import type { JobCounts } from '../../../shared/registry/jobs-port.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import { concatenate, type PointBatch } from '../../../shared/telemetry.ts'
@@ -12,11 +11,10 @@ import { MoveFinder, type Move } from '../reread/moves.ts'
 import { countWalk, walk } from '../reread/walk.ts'
 import type { RereadSpec } from '../reread/zone-of-today.ts'
 import type { JobHandler, JobRun } from './job-runner.ts'
-import { endsOf, recordsLeft } from './when-stored.ts'
+import { whenStored } from './when-stored.ts'
 
 export const REREAD_TIMES = 'times reread'
 
-const LOOK_EVERY_MS = 200
 /** Deletes under way: each is a request where the store is a server. */
 const DELETES = 8
 
@@ -59,8 +57,7 @@ async function move(sources: RereadSources, moves: readonly Move[], run: JobRun)
   const records = missing.flatMap((one) => [...recordsOf(sources, one)])
   if (records.length > 0) {
     await sources.log.append('telemetry.raw', records)
-    const ends = await endsOf(sources.log, new Set(records.flatMap(({ key }) => sources.log.partitionsOf(key))))
-    while ((await recordsLeft(sources.log, ends)) > 0) await pause(LOOK_EVERY_MS, run.signal)
+    await whenStored(sources.log, new Set(records.flatMap(({ key }) => sources.log.partitionsOf(key))), run.signal)
   }
   run.signal.throwIfAborted()
   const after = await placesOf(sources, open)
@@ -104,7 +101,7 @@ async function storedIn(points: RereadSources['points'], moves: readonly Move[],
 
 function recordsOf({ registry: { names } }: RereadSources, { record, tenant, uid, stream, next }: Move) {
   const owner = { tenant, device: names.nameOf(tenant, uid), uid, stream }
-  return recordsForOwner(record, owner, next, () => ({ [SAME_TIME_HEADER]: 'last', replay: '1' }))
+  return recordsForOwner(record, owner, next, () => ({ ...IN_PLACE, replay: '1' }))
 }
 
 /** Nothing else has its receive time. */

@@ -4,7 +4,7 @@ import { recordsForOwner } from '../../../shared/decoders/for-owner.ts'
 import { SluiceError } from '../../../shared/errors.ts'
 import type { TelemetryLog } from '../../../shared/log/port.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
-import { SAME_TIME_HEADER } from '../../../shared/record.ts'
+import { IN_PLACE } from '../../../shared/record.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { DeclaredField } from '../../../shared/registry/types-port.ts'
 import { formatInstant, type PointBatch, type PointValue, type Series } from '../../../shared/telemetry.ts'
@@ -12,7 +12,7 @@ import type { NumberType } from '../../../shared/types/meaning.ts'
 import type { JobHandler, JobRun } from './job-runner.ts'
 import { storedNumbers } from './stored-numbers.ts'
 import { storedTexts, type StoredText } from './stored-texts.ts'
-import { endsOf, recordsLeft } from './when-stored.ts'
+import { whenStored } from './when-stored.ts'
 
 export const REWRITE_TYPES = 'types rewrite'
 
@@ -31,13 +31,10 @@ export interface RewriteSources {
 
 /** Texts that are no numbers and are shown. */
 const MAX_SHOWN = 3
-/** Between two looks at what is stored by now. */
-const LOOK_EVERY_MS = 200
-const IN_PLACE = { [SAME_TIME_HEADER]: 'last', replay: '1' }
 
 /**
- * Declares the type of a field and stores the number that each of its texts is, in the place of that number: when all of them
- * are numbers, else nothing is done. The texts stay beside, as they were sent. The numbers take the way of all readings,
+ * Declares the type of a field and stores the number that each of its texts is, beside it: when all of them
+ * are numbers, else nothing is done. The texts stay as they were sent. The numbers take the way of all readings,
  * through the log to the owners of the devices, as replayed ones: they fill gaps and take nobody's place, so that each step
  * may be done again.
  */
@@ -109,7 +106,9 @@ async function write(
     const records = [...recordsOf(texts, batch, isWanted, spec)]
     if (records.length > 0) {
       await sources.log.append('telemetry.raw', records)
-      await whenStored(sources.log, new Set(records.flatMap(({ key }) => sources.log.partitionsOf(key))), run)
+      const partitions = new Set(records.flatMap(({ key }) => sources.log.partitionsOf(key)))
+      const tell = (left: number) => run.save({ progress: `Waiting for the workers to pass ${left} records.` })
+      await whenStored(sources.log, partitions, run.signal, tell)
     }
     const after = records.length === 0 ? before : await storedNumbers(sources.points, batch, spec, run.signal)
     for (const [i, value] of batch.values.entries()) {
@@ -164,23 +163,9 @@ function* recordsOf(
     const points = { series: pick(batch.series), ms: pick(batch.ms), ns: pick(batch.ns), values: pick(batch.values) }
     const ms = Math.min(Date.now(), Math.max(...points.ms))
     const owner = { tenant, device: names.get(uid) ?? uid, uid, stream }
-    yield* recordsForOwner(
-      { key: '', value: Buffer.alloc(0), ms, ns: 0, headers: undefined },
-      owner,
-      points,
-      () => IN_PLACE,
-    )
-  }
-}
-
-async function whenStored(log: RewriteSources['log'], partitions: ReadonlySet<number>, run: JobRun): Promise<void> {
-  const ends = await endsOf(log, partitions)
-  for (let told = -1; ;) {
-    run.signal.throwIfAborted()
-    const left = await recordsLeft(log, ends)
-    if (left === 0) return
-    if (left !== told) await run.save({ progress: `Waiting for the workers to pass ${left} records.` })
-    told = left
-    await pause(LOOK_EVERY_MS, run.signal)
+    yield* recordsForOwner({ key: '', value: Buffer.alloc(0), ms, ns: 0, headers: undefined }, owner, points, () => ({
+      ...IN_PLACE,
+      replay: '1',
+    }))
   }
 }

@@ -6,7 +6,7 @@ import { recordsForOwner } from '../../../shared/decoders/for-owner.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
 import { identityOf, isSameValue, storedValues } from '../../../shared/points/stored-values.ts'
 import { REVISION_HEADER } from '../../../shared/policies/revision.ts'
-import { SAME_TIME_HEADER } from '../../../shared/record.ts'
+import { IN_PLACE } from '../../../shared/record.ts'
 import type { Registry } from '../../../shared/registry/port.ts'
 import type { TombstoneView } from '../../../shared/registry/tombstones-port.ts'
 import {
@@ -26,9 +26,6 @@ import { Named } from './named.ts'
  * value is; `deleted`: somebody deleted it.
  */
 export type Outcome = 'stored' | 'unchanged' | 'superseded' | 'deleted'
-
-/** What is replayed is not moved beside what has its time: it would be moved again each time. */
-const IN_PLACE = { [SAME_TIME_HEADER]: 'last' }
 
 /** Points that a letter names, as they are decoded today, and what becomes of each. */
 export interface Plan {

@@ -1,4 +1,6 @@
+import { REVISION_HEADER } from '../../../shared/policies/revision.ts'
 import type { PointStore } from '../../../shared/points/port.ts'
+import { SAME_TIME_HEADER } from '../../../shared/record.ts'
 import { isSameValue } from '../../../shared/points/stored-values.ts'
 import { compareInstants, kindOf, type Instant, type LogRecord, type PointValue } from '../../../shared/telemetry.ts'
 
@@ -29,7 +31,8 @@ export async function movedTo(
 ): Promise<Instant | undefined> {
   const { kind, time } = sought
   const isState = kind !== 'number' && time.ns === 0 && time.ms % SECOND_MS === 0
-  if (!isState && record.headers?.['rv'] === undefined && record.headers?.['st'] === undefined) return undefined
+  if (!isState && record.headers?.[REVISION_HEADER] === undefined && record.headers?.[SAME_TIME_HEADER] === undefined)
+    return undefined
   return find(points, sought, owner, { from: time, isIn: (at) => compareInstants(at, time) > 0 })
 }
 
