@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { AuditEntry, Registry } from '../../shared/registry/port.ts'
 import type { ApiParts } from './api.ts'
 
 /**
@@ -24,17 +25,24 @@ export async function recordActions(
   detail?: string,
 ): Promise<void> {
   if (subjects.length === 0) return
+  const about = { who: request.who, action, ...(detail === undefined ? {} : { detail }) }
+  const entries = subjects.map((subject) => ({ ...about, subject }))
+  await noteDone({ registry, logger: request.log }, entries)
+}
+
+/** Notes what has happened, whoever did it. Never rejects: what cannot be written is logged. */
+export async function noteDone(
+  {
+    registry,
+    logger,
+  }: { readonly registry: Pick<Registry, 'audit'>; readonly logger: Pick<FastifyRequest['log'], 'error'> },
+  entries: readonly AuditEntry[],
+): Promise<void> {
   try {
-    await registry.audit(
-      ...subjects.map((subject) => ({
-        who: request.who,
-        action,
-        subject,
-        ...(detail === undefined ? {} : { detail }),
-      })),
-    )
+    await registry.audit(...entries)
   } catch (error) {
-    const shown = subjects.slice(0, 10)
-    request.log.error({ err: error, action, subjects: shown, who: request.who }, 'the audit entry was not written')
+    const [{ who, action } = { who: '', action: '' }] = entries
+    const subjects = entries.slice(0, 10).map(({ subject }) => subject)
+    logger.error({ err: error, action, subjects, who }, 'the audit entry was not written')
   }
 }

@@ -5,6 +5,7 @@ import type { FieldContract } from '../../shared/registry/types-port.ts'
 import { contractsOf, readContractFiles } from '../../shared/types/contract-files.ts'
 import { featuresOf } from '../../shared/types/meaning.ts'
 import type { ApiParts } from './api.ts'
+import { noteDone } from './audit.ts'
 import { requireOfWorkers } from './features.ts'
 import { FileOverlay, type OverlayOptions } from './file-overlay.ts'
 
@@ -44,9 +45,6 @@ async function apply(options: Options, contracts: readonly FieldContract[]): Pro
   const names = changed.map(({ tenant, stream, field }) => `${tenant}/${stream} ${field}`)
   const subject = `${changed.length} fields`
   logger.info({ fields: names.slice(0, 100), count: names.length }, 'contracts of files are in force')
-  const entry = { who: 'contract files', action: 'types.set', subject, detail: names.slice(0, 100).join(', ') }
-  await registry.audit(entry).catch((error: unknown) => {
-    // What it is about has happened, as with what people do: see audit.ts.
-    logger.error({ err: error, subject }, 'the audit entry was not written')
-  })
+  const detail = names.slice(0, 100).join(', ')
+  await noteDone(options, [{ who: 'contract files', action: 'types.set', subject, detail }])
 }

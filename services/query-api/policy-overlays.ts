@@ -4,6 +4,7 @@ import type { PolicyScope } from '../../shared/policies/document.ts'
 import { afterFiles, type Overlay } from '../../shared/policies/sources.ts'
 import type { PolicyRevision } from '../../shared/registry/policies-port.ts'
 import type { Registry } from '../../shared/registry/port.ts'
+import { noteDone } from './audit.ts'
 import { FileOverlay, type OverlayOptions } from './file-overlay.ts'
 
 const NOTHING: Overlay = { document: {}, places: {} }
@@ -54,10 +55,7 @@ async function lay(
   const subject = scope ?? 'default of all tenants'
   logger.info({ scope: subject, revision: put.revision, files: names }, 'policies of files are in force')
   const detail = `revision ${put.revision}: ${JSON.stringify(put.document)}`
-  await registry.audit({ who, action: 'policies.set', subject, detail }).catch((error: unknown) => {
-    // What it is about has happened, as with what people do: see audit.ts.
-    logger.error({ err: error, subject }, 'the audit entry was not written')
-  })
+  await noteDone({ registry, logger }, [{ who, action: 'policies.set', subject, detail }])
 }
 
 async function repeat<T>(work: () => Promise<T>): Promise<T> {
