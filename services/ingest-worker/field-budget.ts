@@ -27,9 +27,6 @@ export type FieldLimits = Pick<
 interface KnownDevice {
   readonly streams: Map<string, Set<string>>
   fields: number
-  /** In the run: series of it that a limit refused, and which one. */
-  refused: number
-  limit: number
 }
 
 interface KnownTenant {
@@ -76,20 +73,25 @@ export class FieldBudget {
 
   /** Those of the series that are not to be stored, each with the reason. The others are in the registry from now on. */
   async admit(series: readonly Series[]): Promise<ReadonlyMap<Series, string>> {
+    const { limits, notes } = this.#options
     const refused = new Map<Series, string>()
     const changed = new Map<string, Series>()
     if (this.#isStale) this.#clear()
     await this.#load(series)
     let looked = 0
     for (const { first, device, run } of this.#byDevice(series)) {
-      device.refused = 0
+      let [over, count]: [keyof FieldLimits | undefined, number] = [undefined, 0]
       for (const one of run) {
         if (++looked % AT_ONCE === 0) await nextTurn()
-        const isNew = this.#enter(device, one)
-        if (typeof isNew === 'string') refused.set(one, isNew)
-        else if (isNew) changed.set(streamKey(one), one)
+        const entered = this.#enter(device, one)
+        if (entered === 'new') changed.set(streamKey(one), one)
+        else if (entered !== 'known') {
+          refused.set(one, this.#reasons[entered])
+          over = entered
+          count += 1
+        }
       }
-      if (device.refused > 0) this.#options.notes.acted(first.tenant, first.device, device.limit, device.refused)
+      if (over !== undefined) notes.acted(first.tenant, first.device, limits[over], count)
     }
     const rows = [...changed.values()].map((one) => this.#rowOf(one))
     if (rows.length > 0) await this.#options.retry.run('registry', () => this.#options.registry.fields.write(rows))
@@ -122,27 +124,22 @@ export class FieldBudget {
     this.#marks = 0
   }
 
-  /** True when it is new and admitted, false when it is known, else why it is refused. */
-  #enter(device: KnownDevice, { tenant, stream, field }: Series): boolean | string {
+  /** Whether it is known, or new and admitted; else the limit that it is beyond. */
+  #enter(device: KnownDevice, { tenant, stream, field }: Series): 'known' | 'new' | keyof FieldLimits {
     const { limits } = this.#options
     const mark = hash('sha256', field, 'base64url').slice(0, 8)
     const marks = device.streams.get(stream)
-    if (marks?.has(mark) === true) return false
+    if (marks?.has(mark) === true) return 'known'
     const known = this.#tenants.peek(tenant)
-    const over = (name: keyof FieldLimits): string => {
-      device.refused += 1
-      device.limit = limits[name]
-      return this.#reasons[name]
-    }
-    if (marks === undefined && device.streams.size >= limits.INGEST_DEVICE_STREAMS) return over('INGEST_DEVICE_STREAMS')
-    if (device.fields >= limits.INGEST_DEVICE_FIELDS) return over('INGEST_DEVICE_FIELDS')
-    if (known !== undefined && known.fields >= limits.INGEST_TENANT_FIELDS) return over('INGEST_TENANT_FIELDS')
+    if (marks === undefined && device.streams.size >= limits.INGEST_DEVICE_STREAMS) return 'INGEST_DEVICE_STREAMS'
+    if (device.fields >= limits.INGEST_DEVICE_FIELDS) return 'INGEST_DEVICE_FIELDS'
+    if (known !== undefined && known.fields >= limits.INGEST_TENANT_FIELDS) return 'INGEST_TENANT_FIELDS'
     if (marks === undefined) device.streams.set(stream, new Set([mark]))
     else marks.add(mark)
     device.fields += 1
     this.#marks += 1
     if (known !== undefined) known.fields += 1
-    return true
+    return 'new'
   }
 
   /** The devices and tenants of the series are known, and the devices those used last. */
@@ -162,7 +159,7 @@ export class FieldBudget {
       if (known === undefined) missing.set(key, { tenant, device })
       else this.#devices.set(key, known)
     }
-    for (const key of missing.keys()) this.#devices.set(key, { streams: new Map(), fields: 0, refused: 0, limit: 0 })
+    for (const key of missing.keys()) this.#devices.set(key, { streams: new Map(), fields: 0 })
     if (missing.size > 0) {
       const load = () => registry.fields.of([...missing.values()])
       try {

@@ -169,10 +169,12 @@ export class Pipeline {
       metrics,
     } = this.#options
     const started = performance.now()
-    await texts.refuse(group.filter(({ progress }) => !progress.revoked))
-    await localTimes.place(group.filter(({ progress }) => !progress.revoked))
-    const moved = await sameTimes.place(group.filter(({ progress }) => !progress.revoked))
-    const slices = group.filter(({ progress }) => !progress.revoked)
+    // Partitions may be taken away at each step.
+    const own = (): Slice[] => group.filter(({ progress }) => !progress.revoked)
+    await texts.refuse(own())
+    await localTimes.place(own())
+    const moved = await sameTimes.place(own())
+    const slices = own()
     for (const slice of group) if (slice.progress.revoked) this.#giveUp(slice)
     const tooLarge = await handOn.append(slices)
     const { stored, refusals, doubts, deleted } = await writer.write(slices, tooLarge)
