@@ -64,7 +64,6 @@ export class JsonTime {
   readonly #perhaps: ReadTime = { ms: 0, ns: 0, other: undefined }
   #isPerhaps = false
   #key = ''
-  #receivedMs = 0
   #received: Received = { ms: 0, ns: 0, scheme: undefined }
   #element = 0
 
@@ -77,7 +76,6 @@ export class JsonTime {
   /** A new reading begins, at this place of its message. */
   forget(received: Received, element: number): void {
     this.#received = received
-    this.#receivedMs = received.ms
     this.#element = element
     this.at.other = undefined
     this.given = false
@@ -125,7 +123,7 @@ export class JsonTime {
       const text = quote(scanner.text(start, end))
       this.#doubtful(problem, `${quote(key)} is ${text}, which ${DETAIL[problem]}${this.#proposal(at)}`)
     }
-    const isTime = problem === undefined && at.ms >= SUSPECT_BEFORE_MS && at.ms <= this.#receivedMs + MAX_AHEAD_MS
+    const isTime = problem === undefined && at.ms >= SUSPECT_BEFORE_MS && at.ms <= this.#received.ms + MAX_AHEAD_MS
     this.#isPerhaps = isTime
     return isTime
   }
@@ -155,7 +153,7 @@ export class JsonTime {
     }
     if (!this.given) return
     const { ms, other } = this.at
-    if (other !== undefined) this.#locals.note({ ms, other }, this.#receivedMs)
+    if (other !== undefined) this.#locals.note({ ms, other }, this.#received.ms)
     if (this.doubt !== 'time_clamped') this.doubt = undefined
     if (this.at.ms < SUSPECT_BEFORE_MS)
       this.#doubtful('clock_suspect', `the device's time is ${formatInstant(this.at)}`)
@@ -169,7 +167,7 @@ export class JsonTime {
       this.#doubtful(problem, `${quote(key)} is ${written}, which ${DETAIL[problem]}${proposal}`)
     } else if (this.at.ms < NOT_SET_BEFORE_MS) {
       this.#doubtful('clock_not_set', `${quote(key)} is ${written}, which ${DETAIL.clock_not_set}`)
-    } else if (this.at.ms > this.#receivedMs + MAX_AHEAD_MS && this.policy.time_future !== 'accept') {
+    } else if (this.at.ms > this.#received.ms + MAX_AHEAD_MS && this.policy.time_future !== 'accept') {
       this.#misplaced('time_ahead', key, this.policy.time_future)
     } else if (this.at.ms < SUSPECT_BEFORE_MS && this.policy.time_ancient !== 'accept') {
       this.#misplaced('time_ancient', key, this.policy.time_ancient)
@@ -183,11 +181,11 @@ export class JsonTime {
 
   /** A time of which nothing is to be said, as nearly all are: their text is not needed. */
   #isPlausible(): boolean {
-    return this.at.ms >= SUSPECT_BEFORE_MS && this.at.ms <= this.#receivedMs + MAX_AHEAD_MS
+    return this.at.ms >= SUSPECT_BEFORE_MS && this.at.ms <= this.#received.ms + MAX_AHEAD_MS
   }
 
   #misplaced(code: 'time_ahead' | 'time_ancient', key: string, rule: Exclude<TimeRule, 'accept'>): void {
-    const received = formatInstant({ ms: this.#receivedMs, ns: 0 })
+    const received = formatInstant({ ms: this.#received.ms, ns: 0 })
     const detail = `${quote(key)} is ${formatInstant(this.at)}, and it was received at ${received}`
     if (rule === 'quarantine') return void this.#refuse(0, code, detail)
     if (rule === 'clamp') {
@@ -222,14 +220,14 @@ export class JsonTime {
     }
     if (zone === 'none') return problem
     const { first, second, isNearChange } = zoneNamed(zone).read(into.ms)
-    into.ms = this.#locals.choose(first, second, this.#receivedMs)
+    into.ms = this.#locals.choose(first, second, this.#received.ms)
     into.other = isNearChange ? first + second - into.ms : undefined
     return into.ms < 0 || into.ms >= MAX_INSTANT.ms ? 'time_out_of_range' : undefined
   }
 
   /** Which zone a local time may be of, by how far it is from its receipt: for a person. */
   #proposal(local: DeviceTime): string {
-    const zone = Number.isNaN(local.ms) ? undefined : fittingZone(local.ms, this.#receivedMs)
+    const zone = Number.isNaN(local.ms) ? undefined : fittingZone(local.ms, this.#received.ms)
     return zone === undefined ? '' : `; ${zone} fits (the policy time_zone)`
   }
 

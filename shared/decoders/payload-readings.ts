@@ -110,7 +110,9 @@ export class PayloadReadings {
       out.endReading(index, element, ms, ns)
     }
     if (doubt !== undefined) out.suspects.push({ record: index, element, ...doubt })
-    for (const local of locals.ofReading ?? []) (out.locals ??= []).push({ record: index, element, ...local })
+    if (locals.ofReading !== undefined) {
+      for (const local of locals.ofReading) (out.locals ??= []).push({ record: index, element, ...local })
+    }
     if (!isNested) return
     for (const path of out.dropRepeats(from)) {
       const detail = 'another value for it at the same time comes before this one'
