@@ -1,11 +1,10 @@
 import Type from 'typebox'
-import { SluiceError } from '../../../shared/errors.ts'
 import { MAX_WATCH_MS } from '../../../shared/registry/watches-port.ts'
 import { deviceKey } from '../../../shared/topics.ts'
 import type { Api, ApiParts } from '../api.ts'
 import { recordAction } from '../audit.ts'
 import { problemResponses } from '../problem.ts'
-import { DeviceParams } from './devices.ts'
+import { DeviceParams, requireDevice } from './devices.ts'
 
 const View = Type.Object({
   tenant: Type.String(),
@@ -52,11 +51,9 @@ export function watchRoutes(app: Api, options: ApiParts<'registry'>): void {
     async (request) => {
       const { tenant, device } = request.params
       const { seconds } = request.body
-      if (!names.isKnown(tenant, device)) {
-        throw new SluiceError('not_found', `no such device: ${deviceKey(tenant, device)}`)
-      }
+      const { uid } = await requireDevice(options.registry, tenant, device)
       const untilMs = Date.now() + seconds * 1000
-      await watches.put({ tenant, uid: names.uidOf(tenant, device), untilMs, who: request.who })
+      await watches.put({ tenant, uid, untilMs, who: request.who })
       const until = new Date(untilMs).toISOString()
       await recordAction(options, request, 'device.watch', deviceKey(tenant, device), `until ${until}`)
       return { tenant, device, until, who: request.who }
