@@ -50,7 +50,7 @@ export function addTypes({ program, run }: Commands): void {
     .option('--tenant <name>', 'of this tenant alone', parseName)
     .action(run(listTypes))
   of(types.command('set').description('declare what a field means; what is not named stays as it is'))
-    .argument('[type]', 'what its numbers are: integer or float', parseType)
+    .addArgument(new Argument('[type]', 'what its numbers are').choices(['integer', 'float']))
     .option('--unit <unit>', 'its unit, such as °C')
     .option('--name <name>', 'what people call it')
     .option('--min <number>', 'the least number', parseNumber)
@@ -71,11 +71,6 @@ export function addTypes({ program, run }: Commands): void {
   of(types.command('forget').description('take back what was declared of a field'))
     .addArgument(new Argument('[what...]', 'what of it; everything by default').choices(MEANING_NAMES))
     .action(run(forgetType))
-}
-
-function parseType(text: string): 'integer' | 'float' {
-  if (text === 'integer' || text === 'float') return text
-  throw new InvalidArgumentError('A type is integer or float.')
 }
 
 function parseNumber(text: string): number {
