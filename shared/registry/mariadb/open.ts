@@ -194,8 +194,8 @@ async function writeStateRows(db: Kysely<RegistrySchema>, rows: readonly StateRo
   }
 }
 
-function unitsOf({ fields, kept, clock }: StateRow): number {
-  return fields.length + (kept?.length ?? 0) + (clock?.length ?? 0)
+function unitsOf({ fields, kept, clock, first_json: firstJson }: StateRow): number {
+  return fields.length + (kept?.length ?? 0) + (clock?.length ?? 0) + (firstJson?.length ?? 0)
 }
 
 /** Rows in the order given, cut where a statement would become too long; a row that is too long alone stands alone. */
