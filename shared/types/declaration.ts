@@ -25,7 +25,7 @@ export interface Contract {
   readonly places: Readonly<Record<string, string>>
 }
 
-const NOTHING: Declaration = { meaning: {}, sources: { set: {}, files: {}, by: {} } }
+export const NOTHING: Declaration = { meaning: {}, sources: { set: {}, files: {}, by: {} } }
 
 /**
  * What holds when somebody changes this; undefined where nothing changes. Errors: `contract_in_force` for what a contract

@@ -1,7 +1,7 @@
 import { type Kysely, type Transaction } from 'kysely'
 import type { Logger } from '../../process/logger.ts'
 import { fieldKey } from '../../topics.ts'
-import { afterChange, afterContracts } from '../../types/declaration.ts'
+import { afterChange, afterContracts, NOTHING } from '../../types/declaration.ts'
 import type { MeaningChange } from '../../types/meaning.ts'
 import {
   checkField,
@@ -83,8 +83,7 @@ export class SqlDeclaredTypes implements DeclaredTypes {
       const last = row === undefined ? undefined : toChange(row)
       const next = afterChange(last, change, who)
       if (last !== undefined && next === undefined) return last
-      const nothing = { meaning: {}, sources: { set: {}, files: {}, by: {} } }
-      return writeDeclaration(trx, field, { last, next: next ?? nothing, who, isShared })
+      return writeDeclaration(trx, field, { last, next: next ?? NOTHING, who, isShared })
     })
     await this.known()
     return said
